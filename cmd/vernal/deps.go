@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"vernal/certs"
@@ -85,6 +86,9 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	if errors.Is(err, bolt.ErrMaster) {
 		return nil, fmt.Errorf("%w: restore the key that was in use last (while a 'vernal rekey --begin' has not ended, the old one, and after '--finish' the new one)", err)
 	}
+	if isDamage(err) {
+		return nil, fmt.Errorf("%w: the file is damaged or no store; restore it from a backup", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +97,21 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		return nil, errors.Join(err, store.Close())
 	}
 	return d, nil
+}
+
+// isDamage reports whether a store could not be opened because of what is in its file.
+func isDamage(err error) bool {
+	if err == nil {
+		return false
+	}
+	var path *fs.PathError
+	var number syscall.Errno
+	for _, known := range []error{idp.ErrLocked, idp.ErrSchema, idp.ErrTampered, bolt.ErrMaster} {
+		if errors.Is(err, known) {
+			return false
+		}
+	}
+	return !errors.As(err, &path) && !errors.As(err, &number)
 }
 
 // loadKeys reads the keys of an installation without a store. A damaged year could
@@ -191,7 +210,11 @@ func checkFolder(c *Config) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no data folder at %s; run 'vernal init' first", dir)
+		if c.File == "" {
+			return fmt.Errorf("no %s in this folder, and no data folder at %s: name the configuration with --config FILE, or run 'vernal init' first",
+				config.DefaultFile, dir)
+		}
+		return fmt.Errorf("no data folder at %s: run 'vernal init' first", dir)
 	case err != nil:
 		return fmt.Errorf("open the data folder: %w", err)
 	case !info.IsDir():

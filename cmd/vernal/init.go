@@ -68,7 +68,7 @@ certificate without notice. Nor does it record keys that it did not make.`,
 			return a.init(c.Context(), given, idp.Year(year))
 		},
 	}
-	c.Flags().StringVar(&baseURL, "base-url", "", "the `ADDRESS` of this server (default http://localhost:8080)")
+	c.Flags().StringVar(&baseURL, "base-url", "", "the `URL` of this server (default http://localhost:8080)")
 	c.Flags().StringVar(&dataDir, "data-dir", "", "the data `FOLDER` (default vernal-data beside the configuration)")
 	c.Flags().StringVar(&year, "year", "", "make the signing key of this `YEAR` and not those of the calendar")
 	return c

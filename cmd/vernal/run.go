@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -79,6 +80,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err != nil && !a.JSON { // wrong options end before --json is read
+		a.JSON = slices.Contains(args, "--json")
+	}
 	a.Close()
 	return a.Report(err)
 }
@@ -92,20 +96,24 @@ func (a *app) rootCommand() *cobra.Command {
 		Long: `Vernal signs people in to service providers (SPs) by SAML 2.0. Its signing
 certificate changes every spring; the old and the new one are valid side by side.
 
-To begin:
-
+Data goes to standard output, everything else to standard error. With --json an
+error is one JSON object on the last line of standard error. Exit codes: 0 done,
+1 error, 2 wrong usage, 3 refused, 4 done and something needs attention.`,
+		Example: `    vernal demo
     vernal init --base-url https://login.example.gov
     vernal sp add --metadata https://app.example.gov/saml/metadata
     vernal user add --email ana@example.gov --totp
     vernal serve`,
+		Version:       currentVersion().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
-	root.PersistentFlags().StringVar(&a.ConfigFile, "config", "", "the configuration `FILE` (default vernal.yaml, if it exists)")
-	root.PersistentFlags().BoolVar(&a.JSON, "json", false, "print JSON")
+	root.PersistentFlags().StringVar(&a.ConfigFile, "config", "", "use this configuration `FILE` (default vernal.yaml, if it exists)")
+	root.PersistentFlags().BoolVar(&a.JSON, "json", false, "print data and errors as JSON")
 	root.AddCommand(
 		a.newDemoCommand(),
 		a.initCommand(),
@@ -120,10 +128,15 @@ To begin:
 		audit.ErrorsCommand(a.App),
 		a.rekeyCommand(),
 		deploy.Command(a.App),
+		a.manCommand(),
 		a.versionCommand(),
 	)
 	root.SetHelpCommand(a.helpCommand())
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultVersionFlag()
+	root.Flags().Lookup("version").Usage = "print the version"
+	cli.SetHelp(root)
+	cli.SetCompletionHelp(root)
 	cli.Strict(root)
 	return root
 }

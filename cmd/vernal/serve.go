@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -91,6 +92,9 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	group.Go(func() error { return srv.Run(ctx) })
 	err = group.Wait()
 	log.Info("stopped")
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w\n  end what listens on %s, or set listen (%s) to another port", err, c.Listen, c.Origin("listen"))
+	}
 	return err
 }
 

@@ -265,7 +265,7 @@ func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 			t.Fatalf("the server does not answer\n%s", &log)
 		}
 	}
-	if code, out := runAs(t, 0, path, base, "", "sp", "list", "--config", file); code != cli.ExitDone || !strings.Contains(out, "ENTITY ID") {
+	if code, out := runAs(t, 0, path, base, "", "sp", "list", "--json", "--config", file); code != cli.ExitDone || !strings.Contains(out, "[]") {
 		t.Errorf("root with --config: %d\n%s", code, out)
 	}
 	if code, out := runAs(t, nobody, path, home, "", "sp", "list"); code != cli.ExitDone {

@@ -37,15 +37,20 @@ func currentVersion() buildVersion {
 	return v
 }
 
+func (v buildVersion) String() string {
+	return fmt.Sprintf("vernal %s (%s, %s)", v.Version, v.Go, v.Platform)
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: `    vernal version`,
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := currentVersion()
 			return a.Print(v, func() error {
-				_, err := fmt.Fprintf(a.Out, "vernal %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+				_, err := fmt.Fprintln(a.Out, v)
 				return err
 			})
 		},

@@ -30,7 +30,10 @@ func Command(app *cli.App) *cobra.Command {
 	a := &commands{app}
 	c := &cobra.Command{
 		Use:   "audit",
-		Short: "The audit trail: who did what, and the proof that nobody changed it",
+		Short: "The audit trail: who did what, and the proof that no one changed it",
+		Example: `    vernal audit tail --since 24h
+    vernal audit verify
+    vernal audit export --out audit.jsonl`,
 	}
 	c.AddCommand(a.tailCommand(), a.verifyCommand(), a.exportCommand())
 	return c
@@ -51,7 +54,7 @@ func (a *commands) tailCommand() *cobra.Command {
 		Use:   "tail [-n N] [--follow] [--kind K] [--user ID|EMAIL] [--sp ENTITY_ID] [--since TIME]",
 		Short: "Show the last records",
 		Long: `Show the last records of the audit trail, oldest first; with --json one object a
-line. People are named by our own ids. Network addresses are shown for 90 days.
+line. Users are named by our own IDs. IP addresses are shown for 90 days.
 
 Kinds:
 
@@ -81,12 +84,15 @@ Kinds:
 		},
 	}
 	f := c.Flags()
-	f.IntVarP(&t.number, "lines", "n", 20, "how many records")
+	f.IntVarP(&t.number, "lines", "n", 20, "show the last `N` records")
 	f.BoolVarP(&t.follow, "follow", "f", false, "go on showing what the running server adds")
 	f.StringVar(&t.kind, "kind", "", "only records of this `KIND`, or whose kind begins with it and a full stop")
-	f.StringVar(&t.user, "user", "", "only records of a person, by `ID` or address")
+	f.StringVar(&t.user, "user", "", "only records of this user, by `EMAIL` or ID")
 	f.StringVar(&t.sp, "sp", "", "only records of the service provider `ENTITY_ID`")
 	f.StringVar(&t.since, "since", "", "only records since a `TIME`: 24h, 2027-03-01, 2027-03-01T09:00:00Z")
+	a.CompleteFlag(c, "kind", cli.AuditKinds)
+	a.CompleteFlag(c, "user", cli.Emails)
+	a.CompleteFlag(c, "sp", cli.EntityIDs)
 	return c
 }
 

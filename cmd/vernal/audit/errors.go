@@ -23,13 +23,13 @@ import (
 // ErrorsCommand returns the command "errors" and its subcommands.
 func ErrorsCommand(app *cli.App) *cobra.Command {
 	a := &commands{app}
-	c := &cobra.Command{Use: "errors", Short: "Look up an error ID"}
+	c := &cobra.Command{Use: "errors", Short: "Look up an error ID", Example: `    vernal errors show 7KQM2ZV4H0A9XW3T`}
 	c.AddCommand(&cobra.Command{
 		Use:   "show ID",
 		Short: "Show what happened, by the error ID on a page",
-		Long: `Tell what is on record of the error id that a page showed, or of a request id from
+		Long: `Show what is recorded of the error ID that a page showed, or of a request ID from
 the log: when, who, why, what else was done in that request, and what it means.
-What was sent is in the log only, under the same id.`,
+What was sent is in the log only, under the same ID.`,
 		Example: `    vernal errors show 7KQM2ZV4H0A9XW3T
     at       2027-03-02T09:14:07Z
     what     refusal: signature_mismatch

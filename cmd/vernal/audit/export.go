@@ -35,7 +35,7 @@ func (a *commands) exportCommand() *cobra.Command {
 		Use:   "export [--out FILE] [--since TIME] [--until TIME] [--after SEQ] [--prune --yes audit]",
 		Short: "Write records as JSON lines, and make room",
 		Long: `Write records of the audit trail as JSON lines, exactly as they are stored, so that
-'audit verify --file' can verify them. Network addresses are not in them: those are
+'audit verify --file' can verify them. IP addresses are not in them: those are
 kept for 90 days, and files are kept longer.
 
 --prune removes what was written from the store. The file ends with a checkpoint
@@ -44,9 +44,9 @@ place of the records, so that file and store prove one another. If it is cut sho
 run it again, with another file. A trail that is broken is not pruned without
 --broken SEQ, which says that you have seen where.`,
 		Example: `    vernal audit export --since 2027-03-01 --until 2027-04-01 --out march.jsonl
-    vernal audit export --prune --until 2027-01-01 --out audit-2026.jsonl --yes audit
-    wrote 81230 records, 1 to 81230, to audit-2026.jsonl
-    removed 81230 records from the store; verify the file with: vernal audit verify --file audit-2026.jsonl`,
+    vernal audit export --prune --until 2027-01-01 --out 2026.jsonl --yes audit
+    wrote 81230 records, 1 to 81230, to 2026.jsonl
+    removed 81230 records from the store; verify the file with: vernal audit verify --file 2026.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			now := a.Clock.Now()
@@ -76,7 +76,7 @@ run it again, with another file. A trail that is broken is not pruned without
 	f.StringVar(&until, "until", "", "end before the first record since a `TIME`")
 	f.Uint64Var(&e.after, "after", 0, "begin after the record `SEQ`")
 	f.BoolVar(&e.prune, "prune", false, "remove from the store what was written")
-	f.StringVar(&e.yes, "yes", "", "confirm --prune: `audit`")
+	f.StringVar(&e.yes, "yes", "", "confirm --prune with `NAME`: audit")
 	f.Uint64Var(&e.broken, "broken", 0, "with --prune: the trail is known to be broken at `SEQ`")
 	return c
 }

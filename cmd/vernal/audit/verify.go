@@ -20,18 +20,19 @@ func (a *commands) verifyCommand() *cobra.Command {
 		Use:   "verify [--file EXPORT] [--head SEQ:HASH]",
 		Short: "Prove that no record was changed, removed, moved or cut off",
 		Long: `Verify the audit trail, record by record, and say which is the first that is not
-as it was written. Nobody without the master key can change a record unseen.
+as it was written. No one without the master key can change a record unseen.
 
-Who has the master key or puts back an older copy of the store can, unless the end
-of the trail is known from elsewhere: the server logs it every hour, as seq and
-head. Give such a place with --head, from a copy of the log that is out of reach.
+Anyone with the master key, or an older copy of the store, can, unless you know
+the end of the trail from another place: the server logs it every hour, as seq
+and head. Give such a place with --head, from a copy of the log that is out of
+reach.
 
 --file verifies an exported file, and whether it fits the trail in the store.
 
 Exit code 1: something is wrong, or nothing could be verified.`,
 		Example: `    vernal audit verify
     4712 records, 1 to 4712, are as they were written
-    vernal audit verify --head 4700:9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab`,
+    vernal audit verify --head "$(cat noted.txt)"    # 4700:9c56cc51…`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			at, err := parsePlace(head)
@@ -45,7 +46,7 @@ Exit code 1: something is wrong, or nothing could be verified.`,
 		},
 	}
 	c.Flags().StringVar(&file, "file", "", "verify the exported `FILE`")
-	c.Flags().StringVar(&head, "head", "", "a place that was noted elsewhere, `SEQ:HASH`")
+	c.Flags().StringVar(&head, "head", "", "a place in the trail that you noted, `SEQ:HASH`")
 	return c
 }
 

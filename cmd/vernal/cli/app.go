@@ -4,7 +4,9 @@
 // The rules of the command line:
 //
 //   - Standard output carries data, nothing else; all talk goes to standard
-//     error. --json makes the data JSON, with the names of the records. What
+//     error. --json makes the data JSON, with the names of the records and
+//     times in whole seconds, and the error a JSON object: see ReportedError.
+//     Lists of records are arrays, but where a record goes with the list. What
 //     would act on a terminal is filtered: see terminal.go.
 //   - After a change a command says what changed, and what to do next.
 //   - What destroys something wants the thing named (--yes NAME), never y or n.
@@ -15,10 +17,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 
 	"vernal/idp"
 	"vernal/idp/admin"
@@ -107,8 +111,24 @@ func (a *App) Print(v any, text func() error) error {
 
 // PrintJSON writes data as JSON.
 func (a *App) PrintJSON(v any) error {
-	enc := json.NewEncoder(JSONWriter(a.Out))
+	data, err := MarshalJSON(v, "")
+	if err == nil {
+		_, err = JSONWriter(a.Out).Write(append(data, '\n'))
+	}
+	return err
+}
+
+// subSecond matches a time of a record with a fraction of a second.
+var subSecond = regexp.MustCompile(`("(?:[a-z_]+_)?(?:at|since|until|from|to|before|after)": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(Z|[+-]\d\d:\d\d)"`)
+
+// MarshalJSON returns data as JSON with an indent, times in seconds.
+func MarshalJSON(v any, prefix string) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	enc.SetIndent(prefix, "  ")
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return subSecond.ReplaceAll(bytes.TrimRight(b.Bytes(), "\n"), []byte(`$1$2"`)), nil
 }

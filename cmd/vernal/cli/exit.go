@@ -1,13 +1,19 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"vernal/idp"
 	"vernal/idp/admin"
+	"vernal/idp/rotation"
+	"vernal/idp/sp"
+	"vernal/idp/suggest"
 )
 
 // Exit codes.
@@ -71,17 +77,31 @@ func AttentionDue(n int) error {
 	return &codedError{text: text, code: ExitAttention}
 }
 
-// Report prints the error of a command, if there is one, and returns the exit code.
+// Report prints the error of a command, if there is one, and returns the exit code. With
+// --json the error is the last line of standard error, as one JSON object.
 func (a *App) Report(err error) int {
 	if err == nil {
 		return ExitDone
 	}
+	var wrong *codedError
+	help := ""
+	if errors.As(err, &wrong) && wrong.command != "" {
+		help = wrong.command + " --help"
+	}
+	if a.JSON {
+		a.reportJSON(err, help)
+		return exitCode(err)
+	}
 	a.Say("vernal: %s", errorText(err))
 	a.SaySuggestions(idp.SuggestionsOf(err))
-	var wrong *codedError
-	if errors.As(err, &wrong) && wrong.command != "" {
-		a.Say("run '%s --help' for how to use it", wrong.command)
+	if help != "" {
+		a.Say("run '%s' for how to use it", help)
 	}
+	return exitCode(err)
+}
+
+// exitCode returns the exit code that goes with an error.
+func exitCode(err error) int {
 	var coded exitError
 	var remote *admin.Error
 	switch {
@@ -93,21 +113,75 @@ func (a *App) Report(err error) int {
 	return ExitError
 }
 
+// The codes of errors that no operation of the installation made, by exit code.
+const (
+	codeError     admin.Code = "error"
+	codeUsage     admin.Code = "usage"
+	codeAttention admin.Code = "attention"
+)
+
+// ReportedError is an error as --json prints it.
+type ReportedError struct {
+	// Code is that of an admin.Error, or "usage", "attention" or "error".
+	Code    admin.Code `json:"code"`
+	Message string     `json:"message"`
+	// Reason is the code of why a step of the rotation is refused.
+	Reason      rotation.ReasonCode `json:"reason,omitempty"`
+	Problems    []sp.Problem        `json:"problems,omitempty"`
+	Permissions []sp.Permission     `json:"permissions,omitempty"`
+	Suggestions []ReportedAdvice    `json:"suggestions,omitempty"`
+}
+
+// ReportedAdvice is a suggestion with the line to type.
+type ReportedAdvice struct {
+	idp.Suggestion
+	Command string `json:"command"`
+}
+
+func (a *App) reportJSON(err error, help string) {
+	r := ReportedError{Code: codeError, Message: err.Error()}
+	var remote *admin.Error
+	switch {
+	case errors.As(err, &remote):
+		r.Code, r.Message, r.Problems, r.Permissions = remote.Code, remote.Message, remote.Problems, remote.Permissions
+		if remote.Reason != nil {
+			r.Reason = remote.Reason.Code
+		}
+	default:
+		switch exitCode(err) {
+		case ExitUsage:
+			r.Code = codeUsage
+		case ExitRefused:
+			r.Code = admin.CodeRefused
+		case ExitAttention:
+			r.Code = codeAttention
+		}
+	}
+	for _, s := range idp.SuggestionsOf(err) {
+		r.Suggestions = append(r.Suggestions, ReportedAdvice{s, a.CommandLine(s)})
+	}
+	if help != "" {
+		r.Suggestions = append(r.Suggestions, ReportedAdvice{idp.Suggestion{Do: "help"}, help})
+	}
+	enc := json.NewEncoder(JSONWriter(a.Err))
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(map[string]ReportedError{"error": r}) // nothing is left to report it to
+}
+
 // Strict makes every wrong use of c and its subcommands an error of usage: an unknown flag
 // or verb, a missing verb, a wrong number of arguments.
 func Strict(c *cobra.Command) {
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return Usage(c, "%v", err) })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return Usage(c, "%s", flagErrorText(c, err)) })
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
-				return Usage(c, "%v", err)
+				return argsError(c, args, err)
 			}
 			return nil
 		}
 	}
 	if c.HasSubCommands() && !c.Runnable() {
 		c.Args = cobra.ArbitraryArgs
-		c.SuggestionsMinimumDistance = 2
 		c.DisableFlagsInUseLine = true
 		c.RunE = func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -115,8 +189,8 @@ func Strict(c *cobra.Command) {
 				_ = c.Help()
 				return Usage(c, "a command is missing after %q", c.CommandPath())
 			}
-			if like := c.SuggestionsFor(args[0]); len(like) > 0 {
-				return Usage(c, "unknown command %q; did you mean %s?", args[0], like[0])
+			if near := nearestCommand(c, args[0]); near != "" {
+				return Usage(c, "unknown command %q; did you mean %s?", args[0], near)
 			}
 			return Usage(c, "unknown command %q", args[0])
 		}
@@ -124,4 +198,62 @@ func Strict(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		Strict(sub)
 	}
+}
+
+// nearestCommand returns the subcommand that a word was probably meant to be, or "".
+func nearestCommand(c *cobra.Command, word string) string {
+	var names []string
+	for _, sub := range visibleCommands(c) {
+		names = append(names, sub.Name())
+		if strings.HasPrefix(sub.Name(), strings.ToLower(word)) {
+			return sub.Name()
+		}
+	}
+	return suggest.Nearest(word, names, max(len(word)/2, 1))
+}
+
+// flagErrorText says which flag was probably meant by an unknown one.
+func flagErrorText(c *cobra.Command, err error) string {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return err.Error()
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	if near := suggest.Nearest(name, names, len(name)/3); near != "" {
+		return fmt.Sprintf("%v; did you mean --%s?", err, near)
+	}
+	return err.Error()
+}
+
+// argsError says which argument is missing, or which is one too many.
+func argsError(c *cobra.Command, args []string, err error) error {
+	required, most := arguments(c)
+	switch {
+	case len(args) < len(required):
+		return Usage(c, "%s is required: %s %s", required[len(args)], c.CommandPath(), strings.Join(required, " "))
+	case len(args) > most:
+		return Usage(c, "unexpected argument %q: %s", args[most], UsageLine(c))
+	}
+	return Usage(c, "%v", err)
+}
+
+// arguments reads from the usage of a command which arguments it needs, and how many it
+// takes at most.
+func arguments(c *cobra.Command) (required []string, most int) {
+	for _, word := range strings.Fields(c.Use)[1:] {
+		switch {
+		case strings.HasPrefix(word, "-"), strings.HasPrefix(word, "("), strings.HasPrefix(word, "[-"):
+			return required, most
+		case strings.HasPrefix(word, "["):
+		case len(required) == most:
+			required = append(required, word)
+		}
+		most++
+	}
+	return required, most
 }

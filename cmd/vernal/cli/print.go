@@ -3,51 +3,9 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
-
-	"vernal/idp"
 )
-
-// Table writes rows in columns under a header.
-func Table(w io.Writer, header []string, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, row := range append([][]string{header}, rows...) {
-		for i, cell := range row {
-			row[i] = idp.OneLine(cell)
-		}
-		fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t"))
-	}
-	return t.Flush()
-}
-
-// TableOf writes a row for each of a list under a header.
-func TableOf[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
-	rows := make([][]string, len(list))
-	for i, item := range list {
-		rows[i] = row(item)
-	}
-	return Table(w, header, rows)
-}
-
-// Pairs writes names and values in two columns. A value of several lines has
-// one row for each; an empty one none.
-func Pairs(w io.Writer, list [][2]string) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, p := range list {
-		if p[1] == "" {
-			continue
-		}
-		name := p[0]
-		for line := range strings.SplitSeq(p[1], "\n") {
-			fmt.Fprintf(t, "%s\t%s\n", name, idp.OneLine(line))
-			name = ""
-		}
-	}
-	return t.Flush()
-}
 
 // ParseTime reads a time with its zone, or a date, which is its beginning in UTC.
 func ParseTime(text string) (time.Time, error) {

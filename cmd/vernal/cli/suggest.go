@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"vernal/idp"
 	"vernal/idp/admin"
@@ -63,7 +62,7 @@ func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, 
 			return "", fmt.Errorf("%s has no option %q", c.CommandPath(), o.Name)
 		}
 		words = append(words, "--"+name)
-		switch value, _ := pflag.UnquoteUsage(flag); {
+		switch value := ValueName(flag); {
 		case o.Value != "":
 			words = append(words, shellquote.Quote(o.Value))
 		case flag.NoOptDefVal == "": // no switch: the user fills it in

@@ -30,6 +30,8 @@ type terminalWriter struct {
 	// escape writes such characters as \uXXXX, for JSON. Otherwise U+FFFD takes
 	// their place, which shows that something was there.
 	escape bool
+	// color lets WriteVerdict color verdicts.
+	color bool
 
 	mu   sync.Mutex
 	rest []byte // the beginning of a character that the next Write completes
@@ -66,7 +68,7 @@ func (t *terminalWriter) Write(p []byte) (int, error) {
 func (a *App) FilterOutput() {
 	for _, w := range []*io.Writer{&a.Out, &a.Err} {
 		if _, ok := (*w).(*terminalWriter); !ok {
-			*w = &terminalWriter{w: *w}
+			*w = &terminalWriter{w: *w, color: a.allowsColor(*w)}
 		}
 	}
 }

@@ -59,7 +59,11 @@ func (l *loader) readYAML(data []byte) {
 	var syntax yaml.Error
 	switch {
 	case errors.As(err, &syntax) && syntax.GetToken() != nil:
-		l.problems = append(l.problems, fmt.Sprintf("%s:%d: %s", l.name, syntax.GetToken().Position.Line, syntax.GetMessage()))
+		text := syntax.GetMessage()
+		if strings.Contains(text, "'\t'") {
+			text += ": indent with spaces, not tabs"
+		}
+		l.problems = append(l.problems, fmt.Sprintf("%s:%d: %s", l.name, syntax.GetToken().Position.Line, text))
 		return
 	case err != nil:
 		l.problems = append(l.problems, fmt.Sprintf("%s: %v", l.name, err))

@@ -3,6 +3,7 @@
 package deploy
 
 import (
+	"context"
 	_ "embed"
 	"io"
 	"slices"
@@ -60,7 +61,6 @@ func (a *commands) listCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List the files",
 		Example: `    vernal deploy list
-
     NAME       FILE                WHAT
     alerts     vernal-alerts.yaml  alerting rules for Prometheus
     dashboard  vernal.json         a dashboard for Grafana
@@ -79,7 +79,7 @@ func (a *commands) listCommand() *cobra.Command {
 }
 
 func (a *commands) showCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print a file",
 		Long: `Print a file to standard output. What it is for, and where it goes, stands at its
@@ -99,4 +99,11 @@ top; "vernal deploy list" lists them.`,
 			})
 		},
 	}
+	a.CompleteArg(c, func(context.Context, *cli.App, string) (names []string) {
+		for _, f := range files() {
+			names = append(names, f.Name)
+		}
+		return names
+	})
+	return c
 }

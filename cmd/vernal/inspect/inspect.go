@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -48,15 +49,15 @@ func Command(app *cli.App, offline func() (metadata.IdP, error)) *cobra.Command 
 	a := &commands{app, offline}
 	var f inspectFlags
 	c := &cobra.Command{
-		Use:   "inspect [TEXT|-]",
+		Use:   "inspect [TEXT|FILE|-]",
 		Short: "Take a SAML message apart: what is right, what is wrong, how to fix it",
-		Long: `Decode a SAML message and hold it against every rule of the server, one by one:
+		Long: `Decode a SAML message and check it against every rule of the server, one by one:
 AuthnRequest, LogoutRequest, Response, LogoutResponse, and metadata. TEXT is
 whatever holds the message: a URL, a form or its HTML page, a log line, a curl
 command, a HAR file or a part of one, the list of developer tools, a SOAP envelope,
-base64 or XML. What mail, logs, tickets, browsers and link scanners made of it is
+base64 or XML; a FILE that holds one; or "-" for standard input. What mail, logs, tickets, browsers and link scanners made of it is
 undone: quoting, line breaks, escapes, percent-encoding, rewritten links, UTF-16.
-Without TEXT, or with "-", it is read from the input. Of several messages in a text
+Without TEXT, it is read from standard input. Of several messages in a text
 the first is taken; --message says which other.
 
 A request is good for five minutes, and once: with --at, the rules are applied as
@@ -68,15 +69,17 @@ alone: it is not written anywhere, and a running server does not get it. What a
 LogoutRequest encrypts to us is opened with our own key of its year. Whom it names
 is looked up as the server does, and nothing ends.
 
-The exit code is 0 if the message would be taken, 3 if it would be refused, and 1
+The verdict comes first. The exit code is 0 if the message would be taken, 3 if it would be refused, and 1
 if that cannot be said: there is no message in the text, there is no registry to ask,
 the assertion is encrypted, or it depends on the browser that brings the message.`,
 		Example: `    vernal inspect 'https://login.example.gov/api/saml/auth2027?SAMLRequest=...'
-    AuthnRequest from https://app.example.gov (Orchard Desk)
+    REFUSED: 1 of 12 rules fails: Signature
+    AuthnRequest: https://app.example.gov (Orchard Desk), at 2027-03-01T09:00:00Z
     ok       Issuer         https://app.example.gov
     REFUSED  Signature
     ...
     vernal inspect --key sp.key <response.html
+    ok: none of 9 rules fails
     Response: https://app.example.gov (Orchard Desk), at 2027-03-01T09:00:00Z
     ok       EncryptedAssertion  aes256-gcm, its key by rsa-oaep-mgf1p with sha1, to the certificate 3f1c9d20a4b7e855… (CN=app.example.gov, ends 2029-05-01)
     ...`,
@@ -123,13 +126,20 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 	return a.inspectMessage(c.Context(), m)
 }
 
-// inspectedText is the argument or, without one, the input.
+// inspectedText returns the text: the argument, the file that it names or, without one,
+// standard input.
 func (a *commands) inspectedText(args []string) (string, error) {
+	in := a.In
 	if len(args) > 0 && args[0] != "-" {
-		return args[0], nil
+		f, err := os.Open(args[0])
+		if err != nil { // text, as a rule: too long for a name, or there is no such file
+			return args[0], nil
+		}
+		defer f.Close()
+		in = f
 	}
 	var b strings.Builder
-	n, err := io.Copy(&b, io.LimitReader(a.In, maxInspected+1))
+	n, err := io.Copy(&b, io.LimitReader(in, maxInspected+1))
 	if err != nil {
 		return "", fmt.Errorf("read the message: %w", err)
 	}

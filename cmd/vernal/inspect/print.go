@@ -13,6 +13,9 @@ import (
 // printReport writes a report for people: the rules, what the request comes to,
 // and the message.
 func (a *commands) printReport(r *inspect.Report) error {
+	if err := cli.WriteVerdict(a.Out, verdictText(r)+"\n"); err != nil {
+		return err
+	}
 	what := cmp.Or(r.Kind, "unreadable message")
 	if r.SP != "" {
 		what += ": " + idp.OneLine(string(r.SP))
@@ -52,6 +55,29 @@ func (a *commands) printReport(r *inspect.Report) error {
 		}
 	}
 	return nil
+}
+
+// verdictText sums a report up in a line: the rules that fail, or what is open.
+func verdictText(r *inspect.Report) string {
+	var failed, open []string
+	for _, c := range r.Checks {
+		switch c.Outcome {
+		case inspect.Refused:
+			failed = append(failed, idp.OneLine(c.Field))
+		case inspect.Warned, inspect.Skipped:
+			open = append(open, idp.OneLine(c.Field))
+		}
+	}
+	rules := cli.Plural(len(r.Checks), "rule")
+	switch {
+	case r.Refused && len(failed) == 1:
+		return "REFUSED: 1 of " + rules + " fails: " + failed[0]
+	case r.Refused:
+		return fmt.Sprintf("REFUSED: %d of %s fail: %s", len(failed), rules, strings.Join(failed, ", "))
+	case r.Unknown:
+		return "unknown: it cannot be said whether the message would be taken: " + strings.Join(open, ", ")
+	}
+	return "ok: none of " + rules + " fails"
 }
 
 var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Warned: "warning", inspect.Skipped: "-"}
@@ -99,7 +125,7 @@ func (a *commands) printCheck(c inspect.Check) {
 	if c.Note != "" {
 		line += "  (" + idp.OneLine(c.Note) + ")"
 	}
-	fmt.Fprintln(a.Out, strings.TrimRight(line, " "))
+	_ = cli.WriteVerdict(a.Out, strings.TrimRight(line, " ")+"\n") // as the lines below
 	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"fix it:   ", c.Remedy}, {"code:     ", string(c.Code)}} {
 		if text[1] != "" {
 			fmt.Fprintln(a.Out, "         "+text[0]+idp.OneLine(text[1]))

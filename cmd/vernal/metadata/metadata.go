@@ -18,8 +18,9 @@ type commands struct{ *cli.App }
 func Command(app *cli.App) *cobra.Command {
 	a := &commands{app}
 	c := &cobra.Command{
-		Use:   "metadata",
-		Short: "Our metadata",
+		Use:     "metadata",
+		Short:   "Our metadata",
+		Example: `    vernal metadata show 2027`,
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "show [YEAR|stable]",
@@ -44,5 +45,6 @@ file. Without a year, or with "stable", print the document at
 			})
 		},
 	})
+	a.CompleteArg(c.Commands()[0], cli.Years)
 	return c
 }

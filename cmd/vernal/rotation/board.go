@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 		}
 	}
 	fmt.Fprintln(a.Out)
-	return cli.Table(a.Out, []string{"YEAR", "SPS", "UNMOVED", "WHO"}, rows)
+	return cli.TextTable(a.Out, []string{"YEAR", "SPS", "UNMOVED", "WHO"}, rows, slices.Clone[[]string])
 }
 
 // unmovedText names the service providers that must still leave a year, or returns "".
@@ -99,7 +100,7 @@ func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
 		return err
 	}
 	fmt.Fprintln(a.Out)
-	return cli.Table(a.Out, []string{"ENTITY ID", "WARNING"}, warnings)
+	return cli.TextTable(a.Out, []string{"ENTITY ID", "WARNING"}, warnings, slices.Clone[[]string])
 }
 
 // writeBoardCSV is the board for a spreadsheet: a row for each service provider

@@ -50,6 +50,7 @@ certificate is not published; revoke ends it, if it is not wanted any more.`,
 	}
 	c.Flags().StringVar(&out, "out", "", "write the request to this new `FILE`, not to standard output")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
+	a.CompleteArg(c, cli.Years)
 	return c
 }
 
@@ -86,7 +87,7 @@ func (a *commands) importCommand() *cobra.Command {
 		Use:   "import YEAR --cert FILE [--key FILE] [--dry-run]",
 		Short: "Take a certificate that an authority made",
 		Long: `Take the certificate of a year that an authority made: for the key that waits
-since csr or, with --key, for a key that was made elsewhere. Files are PEM; the
+since csr or, with --key, for an external key. Files are PEM; the
 private key is PKCS#8 or PKCS#1, RSA and not encrypted, and is kept sealed. Of a
 file with a chain, the certificate of the key is taken.
 
@@ -122,8 +123,9 @@ old or strict service providers dislike is a warning.`,
 		},
 	}
 	c.Flags().StringVar(&cert, "cert", "", "the `FILE` with the certificate, and perhaps its chain")
-	c.Flags().StringVar(&key, "key", "", "the `FILE` with its private key, if that was made elsewhere")
+	c.Flags().StringVar(&key, "key", "", "the `FILE` with its private key, if that was not made here")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
+	a.CompleteArg(c, cli.Years)
 	return c
 }
 
@@ -180,8 +182,8 @@ func (a *commands) exportCommand() *cobra.Command {
 		Long: `Write a folder for a second web site, paper or mail: the certificate as PEM and
 DER, the metadata as it is or will be served, the fingerprints, and a statement
 about them. The statement is signed with the key of each live older year and of
-the year itself, so that whoever trusts an older certificate can check the new
-one by it, with openssl alone; the statement says how. Nothing is overwritten.`,
+the year itself, so that anyone who trusts an older certificate can check the
+new one by it, with openssl alone; the statement says how. Nothing is overwritten.`,
 		Example: `    vernal rotation export 2027
     vernal-2027/2027.pem
     vernal-2027/2027.der
@@ -204,7 +206,8 @@ one by it, with openssl alone; the statement says how. Nothing is overwritten.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "the `DIR` to write to; made if it is not there (default vernal-YEAR)")
+	c.Flags().StringVar(&out, "out", "", "the `DIR` to write to; made if it does not exist (default vernal-YEAR)")
+	a.CompleteArg(c, cli.Years)
 	return c
 }
 

@@ -1,7 +1,9 @@
 package rotation
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,37 +16,37 @@ import (
 func (a *commands) linkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "link",
-		Short: "Secret addresses of the rotation: for a wall, for calendars",
-		Long: `Secret addresses of the rotation. Who has one sees what it opens, without a
-sign-in, until it ends or is taken back with revoke: the board for a screen on a
-wall, without contacts, or the plan as a feed for calendars. Addresses are on the
-admin listener: on this machine or, with admin_url, behind a proxy.`,
+		Short: "Secret URLs of the wallboard and the calendar",
+		Long: `Secret URLs of the wallboard, without contacts, and of the plan as a feed for
+calendars. Anyone with the URL can open it without a sign-in, until it ends or
+is revoked. The URLs are on the admin listener: on this machine or, with
+admin_url, behind a proxy.`,
 		Example: `    vernal rotation link wall --days 60
     vernal rotation link calendar
     vernal rotation link list`,
 	}
 	c.AddCommand(
 		a.linkCreateCommand(sharelink.Wall, &cobra.Command{
-			Short: "Make an address of the board for a screen on a wall",
-			Long: `Make an address of the board for a screen on a wall: days left, who has moved and
-who has not, by name. It shows no contact, certificate or network address, and
-loads itself anew every minute. The address is printed this once.`,
+			Short: "Make a URL of the wallboard",
+			Long: `Make a URL of the wallboard: the days left, and which service providers have
+moved, by name. It shows no contact, certificate or IP address, and loads again
+every minute. The URL is printed this once.`,
 			Example: `    vernal rotation link wall --days 60
     http://127.0.0.1:9090/rotation/wall/0d5b61c9e7a3f402.3Jx…
     made link 0d5b61c9e7a3f402; it ends on 2027-05-01
-    keep the address: it is not shown again
+    keep the URL: it is not shown again
     to take it back: vernal rotation link revoke 0d5b61c9e7a3f402`,
 		}),
 		a.linkCreateCommand(sharelink.Calendar, &cobra.Command{
-			Short: "Make an address of the plan as a feed for calendars",
-			Long: `Make an address of the plan as a feed for calendars (iCalendar): every step of
+			Short: "Make a URL of the plan as a feed for calendars",
+			Long: `Make a URL of the plan as a feed for calendars (iCalendar): every step of
 the coming three years and the ends of our certificates, with reminders 14 days
 and 1 day before what is to be done by hand. It names no service provider. The
-address is printed this once; calendars ask it for news by themselves.`,
+URL is printed this once. Calendars load it again automatically.`,
 			Example: `    vernal rotation link calendar
     http://127.0.0.1:9090/rotation/calendar/52ac08bb1f6e9d37.kB0….ics
-    made link 52ac08bb1f6e9d37; it does not end by itself
-    keep the address: it is not shown again
+    made link 52ac08bb1f6e9d37; it never expires
+    keep the URL: it is not shown again
     to take it back: vernal rotation link revoke 52ac08bb1f6e9d37`,
 		}),
 		a.linkListCommand(),
@@ -63,14 +65,14 @@ func (a *commands) linkCreateCommand(kind sharelink.Kind, c *cobra.Command) *cob
 		}
 		return cli.ReportAnswer(c.Context(), a.App, ops.CreateLink, req, a.reportLink)
 	}
-	c.Flags().IntVar(&req.Days, "days", 0, "end it by itself after `N` days (default never)")
+	c.Flags().IntVar(&req.Days, "days", 0, "end it after `N` days (default never)")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, say what would be made")
 	return c
 }
 
 // reportLink prints a new address, which is data, and what to know of it.
 func (a *commands) reportLink(made ops.LinkMade) error {
-	end := "it does not end by itself"
+	end := "it never expires"
 	if !made.Link.ExpiresAt.IsZero() {
 		end = "it ends on " + cli.Day(made.Link.ExpiresAt)
 	}
@@ -88,33 +90,72 @@ func (a *commands) reportLink(made ops.LinkMade) error {
 		return err
 	}
 	a.Say("made link %s; %s", made.Link.ID, end)
-	a.Say("keep the address: it is not shown again")
+	a.Say("keep the URL: it is not shown again")
 	a.Say("to take it back: vernal rotation link revoke %s", made.Link.ID)
 	return nil
 }
 
+// linkKinds are the kinds of links.
+var linkKinds = []sharelink.Kind{sharelink.Wall, sharelink.Calendar, sharelink.Preview}
+
+// linkFilter says which links to list.
+type linkFilter struct {
+	kind  string
+	live  bool
+	limit int
+}
+
 func (a *commands) linkListCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "List the secret addresses, without their secrets",
-		Long: `List the secret addresses of every kind, previews too, newest first, without
-their secrets. STATE is live, ended or revoked.`,
-		Example: `    vernal rotation link list
+	var f linkFilter
+	c := &cobra.Command{
+		Use:   "list [--kind KIND] [--live] [--limit N]",
+		Short: "List the secret URLs, without their secrets",
+		Long: `List the secret URLs of every kind, previews too, newest first, without their
+secrets. STATE is live, ended or revoked.`,
+		Example: `    vernal rotation link list --live
     ID                KIND      STATE    MADE        ENDS        YEAR  SP  BY
-    52ac08bb1f6e9d37  calendar  live     2027-03-02  -           -     -   uid=1000 (ops)
-    0d5b61c9e7a3f402  wall      revoked  2027-02-01  2027-04-02  -     -   uid=1000 (ops)`,
+    52ac08bb1f6e9d37  calendar  live     2027-03-02  -           -     -   uid=1000
+    0d5b61c9e7a3f402  wall      live     2027-02-01  2027-04-02  -     -   uid=1000`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return cli.Read(c.Context(), a.App, ops.ListLinks, ops.Empty{}, a.printLinks)
+			if f.kind != "" && !slices.Contains(linkKinds, sharelink.Kind(f.kind)) {
+				return cli.Usage(c, "--kind is wall, calendar or preview")
+			}
+			if f.limit < 0 {
+				return cli.Usage(c, "--limit is under 0")
+			}
+			return cli.ReportAnswer(c.Context(), a.App, ops.ListLinks, ops.Empty{}, func(list ops.LinkList) error {
+				list.Links = slices.DeleteFunc(list.Links, func(l ops.LinkState) bool {
+					return f.kind != "" && string(l.Kind) != f.kind || f.live && !l.Live
+				})
+				list.Links = cli.FirstOf(a.App, list.Links, f.limit)
+				return a.Print(list, func() error { return a.printLinks(list) })
+			})
 		},
 	}
+	c.Flags().StringVar(&f.kind, "kind", "", "only links of this `KIND`")
+	c.Flags().BoolVar(&f.live, "live", false, "only links that work")
+	c.Flags().IntVar(&f.limit, "limit", 0, "list `N` at most (default all)")
+	cli.SetValues(c, "kind", linkKinds...)
+	return c
 }
 
 func (a *commands) printLinks(list ops.LinkList) error {
 	header := []string{"ID", "KIND", "STATE", "MADE", "ENDS", "YEAR", "SP", "BY"}
-	return cli.TableOf(a.Out, header, list.Links, func(l ops.LinkState) []string {
+	return cli.List(a.App, header, list.Links, "no link found", func(l ops.LinkState) []string {
 		return []string{l.ID, string(l.Kind), linkState(l), cli.Day(l.CreatedAt), cli.Day(l.ExpiresAt), cli.Dash(string(l.Year)), cli.Dash(string(l.SP)), l.Actor}
 	})
+}
+
+// linkIDs completes the IDs of links that can be revoked.
+func linkIDs(ctx context.Context, a *cli.App, _ string) (ids []string) {
+	list, _ := cli.Ask(ctx, a, ops.ListLinks, ops.Empty{})
+	for _, l := range list.Links {
+		if l.Live {
+			ids = append(ids, l.ID)
+		}
+	}
+	return ids
 }
 
 func linkState(l ops.LinkState) string {
@@ -131,18 +172,19 @@ func (a *commands) linkRevokeCommand() *cobra.Command {
 	req := ops.LinkRevoke{}
 	c := &cobra.Command{
 		Use:   "revoke ID [--dry-run]",
-		Short: "Take a secret address back for good",
-		Long: `Take a secret address of any kind back for good: it answers 404 at once. The ID
-is that of vernal rotation link list.`,
+		Short: "Revoke a secret URL permanently",
+		Long: `Revoke a secret URL of any kind permanently: it answers 404 at once. The ID is
+that of vernal rotation link list.`,
 		Example: `    vernal rotation link revoke 0d5b61c9e7a3f402
-    revoked link 0d5b61c9e7a3f402 (wall): its address answers 404`,
+    revoked link 0d5b61c9e7a3f402 (wall): its URL answers 404`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			req.ID = args[0]
 			return cli.Change(c.Context(), a.App, ops.RevokeLink, req, a.reportRevoked)
 		},
 	}
-	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "take nothing back, say what would be")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would be revoked")
+	a.CompleteArg(c, linkIDs)
 	return c
 }
 
@@ -154,7 +196,7 @@ func (a *commands) reportRevoked(done ops.LinkRevoked) {
 	case done.DryRun:
 		a.Say("dry run: nothing was changed; link %s (%s), made on %s, would be revoked", l.ID, l.Kind, cli.Day(l.CreatedAt))
 	default:
-		a.Say("revoked link %s (%s): its address answers 404", l.ID, l.Kind)
+		a.Say("revoked link %s (%s): its URL answers 404", l.ID, l.Kind)
 	}
 }
 
@@ -165,9 +207,9 @@ func (a *commands) previewCommand() *cobra.Command {
 		Short: "Make a link by which a service provider tries a year that is not published",
 		Long: `Make a secret link by which the integrator of one service provider tries a year
 that is created and not published yet. Opened in a browser, it lets that browser
-sign in through that service provider on the year's addresses, for real; such
-sign-ins are marked in the audit trail and never count as use. The addresses of
-metadata and certificate carry the same secret. The link is printed this once;
+sign in through that service provider at the year's URLs, for real; such
+sign-ins are marked in the audit trail and never count as use. The URLs of
+metadata and certificate contain the same secret. The link is printed this once;
 'vernal rotation link list' shows that it is there, and 'vernal rotation link
 revoke ID' takes it back. What calls without a browser needs 'vernal sp edit
 ENTITY_ID --preview YEAR', which opens the year to the service provider in
@@ -196,8 +238,10 @@ every browser, without a link.`,
 		},
 	}
 	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the `ENTITY_ID` of the service provider")
-	c.Flags().IntVar(&req.Days, "days", 14, "how many `DAYS` the link lasts")
+	c.Flags().IntVar(&req.Days, "days", 14, "end the link after this `NUMBER` of days")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, print what would be opened")
+	a.CompleteArg(c, cli.Years)
+	a.CompleteFlag(c, "sp", cli.EntityIDs)
 	return c
 }
 

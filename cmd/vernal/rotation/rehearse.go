@@ -39,11 +39,11 @@ func (a *commands) rehearseCommand() *cobra.Command {
 before or after it is published: its metadata and certificate, a sign-in by each
 binding with an encrypted assertion, and what must be refused. The way is the
 real one, through base_url with its TLS and its proxy; --connect goes to another
-address instead and keeps the names, as curl's --connect-to does. With http:// in
-front it speaks plain http there, as the proxy does; for the address where this
-server listens that is known. Nobody signs in: the person and the service provider exist for this command, for a minute,
-and for one another. It counts as use of no year and is on no board, and is on
-record in the audit trail. A step for which an earlier one did not find what it
+host and port instead and keeps the names, as curl's --connect-to does. With
+http:// in front it speaks plain http there, as the proxy does; where this server
+listens, that is known. No one signs in: the user and the service provider exist
+for this command alone. It counts as use of no year and is on no board, and is
+recorded in the audit trail. A step for which an earlier one did not find what it
 needs is not tried. The exit code is 1 if a step fails.`,
 		Example: `    vernal rotation rehearse 2027
     STEP                RESULT  WHAT
@@ -65,6 +65,7 @@ needs is not tried. The exit code is 1 if a step fails.`,
 		},
 	}
 	c.Flags().StringVar(&connect, "connect", "", "connect to `HOST:PORT`, whatever base_url says; with http:// in front without TLS")
+	a.CompleteArg(c, cli.Years)
 	return c
 }
 
@@ -153,7 +154,7 @@ func (a *commands) printRehearsal(terms *rehearsal.Terms, results []rehearsal.Re
 		Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
 	}
 	return a.Print(data, func() error {
-		return cli.TableOf(a.Out, []string{"STEP", "RESULT", "WHAT"}, results, a.resultRow)
+		return cli.TextTable(a.Out, []string{"STEP", "RESULT", "WHAT"}, results, a.resultRow)
 	})
 }
 

@@ -31,10 +31,10 @@ func (a *commands) reportCommand() *cobra.Command {
 		Long: `Write the notice for every service provider that has to act: it uses an older
 year, and there is a newer one to move to, or its own request certificate ends
 within 60 days and no later one is registered. The notice says what to change,
-from which address to which, our new certificate and its SHA-256, and by when.
+from which URL to which, our new certificate and its SHA-256, and by when.
 Without other word the notices are printed. --out writes a file for each. --send
 mails them to the contacts of the service providers, and lists those without a
-contact that is a mail address. --dry-run lists what each service provider must
+contact that is an email address. --dry-run lists what each service provider must
 do, by when, and to whom its notice goes.
 Notices are in the first of the configured languages; a contact that says
 another one (es:web@agency.example) gets its own.`,
@@ -67,9 +67,11 @@ another one (es:web@agency.example) gets its own.`,
 	}
 	c.Flags().StringVar(&year, "year", "", "those that use this `YEAR` alone")
 	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the one of this `ENTITY_ID` alone")
-	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it is not there")
+	c.Flags().StringVar(&dir, "out", "", "write a file for each into this `DIR`, which is made if it does not exist")
 	c.Flags().BoolVar(&req.Send, "send", false, "mail them to the contacts")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "send and write nothing, list to whom and where")
+	a.CompleteFlag(c, "year", cli.Years)
+	a.CompleteFlag(c, "sp", cli.EntityIDs)
 	return c
 }
 
@@ -173,7 +175,7 @@ func (a *commands) printSent(r ops.RotationReport) error {
 	if len(r.Sent) == 0 {
 		return nil
 	}
-	return cli.TableOf(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.Sent) []string {
+	return cli.TextTable(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.Sent) []string {
 		not := "-"
 		var failed []string
 		for _, f := range s.Failed {

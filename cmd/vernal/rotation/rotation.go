@@ -71,6 +71,6 @@ retired. The exit code is 4 if something needs attention now.`,
 			return cmp.Or(err, cli.AttentionDue(len(plan.Attention)))
 		},
 	}
-	c.Flags().IntVar(&years, "years", 1, "how many `YEARS` to look ahead")
+	c.Flags().IntVar(&years, "years", 1, "look this `NUMBER` of years ahead")
 	return c
 }

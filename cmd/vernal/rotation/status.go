@@ -61,6 +61,7 @@ moved.`,
 	}
 	c.Flags().StringVar(&year, "year", "", "show who used that `YEAR`")
 	c.Flags().BoolVar(&csv, "csv", false, "print CSV, for a spreadsheet")
+	a.CompleteFlag(c, "year", cli.Years)
 	return c
 }
 
@@ -99,7 +100,7 @@ func inDays(n int) string {
 
 func (a *commands) printStatus(st ops.RotationStatus) error {
 	header := []string{"YEAR", "STATE", "CERTIFICATE ENDS", "DAYS LEFT", "NEXT"}
-	err := cli.TableOf(a.Out, header, st.Years, func(y rotation.YearStatus) []string {
+	err := cli.TextTable(a.Out, header, st.Years, func(y rotation.YearStatus) []string {
 		left := "-"
 		switch {
 		case y.CertEndAt.IsZero() || y.State.Over():
@@ -184,14 +185,14 @@ func (a *commands) printAttention(list []rotation.Attention) error {
 		return nil
 	}
 	fmt.Fprintln(a.Out)
-	return cli.TableOf(a.Out, []string{"ATTENTION", "YEAR", "WHAT"}, list, func(at rotation.Attention) []string {
+	return cli.TextTable(a.Out, []string{"ATTENTION", "YEAR", "WHAT"}, list, func(at rotation.Attention) []string {
 		return []string{string(at.Code), cli.Dash(string(at.Year)), at.Text}
 	})
 }
 
 func (a *commands) printPlan(p ops.RotationPlan) error {
 	header := []string{"DATE", "DAYS", "YEAR", "STEP", "FROM", "TO", "BY", "WHY"}
-	err := cli.TableOf(a.Out, header, p.Coming, func(c rotation.Coming) []string {
+	err := cli.TextTable(a.Out, header, p.Coming, func(c rotation.Coming) []string {
 		by := "server"
 		switch {
 		case c.Step == "":

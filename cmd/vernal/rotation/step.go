@@ -52,6 +52,12 @@ func (a *commands) stepCommand(kind rotation.StepKind, c *cobra.Command) *cobra.
 		flags.StringVar(&f.until, "until", "", "end the hold on this `DATE`, such as 2027-03-15, at 00:00 UTC")
 		flags.StringVar(&f.req.Reason, "reason", "", "why, `TEXT` for the record")
 	}
+	if kind.NamesYear() {
+		a.CompleteArg(c, cli.Years)
+	}
+	if flags.Lookup("yes") != nil {
+		a.CompleteFlag(c, "yes", cli.Years)
+	}
 	flags.BoolVar(&f.req.DryRun, "dry-run", false, "change nothing, print what would change")
 	return c
 }

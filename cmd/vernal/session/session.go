@@ -4,7 +4,6 @@ package session
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -23,7 +22,8 @@ type commands struct{ *cli.App }
 // Command returns the command and its subcommands.
 func Command(app *cli.App) *cobra.Command {
 	a := &commands{app}
-	c := &cobra.Command{Use: "session", Short: "The browsers in which people are signed in"}
+	c := &cobra.Command{Use: "session", Short: "The browsers in which users are signed in", Example: `    vernal session list --user ana@example.gov
+    vernal session end --user ana@example.gov --yes ana@example.gov`}
 	c.AddCommand(a.listCommand(), a.endCommand())
 	return c
 }
@@ -33,10 +33,12 @@ type filterFlags struct {
 	email, sp, olderThan string
 }
 
-func (f *filterFlags) addTo(c *cobra.Command) {
-	c.Flags().StringVar(&f.email, "user", "", "those of the person with this `EMAIL`")
-	c.Flags().StringVar(&f.sp, "sp", "", "those in which the service provider with this entity `ID` was visited")
+func (f *filterFlags) addTo(a *commands, c *cobra.Command) {
+	c.Flags().StringVar(&f.email, "user", "", "those of this user, by `EMAIL` or ID")
+	c.Flags().StringVar(&f.sp, "sp", "", "those in which the service provider `ENTITY_ID` was visited")
 	c.Flags().StringVar(&f.olderThan, "older-than", "", "those begun longer ago than this `DURATION`, such as 2h or 30m")
+	a.CompleteFlag(c, "user", cli.Emails)
+	a.CompleteFlag(c, "sp", cli.EntityIDs)
 }
 
 // parseQuery checks the flags. now is the time that ages count from.
@@ -61,7 +63,7 @@ func (a *commands) listCommand() *cobra.Command {
 	var flags filterFlags
 	var limit int
 	c := &cobra.Command{
-		Use:   "list [--user EMAIL] [--sp ID] [--older-than DURATION]",
+		Use:   "list [--user EMAIL] [--sp ENTITY_ID] [--older-than DURATION] [--limit N]",
 		Short: "List live sessions",
 		Long: `List the sessions that have not ended, in no order that means anything. The ID
 names a session to 'vernal session end'; it opens nothing.`,
@@ -81,7 +83,7 @@ names a session to 'vernal session end'; it opens nothing.`,
 			return err
 		},
 	}
-	flags.addTo(c)
+	flags.addTo(a, c)
 	c.Flags().IntVar(&limit, "limit", 0, "list `N` at most (default all)")
 	return c
 }
@@ -105,6 +107,9 @@ func (a *commands) listSessions(ctx context.Context, q ops.SessionQuery, limit i
 		}
 		if more {
 			a.Say("there are more; this is the first %d", limit)
+		}
+		if list.Next == "" && out.count == 0 && !a.JSON {
+			a.Say("no live session found")
 		}
 		if q.After = list.Next; more || list.Next == "" {
 			return out.count, out.end()
@@ -139,7 +144,8 @@ func (w *sessionWriter) write(page []ops.Session) error {
 		rows = append(rows, sessionRow(s))
 	}
 	w.count += len(page)
-	if len(rows) == 0 {
+	if len(page) == 0 {
+		w.pages-- // no header without a row
 		return nil
 	}
 	return cli.Table(w.out, rows[0], rows[1:])
@@ -147,7 +153,7 @@ func (w *sessionWriter) write(page []ops.Session) error {
 
 func (w *sessionWriter) writeJSON(page []ops.Session) error {
 	for _, s := range page {
-		data, err := json.MarshalIndent(s, "  ", "  ")
+		data, err := cli.MarshalJSON(s, "  ")
 		if err != nil {
 			return err
 		}
@@ -188,17 +194,17 @@ func (a *commands) endCommand() *cobra.Command {
 	var id, yes string
 	var all, dryRun bool
 	c := &cobra.Command{
-		Use:   "end (--id ID | --user EMAIL | --sp ID | --older-than DURATION | --all) --yes NAME",
+		Use:   "end (--id ID | --user EMAIL | --sp ENTITY_ID | --older-than DURATION | --all) --yes NAME",
 		Short: "End sessions",
-		Long: `End sessions: one, a person's, those in which a service provider was visited,
+		Long: `End sessions: one, a user's, those in which a service provider was visited,
 those begun long ago, or all. With several of --user, --sp and --older-than, those
 for which all of them hold. Sign-ins that wait for a second factor end too.
 
-People sign in again at their next visit here. Service providers are not told:
-what a person has open there stays open until they sign out there. Sessions begun
+Users sign in again at their next visit here. Service providers are not notified:
+what a user has open there stays open until they sign out there. Sessions begun
 after the command are left alone.
 
---yes repeats what is given: the ID, the address, the entity ID, the duration as
+--yes repeats what is given: the ID, the email address, the entity ID, the duration as
 you wrote it, or "all"; of several, the first in this order.`,
 		Example: `    vernal session end --user ana@example.gov --yes ana@example.gov
     ended 2 sessions
@@ -232,7 +238,7 @@ you wrote it, or "all"; of several, the first in this order.`,
 			return a.endSessions(c.Context(), q)
 		},
 	}
-	flags.addTo(c)
+	flags.addTo(a, c)
 	c.Flags().StringVar(&id, "id", "", "the one with this `ID`, as listed")
 	c.Flags().BoolVar(&all, "all", false, "all of them")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "list what would end, and end nothing")

@@ -1,9 +1,11 @@
 package sp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,12 +31,18 @@ func (f *flags) addTo(c *cobra.Command, edit bool) {
 	flags := c.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`; of metadata with several providers, it chooses one")
-	flags.StringVar(&f.metadata, "metadata", "", "read addresses and certificates from the metadata at this `FILE|URL`")
-	for _, field := range sp.Fields() {
-		addFieldFlags(flags, field, edit)
+	flags.StringVar(&f.metadata, "metadata", "", "read URLs and certificates from the metadata at this `FILE|URL`")
+	cli.SetGroup(flags, groupSource, "entity-id", "metadata")
+	fields := sp.Fields()
+	slices.SortStableFunc(fields, func(a, b sp.Field) int {
+		return cmp.Compare(slices.Index(groups, groupOf(a)), slices.Index(groups, groupOf(b)))
+	})
+	for _, field := range fields {
+		addFieldFlags(c, field, edit)
 	}
 	permit := func(to *bool, p sp.Permission) {
 		flags.BoolVar(to, cli.FlagName(string(p)), false, cli.PermissionHelp[p])
+		cli.SetGroup(flags, groupPermissions, cli.FlagName(string(p)))
 	}
 	permit(&f.options.AllowInsecureURL, sp.PermitInsecureURL)
 	if !edit {
@@ -45,12 +53,79 @@ func (f *flags) addTo(c *cobra.Command, edit bool) {
 	permit(&f.options.KeepNameIDs, sp.PermitKeepNameIDs)
 }
 
-// addFieldFlags adds the option of a field and, to edit, the one that removes.
-func addFieldFlags(flags *pflag.FlagSet, field sp.Field, edit bool) {
-	help, name := field.Help, cli.FlagName(field.Option())
-	if len(field.Values) > 0 && len(field.Values) <= 5 {
-		help += ": " + strings.Join(field.Values, ", ")
+// The headings of options in help.
+const (
+	groupSource       = "Which service provider"
+	groupEndpoints    = "Endpoints"
+	groupCertificates = "Certificates and signatures"
+	groupAssurance    = "Assurance"
+	groupUsers        = "Users"
+	groupLifecycle    = "Lifecycle"
+	groupPermissions  = "Permissions"
+)
+
+var groups = []string{groupEndpoints, groupCertificates, groupAssurance, groupUsers, groupLifecycle}
+
+// groupOf returns the heading for a field; that of the lifecycle for one that is not
+// listed.
+func groupOf(f sp.Field) string {
+	switch f.Name {
+	case "compat", "logo":
+		return groupEndpoints
+	case "certs", "encryption_certs", "encryption", "encryption_digest", "metadata_signer":
+		return groupCertificates
+	case "ial", "allow_ialmax", "aal":
+		return groupAssurance
+	case "name", "agency", "attributes", "email_attribute", "name_id_formats", "help_text", "consent", "allow_prompt_create":
+		return groupUsers
 	}
+	switch {
+	case strings.HasPrefix(f.Name, "sign_"):
+		return groupCertificates
+	case isURL(f), f.Name == "acs_indexes":
+		return groupEndpoints
+	}
+	return groupLifecycle
+}
+
+func isURL(f sp.Field) bool {
+	return strings.HasSuffix(f.Option(), "_url") || strings.HasSuffix(f.Option(), "_uri") || f.Name == "logo"
+}
+
+// valueName names the value of a field whose help does not.
+func valueName(f sp.Field) string {
+	switch {
+	case isURL(f):
+		return "URL"
+	case f.Kind == sp.KindInts:
+		return "NUMBER"
+	case f.Kind == sp.KindCert:
+		return "FILE"
+	case f.Name == "contacts":
+		return "EMAIL"
+	case f.Name == "agency" || f.Name == "team":
+		return "NAME"
+	}
+	return "VALUE"
+}
+
+// addFieldFlags adds the option of a field and, to edit, the one that removes.
+func addFieldFlags(c *cobra.Command, field sp.Field, edit bool) {
+	flags, help, name := c.Flags(), field.Help, cli.FlagName(field.Option())
+	remove := "remove-" + name
+	defer func() {
+		for _, n := range []string{name, remove} {
+			if f := flags.Lookup(n); f != nil {
+				cli.SetGroup(flags, groupOf(field), n)
+				if kind, _ := pflag.UnquoteUsage(f); kind != strings.ToUpper(kind) {
+					cli.SetValueName(flags, n, valueName(field))
+				}
+				if f.NoOptDefVal == "" && len(field.Values) > 0 {
+					cli.SetValues(c, n, field.Values...)
+				}
+			}
+		}
+	}()
 	switch {
 	case field.Kind == sp.KindBool:
 		flags.Bool(name, false, help)
@@ -59,16 +134,16 @@ func addFieldFlags(flags *pflag.FlagSet, field sp.Field, edit bool) {
 	default:
 		flags.String(name, "", help)
 	}
-	switch remove := "remove-" + name; {
+	switch {
 	case !edit || field.Kind == sp.KindInts:
 	case field.Kind == sp.KindCert:
 		flags.StringArray(remove, nil, "remove a certificate, by `FILE` or the first 8 or more digits of its SHA-256")
 	case field.Kind == sp.KindMap:
 		flags.StringArray(remove, nil, "remove the text of a `LANGUAGE`")
 	case field.Kind.IsList():
-		flags.StringArray(remove, nil, "remove this one")
+		flags.StringArray(remove, nil, "remove this one (repeatable)")
 	case field.Clears:
-		flags.Bool(remove, false, "empty it")
+		flags.Bool(remove, false, "empty "+field.Name)
 	}
 }
 
@@ -172,8 +247,8 @@ func (a *commands) addCommand() *cobra.Command {
 		Short: "Register a service provider",
 		Long: `Register a service provider, from its metadata, from options, or both; options
 win. Without other word it must sign its requests, may ask for a sign-in without
-proof of identity (auth-only), and gets the e-mail address.`,
-		Example: `    vernal sp add --metadata https://app.example.gov/saml/metadata --name "Permits"
+proof of identity (auth-only), and gets the email address.`,
+		Example: `    vernal sp add --metadata https://app.example.gov/metadata --name "Permits"
     vernal sp add --entity-id https://app.example.gov/saml --name "Permits" \
         --acs-url https://app.example.gov/saml/acs --cert app.crt \
         --attribute email --attribute all_emails`,
@@ -241,7 +316,8 @@ func (a *commands) editCommand() *cobra.Command {
 takes from a list or empties a value, before anything is added. --metadata takes
 addresses and certificates from metadata and leaves the rest.`,
 		Example: `    vernal sp edit https://app.example.gov/saml --cert new.crt
-    vernal sp edit https://app.example.gov/saml --remove-cert 3f9a0c71 --active=false`,
+    vernal sp edit https://app.example.gov/saml --remove-cert 3f9a0c71
+    vernal sp edit https://app.example.gov/saml --active=false`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
@@ -263,5 +339,6 @@ addresses and certificates from metadata and leaves the rest.`,
 		},
 	}
 	f.addTo(c, true)
+	a.CompleteArg(c, cli.EntityIDs)
 	return c
 }

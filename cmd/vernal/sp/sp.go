@@ -2,9 +2,11 @@
 package sp
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +30,9 @@ func Command(app *cli.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sp",
 		Short: "The service providers that people sign in to",
+		Example: `    vernal sp list
+    vernal sp add --metadata https://app.example.gov/saml/metadata
+    vernal sp show https://app.example.gov/saml`,
 	}
 	c.AddCommand(
 		a.addCommand(),
@@ -39,12 +44,57 @@ func Command(app *cli.App) *cobra.Command {
 	return c
 }
 
+// The orders of sp list.
+const (
+	sortEntityID = "entity-id"
+	sortName     = "name"
+	sortChanged  = "changed"
+)
+
+var orders = map[string]func(a, b *idp.ServiceProvider) int{
+	sortEntityID: func(a, b *idp.ServiceProvider) int { return cmp.Compare(a.EntityID, b.EntityID) },
+	sortName:     func(a, b *idp.ServiceProvider) int { return cmp.Compare(a.Name, b.Name) },
+	sortChanged:  func(a, b *idp.ServiceProvider) int { return b.UpdatedAt.Compare(a.UpdatedAt) },
+}
+
+// listFlags say which service providers to list.
+type listFlags struct {
+	search, state, sort string
+	inactive            bool
+	limit               int
+}
+
+// selects reports whether a service provider is to be listed.
+func (f *listFlags) selects(p *idp.ServiceProvider) bool {
+	search := strings.ToLower(f.search)
+	if f.inactive && p.Active || f.state != "" && p.State != f.state {
+		return false
+	}
+	return slices.ContainsFunc([]string{string(p.EntityID), p.Name, p.Agency, p.Team}, func(text string) bool {
+		return strings.Contains(strings.ToLower(text), search)
+	})
+}
+
 func (a *commands) listCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "List all service providers",
-		Args:  cobra.NoArgs,
+	var f listFlags
+	c := &cobra.Command{
+		Use:   "list [--search TEXT] [--state STATE] [--inactive] [--sort ORDER] [--limit N]",
+		Short: "List service providers",
+		Long: `List service providers: all, or those for which all that is given holds. --search
+finds a part of the entity ID, name, agency or team, whatever its case.`,
+		Example: `    vernal sp list
+    vernal sp list --search agency.example --sort changed --limit 10`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			order := orders[f.sort]
+			switch {
+			case order == nil:
+				return cli.Usage(c, "--sort is entity-id, name or changed")
+			case f.state != "" && f.state != idp.StateSandbox && f.state != idp.StateApproved:
+				return cli.Usage(c, "--state is sandbox or approved")
+			case f.limit < 0:
+				return cli.Usage(c, "--limit is under 0")
+			}
 			list, err := cli.Ask(c.Context(), a.App, ops.ListSPs, ops.Empty{})
 			if err != nil {
 				return err
@@ -52,14 +102,25 @@ func (a *commands) listCommand() *cobra.Command {
 			if len(list.Tampered) > 0 {
 				err = &idp.TamperedError{Providers: list.Tampered} // reported after the list of the others
 			}
-			return errors.Join(a.Print(list.SPs, func() error { return a.printSPs(list.SPs) }), err)
+			found := slices.DeleteFunc(list.SPs, func(p *idp.ServiceProvider) bool { return !f.selects(p) })
+			slices.SortStableFunc(found, order)
+			found = cli.FirstOf(a.App, found, f.limit)
+			return errors.Join(a.Print(found, func() error { return a.printSPs(found) }), err)
 		},
 	}
+	c.Flags().StringVar(&f.search, "search", "", "only those with this `TEXT` in entity ID, name, agency or team")
+	c.Flags().StringVar(&f.state, "state", "", "only those in this `STATE`")
+	c.Flags().BoolVar(&f.inactive, "inactive", false, "only those that are not active")
+	c.Flags().StringVar(&f.sort, "sort", sortEntityID, "the `ORDER`; changed is latest change first")
+	c.Flags().IntVar(&f.limit, "limit", 0, "list `N` at most (default all)")
+	cli.SetValues(c, "sort", sortEntityID, sortName, sortChanged)
+	cli.SetValues(c, "state", idp.StateSandbox, idp.StateApproved)
+	return c
 }
 
 func (a *commands) printSPs(list []*idp.ServiceProvider) error {
 	header := []string{"ENTITY ID", "NAME", "AGENCY", "STATE", "ACTIVE", "CERT ENDS", "CHANGED"}
-	return cli.TableOf(a.Out, header, list, func(p *idp.ServiceProvider) []string {
+	return cli.List(a.App, header, list, "no service provider found; add one with: vernal sp add", func(p *idp.ServiceProvider) []string {
 		return []string{string(p.EntityID), p.Name, p.Agency, p.State, cli.YesNo(p.Active), a.certsEnd(p), cli.Day(p.UpdatedAt)}
 	})
 }
@@ -84,7 +145,7 @@ func (a *commands) certsEnd(p *idp.ServiceProvider) string {
 }
 
 func (a *commands) showCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:     "show ENTITY_ID",
 		Short:   "Show one service provider",
 		Example: `    vernal sp show https://app.example.gov/saml`,
@@ -93,6 +154,8 @@ func (a *commands) showCommand() *cobra.Command {
 			return cli.Read(c.Context(), a.App, ops.ShowSP, ops.SPRequest{EntityID: idp.EntityID(args[0])}, a.printSP)
 		},
 	}
+	a.CompleteArg(c, cli.EntityIDs)
+	return c
 }
 
 func (a *commands) printSP(p *idp.ServiceProvider) error {
@@ -161,14 +224,20 @@ func (a *commands) removeCommand() *cobra.Command {
 	var yes string
 	c := &cobra.Command{
 		Use:   "remove ENTITY_ID --yes ENTITY_ID",
-		Short: "Remove a service provider; nobody can sign in to it any more",
-		Long: `Remove a service provider. Nobody can sign in to it any more. The NameIDs it saw
+		Short: "Remove a service provider; no one can sign in to it any more",
+		Long: `Remove a service provider. No one can sign in to it any more. The NameIDs it saw
 stay taken; if it is added again, it sees new ones unless 'sp add --resume' says
 otherwise. To close it for a while, use 'sp edit --active=false'.`,
-		Example: `    vernal sp remove https://app.example.gov/saml --yes https://app.example.gov/saml`,
-		Args:    cobra.ExactArgs(1),
+		Example: `    vernal sp remove https://app.example.gov \
+        --yes https://app.example.gov`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id := args[0]
+			if yes != id { // asked about only if it is there
+				if _, err := cli.Ask(c.Context(), a.App, ops.ShowSP, ops.SPRequest{EntityID: idp.EntityID(id)}); errors.Is(err, idp.ErrNotFound) {
+					return err
+				}
+			}
 			if err := a.Confirm("remove the service provider "+id, id, yes); err != nil {
 				return err
 			}
@@ -178,5 +247,7 @@ otherwise. To close it for a while, use 'sp edit --active=false'.`,
 		},
 	}
 	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `ENTITY_ID`")
+	a.CompleteArg(c, cli.EntityIDs)
+	a.CompleteFlag(c, "yes", cli.EntityIDs)
 	return c
 }

@@ -1,11 +1,13 @@
 package user
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/idp"
 	"vernal/idp/admin/ops"
 	"vernal/idp/shellquote"
 )
@@ -48,8 +50,8 @@ func (a *commands) changeUser(c *cobra.Command, op ops.Op[ops.UserRequest, ops.U
 func (a *commands) setPasswordCommand() *cobra.Command {
 	var stdin bool
 	c := &cobra.Command{
-		Use:     "set-password EMAIL --password-stdin",
-		Short:   "Give a person a new password; ends their sessions, forgets their devices",
+		Use:     "set-password ID|EMAIL --password-stdin",
+		Short:   "Set a new password; ends the sessions, forgets the devices",
 		Example: `    vernal user set-password ana@example.gov --password-stdin <password.txt`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -61,14 +63,15 @@ func (a *commands) setPasswordCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
+	a.CompleteArg(c, cli.Emails)
 	return c
 }
 
 func (a *commands) resetMFACommand() *cobra.Command {
 	var totp totpFlags
 	c := &cobra.Command{
-		Use:   "reset-mfa EMAIL [--totp | --totp-secret BASE32]",
-		Short: "Take a person's second factors and remembered devices, and give a new one; ends their sessions",
+		Use:   "reset-mfa ID|EMAIL [--totp | --totp-secret BASE32]",
+		Short: "Remove the second factors and remembered devices; ends the sessions",
 		Example: `    vernal user reset-mfa ana@example.gov --totp
     TOTP secret   JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
     TOTP address  otpauth://totp/Vernal:ana@example.gov?…`,
@@ -87,40 +90,44 @@ func (a *commands) resetMFACommand() *cobra.Command {
 		},
 	}
 	totp.addTo(c)
+	a.CompleteArg(c, cli.Emails)
 	return c
 }
 
 func (a *commands) lockCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use:     "lock EMAIL",
-		Short:   "Keep a person from signing in; ends their sessions",
+		Use:     "lock ID|EMAIL",
+		Short:   "Keep a user from signing in; ends the sessions",
 		Example: `    vernal user lock ana@example.gov --reason "left the agency"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.changeUser(c, ops.LockUser, ops.UserRequest{Email: args[0], Reason: reason}, "is locked")
 		},
 	}
-	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks later")
+	c.Flags().StringVar(&reason, "reason", "", "why, a `TEXT` that 'user show' prints")
+	a.CompleteArg(c, cli.Emails)
 	return c
 }
 
 func (a *commands) unlockCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "unlock EMAIL",
-		Short:   "Let a person sign in again, also after too many failures",
+	c := &cobra.Command{
+		Use:     "unlock ID|EMAIL",
+		Short:   "Let a user sign in again, also after too many failures",
 		Example: `    vernal user unlock ana@example.gov`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.changeUser(c, ops.UnlockUser, ops.UserRequest{Email: args[0]}, "can sign in")
 		},
 	}
+	a.CompleteArg(c, cli.Emails)
+	return c
 }
 
 func (a *commands) deleteCommand() *cobra.Command {
 	var yes string
 	c := &cobra.Command{
-		Use:   "delete EMAIL --yes EMAIL",
+		Use:   "delete ID|EMAIL --yes ID|EMAIL",
 		Short: "Delete a user and end their sessions",
 		Long: `Delete a user and end their sessions. This cannot be undone. The NameIDs that
 service providers know the user by are never given to anyone else.
@@ -131,6 +138,11 @@ then. 'vernal rekey' ends that one.`,
 		Example: `    vernal user delete ana@example.gov --yes ana@example.gov`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if yes != args[0] { // asked about only if the user exists
+				if _, err := cli.Ask(c.Context(), a.App, ops.ShowUser, ops.UserRequest{Email: args[0]}); errors.Is(err, idp.ErrNotFound) {
+					return err
+				}
+			}
 			if err := a.Confirm("delete "+args[0], args[0], yes); err != nil {
 				return err
 			}
@@ -139,6 +151,8 @@ then. 'vernal rekey' ends that one.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `EMAIL` of the person")
+	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `EMAIL` or ID, as given")
+	a.CompleteArg(c, cli.Emails)
+	a.CompleteFlag(c, "yes", cli.Emails)
 	return c
 }

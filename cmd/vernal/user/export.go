@@ -18,11 +18,11 @@ func (a *commands) exportCommand() *cobra.Command {
 	var secrets bool
 	var output string
 	c := &cobra.Command{
-		Use:   "export [--with-secrets] [--output FILE]",
-		Short: "Write everybody, in the form that 'user import' takes",
-		Long: `Write everybody in the form that 'user import' takes, one JSON object a line, or
-with --json a JSON array. It holds what every service provider knows people by, so
-that in a new installation they stay who they are, and the NameIDs of people who
+		Use:   "export [--with-secrets] [--out FILE]",
+		Short: "Write all users, in the form that 'user import' takes",
+		Long: `Write all users in the form that 'user import' takes, one JSON object a line, or
+with --json a JSON array. It holds what every service provider knows users by, so
+that they keep it in a new installation, and the NameIDs of users who
 were deleted, so that no one gets them again. It thereby names the service
 providers that each user visits.
 
@@ -30,9 +30,9 @@ Not in it: remembered devices, sessions, and the IDs that users have in this
 installation alone.
 
 It holds personal data. Password hashes, TOTP secrets and social security numbers
-are left out without --with-secrets; people who are imported without them cannot
+are left out without --with-secrets; users who are imported without them cannot
 sign in until they get new ones. Each page of an export is recorded in the audit trail.`,
-		Example: `    vernal user export --with-secrets --output people.jsonl
+		Example: `    vernal user export --with-secrets --out people.jsonl
     wrote 119 people to people.jsonl, with secrets; keep it safe, and remove it when it has served`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -40,7 +40,9 @@ sign in until they get new ones. Each page of an export is recorded in the audit
 		},
 	}
 	c.Flags().BoolVar(&secrets, "with-secrets", false, "include password hashes, TOTP secrets and social security numbers")
-	c.Flags().StringVar(&output, "output", "", "write to a new `FILE` that only you can read, instead of standard output")
+	c.Flags().StringVar(&output, "out", "", "write to a new `FILE` that only you can read, instead of standard output")
+	c.Flags().StringVar(&output, "output", "", "the former name of --out, a `FILE`")
+	_ = c.Flags().MarkHidden("output") // it exists
 	return c
 }
 

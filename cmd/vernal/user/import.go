@@ -25,32 +25,31 @@ func (a *commands) importCommand() *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Add people from a file, with the NameIDs that service providers know them by",
-		Long: `Add people from a file, or standard input for "-": CSV whose first line names
+		Short: "Add users from a file, with the NameIDs that service providers know them by",
+		Long: `Add users from a file, or standard input for "-": CSV whose first line names
 the columns, JSON lines, or a JSON array. The names are the same in all:
 
     email, or emails      email addresses, the first one primary; they count as
                           confirmed. In JSON each may be an object: address,
                           confirmed_at, last_sign_in_at, and disclosed_to, the
                           service providers that got it as a NameID
-    password_hash         PHC form, argon2id or pbkdf2-sha256; without it a person
+    password_hash         PHC form, argon2id or pbkdf2-sha256; without it a user
                           needs 'user set-password' before the first sign-in
     totp_secret           base32; with totp_period 60 for tokens of 60 seconds
     profile               a proofed identity: level (verified, facial-match) and the
                           fields of 'user verify'; in CSV a column for each
-    name_ids              NameIDs by agency or entity ID, kept for ever as if they
+    name_ids              NameIDs by agency or entity ID, permanent as if they
                           had been issued here; in CSV a column name_ids.KEY each
-    locked, lock_reason   who may not sign in
+    locked, lock_reason   users that cannot sign in
     role, created_at, password_changed_at, deleted
 
 Good lines are imported, in batches of one transaction each; bad ones are listed
-with their numbers, and the exit code is then 1. It is safe to run it again: who
-is there already is passed over and never changed, but for NameIDs that they do
-not have yet. --dry-run checks every line and changes nothing.
+with their numbers, and the exit code is then 1. It is safe to run it again:
+users that exist are not changed, except for NameIDs that they do not have yet. --dry-run checks every line and changes nothing.
 
 A NameID of an agency or service provider that is not registered is refused, as
-it could be a slip of the pen; --unregistered takes it: what has a colon for an
-entity ID, else for an agency.`,
+it could be a typing error. --unregistered takes it: a name with a colon as an
+entity ID, others as an agency.`,
 		Example: `    vernal user import people.csv --dry-run
     line 3: profile.zipcode: must be five digits, or a ZIP+4 code of which the first five are kept
     dry run: 118 people would be added, 1 line is refused
@@ -72,9 +71,10 @@ entity ID, else for an agency.`,
 			return im.run(c.Context(), reader)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "", "what the file holds: csv or json; told by its beginning if not given (`FORMAT`)")
+	c.Flags().StringVar(&format, "format", "", "the `FORMAT` of the file; if not given, its beginning shows it")
 	c.Flags().BoolVar(&im.options.DryRun, "dry-run", false, "check every line, and change nothing")
 	c.Flags().BoolVar(&im.options.Unregistered, "unregistered", false, "take NameIDs of agencies and service providers that are not registered")
+	cli.SetValues(c, "format", account.FormatCSV, account.FormatJSON)
 	return c
 }
 

@@ -3,12 +3,15 @@ package user
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/cli"
+	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/admin/ops"
 	"vernal/idp/shellquote"
@@ -22,7 +25,10 @@ func Command(app *cli.App) *cobra.Command {
 	a := &commands{app}
 	c := &cobra.Command{
 		Use:   "user",
-		Short: "The people who can sign in",
+		Short: "The users who can sign in",
+		Example: `    vernal user add --email ana@example.gov --totp
+    vernal user list --search example.gov
+    vernal user show ana@example.gov`,
 	}
 	c.AddCommand(
 		a.addCommand(),
@@ -74,9 +80,9 @@ func (a *commands) addCommand() *cobra.Command {
 	var stdin bool
 	var totp totpFlags
 	c := &cobra.Command{
-		Use:   "add --email ADDRESS --password-stdin [--totp | --totp-secret BASE32]",
-		Short: "Add a person",
-		Long: `Add a person with an e-mail address, a password and, usually, an authenticator.
+		Use:   "add --email EMAIL --password-stdin [--totp | --totp-secret BASE32]",
+		Short: "Add a user",
+		Long: `Add a user with an email address, a password and, usually, an authenticator.
 The secret of the authenticator and its otpauth address are printed this once.`,
 		Example: `    printf %s 'plum jam on nine windows' |
         vernal user add --email ana@example.gov --password-stdin --totp
@@ -99,7 +105,7 @@ The secret of the authenticator and its otpauth address are printed this once.`,
 			}, a.printAdded)
 		},
 	}
-	c.Flags().StringVar(&email, "email", "", "the person's e-mail `ADDRESS`")
+	c.Flags().StringVar(&email, "email", "", "the user's `EMAIL` address")
 	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
 	totp.addTo(c)
 	return c
@@ -122,46 +128,124 @@ func (a *commands) printTOTP(secret, address string) error {
 	return cli.Pairs(a.Out, [][2]string{{"TOTP secret", secret}, {"TOTP address", address}})
 }
 
+// The orders of user list. Without one users come by ID, page by page.
+const (
+	sortEmail      = "email"
+	sortAdded      = "added"
+	sortLastSignIn = "last-sign-in"
+)
+
+var userOrders = map[string]func(a, b ops.User) int{
+	sortEmail: func(a, b ops.User) int {
+		return cmp.Compare(strings.ToLower(primaryEmail(a)), strings.ToLower(primaryEmail(b)))
+	},
+	sortAdded:      func(a, b ops.User) int { return a.CreatedAt.Compare(b.CreatedAt) },
+	sortLastSignIn: func(a, b ops.User) int { return lastSignIn(b).Compare(lastSignIn(a)) },
+}
+
 func (a *commands) listCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "List all users",
-		Args:  cobra.NoArgs,
+	var req ops.UsersRequest
+	var sort string
+	var limit int
+	c := &cobra.Command{
+		Use:   "list [--search TEXT] [--locked] [--role ROLE] [--sort ORDER] [--limit N]",
+		Short: "List users",
+		Long: `List users: all, or those for which all that is given holds. --search finds a
+part of an email address, or the beginning of an ID, whatever its case. Without
+--sort they come in the order of their IDs.`,
+		Example: `    vernal user list --search @example.gov --limit 20
+    vernal user list --locked
+    vernal user list --sort last-sign-in --limit 10`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			all := []ops.User{}
-			for req := (ops.UsersRequest{}); ; {
-				page, err := cli.Ask(c.Context(), a.App, ops.ListUsers, req)
-				if err != nil {
-					return err
-				}
-				all = append(all, page.Users...)
-				if req.After = page.Next; req.After == "" {
-					return a.Print(all, func() error { return a.printUsers(all) })
-				}
+			order := userOrders[sort]
+			switch {
+			case sort != "" && order == nil:
+				return cli.Usage(c, "--sort is email, added or last-sign-in")
+			case limit < 0:
+				return cli.Usage(c, "--limit is under 0")
 			}
+			req.Limit = 0
+			if order == nil && limit > 0 {
+				req.Limit = limit + 1
+			}
+			users, err := a.findUsers(c.Context(), req, req.Limit)
+			if err != nil {
+				return err
+			}
+			if order != nil {
+				slices.SortStableFunc(users, order)
+			}
+			users = cli.FirstOf(a.App, users, limit)
+			return a.Print(users, func() error { return a.printUsers(users) })
 		},
+	}
+	c.Flags().StringVar(&req.Search, "search", "", "only users with this `TEXT` in an email address, or ID")
+	c.Flags().BoolVar(&req.Locked, "locked", false, "only users that are locked")
+	c.Flags().StringVar(&req.Role, "role", "", "only users with this `ROLE`")
+	c.Flags().StringVar(&sort, "sort", "", "the `ORDER`: by email, oldest first, or latest sign-in first")
+	c.Flags().IntVar(&limit, "limit", 0, "list `N` at most (default all)")
+	cli.SetValues(c, "sort", sortEmail, sortAdded, sortLastSignIn)
+	return c
+}
+
+// findUsers returns the users that are asked for. A limit of 0 is none.
+func (a *commands) findUsers(ctx context.Context, req ops.UsersRequest, limit int) ([]ops.User, error) {
+	all := []ops.User{}
+	for {
+		page, err := cli.Ask(ctx, a.App, ops.ListUsers, req)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Users...)
+		if req.After = page.Next; req.After == "" || limit > 0 && len(all) >= limit {
+			return all, nil
+		}
 	}
 }
 
 func (a *commands) printUsers(users []ops.User) error {
 	header := []string{"EMAIL", "PASSWORD", "TOTP", "LOCKED", "LAST SIGN-IN", "ADDED"}
-	return cli.TableOf(a.Out, header, users, func(u ops.User) []string {
+	return cli.List(a.App, header, users, "no user found", func(u ops.User) []string {
 		return []string{primaryEmail(u), cli.YesNo(u.HasPassword), fmt.Sprint(len(u.TOTPs)), cli.YesNo(u.Locked), cli.Day(lastSignIn(u)), cli.Day(u.CreatedAt)}
 	})
 }
 
 func (a *commands) showCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "show EMAIL",
-		Short:   "Show one user",
-		Example: `    vernal user show ana@example.gov`,
-		Args:    cobra.ExactArgs(1),
+	var nameID, sp string
+	c := &cobra.Command{
+		Use:   "show (ID | EMAIL | --name-id VALUE --sp ENTITY_ID)",
+		Short: "Show one user",
+		Long: `Show one user: by email address, by the ID that the audit trail has, or by the
+NameID that a service provider knows them by, as in its log.`,
+		Example: `    vernal user show ana@example.gov
+    vernal user show --name-id 4f0c9a7e-1b7d-4f5e-9f5c-0d9a1c3b2e4f \
+        --sp https://app.example.gov/saml`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return cli.Read(c.Context(), a.App, ops.ShowUser, ops.UserRequest{Email: args[0]}, func(u ops.User) error {
+			req := ops.UserRequest{NameID: idp.NameID(strings.TrimSpace(nameID)), SP: idp.EntityID(sp)}
+			switch {
+			case len(args) == 1 && (nameID != "" || sp != ""):
+				return cli.Usage(c, "give an ID or EMAIL, or --name-id with --sp, not both")
+			case len(args) == 1:
+				req.Email = args[0]
+			case nameID == "" && sp == "":
+				return cli.Usage(c, "ID or EMAIL is required: vernal user show EMAIL")
+			case nameID == "":
+				return cli.Usage(c, "--sp needs --name-id VALUE")
+			case sp == "":
+				return cli.Usage(c, "--name-id needs --sp ENTITY_ID: every service provider has its own")
+			}
+			return cli.Read(c.Context(), a.App, ops.ShowUser, req, func(u ops.User) error {
 				return cli.Pairs(a.Out, userPairs(u))
 			})
 		},
 	}
+	c.Flags().StringVar(&nameID, "name-id", "", "the user that --sp knows by this NameID, `VALUE`")
+	c.Flags().StringVar(&sp, "sp", "", "the service provider `ENTITY_ID` that has the NameID")
+	a.CompleteArg(c, cli.Emails)
+	a.CompleteFlag(c, "sp", cli.EntityIDs)
+	return c
 }
 
 func userPairs(u ops.User) [][2]string {

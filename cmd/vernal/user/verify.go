@@ -20,9 +20,9 @@ func (a *commands) verifyCommand() *cobra.Command {
 	var level, file string
 	var dryRun bool
 	c := &cobra.Command{
-		Use:   "verify EMAIL --level verified|facial-match --file profile.json",
-		Short: "Put a proofed identity on a person's record, or take it away",
-		Long: `Put a proofed identity on a person's record, in the place of the one before. The
+		Use:   "verify ID|EMAIL --level LEVEL --file FILE",
+		Short: "Record a proofed identity of a user, or remove it",
+		Long: `Record a proofed identity of a user, in the place of the one before. The
 file, or standard input for "-", is a JSON object of strings with these names:
 
     first_name, middle_name, last_name, address1, address2, city, state,
@@ -33,7 +33,7 @@ first_name and last_name are needed; what else is left out was not proofed, and
 service providers that ask for it get an empty attribute. --level none takes the
 proofed identity away.
 
-Nobody has to sign in again: the record is read with every request.`,
+No one has to sign in again: the record is read with every request.`,
 		Example: `    vernal user verify ana@example.gov --level verified --file profile.json
     ana@example.gov: identity none -> verified (first_name, last_name, dob, ssn)`,
 		Args: cobra.ExactArgs(1),
@@ -45,9 +45,11 @@ Nobody has to sign in again: the record is read with every request.`,
 			return cli.ReportAnswer(c.Context(), a.App, ops.VerifyUser, ops.VerifyRequest{Email: args[0], Profile: profile, DryRun: dryRun}, a.tellVerified)
 		},
 	}
-	c.Flags().StringVar(&level, "level", "", "how the identity was proofed: verified, facial-match, or `none`")
+	c.Flags().StringVar(&level, "level", "", "how the identity was proofed: the `LEVEL`")
 	c.Flags().StringVar(&file, "file", "", "the `FILE` of the profile; - for standard input")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "check, say what would change, and change nothing")
+	cli.SetValues(c, "level", idp.IALVerified, idp.IALFacialMatch, account.LevelNone)
+	a.CompleteArg(c, cli.Emails)
 	return c
 }
 

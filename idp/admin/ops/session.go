@@ -30,7 +30,7 @@ const (
 type SessionQuery struct {
 	// ID is the short ID of one, or its beginning.
 	ID string `json:"id,omitempty"`
-	// Email is an address of the person.
+	// Email is an email address or the ID of the user.
 	Email string `json:"email,omitempty"`
 	// SP takes part in the session.
 	SP idp.EntityID `json:"sp,omitempty"`
@@ -170,9 +170,13 @@ func (s *Service) findUser(ctx context.Context, q SessionQuery) (idp.UserID, err
 	if q.Email == "" {
 		return "", nil
 	}
-	u, err := s.Accounts.Lookup(ctx, q.Email)
+	email, err := s.resolveEmail(ctx, q.Email)
 	if err != nil {
-		return "", userError(q.Email, err)
+		return "", err
+	}
+	u, err := s.Accounts.Lookup(ctx, email)
+	if err != nil {
+		return "", userError(email, err)
 	}
 	return u.ID, nil
 }

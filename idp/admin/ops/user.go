@@ -3,6 +3,9 @@ package ops
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"vernal/idp"
@@ -12,9 +15,12 @@ import (
 	"vernal/idp/sp"
 )
 
-// UserRequest names a person by one of their addresses.
+// UserRequest names a user by an email address or the ID.
 type UserRequest struct {
 	Email string `json:"email"`
+	// NameID and SP name the user instead: what SP knows them by; for show.
+	NameID idp.NameID   `json:"name_id,omitempty"`
+	SP     idp.EntityID `json:"sp,omitempty"`
 	// Reason is why; for lock.
 	Reason string `json:"reason,omitempty"`
 	// Password is the new one; for set-password.
@@ -45,13 +51,30 @@ type Deleted struct {
 	Email string `json:"deleted"`
 }
 
-// UsersRequest asks for people after an ID.
+// UsersRequest asks for users after an ID: those for which all that is given holds.
 type UsersRequest struct {
 	After idp.UserID `json:"after,omitempty"`
 	Limit int        `json:"limit,omitempty"`
+	// Search is a part of an email address, or the beginning of the ID, whatever its case.
+	Search string `json:"search,omitempty"`
+	// Locked selects users that an operator has locked.
+	Locked bool `json:"locked,omitempty"`
+	// Role selects users with the role.
+	Role string `json:"role,omitempty"`
 }
 
-// UserList is the answer to user/list. Next is where to go on; "" at the end.
+// matches reports whether a user is asked for.
+func (r UsersRequest) matches(u *idp.User) bool {
+	if r.Locked && !u.Locked() || r.Role != "" && u.Role != r.Role {
+		return false
+	}
+	search := strings.ToLower(r.Search)
+	return search == "" || strings.HasPrefix(strings.ToLower(string(u.ID)), search) ||
+		slices.ContainsFunc(u.Emails, func(e idp.Email) bool { return strings.Contains(strings.ToLower(e.Address), search) })
+}
+
+// UserList is the answer to user/list, by ID. It may be empty before the end: Next is where
+// to go on; "" at the end.
 type UserList struct {
 	Users []User     `json:"users"`
 	Next  idp.UserID `json:"next,omitempty"`
@@ -106,6 +129,59 @@ type TOTP struct {
 // pageSize is how many people an answer holds at most.
 const pageSize = 500
 
+// userScan bounds the users that one command looks at, so that it answers soon however few
+// of them are asked for; the caller goes on from Next.
+const userScan = 2000
+
+// declareUser declares an operation on one user, named by email address or ID. The
+// function gets the email address.
+func declareUser[Res any](path string, do func(*Service, context.Context, admin.Caller, UserRequest) (Res, error)) Op[UserRequest, Res] {
+	return declare(path, func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (answer Res, err error) {
+		if req.Email, err = s.resolveEmail(ctx, req.Email); err != nil {
+			return answer, err
+		}
+		return do(s, ctx, by, req)
+	})
+}
+
+// resolveEmail returns the email address of a user named by email address or ID.
+func (s *Service) resolveEmail(ctx context.Context, name string) (string, error) {
+	if name == "" || strings.Contains(name, "@") {
+		return name, nil
+	}
+	u, err := s.Store.User(ctx, idp.UserID(name))
+	if errors.Is(err, idp.ErrNotFound) {
+		return "", notFoundError("no user with ID %q; an email address has an @", name)
+	}
+	if err != nil {
+		return "", fmt.Errorf("look up user: %w", err)
+	}
+	if u.PrimaryEmail() == "" {
+		return "", notFoundError("user %s has no email address", u.ID)
+	}
+	return u.PrimaryEmail(), nil
+}
+
+// userByNameID finds the user that a service provider knows by a NameID.
+func (s *Service) userByNameID(ctx context.Context, id idp.EntityID, name idp.NameID) (*idp.User, error) {
+	p, err := s.Registry.Get(ctx, id)
+	if err != nil {
+		return nil, unknownSP(id, err)
+	}
+	user, err := s.Store.UserByNameID(ctx, p.NameIDScope, name)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, notFoundError("%s knows no user by the NameID %q", id, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up NameID: %w", err)
+	}
+	u, err := s.Store.User(ctx, user)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil, notFoundError("the user with the NameID %q was deleted", name)
+	}
+	return u, err
+}
+
 // AddUser adds a user.
 var AddUser = declare("user/add", func(s *Service, ctx context.Context, by admin.Caller, req account.NewUser) (UserAdded, error) {
 	u, enrolment, err := s.Accounts.Create(ctx, req, by.Actor())
@@ -123,10 +199,16 @@ var AddUser = declare("user/add", func(s *Service, ctx context.Context, by admin
 })
 
 // ShowUser returns one user.
-var ShowUser = declare("user/show", func(s *Service, ctx context.Context, _ admin.Caller, req UserRequest) (User, error) {
-	u, err := s.Accounts.Lookup(ctx, req.Email)
+var ShowUser = declareUser("user/show", func(s *Service, ctx context.Context, _ admin.Caller, req UserRequest) (User, error) {
+	var u *idp.User
+	var err error
+	if req.NameID != "" {
+		u, err = s.userByNameID(ctx, req.SP, req.NameID)
+	} else if u, err = s.Accounts.Lookup(ctx, req.Email); err != nil {
+		err = userError(req.Email, err)
+	}
 	if err != nil {
-		return User{}, userError(req.Email, err)
+		return User{}, err
 	}
 	profile, err := s.Accounts.Profile(ctx, u)
 	if err != nil {
@@ -145,33 +227,45 @@ var ListUsers = declare("user/list", func(s *Service, ctx context.Context, _ adm
 	if req.Limit > 0 && req.Limit < limit {
 		limit = req.Limit
 	}
-	users, err := s.Store.Users(ctx, idp.UserQuery{After: req.After, Limit: limit})
-	if err != nil {
-		return UserList{}, err
+	answer := UserList{Users: []User{}}
+	for scanned := 0; scanned < userScan; {
+		users, err := s.Store.Users(ctx, idp.UserQuery{After: req.After, Limit: pageSize})
+		if err != nil {
+			return UserList{}, err
+		}
+		for i, u := range users {
+			if req.matches(u) {
+				answer.Users = append(answer.Users, s.userInfo(u))
+			}
+			if len(answer.Users) == limit && (i+1 < len(users) || len(users) == pageSize) {
+				answer.Next = u.ID
+				return answer, nil
+			}
+		}
+		if len(users) < pageSize {
+			answer.Next = ""
+			return answer, nil
+		}
+		scanned += len(users)
+		req.After = users[len(users)-1].ID
+		answer.Next = req.After
 	}
-	list := UserList{Users: []User{}}
-	for _, u := range users {
-		list.Users = append(list.Users, s.userInfo(u))
-	}
-	if len(users) == limit {
-		list.Next = users[limit-1].ID
-	}
-	return list, nil
+	return answer, nil
 })
 
 // LockUser locks a user out and ends their sessions.
-var LockUser = declare("user/lock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var LockUser = declareUser("user/lock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	n, err := s.Accounts.Lock(ctx, req.Email, req.Reason, by.Actor())
 	return s.changed(ctx, req.Email, n, err)
 })
 
 // UnlockUser lets a user sign in again.
-var UnlockUser = declare("user/unlock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var UnlockUser = declareUser("user/unlock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	return s.changed(ctx, req.Email, 0, s.Accounts.Unlock(ctx, req.Email, by.Actor()))
 })
 
 // SetPassword gives a user a new password and ends their sessions.
-var SetPassword = declare("user/set-password", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var SetPassword = declareUser("user/set-password", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	n, err := s.Accounts.SetPassword(ctx, req.Email, req.Password, by.Actor())
 	return s.changed(ctx, req.Email, n, err)
 })
@@ -180,7 +274,7 @@ var SetPassword = declare("user/set-password", func(s *Service, ctx context.Cont
 // are two changes: should the second one fail, the user is without a factor, which is safe,
 // and the command can be given again. What is wrong with what is asked for is therefore
 // found before the first one.
-var ResetMFA = declare("user/reset-mfa", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
+var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
 	if err := totp.Check(); err != nil {
 		return UserChanged{}, userError(req.Email, err)
@@ -198,7 +292,7 @@ var ResetMFA = declare("user/reset-mfa", func(s *Service, ctx context.Context, b
 })
 
 // DeleteUser removes a user and ends their sessions.
-var DeleteUser = declare("user/delete", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (Deleted, error) {
+var DeleteUser = declareUser("user/delete", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (Deleted, error) {
 	if err := s.Accounts.Delete(ctx, req.Email, by.Actor()); err != nil {
 		return Deleted{}, userError(req.Email, err)
 	}
@@ -318,6 +412,10 @@ const ImportBatch = 500
 
 // VerifyUser records a proofed identity, or removes it.
 var VerifyUser = declare("user/verify", func(s *Service, ctx context.Context, by admin.Caller, req VerifyRequest) (UserVerified, error) {
+	var err error
+	if req.Email, err = s.resolveEmail(ctx, req.Email); err != nil {
+		return UserVerified{}, err
+	}
 	v, err := s.Accounts.Verify(ctx, req.Email, req.Profile, req.DryRun, by.Actor())
 	if err != nil {
 		return UserVerified{}, userError(req.Email, err)

@@ -1,0 +1,120 @@
+package ops_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/admin"
+	"vernal/idp/admin/ops"
+	"vernal/idp/sp"
+)
+
+// TestListUsersFiltersAndPages walks the pages of a filtered list over more users than one
+// command looks at: none is missing, and none comes twice.
+func TestListUsersFiltersAndPages(t *testing.T) {
+	t.Parallel()
+	s, f := newService(t)
+	const n = 3000
+	var people []idp.ImportedUser
+	for i := range n {
+		u := &idp.User{ID: idp.UserID(fmt.Sprintf("U%05d", i)), CreatedAt: testTime, Emails: []idp.Email{{Address: fmt.Sprintf("user%d@example.gov", i)}}}
+		if i%750 == 749 { // the last one of all is among them
+			u.LockedAt, u.Role = testTime, "helpdesk"
+			u.Emails[0].Address = fmt.Sprintf("Found%d@example.gov", i)
+		}
+		people = append(people, idp.ImportedUser{User: u})
+	}
+	if outcome, err := f.Store.ImportUsers(t.Context(), people); errors.Join(append(outcome, err)...) != nil {
+		t.Fatal(err)
+	}
+	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+	tests := []struct {
+		name string
+		req  ops.UsersRequest
+		want int
+	}{
+		{"all", ops.UsersRequest{}, n},
+		{"in small pages", ops.UsersRequest{Search: "found", Limit: 1}, 4},
+		{"part of an email address", ops.UsersRequest{Search: "FOUND"}, 4},
+		{"beginning of an ID", ops.UsersRequest{Search: "u0299"}, 10},
+		{"locked", ops.UsersRequest{Locked: true}, 4},
+		{"role", ops.UsersRequest{Role: "helpdesk", Search: "found749"}, 1},
+		{"no one", ops.UsersRequest{Role: "admin"}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			seen := map[idp.UserID]bool{}
+			for req := tt.req; ; {
+				page, err := admin.Call(t.Context(), c, ops.ListUsers, req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if req.Limit > 0 && len(page.Users) > req.Limit {
+					t.Fatalf("%d users, limit %d", len(page.Users), req.Limit)
+				}
+				for _, u := range page.Users {
+					if seen[u.ID] {
+						t.Fatalf("%s comes twice", u.ID)
+					}
+					seen[u.ID] = true
+				}
+				if req.After = page.Next; page.Next == "" {
+					break
+				}
+			}
+			if len(seen) != tt.want {
+				t.Errorf("%d users, want %d", len(seen), tt.want)
+			}
+		})
+	}
+}
+
+func TestUserIsNamedByEmailIDAndNameID(t *testing.T) {
+	t.Parallel()
+	s, f := newService(t)
+	ctx := t.Context()
+	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+	const email, id = "ana@example.gov", idp.EntityID("https://sp.example.gov/")
+	added, err := admin.Call(ctx, c, ops.AddUser, account.NewUser{Email: email, Password: "plum jam on nine windows"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := added.User.ID
+	set := map[string][]string{"acs_urls": {"https://sp.example.gov/acs"}, "sign_requests": {"optional"}}
+	made, err := admin.Call(ctx, c, ops.AddSP, ops.SPChange{EntityID: id, Edit: sp.Edit{Set: set}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := idp.ImportedUser{User: &idp.User{ID: user}, NameIDs: map[idp.NameIDScope]idp.NameID{made.Provider.NameIDScope: "ana-there"}, Existing: true}
+	if outcome, err := f.Store.ImportUsers(ctx, []idp.ImportedUser{name}); errors.Join(append(outcome, err)...) != nil {
+		t.Fatal(outcome, err)
+	}
+	for _, req := range []ops.UserRequest{{Email: email}, {Email: string(user)}, {NameID: "ana-there", SP: id}} {
+		if u, err := admin.Call(ctx, c, ops.ShowUser, req); err != nil || u.ID != user {
+			t.Errorf("%+v: %+v, %v", req, u, err)
+		}
+	}
+	for _, req := range []ops.UserRequest{{Email: "NOBODY"}, {NameID: "ana-there", SP: "https://other.example.gov/"}, {NameID: "bo-there", SP: id}} {
+		_, err := admin.Call(ctx, c, ops.ShowUser, req)
+		wantCode(t, fmt.Sprintf("%+v", req), err, admin.CodeNotFound)
+	}
+	byID := ops.UserRequest{Email: string(user), Password: "nine jars of plum jam"}
+	for _, op := range []ops.Op[ops.UserRequest, ops.UserChanged]{ops.LockUser, ops.UnlockUser, ops.SetPassword, ops.ResetMFA} {
+		if u, err := admin.Call(ctx, c, op, byID); err != nil || u.User.ID != user {
+			t.Errorf("%s: %+v, %v", op.Path, u, err)
+		}
+	}
+	if _, err := admin.Call(ctx, c, ops.VerifyUser, ops.VerifyRequest{Email: string(user)}); err != nil {
+		t.Errorf("verify: %v", err)
+	}
+	if _, err := admin.Call(ctx, c, ops.DeleteUser, ops.UserRequest{Email: string(user)}); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	_, err = admin.Call(ctx, c, ops.ShowUser, ops.UserRequest{NameID: "ana-there", SP: id})
+	wantCode(t, "show a deleted user", err, admin.CodeNotFound)
+}
