@@ -93,7 +93,7 @@ func TestRotationStatusFollowsDate(t *testing.T) {
 	}{
 		{"nothing is due", "2031-11-22 08:00:00", false, []string{"status"}, cli.ExitDone,
 			"2031  preferred  2032-04-01        131        2032-03-01 expiring (in 100 days)\n", ""},
-		{"manual, nothing is due", "2031-11-22 08:00:00", true, []string{"status"}, cli.ExitDone, "manual  the server takes no step by itself", ""},
+		{"manual, nothing is due", "2031-11-22 08:00:00", true, []string{"status"}, cli.ExitDone, "manual  the server takes no automatic steps", ""},
 		{"manual, the next key is due in ten days", "2032-01-05 08:00:00", true, []string{"status"}, cli.ExitAttention,
 			"step_soon  2032  create 2032 is due on 2032-01-15, in 10 days\n", "vernal: 1 thing needs attention\n"},
 		{"manual, the plan tells the same", "2032-01-05 08:00:00", true, []string{"plan"}, cli.ExitAttention,

@@ -64,7 +64,7 @@ type Story struct {
 	// Records are those of the same request, oldest first.
 	Records []idp.AuditRecord `json:"records"`
 	SPName  string            `json:"sp_name,omitempty"`
-	// Meaning is the text for whoever runs the service provider.
+	// Meaning is the text for the operators of the service provider.
 	Meaning string `json:"meaning,omitempty"`
 	// RequestCerts are the request certificates that are registered now, for a refusal of a
 	// signature: those that it is compared with.

@@ -131,7 +131,7 @@ func (f *auditFile) verifyLine(line []byte, at *audit.Place) error {
 	if at != nil && at.Seq == next.Seq {
 		f.Compared = true
 		if at.Hash != next.Hash {
-			return &audit.BrokenError{Seq: next.Seq, What: "is not the one that was noted: it, or the trail before it, was made anew"}
+			return &audit.BrokenError{Seq: next.Seq, What: "is not the recorded one: it, or the trail before it, was replaced"}
 		}
 	}
 	return nil

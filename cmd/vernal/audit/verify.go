@@ -104,7 +104,7 @@ func (a *commands) printVerified(p *audit.Progress) {
 		fmt.Fprintf(a.Out, "records up to %d were exported on %s; the checkpoint is ours\n", c.Seq, cli.Day(c.At))
 	}
 	if p.Compared {
-		fmt.Fprintln(a.Out, "the place noted elsewhere is in it")
+		fmt.Fprintln(a.Out, "it contains the recorded place")
 	}
 }
 

@@ -32,7 +32,7 @@ func (a *commands) reportCommand() *cobra.Command {
 year, and there is a newer one to move to, or its own request certificate ends
 within 60 days and no later one is registered. The notice says what to change,
 from which URL to which, our new certificate and its SHA-256, and by when.
-Without other word the notices are printed. --out writes a file for each. --send
+By default the notices are printed. --out writes a file for each. --send
 mails them to the contacts of the service providers, and lists those without a
 contact that is an email address. --dry-run lists what each service provider must
 do, by when, and to whom its notice goes.

@@ -122,7 +122,7 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 		notes = append(notes, [2]string{"clock", a.clockText(k)})
 	}
 	if !st.Automatic {
-		notes = append(notes, [2]string{"manual", "the server takes no step by itself (rotation.automatic is false)"})
+		notes = append(notes, [2]string{"manual", "the server takes no automatic steps (rotation.automatic is false)"})
 	}
 	if len(notes) > 0 {
 		fmt.Fprintln(a.Out)
@@ -147,7 +147,7 @@ func (a *commands) clockText(k rotation.Clock) string {
 }
 
 func holdText(h rotation.Hold) string {
-	text := "no newer year is preferred by itself, since the rollback of " + cli.Day(h.Since)
+	text := "no newer year is preferred automatically since the rollback of " + cli.Day(h.Since)
 	if h.Reason != "" {
 		text += " (" + h.Reason + ")"
 	}

@@ -245,9 +245,9 @@ func (a *commands) addCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add (--metadata FILE|URL | --entity-id ID --acs-url URL --cert FILE …)",
 		Short: "Register a service provider",
-		Long: `Register a service provider, from its metadata, from options, or both; options
-win. Without other word it must sign its requests, may ask for a sign-in without
-proof of identity (auth-only), and gets the email address.`,
+		Long: `Register a service provider from its metadata, from options, or both. Options
+take precedence. By default it must sign its requests, may request sign-ins
+without identity proofing (auth-only), and gets the email address.`,
 		Example: `    vernal sp add --metadata https://app.example.gov/metadata --name "Permits"
     vernal sp add --entity-id https://app.example.gov/saml --name "Permits" \
         --acs-url https://app.example.gov/saml/acs --cert app.crt \

@@ -86,7 +86,7 @@ type imported struct {
 	Extended int  `json:"extended"`
 	Present  int  `json:"present"`
 	Refused  int  `json:"refused"`
-	// Unregistered are agencies and entity IDs that nobody is registered as.
+	// Unregistered are agencies and entity IDs without a registration.
 	Unregistered []string                `json:"unregistered,omitempty"`
 	Problems     []account.ImportProblem `json:"problems"`
 }
@@ -239,7 +239,7 @@ func (im *importing) progressText() string {
 	case im.options.DryRun:
 		return "nothing was changed"
 	case im.sent == 0:
-		return "nobody was imported"
+		return "no user was imported"
 	}
 	return fmt.Sprintf("the good lines up to line %d are imported", im.sent)
 }
@@ -266,7 +266,7 @@ func (im *importing) printSummary() error {
 		for _, key := range t.Unregistered {
 			names = append(names, idp.OneLine(key))
 		}
-		im.app.Say("warning: nobody is registered as %s; the NameIDs are for whoever will be", strings.Join(names, ", "))
+		im.app.Say("warning: no service provider is registered as %s; the NameIDs are kept for a later registration", strings.Join(names, ", "))
 	}
 	if im.app.JSON {
 		return im.app.PrintJSON(t)
