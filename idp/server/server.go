@@ -86,7 +86,7 @@ func (s *Server) Handler() (http.Handler, error) {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
 	pages := &web.Pages{
-		Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Refusals: s.Trail.Refusals,
+		Set: set, Langs: s.Languages, Brand: s.Brand, Branding: s.Branding, BaseURL: s.IdP.BaseURL, Refusals: s.Trail.Refusals,
 		HelpURL: templates.HelpPath, DevelopersURL: templates.DevelopersPath,
 	}
 	book, err := guide.Load(templates.Guides())
@@ -137,6 +137,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	s.mountHealth(rt)
 	rt.HandlePrefix(set.StaticPrefix(), web.Static(set.StaticPrefix(), templates.Static()))
+	rt.HandlePrefix(templates.BrandPrefix, web.ServeBrand(s.Branding))
 
 	guarded, err := s.guardForms(pages, rt)
 	if err != nil {
