@@ -32,7 +32,7 @@ var layers = []struct {
 	{"our keys by year", []string{"idp/keyring"}},
 	{"the audit trail", []string{"idp/audit"}},
 	{"XML signatures", []string{"idp/xmldsig"}},
-	{"XML encryption", []string{"idp/xmlenc"}},
+	{"XML encryption, and logos", []string{"idp/xmlenc", "idp/logo"}},
 	{"SAML messages", []string{"idp/saml"}},
 	{"assurance", []string{"idp/assurance", "idp/idptest/corpus"}},
 	{"state: what is kept, and who writes it", []string{"metadata", "idp/account", "idp/session", "idp/rotator", "certs/token", "idp/rekey", "idp/sharelink", "idp/store/storetest", "idp/store/bolt"}},

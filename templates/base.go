@@ -23,6 +23,7 @@ type Base struct {
 	Nonce     string // of the Content-Security-Policy, for pages with a script or style of their own
 	ReturnURL string // "back to the service provider" link, "" for none
 	Brand     string // name of this identity provider, "" for "Vernal"
+	Branding  Branding
 	// Languages is the switcher, at the foot of the page.
 	Languages Languages
 	// HelpURL and DevelopersURL are the indexes of the guides; "" on sites without

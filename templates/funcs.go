@@ -25,6 +25,7 @@ func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 			}
 			return c.text("brand")
 		},
+		"support_text": c.supportText,
 		"refusal": func(r *idp.Refusal, part string) (string, error) {
 			return c.text(refusalKey(r.Code, part), r.Args...)
 		},

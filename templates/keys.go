@@ -64,6 +64,22 @@ const (
 	ChangeCertificate  Key = "retired.certificate"
 )
 
+// Links at the foot of pages, and of errors; {0} is the organization, or the email
+// address of SupportWrite.
+const (
+	LinkHelp            Key = "guides.help"
+	LinkDevelopers      Key = "guides.integrators"
+	LinkPrivacy         Key = "brand.privacy"
+	LinkAccessibility   Key = "brand.accessibility"
+	LinkTerms           Key = "brand.terms"
+	SupportContact      Key = "support.contact"
+	SupportWrite        Key = "support.write"
+	SupportOrganization Key = "support.organization"
+	SupportUnnamed      Key = "support.organization_unnamed"
+	SupportLine         Key = "support.line" // {0} lists the ways, in plain text
+	SupportNone         Key = "support.none"
+)
+
 // YearKey is the text of a state of a year.
 func YearKey(s rotation.State) Key { return Key("year." + s) }
 

@@ -31,7 +31,7 @@ func TestMailsAreComplete(t *testing.T) {
 		{"missing", "", "mails/fr/foot.txt", `text "foot.txt" is missing`},
 		{"empty", " \n", "mails/es/foot.txt", `text "foot.txt" is missing`},
 		{"a field too few", "{{if .Contact}}Preguntas: {{.Contact}}{{end}} {{.Us}}", "mails/es/foot.txt",
-			`text "foot.txt" has [.Contact .Us], and [.BaseURL .Contact .Us] in en`},
+			`text "foot.txt" has [.Contact .Us], and [.BaseURL .Organization .Support .Us] in en`},
 		{"a part too few", "{{.Us}}", "mails/fr/requestcert.txt", `text "requestcert.txt" has [.Us], and`},
 		{"a code too few", strings.Replace(string(attention), `"step_held"`, `"step_late"`, 1), "mails/fr/operator_attention.txt", `"step_late"`},
 		{"broken", "{{if}}", "mails/es/foot.txt", "missing value for if"},

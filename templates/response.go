@@ -51,11 +51,11 @@ type responseData struct {
 }
 
 // cutResponse renders the page in each kind and cuts it at the sentinels.
-func cutResponse(l *language) (map[responseKind]segments, error) {
+func cutResponse(l *language, b Branding) (map[responseKind]segments, error) {
 	kinds := make(map[responseKind]segments)
 	for _, k := range []responseKind{{}, {named: true}, {relay: true}, {named: true, relay: true}} {
 		d := responseData{SAMLResponse: sentinels[slotXML]}
-		d.Base = Base{Brand: sentinels[slotBrand], Nonce: sentinels[slotNonce]}
+		d.Base = Base{Brand: sentinels[slotBrand], Nonce: sentinels[slotNonce], Branding: b}
 		d.ACSURL, d.RelayState, d.HasRelay = sentinels[slotACS], sentinels[slotRelay], k.relay
 		if k.named {
 			d.SPName = sentinels[slotSPName]
@@ -74,6 +74,19 @@ func cutResponse(l *language) (map[responseKind]segments, error) {
 		}
 	}
 	return kinds, nil
+}
+
+// responseIn returns the page in each kind with a branding. It is cut once for each: an
+// installation has one branding for each language.
+func (l *language) responseIn(b Branding) (map[responseKind]segments, error) {
+	if kinds, ok := l.responses.Load(b); ok {
+		return kinds.(map[responseKind]segments), nil
+	}
+	kinds, err := cutResponse(l, b)
+	if err == nil {
+		l.responses.Store(b, kinds)
+	}
+	return kinds, err
 }
 
 // cutSegments splits page at the sentinels.
@@ -111,7 +124,11 @@ func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
 	if p.Brand == "" {
 		p.Brand = l.catalogue["brand"]
 	}
-	for _, seg := range l.response[responseKind{p.SPName != "", p.HasRelay}] {
+	kinds, err := l.responseIn(p.Branding)
+	if err != nil {
+		return nil, err
+	}
+	for _, seg := range kinds[responseKind{p.SPName != "", p.HasRelay}] {
 		dst = append(dst, seg.html...)
 		switch seg.then {
 		case slotSPName:

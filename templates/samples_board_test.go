@@ -14,8 +14,8 @@ import (
 // boardSamples are the pages of the admin listener, with no service provider,
 // with five in every state there is, and with many: as many as a page has for
 // pictures, fewer for the checks, which take long on a long page.
-func boardSamples(lang Lang) (all []sample) {
-	base := Base{Lang: lang}
+func boardSamples(lang Lang, branding Branding) (all []sample) {
+	base := Base{Lang: lang, Branding: branding}
 	for _, l := range []Lang{"en", "es", "fr"} {
 		base.Languages.Links = append(base.Languages.Links, LanguageLink{l, "?locale=" + string(l)})
 	}

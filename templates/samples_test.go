@@ -19,14 +19,17 @@ const spName = "Treehouse Records"
 
 // samples is every page in every state that looks different, in one language.
 // The browser test opens each. The response page posts to acs.
-func samples(lang Lang, acs string) []sample {
+func samples(lang Lang, acs string) []sample { return brandedSamples(lang, acs, Branding{}) }
+
+// brandedSamples is samples as an operator has them who configured a branding.
+func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	langs := Languages{Action: "/language", Return: "/sign-in?request=Zx81", Langs: []Lang{"en", "es", "fr"}}
-	b := Base{Lang: lang, SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U", Languages: langs}
-	alone := Base{Lang: lang, Nonce: "bm9uY2U", Languages: langs}
+	b := Base{Lang: lang, Branding: branding, SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U", Languages: langs}
+	alone := Base{Lang: lang, Branding: branding, Nonce: "bm9uY2U", Languages: langs}
 	guided := alone
 	guided.HelpURL, guided.DevelopersURL = HelpPath, DevelopersPath
 	guideLinks := []GuideLink{{"/help/install", "Install", "For operators who set up Vernal."}, {"/help/proxy", "Behind a proxy", "For operators."}}
-	long := Base{Lang: lang, Languages: langs, SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
+	long := Base{Lang: lang, Branding: branding, Languages: langs, SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
 	const start = "https://records.example/login"
 	const id = "0198f2c4-7d1e"
 	at := time.Date(2027, 3, 9, 14, 5, 0, 0, time.UTC)
@@ -247,7 +250,7 @@ func samples(lang Lang, acs string) []sample {
 			return writeResponse(s, w, ResponsePage{Base: b, ACSURL: acs, XML: []byte("<Response/>"), RelayState: "a+b", HasRelay: true})
 		}},
 	}
-	return append(boardSamples(lang), people...)
+	return append(boardSamples(lang, branding), people...)
 }
 
 // writeResponse is Set.AppendResponse for the tests that write every page.

@@ -59,7 +59,8 @@ type language struct {
 	html      map[string]*htmltemplate.Template
 	text      map[string]*texttemplate.Template
 	mails     *texttemplate.Template
-	response  map[responseKind]segments
+	// responses has the page that posts a Response, cut, by Branding.
+	responses sync.Map
 }
 
 // New is every page in every language. They are the same wherever they are
@@ -186,7 +187,7 @@ func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 	if l.mails, err = parseMails(embedded, lang, c); err != nil {
 		return nil, err
 	}
-	l.response, err = cutResponse(l)
+	_, err = l.responseIn(Branding{})
 	return l, err
 }
 

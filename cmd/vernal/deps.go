@@ -74,7 +74,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	masters := seal.NewMasters(master)
 	parts := installation.Config{
-		IdP: metadataIdP(c), Brand: c.Branding.Name, Languages: c.Langs(), CommandLine: commandLine,
+		IdP: metadataIdP(c), Brand: c.Branding.Name.Text, Branding: c.Brand(), Languages: c.Langs(), CommandLine: commandLine,
 		Policy: policy, KeySpec: c.KeySpec(), Keys: keysDir(c, masters, vault), Vault: vault,
 		Master: func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
 		Log:    log, Clock: clock,
@@ -247,7 +247,7 @@ func faultText(f rotation.KeyFault, y idp.Year) string {
 // metadataIdP is what our metadata says apart from keys.
 func metadataIdP(c *Config) metadata.IdP {
 	b := c.Branding
-	return metadata.IdP{BaseURL: c.BaseURL, Organization: b.Organization, OrganizationURL: b.OrganizationURL, Contact: b.Contact}
+	return metadata.IdP{BaseURL: c.BaseURL, Organization: b.Organization.Text, OrganizationURL: b.OrganizationURL.Text, Contact: b.Contact}
 }
 
 // service is what answers the commands. address is where the server listens; "" without

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -29,7 +30,7 @@ func setNotices(c *Config, to *installation.Config, getenv func(string) string) 
 		}
 		to.Mail = &notify.Mailer{
 			Server: c.Mail.Server, TLS: c.Mail.TLS, Username: c.Mail.Username, Password: password,
-			From: c.Mail.From, FromName: c.Branding.Name, ReplyTo: c.Branding.Contact, Clock: to.Clock,
+			From: c.Mail.From, FromName: c.Branding.Name.Text, ReplyTo: cmp.Or(c.Branding.SupportEmail, c.Branding.Contact), Clock: to.Clock,
 		}
 	}
 	if c.Rotation.Webhook.URL != "" {

@@ -40,6 +40,8 @@ type Config struct {
 	IdP metadata.IdP
 	// Brand is the name in titles, headers and mails; optional.
 	Brand string
+	// Branding is the look of pages, and the support that mails name; optional.
+	Branding *templates.Brand
 	// Languages are those of pages and mails, the default one first; optional.
 	Languages []templates.Lang
 	// CommandLine renders what an operator can do next; optional.
@@ -110,7 +112,7 @@ func Build(c Config, store Store) *Installation {
 	}
 	i.Board = &migration.Service{Usage: i.Usage, Registry: i.Registry, Years: i.Years, Clock: c.Clock}
 	i.Notices = &notify.Service{
-		Store: store, Board: i.Board, Rotation: i.Rotation, Years: i.Years, IdP: c.IdP, Name: c.Brand, Langs: c.Languages,
+		Store: store, Board: i.Board, Rotation: i.Rotation, Years: i.Years, IdP: c.IdP, Name: c.Brand, Branding: c.Branding, Langs: c.Languages,
 		CommandLine: c.CommandLine, Mail: c.Mail, Webhook: c.Webhook, Notify: c.Operators, Clock: c.Clock, Log: c.Log,
 	}
 	i.Links = &sharelink.Service{Store: store, Sealer: i.Sealer, Clock: c.Clock}

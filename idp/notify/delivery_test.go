@@ -156,6 +156,7 @@ func TestStoredNoticesHoldNoEmail(t *testing.T) {
 	w := newDeployment(t, "2027-01-14")
 	s := w.server()
 	s.Mail.Server = "127.0.0.1:1" // so that it stays there
+	s.IdP.Contact = ""            // published, so the text may name it
 	w.run("2027-01-15", s)
 	docs, err := w.Bolt.Documents(t.Context(), "notice", idp.DocumentQuery{All: true})
 	ok(t, err)

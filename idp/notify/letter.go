@@ -158,8 +158,9 @@ func (w *writer) dueAt(l Letter) (due time.Time) {
 // letterData is what a letter says.
 type letterData struct {
 	Letter
-	ID                             string // of the service provider; Name is "" in a letter to all
-	Us, BaseURL, EntityID, Contact string
+	sender
+	ID       string // of the service provider; Name is "" in a letter to all
+	EntityID string
 	// Closed and Grace say that the oldest of From is closed, or its certificate ended.
 	Closed, Grace       bool
 	CertEndAt, RetireAt time.Time
@@ -179,9 +180,8 @@ type change struct {
 
 // words are a letter's subject and text.
 func (w *writer) words(l Letter) (subject, text string, err error) {
-	d := letterData{Letter: l, ID: cleanText(string(l.SP)), Us: cleanText(w.Name), BaseURL: w.IdP.BaseURL, EntityID: string(w.IdP.EntityID())}
+	d := letterData{Letter: l, sender: w.senderIn(l.Lang), ID: cleanText(string(l.SP)), EntityID: string(w.IdP.EntityID())}
 	d.Name = cmp.Or(cleanText(l.Name), d.ID)
-	d.Contact = w.IdP.Contact
 	d.RequestCerts = slices.Clone(l.RequestCerts)
 	for i, c := range d.RequestCerts {
 		d.RequestCerts[i].SHA256 = colons(c.SHA256)

@@ -14,8 +14,8 @@ const maxListed = 20
 // operatorData fills in the texts of a notice to operators.
 type operatorData struct {
 	Notice
-	Us, BaseURL string
-	Days        int // until DueAt
+	sender
+	Days int // until DueAt
 	// Code is that of attention, and Why says what it is about.
 	Code rotation.AttentionCode
 	Why  string
@@ -52,7 +52,7 @@ func (s *Service) notify(ctx context.Context, d operatorData, sps []idp.EntityID
 	if posted, err := s.isPosted(ctx, d.ID); posted || err != nil {
 		return err
 	}
-	d.Us, d.BaseURL, d.Do, d.Days = cleanText(s.Name), s.IdP.BaseURL, s.commands(d.Notice), daysTo(d.DueAt, d.At)
+	d.sender, d.Do, d.Days = s.senderIn(s.lang()), s.commands(d.Notice), daysTo(d.DueAt, d.At)
 	d.Count = len(sps)
 	for _, id := range sps[:min(len(sps), maxListed)] {
 		d.Listed = append(d.Listed, cleanText(string(id)))

@@ -21,7 +21,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	ended, ends := migration.RequestCert{SHA256: "AA", EndAt: at, Ended: true}, migration.RequestCert{SHA256: "BB", EndAt: at}
 	letters := []letterData{
 		{Letter: Letter{Name: "Record", From: []idp.Year{"2025", "2026"}, To: "2027", LastAt: at, DueAt: at, RequestCerts: []migration.RequestCert{ended, ends}},
-			ID: "urn:a", CertEndAt: at, RetireAt: at.AddDate(0, 3, 0), Contact: "help@example.gov", LastCert: ends,
+			ID: "urn:a", CertEndAt: at, RetireAt: at.AddDate(0, 3, 0), sender: sender{Support: "help@example.gov", Organization: "Agency"}, LastCert: ends,
 			PEM: "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----", Hinted: "https://x",
 			Changes: []change{{"auth", []string{"a"}, "b"}, {"logout", nil, "b"}, {"remotelogout", nil, "b"}, {"metadata", nil, "b"}, {"certificate", nil, "b"}}},
 		{Letter: Letter{From: []idp.Year{"2026"}, DueAt: at, RequestCerts: []migration.RequestCert{ends}}, Grace: true, CertEndAt: at, RetireAt: at},

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,6 +23,28 @@ func (s *Service) lang() templates.Lang {
 
 // phrases render the rotation's codes in the operators' language.
 func (s *Service) phrases() *templates.Phrases { return templates.PhrasesIn(s.lang()) }
+
+// sender is the part of every mail that says where it comes from.
+type sender struct {
+	Us, BaseURL  string
+	Organization string // "" if it is Us
+	Support      string // how to reach support, "" if no way is known
+}
+
+func (s *Service) senderIn(lang templates.Lang) sender {
+	b := s.Branding.In(lang)
+	from := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
+	if from.Organization == from.Us {
+		from.Organization = ""
+	}
+	if b.Contact == "" {
+		b.Contact = s.IdP.Contact
+	}
+	if len(b.SupportLinks()) > 0 {
+		from.Support = templates.PhrasesIn(lang).SupportText(b)
+	}
+	return from
+}
 
 // render fills in a text and lays it out.
 func render(lang templates.Lang, name string, data any) (subject, text string, err error) {

@@ -120,7 +120,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
-	pages := &web.Pages{Set: set, Langs: s.Languages, Linked: true, Brand: s.Brand, BaseURL: s.IdP.BaseURL,
+	pages := &web.Pages{Set: set, Langs: s.Languages, Linked: true, Brand: s.Brand, Branding: s.Branding, BaseURL: s.IdP.BaseURL,
 		HelpURL: s.IdP.BaseURL + templates.HelpPath, DevelopersURL: s.IdP.BaseURL + templates.DevelopersPath}
 	h := &adminhttp.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
 		CommandLine: s.CommandLine, Traffic: s.countTraffic(), Ready: s.checkReady, Version: s.Version}

@@ -86,8 +86,9 @@ func (s *Server) Handler() (http.Handler, error) {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
 	pages := &web.Pages{
-		Set: set, Langs: s.Languages, Brand: s.Brand, BaseURL: s.IdP.BaseURL, Years: s.Years, Refusals: s.Trail.Refusals,
-		HelpURL: templates.HelpPath, DevelopersURL: templates.DevelopersPath,
+		Set: set, Langs: s.Languages, Brand: s.Brand, Branding: s.Branding, BaseURL: s.IdP.BaseURL, Years: s.Years,
+		Refusals: s.Trail.Refusals,
+		HelpURL:  templates.HelpPath, DevelopersURL: templates.DevelopersPath,
 	}
 	book, err := guide.Load(templates.Guides())
 	if err != nil {
@@ -137,6 +138,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	s.mountHealth(rt)
 	rt.HandlePrefix(set.StaticPrefix(), web.Static(set.StaticPrefix(), templates.Static()))
+	rt.HandlePrefix(templates.BrandPrefix, web.ServeBrand(s.Branding))
 
 	guarded, err := s.guardForms(pages, rt)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) (err error) {
 	page := templates.ResponsePage{
 		// No switcher: another language would want another Response.
-		Base: templates.Base{Lang: h.Pages.Lang(r), SPName: a.provider.Name, Brand: h.Pages.Brand}, ACSURL: a.request.ACSURL, XML: b.xml,
+		Base: h.Pages.BareBase(r, a.provider.Name), ACSURL: a.request.ACSURL, XML: b.xml,
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
 	page.Nonce = web.AllowPost(w, a.provider.FormAction(a.request.ACSURL))

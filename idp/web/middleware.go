@@ -107,7 +107,7 @@ var (
 
 // DefaultCSP is the Content-Security-Policy of every page that does not set
 // its own. It allows no script.
-const DefaultCSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+const DefaultCSP = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // AllowScript lets a page have a style and a script of its own, with the nonce that it
@@ -115,7 +115,7 @@ const DefaultCSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; 
 func AllowScript(w http.ResponseWriter) (nonce string) {
 	nonce = newNonce()
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self' 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+"'; "+
-		"img-src 'self' data:; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		"img-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	return nonce
 }
 
@@ -123,7 +123,7 @@ func AllowScript(w http.ResponseWriter) (nonce string) {
 // of formAction, and the one script with the nonce that it returns may send it.
 func AllowPost(w http.ResponseWriter, formAction string) (nonce string) {
 	nonce = newNonce()
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "+
 		"script-src 'nonce-"+nonce+"'; form-action "+formAction+"; frame-ancestors 'none'; base-uri 'none'")
 	return nonce
 }

@@ -27,6 +27,8 @@ type Pages struct {
 	Linked bool
 	// Brand is the name of the service in titles and headers.
 	Brand string
+	// Branding is the look that the operator configured; nil for Vernal's own.
+	Branding *templates.Brand
 	// BaseURL is base_url, for the addresses that a retired year's page names.
 	BaseURL string
 	// HelpURL and DevelopersURL are the indexes of the guides that pages link to; "" for
@@ -43,10 +45,18 @@ type Pages struct {
 
 // Base is what every page starts from.
 func (p *Pages) Base(r *http.Request, spName string) templates.Base {
-	return templates.Base{
-		Lang: p.Lang(r), SPName: spName, Brand: p.Brand, Languages: p.Languages(p.pageURL(r)),
-		HelpURL: p.HelpURL, DevelopersURL: p.DevelopersURL,
-	}
+	base := p.BareBase(r, spName)
+	base.Languages = p.Languages(p.pageURL(r))
+	base.HelpURL, base.DevelopersURL = p.HelpURL, p.DevelopersURL
+	return base
+}
+
+// BareBase is Base without the languages to choose from and our guides, for a page that
+// leads elsewhere.
+func (p *Pages) BareBase(r *http.Request, spName string) templates.Base {
+	lang := p.Lang(r)
+	b := p.Branding.In(lang)
+	return templates.Base{Lang: lang, SPName: spName, Brand: cmp.Or(b.Name, p.Brand), Branding: b}
 }
 
 // Render renders a page to memory first and only then writes status and body,

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"vernal/certs"
+	"vernal/idp/logo"
 	"vernal/idp/rotation"
 	"vernal/templates"
 )
@@ -85,10 +86,19 @@ type Config struct {
 		PasswordFile string `yaml:"password_file"`
 	} `yaml:"mail"`
 	Branding struct {
-		Name            string `yaml:"name"`
-		Organization    string `yaml:"organization"`
-		OrganizationURL string `yaml:"organization_url"`
-		Contact         string `yaml:"contact"`
+		Name             Localized `yaml:"name"`
+		Organization     Localized `yaml:"organization"`
+		OrganizationURL  Localized `yaml:"organization_url"`
+		Contact          string    `yaml:"contact"`
+		Logo             string    `yaml:"logo"`
+		Color            string    `yaml:"color"`
+		Banner           Localized `yaml:"banner"`
+		SupportEmail     string    `yaml:"support_email"`
+		SupportURL       Localized `yaml:"support_url"`
+		HelpURL          Localized `yaml:"help_url"`
+		PrivacyURL       Localized `yaml:"privacy_url"`
+		AccessibilityURL Localized `yaml:"accessibility_url"`
+		TermsURL         Localized `yaml:"terms_url"`
 	} `yaml:"branding"`
 	Languages []string `yaml:"languages"`
 	Log       struct {
@@ -107,6 +117,8 @@ type Config struct {
 	// origins are the places where keys were set, as errors name them:
 	// "vernal.yaml:12" or "VERNAL_LISTEN".
 	origins map[string]string
+	// logo is what branding.logo names; nil for none.
+	logo *logo.Image
 }
 
 // Error is everything that is wrong with a configuration, a line each.
@@ -188,7 +200,7 @@ func (c *Config) resolve() {
 	}
 	for _, p := range []*string{
 		&c.TLS.Cert, &c.TLS.Key, &c.DataDir, &c.MasterKeyFile, &c.Rotation.PKCS11.Module,
-		&c.Rotation.PKCS11.PinFile, &c.Rotation.Webhook.SecretFile, &c.Mail.PasswordFile,
+		&c.Rotation.PKCS11.PinFile, &c.Rotation.Webhook.SecretFile, &c.Mail.PasswordFile, &c.Branding.Logo,
 	} {
 		*p = c.Path(*p)
 	}
@@ -218,7 +230,7 @@ func (c *Config) Langs() []templates.Lang {
 
 // KeySpec returns the form of new signing keys and certificates.
 func (c *Config) KeySpec() certs.Spec {
-	return certs.Spec{Bits: c.Rotation.KeyBits, Subject: certs.Subject{Organization: c.Branding.Organization}}
+	return certs.Spec{Bits: c.Rotation.KeyBits, Subject: certs.Subject{Organization: c.Branding.Organization.Text}}
 }
 
 // Policy returns the calendar of the rotation, whose dates Load has checked.
@@ -247,6 +259,8 @@ func (c *Config) Proxies() (prefixes []netip.Prefix) {
 type key struct {
 	path  string // with the keys above it: "session.idle"
 	value reflect.Value
+	// perLanguage: the key is that of one language. The template explains them together.
+	perLanguage bool
 }
 
 // keys lists the keys of c in the order of the struct.
@@ -257,10 +271,15 @@ func appendKeys(list []key, prefix string, v reflect.Value) []key {
 		name := v.Type().Field(i).Tag.Get("yaml")
 		switch f := v.Field(i); {
 		case name == "":
+		case f.Type() == reflect.TypeFor[Localized]():
+			list = append(list, key{path: prefix + name, value: f.FieldByName("Text")})
+			for _, lang := range languages {
+				list = append(list, key{prefix + name + "." + lang, f.FieldByName(strings.ToUpper(lang)), true})
+			}
 		case f.Kind() == reflect.Struct:
 			list = appendKeys(list, prefix+name+".", f)
 		default:
-			list = append(list, key{prefix + name, f})
+			list = append(list, key{path: prefix + name, value: f})
 		}
 	}
 	return list

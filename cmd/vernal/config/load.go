@@ -89,9 +89,12 @@ func (l *loader) readMapping(prefix string, n ast.Node) {
 	seen := make(map[string]bool)
 	for _, pair := range pairs {
 		path := prefix + pair.Key.GetToken().Value
+		_, isMapping := pairsOf(pair.Value)
 		switch k, ok := l.keys[path]; {
 		case seen[path]:
 			l.add(pair.Key, "%s is there twice", path)
+		case ok && isMapping && slices.Contains(l.sections, path): // per language
+			l.readMapping(path+".", pair.Value)
 		case ok:
 			l.config.origins[path] = l.at(pair.Value)
 			if !k.setNode(pair.Value) {
@@ -101,7 +104,7 @@ func (l *loader) readMapping(prefix string, n ast.Node) {
 			l.readMapping(path+".", pair.Value)
 		default:
 			kind, names := "key", l.paths
-			if _, ok := pairsOf(pair.Value); ok {
+			if isMapping {
 				kind, names = "section", l.sections
 			}
 			l.add(pair.Key, "unknown %s %s%s", kind, path, didYouMean("", path, names))

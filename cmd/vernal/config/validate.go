@@ -73,7 +73,7 @@ func (c *Config) Validate() []string {
 		v.add("languages", "is empty: pages need a language")
 	}
 	for i, lang := range c.Languages {
-		v.checkOneOf("languages", lang, "en", "es", "fr")
+		v.checkOneOf("languages", lang, languages...)
 		if slices.Contains(c.Languages[:i], lang) {
 			v.add("languages", "%q is there twice", lang)
 		}
@@ -312,17 +312,6 @@ func (v *validator) checkNotices() {
 		v.add("rotation.webhook.url", "contains a user name or a fragment")
 	case u.Scheme == "http" && !idp.IsLoopback(u.Hostname()):
 		v.add("rotation.webhook.url", "is http, which is for loopback only")
-	}
-}
-
-func (v *validator) checkBranding() {
-	b := &v.config.Branding
-	if b.Name == "" {
-		v.add("branding.name", "is empty: pages need a name")
-	}
-	v.checkEmail("branding.contact", b.Contact)
-	if u, err := url.Parse(b.OrganizationURL); b.OrganizationURL != "" && (err != nil || !isWebURL(u)) {
-		v.add("branding.organization_url", "%q is not a URL", b.OrganizationURL)
 	}
 }
 

@@ -47,6 +47,15 @@ func Write(set map[string]string) (string, error) {
 			}
 			fmt.Fprintf(&out, "%s%s: %s\n", indent, name, written)
 		}
+		for _, lang := range languages {
+			if text, ok := set[path+"."+lang]; ok {
+				written, err := json.Marshal(text)
+				if err != nil {
+					return "", fmt.Errorf("write %s.%s: %w", path, lang, err)
+				}
+				fmt.Fprintf(&out, "%s%s.%s: %s\n", indent, name, lang, written)
+			}
+		}
 	}
 	return out.String(), nil
 }

@@ -166,7 +166,7 @@ func (s *Sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Sample) base(w http.ResponseWriter, r *http.Request) templates.Base {
 	b := s.pages.Base(r, "")
 	b.Nonce = rand.Text()
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "+
 		"script-src 'nonce-"+b.Nonce+"'; connect-src 'self'; form-action 'self' "+s.demo.BaseURL()+"; frame-ancestors 'none'; base-uri 'none'")
 	return b
 }

@@ -1,0 +1,102 @@
+// Package logo reads the logos that pages show: an SVG or PNG file of the operator or
+// of a service provider.
+//
+// A browser runs what an SVG file contains when it is opened on its own, with the
+// rights of our origin. So the bytes of a file are never served: a PNG is decoded and
+// encoded again, and an SVG is written again from the elements and attributes that a
+// drawing needs.
+package logo
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"image/png"
+)
+
+const (
+	// MaxBytes limits a file.
+	MaxBytes = 64 << 10
+	// maxSide limits width and height of a PNG, which bounds the memory that a small
+	// file can ask for.
+	maxSide = 1024
+)
+
+// CSP is the Content-Security-Policy of a logo: opened on its own, it runs nothing and
+// loads nothing. Drawings have styles of their own.
+const CSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+// The content types of logos.
+const (
+	TypeSVG = "image/svg+xml"
+	TypePNG = "image/png"
+)
+
+// Image is a logo that is safe to serve.
+type Image struct {
+	Type string
+	Data []byte
+}
+
+// Error says why a file was refused.
+type Error struct {
+	Line   int // of an SVG; 0 for the whole file
+	Reason string
+}
+
+func (e *Error) Error() string {
+	if e.Line > 0 {
+		return fmt.Sprintf("line %d: %s", e.Line, e.Reason)
+	}
+	return e.Reason
+}
+
+// Parse reads a file. The error is an *Error.
+func Parse(data []byte) (*Image, error) {
+	if len(data) > MaxBytes {
+		return nil, &Error{Reason: fmt.Sprintf("the file is longer than %d bytes; save the logo smaller or simpler", MaxBytes)}
+	}
+	if bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")) {
+		return parsePNG(data)
+	}
+	return parseSVG(data)
+}
+
+// Name returns a file name that changes with the content.
+func (i *Image) Name() string {
+	extension := ".svg"
+	if i.Type == TypePNG {
+		extension = ".png"
+	}
+	sum := sha256.Sum256(i.Data)
+	return hex.EncodeToString(sum[:16]) + extension
+}
+
+// parsePNG leaves out everything but the pixels.
+func parsePNG(data []byte) (*Image, error) {
+	config, err := png.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
+		return nil, errBrokenPNG(err)
+	}
+	if config.Width > maxSide || config.Height > maxSide {
+		return nil, &Error{Reason: fmt.Sprintf("the PNG has %d × %d pixels, at most %d × %d are allowed", config.Width, config.Height, maxSide, maxSide)}
+	}
+	decoded, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, errBrokenPNG(err)
+	}
+	var out bytes.Buffer
+	if err := png.Encode(&out, decoded); err != nil {
+		return nil, errBrokenPNG(err)
+	}
+	return &Image{TypePNG, out.Bytes()}, nil
+}
+
+func errBrokenPNG(err error) error {
+	if _, ok := errors.AsType[png.UnsupportedError](err); ok {
+		return &Error{Reason: "the PNG uses a feature that is not supported; save it as a plain PNG"}
+	}
+	return &Error{Reason: "the PNG is damaged; save it again"}
+}
