@@ -52,6 +52,9 @@ type RefusalPage struct {
 	StartURL string
 	// SignInURL is where the user can sign in as someone else, "" for nowhere.
 	SignInURL string
+	// AccountURL is the way on where no StartURL is known, "" for none. Only the page of a
+	// refusal that users can cause themselves has one.
+	AccountURL string
 }
 
 // LackPage tells a person that they lack what the service provider asks for,

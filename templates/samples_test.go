@@ -219,6 +219,9 @@ func samples(lang Lang, acs string) []sample {
 				SignInURL: "/sign-in?request=0123"})
 		}},
 		refused("refusal-person", b, idp.Refuse(idp.RefusedAnswered, "ID", "_5f1c")),
+		{"refusal-stale", true, func(s *Set, w io.Writer) error {
+			return s.WriteHTML(w, RefusalPage{Base: guided, Refusal: idp.Refuse(idp.RefusedStale, "request", ""), ErrorID: id, AccountURL: "/"})
+		}},
 		lack("lack-proofing", "proofing", start, idp.FactorPassword, idp.FactorTOTP),
 		lack("lack-piv", "piv", "", idp.FactorPassword, idp.FactorTOTP),
 		lack("lack-second-factor", "second-factor", start),

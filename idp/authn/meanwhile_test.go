@@ -141,6 +141,6 @@ func TestCodeMayBeTypedInGroups(t *testing.T) {
 	for _, gap := range []string{" ", "-", "\t", "\u00a0"} {
 		b := begun(t, i, ann)
 		code := ann.Code()
-		says(t, b.Post("/sign-in/code", url.Values{"code": {code[:3] + gap + code[3:]}}), http.StatusOK, "You are signed in")
+		says(t, b.Post("/sign-in/code", url.Values{"code": {code[:3] + gap + code[3:]}}), http.StatusOK, text("account.sign_out"))
 	}
 }

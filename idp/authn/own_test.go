@@ -1,8 +1,11 @@
 package authn_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -25,11 +28,24 @@ func says(t *testing.T, page *idptest.Page, status int, words ...string) {
 	}
 }
 
+// text is a text of the pages in English, so that tests name a key and not its words.
+func text(key string) string {
+	texts := make(map[string]string)
+	b, err := os.ReadFile("../../templates/catalogue/en.json")
+	if err == nil {
+		err = json.Unmarshal(b, &texts)
+	}
+	if err != nil || texts[key] == "" {
+		panic(fmt.Sprintf("no text %q: %v", key, err))
+	}
+	return texts[key]
+}
+
 // signedIn is a browser in which the person has signed in, and its session.
 func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser, *idp.Session) {
 	t.Helper()
 	b := i.Browser()
-	says(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, "You are signed in", p.Email)
+	says(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, text("account.sign_out"), p.Email)
 	sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: p.User.ID})
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +96,7 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	says(t, third.Get("/sign-in/code"), http.StatusOK, "Enter your code")
 
 	signedIn(t, i, ann)
-	says(t, here.Post("/account/sessions/end-others", nil), http.StatusOK, "All your other sessions have ended", "You are signed in nowhere else")
+	says(t, here.Post("/account/sessions/end-others", nil), http.StatusOK, text("notice.sessions_ended"), text("account.alone"))
 	says(t, third.Get("/sign-in/code"), http.StatusUnprocessableEntity, "Password")
 	says(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
 
@@ -140,14 +156,14 @@ func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	refresh(b.Get("/account"), "780; url=/account/stay") // 15 minutes less 2
 	i.Clock.Advance(5 * time.Minute)
 	page := b.Get("/account/stay")
-	says(t, page, http.StatusOK, "You are signed in", "10 minutes")
+	says(t, page, http.StatusOK, text("stay.heading_live"), "10 minutes")
 	refresh(page, "480; url=/account/stay")
 	i.Clock.Advance(8 * time.Minute)
 	page = b.Get("/account/stay")
 	says(t, page, http.StatusOK, "Your session is about to end", "about 2 minutes", "Stay signed in")
 	refresh(page, "120; url=/account/stay")
 	says(t, b.CrossSitePost("/account/stay", nil), http.StatusForbidden)
-	says(t, b.Post("/account/stay", nil), http.StatusOK, "You are signed in", "ann@example.gov")
+	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out"), "ann@example.gov")
 
 	// To look at the warning, or at the page's head, is no use of the session.
 	for range 14 {
@@ -177,14 +193,14 @@ func TestSessionEndsDespiteUse(t *testing.T) {
 	b, s := signedIn(t, i, ann)
 	for i.Clock.Now().Before(s.ExpiresAt.Add(-5 * time.Minute)) {
 		i.Clock.Advance(5 * time.Minute)
-		says(t, b.Get("/account"), http.StatusOK, "You are signed in")
+		says(t, b.Get("/account"), http.StatusOK, text("account.sign_out"))
 	}
 	other := i.Browser()
 	other.SignIn(other.Get("/sign-in"), ann)
 	i.Clock.Advance(s.ExpiresAt.Sub(i.Clock.Now()) - time.Minute)
-	says(t, b.Post("/account/stay", nil), http.StatusOK, "You are signed in") // which changes nothing
+	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out")) // which changes nothing
 	says(t, b.Get("/account/stay"), http.StatusOK, "cannot be made longer", "Sign in again")
-	says(t, b.Get("/sign-in"), http.StatusOK, "You are signed in")
+	says(t, b.Get("/sign-in"), http.StatusOK, text("account.sign_out"))
 	says(t, b.Get("/sign-in?again=1"), http.StatusOK, "Password")
 	i.Clock.Advance(time.Minute)
 	says(t, b.Get("/account"), http.StatusOK, "Your session has ended", "as long as one may")

@@ -176,6 +176,9 @@ func (p *Pages) showFailure(w http.ResponseWriter, r *http.Request, f failure) e
 		return p.Render(w, f.Status, page)
 	case f.refusal != nil:
 		page := templates.RefusalPage{Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.StartURL, SignInURL: f.SignInURL}
+		if isUserCaused(f.refusal.Code) && !p.Linked {
+			page.AccountURL = "/"
+		}
 		if f.Plain {
 			return p.writeText(w, f.Status, page)
 		}
@@ -199,6 +202,16 @@ func (p *Pages) showFailure(w http.ResponseWriter, r *http.Request, f failure) e
 		}
 		return p.Render(w, f.Status, page)
 	}
+}
+
+// isUserCaused reports whether users bring about such a refusal themselves: by waiting, by
+// another browser or by the back button. They need a way on more than a report.
+func isUserCaused(code idp.RefusalCode) bool {
+	switch code {
+	case idp.RefusedStale, idp.RefusedOtherBrowser, idp.RefusedAnswered, idp.RefusedReplay:
+		return true
+	}
+	return false
 }
 
 func (p *Pages) writeText(w http.ResponseWriter, status int, page templates.Page) error {
