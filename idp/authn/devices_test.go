@@ -51,7 +51,7 @@ func TestForgetDevices(t *testing.T) {
 	bobs := rememberedIn(t, i, bob)
 	third, _ := signedIn(t, i, ann)
 
-	says(t, third.Get("/account"), http.StatusOK, text("account.remembered"), "not yet")
+	says(t, third.Get("/account"), http.StatusOK, text("account.remembered"), text("account.remembered_unused"))
 	names := devices(third.Get("/account"))
 	bobsNames := devices(bobs.Get("/account"))
 	if len(names) != 2 || len(bobsNames) != 1 {
@@ -73,7 +73,7 @@ func TestForgetDevices(t *testing.T) {
 	if asked(t, bobs, bob) || asked(t, one, ann) {
 		t.Error("a device was forgotten by somebody who may not")
 	}
-	if n := strings.Count(one.Get("/account").Text(), "not yet"); n != 1 {
+	if n := strings.Count(one.Get("/account").Text(), "\n"+text("account.remembered_unused")+"\n"); n != 1 {
 		t.Errorf("%d devices were not used yet, want the other one alone", n)
 	}
 

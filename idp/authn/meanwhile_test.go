@@ -84,7 +84,7 @@ func TestStepUpInTwoTabs(t *testing.T) {
 	}
 	one, two := &idptest.Request{ClassRefs: []string{aal2}}, &idptest.Request{ClassRefs: []string{aal2}}
 	first, second := b.Get(a.URL(one)), b.Get(a.URL(two))
-	says(t, second, http.StatusOK, "stronger proof")
+	says(t, second, http.StatusOK, text("notice.step_up"))
 	if page := b.GiveCode(first, ann); page.Response() == nil {
 		t.Fatalf("no Response, but %d %s", page.Status, page.URL)
 	}

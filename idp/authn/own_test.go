@@ -1,11 +1,14 @@
 package authn_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +31,8 @@ func says(t *testing.T, page *idptest.Page, status int, words ...string) {
 	}
 }
 
-// text is a text of the pages in English, so that tests name a key and not its words.
+// text is a text of the pages in English, so that tests name a key and not its words: of one
+// with placeholders the longest part between two.
 func text(key string) string {
 	texts := make(map[string]string)
 	b, err := os.ReadFile("../../templates/catalogue/en.json")
@@ -38,7 +42,8 @@ func text(key string) string {
 	if err != nil || texts[key] == "" {
 		panic(fmt.Sprintf("no text %q: %v", key, err))
 	}
-	return texts[key]
+	parts := regexp.MustCompile(`\{\d\}`).Split(texts[key], -1)
+	return strings.TrimSpace(slices.MaxFunc(parts, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
 }
 
 // signedIn is a browser in which the person has signed in, and its session.
@@ -73,7 +78,7 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	third := begun(t, i, ann)
 
 	page := here.Get("/account")
-	says(t, page, http.StatusOK, "this browser", "no code was given yet", "127.0.0.x", "Services")
+	says(t, page, http.StatusOK, "this browser", text("account.pending"), "127.0.0.x", "Services")
 	if strings.Contains(string(page.Body), string(mine.ID)) || strings.Contains(string(page.Body), "bob@") {
 		t.Error("the page holds a whole SessionID, or somebody else")
 	}
@@ -91,7 +96,7 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	says(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // nobody's
 
 	says(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.Short()}}), http.StatusOK, "That session has ended")
-	says(t, there.Get("/account"), http.StatusOK, "Your session has ended", "ended elsewhere")
+	says(t, there.Get("/account"), http.StatusOK, "Your session has ended", text("ended.elsewhere"))
 	says(t, there.Get("/account"), http.StatusOK, "Password") // it is said once
 	says(t, third.Get("/sign-in/code"), http.StatusOK, "Enter your code")
 
@@ -199,10 +204,10 @@ func TestSessionEndsDespiteUse(t *testing.T) {
 	other.SignIn(other.Get("/sign-in"), ann)
 	i.Clock.Advance(s.ExpiresAt.Sub(i.Clock.Now()) - time.Minute)
 	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out")) // which changes nothing
-	says(t, b.Get("/account/stay"), http.StatusOK, "cannot be made longer", "Sign in again")
+	says(t, b.Get("/account/stay"), http.StatusOK, text("stay.final.one"), text("stay.again"))
 	says(t, b.Get("/sign-in"), http.StatusOK, text("account.sign_out"))
 	says(t, b.Get("/sign-in?again=1"), http.StatusOK, "Password")
 	i.Clock.Advance(time.Minute)
-	says(t, b.Get("/account"), http.StatusOK, "Your session has ended", "as long as one may")
+	says(t, b.Get("/account"), http.StatusOK, "Your session has ended", text("ended.absolute"))
 	says(t, other.Get("/account"), http.StatusOK, "ann@example.gov")
 }

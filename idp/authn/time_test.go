@@ -69,7 +69,7 @@ func TestMoreTimeIsBounded(t *testing.T) {
 	i.Clock.Advance(9 * time.Minute)
 	for _, left := range []time.Duration{70 * time.Second, 40 * time.Second, 10 * time.Second} {
 		page := b.Post("/sign-in/code", moreTime)
-		says(t, page, http.StatusOK, "there cannot be more")
+		says(t, page, http.StatusOK, text("code.time_final.one"))
 		timed(t, page, 0, left)
 		if strings.Contains(page.Text(), text("code.more")) {
 			t.Error("more time is offered, and there is none")
@@ -100,7 +100,7 @@ func TestMoreTimeForStepUp(t *testing.T) {
 	i.Clock.Advance(14 * time.Minute)
 	r := &idptest.Request{ClassRefs: []string{aal2}}
 	page := b.Get(a.URL(r))
-	says(t, page, http.StatusOK, "stronger proof")
+	says(t, page, http.StatusOK, text("notice.step_up"))
 	timed(t, page, 13*time.Minute, 15*time.Minute) // not the minute that was left
 	form := page.Form()
 	form.Fields.Set("more", "yes")

@@ -73,7 +73,7 @@ func TestSignInUsesRequestedLocale(t *testing.T) {
 
 	// The choice stays where nobody asks for another language, and a newer
 	// request counts for more.
-	in(t, b.Get("/account"), "fr", "Vous êtes connecté")
+	in(t, b.Get("/account"), "fr", "Votre compte")
 	w.Clock.Advance(time.Minute)
 	for locale, want := range map[string]string{"": "fr", "&locale=es": "es", "&locale=xx": "fr"} {
 		r := &idptest.Request{}
@@ -102,7 +102,7 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Active = false })
 	b := w.Browser()
 	b.Language = "fr-CA, en;q=0.5"
-	in(t, b.Get(p.URL(&idptest.Request{})), "fr", "Impossible de continuer", "Ce fournisseur de services est désactivé")
+	in(t, b.Get(p.URL(&idptest.Request{})), "fr", "demande de connexion", "Ce fournisseur de services est désactivé")
 	page := b.Get(p.URL(&idptest.Request{}) + "&locale=es")
 	in(t, page, "es", "Este proveedor de servicios está desactivado")
 	in(t, switchTo(t, b, page, "en"), "en", "This service provider is switched off")
@@ -117,14 +117,14 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	form = p.Form(&idptest.Request{ClassRefs: []string{hspd12}})
 	form.Set("locale", "es")
 	in(t, c.CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "PIV/CAC")
-	if got := b.Get("/no-such-page"); got.Status != http.StatusNotFound || !strings.Contains(string(got.Body), "There is no page here") {
+	if got := b.Get("/no-such-page"); got.Status != http.StatusNotFound || !strings.Contains(string(got.Body), "Page not found") {
 		t.Errorf("after the switch: %s", got.Body)
 	}
 	program := httptest.NewRequest(http.MethodGet, w.URL+"/api/saml/metadata1999", nil)
 	program.Header.Set("Accept-Language", "es")
 	got := httptest.NewRecorder()
 	w.Handler.ServeHTTP(got, program)
-	if !strings.HasPrefix(got.Header().Get("Content-Type"), "text/plain") || !strings.Contains(got.Body.String(), "Aquí no hay ninguna página") {
+	if !strings.HasPrefix(got.Header().Get("Content-Type"), "text/plain") || !strings.Contains(got.Body.String(), "Página no encontrada") {
 		t.Errorf("plain text: %s %s", got.Header().Get("Content-Type"), got.Body)
 	}
 }
