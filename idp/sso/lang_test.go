@@ -16,12 +16,17 @@ import (
 func switchTo(t *testing.T, b *idptest.Browser, page *idptest.Page, lang string) *idptest.Page {
 	t.Helper()
 	for n := range page.Doc.Descendants() {
-		if n.Data != "input" {
+		if n.Data != "input" && n.Data != "button" {
 			continue
 		}
 		field := map[string]string{}
 		for _, a := range n.Attr {
 			field[a.Key] = a.Val
+		}
+		if field["name"] == "language" && field["form"] != "" {
+			form := page.Form()
+			form.Fields.Set("language", lang)
+			return b.Post(form.Action, form.Fields)
 		}
 		if field["name"] == "return" {
 			return b.Post("/language", url.Values{"return": {field["value"]}, "language": {lang}})
