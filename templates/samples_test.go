@@ -26,7 +26,7 @@ func samples(lang Lang, acs string) []sample {
 	guided := alone
 	guided.HelpURL, guided.DevelopersURL = HelpPath, DevelopersPath
 	guideLinks := []GuideLink{{"/help/install", "Install", "For operators who set up Vernal."}, {"/help/proxy", "Behind a proxy", "For operators."}}
-	long := Base{Lang: lang, Languages: langs, SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
+	long := Base{Lang: lang, Nonce: "bm9uY2U", Languages: langs, SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
 	const start = "https://records.example/login"
 	const id = "0198f2c4-7d1e"
 	at := time.Date(2027, 3, 9, 14, 5, 0, 0, time.UTC)
