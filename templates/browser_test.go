@@ -254,7 +254,7 @@ func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for range 5 {
+	for range 6 {
 		if err := chromedp.Do(ctx, chromedp.KeyEvent("\t")); err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +267,17 @@ func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 	if id := eval[string](t, ctx, `document.activeElement.id`); id != "code" {
 		t.Errorf("%q has the focus on the code page", id)
 	}
-	want := []string{"usa-skipnav seen outlined", "email seen outlined", "password seen outlined",
+	// After an error the summary is read first. A tab without a window has no focus to show.
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/en/signin-empty")); err != nil {
+		t.Fatal(err)
+	}
+	if at := eval[string](t, ctx, where); at != "problem seen outlined" {
+		t.Errorf("%q has the focus after an error", at)
+	}
+	want := []string{"usa-skipnav seen outlined", "email seen outlined", "password seen outlined", "show seen outlined",
 		"usa-button vernal-submit seen outlined", "usa-link seen outlined"}
 	if diff := cmp.Diff(strings.Join(want, "\n"), strings.Join(got, "\n")); diff != "" {
 		t.Error(diff)

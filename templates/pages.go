@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"strings"
 	"time"
 
 	"vernal/idp"
@@ -101,6 +102,9 @@ type RetiredPage struct {
 	StartURL      string
 	SignOutAction string // the logout page still offers to sign out here; "" elsewhere
 }
+
+// FingerprintBytes are the bytes of the fingerprint, so that a line ends between two.
+func (p RetiredPage) FingerprintBytes() []string { return strings.Split(p.Fingerprint, ":") }
 
 // Change is an address of a year that is over, and that of the year to move to.
 type Change struct {
