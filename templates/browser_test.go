@@ -283,3 +283,25 @@ func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestTimesAreLocal: a time is shown in the reader's time zone and language, and near ones by
+// the day's name. The server's text stays as the title.
+func TestTimesAreLocal(t *testing.T) {
+	t.Parallel()
+	site, ctx := newSite(t), browser(t)
+	if _, err := chromedp.Call(ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kathmandu"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range mustNew(t).Langs() {
+		if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/stay-live")); err != nil {
+			t.Fatal(err)
+		}
+		// Kathmandu is 5:45 ahead of UTC.
+		if got := eval[string](t, ctx, `document.querySelector("time").textContent`); !strings.Contains(got, ":50") || strings.Contains(got, "UTC") {
+			t.Errorf("%s: the time is %q", lang, got)
+		}
+		if got := eval[string](t, ctx, `document.querySelector("time").title`); !strings.Contains(got, "14:05 UTC") {
+			t.Errorf("%s: the title is %q", lang, got)
+		}
+	}
+}
