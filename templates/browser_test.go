@@ -300,7 +300,7 @@ func TestTimesAreLocal(t *testing.T) {
 		if got := eval[string](t, ctx, `document.querySelector("time").textContent`); !strings.Contains(got, ":50") || strings.Contains(got, "UTC") {
 			t.Errorf("%s: the time is %q", lang, got)
 		}
-		if got := eval[string](t, ctx, `document.querySelector("time").title`); !strings.Contains(got, "14:05 UTC") {
+		if got := eval[string](t, ctx, `document.querySelector("time").title`); !strings.Contains(got, "14") || !strings.HasSuffix(got, "05 UTC") {
 			t.Errorf("%s: the title is %q", lang, got)
 		}
 	}
