@@ -13,6 +13,13 @@ const (
 	FieldRemember = "remember" // "yes" if this device is to be remembered
 	FieldMore     = "more"     // more time is asked for, and nothing else
 	FieldDevice   = "device"   // OwnDevice.ID
+	FieldProblem  = "problem"  // Problem.String, kept while the language is switched
+)
+
+// IDs of the forms that carry the switcher of the language; for Languages.Form.
+const (
+	FormSignIn = "sign-in"
+	FormCode   = "enter-code"
 )
 
 // Base is what every page knows. The zero value makes a page in English,
@@ -39,6 +46,9 @@ type Languages struct {
 	Action string // where the choice is posted, as FieldLanguage; "" for no form
 	Return string // the page's own address, which goes with it as FieldReturn
 	Langs  []Lang
+	// Form is the id of the page's own form, which the choice goes with instead, so that what
+	// was typed is kept; "" for a form of the switcher's own.
+	Form string
 	// Links stand in place of the form where nothing can be posted.
 	Links []LanguageLink
 }

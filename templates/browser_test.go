@@ -254,7 +254,7 @@ func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for range 5 {
+	for range 6 {
 		if err := chromedp.Do(ctx, chromedp.KeyEvent("\t")); err != nil {
 			t.Fatal(err)
 		}
@@ -267,9 +267,41 @@ func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 	if id := eval[string](t, ctx, `document.activeElement.id`); id != "code" {
 		t.Errorf("%q has the focus on the code page", id)
 	}
-	want := []string{"usa-skipnav seen outlined", "email seen outlined", "password seen outlined",
+	// After an error the summary is read first. A tab without a window has no focus to show.
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/en/signin-empty")); err != nil {
+		t.Fatal(err)
+	}
+	if at := eval[string](t, ctx, where); at != "problem seen outlined" {
+		t.Errorf("%q has the focus after an error", at)
+	}
+	want := []string{"usa-skipnav seen outlined", "email seen outlined", "password seen outlined", "show seen outlined",
 		"usa-button vernal-submit seen outlined", "usa-link seen outlined"}
 	if diff := cmp.Diff(strings.Join(want, "\n"), strings.Join(got, "\n")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestTimesAreLocal: a time is shown in the reader's time zone and language, and near ones by
+// the day's name. The server's text stays as the title.
+func TestTimesAreLocal(t *testing.T) {
+	t.Parallel()
+	site, ctx := newSite(t), browser(t)
+	if _, err := chromedp.Call(ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kathmandu"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range mustNew(t).Langs() {
+		if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/stay-live")); err != nil {
+			t.Fatal(err)
+		}
+		// Kathmandu is 5:45 ahead of UTC.
+		if got := eval[string](t, ctx, `document.querySelector("time").textContent`); !strings.Contains(got, ":50") || strings.Contains(got, "UTC") {
+			t.Errorf("%s: the time is %q", lang, got)
+		}
+		if got := eval[string](t, ctx, `document.querySelector("time").title`); !strings.Contains(got, "14") || !strings.HasSuffix(got, "05 UTC") {
+			t.Errorf("%s: the title is %q", lang, got)
+		}
 	}
 }

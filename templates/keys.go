@@ -133,10 +133,10 @@ func (k Key) Field() string {
 func (k Key) Credentials() bool { return k == ProblemSignInWrong }
 
 // Throttled is the problem of someone who has to wait for d.
-func Throttled(d time.Duration) (Key, []string) {
+func Throttled(d time.Duration) Problems {
 	minutes := int((d + time.Minute - 1) / time.Minute)
 	if minutes <= 1 {
-		return ProblemThrottledMinute, nil
+		return NewProblems(ProblemThrottledMinute)
 	}
-	return ProblemThrottled, []string{strconv.Itoa(minutes)}
+	return Problems{{ProblemThrottled, []string{strconv.Itoa(minutes)}}}
 }

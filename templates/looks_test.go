@@ -28,14 +28,20 @@ func lookAt(t *testing.T, ctx context.Context, address, name, axe string) {
 		}
 		fonts := eval[int](t, ctx, `document.fonts.ready.then(f => [...f].filter(x => x.status == "loaded").length)`)
 		outside := eval[string](t, ctx, overflow)
-		if dir := os.Getenv("VERNAL_SHOTS"); dir != "" {
-			shot(t, ctx, filepath.Join(dir, screen.name+"-"+name+".png"))
-		}
 		if i == 0 {
 			eval[int](t, ctx, axe+";0")
 		}
-		if violations := eval[string](t, ctx, axeRun); violations != "" {
-			t.Errorf("%s: axe: %s", screen.name, violations)
+		for _, theme := range []string{"dark", "light"} {
+			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}
+			if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+				t.Fatal(err)
+			}
+			if dir := os.Getenv("VERNAL_SHOTS"); dir != "" {
+				shot(t, ctx, filepath.Join(dir, screen.name+"-"+theme+"-"+name+".png"))
+			}
+			if violations := eval[string](t, ctx, axeRun); violations != "" {
+				t.Errorf("%s, %s: axe: %s", screen.name, theme, violations)
+			}
 		}
 		if outside != "" {
 			t.Errorf("%s: %s", screen.name, outside)

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"strings"
 	"time"
 
 	"vernal/idp"
@@ -57,6 +58,9 @@ type RefusalPage struct {
 	SeenUnknown bool
 	// SignInURL is where the user can sign in as someone else, "" for nowhere.
 	SignInURL string
+	// AccountURL is the way on where no StartURL is known, "" for none. Only the page of a
+	// refusal that users can cause themselves has one.
+	AccountURL string
 }
 
 // LackPage tells a person that they lack what the service provider asks for,
@@ -104,6 +108,9 @@ type RetiredPage struct {
 	StartURL      string
 	SignOutAction string // the logout page still offers to sign out here; "" elsewhere
 }
+
+// FingerprintBytes are the bytes of the fingerprint, so that a line ends between two.
+func (p RetiredPage) FingerprintBytes() []string { return strings.Split(p.Fingerprint, ":") }
 
 // Change is an address of a year that is over, and that of the year to move to.
 type Change struct {

@@ -29,19 +29,19 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	guided := alone
 	guided.HelpURL, guided.DevelopersURL = HelpPath, DevelopersPath
 	guideLinks := []GuideLink{{"/help/install", "Install", "For operators who set up Vernal."}, {"/help/proxy", "Behind a proxy", "For operators."}}
-	long := Base{Lang: lang, Branding: branding, Languages: langs, SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
+	long := Base{Lang: lang, Nonce: "bm9uY2U", Branding: branding, Languages: langs, SPName: strings.Repeat("Bundesministeriumfürbesonderslangenamen", 3), Brand: "Department of Everything and Then Some Sign-in"}
 	const start = "https://records.example/login"
 	const id = "0198f2c4-7d1e"
 	at := time.Date(2027, 3, 9, 14, 5, 0, 0, time.UTC)
 	signIn := func(name string, b Base, change func(*SignInPage)) sample {
 		p := SignInPage{Base: b, Action: "/sign-in", Request: "Zx81", Email: "ada@example.com"}
 		change(&p)
-		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.WriteHTML(w, p) }}
+		return sample{name, len(p.Problems) > 0, func(s *Set, w io.Writer) error { return s.WriteHTML(w, p) }}
 	}
 	code := func(name string, change func(*CodePage)) sample {
 		p := CodePage{Base: b, Action: "/sign-in/code", Request: "Zx81", Email: "ada@example.com", Time: CodeTime{WarnIn: 480, EndIn: 600, Minutes: 2, AgainURL: "/sign-in"}}
 		change(&p)
-		return sample{name, p.Problem != "", func(s *Set, w io.Writer) error { return s.WriteHTML(w, p) }}
+		return sample{name, len(p.Problems) > 0, func(s *Set, w io.Writer) error { return s.WriteHTML(w, p) }}
 	}
 	refused := func(name string, b Base, r *idp.Refusal) sample {
 		return sample{name, true, func(s *Set, w io.Writer) error {
@@ -103,11 +103,14 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 			}
 		}),
 		signIn("signin-notice", b, func(p *SignInPage) { p.Notice, p.NoticeArgs = NoticeForceAuthn, []string{spName} }),
-		signIn("signin-wrong", b, func(p *SignInPage) { p.Problem = ProblemSignInWrong }),
-		signIn("signin-no-email", b, func(p *SignInPage) { p.Problem, p.Email = ProblemEmailMissing, "" }),
-		signIn("signin-no-password", b, func(p *SignInPage) { p.Problem = ProblemPasswordMissing }),
-		signIn("signin-throttled", b, func(p *SignInPage) { p.Problem, p.ProblemArgs = Throttled(5 * time.Minute) }),
-		signIn("signin-busy", b, func(p *SignInPage) { p.Problem = ProblemBusy }),
+		signIn("signin-wrong", b, func(p *SignInPage) { p.Problems = NewProblems(ProblemSignInWrong) }),
+		signIn("signin-no-email", b, func(p *SignInPage) { p.Problems, p.Email = NewProblems(ProblemEmailMissing), "" }),
+		signIn("signin-no-password", b, func(p *SignInPage) { p.Problems = NewProblems(ProblemPasswordMissing) }),
+		signIn("signin-empty", b, func(p *SignInPage) {
+			p.Problems, p.Email, p.Languages.Form = NewProblems(ProblemEmailMissing, ProblemPasswordMissing), "", FormSignIn
+		}),
+		signIn("signin-throttled", b, func(p *SignInPage) { p.Problems = Throttled(5 * time.Minute) }),
+		signIn("signin-busy", b, func(p *SignInPage) { p.Problems = NewProblems(ProblemBusy) }),
 		code("code", func(*CodePage) {}),
 		code("code-remember", func(p *CodePage) { p.Remember = true }),
 		code("code-alone", func(p *CodePage) { p.Base, p.Request = alone, "" }),
@@ -116,8 +119,8 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 		code("code-soon", func(p *CodePage) { p.Remember, p.Time.WarnIn = true, 0 }),
 		code("code-soon-final", func(p *CodePage) { p.Time.WarnIn, p.Time.Final, p.Time.Minutes = 0, true, 1 }),
 		code("code-over", func(p *CodePage) { p.Time.WarnIn, p.Time.EndIn = -1, -1 }), // so that the picture shows it
-		code("code-wrong", func(p *CodePage) { p.Problem = ProblemCodeWrong }),
-		code("code-throttled", func(p *CodePage) { p.Problem, p.ProblemArgs = Throttled(time.Minute) }),
+		code("code-wrong", func(p *CodePage) { p.Problems, p.Languages.Form = NewProblems(ProblemCodeWrong), FormCode }),
+		code("code-throttled", func(p *CodePage) { p.Problems = Throttled(time.Minute) }),
 		{"account", false, func(s *Set, w io.Writer) error {
 			return s.WriteHTML(w, AccountPage{Base: alone, Email: "ada@example.com", Action: "/sign-out",
 				Visits: []Visit{{spName, at}, {"Department of Very Long Names and Other Affairs", at.Add(time.Hour)}},
@@ -226,6 +229,9 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 				SignInURL: "/sign-in?request=0123"})
 		}},
 		refused("refusal-person", b, idp.Refuse(idp.RefusedAnswered, "ID", "_5f1c")),
+		{"refusal-stale-guided", true, func(s *Set, w io.Writer) error {
+			return s.WriteHTML(w, RefusalPage{Base: guided, Refusal: idp.Refuse(idp.RefusedStale, "request", ""), ErrorID: id, AccountURL: "/"})
+		}},
 		lack("lack-proofing", "proofing", start, idp.FactorPassword, idp.FactorTOTP),
 		lack("lack-piv", "piv", "", idp.FactorPassword, idp.FactorTOTP),
 		lack("lack-second-factor", "second-factor", start),

@@ -3,13 +3,12 @@ package templates
 // SignInPage asks for e-mail address and password, which are one step.
 type SignInPage struct {
 	Base
-	Action      string // where the form is posted
-	Request     string // handle of the stored LoginRequest
-	Email       string // what was typed before, to be mended
-	Problem     Key    // why the last try failed, "" at the first
-	ProblemArgs []string
-	Notice      Key // why the person is asked, "" for nothing special
-	NoticeArgs  []string
+	Action     string // where the form is posted
+	Request    string // handle of the stored LoginRequest
+	Email      string // what was typed before, to be corrected
+	Problems   Problems
+	Notice     Key // why the user is asked, "" for nothing special
+	NoticeArgs []string
 	// HelpText is what the service provider's operator has to say, by language:
 	// text, or HTML of which a few elements are shown.
 	HelpText map[string]string
@@ -18,16 +17,15 @@ type SignInPage struct {
 // CodePage asks for the six digits of the authenticator application.
 type CodePage struct {
 	Base
-	Action      string
-	Request     string
-	Email       string // whose code it is
-	Remember    bool   // offer to remember this device
-	Remembered  bool   // it was asked for at the last try
-	Problem     Key
-	ProblemArgs []string
-	Notice      Key
-	NoticeArgs  []string
-	Time        CodeTime
+	Action     string
+	Request    string
+	Email      string // whose code it is
+	Remember   bool   // offer to remember this device
+	Remembered bool   // it was asked for at the last try
+	Problems   Problems
+	Notice     Key
+	NoticeArgs []string
+	Time       CodeTime
 }
 
 // CodeTime is how long the code is waited for, from when the page is written.

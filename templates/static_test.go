@@ -99,6 +99,19 @@ func TestEveryClassHasRule(t *testing.T) {
 	}
 }
 
+// TestStylesKeepOrder: what is seen comes in the order in which the Tab key and a screen
+// reader meet it (WCAG 2.4.3).
+func TestStylesKeepOrder(t *testing.T) {
+	t.Parallel()
+	b, err := fs.ReadFile(Static(), "css/vernal.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := regexp.MustCompile(`[\s;{](order:|flex-direction: (row|column)-reverse)[^;]*`).Find(b); m != nil {
+		t.Errorf("the stylesheet changes the order: %s", m)
+	}
+}
+
 // allPages is the source of every page.
 func allPages(t *testing.T) string {
 	t.Helper()

@@ -249,5 +249,5 @@ func TestSampleShowsRefusedResponse(t *testing.T) {
 	if page := v.get("http://127.0.0.1" + s.URL[strings.LastIndex(s.URL, ":"):] + "/"); page.URL.String() != s.URL+"/" {
 		t.Errorf("on another host the page is %s", page.URL)
 	}
-	wantText(t, v.get(s.URL+"/nothing"), "There is no page here")
+	wantText(t, v.get(s.URL+"/nothing"), "Page not found")
 }

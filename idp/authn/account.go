@@ -6,6 +6,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/web"
 	"vernal/templates"
 )
 
@@ -45,6 +46,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Ses
 		return endFailed(err)
 	}
 	h.listDevices(r, user, &page)
+	page.Nonce = web.AllowScript(w)
 	h.warnLater(w, s)
 	return endShown(h.showPage(w, page))
 }

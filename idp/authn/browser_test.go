@@ -134,6 +134,9 @@ func TestMoreTimeInBrowser(t *testing.T) {
 			if got := b.says(seen); got != "" {
 				t.Errorf("%q is seen at the beginning", got)
 			}
+			if got := b.says(`String(document.querySelector(".vernal-times").offsetHeight)`); got != "0" {
+				t.Errorf("the warning takes %s px before it is due", got)
+			}
 
 			i.Clock.Advance(29 * time.Second)
 			b.do(chromedp.Navigate(i.URL+"/sign-in/code"), chromedp.SendKeys(chromedp.CSS("#code"), "123"), chromedp.Click(chromedp.CSS("#remember")))

@@ -163,7 +163,7 @@ func TestLockedAccountIsRecordedWithUser(t *testing.T) {
 		t.Errorf("a password for an invented email address left %+v", records)
 	}
 	same := bytes.ReplaceAll(invented.Body, []byte("inven@"), []byte("alice@"))
-	if wrong.Status != invented.Status || !bytes.Equal(wrong.Body, same) {
+	if wrong.Status != invented.Status || !bytes.Equal(withoutNonce(wrong.Body), withoutNonce(same)) {
 		t.Error("the page discloses whether the account exists")
 	}
 }

@@ -72,12 +72,18 @@ func (h *Handler) askCode(f flow) templates.CodePage {
 func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit, check func(code string) error) (refused exit, ok bool) {
 	// Users type codes as their application shows them, in two groups.
 	code := strings.Map(dropSpace, r.PostForm.Get(templates.FieldCode))
-	again := func(status int, problem templates.Key, args []string) func() error {
-		page.Problem, page.ProblemArgs = problem, args
+	again := func(status int, problems templates.Problems) func() error {
+		page.Problems = problems
 		return h.codePage(w, r, f, user, status, page, l)
 	}
+	if h.Pages.ChooseLanguage(w, r) {
+		return endShown(again(http.StatusOK, templates.ParseProblems(r.PostForm[templates.FieldProblem]))), false
+	}
 	if problem := codeProblem(code); problem != "" {
-		return endShown(again(http.StatusUnprocessableEntity, problem, nil)), false
+		return endShown(again(http.StatusUnprocessableEntity, templates.NewProblems(problem))), false
+	}
+	wrong := func() func() error {
+		return again(http.StatusUnprocessableEntity, templates.NewProblems(templates.ProblemCodeWrong))
 	}
 	err := check(code)
 	var tooMany *account.ThrottledError
@@ -85,15 +91,14 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	case err == nil:
 		return exit{}, true
 	case errors.As(err, &tooMany):
-		problem, args := templates.Throttled(tooMany.RetryAfter)
 		return h.retryLater(w, r, audit.CodeThrottled, user.ID, tooMany.RetryAfter, tooMany.Limit,
-			again(http.StatusTooManyRequests, problem, args)), false
+			again(http.StatusTooManyRequests, templates.Throttled(tooMany.RetryAfter))), false
 	case errors.Is(err, account.ErrReplayed):
-		x := endDecided(audit.CodeReplayed, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil))
+		x := endDecided(audit.CodeReplayed, user.ID, wrong())
 		x.detail = map[string]string{"reason": "replayed"}
 		return x, false
 	case errors.Is(err, account.ErrWrong):
-		return endDecided(audit.CodeWrong, user.ID, again(http.StatusUnprocessableEntity, templates.ProblemCodeWrong, nil)), false
+		return endDecided(audit.CodeWrong, user.ID, wrong()), false
 	case errors.Is(err, account.ErrLocked):
 		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err)), false
 	case errors.Is(err, account.ErrNoFactor):

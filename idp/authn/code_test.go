@@ -23,9 +23,9 @@ func TestSlipIsNoGuess(t *testing.T) {
 		form := page.Form()
 		form.Fields.Set("code", []string{"", "12345", "1234567", "abcdef"}[n%4])
 		page = b.Post(form.Action, form.Fields)
-		says(t, page, http.StatusUnprocessableEntity, []string{"Enter the code from", "The code is 6 digits long"}[min(1, n%4)])
+		says(t, page, http.StatusUnprocessableEntity, []string{"Enter the code from", text("problem.code_format")}[min(1, n%4)])
 	}
-	says(t, b.GiveCode(page, ann), http.StatusOK, "You are signed in")
+	says(t, b.GiveCode(page, ann), http.StatusOK, text("account.sign_out"))
 }
 
 // The audit trail says that a browser is remembered from now on where it is, and

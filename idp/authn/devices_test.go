@@ -17,7 +17,7 @@ import (
 func rememberedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
 	t.Helper()
 	b := i.Browser()
-	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), p), p, "remember"), http.StatusOK, "You are signed in")
+	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), p), p, "remember"), http.StatusOK, text("account.sign_out"))
 	return b
 }
 
@@ -28,7 +28,7 @@ func asked(t *testing.T, b *idptest.Browser, p *idptest.Person) bool {
 	page := b.GivePassword(b.Get("/sign-in"), p)
 	_, code := page.Form().Fields["code"]
 	if !code {
-		says(t, page, http.StatusOK, "You are signed in")
+		says(t, page, http.StatusOK, text("account.sign_out"))
 	}
 	return code
 }
@@ -51,7 +51,7 @@ func TestForgetDevices(t *testing.T) {
 	bobs := rememberedIn(t, i, bob)
 	third, _ := signedIn(t, i, ann)
 
-	says(t, third.Get("/account"), http.StatusOK, "Where you are remembered", "not yet")
+	says(t, third.Get("/account"), http.StatusOK, text("account.remembered"), text("account.remembered_unused"))
 	names := devices(third.Get("/account"))
 	bobsNames := devices(bobs.Get("/account"))
 	if len(names) != 2 || len(bobsNames) != 1 {
@@ -73,17 +73,17 @@ func TestForgetDevices(t *testing.T) {
 	if asked(t, bobs, bob) || asked(t, one, ann) {
 		t.Error("a device was forgotten by somebody who may not")
 	}
-	if n := strings.Count(one.Get("/account").Text(), "not yet"); n != 1 {
+	if n := strings.Count(one.Get("/account").Text(), "\n"+text("account.remembered_unused")+"\n"); n != 1 {
 		t.Errorf("%d devices were not used yet, want the other one alone", n)
 	}
 
 	// The newer one, from elsewhere. No session ends.
 	says(t, one.Post("/account/devices/forget", form(names[0])), http.StatusOK, "That device is forgotten")
-	says(t, two.Get("/account"), http.StatusOK, "You are signed in", ann.Email)
+	says(t, two.Get("/account"), http.StatusOK, text("account.sign_out"), ann.Email)
 	if !asked(t, two, ann) || asked(t, one, ann) {
 		t.Error("not the device that was named was forgotten")
 	}
-	says(t, one.Post("/account/devices/forget-all", nil), http.StatusOK, "All devices are forgotten", "Nowhere.")
+	says(t, one.Post("/account/devices/forget-all", nil), http.StatusOK, "All devices are forgotten", text("account.remembered_none"))
 	says(t, third.Get("/account"), http.StatusOK, ann.Email)
 	if !asked(t, one, ann) || asked(t, bobs, bob) {
 		t.Error("the wrong devices were forgotten")
@@ -117,7 +117,7 @@ func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	first := devices(b.Get("/account"))
 	i.Clock.Advance(24 * time.Hour)
 	b.Post("/account/sign-out", nil)
-	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, "You are signed in")
+	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, text("account.sign_out"))
 	if now := devices(b.Get("/account")); len(now) != 1 || len(first) != 1 || now[0] == first[0] {
 		t.Errorf("listed first %v, then %v", first, now)
 	}
@@ -126,7 +126,7 @@ func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	}
 	i.Clock.Advance(30 * 24 * time.Hour)
 	other, _ := signedIn(t, i, ann)
-	says(t, other.Get("/account"), http.StatusOK, "Nowhere.")
+	says(t, other.Get("/account"), http.StatusOK, text("account.remembered_none"))
 }
 
 // What changes how a person signs in forgets their devices, seen from a browser.
@@ -161,7 +161,7 @@ func TestChangesForgetDevices(t *testing.T) {
 				t.Error("the device is remembered")
 			}
 			other, _ := signedIn(t, i, ann)
-			says(t, other.Get("/account"), http.StatusOK, "Nowhere.")
+			says(t, other.Get("/account"), http.StatusOK, text("account.remembered_none"))
 		})
 	}
 	t.Run("reset-mfa", func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestChangesForgetDevices(t *testing.T) {
 		}
 		b.Post("/account/sign-out", nil)
 		page := b.GivePassword(b.Get("/sign-in"), ann)
-		if b.Session() != "" || strings.Contains(page.Text(), "You are signed in") {
+		if b.Session() != "" || strings.Contains(page.Text(), text("account.sign_out")) {
 			t.Errorf("the device stands for a factor that was taken away:\n%s", page.Text())
 		}
 		if u, err := i.Store.User(t.Context(), ann.User.ID); err != nil || len(u.Devices) != 0 {

@@ -69,7 +69,7 @@ func TestChangesEndSessionsAndSignIns(t *testing.T) {
 				t.Errorf("%d sessions are left, %v", len(left), err)
 			}
 			says(t, bobs.Get("/account"), http.StatusOK, bob.Email)
-			says(t, bobsPending.Post("/sign-in/code", url.Values{"code": {bob.Code()}}), http.StatusOK, "You are signed in")
+			says(t, bobsPending.Post("/sign-in/code", url.Values{"code": {bob.Code()}}), http.StatusOK, text("account.sign_out"))
 		})
 	}
 }

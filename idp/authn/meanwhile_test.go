@@ -84,7 +84,7 @@ func TestStepUpInTwoTabs(t *testing.T) {
 	}
 	one, two := &idptest.Request{ClassRefs: []string{aal2}}, &idptest.Request{ClassRefs: []string{aal2}}
 	first, second := b.Get(a.URL(one)), b.Get(a.URL(two))
-	says(t, second, http.StatusOK, "stronger proof")
+	says(t, second, http.StatusOK, text("notice.step_up"))
 	if page := b.GiveCode(first, ann); page.Response() == nil {
 		t.Fatalf("no Response, but %d %s", page.Status, page.URL)
 	}
@@ -141,6 +141,6 @@ func TestCodeMayBeTypedInGroups(t *testing.T) {
 	for _, gap := range []string{" ", "-", "\t", "\u00a0"} {
 		b := begun(t, i, ann)
 		code := ann.Code()
-		says(t, b.Post("/sign-in/code", url.Values{"code": {code[:3] + gap + code[3:]}}), http.StatusOK, "You are signed in")
+		says(t, b.Post("/sign-in/code", url.Values{"code": {code[:3] + gap + code[3:]}}), http.StatusOK, text("account.sign_out"))
 	}
 }

@@ -1,8 +1,14 @@
 package authn_test
 
 import (
+	"cmp"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,11 +31,26 @@ func says(t *testing.T, page *idptest.Page, status int, words ...string) {
 	}
 }
 
+// text is a text of the pages in English, so that tests name a key and not its words: of one
+// with placeholders the longest part between two.
+func text(key string) string {
+	texts := make(map[string]string)
+	b, err := os.ReadFile("../../templates/catalogue/en.json")
+	if err == nil {
+		err = json.Unmarshal(b, &texts)
+	}
+	if err != nil || texts[key] == "" {
+		panic(fmt.Sprintf("no text %q: %v", key, err))
+	}
+	parts := regexp.MustCompile(`\{\d\}`).Split(texts[key], -1)
+	return strings.TrimSpace(slices.MaxFunc(parts, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
+}
+
 // signedIn is a browser in which the person has signed in, and its session.
 func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser, *idp.Session) {
 	t.Helper()
 	b := i.Browser()
-	says(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, "You are signed in", p.Email)
+	says(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, text("account.sign_out"), p.Email)
 	sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: p.User.ID})
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +78,7 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	third := begun(t, i, ann)
 
 	page := here.Get("/account")
-	says(t, page, http.StatusOK, "this browser", "no code was given yet", "127.0.0.x", "Services")
+	says(t, page, http.StatusOK, "this browser", text("account.pending"), "127.0.0.x", "Services")
 	if strings.Contains(string(page.Body), string(mine.ID)) || strings.Contains(string(page.Body), "bob@") {
 		t.Error("the page holds a whole SessionID, or somebody else")
 	}
@@ -75,12 +96,12 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	says(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // nobody's
 
 	says(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.Short()}}), http.StatusOK, "That session has ended")
-	says(t, there.Get("/account"), http.StatusOK, "Your session has ended", "ended elsewhere")
+	says(t, there.Get("/account"), http.StatusOK, "Your session has ended", text("ended.elsewhere"))
 	says(t, there.Get("/account"), http.StatusOK, "Password") // it is said once
 	says(t, third.Get("/sign-in/code"), http.StatusOK, "Enter your code")
 
 	signedIn(t, i, ann)
-	says(t, here.Post("/account/sessions/end-others", nil), http.StatusOK, "All your other sessions have ended", "You are signed in nowhere else")
+	says(t, here.Post("/account/sessions/end-others", nil), http.StatusOK, text("notice.sessions_ended"), text("account.alone"))
 	says(t, third.Get("/sign-in/code"), http.StatusUnprocessableEntity, "Password")
 	says(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
 
@@ -140,14 +161,14 @@ func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	refresh(b.Get("/account"), "780; url=/account/stay") // 15 minutes less 2
 	i.Clock.Advance(5 * time.Minute)
 	page := b.Get("/account/stay")
-	says(t, page, http.StatusOK, "You are signed in", "10 minutes")
+	says(t, page, http.StatusOK, text("stay.heading_live"), "10 minutes")
 	refresh(page, "480; url=/account/stay")
 	i.Clock.Advance(8 * time.Minute)
 	page = b.Get("/account/stay")
 	says(t, page, http.StatusOK, "Your session is about to end", "about 2 minutes", "Stay signed in")
 	refresh(page, "120; url=/account/stay")
 	says(t, b.CrossSitePost("/account/stay", nil), http.StatusForbidden)
-	says(t, b.Post("/account/stay", nil), http.StatusOK, "You are signed in", "ann@example.gov")
+	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out"), "ann@example.gov")
 
 	// To look at the warning, or at the page's head, is no use of the session.
 	for range 14 {
@@ -177,16 +198,16 @@ func TestSessionEndsDespiteUse(t *testing.T) {
 	b, s := signedIn(t, i, ann)
 	for i.Clock.Now().Before(s.ExpiresAt.Add(-5 * time.Minute)) {
 		i.Clock.Advance(5 * time.Minute)
-		says(t, b.Get("/account"), http.StatusOK, "You are signed in")
+		says(t, b.Get("/account"), http.StatusOK, text("account.sign_out"))
 	}
 	other := i.Browser()
 	other.SignIn(other.Get("/sign-in"), ann)
 	i.Clock.Advance(s.ExpiresAt.Sub(i.Clock.Now()) - time.Minute)
-	says(t, b.Post("/account/stay", nil), http.StatusOK, "You are signed in") // which changes nothing
-	says(t, b.Get("/account/stay"), http.StatusOK, "cannot be made longer", "Sign in again")
-	says(t, b.Get("/sign-in"), http.StatusOK, "You are signed in")
+	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out")) // which changes nothing
+	says(t, b.Get("/account/stay"), http.StatusOK, text("stay.final.one"), text("stay.again"))
+	says(t, b.Get("/sign-in"), http.StatusOK, text("account.sign_out"))
 	says(t, b.Get("/sign-in?again=1"), http.StatusOK, "Password")
 	i.Clock.Advance(time.Minute)
-	says(t, b.Get("/account"), http.StatusOK, "Your session has ended", "as long as one may")
+	says(t, b.Get("/account"), http.StatusOK, "Your session has ended", text("ended.absolute"))
 	says(t, other.Get("/account"), http.StatusOK, "ann@example.gov")
 }

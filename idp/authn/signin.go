@@ -35,12 +35,15 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f flow) exi
 func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) exit {
 	email := strings.TrimSpace(r.PostForm.Get(templates.FieldEmail))
 	password := r.PostForm.Get(templates.FieldPassword)
-	again := func(status int, problem templates.Key, args []string) func() error {
-		return h.signInPage(w, r, f, status, templates.SignInPage{Email: email, Problem: problem, ProblemArgs: args})
+	again := func(status int, problems templates.Problems) func() error {
+		return h.signInPage(w, r, f, status, templates.SignInPage{Email: email, Problems: problems})
 	}
-	wrong := again(http.StatusUnprocessableEntity, templates.ProblemSignInWrong, nil)
-	if problem := signInProblem(email, password); problem != "" {
-		return endShown(again(http.StatusUnprocessableEntity, problem, nil))
+	if h.Pages.ChooseLanguage(w, r) {
+		return endShown(again(http.StatusOK, templates.ParseProblems(r.PostForm[templates.FieldProblem])))
+	}
+	wrong := again(http.StatusUnprocessableEntity, templates.NewProblems(templates.ProblemSignInWrong))
+	if problems := signInProblems(email, password); len(problems) > 0 {
+		return endShown(again(http.StatusUnprocessableEntity, problems))
 	}
 
 	user, err := h.Accounts.CheckPassword(r.Context(), email, password, web.EventOf(r).Client)
@@ -48,13 +51,12 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 	var busy *account.BusyError
 	switch {
 	case errors.As(err, &tooMany):
-		problem, args := templates.Throttled(tooMany.RetryAfter)
 		return h.retryLater(w, r, audit.PasswordThrottled, "", tooMany.RetryAfter, tooMany.Limit,
-			again(http.StatusTooManyRequests, problem, args))
+			again(http.StatusTooManyRequests, templates.Throttled(tooMany.RetryAfter)))
 	case errors.As(err, &busy):
 		web.EventOf(r).Raise(slog.LevelWarn) // a flood, or a machine too small
 		return h.retryLater(w, r, audit.PasswordBusy, "", busy.RetryAfter, busy.Limit,
-			again(http.StatusServiceUnavailable, templates.ProblemBusy, nil))
+			again(http.StatusServiceUnavailable, templates.NewProblems(templates.ProblemBusy)))
 	case errors.Is(err, account.ErrWrong):
 		if known := account.UserOf(err); known != "" {
 			return endDecided(audit.PasswordWrong, known, wrong)
@@ -120,27 +122,38 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 	return endDecided(audit.PasswordRight, user.ID, writeRedirect(w, r, f.withRequest(CodePath)))
 }
 
-// signInProblem is what is wrong with a form, as far as that shows without looking
+// signInProblems is all that is wrong with a form, as far as that shows without looking
 // a user up.
-func signInProblem(email, password string) templates.Key {
+func signInProblems(email, password string) templates.Problems {
+	var ofEmail, ofPassword templates.Key
 	switch {
 	case email == "":
-		return templates.ProblemEmailMissing
+		ofEmail = templates.ProblemEmailMissing
 	case !strings.Contains(email, "@") || len(email) > 254:
-		return templates.ProblemEmailInvalid
-	case password == "":
-		return templates.ProblemPasswordMissing
+		ofEmail = templates.ProblemEmailInvalid
 	}
-	return ""
+	if password == "" {
+		ofPassword = templates.ProblemPasswordMissing
+	}
+	return templates.NewProblems(ofEmail, ofPassword)
 }
 
 // signInPage writes the sign-in page.
 func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) func() error {
 	return func() error {
 		page.Base = f.pageBase(h.Pages, r)
+		page.Nonce, page.Languages.Form = web.AllowScript(w), languageForm(page.Languages, templates.FormSignIn)
 		page.Action = SignInPath
 		page.HelpText = f.provider.HelpText
 		page.Request = string(f.request.Handle)
 		return h.Pages.Render(w, status, page)
 	}
+}
+
+// languageForm is the form that carries the switcher, "" on a page without one.
+func languageForm(l templates.Languages, form string) string {
+	if len(l.Langs) == 0 {
+		return ""
+	}
+	return form
 }

@@ -8,6 +8,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/session"
+	"vernal/idp/web"
 	"vernal/templates"
 )
 
@@ -40,6 +41,7 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Sessio
 		Due: !now.Before(warn), Final: end.Equal(s.ExpiresAt), EndAt: end,
 		Minutes: max(1, int(end.Sub(now).Minutes())),
 	}
+	page.Nonce = web.AllowScript(w)
 	h.stayAt(w, warn)
 	if page.Due {
 		h.stayAt(w, end)

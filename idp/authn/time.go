@@ -62,7 +62,7 @@ func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user 
 		left := l.end.Sub(h.Sessions.Clock.Now())
 		warned := min(l.end.Sub(l.warnAt), left)
 		page.Base = f.pageBase(h.Pages, r)
-		page.Nonce = web.AllowScript(w)
+		page.Nonce, page.Languages.Form = web.AllowScript(w), languageForm(page.Languages, templates.FormCode)
 		page.Request = string(f.request.Handle)
 		page.Email = user.PrimaryEmail()
 		page.Time = templates.CodeTime{

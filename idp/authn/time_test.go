@@ -39,19 +39,19 @@ func TestUserGetsMoreTimeForCode(t *testing.T) {
 	b := begun(t, i, ann)
 	page := b.Get("/sign-in/code")
 	timed(t, page, 8*time.Minute, 10*time.Minute)
-	says(t, page, http.StatusOK, "About 2 minutes are left", "I need more time")
+	says(t, page, http.StatusOK, "About 2 minutes are left", text("code.more"))
 
 	i.Clock.Advance(9 * time.Minute)
 	timed(t, b.Get("/sign-in/code"), 0, time.Minute)
 	says(t, b.CrossSitePost("/sign-in/code", moreTime), http.StatusForbidden)
 	page = b.Post("/sign-in/code", moreTime)
-	says(t, page, http.StatusOK, "You have more time")
+	says(t, page, http.StatusOK, text("notice.more_time"))
 	timed(t, page, 8*time.Minute, 10*time.Minute)
 	if body := string(page.Body); !strings.Contains(body, `value="yes" checked`) || strings.Contains(body, `value="123"`) {
 		t.Error("what was ticked is lost, or the code is in the page")
 	}
 	i.Clock.Advance(9 * time.Minute)
-	says(t, b.GiveCode(page, ann, "remember"), http.StatusOK, "You are signed in", "Where you are remembered", "Forget this device")
+	says(t, b.GiveCode(page, ann, "remember"), http.StatusOK, text("account.sign_out"), text("account.remembered"), text("account.forget"))
 }
 
 // Ten times at least, and not for ever; and never once it is over.
@@ -63,15 +63,15 @@ func TestMoreTimeIsBounded(t *testing.T) {
 	for range 10 {
 		i.Clock.Advance(10*time.Minute - time.Second)
 		page := b.Post("/sign-in/code", moreTime)
-		says(t, page, http.StatusOK, "You have more time")
+		says(t, page, http.StatusOK, text("notice.more_time"))
 		timed(t, page, 8*time.Minute, 10*time.Minute)
 	}
 	i.Clock.Advance(9 * time.Minute)
 	for _, left := range []time.Duration{70 * time.Second, 40 * time.Second, 10 * time.Second} {
 		page := b.Post("/sign-in/code", moreTime)
-		says(t, page, http.StatusOK, "there cannot be more")
+		says(t, page, http.StatusOK, text("code.time_final.one"))
 		timed(t, page, 0, left)
-		if strings.Contains(page.Text(), "I need more time") {
+		if strings.Contains(page.Text(), text("code.more")) {
 			t.Error("more time is offered, and there is none")
 		}
 		i.Clock.Advance(30 * time.Second)
@@ -93,21 +93,21 @@ func TestMoreTimeForStepUp(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	ann, a := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example")
 	b := i.Browser()
-	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, "You are signed in")
+	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, text("account.sign_out"))
 	b.Post("/account/sign-out", nil)
-	says(t, b.GivePassword(b.Get("/sign-in"), ann), http.StatusOK, "You are signed in")
+	says(t, b.GivePassword(b.Get("/sign-in"), ann), http.StatusOK, text("account.sign_out"))
 
 	i.Clock.Advance(14 * time.Minute)
 	r := &idptest.Request{ClassRefs: []string{aal2}}
 	page := b.Get(a.URL(r))
-	says(t, page, http.StatusOK, "stronger proof")
+	says(t, page, http.StatusOK, text("notice.step_up"))
 	timed(t, page, 13*time.Minute, 15*time.Minute) // not the minute that was left
 	form := page.Form()
 	form.Fields.Set("more", "yes")
 	for range 3 {
 		i.Clock.Advance(14 * time.Minute)
 		page = b.Post(form.Action, form.Fields)
-		says(t, page, http.StatusOK, "You have more time")
+		says(t, page, http.StatusOK, text("notice.more_time"))
 		timed(t, page, 13*time.Minute, 15*time.Minute)
 	}
 	if page = b.GiveCode(page, ann); page.Response() == nil {

@@ -21,7 +21,8 @@ func TestAttributePageMatchesTable(t *testing.T) {
 	_, rest, _ := strings.Cut(page.Text(), "ReqAttr=")
 	for _, row := range assurance.Table() {
 		var ok bool
-		if _, rest, ok = strings.Cut(rest, "\n"+row.Name+"\n"+row.Text()+"\n"); !ok {
+		example := templates.AttributeRow{Name: row.Name}.Example()
+		if _, rest, ok = strings.Cut(rest, "\n"+row.Name+"\n"+example+"\n"+row.Text()+"\n"); !ok {
 			t.Fatalf("no %s with %q, or in another order", row.Name, row.Text())
 		}
 		said, _, _ := strings.Cut(rest, "\n")

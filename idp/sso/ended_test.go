@@ -47,7 +47,7 @@ func TestYearThatIsOver(t *testing.T) {
 		{
 			name: "retired", year: "2026",
 			end:  func(t *testing.T, i *idptest.IdP) { runDaily(t, i, time.Date(2027, 7, 5, 12, 0, 0, 0, time.UTC)) },
-			says: []string{"of 2026 are retired", "closed on July 1, 2027", "those of 2027"}, saysNever: "withdrawn",
+			says: []string{"of 2026 are retired", "closed on July 1, 2027", "Move to 2027"}, saysNever: "withdrawn",
 		},
 		{
 			name: "revoked", year: "2026",
@@ -56,7 +56,7 @@ func TestYearThatIsOver(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			says:      []string{"of 2026 were withdrawn early", "That was on January 10, 2027", "those of 2026b", "Remove the certificate of 2026"},
+			says:      []string{"of 2026 were withdrawn early", "That was on January 10, 2027", "Move to 2026b", "Remove the certificate of 2026"},
 			saysNever: reason,
 		},
 	}

@@ -16,12 +16,17 @@ import (
 func switchTo(t *testing.T, b *idptest.Browser, page *idptest.Page, lang string) *idptest.Page {
 	t.Helper()
 	for n := range page.Doc.Descendants() {
-		if n.Data != "input" {
+		if n.Data != "input" && n.Data != "button" {
 			continue
 		}
 		field := map[string]string{}
 		for _, a := range n.Attr {
 			field[a.Key] = a.Val
+		}
+		if field["name"] == "language" && field["form"] != "" {
+			form := page.Form()
+			form.Fields.Set("language", lang)
+			return b.Post(form.Action, form.Fields)
 		}
 		if field["name"] == "return" {
 			return b.Post("/language", url.Values{"return": {field["value"]}, "language": {lang}})
@@ -73,7 +78,7 @@ func TestSignInUsesRequestedLocale(t *testing.T) {
 
 	// The choice stays where nobody asks for another language, and a newer
 	// request counts for more.
-	in(t, b.Get("/account"), "fr", "Vous êtes connecté")
+	in(t, b.Get("/account"), "fr", "Votre compte")
 	w.Clock.Advance(time.Minute)
 	for locale, want := range map[string]string{"": "fr", "&locale=es": "es", "&locale=xx": "fr"} {
 		r := &idptest.Request{}
@@ -102,7 +107,7 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Active = false })
 	b := w.Browser()
 	b.Language = "fr-CA, en;q=0.5"
-	in(t, b.Get(p.URL(&idptest.Request{})), "fr", "Impossible de continuer", "Ce fournisseur de services est désactivé")
+	in(t, b.Get(p.URL(&idptest.Request{})), "fr", "demande de connexion", "Ce fournisseur de services est désactivé")
 	page := b.Get(p.URL(&idptest.Request{}) + "&locale=es")
 	in(t, page, "es", "Este proveedor de servicios está desactivado")
 	in(t, switchTo(t, b, page, "en"), "en", "This service provider is switched off")
@@ -117,7 +122,7 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	form = p.Form(&idptest.Request{ClassRefs: []string{hspd12}})
 	form.Set("locale", "es")
 	in(t, c.CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "PIV/CAC")
-	if got := b.Get("/no-such-page"); got.Status != http.StatusNotFound || !strings.Contains(string(got.Body), "There is no page here") {
+	if got := b.Get("/no-such-page"); got.Status != http.StatusNotFound || !strings.Contains(string(got.Body), "Page not found") {
 		t.Errorf("after the switch: %s", got.Body)
 	}
 	program := httptest.NewRequest(http.MethodGet, w.URL+"/api/saml/metadata1999", nil)

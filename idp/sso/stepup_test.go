@@ -41,7 +41,7 @@ func TestRememberedDeviceReplacesCode(t *testing.T) {
 
 	more := &idptest.Request{ClassRefs: []string{aal2}}
 	page := browser.Get(a.URL(more))
-	if _, asked := page.Form().Fields["password"]; asked || !strings.Contains(page.Text(), "stronger proof") {
+	if _, asked := page.Form().Fields["password"]; asked || !page.Form().Fields.Has("code") {
 		t.Fatalf("want the code page alone, got %s:\n%s", page.URL, page.Text())
 	}
 	if strings.Contains(string(page.Body), `name="remember"`) {
@@ -211,7 +211,7 @@ func TestUnproofedUserIsSentToProvider(t *testing.T) {
 	person := i.AddPerson("ada@example.gov")
 	browser := i.Browser()
 	page := browser.GivePassword(browser.Get(a.URL(&idptest.Request{ClassRefs: []string{verified}})), person)
-	refused(t, page, 400, "identity has not been verified")
+	refused(t, page, 400, "not_verified")
 	if !strings.Contains(string(page.Body), `href="`+spA+`/not-proofed"`) {
 		t.Errorf("no way to failure_to_proof_url:\n%s", page.Body)
 	}

@@ -51,6 +51,8 @@ type Event struct {
 	askedAt time.Time
 	lang    templates.Lang
 	shown   bool
+	// chosen is the language that this request chose; see ChooseLanguage.
+	chosen templates.Lang
 
 	refused idp.RefusalCode
 	ended   bool // NoteEnded has spoken

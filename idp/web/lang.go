@@ -56,6 +56,9 @@ func (p *Pages) choice(r *http.Request, e *Event) templates.Lang {
 	if len(langs) == 1 {
 		return langs[0]
 	}
+	if e.chosen != "" {
+		return e.chosen
+	}
 	asked, askedAt := p.matchLocale(e.asked), e.askedAt
 	if asked == "" && strings.Contains(r.URL.RawQuery, "locale=") {
 		asked, askedAt = p.matchLocale(r.URL.Query().Get("locale")), e.start
@@ -142,13 +145,31 @@ func (p *Pages) choose(w http.ResponseWriter, r *http.Request) error {
 	if lang == "" {
 		return &Error{Status: http.StatusBadRequest, Key: "bad_form"}
 	}
+	p.keepChoice(w, r, lang)
+	http.Redirect(w, r, returnTo(r.PostForm.Get(templates.FieldReturn)), http.StatusSeeOther)
+	return nil
+}
+
+// ChooseLanguage is the switcher of a page whose own form carries it (templates.Languages.Form):
+// the answer is the same page in the language that the form names. It reports whether the
+// form names one.
+func (p *Pages) ChooseLanguage(w http.ResponseWriter, r *http.Request) bool {
+	lang := p.matchLocale(r.PostForm.Get(templates.FieldLanguage))
+	if lang == "" {
+		return false
+	}
+	p.keepChoice(w, r, lang)
+	EventOf(r).chosen = lang
+	return true
+}
+
+// keepChoice has the browser remember a language.
+func (p *Pages) keepChoice(w http.ResponseWriter, r *http.Request, lang templates.Lang) {
 	http.SetCookie(w, &http.Cookie{
 		Name: p.languageCookie(), Value: string(lang) + "." + strconv.FormatInt(EventOf(r).start.UnixMilli(), 10),
 		Path: "/", MaxAge: int(chosenFor / time.Second),
 		Secure: p.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
-	http.Redirect(w, r, returnTo(r.PostForm.Get(templates.FieldReturn)), http.StatusSeeOther)
-	return nil
 }
 
 // returnTo is the address of ours that a form wants to go back to, else the

@@ -212,9 +212,13 @@ func (p *Pages) pageOf(r *http.Request, f failure) (templates.Page, format) {
 			Refusal: f.refusal, ErrorID: f.errorID, BaseURL: p.BaseURL,
 		}, formatHTML
 	case f.refusal != nil:
-		return templates.RefusalPage{
+		page := templates.RefusalPage{
 			Base: base, Refusal: f.refusal, ErrorID: f.errorID, StartURL: f.StartURL, SignInURL: f.SignInURL, BaseURL: p.BaseURL,
-		}, formatHTML
+		}
+		if isUserCaused(f.refusal.Code) && !p.Linked {
+			page.AccountURL = "/"
+		}
+		return page, formatHTML
 	case f.Status == http.StatusNotFound:
 		return p.notFoundPage(r, base), formatText
 	}
@@ -239,6 +243,16 @@ func (p *Pages) notFoundPage(r *http.Request, base templates.Base) templates.Pag
 		base.Languages = p.Languages("/")
 	}
 	return templates.NotFoundPage{Base: base, HomeURL: "/"}
+}
+
+// isUserCaused reports whether users bring about such a refusal themselves: by waiting, by
+// another browser or by the back button. They need a way on more than a report.
+func isUserCaused(code idp.RefusalCode) bool {
+	switch code {
+	case idp.RefusedStale, idp.RefusedOtherBrowser, idp.RefusedAnswered, idp.RefusedReplay:
+		return true
+	}
+	return false
 }
 
 func (p *Pages) writeText(w http.ResponseWriter, status int, page templates.Page) error {

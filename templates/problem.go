@@ -1,0 +1,73 @@
+package templates
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a form as it was sent.
+type Problem struct {
+	Key  Key
+	Args []string
+}
+
+// Problems is all that is wrong with a form, in the order of its fields.
+type Problems []Problem
+
+// NewProblems makes problems of keys without arguments; "" is none.
+func NewProblems(keys ...Key) (problems Problems) {
+	for _, key := range keys {
+		if key != "" {
+			problems = append(problems, Problem{Key: key})
+		}
+	}
+	return problems
+}
+
+// At is the problem of a field, nil for none.
+func (p Problems) At(field string) *Problem {
+	i := slices.IndexFunc(p, func(one Problem) bool { return one.Key.Field() == field })
+	if i < 0 {
+		return nil
+	}
+	return &p[i]
+}
+
+// AreCredentials reports whether email address and password are wrong together, neither of
+// which is named as the wrong one.
+func (p Problems) AreCredentials() bool {
+	return slices.ContainsFunc(p, func(one Problem) bool { return one.Key.Credentials() })
+}
+
+// String is the problem as FieldProblem carries it.
+func (p Problem) String() string {
+	return strings.Join(append([]string{string(p.Key)}, p.Args...), " ")
+}
+
+// kept are the problems that a form carries along, with the number of their arguments.
+var kept = map[Key]int{
+	ProblemEmailMissing: 0, ProblemEmailInvalid: 0, ProblemPasswordMissing: 0, ProblemSignInWrong: 0,
+	ProblemCodeMissing: 0, ProblemCodeFormat: 0, ProblemCodeWrong: 0,
+	ProblemThrottledMinute: 0, ProblemThrottled: 1, ProblemBusy: 0,
+}
+
+// maxProblems is how many fields a form of ours has at most.
+const maxProblems = 2
+
+// ParseProblems reads FieldProblem. The browser sends it, so only problems that a page can
+// have are taken, each once, and only small numbers in them.
+func ParseProblems(values []string) (problems Problems) {
+	for _, value := range values[:min(len(values), maxProblems)] {
+		parts := strings.Split(value, " ")
+		key, args := Key(parts[0]), parts[1:]
+		if n, ok := kept[key]; !ok || n != len(args) || slices.ContainsFunc(problems, func(p Problem) bool { return p.Key == key }) {
+			continue
+		}
+		if slices.ContainsFunc(args, func(arg string) bool { n, err := strconv.Atoi(arg); return err != nil || n < 1 || n > 999 }) {
+			continue
+		}
+		problems = append(problems, Problem{Key: key, Args: args})
+	}
+	return problems
+}

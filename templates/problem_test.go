@@ -1,0 +1,34 @@
+package templates
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestParseProblemsTakesOursAlone: a browser can send anything in the field.
+func TestParseProblemsTakesOursAlone(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		values []string
+		want   Problems
+	}{
+		{"none", nil, nil},
+		{"two", []string{"problem.email_missing", "problem.password_missing"}, NewProblems(ProblemEmailMissing, ProblemPasswordMissing)},
+		{"a number", []string{"problem.throttled 5"}, Problems{{ProblemThrottled, []string{"5"}}}},
+		{"too many", []string{"problem.busy", "problem.code_wrong", "problem.code_format"}, NewProblems(ProblemBusy, ProblemCodeWrong)},
+		{"twice", []string{"problem.busy", "problem.busy"}, NewProblems(ProblemBusy)},
+		{"another text", []string{"refusal.heading", ""}, nil},
+		{"words for a number", []string{"problem.throttled now", "problem.throttled 1000"}, nil},
+		{"an argument too many", []string{"problem.busy 5", "problem.throttled 5 6"}, nil},
+		{"no argument", []string{"problem.throttled"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got, want := fmt.Sprint(ParseProblems(tt.values)), fmt.Sprint(tt.want); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
