@@ -15,19 +15,21 @@ import (
 	"vernal/idp/sp"
 )
 
-// accepted is an AuthnRequest that passed every check, and its sender.
+// accepted is an AuthnRequest that passed every check, with the service provider that sent it.
 type accepted struct {
 	request  *idp.LoginRequest
 	provider *sp.Provider
-	// year is as the gate opened it for this HTTP request; signResponse opens it again.
+	// year is the entry that the gate opened for this HTTP request. signResponse opens it
+	// again.
 	year keyring.Entry
 	need *assurance.Requirement
-	cert *x509.Certificate // that verified the message, nil if unsigned
-	// inStore and inBrowser say where the request waited; neither if it has just come.
+	cert *x509.Certificate // verified the message, nil if unsigned
+	// inStore and inBrowser report where the request waited. Both are false if it has just
+	// arrived.
 	inStore, inBrowser bool
 }
 
-// newRequest makes our record of a message that package inbound accepted.
+// newRequest returns our record of a message that package inbound accepted.
 func newRequest(q *inbound.Request, msg *saml.Message, year idp.Year, now time.Time) *idp.LoginRequest {
 	req := &idp.LoginRequest{
 		Handle: session.NewHandle(now),
@@ -44,8 +46,8 @@ func newRequest(q *inbound.Request, msg *saml.Message, year idp.Year, now time.T
 	return req
 }
 
-// acceptRequest has package inbound verify and judge a message that came to a year's URL. The
-// sender and the locale are returned even with an error, for the page of the refusal.
+// acceptRequest has package inbound verify and check a message that arrived at a year's URL.
+// It returns the sender and the locale even with an error, for the page of the refusal.
 func (h *Handler) acceptRequest(ctx context.Context, msg *saml.Message, year idp.Year, now time.Time) (a accepted, q inbound.Request, err error) {
 	q, err = inbound.Accept(ctx, h.Registry, msg, inbound.AuthnRequest, inbound.Expect{
 		Now: now, Destinations: []string{h.IdP.AuthnURL(year), h.IdP.AuthnURL("")},
@@ -58,20 +60,20 @@ func (h *Handler) acceptRequest(ctx context.Context, msg *saml.Message, year idp
 	return a, q, a.checkRegistration()
 }
 
-// checkRegistration holds the request against the registration as it is now, which
-// may not be the one that it was accepted under: between a request and its
-// answer lie a sign-in and up to a day. What was withdrawn meanwhile (an ACS,
-// a certificate, permission to see an address) is not acted upon.
+// checkRegistration checks the request against the current registration. It may differ from
+// the one that the request was accepted under, because a sign-in of up to a day can come
+// between a request and its answer. What was withdrawn since (an ACS URL, a certificate,
+// permission to see an email address) is not used.
 func (a *accepted) checkRegistration() error {
 	p, req := a.provider, a.request
 	if err := inbound.CheckActive(p); err != nil {
 		return err
 	}
 	if p.EntityID == idp.RehearsalSP && p.Preview != req.Year {
-		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)) // it is there for one year
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)) // registered, but for one year only
 	}
 	if !slices.Contains(p.ACSURLs, req.ACSURL) {
-		// Not quoted: the reader of the page never sent a default ACS.
+		// Not quoted: the user who reads the page never sent a default ACS URL.
 		return idp.Refuse(idp.RefusedACSURL, "AssertionConsumerServiceURL", "")
 	}
 	if req.NameIDFormat == saml.NameIDFormatEmail && !p.AllowsNameIDFormat(idp.NameIDFormatEmail) {
@@ -87,6 +89,6 @@ func (a *accepted) checkRegistration() error {
 		}
 		a.cert = cert
 	}
-	_, err := p.Recipient(a.cert, req.ReceivedAt) // whether there is one does not depend on the time
+	_, err := p.Recipient(a.cert, req.ReceivedAt) // the time does not decide whether a recipient exists
 	return err
 }

@@ -9,8 +9,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// Which of a person's addresses service providers are told is chosen by a whole
-// sign-in, and not by whoever knows the password alone.
+// Choosing which email addresses are disclosed to service providers takes a sign-in with both
+// factors. The password alone is not enough.
 func TestAddressNeedsSecondFactor(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

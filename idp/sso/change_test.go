@@ -26,8 +26,7 @@ func edit(t *testing.T, i *idptest.IdP, id idp.EntityID, change func(*idp.Servic
 	}
 }
 
-// Between a request and its answer lies a sign-in. What an operator withdraws
-// meanwhile is not acted upon.
+// A permission that an operator withdraws between a request and its answer is not used.
 func TestWithdrawnDuringSignIn(t *testing.T) {
 	t.Parallel()
 	const email = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
@@ -109,8 +108,8 @@ func TestRemovedDuringSignIn(t *testing.T) {
 	refused(t, browser.Get(i.URL+"/sign-in/continue?"+waiting.URL.RawQuery), http.StatusBadRequest, spA)
 }
 
-// An account that is locked, or whose password is changed, while somebody is
-// half-way in: what was begun before leads nowhere.
+// A sign-in that was begun before its account was locked, or before the password changed,
+// cannot be completed.
 func TestEndedDuringSignIn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -155,8 +154,8 @@ func TestEndedDuringSignIn(t *testing.T) {
 	}
 }
 
-// Sessions end in one tab while another asks for a Response: whoever loses the
-// race signs in again, and nobody sees an error of ours.
+// Sessions end in one tab while another asks for a Response. The tab that loses the race signs
+// in again and never shows an internal error.
 func TestSessionEndsInAnotherTab(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Log: slog.NewTextHandler(io.Discard, nil)})
@@ -216,8 +215,7 @@ func TestForceAuthnInAnOldTab(t *testing.T) {
 	}
 }
 
-// A HEAD of whatever address, by a link checker or a chat program, spends no
-// request.
+// A HEAD of any URL, by a link checker or a chat program, spends no request.
 func TestHEADSpendsNoRequest(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -245,8 +243,7 @@ func TestSignOutEndsWhatWasBegun(t *testing.T) {
 	}
 }
 
-// What a person or a service provider sends is not written to the log when it
-// may be personal or secret.
+// Values from a user or a service provider that may be personal or secret are not logged.
 func TestLogHoldsNoPersonalData(t *testing.T) {
 	t.Parallel()
 	log := &buffer{}

@@ -20,7 +20,7 @@ const (
 
 func loginGov(p *idp.ServiceProvider) { p.Compat = idp.CompatLoginGov }
 
-// rewrite changes a message that travels by POST.
+// rewrite changes a message sent by HTTP POST.
 func rewrite(t *testing.T, encoded string, change func(xml string) string) string {
 	t.Helper()
 	xml, err := base64.StdEncoding.DecodeString(encoded)
@@ -30,7 +30,7 @@ func rewrite(t *testing.T, encoded string, change func(xml string) string) strin
 	return base64.StdEncoding.EncodeToString([]byte(change(string(xml))))
 }
 
-// What a service provider that was built for Login.gov sends there, it can send here.
+// Requests that a service provider built for Login.gov sends are accepted here, too.
 func TestLoginGovRequestsAreAccepted(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -81,7 +81,7 @@ func TestLoginGovRequestsAreAccepted(t *testing.T) {
 	}
 }
 
-// The attacker's URL is on no page, in no Response, and no form may go there.
+// The attacker's URL appears on no page and in no Response, and no form may post there.
 func TestCompatNeverAnswersElsewhere(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -106,7 +106,7 @@ func TestCompatNeverAnswersElsewhere(t *testing.T) {
 	}
 }
 
-// No signature, digest, age or replay rule is looser, and nothing else is either.
+// Compatibility loosens no signature, digest, age or replay rule, and nothing else.
 func TestCompatLoosensNothingElse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -161,7 +161,7 @@ func TestCompatLoosensNothingElse(t *testing.T) {
 	refused(t, browser.Get(address), http.StatusBadRequest, string(idp.RefusedAnswered))
 	refused(t, i.Browser().Get(address), http.StatusBadRequest, string(idp.RefusedReplay))
 
-	// What the switch allowed is gone with it.
+	// Switching compatibility off withdraws everything that it allowed.
 	for _, r := range []*idptest.Request{{ACS: evil}, {Destination: "https://idp.example/api/saml/auth2025"}} {
 		browser.CrossSitePost(post, a.Form(r))
 	}
@@ -170,7 +170,7 @@ func TestCompatLoosensNothingElse(t *testing.T) {
 	refused(t, browser.Get(a.URL(&idptest.Request{Destination: "https://idp.example/api/saml/auth2025"})), http.StatusBadRequest, string(idp.RefusedDestination))
 }
 
-// An ACS index beside a registered URL says nothing.
+// An ACS index beside a registered URL is ignored.
 func TestACSIndexBesideURL(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -18,7 +18,7 @@ import (
 	"vernal/idp/web"
 )
 
-// newCert makes a request certificate.
+// newCert returns a new request certificate.
 func newCert(t *testing.T) *x509.Certificate {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
@@ -37,8 +37,8 @@ func newCert(t *testing.T) *x509.Certificate {
 	return cert
 }
 
-// What was accepted is held against the registration as it stands when it is
-// answered, whichever page the person comes from.
+// An accepted request is checked against the current registration when it is answered,
+// whichever page the user comes from.
 func TestRequestIsCheckedAgainBeforeAnswer(t *testing.T) {
 	t.Parallel()
 	list := []*x509.Certificate{newCert(t), newCert(t)}
@@ -107,7 +107,7 @@ func TestRequestIsCheckedAgainBeforeAnswer(t *testing.T) {
 	}
 }
 
-// A refusal that is about no record has a page, too.
+// A refusal without an obstacle in the user's record has a page, too.
 func TestUserErrorIsARefusal(t *testing.T) {
 	t.Parallel()
 	a := accepted{provider: &sp.Provider{ServiceProvider: idp.ServiceProvider{Name: "A"}}}
@@ -117,8 +117,8 @@ func TestUserErrorIsARefusal(t *testing.T) {
 	}
 }
 
-// The address that a person is named by is the latest that they signed in with
-// and that is theirs; it is told as new until it was told.
+// The user is named by the verified email address that they last signed in with. It counts as
+// undisclosed until the service provider was sent it.
 func TestNewEmailIsDisclosedOnce(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
@@ -147,7 +147,7 @@ func TestNewEmailIsDisclosedOnce(t *testing.T) {
 	}
 }
 
-// What the audit trail is told of a sign-in, by how it came about.
+// The audit record of a sign-in depends on how the user signed in.
 func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -16,8 +16,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// An assertion is encrypted to the certificate that is in its dates when it is
-// issued, without a change of the registration.
+// An assertion is encrypted to the certificate that is valid when it is issued, without a
+// change of the registration.
 func TestEncryptsToTheCurrentCertificate(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -16,7 +16,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// runDaily turns the clock day by day, with a server that runs.
+// runDaily moves the clock forward day by day and runs the server's daily work.
 func runDaily(t *testing.T, i *idptest.IdP, to time.Time) {
 	t.Helper()
 	for left := to.Sub(i.Clock.Now()); left > 0; left = to.Sub(i.Clock.Now()) {
@@ -31,8 +31,8 @@ func runDaily(t *testing.T, i *idptest.IdP, to time.Time) {
 	}
 }
 
-// The page of a year that is over names the year to move to and all that
-// changes, to people and to programs, and never why a key was withdrawn.
+// The page of an ended year names the year to move to and every value that changes, for users
+// and for programs. It never says why a key was withdrawn.
 func TestYearThatIsOver(t *testing.T) {
 	t.Parallel()
 	const reason = "found on a memory stick"
@@ -84,10 +84,10 @@ func TestYearThatIsOver(t *testing.T) {
 	}
 }
 
-// goneAsk asks for an address of a year that is over.
+// goneAsk is a request for a URL of an ended year.
 type goneAsk struct{ method, path, accept string }
 
-// check holds the answer against what it must say, in the form asked for.
+// check compares the answer with what it must say, in the requested format.
 func (a goneAsk) check(t *testing.T, i *idptest.IdP, y idp.Year, says []string, never string) {
 	t.Helper()
 	resp, body := get(t, a.method, i.URL+"/api/saml/"+a.path+string(y), a.accept)
@@ -114,7 +114,7 @@ func (a goneAsk) check(t *testing.T, i *idptest.IdP, y idp.Year, says []string, 
 	}
 }
 
-// get asks without following redirects.
+// get sends a request without following redirects.
 func get(t *testing.T, method, address, accept string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
@@ -136,18 +136,18 @@ func get(t *testing.T, method, address, accept string) (*http.Response, string) 
 	return resp, string(body)
 }
 
-// lines takes a log line by line.
+// lines receives a log line by line.
 type lines chan string
 
 func (l lines) Write(b []byte) (int, error) {
 	select {
 	case l <- string(b):
-	default: // nobody reads any more
+	default: // no longer read
 	}
 	return len(b), nil
 }
 
-// next is the next line that holds all the words.
+// next returns the next line that contains all the words.
 func (l lines) next(t *testing.T, words ...string) {
 	t.Helper()
 	late := time.After(20 * time.Second)
@@ -167,9 +167,9 @@ func (l lines) next(t *testing.T, words ...string) {
 	}
 }
 
-// A year whose certificate has ended works on until it is retired, and each of
-// its requests is a warning in the log. That it signs with the ended certificate
-// is seen by TestSpringThroughHTTP in package rotation.
+// A year whose certificate has expired keeps working until it is retired, and each of its
+// requests logs a warning. TestSpringThroughHTTP in package rotation checks that it signs with
+// the expired certificate.
 func TestGraceYearWarnsAtEachRequest(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 10_000)

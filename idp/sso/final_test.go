@@ -13,8 +13,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// writes is a store that has something happen just before or just after the
-// write of an answer.
+// writes is a store that runs a function just before or just after the write of an answer.
 type writes struct {
 	idp.Store
 	before, after atomic.Pointer[func()]
@@ -40,8 +39,8 @@ func (w *writes) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at
 	return w.around(func() error { return w.Store.AnswerLoginRequest(ctx, r, at, check, events...) })
 }
 
-// Nothing is signed for a year or an SP that was closed before or after the
-// write of the answer; and if it was closed before, nothing says that it was.
+// Nothing is signed for a year or an SP that was closed before or after the write of the
+// answer. If it was closed before, no record claims that an answer was given.
 func TestClosedAroundTheWrite(t *testing.T) {
 	t.Parallel()
 	requests := map[string]idptest.Request{
@@ -118,7 +117,7 @@ func TestClosedAroundTheWrite(t *testing.T) {
 	}
 }
 
-// countSignIns counts the audit records that an answer was given.
+// countSignIns returns the number of audit records of sign-ins.
 func countSignIns(t *testing.T, i *idptest.IdP) (n int) {
 	t.Helper()
 	records, err := audit.Records(t.Context(), i.Store, 0, 10000)

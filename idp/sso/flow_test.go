@@ -17,8 +17,7 @@ const (
 	spB = "https://b.example"
 )
 
-// accept checks the page's Response as the provider would and gives its
-// assertion.
+// accept checks the page's Response as the provider would and returns its assertion.
 func accept(t *testing.T, p *idptest.Provider, r *idptest.Request, page *idptest.Page) *crewjam.Assertion {
 	t.Helper()
 	response := page.Response()
@@ -39,7 +38,7 @@ func accept(t *testing.T, p *idptest.Provider, r *idptest.Request, page *idptest
 	return a
 }
 
-// signIn goes from the provider to the end of the sign-in.
+// signIn completes a sign-in that starts at the provider.
 func signIn(b *idptest.Browser, p *idptest.Provider, r *idptest.Request, person *idptest.Person) *idptest.Page {
 	return b.SignIn(b.Get(p.URL(r)), person)
 }
@@ -134,7 +133,7 @@ func TestPostFromAnotherSite(t *testing.T) {
 		}
 	}
 
-	// The same form again: a reload of the page that posted it.
+	// The same form again, as a reload of the page that posted it sends it.
 	refused(t, browser.CrossSitePost(address, a.Form(second)), 400, "already")
 	refused(t, i.Browser().CrossSitePost(address, a.Form(second)), 400)
 }

@@ -16,21 +16,21 @@
 //	11 signResponse          the year, once more; then its signer        issue.go
 //	12 postResponse          the page that posts; NoPassive              post.go
 //
-// A GET with a session that is enough takes no 7 and 8. lane.go bounds how many signatures
-// strangers can cause at once.
+// A GET with a sufficient session skips 7 and 8. lane.go bounds how many signatures
+// unauthenticated senders can cause at once.
 //
-// How a user signs in is package authn's. The two meet through the LoginRequest that
-// waits, in the store or in the browser, and the continue URL. Until an AuthnRequest has
-// passed inbound.Accept, nothing of it is stored. Every failure ends in a page here and
-// never in a message to a URL that is not registered.
+// Package authn signs the user in. The two packages meet through the LoginRequest that waits,
+// in the store or in the browser, and the continue URL. Nothing of an AuthnRequest is stored
+// until it has passed inbound.Accept. Every failure ends in a page here and never in a message
+// to a URL that is not registered.
 //
 // Between a request and its answer the year can end, and the registration of the
 // service provider (SP) can change. Package signing has both checked again
 // within the write of the answer and before its signature.
 //
-// Package yearaccess decides whether a request may use its year: once in each HTTP
-// request, and last before the signature. Where it may not, the answer is the 404 of a
-// year that was never made, whatever is right or wrong with the request.
+// Package yearaccess decides whether a request may use its year: once in each HTTP request,
+// and last before the signature. If the request may not, the answer is the 404 of a year that
+// never existed, whether or not the request is otherwise valid.
 package sso
 
 import (
@@ -49,28 +49,27 @@ import (
 	"vernal/metadata"
 )
 
-// ContinuePath is where a sign-in comes back to, with the request's handle in
-// the parameter "request".
+// ContinuePath is where a sign-in returns, with the request's handle in the parameter
+// "request".
 const ContinuePath = "/sign-in/continue"
 
-// passiveLifetime is how long a request is kept that forbids to ask the user. It waits
-// for no one, so it need only outlive the time in which its message would be
-// accepted again, saml.MaxAge and twice saml.MaxSkew.
+// passiveLifetime is how long we keep a request that forbids asking the user. It waits for no
+// user, so it only has to outlive the time in which its message would be accepted again:
+// saml.MaxAge plus twice saml.MaxSkew.
 const passiveLifetime = time.Hour
 
-// Store is what single sign-on keeps.
+// Store holds the records that single sign-on reads and writes.
 type Store interface {
 	idp.SessionStore
 	idp.UserStore
 }
 
-// Uses records the use of a year by a service provider. Use must not block.
+// Uses records that a service provider used a year. Use must not block.
 type Uses interface {
 	Use(u idp.Use)
 }
 
-// Handler serves auth{year} and the continue address. All fields are required
-// but Uses.
+// Handler serves auth{year} and the continue URL. All fields except Uses are required.
 type Handler struct {
 	IdP      metadata.IdP
 	Store    Store
@@ -80,20 +79,20 @@ type Handler struct {
 	Pages    *web.Pages
 	Clock    idp.Clock
 	Access   *yearaccess.Gate
-	// SignInPath is where a person signs in, StepUpPath where one who is signed
-	// in proves a factor more; package authn owns both.
+	// SignInPath is where a user signs in. StepUpPath is where a user with a session proves
+	// one more factor. Package authn owns both.
 	SignInPath, StepUpPath string
-	// Uses records that a year was used; see recordUse. nil records nothing.
+	// Uses records that a year was used, see recordUse. If nil, nothing is recorded.
 	Uses Uses
 
 	waiting   budget.Ledger[waitingKey]
-	strangers lane // signs for senders who have proved nothing
+	strangers lane // signs for senders who have not authenticated
 }
 
-// recordUse records that a year is in use: by a verified signature of an active
-// service provider or, where requests are unsigned, by an issued assertion.
-// Nothing that a stranger can send counts (the retirement of a year waits for
-// it), and no preview and no rehearsal does.
+// recordUse records that a year is in use: by a verified signature of an active service
+// provider or, where requests are unsigned, by an issued assertion. Nothing that an
+// unauthenticated sender can send counts, because the retirement of a year waits for use to
+// end. No preview and no rehearsal counts either.
 func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 	if h.Uses == nil || req.Preview != "" || req.SP == idp.RehearsalSP {
 		return
@@ -104,15 +103,15 @@ func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 	})
 }
 
-// Mount adds the URLs to the router.
+// Mount adds the handler's URLs to the router.
 func (h *Handler) Mount(rt *web.Router) {
 	receive := nameSender(h.receiveRequest)
 	rt.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
 	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeRequest)})
 }
 
-// nameSender has the page of an error name the service provider, once step has set it, and
-// lead back to it.
+// nameSender makes the page of an error name the service provider and link back to it, once
+// step has set it.
 func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var a accepted
@@ -124,15 +123,15 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 	}
 }
 
-// recheckYear opens the year again for a request that was accepted before, if it may still
-// use it.
+// recheckYear opens the year again for a request that was accepted before, if the request may
+// still use it.
 func (h *Handler) recheckYear(r *http.Request, p *sp.Provider, req *idp.LoginRequest) (entry keyring.Entry, err error) {
 	entry, req.Preview, err = h.Access.Recheck(r, p, req.Year, req.Preview)
 	return entry, err
 }
 
-// userError gives the refusal of a user its page: what they lack, if that is what it
-// is about, or how to sign in as another user, and the way back.
+// userError returns the refusal of a user with its page: the missing requirement, if the
+// refusal is about one, or how to sign in as another user, and the link back.
 func (h *Handler) userError(a *accepted, s step) error {
 	switch {
 	case s.obstacle != nil:

@@ -10,9 +10,9 @@ import (
 	"vernal/idp/idptest"
 )
 
-// A person who clicks twice sends the form with the code twice. The second one
-// leaves before the cookies of the first answer have come, and its answer is the
-// one that they see: it must lead on, and not say that they were too slow.
+// A double click sends the form with the code twice. The second form leaves before the cookies
+// of the first answer arrive, and the user sees the answer to the second one. It must lead on,
+// and not say that the user was too slow.
 func TestDoubleClickOnCodeLeadsOn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -49,8 +49,8 @@ func TestDoubleClickOnCodeLeadsOn(t *testing.T) {
 	accept(t, a, r, browser.Get(second.Header.Get("Location")))
 }
 
-// Whoever looks over a shoulder has a right code, and sends it at the same time
-// as its owner, in many ways at once: it opens one session.
+// An attacker who read a correct code over the user's shoulder sends it at the same time as
+// the user, many times at once. The code opens one session.
 func TestOneCodeOneSession(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -80,8 +80,8 @@ func TestOneCodeOneSession(t *testing.T) {
 	}
 }
 
-// Forms of ours that another site posts, or that come from a sibling's domain, are
-// refused, whichever of the two headers a browser has.
+// Our forms are refused when they are posted from another site or a sibling domain, whichever
+// of the two headers a browser sends.
 func TestForeignFormPostsAreRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -18,13 +18,12 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// issueAssertion answers a request with an assertion. The write comes first: it makes
-// the NameID, takes the message's ID, notes the provider in the session and
-// appends the audit record, in one step. Only then is anything signed: no
-// audit record, no assertion.
+// issueAssertion answers a request with an assertion. The write comes first: in one step it
+// creates the NameID, spends the message ID, notes the provider in the session and appends the
+// audit record. Signing follows it, so that no assertion exists without an audit record.
 //
-// It returns idp.ErrReplayed or idp.ErrAnswered if the request has had its
-// answer, whoever was faster, and errReproofed if the decision must be made again.
+// It returns idp.ErrReplayed or idp.ErrAnswered if a concurrent request was answered first,
+// and errReproofed if the decision must be made again.
 func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
 	encrypter, err := a.newEncrypter(now)
@@ -83,10 +82,10 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	return h.postResponse(w, r, a, buffer)
 }
 
-// bindAnswer gives a request that waited in the browser a secret, as a stored one has,
-// and returns the cookie to send once its answer is written: the browser need not carry it
-// any longer to be told that it was used. One that is answered under the handle of another
-// delivery gets none.
+// bindAnswer gives a request that waited in the browser a secret, as a stored one has, and
+// returns the cookie to send once its answer is written. The browser can then drop the request
+// and is still notified that it was used. A request that is answered under the handle of
+// another delivery gets no cookie.
 func (h *Handler) bindAnswer(a *accepted, request *idp.LoginRequest) *http.Cookie {
 	if !a.inBrowser || request != a.request {
 		return nil
@@ -94,9 +93,9 @@ func (h *Handler) bindAnswer(a *accepted, request *idp.LoginRequest) *http.Cooki
 	return h.Sessions.Tie(request)
 }
 
-// signResponse has the year sign, if year, registration and preview still allow the
-// answer now that it is recorded. Where they do not, the record of the answer
-// stays, and that of the refusal follows it.
+// signResponse signs with the key of the year, if year, registration and preview still allow
+// the answer after it was recorded. If they do not, the record of the answer stays and the
+// record of the refusal follows it.
 func (h *Handler) signResponse(r *http.Request, a *accepted, write func(*xmldsig.Signer) error) error {
 	err := h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (keyring.Entry, error) {
 		if err := a.checkChange(p); err != nil {
@@ -113,8 +112,8 @@ func (h *Handler) signResponse(r *http.Request, a *accepted, write func(*xmldsig
 	return nil
 }
 
-// checkChange refuses an answer that was recorded under another registration
-// than now's: for what is withdrawn, or else as one that must be asked for again.
+// checkChange refuses an answer that was recorded under another registration than the current
+// one: for the permission that was withdrawn, or else as a request to be sent again.
 func (a *accepted) checkChange(p *sp.Provider) error {
 	if p == a.provider || a.provider.IsAs(&p.ServiceProvider) {
 		return nil
@@ -127,12 +126,12 @@ func (a *accepted) checkChange(p *sp.Provider) error {
 	return idp.Refuse(idp.RefusedStale, "request", "").With(idp.ErrProviderChanged)
 }
 
-// errReproofed says that the person's profile is not the one that their record
-// spoke of when it was read: an operator changed it in between.
+// errReproofed reports that an operator changed the user's profile after the user's record was
+// read.
 var errReproofed = errors.New("the person's profile was changed meanwhile")
 
-// loadProfile unseals the person's profile if attributes of it leave with the
-// assertion. Else it is nil and stays sealed.
+// loadProfile unseals the user's profile if the assertion discloses attributes of it.
+// Otherwise it returns nil and the profile stays sealed.
 func (h *Handler) loadProfile(r *http.Request, a *accepted, user *idp.User) (*idp.Profile, error) {
 	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofed) {
 		return nil, nil
@@ -149,8 +148,8 @@ func (h *Handler) loadProfile(r *http.Request, a *accepted, user *idp.User) (*id
 	return p, nil
 }
 
-// signInEvent is what the audit trail is told. A sign-in on a year that was not
-// published says what opened it.
+// signInEvent returns the audit record of a sign-in. For a year that was not published, the
+// record says what opened it.
 func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
 		Kind: idp.AuditSignIn, Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
@@ -164,8 +163,8 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 	return event
 }
 
-// newAssertion states of the person and the sign-in what the request asks for and
-// the provider may know. It is the only place from which attributes leave.
+// newAssertion states about the user and the sign-in what the request asks for and the
+// provider may know. Attributes are disclosed here only.
 func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.Issued, now time.Time, lang string) *saml.Assertion {
 	email := signInAddress(user)
 	subject := string(issued.NameID)
@@ -182,8 +181,8 @@ func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Pro
 	}
 }
 
-// undisclosedEmail is the email address that the assertion names the person by, if the provider
-// was not told it before; "" otherwise. A logout may name them by it from then on.
+// undisclosedEmail returns the email address that the assertion names the user by, if it was
+// not yet disclosed to the provider, or "". From then on a LogoutRequest may use it.
 func (a *accepted) undisclosedEmail(user *idp.User) string {
 	if a.request.NameIDFormat != saml.NameIDFormatEmail {
 		return ""
@@ -195,8 +194,7 @@ func (a *accepted) undisclosedEmail(user *idp.User) string {
 	return address
 }
 
-// signInAddress is the address that the person last signed in with, of those
-// that are known to be theirs.
+// signInAddress returns the verified email address that the user last signed in with.
 func signInAddress(u *idp.User) string {
 	var last *idp.Email
 	for i := range u.Emails {
@@ -211,7 +209,7 @@ func signInAddress(u *idp.User) string {
 	return last.Address
 }
 
-// newResponse is what every answer to a request says.
+// newResponse returns the fields that every answer to a request has in common.
 func (h *Handler) newResponse(a *accepted, now time.Time) saml.Response {
 	return saml.Response{
 		ID: newID(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
@@ -219,5 +217,5 @@ func (h *Handler) newResponse(a *accepted, now time.Time) saml.Response {
 	}
 }
 
-// newID makes an ID of our own, for messages, assertions and sessions at SPs.
+// newID returns a new ID for a message, an assertion or a SessionIndex.
 func newID() string { return "_" + uuid.NewString() }

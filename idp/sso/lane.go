@@ -8,20 +8,21 @@ import (
 	"vernal/idp"
 )
 
-// maxInLane bounds how many callers wait in a lane. They wait for some hundred
-// signatures, a second at most.
+// maxInLane bounds how many callers wait in a lane. Each waits for a few hundred signatures, a
+// second at most.
 const maxInLane = 200
 
-// lane lets a bounded number of callers through at once: half of the processors, so
-// that signatures which strangers ask for leave the other half to users. The zero
-// value is ready to use.
+// lane lets a bounded number of callers through at once: half of the processors, so that
+// signatures for unauthenticated senders leave the other half to users. The zero value is
+// ready to use.
 type lane struct {
 	once  sync.Once
 	slots chan struct{}
 	queue chan struct{}
 }
 
-// enterLane waits for its turn; idp.ErrBusy if too many wait. The caller calls leave.
+// enterLane waits for a free slot, or returns idp.ErrBusy if too many callers wait. The caller
+// must call leave.
 func (l *lane) enterLane(ctx context.Context) (leave func(), err error) {
 	l.once.Do(func() {
 		l.slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))

@@ -11,8 +11,8 @@ import (
 	"vernal/idp"
 )
 
-// A bounded number is inside and a bounded number waits; the rest is told to come
-// back, and who gives up leaves the place to others.
+// A bounded number of callers is inside and a bounded number waits. More are refused as busy,
+// and a caller that gives up frees its place.
 func TestFullLaneRefusesMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// switchTo chooses a language with the switcher of the page.
+// switchTo selects a language with the switcher of the page.
 func switchTo(t *testing.T, b *idptest.Browser, page *idptest.Page, lang string) *idptest.Page {
 	t.Helper()
 	for n := range page.Doc.Descendants() {
@@ -36,7 +36,7 @@ func switchTo(t *testing.T, b *idptest.Browser, page *idptest.Page, lang string)
 	return nil
 }
 
-// in tells that the page is in a language, and says so to browser and cache.
+// in checks that the page is in the language and declares it to browser and cache.
 func in(t *testing.T, page *idptest.Page, lang string, words ...string) {
 	t.Helper()
 	if got := page.Header.Get("Content-Language"); got != lang {
@@ -52,9 +52,8 @@ func in(t *testing.T, page *idptest.Page, lang string, words ...string) {
 	}
 }
 
-// TestSignInUsesRequestedLocale: a sign-in is in the language that its request asks
-// for, from the first page to the attribute, and the person's own choice counts from
-// when it is made.
+// TestSignInUsesRequestedLocale checks that a sign-in uses the language of its request, from
+// the first page to the attribute, and that the user's own choice counts from when it is made.
 func TestSignInUsesRequestedLocale(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})
@@ -76,8 +75,7 @@ func TestSignInUsesRequestedLocale(t *testing.T) {
 		t.Errorf("attribute locale is %q, want fr", got)
 	}
 
-	// The choice stays where nobody asks for another language, and a newer
-	// request counts for more.
+	// The choice stays while no request names another language. A newer request outweighs it.
 	in(t, b.Get("/account"), "fr", "Votre compte")
 	w.Clock.Advance(time.Minute)
 	for locale, want := range map[string]string{"": "fr", "&locale=es": "es", "&locale=xx": "fr"} {
@@ -89,7 +87,7 @@ func TestSignInUsesRequestedLocale(t *testing.T) {
 	}
 }
 
-// TestPostedLocaleSetsLanguage: the field of a form is as good as one of the query.
+// TestPostedLocaleSetsLanguage checks that a form field sets the language as the query does.
 func TestPostedLocaleSetsLanguage(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})
@@ -99,7 +97,7 @@ func TestPostedLocaleSetsLanguage(t *testing.T) {
 	in(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "fr", "Mot de passe")
 }
 
-// TestRefusalUsesUsersLanguage: what goes wrong is told in the person's language as well, as a
+// TestRefusalUsesUsersLanguage checks that errors are in the user's language as well, as a
 // page and as text.
 func TestRefusalUsesUsersLanguage(t *testing.T) {
 	t.Parallel()
@@ -115,7 +113,7 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	form.Set("locale", "es")
 	in(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "Este proveedor de servicios está desactivado")
 
-	// And where a request that came by POST goes on.
+	// The same at the continue URL of a request that came by POST.
 	p, person := w.AddProvider(spB), w.AddPerson("ada@example.gov")
 	c := w.Browser()
 	signIn(c, p, &idptest.Request{}, person)
@@ -134,8 +132,8 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	}
 }
 
-// TestSignInPageShowsProvidersHelp: the service provider's own words are on the page, in its
-// language, and without what it may not have there.
+// TestSignInPageShowsProvidersHelp checks that the page shows the service provider's own text
+// in its language, without anything that is not allowed there.
 func TestSignInPageShowsProvidersHelp(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})

@@ -13,8 +13,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// between is a store that has something happen once, between two steps of an
-// answer: when the person is read, or when a request is about to be answered.
+// between is a store that runs a function once, between two steps of an answer: when the user
+// is read, or when a request is about to be answered.
 type between struct {
 	idp.Store
 	reading, answering, issuing atomic.Pointer[func()]
@@ -47,8 +47,8 @@ func newBetween(t *testing.T) (*idptest.IdP, *between) {
 	return idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }}), store
 }
 
-// waiting signs the person in and leaves a request of the provider's at its
-// continue address, which it returns.
+// waiting signs the user in, leaves a request of the provider at its continue URL, and returns
+// that URL.
 func waiting(t *testing.T, b *idptest.Browser, p *idptest.Provider, person *idptest.Person, r *idptest.Request) string {
 	t.Helper()
 	first := &idptest.Request{}
@@ -61,8 +61,8 @@ func waiting(t *testing.T, b *idptest.Browser, p *idptest.Provider, person *idpt
 	return to
 }
 
-// A year that is withdrawn after a request was looked at, and before its answer
-// is written, signs neither an assertion nor that there is none.
+// A year that is withdrawn after a request was checked, and before its answer is written,
+// signs neither an assertion nor a NoPassive.
 func TestRetiredBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -88,7 +88,7 @@ func TestRetiredBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-// That nobody may be asked is answered once, too, and is on record.
+// A NoPassive is also given once only, and recorded.
 func TestNoPassiveIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	i, store := newBetween(t)
@@ -121,9 +121,8 @@ func TestNoPassiveIsAnsweredOnce(t *testing.T) {
 	}
 }
 
-// A request that is answered in another tab, or whose session ends there, just
-// before its assertion is recorded: nothing is issued, and the person is told or
-// asked to sign in.
+// If a request is answered in another tab, or its session ends there, just before its
+// assertion is recorded, nothing is issued. The user sees that it was used or has to sign in.
 func TestIssuanceMeetsAnotherTab(t *testing.T) {
 	t.Parallel()
 	for _, answered := range []bool{true, false} {
@@ -147,8 +146,8 @@ func TestIssuanceMeetsAnotherTab(t *testing.T) {
 	}
 }
 
-// The address at which a request goes on is of use to the browser that brought
-// it, and to no other, whoever is signed in there.
+// The continue URL works in the browser that brought the request and in no other, whichever
+// user is signed in there.
 func TestContinueInAnotherBrowser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -8,32 +8,32 @@ import (
 	"vernal/idp/assurance"
 )
 
-// stepKind is what a request needs next.
+// stepKind is the next step that a request needs.
 type stepKind int
 
 const (
-	stepSignIn  stepKind = iota // the person must prove who they are
-	stepUp                      // they did, and must prove one factor more
-	stepPassive                 // they must, but the request forbids to ask
-	stepRefuse                  // this person cannot be answered for
-	stepIssue                   // all is there
+	stepSignIn  stepKind = iota // the user must sign in
+	stepUp                      // the user signed in and must prove one more factor
+	stepPassive                 // the user must sign in, but the request forbids asking
+	stepRefuse                  // no assertion can be issued about this user
+	stepIssue                   // nothing is missing
 )
 
 type step struct {
 	kind     stepKind
 	refusal  *idp.Refusal
-	obstacle *assurance.Obstacle // that the refusal is about, if the person's record is
+	obstacle *assurance.Obstacle // reason for the refusal, if it is in the user's record
 }
 
-// nextStep is the one decision of a sign-in: what does the request still need of
-// this browser? It is pure. A nil session means that nobody is signed in.
+// nextStep decides what the request still needs from this browser. All decisions of a sign-in
+// are made here, without side effects. A nil session means that no user is signed in.
 func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, user *idp.User, now time.Time) step {
 	ask := step{kind: stepSignIn}
 	if req.IsPassive {
 		ask.kind = stepPassive // saml-core §3.4.1: no taking control of the user interface
 	}
-	// The person and the service provider of a rehearsal are for one another.
-	// Nobody signs in to it, and that person is shown to nobody else.
+	// The user and the service provider of a rehearsal exist for each other only. Real users
+	// cannot sign in to that provider, and its user is disclosed to no other one.
 	if rehearsal := user != nil && user.ID == idp.RehearsalUser; rehearsal != (req.SP == idp.RehearsalSP) {
 		return refuseStep(req, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)))
 	}
@@ -49,9 +49,8 @@ func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session
 	if missing == assurance.MissingPassword {
 		return ask
 	}
-	// The record is read each time: what an operator puts on it or takes away
-	// counts at once, and nobody has to sign in again for it. Nor is anybody
-	// asked for a factor that would not help them.
+	// The record is read each time, so an operator's change counts at once and without another
+	// sign-in. A user is never asked for a factor that would not help.
 	if o := need.Obstacle(s, assurance.ProofingOf(user.Proofed), user.Factors(), now); o != nil {
 		refused := refuseStep(req, o.Refusal())
 		refused.obstacle = o
@@ -59,20 +58,20 @@ func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session
 	}
 	if missing != assurance.NothingMissing {
 		if ask.kind == stepSignIn {
-			ask.kind = stepUp // what they have proved stands
+			ask.kind = stepUp // the proven factor still counts
 		}
 		return ask
 	}
 	return step{kind: stepIssue}
 }
 
-// forcedFresh is how long a sign-in counts as made for a request that forces
-// one. A request left in a tab is not answered from a sign-in that was made for
-// something else while it waited.
+// forcedFresh is how long a sign-in counts for a request with ForceAuthn. A request left in a
+// tab is not answered from a sign-in that was made for another request while it waited.
 const forcedFresh = 5 * time.Minute
 
-// isForcedSignIn reports whether the user signed in again since the request came, with
-// every factor, and just now. A remembered device is none: it was used before.
+// isForcedSignIn reports whether the user signed in again after the request came, with every
+// factor and within forcedFresh. A remembered device does not count, because it was used
+// before.
 func isForcedSignIn(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
 	if !s.AuthnAt.After(req.ReceivedAt) || now.Sub(s.AuthnAt) >= forcedFresh ||
 		s.Used(idp.FactorPassword).Before(req.ReceivedAt) {
@@ -83,8 +82,7 @@ func isForcedSignIn(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
 	})
 }
 
-// refuseStep turns a person down, silently where the request forbids to show
-// anything.
+// refuseStep refuses the user, silently if the request forbids showing anything.
 func refuseStep(req *idp.LoginRequest, why *idp.Refusal) step {
 	if req.IsPassive {
 		return step{kind: stepPassive}

@@ -8,8 +8,8 @@ import (
 	"vernal/idp/assurance"
 )
 
-// The person and the service provider of a rehearsal are answered for one
-// another, and in no other company.
+// The user and the service provider of a rehearsal get assertions for each other and in no
+// other combination.
 func TestRehearsalUserAndProviderStayTogether(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2031, 2, 1, 9, 0, 0, 0, time.UTC)
@@ -45,7 +45,7 @@ func TestRehearsalUserAndProviderStayTogether(t *testing.T) {
 	}
 }
 
-// What a session must be to answer, beside the factors that are asked for.
+// A session must meet these conditions to answer, besides the requested factors.
 func TestNextStepDependsOnSession(t *testing.T) {
 	t.Parallel()
 	const code, device = idp.FactorTOTP, idp.FactorRememberedDevice
@@ -61,7 +61,7 @@ func TestNextStepDependsOnSession(t *testing.T) {
 		req      idp.LoginRequest
 		session  *idp.Session
 		user     *idp.User
-		ago      time.Duration // that the request came
+		ago      time.Duration // since the request came
 		want     stepKind
 		wantCode idp.RefusalCode
 	}{

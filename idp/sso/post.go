@@ -17,11 +17,11 @@ import (
 	"vernal/templates"
 )
 
-// postResponse writes the page that hands the Response to the ACS through the browser
+// postResponse writes the page that sends the Response to the ACS URL through the browser
 // (saml-bindings §3.5.4).
 func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) (err error) {
 	page := templates.ResponsePage{
-		// No switcher: another language would want another Response.
+		// No switcher: another language would need another Response.
 		Base: h.Pages.BareBase(r, a.provider.Name), ACSURL: a.request.ACSURL, XML: b.xml,
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
@@ -32,14 +32,14 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 	return web.WritePage(w, http.StatusOK, b.page)
 }
 
-// refusePassive answers a request that forbids to ask the user anything, and
-// for which they would have to be asked: the one failure that is told to the
-// service provider (saml-core §3.2.2.2, NoPassive).
+// refusePassive answers a request that forbids asking the user anything, when the user would
+// have to be asked. This is the only failure that is reported to the service provider
+// (saml-core §3.2.2.2, NoPassive).
 //
-// Anyone can cause that answer as often as they like, so it is recorded within a
-// budget, in one write that takes the message's ID. Beyond the budget it is counted,
-// and nothing is written: a NoPassive that is given twice says nothing new. Nor do
-// such answers take more than a part of the processors.
+// Anyone can cause that answer any number of times, so it is recorded within a budget, in one
+// write that spends the message ID. Beyond the budget it is counted and nothing is written,
+// because a second NoPassive discloses nothing new. Such answers also take only a part of the
+// processors.
 func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	buffer := takeBuffer()
 	defer buffer.release()
@@ -52,9 +52,9 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 	return h.postResponse(w, r, a, buffer)
 }
 
-// signPassive records and signs the answer. A sender who has proved nothing waits for
-// a place in the lane, and leaves it before the page is written, because a client can
-// read as slowly as it likes.
+// signPassive records and signs the answer. An unauthenticated sender waits for a place in the
+// lane and frees it before the page is written, because a client can read as slowly as it
+// likes.
 func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) error {
 	if web.EventOf(r).User == "" {
 		leave, err := h.strangers.enterLane(r.Context())
@@ -73,8 +73,8 @@ func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepte
 	})
 }
 
-// recordPassive makes the one write of a NoPassive, if the sender has the budget for
-// it. A request that waited in the store is answered there in any case.
+// recordPassive makes the single write of a NoPassive, if the sender has the budget for it. A
+// request that waited in the store is always answered there.
 func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	if !a.inStore && !a.inBrowser {
 		_, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
@@ -105,7 +105,7 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	var cookie *http.Cookie
 	if !a.inStore && request == a.request {
 		cookie = h.Sessions.Tie(a.request)
-		spent := *a.request // only to know its ID again
+		spent := *a.request // only to recognize its ID
 		spent.RelayState, spent.ClassRefs, spent.SubjectHash = "", nil, nil
 		request = &spent
 	}
@@ -120,7 +120,7 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return fmt.Errorf("record that no one may be asked: %w", err)
 	}
-	if event.User != "" { // a stranger gets the room back when the request is swept
+	if event.User != "" { // an unauthenticated sender gets the room back when the request is swept
 		h.releaseBudget(r, a, request)
 	}
 	if cookie != nil {
@@ -129,8 +129,8 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	return nil
 }
 
-// buffer is the memory of one Response and its page. It is used again once the
-// page is written: the two are most of what a sign-in allocates.
+// buffer is the memory of one Response and its page. It is reused after the page is written,
+// because the two are most of what a sign-in allocates.
 type buffer struct{ xml, page []byte }
 
 var buffers = sync.Pool{New: func() any {
@@ -144,8 +144,8 @@ func (b *buffer) release() {
 	buffers.Put(b)
 }
 
-// newEncrypter encrypts the assertion to the certificate for that time; nil if it is sent in
-// the clear.
+// newEncrypter returns the encrypter to the certificate for that time, or nil if the assertion
+// is sent in the clear.
 func (a *accepted) newEncrypter(now time.Time) (*xmlenc.Encrypter, error) {
 	to, err := a.provider.Recipient(a.cert, now)
 	if to == nil || err != nil {

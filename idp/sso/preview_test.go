@@ -15,7 +15,7 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// previewDeployment is a server whose next year is created and not published.
+// previewDeployment is a server whose next year is created but not published.
 type previewDeployment struct {
 	*idptest.IdP
 	t    *testing.T
@@ -42,7 +42,7 @@ func newPreviewWorldWith(t *testing.T, o idptest.Options) *previewDeployment {
 // field is a registration that opens the year.
 func (w *previewDeployment) field(p *idp.ServiceProvider) { p.Preview = w.next }
 
-// link makes a preview link and its token.
+// link creates a preview link and returns it with its token.
 func (w *previewDeployment) link(sp idp.EntityID, y idp.Year) (sharelink.Link, string) {
 	w.t.Helper()
 	l, token, err := w.Links.Create(w.t.Context(), sharelink.Link{
@@ -71,13 +71,13 @@ func (w *previewDeployment) step(kind rotation.StepKind) {
 	}
 }
 
-// request is one to the year that is not published.
+// request returns a request to the unpublished year.
 func (w *previewDeployment) request() *idptest.Request { return &idptest.Request{Year: w.next} }
 
 func (w *previewDeployment) address() string { return "/api/saml/auth" + string(w.next) }
 
-// unknown checks that a page is that of a year that was never made: the same
-// bytes but the requested path, under the same headers.
+// unknown checks that a page is that of a year that never existed: the same bytes except the
+// requested path, with the same headers.
 func (w *previewDeployment) unknown(page *idptest.Page) {
 	w.t.Helper()
 	never := w.Browser().Get(w.URL + "/api/saml/auth1999")
@@ -94,8 +94,8 @@ func (w *previewDeployment) unknown(page *idptest.Page) {
 	}
 }
 
-// uncounted checks that nothing counted as use of the year, and gives what the
-// audit trail says opened it.
+// uncounted checks that nothing counted as use of the year. It returns what opened the year
+// according to the audit trail.
 func (w *previewDeployment) uncounted() (opened []string) {
 	w.t.Helper()
 	if err := w.Usage.Flush(w.t.Context()); err != nil {
@@ -133,7 +133,7 @@ func (w *previewDeployment) uncounted() (opened []string) {
 	return opened
 }
 
-// A registration opens the year by both bindings, in every browser.
+// A registration opens the year through both bindings, in every browser.
 func TestRegisteredPreviewAllowsSignIn(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeployment(t)
@@ -147,13 +147,13 @@ func TestRegisteredPreviewAllowsSignIn(t *testing.T) {
 	if opened := strings.Join(w.uncounted(), " "); opened != "field field" {
 		t.Errorf("the audit trail says that %q opened the year", opened)
 	}
-	// The metadata that comes with publishing verifies what was issued before.
+	// The metadata of the published year verifies assertions that were issued before.
 	w.step(rotation.StepPublish)
 	accept(t, a, first, pages[0])
 	accept(t, a, second, pages[1])
 }
 
-// A link opens it to the browser that was shown it, for its service provider.
+// A link opens the year to the browser that entered it, for its service provider.
 func TestPreviewLinkAllowsSignInInItsBrowser(t *testing.T) {
 	t.Parallel()
 	w := newPreviewWorldWith(t, idptest.Options{TLS: true}) // the cookie comes along with a POST over https
@@ -172,7 +172,7 @@ func TestPreviewLinkAllowsSignInInItsBrowser(t *testing.T) {
 	accept(t, a, second, pages[1])
 }
 
-// A sender that may use the year reads what is wrong, as on a live year.
+// A sender that may use the year reads the reason of a refusal, as on a live year.
 func TestPreviewExplainsRefusals(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeployment(t)
@@ -180,8 +180,7 @@ func TestPreviewExplainsRefusals(t *testing.T) {
 	refused(t, w.Browser().Get(a.URL(&idptest.Request{Year: w.next, ACS: spA + "/other"})), http.StatusBadRequest, "AssertionConsumerServiceURL", spA+"/other")
 }
 
-// A request need not be signed where that is left to its sender, if the
-// registration opens the year.
+// A request may be unsigned if the registration makes signing optional and opens the year.
 func TestPreviewAllowsUnsignedWhereOptional(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeployment(t)
@@ -192,8 +191,8 @@ func TestPreviewAllowsUnsignedWhereOptional(t *testing.T) {
 	}
 }
 
-// A year that is published while a user signs in answers them, and the preview that they
-// began still counts for nothing.
+// A year that is published during a sign-in answers it. The preview that the sign-in began in
+// still does not count as use.
 func TestYearPublishedDuringPreview(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeployment(t)

@@ -15,7 +15,7 @@ const (
 	reqAttr  = "http://idmanagement.gov/ns/requested_attributes?ReqAttr="
 )
 
-// proof puts a profile on a person's record, or takes it away.
+// proof sets the profile in a user's record, or removes it.
 func proof(t *testing.T, i *idptest.IdP, person *idptest.Person, profile *idp.Profile) {
 	t.Helper()
 	if err := i.Store.SetProfile(t.Context(), person.User.ID, profile, i.Clock.Now()); err != nil {
@@ -24,7 +24,7 @@ func proof(t *testing.T, i *idptest.IdP, person *idptest.Person, profile *idp.Pr
 }
 
 // TestProofingCountsWithinSession asks for a proofed identity, as a benefits portal would. The
-// session stays the same throughout: what is put on record counts at once.
+// session stays the same throughout, because a change of the record counts at once.
 func TestProofingCountsWithinSession(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -34,7 +34,7 @@ func TestProofingCountsWithinSession(t *testing.T) {
 	person := i.AddPerson("ada@example.gov")
 	ask := func(refs ...string) *idptest.Request { return &idptest.Request{ClassRefs: refs} }
 	browser := i.Browser()
-	// Somebody without a proofed identity is told so before a code is asked for.
+	// A user without a proofed identity is refused before a code is asked for.
 	refused(t, browser.GivePassword(browser.Get(p.URL(ask(verified, aal2, reqAttr+"email"))), person), 400, "verified")
 	if browser.Session() != "" {
 		t.Error("a refusal made a session")
@@ -48,7 +48,7 @@ func TestProofingCountsWithinSession(t *testing.T) {
 	a := accept(t, p, req, signIn(browser, p, req, person))
 	for name, want := range map[string]string{
 		"ial": verified, "aal": aal2, "email": "ada@example.gov", "phone": "+12025550123", "first_name": "Ada", "last_name": "Byron",
-		"verified_at": "2031-04-01T09:00:00Z", // goes with the rest
+		"verified_at": "2031-04-01T09:00:00Z", // removed with the rest
 		"ssn":         "",                     // not registered
 		"all_emails":  "",                     // not asked for
 	} {

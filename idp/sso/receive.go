@@ -13,12 +13,12 @@ import (
 	"vernal/idp/web"
 )
 
-// receiveRequest is GET and POST /api/saml/auth{year}.
+// receiveRequest serves GET and POST /api/saml/auth{year}.
 //
-// A GET is answered at once, with one write, if a live session can answer it or if
-// it forbids to ask the user. Everything else is kept and sent on to the continue URL
-// with a 303; a POST always, because one that comes from another site carries no
-// session cookie (SameSite) and the GET that follows it does.
+// A GET is answered at once, with one write, if a live session can answer it or if it forbids
+// asking the user. Every other request is kept and redirected to the continue URL with a 303.
+// A POST always is, because a POST from another site carries no session cookie (SameSite) and
+// the GET that follows does.
 func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	now, year, e := h.Clock.Now(), web.Year(r), web.EventOf(r)
 	visit, err := h.Access.Begin(r)
@@ -63,8 +63,8 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	return h.keepRequest(w, r, a)
 }
 
-// noteNeed tells the log what of the request's wishes is passed over, whatever
-// becomes of the request: the integrator who wonders finds it.
+// noteNeed logs which parts of the request are ignored, also for a request that is then
+// refused, so that the integrator finds the cause.
 func (a *accepted) noteNeed(e *web.Event) {
 	if a.need == nil {
 		return
@@ -77,7 +77,7 @@ func (a *accepted) noteNeed(e *web.Event) {
 	}
 }
 
-// dropReasons is for the log: which attributes were asked for and not sent, and why.
+// dropReasons formats for the log which requested attributes are not sent, and why.
 func dropReasons(list []assurance.Dropped) string {
 	all := make([]string, len(list))
 	for i, d := range list {
@@ -86,7 +86,7 @@ func dropReasons(list []assurance.Dropped) string {
 	return strings.Join(all, " ")
 }
 
-// answerAtOnce takes a request that came by GET: its cookies came with it.
+// answerAtOnce answers or keeps a request that came by GET, together with its cookies.
 func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	s, user, err := h.loadSession(r, a.request)
 	if err != nil {
@@ -100,7 +100,7 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 	case stepIssue:
 		err = h.issueAssertion(w, r, a, s, user)
 	case stepPassive:
-		h.Sessions.Trim(w, r) // it leaves a cookie, and there may be many
+		h.Sessions.Trim(w, r) // the answer sets a cookie, and there may be many already
 		err = h.refusePassive(w, r, a)
 	default:
 		return h.keepRequest(w, r, a)
@@ -115,20 +115,19 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 }
 
 // handleReplay answers a message whose ID was seen before. In the browser that began with it
-// (a reload, the back button, a second tab) the stored request goes on; from any other
-// it is a replay. A POST from another site has not brought the cookie that tells the
-// two apart, so the GET that follows is asked instead.
+// (a reload, the back button, a second tab) the stored request goes on. From any other browser
+// it is a replay. A POST from another site does not carry the cookie that distinguishes the
+// two, so the GET that follows decides instead.
 //
-// A double click delivers a message twice before any cookie came. So within
-// idp.ResubmitWindow, and until there is an answer, each delivery gets a request and a
-// cookie of its own. None of them opens another one's, and all have one
-// answer between them.
+// A double click delivers a message twice before any cookie arrives. So within
+// idp.ResubmitWindow, and until there is an answer, each delivery gets a request and a cookie
+// of its own. No delivery can open the request of another, and all of them share one answer.
 func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	before, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err != nil {
 		return fmt.Errorf("find earlier request: %w", err)
 	}
-	// Under this request's own handle it is the browser's, which proved that to load it.
+	// A request that was loaded under its own handle belongs to this browser.
 	tied := before.Handle == a.request.Handle || h.Sessions.Tied(r, before)
 	switch {
 	case before.Answered() && tied:
@@ -137,7 +136,7 @@ func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accept
 		return redirectTo(w, r, continueURL(before))
 	case !before.Answered() && a.request.IsResubmitted(before):
 		if a.inBrowser {
-			return redirectTo(w, r, continueURL(a.request)) // stored since it was looked for
+			return redirectTo(w, r, continueURL(a.request)) // stored since the lookup
 		}
 		if err := h.holdRequest(w, r, a); err == nil {
 			return redirectTo(w, r, continueURL(a.request))

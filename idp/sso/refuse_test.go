@@ -42,7 +42,7 @@ func TestBadRequestGetsExplainedRefusal(t *testing.T) {
 	tests := []struct {
 		name string
 		page func(*idptest.Browser) *idptest.Page
-		says []string // the field, what was seen, and something of the remedy
+		says []string // the field, the seen value, and part of the fix
 	}{
 		{"unsigned", func(w *idptest.Browser) *idptest.Page {
 			return w.Get(a.URL(&idptest.Request{Unsigned: true}))
@@ -123,8 +123,8 @@ func TestBadRequestGetsExplainedRefusal(t *testing.T) {
 	}
 }
 
-// In every format, only a sender whose signature is verified learns which registered URL was
-// probably meant, and no one which certificates are registered.
+// In every format, only a sender with a verified signature learns which registered URL was
+// probably meant. No sender learns which certificates are registered.
 func TestRegisteredValuesAreDisclosedToVerifiedSendersOnly(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -186,7 +186,7 @@ func TestRegisteredValuesAreDisclosedToVerifiedSendersOnly(t *testing.T) {
 	}
 }
 
-// A form that is too long is not read to its end, and that is what is told.
+// A form that is too long is not read to its end, and the refusal says that it is too long.
 func TestTooLongFormIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -262,7 +262,7 @@ func TestRetiredYearAnswers410AndUnknown404(t *testing.T) {
 	}
 }
 
-// A year that is retired while a person signs in signs nothing any more.
+// A year that is retired during a sign-in no longer signs anything.
 func TestRetiredDuringSignIn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -290,8 +290,7 @@ func TestEveryYearSignsWithItsOwnKey(t *testing.T) {
 	}
 }
 
-// Many tabs that finish at once get one Response to one request, and a person
-// gets one NameID.
+// Many tabs that finish at once get one Response to one request, and a user gets one NameID.
 func TestConcurrentTabsGetOneResponse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

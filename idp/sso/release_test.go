@@ -14,8 +14,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// values are what the record of the test's person holds, by attribute. Each is
-// found in no other one, so that a value that leaves under a wrong name is seen.
+// values holds the attributes of the test user. Each value is part of no other, so that a
+// value under a wrong name is noticed.
 var values = map[string]string{
 	"email": "latest@example.gov", "all_emails": "other@example.gov", "locale": "es",
 	"first_name": "Given", "middle_name": "Between", "last_name": "Family", "address1": "1 First St", "address2": "Door 2",
@@ -56,8 +56,8 @@ var classRefs = []string{
 	"urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified", "urn:nobody:knows", "",
 }
 
-// anyRequest draws a RequestedAuthnContext: known values, lists of attributes
-// in many spellings, and anything else.
+// anyRequest draws a RequestedAuthnContext: known values, lists of attributes in many
+// spellings, and arbitrary text.
 func anyRequest(t *rapid.T, names []string) assurance.Ask {
 	list := rapid.Custom(func(t *rapid.T) string {
 		asked := rapid.SliceOfN(rapid.SampledFrom(append(names, "ascii", "x")), 0, 8).Draw(t, "names")
@@ -75,9 +75,9 @@ func anyRequest(t *rapid.T, names []string) assurance.Ask {
 	}
 }
 
-// TestAssertionHoldsOnlyPermittedAttributes: no request whatsoever makes an attribute
-// leave that the provider is not registered for or that the level does not allow, under
-// whatever name, nor anything that is ours alone.
+// TestAssertionHoldsOnlyPermittedAttributes checks that no request can make an assertion
+// contain an attribute that the provider is not registered for or that the level does not
+// allow, under any name, nor any internal value.
 func TestAssertionHoldsOnlyPermittedAttributes(t *testing.T) {
 	t.Parallel()
 	var names []string
@@ -110,8 +110,8 @@ func TestAssertionHoldsOnlyPermittedAttributes(t *testing.T) {
 	})
 }
 
-// checkLeft holds an assertion against the rules, by what leaves and not by how
-// it came to.
+// checkLeft checks the contents of an assertion against the rules, independently of how it was
+// built.
 func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.Ask, user *idp.User, a *saml.Assertion) {
 	allowed := map[string]bool{}
 	for _, name := range p.Attributes {
@@ -121,8 +121,8 @@ func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.Ask, user *idp.
 		allowed[values["email"]] = true
 	}
 	mayProof := p.IAL != idp.IALAuthOnly || p.AllowIALMax
-	// Proofing is asked for by name or, where nothing is said of identity, by
-	// the registration.
+	// Proofing is requested by name or, if the request does not mention identity, by the
+	// registration.
 	asksLess := slices.ContainsFunc(ask.ClassRefs, func(r string) bool {
 		return strings.HasSuffix(strings.TrimSpace(r), "auth-only") || strings.HasSuffix(strings.TrimSpace(r), "/ial/1") || strings.HasSuffix(strings.TrimSpace(r), "/loa/1")
 	})

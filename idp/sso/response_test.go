@@ -11,7 +11,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// The one script of the page runs by a nonce that nobody can guess.
+// The page's only script runs with an unguessable nonce.
 func TestResponsePageNonceIsUnguessable(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -34,17 +34,17 @@ func TestResponsePageNonceIsUnguessable(t *testing.T) {
 	}
 }
 
-// An assertion that is to be encrypted can be read by the service provider and
-// by nobody who sees the page, whichever of its certificates signed the request.
+// An encrypted assertion can be read by the service provider only, and by no one who sees the
+// page, whichever of its certificates signed the request.
 func TestEncryptedAssertionIsReadOnlyBySP(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	other := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.OtherCert().Raw}))
-	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { // what crewjam/saml can decrypt
+	a := i.AddProvider(spA, func(p *idp.ServiceProvider) { // CBC is what crewjam/saml can decrypt
 		p.Encryption, p.Certs = idp.EncryptionCBC, append([]string{other}, p.Certs...)
 	})
 	person, browser := i.AddPerson("ada@example.gov"), i.Browser()
-	for n := range 2 { // with a sign-in in between, and at once
+	for n := range 2 { // with a sign-in in between, then at once
 		r := &idptest.Request{}
 		page := browser.Get(a.URL(r))
 		if n == 0 {
@@ -59,8 +59,8 @@ func TestEncryptedAssertionIsReadOnlyBySP(t *testing.T) {
 	}
 }
 
-// A provider that may name people by their address is told it, and the same
-// uuid as ever beside it.
+// A provider that may name users by email address gets the address and the unchanged uuid
+// beside it.
 func TestAddressAsNameID(t *testing.T) {
 	t.Parallel()
 	const email, persistent = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
@@ -81,8 +81,8 @@ func TestAddressAsNameID(t *testing.T) {
 	}
 }
 
-// What counts as use of a year: a request that was signed, once; one that was not
-// when somebody signed in by it, and not before, as anybody can send it.
+// A signed request counts once as use of a year. An unsigned one counts only when a user has
+// signed in with it, because anyone can send it.
 func TestWhatCountsAsUse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -119,8 +119,8 @@ func TestWhatCountsAsUse(t *testing.T) {
 	used(map[idp.EntityID]int{spA: 2, spB: 2})
 }
 
-// The Response is signed beside the assertion for a provider that wants it so,
-// and a request is good for minutes, by clocks that need not agree.
+// The Response is signed in addition to the assertion if the provider wants it. A request is
+// valid for minutes, between clocks that may differ.
 func TestResponseIsSignedWhereConfigured(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -12,7 +12,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// deliver posts a message from another site and gives the URL that it leads to.
+// deliver posts a message from another site and returns the URL of the redirect.
 func deliver(t *testing.T, b *idptest.Browser, form url.Values) string {
 	t.Helper()
 	resp, to := b.CrossSitePostOnly("/api/saml/auth"+string(b.Year()), form)
@@ -23,8 +23,8 @@ func deliver(t *testing.T, b *idptest.Browser, form url.Values) string {
 	return to
 }
 
-// A double click delivers a message twice before the first cookie came: a browser that
-// kept only one of the two cookies goes on with that one.
+// A double click delivers a message twice before the first cookie arrives. A browser that kept
+// only one of the two cookies goes on with that one.
 func TestDoubleSubmitGoesOn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -62,7 +62,7 @@ func TestDoubleSubmitGoesOn(t *testing.T) {
 	// By GET.
 	r := &idptest.Request{}
 	address := a.URL(r)
-	i.Browser().Get(address) // whose cookie is lost
+	i.Browser().Get(address) // this browser's cookie is lost
 	browser := i.Browser()
 	accept(t, a, r, browser.SignIn(browser.Get(address), person))
 
@@ -74,8 +74,8 @@ func TestDoubleSubmitGoesOn(t *testing.T) {
 	refused(t, browser.Get(address), http.StatusBadRequest, "already_used")
 }
 
-// A thief who captured a message and delivers it within the window gets a request of their
-// own, and neither that of the user nor an answer beside the user's.
+// A thief who captured a message and delivers it within the window gets a separate request. It
+// gives access neither to the user's request nor to a second answer.
 func TestReplayWithinTheWindow(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -89,19 +89,19 @@ func TestReplayWithinTheWindow(t *testing.T) {
 		t.Fatal("two browsers share a request")
 	}
 	refused(t, thief.Get(first), http.StatusBadRequest, "other_browser")
-	refused(t, user.Get(second), http.StatusBadRequest, "request_stale") // it is in the other browser alone
+	refused(t, user.Get(second), http.StatusBadRequest, "request_stale") // only the other browser has the request
 	signIn := strings.Replace(first, "/sign-in/continue?", "/sign-in?", 1)
 	refused(t, thief.Get(signIn), http.StatusBadRequest, "other_browser")
 
-	// The user is first, and the other one has nothing.
+	// The user is first, and the thief gets nothing.
 	waits := thief.Get(second)
 	accept(t, a, r, user.SignIn(user.Get(first), ada))
 	refused(t, thief.SignIn(waits, mallory), http.StatusBadRequest, "replayed")
 	refused(t, thief.Get(second), http.StatusBadRequest, "replayed")
 	refused(t, thief.Get(first), http.StatusBadRequest, "other_browser")
 
-	// The other one is first: as if they alone had delivered it, for themselves. The
-	// message has one answer.
+	// The thief is first, signing in to an account of their own as if no one else had
+	// delivered the message. It has one answer.
 	r = &idptest.Request{}
 	form = a.Form(r)
 	fresh := i.Browser()
@@ -114,7 +114,8 @@ func TestReplayWithinTheWindow(t *testing.T) {
 	refused(t, fresh.CrossSitePost("/api/saml/auth"+string(i.Year()), form), http.StatusBadRequest, "already_used")
 }
 
-// Only the same bytes, within the window, and before there is an answer.
+// A message is accepted again only with the same bytes, within the window, and before there is
+// an answer.
 func TestResubmitNeedsSameBytesInWindow(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -153,7 +154,7 @@ func TestResubmitNeedsSameBytesInWindow(t *testing.T) {
 	refused(t, i.Browser().CrossSitePost("/api/saml/auth"+string(i.Year()), a.Form(warm)), http.StatusBadRequest)
 }
 
-// However often a message is delivered, it is stored once and answered once.
+// A message is stored once and answered once, however often it is delivered.
 func TestRepeatedMessageIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
@@ -197,8 +198,8 @@ func TestRepeatedMessageIsStoredOnce(t *testing.T) {
 	}
 }
 
-// What was stored of a message gives its budget back, whichever delivery is answered:
-// more double clicks than the budget of a network holds are all stored.
+// An answered message frees its budget, whichever delivery is answered. So more double clicks
+// than the budget of a network holds are all stored.
 func TestDoubleSubmitGivesBack(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)

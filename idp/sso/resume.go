@@ -13,8 +13,8 @@ import (
 	"vernal/idp/web"
 )
 
-// resumeRequest is GET /sign-in/continue: every step of a sign-in comes back here, and
-// here alone it is decided what is next.
+// resumeRequest serves GET /sign-in/continue. Every step of a sign-in returns here, and only
+// this function decides on the next step.
 func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	h.Sessions.Trim(w, r)
 	if err := h.loadRequest(r, a); err != nil {
@@ -45,26 +45,25 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 	}
 	switch {
 	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered) && a.inBrowser:
-		// It came twice, and the other one was faster.
+		// It came twice, and the other delivery was faster.
 		return h.handleReplay(w, r, a)
 	case errors.Is(err, idp.ErrAnswered):
 		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
 	case isOutdated(err):
-		return redirectTo(w, r, continueURL(a.request)) // to decide again, with what is there now
+		return redirectTo(w, r, continueURL(a.request)) // decide again with the current records
 	}
 	return err
 }
 
-// isOutdated reports whether something changed between its reading and the write
-// that rests on it, so that the decision must be made again: the session ended
-// or became another user's in another tab, an operator changed the user's
-// profile or the registration of the SP.
+// isOutdated reports whether a record changed between its reading and the write that depends
+// on it, so that the decision must be made again: the session ended or became another user's
+// in another tab, or an operator changed the user's profile or the registration of the SP.
 func isOutdated(err error) bool {
 	return errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrSessionUser) ||
 		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errReproofed)
 }
 
-// loadRequest loads the request that the URL names. What it asks for is resolved again: the
+// loadRequest loads the request that the URL names and resolves its needs again, because the
 // registration may have changed since.
 func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	req, err := h.Sessions.Request(r, idp.RequestHandle(r.URL.Query().Get("request")))
@@ -84,13 +83,13 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	e := web.EventOf(r)
 	e.Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
 	if other {
-		// The page is the same as for a request that no one has: it does not name the sender.
+		// The page does not name the sender, so that it equals the one for an unknown request.
 		return idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
 	}
 	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
 	e.Ask(req.Locale, req.ReceivedAt)
-	// If the year was retired while the user signed in, nothing that was begun
-	// on it is signed. If its preview ended, it is as if it had never been.
+	// If the year was retired during the sign-in, nothing that was begun on it is signed. If
+	// its preview ended, the year answers as if it had never existed.
 	entry, err := h.recheckYear(r, p, req)
 	if err != nil {
 		return err
@@ -108,8 +107,8 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	return err
 }
 
-// loadSession returns the browser's session and its user, nil for both if there is none to
-// build upon. The user of a rehearsal has no record.
+// loadSession returns the browser's session and its user, or nil for both if there is no
+// usable session. The user of a rehearsal has no record.
 func (h *Handler) loadSession(r *http.Request, req *idp.LoginRequest) (*idp.Session, *idp.User, error) {
 	load := h.Sessions.Current
 	if req.SP == idp.RehearsalSP {
@@ -126,7 +125,7 @@ func (h *Handler) loadSession(r *http.Request, req *idp.LoginRequest) (*idp.Sess
 	}
 	user, err := h.Store.User(r.Context(), s.User)
 	if errors.Is(err, idp.ErrNotFound) {
-		return nil, nil, nil // deleted meanwhile
+		return nil, nil, nil // deleted since
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("load user of session: %w", err)

@@ -10,8 +10,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// watchedStore counts the profiles that are unsealed, and can do something when a
-// user's record was read.
+// watchedStore counts how often a profile is unsealed, and can run a function after a user's
+// record was read.
 type watchedStore struct {
 	idp.Store
 	profiles atomic.Int32
@@ -35,7 +35,7 @@ func ada(level string) *idp.Profile {
 	return &idp.Profile{Level: level, VerifiedAt: time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC), FirstName: "Ada", SSN: "900-11-2222"}
 }
 
-// sealedDeployment is a provider that may ask for everything, and a proofed person.
+// sealedDeployment returns a provider that may ask for every attribute, and a proofed user.
 func sealedDeployment(t *testing.T) (*idptest.IdP, *watchedStore, *idptest.Provider, *idptest.Person) {
 	t.Helper()
 	s := new(watchedStore)
@@ -48,8 +48,8 @@ func sealedDeployment(t *testing.T) (*idptest.IdP, *watchedStore, *idptest.Provi
 	return i, s, p, person
 }
 
-// TestProfileStaysSealed signs a proofed person in with and without attributes of
-// the profile: it is unsealed where one of them leaves, and nowhere else.
+// TestProfileStaysSealed signs a proofed user in with and without attributes of the profile.
+// The profile is unsealed only if the assertion contains one of them.
 func TestProfileStaysSealed(t *testing.T) {
 	t.Parallel()
 	i, s, p, person := sealedDeployment(t)
@@ -85,7 +85,7 @@ func TestProfileStaysSealed(t *testing.T) {
 			t.Errorf("%s: the profile was unsealed %d times, want %d", tt.name, opens, tt.opens)
 		}
 	}
-	// Nor where the answer is no.
+	// A refusal does not unseal it either.
 	proof(t, i, person, ada(idp.IALVerified))
 	before := s.profiles.Load()
 	refused(t, browser.Get(p.URL(&idptest.Request{ClassRefs: []string{facial, reqAttr + "first_name"}})), 400, "verified")
@@ -94,8 +94,8 @@ func TestProfileStaysSealed(t *testing.T) {
 	}
 }
 
-// TestProfileChangeDuringSignInIsNoticed changes the profile after the person's record was
-// read and before the profile is: what was decided does not hold any more.
+// TestProfileChangeDuringSignInIsNoticed changes the profile after the user's record and
+// before the profile is read. The earlier decision is then no longer valid.
 func TestProfileChangeDuringSignInIsNoticed(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

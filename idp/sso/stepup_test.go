@@ -16,8 +16,8 @@ const (
 	phishing = "http://idmanagement.gov/ns/assurance/aal/2?phishing_resistant=true"
 )
 
-// remembered signs in with password and code in a browser that is to be
-// remembered, and ends the session.
+// remembered signs in with password and code, has the browser remembered, and ends the
+// session.
 func remembered(t *testing.T, i *idptest.IdP, a *idptest.Provider, person *idptest.Person) *idptest.Browser {
 	t.Helper()
 	browser, r := i.Browser(), &idptest.Request{}
@@ -26,8 +26,8 @@ func remembered(t *testing.T, i *idptest.IdP, a *idptest.Provider, person *idpte
 	return browser
 }
 
-// A remembered device stands for the code where the request leaves that open,
-// and a request for more asks for the code alone.
+// A remembered device replaces the code if the request permits it. A request for a higher
+// level then asks for the code alone.
 func TestRememberedDeviceReplacesCode(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -77,7 +77,7 @@ func TestRememberedDeviceReplacesCode(t *testing.T) {
 	}
 }
 
-// What a remembered device does not stand for.
+// Some requests do not accept a remembered device.
 func TestRememberedDeviceIsNotEnough(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -121,7 +121,7 @@ func TestRememberedDeviceIsNotEnough(t *testing.T) {
 	}
 }
 
-// What makes a device forgotten.
+// Several events make the server forget a device.
 func TestDeviceIsForgotten(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -167,8 +167,8 @@ func TestDeviceIsForgotten(t *testing.T) {
 	})
 }
 
-// A session with both factors and no more meets a request for a factor that the
-// person has not: a page says so, with the way back, and nothing else is asked.
+// If a request asks for a factor that the user has not set up, a session with both other
+// factors leads to a page that says so and links back. The user is asked for nothing else.
 func TestUnavailableFactorIsExplained(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -200,8 +200,7 @@ func TestUnavailableFactorIsExplained(t *testing.T) {
 	}
 }
 
-// Somebody without a proofed identity is led to where the service provider
-// helps such people.
+// A user without a proofed identity is sent to the service provider's help page.
 func TestUnproofedUserIsSentToProvider(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -220,7 +219,7 @@ func TestUnproofedUserIsSentToProvider(t *testing.T) {
 	}
 }
 
-// The step-up page asks nobody whom the request does not send there.
+// The step-up page asks a user for a factor only if a request needs it.
 func TestStepUpAsksNobodyElse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -238,15 +237,14 @@ func TestStepUpAsksNobodyElse(t *testing.T) {
 	if page := browser.Get(i.URL + "/sign-in/step-up"); page.Response() != nil || page.URL.Path != "/sign-in" {
 		t.Errorf("without a request: %s", page.URL)
 	}
-	// Who has only begun to sign in has no session to step up.
+	// A user who has only begun to sign in has no session to step up.
 	browser.GivePassword(waiting, person)
 	if page := browser.Get(stepUp); page.URL.Path != "/sign-in" {
 		t.Errorf("with a pending sign-in: %s", page.URL)
 	}
 }
 
-// What of a request's wishes is passed over is in the log, also of a request
-// that is refused.
+// The log says which parts of a request are ignored, also if the request is refused.
 func TestPassedOverIsLogged(t *testing.T) {
 	t.Parallel()
 	log := &buffer{}
@@ -263,9 +261,9 @@ func TestPassedOverIsLogged(t *testing.T) {
 	}
 }
 
-// A step-up proves the second factor and not the password again: AuthnInstant
-// stays the password's. Every assertion has an ID of its own, and the session one
-// SessionIndex at each SP.
+// A step-up proves the second factor and not the password again, so AuthnInstant remains the
+// time of the password. Every assertion has its own ID, and a session has one SessionIndex at
+// each SP.
 func TestStepUpStatesOlderFactor(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

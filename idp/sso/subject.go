@@ -11,10 +11,10 @@ import (
 	"vernal/idp/saml"
 )
 
-// readSubject has the request ask for the user whom its Subject names (saml-core
-// §3.4.1). The Subject proves nothing: the user signs in as always, and is then held
-// against it. Only a hash of the name is kept, as it may be another user's. It is opened
-// after the signature held and the year was found open.
+// readSubject records which user the Subject of the request names (saml-core §3.4.1). The
+// Subject proves nothing: the user signs in as always and is compared with it afterwards. Only
+// a hash of the name is kept, because it may be another user's. It is decrypted only after the
+// signature was verified and the year was found open.
 func (h *Handler) readSubject(a *accepted, q *inbound.Request) error {
 	if q.Authn.Subject == nil {
 		return nil
@@ -29,9 +29,9 @@ func (h *Handler) readSubject(a *accepted, q *inbound.Request) error {
 	return nil
 }
 
-// decideStep is next for this browser's user, held against the Subject of the request.
-// With another user than that it ends in no assertion: the user is asked, or silently
-// told NoPassive, which is also the answer without any session.
+// decideStep decides the next step for this browser's user, and compares the user with the
+// Subject of the request. It issues no assertion about another user: it asks the user, or
+// silently returns NoPassive, which is also the answer without a session.
 func (h *Handler) decideStep(ctx context.Context, a *accepted, s *idp.Session, user *idp.User) (step, error) {
 	decided := nextStep(a.request, a.need, s, user, h.Clock.Now())
 	if len(a.request.SubjectHash) == 0 || decided.kind != stepIssue && decided.kind != stepUp {
@@ -47,8 +47,8 @@ func (h *Handler) decideStep(ctx context.Context, a *accepted, s *idp.Session, u
 	return decided, nil
 }
 
-// isSubject reports whether the Response would name the user as the Subject does. A
-// user who has not been at the provider has no persistent NameID there yet.
+// isSubject reports whether the Response would name the user as the Subject does. A user who
+// has never signed in to the provider has no persistent NameID there yet.
 func (h *Handler) isSubject(ctx context.Context, a *accepted, user *idp.User) (bool, error) {
 	isEmail := a.request.NameIDFormat == saml.NameIDFormatEmail
 	name := signInAddress(user)

@@ -16,15 +16,15 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// named is a NameID, in exclusive canonical form within a Subject; attributes in the
-// order of their names.
+// named returns a NameID in exclusive canonical form within a Subject. attributes must be
+// sorted by name.
 func named(value string, attributes ...string) string {
 	return `<saml:NameID` + strings.Join(append([]string{""}, attributes...), " ") + `>` + value + `</saml:NameID>`
 }
 
 func format(uri string) string { return `Format="` + uri + `"` }
 
-// encryptedTo is the EncryptedID of a name, for the holder of the key of cert.
+// encryptedTo returns the EncryptedID of a name, encrypted to the key of cert.
 func encryptedTo(t *testing.T, cert *x509.Certificate, plain string) string {
 	t.Helper()
 	e, err := xmlenc.New(cert, idp.EncryptionGCM, idp.DigestSHA1)
@@ -44,7 +44,7 @@ func encryptedTo(t *testing.T, cert *x509.Certificate, plain string) string {
 	return string(doc)
 }
 
-// yearCert is our certificate of a year.
+// yearCert returns our signing certificate of a year.
 func yearCert(t *testing.T, i *idptest.IdP, year idp.Year) *x509.Certificate {
 	t.Helper()
 	block, _ := pem.Decode(i.Get("/api/saml/certificate" + string(year) + ".pem"))
@@ -55,7 +55,7 @@ func yearCert(t *testing.T, i *idptest.IdP, year idp.Year) *x509.Certificate {
 	return cert
 }
 
-// The Response is about the user whom the request asks for, or there is none.
+// The Response is about the user whom the request names, or no Response is given.
 func TestResponseIsAboutRequestedUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -140,8 +140,8 @@ func TestResponseIsAboutRequestedUser(t *testing.T) {
 	}
 }
 
-// A user who is not the one asked for can sign in as that one, from the page that says
-// so, whichever way the request waits; and without a session the sign-in is as always.
+// A user other than the requested one can sign in as that one, from the page that says so,
+// wherever the request waits. Without a session the sign-in is as always.
 func TestSubjectSignInAsAnother(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
@@ -154,7 +154,7 @@ func TestSubjectSignInAsAnother(t *testing.T) {
 		r := &idptest.Request{Subject: named(bobs), RelayState: "r"}
 		page := browser.Get(a.URL(r))
 		waits := page.URL.String()
-		page = browser.SignIn(page, ada) // who has never been here, and has no name yet
+		page = browser.SignIn(page, ada) // ada has never signed in here and has no NameID yet
 		refused(t, page, http.StatusBadRequest, string(idp.RefusedSubject))
 		if !strings.Contains(string(page.Body), `href="`+strings.TrimPrefix(waits, i.URL)+`"`) {
 			t.Fatalf("no way to sign in as someone else:\n%s", page.Body)
@@ -167,8 +167,8 @@ func TestSubjectSignInAsAnother(t *testing.T) {
 	}
 }
 
-// Where no one may be asked, another user is as good as none: the same answer, so that
-// no one finds out who is signed in.
+// For a passive request another user gives the same answer as no user, so that no sender can
+// find out who is signed in.
 func TestPassiveSubjectDisclosesNoUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -197,8 +197,8 @@ func TestPassiveSubjectDisclosesNoUser(t *testing.T) {
 	}
 }
 
-// Anyone can make an unsigned request, with any Subject in it. It never decides who the
-// user is, and nothing is decrypted for it.
+// Anyone can make an unsigned request with any Subject in it. It never decides who the user
+// is, and nothing is decrypted for it.
 func TestSubjectOfUnsignedRequest(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -217,7 +217,7 @@ func TestSubjectOfUnsignedRequest(t *testing.T) {
 	refused(t, browser.Get(a.URL(&idptest.Request{Unsigned: true, Subject: sealed})), http.StatusBadRequest, string(idp.RefusedEncryptedID))
 }
 
-// What waits does not hold the name of the user who was asked for.
+// A waiting request does not contain the name of the requested user.
 func TestSubjectIsNotKept(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -237,8 +237,7 @@ func TestSubjectIsNotKept(t *testing.T) {
 	}
 }
 
-// No one is asked for a code that would not help: another user is told before the
-// step-up.
+// No user is asked for a code that would not help: another user is refused before the step-up.
 func TestSubjectBeforeStepUp(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

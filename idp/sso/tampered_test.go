@@ -15,8 +15,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// tamper changes values of the store's file while the server is stopped, as someone
-// can who may write it, and starts the server again.
+// tamper stops the server, changes values in the store's file, as an attacker with write
+// access can, and starts the server again.
 func tamper(t *testing.T, i *idptest.IdP, change func(tx *bbolt.Tx) error) {
 	t.Helper()
 	i.Stop()
@@ -30,8 +30,8 @@ func tamper(t *testing.T, i *idptest.IdP, change func(tx *bbolt.Tx) error) {
 	i.Start()
 }
 
-// replaceAll puts text in the place of other text of the same length in every value
-// of a bucket whose key ends with suffix; with old "", it flips a bit.
+// replaceAll replaces text by other text of the same length in every value of a bucket whose
+// key ends with suffix. If old is "", it flips a bit.
 func replaceAll(bucket, suffix, old, replacement string) func(*bbolt.Tx) error {
 	return func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(bucket))
@@ -67,8 +67,8 @@ func unavailable(t *testing.T, page *idptest.Page) {
 	}
 }
 
-// TestForgedSessionMustSignIn gives a session another user and its second factor, and puts one
-// user's session in the place of another's: the browser has to sign in.
+// TestForgedSessionMustSignIn gives a session another user and its second factor, and replaces
+// one user's session by another's. The browser has to sign in.
 func TestForgedSessionMustSignIn(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(ana, ben string) func(tx *bbolt.Tx) error{
@@ -112,8 +112,8 @@ func TestForgedSessionMustSignIn(t *testing.T) {
 	}
 }
 
-// TestForgedRegistrationIsUnavailable gives a provider another ACS URL: it is not
-// answered there nor anywhere, and another provider is.
+// TestForgedRegistrationIsUnavailable changes the ACS URL of a provider. Its requests are not
+// answered at any URL, and those of another provider are.
 func TestForgedRegistrationIsUnavailable(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -128,8 +128,8 @@ func TestForgedRegistrationIsUnavailable(t *testing.T) {
 	accept(t, b, req, browser.Get(b.URL(req)))
 }
 
-// TestForgedNameID changes a user's NameID: no assertion names it, none is minted in
-// its place, and the old one is back when the record is.
+// TestForgedNameID changes a user's NameID. No assertion uses it, none is created in its
+// place, and the old one works again once its record is restored.
 func TestForgedNameID(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -168,8 +168,8 @@ func flipNameID(tx *bbolt.Tx, sp, user string) error {
 	return b.Put(key, value)
 }
 
-// TestForgedLoginRequestIsNotAnswered changes a request that waits for its sign-in: it
-// is not answered.
+// TestForgedLoginRequestIsNotAnswered changes a request that waits for its sign-in. It is not
+// answered.
 func TestForgedLoginRequestIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -194,9 +194,8 @@ func TestForgedLoginRequestIsNotAnswered(t *testing.T) {
 	}
 }
 
-// TestOlderRegistrationCanBePutBack puts back a registration from before it was withdrawn. That
-// is what a writer of the store can do. What it cannot do is make it one that never
-// was.
+// TestOlderRegistrationCanBePutBack restores a registration from before it was withdrawn. A
+// writer of the store can do that, but cannot create a registration that never existed.
 func TestOlderRegistrationCanBePutBack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -213,8 +212,8 @@ func TestOlderRegistrationCanBePutBack(t *testing.T) {
 	accept(t, a, req, signIn(i.Browser(), a, req, ana))
 }
 
-// TestForgedAccountCannotSignIn changes what is stored of an account: its user does not
-// sign in, and another one does.
+// TestForgedAccountCannotSignIn changes the record of an account. Its user cannot sign in, and
+// another user can.
 func TestForgedAccountCannotSignIn(t *testing.T) {
 	t.Parallel()
 	for _, bucket := range []string{"user-emails", "users", "user-keys"} {
@@ -232,8 +231,8 @@ func TestForgedAccountCannotSignIn(t *testing.T) {
 	}
 }
 
-// TestForgedPreviewLinkIsUnavailable changes the record of a link: it opens nothing,
-// and its page says no more than that of a server that cannot answer.
+// TestForgedPreviewLinkIsUnavailable changes the record of a link. The link opens nothing, and
+// its page says no more than that of a server that cannot answer.
 func TestForgedPreviewLinkIsUnavailable(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeployment(t)

@@ -15,12 +15,11 @@ import (
 	"vernal/idp/web"
 )
 
-// A request that waits for its user is the one thing that a sender who has proved
-// nothing can have us store. So there is a budget for it, and beyond the budget the
-// request waits in the browser (session.Manager.Hold), where it costs us nothing. No
-// sign-in is refused for that: every step works the same, and the message ID is
-// taken at the answer, by the write that every answer is. A store that has too many
-// changes waiting (idp.ErrBusy) is treated alike.
+// A request that waits for its user is the only record that an unauthenticated sender can make
+// us store, so it has a budget. Beyond the budget the request waits in the browser
+// (session.Manager.Hold), where it costs us nothing. No sign-in is refused for that: every
+// step works the same, and the message ID is spent by the write of the answer. The same
+// happens if the store has too many changes waiting (idp.ErrBusy).
 //
 // A signature does not prove that the service provider (SP) wants this request: its
 // public sign-in link gives signed requests to anyone. So signed requests spend the
@@ -33,11 +32,10 @@ import (
 //
 //	2 × (signedTotal + unsignedTotal) = 20 MiB
 //
-// and pages that are half full make at most twice that of it in the file: below
-// 64 MB with all that belongs to it, and 5 MB of memory in the store's index of
-// messages. What is answered is given back: then a user has proved who they are. So
-// an agency spends its budget only with sign-ins that are begun and given up: some
-// 8,000 at once and as many a day.
+// and half-full pages at most double that in the file: below 64 MB with everything that
+// belongs to it, plus 5 MB of memory in the store's index of messages. An answered request
+// frees its budget, because a user has then proved who they are. So an agency spends its
+// budget only on abandoned sign-ins: some 8,000 at once and as many a day.
 const (
 	signedTotal     = 8 << 20
 	signedSP        = 5 << 20
@@ -46,7 +44,7 @@ const (
 	unsignedNetwork = 256 << 10
 )
 
-// waitingScope says who shares a budget.
+// waitingScope names which requests share a budget.
 type waitingScope int
 
 const (
@@ -57,26 +55,26 @@ const (
 	oneNetworkUnsigned
 )
 
-// waitingKey names a budget of requests that wait.
+// waitingKey identifies a budget of waiting requests.
 type waitingKey struct {
 	scope   waitingScope
 	sp      idp.EntityID
 	network netip.Prefix
 }
 
-// sizes are the budgets in bytes.
+// sizes holds the budgets in bytes.
 var sizes = [...]float64{allSigned: signedTotal, oneSP: signedSP, oneNetwork: signedNetwork, allUnsigned: unsignedTotal, oneNetworkUnsigned: unsignedNetwork}
 
-// Allowance fills an empty budget within session.RequestLifetime.
+// Allowance returns a rate that fills an empty budget within session.RequestLifetime.
 func (k waitingKey) Allowance() budget.Allowance {
 	return budget.Allowance{Burst: sizes[k.scope], Minute: sizes[k.scope] / session.RequestLifetime.Minutes()}
 }
 
-// IsShared is false for networks, of which a sender can have as many as they like.
-// The totals bound what those can do.
+// IsShared reports whether senders cannot multiply the budget. It is false for networks,
+// because a sender can use any number of them. The totals bound those.
 func (k waitingKey) IsShared() bool { return k.scope != oneNetwork && k.scope != oneNetworkUnsigned }
 
-// waitingKeys are the budgets that the request spends.
+// waitingKeys returns the budgets that the request spends.
 func waitingKeys(req *idp.LoginRequest, network netip.Prefix) []waitingKey {
 	if req.CertSHA256 == "" {
 		return []waitingKey{{scope: oneNetworkUnsigned, network: network}, {scope: allUnsigned}}
@@ -84,7 +82,7 @@ func waitingKeys(req *idp.LoginRequest, network netip.Prefix) []waitingKey {
 	return []waitingKey{{scope: oneNetwork, network: network}, {scope: oneSP, sp: req.SP}, {scope: allSigned}}
 }
 
-// requestWeight is what the stored request takes at most, in bytes: its strings, and 512
+// requestWeight returns the maximum size of the stored request in bytes: its strings, and 512
 // for the rest, its keys and its entries in two indexes.
 func requestWeight(req *idp.LoginRequest) float64 {
 	n := 512 + len(req.SP) + len(req.MessageID) + len(req.ACSURL) + len(req.RelayState) + len(req.NameIDFormat) + len(req.CertSHA256) +
@@ -95,10 +93,10 @@ func requestWeight(req *idp.LoginRequest) float64 {
 	return float64(n)
 }
 
-// keepRequest keeps the request for the steps to come and sends the browser on.
+// keepRequest keeps the request for the next steps and redirects the browser.
 //
-// One that forbids to ask the user anything waits in the browser in any case: it only
-// waits for the GET that brings the session's cookie.
+// A request that forbids asking the user always waits in the browser, because it only waits
+// for the GET that brings the session's cookie.
 func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	_, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err == nil {
@@ -123,7 +121,7 @@ func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *accepte
 	return redirectTo(w, r, continueURL(a.request))
 }
 
-// storeRequest stores the request within the budgets; idp.ErrBusy beyond them.
+// storeRequest stores the request within the budgets, or returns idp.ErrBusy.
 func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	now, keys := h.Clock.Now(), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))
 	if !h.waiting.Take(now, requestWeight(a.request), keys...) {
@@ -138,12 +136,12 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 	return nil
 }
 
-// holdRequest has the browser hold the request, without the values that change nothing, so
-// that it fits whatever its sender put into it; idp.ErrBusy if it does not.
+// holdRequest has the browser hold the request, or returns idp.ErrBusy if it does not fit. It
+// leaves out the values that change nothing, so that a sender cannot make it too large.
 //
-// Several browsers can hold the same message. None may do so any longer than the store
-// knows that another one was answered, so all copies end at the same time, counted
-// from the earliest moment at which the message is accepted.
+// Several browsers can hold the same message. No copy may outlive the store's record that
+// another one was answered, so all copies end at the same time, counted from the earliest
+// moment at which the message is accepted.
 func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	held := *a.request
 	held.ClassRefs = assurance.Recognized(held.ClassRefs)
@@ -158,9 +156,9 @@ func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *accepte
 	return nil
 }
 
-// recordedRequest is the request as its answer is recorded. One that waited in the browser
-// while another delivery of its message is stored has its answer under that one's
-// handle: the store takes one answer there, whichever browser came first.
+// recordedRequest returns the request under which the answer is recorded. If the request
+// waited in the browser while another delivery of its message is stored, that is the stored
+// one: the store takes one answer for it, whichever browser came first.
 func (h *Handler) recordedRequest(ctx context.Context, a *accepted) (*idp.LoginRequest, error) {
 	if !a.inBrowser {
 		return a.request, nil
@@ -177,8 +175,8 @@ func (h *Handler) recordedRequest(ctx context.Context, a *accepted) (*idp.LoginR
 	return &request, nil
 }
 
-// releaseBudget is called once the answer of a request is written. What was stored of it,
-// under whichever handle, waits no more.
+// releaseBudget frees the budget of a request whose answer is written. Its stored copy, under
+// whichever handle, no longer waits.
 func (h *Handler) releaseBudget(r *http.Request, a *accepted, recorded *idp.LoginRequest) {
 	if a.inStore || recorded.Handle != a.request.Handle {
 		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)

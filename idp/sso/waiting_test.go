@@ -24,12 +24,12 @@ import (
 	"vernal/idp/session"
 )
 
-// full is a store that takes no request that waits, as if its queue were full, so
-// that every request waits in its browser; and, where busy is set, nothing at all.
+// full is a store that rejects every waiting request as if its queue were full, so that the
+// requests wait in their browsers. If busy is set, it rejects every write.
 type full struct {
 	idp.Store
 	room, busy atomic.Bool
-	stored     atomic.Int64 // requests, in bytes of what their senders chose
+	stored     atomic.Int64 // in bytes of sender-chosen content
 }
 
 func (f *full) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, events ...idp.AuditEvent) error {
@@ -71,7 +71,7 @@ func newFull(t *testing.T) (*idptest.IdP, *full) {
 	return idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }}), store
 }
 
-// holds counts the requests that the browser holds.
+// holds returns the number of requests that the browser holds.
 func holds(b *idptest.Browser) (n int) {
 	for _, c := range b.Cookies() {
 		if strings.HasPrefix(c.Name, "vernal-request-") && strings.HasPrefix(c.Value, "w.") {
@@ -83,7 +83,7 @@ func holds(b *idptest.Browser) (n int) {
 
 func optional(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
 
-// large is as much as a request may bring with it. It cannot be compressed.
+// large returns a request of the maximum permitted size that cannot be compressed.
 func large(n int) *idptest.Request {
 	random := rand.New(rand.NewPCG(uint64(n), 1))
 	noise := func(size int) string {
@@ -98,7 +98,7 @@ func large(n int) *idptest.Request {
 	}}
 }
 
-// send gives the server a request from an IP address and returns the status.
+// send sends the server a request from an IP address and returns the response.
 func send(t *testing.T, i *idptest.IdP, from, method, target string, form url.Values) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest(method, target, strings.NewReader(form.Encode()))
@@ -111,10 +111,9 @@ func send(t *testing.T, i *idptest.IdP, from, method, target string, form url.Va
 
 func networkOf(n int) string { return fmt.Sprintf("[2001:db8:%x:%x::1]:443", n/0xffff, n%0xffff) }
 
-// However many requests senders make who have proved nothing, and from however many
-// networks: what is stored stays within the budgets, every request is taken, and
-// neither the budget of the SP that unsigned ones claim nor that of signed ones is
-// spent by unsigned ones.
+// However many requests unauthenticated senders make, from any number of networks, the stored
+// ones stay within the budgets and every request is accepted. Unsigned requests spend neither
+// the budget of the SP that they claim nor that of signed requests.
 func TestWaitingRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
@@ -131,7 +130,7 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 				t.Fatalf("request %d: status %d", n, w.Code)
 			}
 			var header strings.Builder
-			if _ = w.Result().Header.Write(&header); header.Len() > 3900 { // nginx takes 4 kB, with a line of status, and HSTS
+			if _ = w.Result().Header.Write(&header); header.Len() > 3900 { // nginx takes 4 kB, including the status line and HSTS
 				t.Fatalf("request %d: a header of %d bytes", n, header.Len())
 			}
 		}
@@ -152,7 +151,7 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 	if got := store.stored.Load() - before; got > 5<<20 || got < 4<<20 {
 		t.Errorf("signed requests of one SP: %d bytes are stored", got)
 	}
-	// Another SP has its own.
+	// Another SP has its own budget.
 	b := i.AddProvider(spB)
 	before = store.stored.Load()
 	send(t, i, networkOf(9999), http.MethodPost, address, b.Form(large(0)))
@@ -161,7 +160,7 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 	}
 }
 
-// Beyond the budget a request changes nothing in the store, until it is answered.
+// Beyond the budget a request changes nothing in the store until it is answered.
 func TestRequestInBrowserWritesNothing(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
@@ -183,8 +182,8 @@ func TestRequestInBrowserWritesNothing(t *testing.T) {
 	}
 }
 
-// A sign-in that waits in the browser goes through every step, from either binding,
-// and is answered once.
+// A sign-in that waits in the browser goes through every step, with either binding, and is
+// answered once.
 func TestSignInFromBrowser(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
@@ -227,8 +226,8 @@ func TestSignInFromBrowser(t *testing.T) {
 	accept(t, a, one, other.SignIn(tabOne, person))
 }
 
-// A request that waits in one browser is of no use to another, nor after a day, nor
-// once its SP may not have it any more.
+// A request that waits in one browser is refused in another, after a day, and once its SP may
+// no longer use it.
 func TestRequestInBrowserIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -270,8 +269,8 @@ func TestRequestInBrowserIsRefused(t *testing.T) {
 	}
 }
 
-// The same message in two browsers: whichever is answered first wins, and the other
-// one is a replay. In two tabs of one browser it was used already.
+// If two browsers hold the same message, the first one to be answered wins and the other one
+// is a replay. In a second tab of the same browser the request is already used.
 func TestSameMessageInTwoBrowsers(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
@@ -292,8 +291,8 @@ func TestSameMessageInTwoBrowsers(t *testing.T) {
 	accept(t, a, r, fresh.SignIn(tab, ada))
 	refused(t, fresh.Get(strings.Replace(first.URL.String(), "/sign-in?", "/sign-in/continue?", 1)), http.StatusBadRequest, "already_used")
 
-	// One that is stored meanwhile is the one that counts: its own browser goes on with
-	// it, another one is refused.
+	// If one of them is stored in the meantime, that one counts: its own browser goes on with
+	// it, and another one is refused.
 	r = &idptest.Request{}
 	address = a.URL(r)
 	three, four := i.Browser(), i.Browser()
@@ -304,7 +303,7 @@ func TestSameMessageInTwoBrowsers(t *testing.T) {
 	refused(t, four.SignIn(second, bob), http.StatusBadRequest, "replayed")
 }
 
-// Nor is the other one answered once the store has forgotten that the first one was.
+// The second copy is not answered even after the store has forgotten the answer to the first.
 func TestSameMessageAfterItsLifetime(t *testing.T) {
 	t.Parallel()
 	for _, passive := range []bool{false, true} {
@@ -335,7 +334,7 @@ func TestSameMessageAfterItsLifetime(t *testing.T) {
 	}
 }
 
-// A request that waits in the browser is answered once, however many ask at once.
+// A request that waits in the browser is answered once, however many tabs ask at once.
 func TestRequestInBrowserIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
@@ -363,7 +362,7 @@ func TestRequestInBrowserIsAnsweredOnce(t *testing.T) {
 	}
 }
 
-// A browser holds two requests; the oldest gives way.
+// A browser holds two requests, and a third one replaces the oldest.
 func TestBrowserHoldsTwoRequests(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
@@ -382,8 +381,8 @@ func TestBrowserHoldsTwoRequests(t *testing.T) {
 	refused(t, browser.Get(pages[0].URL.String()), http.StatusBadRequest, "request_stale")
 }
 
-// What is answered no longer counts as waiting: an SP whose users sign in does not
-// spend its budget.
+// An answered request no longer counts as waiting, so an SP whose users sign in does not spend
+// its budget.
 func TestAnsweredRequestsAreGivenBack(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
@@ -404,9 +403,9 @@ func TestAnsweredRequestsAreGivenBack(t *testing.T) {
 	}
 }
 
-// Requests that forbid to ask the user leave a bounded number of records and changes,
-// for every kind of sender and binding. Every one is answered. What is not recorded is
-// counted. They spend nothing of what the SP's refusals have.
+// Passive requests leave a bounded number of records and changes, for every kind of sender and
+// binding. Every one is answered, and unrecorded answers are counted. They spend nothing of
+// the budget for the SP's refusals.
 func TestPassiveRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, unsigned := range []bool{true, false} {
@@ -462,7 +461,7 @@ func TestPassiveRequestsAreBounded(t *testing.T) {
 	}
 }
 
-// Within the budget the ID of a passive request is taken.
+// Within the budget, the ID of a passive request is spent.
 func TestPassiveRequestIDIsSpent(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -486,8 +485,8 @@ func TestPassiveRequestIDIsSpent(t *testing.T) {
 	refused(t, browser.Get(address), http.StatusBadRequest, "already_used")
 }
 
-// A store that cannot take more is a page that says when to try again, and no record:
-// that would be one more change. It is counted.
+// A store that cannot take more leads to a page that says when to try again. It leaves no
+// record, which would be one more change, but it is counted.
 func TestBusyStoreAnswers503(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
@@ -518,12 +517,12 @@ func TestBusyStoreAnswers503(t *testing.T) {
 			t.Errorf("recorded one by one: %+v", rec)
 		}
 	}
-	if counted != "11" { // one of each, for no one and for the SP
+	if counted != "11" { // one of each, for no user and for the SP
 		t.Errorf("counted %q", counted)
 	}
 }
 
-// Cookies of all sorts under the name of a request are refused like none at all.
+// A malformed or foreign cookie under the name of a request is refused like a missing one.
 func TestForeignRequestCookieIsRefused(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
@@ -548,8 +547,7 @@ func TestForeignRequestCookieIsRefused(t *testing.T) {
 	}
 }
 
-// blocked is a store in which no request is answered without an assertion until
-// release is closed.
+// blocked is a store that answers no request without an assertion until release is closed.
 type blocked struct {
 	idp.Store
 	release chan struct{}
@@ -564,8 +562,8 @@ func (b *blocked) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, a
 	return b.Store.AnswerLoginRequest(ctx, r, at, check, events...)
 }
 
-// Answers that strangers ask for are made a few at a time: a bounded number waits, the
-// rest is told to come back, and a user's sign-in goes on.
+// Answers to unauthenticated senders are made a few at a time: a bounded number waits, more
+// are refused as busy, and a user's sign-in goes on.
 func TestPassiveRequestsLeaveRoom(t *testing.T) {
 	t.Parallel()
 	store := &blocked{release: make(chan struct{})}
@@ -602,7 +600,7 @@ func TestPassiveRequestsLeaveRoom(t *testing.T) {
 	}
 }
 
-// slow is a client that does not read what it is sent until release is closed.
+// slow is a client that does not read its response until release is closed.
 type slow struct {
 	*httptest.ResponseRecorder
 	reached chan<- struct{}
@@ -615,7 +613,7 @@ func (s slow) Write(b []byte) (int, error) {
 	return s.ResponseRecorder.Write(b)
 }
 
-// Clients that do not read their answers keep no place from others.
+// Clients that do not read their answers do not block places for others.
 func TestSlowClientsLeaveRoom(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler})
@@ -628,15 +626,14 @@ func TestSlowClientsLeaveRoom(t *testing.T) {
 		wg.Go(func() { i.Handler.ServeHTTP(slow{httptest.NewRecorder(), reached, release}, r) })
 	}
 	for range count {
-		<-reached // all of them have their answer, more than sign at once
+		<-reached // all of them have their answer, more than can sign at once
 	}
 	close(release)
 	wg.Wait()
 }
 
-// TestPassiveRequestsGiveNoRoomBack sends requests that are too long for a cookie and
-// are answered at once. No user has proved anything, so their room in the store is not
-// free before they are swept.
+// TestPassiveRequestsGiveNoRoomBack sends requests that are too long for a cookie and are
+// answered at once. No user has authenticated, so they occupy the store until they are swept.
 func TestPassiveRequestsGiveNoRoomBack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
