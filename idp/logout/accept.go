@@ -18,17 +18,17 @@ import (
 	"vernal/idp/yearaccess"
 )
 
-// accepted is a LogoutRequest that was verified, and who sent it.
+// accepted is a verified LogoutRequest with the service provider that sent it.
 type accepted struct {
 	request  *idp.LogoutRequest
 	provider *sp.Provider
-	// preview says what opened the year, if it is not published.
+	// preview names what opened the year, if it is not published.
 	preview string
 }
 
-// acceptRequest has package inbound verify and judge a message that came to the year's URL, asks
-// the gate whether its sender may use the year, and looks up the user whom it names. An
-// error may name the sender once it is in a.
+// acceptRequest has package inbound verify and check a message that arrived at the year's URL,
+// asks the gate whether its sender may use the year, and looks up the user that it names. An
+// error may name the sender once a.provider is set.
 func (h *Handler) acceptRequest(r *http.Request, a *accepted, visit *yearaccess.Visit, msg *saml.Message, kind inbound.Kind, now time.Time) error {
 	e, year, url := web.EventOf(r), web.Year(r), h.IdP.LogoutURL
 	if kind == inbound.RemoteLogoutRequest {
@@ -44,7 +44,7 @@ func (h *Handler) acceptRequest(r *http.Request, a *accepted, visit *yearaccess.
 	}
 	a.provider, a.preview = q.Provider, preview
 	if kind == inbound.LogoutRequest {
-		e.Ask(msg.Locale, now) // the back channel shows nothing
+		e.Ask(msg.Locale, now) // the back channel shows no page
 	}
 	e.NoteEnded(entry, now)
 	if err == nil {
@@ -58,14 +58,15 @@ func (h *Handler) acceptRequest(r *http.Request, a *accepted, visit *yearaccess.
 	return nil
 }
 
-// noteSender tells the log who sent a message, and the audit trail if it is refused.
+// noteSender records the sender of a message in the log, and in the audit trail if the message
+// is refused.
 func noteSender(e *web.Event, p *sp.Provider, year idp.Year, verified bool) {
 	e.Note(slog.String("sp", string(p.EntityID)))
 	e.SP, e.Year, e.Verified = p.EntityID, year, verified
 }
 
-// readRequest makes a.request of what was accepted at the year of the entry: it opens
-// the name, if that is encrypted, and finds the user.
+// readRequest fills a.request from an accepted message. It decrypts the name, if that is
+// encrypted, with the key of entry's year, and looks up the user.
 func (h *Handler) readRequest(ctx context.Context, a *accepted, q *inbound.Request, msg *saml.Message, entry keyring.Entry, now time.Time) error {
 	if err := q.OpenName(entry.Key.Signer); err != nil {
 		return err
@@ -79,8 +80,8 @@ func (h *Handler) readRequest(ctx context.Context, a *accepted, q *inbound.Reque
 	return logoutscope.Find(ctx, h.Store, a.provider, a.request, q.Logout.NameID)
 }
 
-// recordUse records that a year is in use: a LogoutRequest that was verified keeps it
-// open as an AuthnRequest does, and no preview counts.
+// recordUse records that a year is in use. A verified LogoutRequest keeps it open as an
+// AuthnRequest does, and a preview does not.
 func (h *Handler) recordUse(a *accepted, now time.Time) {
 	if h.Uses == nil || a.preview != "" {
 		return
@@ -90,8 +91,8 @@ func (h *Handler) recordUse(a *accepted, now time.Time) {
 	})
 }
 
-// checkRegistration holds a request that was verified before against the
-// registration as it is now.
+// checkRegistration checks a request that was verified earlier against the current
+// registration.
 func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
 	if err := inbound.CheckActive(p); err != nil {
 		return err
@@ -100,7 +101,8 @@ func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
 	return err
 }
 
-// unknownProvider is the refusal of a sender that was removed meanwhile; other errors stay.
+// unknownProvider returns the refusal of a sender that was removed in the meantime. It returns
+// other errors unchanged.
 func unknownProvider(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
 		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(id)).With(err)

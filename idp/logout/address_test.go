@@ -10,9 +10,8 @@ import (
 	"vernal/idp/saml"
 )
 
-// addressDeployment is a deployment whose provider a may have addresses as NameIDs, and
-// was told one of ada's two; provider b may have them too, and was told the
-// other one.
+// addressDeployment returns a deployment whose provider a may use email addresses as NameIDs
+// and was sent one of ada's two. Provider b may use them, too, and was sent the other one.
 func addressDeployment(t *testing.T) *deployment {
 	t.Helper()
 	emails := func(p *idp.ServiceProvider) {
@@ -42,7 +41,7 @@ func addressDeployment(t *testing.T) *deployment {
 	return w
 }
 
-// told signs somebody in at a provider, and returns the name it was given.
+// told signs the visitor in at a provider and returns the NameID that the provider was sent.
 func (w *deployment) told(v *visitor, p *idptest.Provider, format string) string {
 	w.t.Helper()
 	r := &idptest.Request{Format: format}
@@ -54,8 +53,8 @@ func (w *deployment) told(v *visitor, p *idptest.Provider, format string) string
 	return a.Subject.NameID.Value
 }
 
-// A provider names a person by the address that it was given, and by no other:
-// not by another one of theirs, and not by one that another provider was given.
+// A provider can name a user only by the email address that it was sent, not by another
+// address of the user and not by one that was sent to another provider.
 func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -68,7 +67,7 @@ func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 		{"another person's, who came without", "bob@example.gov", false},
 		{"nobody's", "eve@example.gov", false},
 	}
-	whole := addressDeployment(t) // where nothing ends
+	whole := addressDeployment(t) // shared by the cases that end nothing
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			front, back := whole, whole
@@ -90,8 +89,8 @@ func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 	}
 }
 
-// A provider that may not have addresses any more names nobody by one, and the
-// address of somebody who has another one now names nobody.
+// A provider that may no longer use email addresses names no user by one. A user's former
+// email address names no user, too.
 func TestLogoutByAddressWithdrawn(t *testing.T) {
 	t.Parallel()
 	w := addressDeployment(t)

@@ -27,8 +27,9 @@ var (
 	remoteKind = idp.AuditRemoteLogout
 )
 
-// answerRequest judges the request by the sessions that there are, records that with
-// what ends, and answers. No audit record, no end and no answer.
+// answerRequest judges the request by the current sessions, records the decision together with
+// the sessions that end, and answers. Without an audit record, no session ends and no answer
+// is sent.
 func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	s, err := h.Sessions.Current(r)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -43,8 +44,8 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return err
 	}
-	// Only the browser whose own session ended loses its cookie and learns which
-	// SPs took part in it: another one may be a stranger's.
+	// Only the browser whose own session ended loses its cookie and learns which SPs took part
+	// in it. Another browser may be an attacker's.
 	var still []idp.EntityID
 	if own := logoutscope.Current(ended, s); own != nil {
 		h.Sessions.Forget(w)
@@ -53,7 +54,7 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	return h.postResponse(w, r, a, still)
 }
 
-// recordLogout makes the one write. a.request is afterwards the request as it was first
+// recordLogout makes the one write. Afterwards a.request is the request as it was first
 // received, with the status to answer.
 func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
 	e := web.EventOf(r)
@@ -78,14 +79,14 @@ func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind,
 		return nil, fmt.Errorf("record %s: %w", kind, err)
 	}
 	a.request = out.Request
-	a.request.Year = year // its URL's key signs, wherever the message came first
+	a.request.Year = year // the key of its URL signs, wherever the message arrived first
 	e.Note(slog.String("outcome", string(kind)+" "+auditDecision(a.request, kind).Rule().Outcome), slog.String("user", string(namedUser(a.request, kind))),
 		slog.Int("sessions_ended", len(out.Ended)))
 	return out.Ended, nil
 }
 
-// renewProvider takes the registration as it is now for a request that was
-// accepted under the one before, if it would be accepted under this one too.
+// renewProvider replaces the registration by the current one for a request that was accepted
+// under the previous one, if the current one would accept it, too.
 func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 	p, err := h.Registry.Reload(ctx, a.request.SP)
 	if err != nil {
@@ -98,7 +99,7 @@ func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 	return nil
 }
 
-// auditEvent is what an answer tells the audit trail.
+// auditEvent returns the audit record of an answer.
 func auditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
 	event := auditDecision(req, kind).Event()
 	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), namedUser(req, kind), req.SP, req.Year
@@ -109,7 +110,7 @@ func auditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *w
 	return event
 }
 
-// auditDecision names the answer in the table of decisions.
+// auditDecision returns the name of the answer in the table of decisions.
 func auditDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
 	success := req.Status == saml.StatusSuccess
 	switch {
@@ -123,7 +124,7 @@ func auditDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
 	return audit.RemoteLogoutUnknown
 }
 
-// namedUser is the user whom the request names on the channel.
+// namedUser returns the user that the request names on the channel.
 func namedUser(req *idp.LogoutRequest, kind idp.AuditKind) idp.UserID {
 	if kind == remoteKind && req.IndexUser != "" {
 		return req.IndexUser
@@ -131,7 +132,7 @@ func namedUser(req *idp.LogoutRequest, kind idp.AuditKind) idp.UserID {
 	return req.User
 }
 
-// newResponse is the LogoutResponse to an answered request.
+// newResponse returns the LogoutResponse to an answered request.
 func (h *Handler) newResponse(req *idp.LogoutRequest, destination string) *saml.LogoutResponse {
 	return &saml.LogoutResponse{
 		ID: newID(), IssueInstant: h.Clock.Now(), Issuer: string(h.IdP.EntityID()),
@@ -140,9 +141,9 @@ func (h *Handler) newResponse(req *idp.LogoutRequest, destination string) *saml.
 	}
 }
 
-// writeResponse makes the document of an answer with build: unsigned or, for an SP that
-// wants it, signed by the year's key, if year, registration and preview still
-// allow that now that the answer is recorded.
+// writeResponse writes the document of an answer with build. It is unsigned or, for an SP that
+// wants it, signed by the year's key, if year, registration and preview still allow that after
+// the answer was recorded.
 func (h *Handler) writeResponse(r *http.Request, a *accepted, build func(*xmldsig.Signer) ([]byte, error)) (doc []byte, err error) {
 	if !a.provider.SignLogoutResponse {
 		return build(nil)
@@ -162,9 +163,8 @@ func (h *Handler) writeResponse(r *http.Request, a *accepted, build func(*xmldsi
 	return doc, nil
 }
 
-// postResponse writes the page that hands the LogoutResponse to the SP's registered
-// logout URL through the browser. still are the SPs where the user may still be
-// signed in.
+// postResponse writes the page that sends the LogoutResponse to the SP's registered logout URL
+// through the browser. still lists the SPs where the user may still be signed in.
 func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accepted, still []idp.EntityID) error {
 	response := h.newResponse(a.request, a.provider.LogoutURL)
 	doc, err := h.writeResponse(r, a, func(s *xmldsig.Signer) ([]byte, error) { return response.Write(nil, s) })
@@ -176,8 +176,8 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 		Action: a.provider.LogoutURL, SAMLResponse: base64.StdEncoding.EncodeToString(doc),
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
-	// To switch the language would lose the list, which is made only once; and
-	// the form may go nowhere but to the SP.
+	// Switching the language would lose the list, which is made only once, and the form may
+	// post only to the SP.
 	page.Languages = templates.Languages{}
 	page.Nonce = web.AllowPost(w, a.provider.FormAction(a.provider.LogoutURL))
 	for _, id := range still {

@@ -9,9 +9,9 @@ import (
 	"vernal/idp/idptest"
 )
 
-// A user with two browsers, where the SP takes part in the session of the other
-// one alone. A message names the same sessions in whichever browser it comes: the
-// SP's, and without a SessionIndex the browser's own too, as its user asks here.
+// A user has two browsers, and the SP takes part in the session of the other one only. A
+// message names the same sessions in either browser: the SP's, and without a SessionIndex also
+// the browser's own, because its user asks here.
 func TestLogoutOfSPVisitedElsewhere(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -60,8 +60,8 @@ func TestLogoutOfSPVisitedElsewhere(t *testing.T) {
 	}
 }
 
-// SPs of one agency share the NameID, so each may sign out whom the agency knows;
-// one of another agency cannot, whatever name it has heard.
+// SPs of one agency share the NameID, so each may sign out any user that the agency knows. An
+// SP of another agency cannot, even if it has learned the name.
 func TestOnlySPsOfAgencyShareLogout(t *testing.T) {
 	t.Parallel()
 	parks := func(p *idp.ServiceProvider) { p.Agency = "Parks" }

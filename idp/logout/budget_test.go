@@ -11,9 +11,9 @@ import (
 	"vernal/idp/idptest"
 )
 
-// A message can be repeated by anyone who saw it, while it is fresh. Who does that too
-// often is told to come back later, and holds up no one else: neither other networks
-// nor other messages of the SP. What is stored does not grow.
+// Anyone who saw a message can repeat it while it is fresh. A sender that repeats it too often
+// is asked to wait and blocks neither other networks nor other messages of the SP. The stored
+// data does not grow.
 func TestWaitingLogoutsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -21,8 +21,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// The people of the corpus, and what its service providers were told of them;
-// idp/saml/corpus_logout_test.go says the same to those who write cases.
+// These are the users of the corpus and the names that its service providers were sent.
+// idp/saml/corpus_logout_test.go documents the same for authors of cases.
 const (
 	corpusBase = "https://idp.example.com"
 	corpusSP1  = "https://sp1.example.com/metadata"
@@ -34,8 +34,8 @@ var corpusPeople = []struct{ name, atSP1, atSP2 string }{
 	{"bob", "c4d3e2f1-0a9b-4c8d-b7e6-f5a4b3c2d1e0", "29b8a7c6-d5e4-4f3a-9b1c-0d9e8f7a6b5c"},
 }
 
-// corpusDeployment is an identity provider at which everybody of the corpus is
-// signed in, having used both service providers.
+// corpusDeployment is an identity provider at which every user of the corpus is signed in,
+// having used both service providers.
 type corpusDeployment struct {
 	*idptest.IdP
 	t      testing.TB
@@ -88,7 +88,7 @@ func (w *corpusDeployment) scope(id idp.EntityID) idp.NameIDScope {
 	return p.NameIDScope
 }
 
-// signIn gives a session to everybody who has none.
+// signIn creates a session for every user without one.
 func (w *corpusDeployment) signIn() {
 	w.t.Helper()
 	for _, p := range corpusPeople {
@@ -124,7 +124,7 @@ func (w *corpusDeployment) signedIn() (who []string) {
 	return who
 }
 
-// ended lists who was signed in and is no more.
+// ended returns the users whose sessions have ended.
 func (w *corpusDeployment) ended() (who []string) {
 	w.t.Helper()
 	left := w.signedIn()
@@ -136,15 +136,15 @@ func (w *corpusDeployment) ended() (who []string) {
 	return who
 }
 
-// answer is what came back in the end.
+// answer is the final response.
 type answer struct {
 	status int
 	body   string
 }
 
-// send delivers a case to an endpoint of 2026, in the browser of a person
-// ("" is one without a session) or, to the back channel, by a server. A browser
-// posts without its session's cookie and then follows, with it.
+// send delivers a case to an endpoint of 2026, in the browser of a user ("" for one without a
+// session) or, to the back channel, from a server. A browser posts without its session's
+// cookie and then follows the redirect with it.
 func (w *corpusDeployment) send(c *corpus.Case, endpoint, browser string) answer {
 	w.t.Helper()
 	target := corpusBase + "/api/saml/" + endpoint + "2026"
@@ -183,8 +183,7 @@ func (w *corpusDeployment) send(c *corpus.Case, endpoint, browser string) answer
 
 var responseField = regexp.MustCompile(`name="SAMLResponse" value="([^"]*)"`)
 
-// response is the LogoutResponse, of a page that of its form; "" if there is
-// none.
+// response returns the LogoutResponse, also from the form of a page, or "" if there is none.
 func (a answer) response() string {
 	if m := responseField.FindStringSubmatch(a.body); m != nil {
 		doc, _ := base64.StdEncoding.DecodeString(html.UnescapeString(m[1]))
@@ -196,12 +195,12 @@ func (a answer) response() string {
 	return ""
 }
 
-// register gives the sender the certificates of the case, and says whether they
-// can be registered.
+// register registers the certificates of the case for the sender and reports whether that is
+// possible.
 func (w *corpusDeployment) register(c *corpus.Case) bool {
 	w.t.Helper()
 	if strings.HasPrefix(c.Name, "logout-sp2") {
-		return true // comes from the other one, whose certificates stay
+		return true // sent by the other SP, which keeps its certificates
 	}
 	change := func(p *idp.ServiceProvider) error {
 		p.Certs, p.SignRequests = corpusCerts(w.t, c.Certs...), c.Signing
@@ -214,9 +213,9 @@ func (w *corpusDeployment) register(c *corpus.Case) bool {
 	return err == nil
 }
 
-// Every message of the corpus, wherever it was meant to go, comes to the logout
-// addresses while people are signed in. Those that are refused end nobody's
-// session, and get no LogoutResponse by a browser.
+// Every message of the corpus, for whichever endpoint it was made, arrives at the logout URLs
+// while users are signed in. Refused messages end no session and get no LogoutResponse through
+// a browser.
 func TestRefusedCorpusMessageEndsNoSession(t *testing.T) {
 	t.Parallel()
 	cases := corpus.Read(t)
@@ -234,7 +233,7 @@ func TestRefusedCorpusMessageEndsNoSession(t *testing.T) {
 				continue
 			}
 			if c.Endpoint != endpoint && strings.Contains(c.Message, ` Destination="`+corpusBase+"/api/saml/"+endpoint+`2026"`) {
-				continue // there it is as it should be
+				continue // the endpoint that the case is for
 			}
 			got := w.send(c, endpoint, "ada")
 			w.quiet(c)
@@ -254,8 +253,8 @@ func TestRefusedCorpusMessageEndsNoSession(t *testing.T) {
 	w.quietTrail()
 }
 
-// Those that are accepted end what they say and nothing else, once; and in
-// another person's browser nothing.
+// Accepted messages end the sessions that they name and no others, once. In another user's
+// browser they end nothing.
 func TestAcceptedCorpusMessageEndsNamedSession(t *testing.T) {
 	t.Parallel()
 	for _, c := range corpus.Read(t) {
@@ -273,7 +272,7 @@ func TestAcceptedCorpusMessageEndsNamedSession(t *testing.T) {
 			if who := w.ended(); !slices.Equal(who, c.Ends) {
 				t.Errorf("it ends the sessions of %v, want %v", who, c.Ends)
 			}
-			w.Clock.Advance(time.Second) // what is named began before the message came
+			w.Clock.Advance(time.Second) // sessions that the message names must have begun before it came
 			w.signIn()
 			if again := w.send(c, c.Endpoint, "ada"); c.Endpoint == corpus.RemoteLogout && again.response() == "" {
 				t.Errorf("the same again: %d\n%s", again.status, again.body)

@@ -9,8 +9,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// alive reports whether the browser's session still answers an AuthnRequest
-// without a password.
+// alive reports whether the browser's session still answers an AuthnRequest without a
+// password.
 func (w *deployment) alive(v *visitor, p *idptest.Provider) bool {
 	w.t.Helper()
 	return v.browser.Get(p.URL(&idptest.Request{IsPassive: true})).Response() != nil && len(w.sessionsOf(v)) > 0
@@ -25,7 +25,7 @@ func (w *deployment) sessionsOf(v *visitor) []*idp.Session {
 	return all
 }
 
-// send delivers a front-channel message by GET or POST and returns the page.
+// send sends a front-channel message by GET or POST and returns the page.
 func (w *deployment) send(b *idptest.Browser, p *idptest.Provider, r *idptest.LogoutRequest, method string) *idptest.Page {
 	if method == http.MethodPost {
 		return b.CrossSitePost(p.LogoutAddress(r), p.LogoutForm(r))
@@ -33,8 +33,8 @@ func (w *deployment) send(b *idptest.Browser, p *idptest.Provider, r *idptest.Lo
 	return b.Get(p.LogoutURL(r))
 }
 
-// A link scanner fetches the message without cookies before the user's browser
-// does: the session ends, whichever came first, and Success is true.
+// A link scanner fetches the message without cookies before or after the user's browser does.
+// The session ends in either order, and Success is true.
 func TestLogoutAfterLinkScanner(t *testing.T) {
 	t.Parallel()
 	for _, first := range []string{http.MethodGet, http.MethodPost} {
@@ -60,8 +60,8 @@ func TestLogoutAfterLinkScanner(t *testing.T) {
 	}
 }
 
-// A user with two browsers opens the message in the one without a session, in
-// another user's and in their own.
+// A user with two browsers opens the message in the one without a session, in another user's,
+// and in their own.
 func TestLogoutFromSecondBrowser(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
@@ -76,7 +76,7 @@ func TestLogoutFromSecondBrowser(t *testing.T) {
 			w.want("bob")
 			answered(t, w.send(w.ada.browser, w.a, r, method), w.a, r, ok, "")
 			w.want("bob")
-			// What began since is not named, however the message comes back.
+			// A newer session is not named, however the message arrives again.
 			w.signIn(&w.ada, w.a)
 			answered(t, w.send(w.ada.browser, w.a, r, method), w.a, r, ok, "")
 			w.want("ada", "bob")
@@ -84,8 +84,8 @@ func TestLogoutFromSecondBrowser(t *testing.T) {
 	}
 }
 
-// However often an SP was answered in a session, the SessionIndex that it was
-// given first names the session, on both channels.
+// However often an SP was answered in a session, the first SessionIndex that it was sent names
+// the session, on both channels.
 func TestLogoutByFirstOfManySessionIndexes(t *testing.T) {
 	t.Parallel()
 	for _, remote := range []bool{false, true} {

@@ -18,7 +18,7 @@ import (
 
 const assertionNS = "urn:oasis:names:tc:SAML:2.0:assertion"
 
-// encryptedID is the element that names a user to the holder of the key of cert.
+// encryptedID returns an EncryptedID that names a user, encrypted to the key of cert.
 func encryptedID(t *testing.T, cert *x509.Certificate, algorithm, plain string) string {
 	t.Helper()
 	e, err := xmlenc.New(cert, algorithm, idp.DigestSHA1)
@@ -41,8 +41,8 @@ func encryptedID(t *testing.T, cert *x509.Certificate, algorithm, plain string) 
 var (
 	cipherValueOf = regexp.MustCompile(`(<(?:\w+:)?CipherValue>)([^<]*)(</)`)
 	encryptedKey  = regexp.MustCompile(`(?s)<xenc:EncryptedKey.*</xenc:EncryptedKey>`)
-	// changing is what differs from one answer to the next of the same kind: IDs, and
-	// the way back to the request itself.
+	// changing matches the parts that differ between two answers of the same kind: IDs, and
+	// the link back to the request.
 	changing = regexp.MustCompile(`\b[0-9A-Z]{16}\b|_[0-9a-f]{8}-[0-9a-f-]{27}|SAMLRequest(=|%3D)[^"]*`)
 )
 
@@ -59,9 +59,9 @@ func spoil(doc string, n int, change func([]byte) []byte) string {
 	})
 }
 
-// What an SP has encrypted is opened after its signature verified, and if it does
-// not open, the answer is one and the same byte for byte, whatever went wrong: any
-// difference would tell an SP about what was encrypted to us by another.
+// An encrypted name is decrypted only after the SP's signature was verified. If that fails,
+// the answer is the same byte for byte, whatever the cause, because any difference would
+// disclose to an SP what another one encrypted to us.
 func TestEncryptedIDRefusedAlike(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -78,7 +78,7 @@ func TestEncryptedIDRefusedAlike(t *testing.T) {
 	if key == "" || strings.Count(good, "CipherValue>") != 4 {
 		t.Fatalf("not the form that the test changes:\n%s", good)
 	}
-	unnamed := regexp.MustCompile(` Id="[^"]*"`).ReplaceAllString(key, "") // two of one ID are refused before
+	unnamed := regexp.MustCompile(` Id="[^"]*"`).ReplaceAllString(key, "") // a repeated ID would be refused earlier
 	other := func(plain string) string { return encryptedID(t, ours, idp.EncryptionCBC, plain) }
 	cases := []struct{ name, xml string }{
 		{"another's key", encryptedID(t, w.OtherCert(), idp.EncryptionCBC, nameXML(w.ada.name))},

@@ -12,8 +12,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// answers is a store that has something happen just before or just after the
-// write of an answer to a LogoutRequest.
+// answers is a store that runs a function just before or just after the write of an answer to
+// a LogoutRequest.
 type answers struct {
 	idp.Store
 	before, after atomic.Pointer[func()]
@@ -30,9 +30,8 @@ func (a *answers) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutO
 	return out, err
 }
 
-// A LogoutRequest that meets the end of its year or SP before its answer is
-// written ends no session. After that the session has ended, and nothing is
-// signed any more.
+// A LogoutRequest whose year or SP is closed before its answer is written ends no session. If
+// that happens after the write, the session has ended and nothing is signed.
 func TestClosedAroundTheAnswer(t *testing.T) {
 	t.Parallel()
 	revoke := func(w *deployment) {

@@ -21,8 +21,8 @@ const (
 	unknownPrincipal = "urn:oasis:names:tc:SAML:2.0:status:UnknownPrincipal"
 )
 
-// deployment is an identity provider with two people signed in at two providers, in
-// a browser each.
+// deployment is an identity provider with two users signed in at two providers, each in their
+// own browser.
 type deployment struct {
 	*idptest.IdP
 	t        *testing.T
@@ -33,9 +33,9 @@ type deployment struct {
 type visitor struct {
 	*idptest.Person
 	browser *idptest.Browser
-	// name and index are what provider a was told.
+	// name and index are the values that provider a was sent.
 	name, index string
-	// otherName is what provider b was told.
+	// otherName is the NameID that provider b was sent.
 	otherName string
 }
 
@@ -60,7 +60,7 @@ func (w *deployment) visit(email string) visitor {
 	return v
 }
 
-// signIn goes to a provider, and says what that was told.
+// signIn signs in at a provider and returns the values that it was sent.
 func (w *deployment) signIn(v *visitor, p *idptest.Provider) (name, index string) {
 	w.t.Helper()
 	r := &idptest.Request{}
@@ -75,7 +75,7 @@ func (w *deployment) signIn(v *visitor, p *idptest.Provider) (name, index string
 	return a.Subject.NameID.Value, a.AuthnStatements[0].SessionIndex
 }
 
-// signedIn lists who has a session: it is what every case is about.
+// signedIn lists the users with a session.
 func (w *deployment) signedIn() (who []string) {
 	w.t.Helper()
 	for _, v := range []*visitor{&w.ada, &w.bob} {
@@ -148,7 +148,7 @@ func TestLogoutEndsSessionAndAnswersOnce(t *testing.T) {
 			if page := w.ada.browser.Get(w.a.URL(next)); page.Response() != nil {
 				t.Error("still signed in")
 			}
-			// A reload gets the same answer, and ends nothing that began since.
+			// A reload gets the same answer and ends no newer session.
 			w.ada.browser.SignIn(w.ada.browser.Get(w.a.URL(&idptest.Request{})), w.ada.Person)
 			w.want("ada", "bob")
 			if binding == "GET" {
@@ -162,8 +162,8 @@ func TestLogoutEndsSessionAndAnswersOnce(t *testing.T) {
 	}
 }
 
-// What is signed, and whom a request means, decides; each with other people's
-// sessions present.
+// The signature and the named user decide which sessions end, each case with sessions of other
+// users present.
 func TestLogoutEndsOnlyNamedSessions(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -222,8 +222,8 @@ func TestLogoutEndsOnlyNamedSessions(t *testing.T) {
 	}
 }
 
-// A message that is not well signed, fresh and ours ends nothing and gets no
-// answer, on either binding.
+// A message that is not correctly signed, fresh and addressed to us ends nothing and gets no
+// answer, with either binding.
 func TestUnverifiedLogoutIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -276,8 +276,8 @@ func nameXML(name string) string {
 	return `<saml:NameID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">` + name + `</saml:NameID>`
 }
 
-// In a browser without a session the message ends what it names all the same. A
-// message that names nothing that is there is answered with Success.
+// In a browser without a session the message still ends the sessions that it names. A message
+// that names no existing session is answered with Success.
 func TestLogoutNeedsNoBrowserSession(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -304,7 +304,7 @@ func TestLogoutNeedsNoBrowserSession(t *testing.T) {
 	w.want()
 }
 
-// A link alone signs nobody out: a page asks.
+// A link alone signs no user out, the page asks first.
 func TestLogoutLinkAsksFirst(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -324,7 +324,7 @@ func TestLogoutLinkAsksFirst(t *testing.T) {
 	w.want("bob")
 }
 
-// The right message at the wrong address, and a stolen continue address.
+// A valid message at the wrong URL is refused, and so is a stolen continue URL.
 func TestMessageAtOtherEndpointIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -340,8 +340,7 @@ func TestMessageAtOtherEndpointIsRefused(t *testing.T) {
 	}
 	w.want("ada", "bob")
 
-	// An attacker's browser posts a request and sends its victim to the
-	// address that it is led to.
+	// An attacker posts a request and sends a victim to the URL of the redirect.
 	r = &idptest.LogoutRequest{NameID: w.ada.name}
 	there := w.bob.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r)).URL
 	page := w.ada.browser.Get(there.String())
@@ -360,7 +359,7 @@ var otherCert = func() string {
 	return string(text)
 }()
 
-// What is withdrawn between a POST and its continue address is not acted upon.
+// Permissions that are withdrawn between a POST and its continue URL are not used.
 func TestWithdrawnSPCannotContinueLogout(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -389,8 +388,8 @@ func TestWithdrawnSPCannotContinueLogout(t *testing.T) {
 	}
 }
 
-// sign_logout_response signs it with the key of the year, and without a logout
-// address there is no answer.
+// With sign_logout_response the year's key signs the response. Without a logout URL there is
+// no answer.
 func TestLogoutResponseIsSignedWhereConfigured(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, func(p *idp.ServiceProvider) { p.SignLogoutResponse = true })

@@ -11,10 +11,10 @@ import (
 	"vernal/idp/saml"
 )
 
-// fuzzDeployment is a corpusDeployment to which foreign bytes are sent: the whole handler
-// over a real store, with two people signed in. The fuzzer has messages that
-// were signed by the service providers, and no key: whatever it makes of them,
-// nothing else is acted upon.
+// fuzzDeployment is a corpusDeployment that receives fuzzed bytes: the whole handler over a
+// real store, with two users signed in. The fuzzer starts from messages that the service
+// providers signed and has no key, so whatever it makes of them, only those original messages
+// may end sessions.
 type fuzzDeployment struct {
 	*corpusDeployment
 	signed map[string]bool // see said
@@ -36,7 +36,7 @@ func newFuzzDeployment(f *testing.F) *fuzzDeployment {
 	return w
 }
 
-// said is what a LogoutRequest says whose signature is its sender's; "" for any
+// said returns the content of a LogoutRequest that is signed by its sender, or "" for any
 // other message.
 func (w *fuzzDeployment) said(in saml.Inbound) string {
 	read := saml.Read
@@ -66,8 +66,7 @@ func (w *fuzzDeployment) said(in saml.Inbound) string {
 	return fmt.Sprint(r.Issuer, r.ID, r.IssueInstant, r.Destination, r.NotOnOrAfter, r.NameID, r.SessionIndexes)
 }
 
-// judge sends foreign bytes, in the browser of a user ("" is one without a
-// session).
+// judge sends fuzzed bytes in the browser of a user ("" for one without a session).
 func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.Inbound, browser string) {
 	w.t = t
 	got := w.send(&corpus.Case{In: in}, endpoint, browser)
@@ -80,7 +79,8 @@ func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.Inbound, b
 		t.Errorf("acted upon, and nobody signed it: %q\n%s", w.said(in), doc)
 	}
 	if who := w.ended(); len(who) > 0 {
-		// One message reaches one user; in a browser with a session, its user.
+		// One message ends sessions of one user only; in a browser with a session, of its
+		// user.
 		if !acted || len(who) > 1 || browser != "" && who[0] != browser || !strings.Contains(doc, ":status:Success") {
 			t.Errorf("the sessions of %v ended, with %d\n%s", who, got.status, got.body)
 		}
@@ -89,8 +89,8 @@ func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.Inbound, b
 	w.log.take(0)
 }
 
-// FuzzLogout sends queries and forms to the front channel, in ada's browser and
-// in one without a session.
+// FuzzLogout sends queries and forms to the front channel, in ada's browser and in one without
+// a session.
 func FuzzLogout(f *testing.F) {
 	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {

@@ -1,8 +1,7 @@
-// Package logout ends sessions because service providers (SPs) ask for it. A
-// LogoutRequest is the most dangerous message that we take: a forged one ends
-// other users' sessions. So it is read only where a signature covers it, and an
-// SP reaches only users who were disclosed to it, under the name that it was
-// given.
+// Package logout ends sessions on request of service providers (SPs). A LogoutRequest is the
+// most dangerous message that we accept: a forged one ends other users' sessions. So only its
+// signed content is read, and an SP reaches only users that were disclosed to it, under the
+// name that it was sent.
 //
 // The flow, from the router to the signer:
 //
@@ -22,15 +21,15 @@
 //	11 writeResponse      the year, once more; then its signer           answer.go
 //	12 postResponse       the page that posts the LogoutResponse         answer.go
 //
-// A GET takes no 8 and 9, the back channel no 8, 9 and 12.
+// A GET skips 8 and 9, the back channel skips 8, 9 and 12.
 //
-// Success is judged by its effect: it says that the sessions which the message
-// names ended or never existed. A message names sessions that began before it was
-// first received. It ends them whichever browser brings it, and however often it
-// comes, so that a link scanner cannot use it up, and it ends nothing newer.
+// Success is a statement about the effect: the sessions that the message names ended or never
+// existed. A message names sessions that began before it was first received. It ends them
+// whichever browser brings it and however often it arrives, so that a link scanner cannot use
+// it up. It ends no newer session.
 //
-// Other SPs are not notified: no LogoutRequest is sent from here. The page lists
-// where the user may still be signed in.
+// Other SPs are not notified, because no LogoutRequest is sent from here. The page lists where
+// the user may still be signed in.
 package logout
 
 import (
@@ -48,28 +47,28 @@ import (
 	"vernal/metadata"
 )
 
-// ContinuePath is where a browser comes back to with a stored request, whose
-// handle is in the parameter "request".
+// ContinuePath is where a browser returns with a stored request, whose handle is in the
+// parameter "request".
 const ContinuePath = "/account/sign-out/continue"
 
-// requestLifetime is how long a request is kept: it must outlive the time in
-// which the same message would be accepted again, saml.MaxAge and twice saml.MaxSkew.
+// requestLifetime is how long a request is kept. It must outlive the time in which the same
+// message would be accepted again: saml.MaxAge plus twice saml.MaxSkew.
 const requestLifetime = time.Hour
 
-// Store is what logout reads and writes.
+// Store holds the records that logout reads and writes.
 type Store interface {
 	idp.LogoutStore
 	idp.SessionStore
 	idp.UserStore
 }
 
-// Uses records the use of a year by a service provider. Use must not block.
+// Uses records that a service provider used a year. Use must not block.
 type Uses interface {
 	Use(u idp.Use)
 }
 
-// Handler serves logout{year}, remotelogout{year} and the continue address. All
-// fields are required but Uses.
+// Handler serves logout{year}, remotelogout{year} and the continue URL. All fields except Uses
+// are required.
 type Handler struct {
 	IdP      metadata.IdP
 	Store    Store
@@ -79,16 +78,16 @@ type Handler struct {
 	Pages    *web.Pages
 	Clock    idp.Clock
 	Access   *yearaccess.Gate
-	// Uses records that a year was used; see recordUse. nil records nothing.
+	// Uses records that a year was used, see recordUse. If nil, nothing is recorded.
 	Uses Uses
-	// SignOutPath takes the form of the page that asks; package authn owns it.
-	// AccountPath is where whoever does not want to sign out goes.
+	// SignOutPath takes the form of the page that asks; package authn owns it. AccountPath is
+	// where a user goes who does not want to sign out.
 	SignOutPath, AccountPath string
 
 	waiting budget.Ledger[waitingKey]
 }
 
-// Mount adds the URLs to the router.
+// Mount adds the handler's URLs to the router.
 func (h *Handler) Mount(rt *web.Router) {
 	receive := nameSender(h.receiveRequest)
 	rt.Handle("/api/saml/logout{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
@@ -96,8 +95,8 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeLogout)})
 }
 
-// nameSender has the page of an error name the service provider, once step has set it, and
-// lead back to it.
+// nameSender makes the page of an error name the service provider and link back to it, once
+// step has set it.
 func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var a accepted
@@ -109,8 +108,8 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 	}
 }
 
-// recheckYear returns the year of a request that was accepted before, if the request may
-// still use it.
+// recheckYear returns the year of a request that was accepted before, if the request may still
+// use it.
 func (h *Handler) recheckYear(r *http.Request, a *accepted) (entry keyring.Entry, err error) {
 	entry, a.preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.preview)
 	return entry, err

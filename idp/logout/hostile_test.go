@@ -18,9 +18,9 @@ import (
 	"vernal/idp/saml"
 )
 
-// Whoever is registered and not active ends nothing, on any channel; neither do
-// those whose certificate was taken away. A certificate that has only ended
-// works on, and the log warns of it.
+// An SP that is registered but not active ends no session, on any channel, and neither does
+// one whose certificate was removed. A certificate that has only expired keeps working, and
+// the log warns about it.
 func TestInactiveSPCannotLogOut(t *testing.T) {
 	t.Parallel()
 	w, log := loggedDeployment(t)
@@ -56,8 +56,8 @@ func TestInactiveSPCannotLogOut(t *testing.T) {
 	w.want("bob")
 }
 
-// A year that ends between a POST and its continue address answers 410 there,
-// which offers to sign out here, and signs nothing.
+// If a year is closed between a POST and its continue URL, the continue URL answers 410,
+// offers to sign out here, and signs nothing.
 func TestLogoutYearEndsWhileItWaits(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -72,8 +72,8 @@ func TestLogoutYearEndsWhileItWaits(t *testing.T) {
 	w.want("ada", "bob")
 }
 
-// Two tabs at once, and one message that is posted twice: every tab is answered,
-// and what was answered ends nothing that began since.
+// Two tabs send a message at once, and one message is posted twice. Every tab is answered, and
+// an answered message ends no newer session.
 func TestConcurrentLogoutTabsAreAnswered(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -92,7 +92,7 @@ func TestConcurrentLogoutTabsAreAnswered(t *testing.T) {
 	}
 	answered(t, w.ada.browser.Get(first), w.a, one, ok, partialLogout)
 	w.want("bob")
-	answered(t, w.ada.browser.Get(other), w.a, two, ok, "") // nobody is signed in any more
+	answered(t, w.ada.browser.Get(other), w.a, two, ok, "") // no user is signed in any more
 	answered(t, w.ada.browser.Get(again), w.a, one, ok, partialLogout)
 
 	w.signIn(&w.ada, w.a)
@@ -101,8 +101,8 @@ func TestConcurrentLogoutTabsAreAnswered(t *testing.T) {
 	w.want("ada", "bob")
 }
 
-// What breaks off, is far too long or calls itself what it is not is the
-// sender's failure, told in the form that the channel has, and ends nothing.
+// A body that is cut off, too long or of a wrong media type is the sender's error. It is
+// reported in the format of the channel and ends nothing.
 func TestBrokenLogoutBodyEndsNothing(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -112,7 +112,7 @@ func TestBrokenLogoutBodyEndsNothing(t *testing.T) {
 		name, path, media string
 		body              func() io.Reader
 		status            int
-		answer, code      string // media type and words of it
+		answer, code      string // media type and substring
 	}{
 		{"10 MB by the browser", "logout", form, endless, http.StatusRequestEntityTooLarge, "text/html", ""},
 		{"10 MB as a form", "remotelogout", form, endless, http.StatusRequestEntityTooLarge, "text/plain", "request_too_large"},
@@ -154,7 +154,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func text(s string) func() io.Reader { return func() io.Reader { return strings.NewReader(s) } }
 
-// A connection that ends within a chunked body leaves the server as it was.
+// A connection that ends within a chunked body leaves the server unchanged.
 func TestLogoutChunkedCutOff(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -178,8 +178,8 @@ func TestLogoutChunkedCutOff(t *testing.T) {
 	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
 }
 
-// An envelope is one with any charset in its Content-Type and with or without a
-// SOAPAction: what it says is signed.
+// An envelope is accepted with any charset in its Content-Type and with or without a
+// SOAPAction, because its content is signed.
 func TestLogoutSOAPHeaders(t *testing.T) {
 	t.Parallel()
 	w := newCorpusDeployment(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
@@ -201,7 +201,7 @@ func TestLogoutSOAPHeaders(t *testing.T) {
 	}
 }
 
-// rubbish is what anybody can send, by channel, none of which verifies.
+// rubbish returns, by channel, messages that anyone can send and that fail verification.
 func rubbish(w *corpusDeployment, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.Inbound) {
 	made := func(remote, soap bool, method string) func() (string, saml.Inbound) {
 		d := &drawn{LogoutRequest: stranger, method: method, soap: soap}
@@ -225,9 +225,8 @@ func rubbish(w *corpusDeployment, stranger idptest.LogoutRequest) map[string]fun
 	}
 }
 
-// What does not verify may come at any rate: it is on record up to the budget
-// that strangers share, beyond that only counted, and each message costs one
-// short line of log.
+// Unverified messages may come at any rate. They are recorded up to the budget that
+// unauthenticated senders share, and only counted beyond it. Each costs one short log line.
 func TestForgedLogoutsAreRecordedWithinBudget(t *testing.T) {
 	t.Parallel()
 	w := newCorpusDeployment(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
@@ -259,8 +258,8 @@ func TestForgedLogoutsAreRecordedWithinBudget(t *testing.T) {
 	}
 }
 
-// BenchmarkLogoutRubbish is what a message costs that is not acted upon: one
-// that claims to be a provider's is verified, junk is not.
+// BenchmarkLogoutRubbish measures the cost of a refused message. The signature is checked if
+// the message claims to be from a provider, and not if it is junk.
 func BenchmarkLogoutRubbish(b *testing.B) {
 	w := newCorpusDeployment(b, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
 	for name, message := range rubbish(w, idptest.LogoutRequest{Key: idptest.OtherKey()}) {

@@ -8,8 +8,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// Each page of a logout is in the language that the request asks for, else in
-// the one that the browser prefers.
+// Each page of a logout is in the language that the request asks for, or else in the one that
+// the browser prefers.
 func TestLogoutPagesUseRequestedLanguage(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -49,7 +49,7 @@ func TestLogoutPagesUseRequestedLanguage(t *testing.T) {
 			if strings.Contains(string(page.Body), "hreflang") {
 				t.Error("the page offers other languages, in which its list would be lost")
 			}
-			// The address where a POST leads does not name the language.
+			// The URL to which a POST is redirected does not name the language.
 			r = &idptest.LogoutRequest{NameID: "nobody"}
 			page = w.bob.browser.CrossSitePost(w.a.LogoutAddress(r)+"?"+strings.TrimPrefix(tt.locale, "&"), w.a.LogoutForm(r))
 			in(page, http.StatusOK, "")

@@ -15,7 +15,7 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// newPreviewDeployment is a deployment whose next year is created and not published.
+// newPreviewDeployment returns a deployment whose next year is created but not published.
 func newPreviewDeployment(t *testing.T) (w *deployment, next idp.Year) {
 	t.Helper()
 	return newPreviewWorldWith(t, idptest.Options{})
@@ -38,8 +38,8 @@ func (w *deployment) preview(year idp.Year) {
 	w.a.Edit(func(p *idp.ServiceProvider) { p.Preview = year })
 }
 
-// A year that is not published answers 404 to everybody at both addresses,
-// whatever they send, and looks like one that was never made.
+// An unpublished year answers 404 to every sender at both URLs, whatever the message, and
+// looks like a year that never existed.
 func TestUnpublishedYearEndsNoSession(t *testing.T) {
 	t.Parallel()
 	w, next := newPreviewDeployment(t)
@@ -65,7 +65,7 @@ func TestUnpublishedYearEndsNoSession(t *testing.T) {
 			t.Errorf("%s: %d\n%s", name, got.Status, got.Body)
 		}
 	}
-	// Whoever is registered for a preview, and does not sign, is a stranger.
+	// An SP that is registered for a preview and does not sign is not recognized.
 	w.preview(next)
 	if page := w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name, Year: next, Unsigned: true})); page.Status != http.StatusNotFound {
 		t.Errorf("unsigned: %d", page.Status)
@@ -76,8 +76,8 @@ func TestUnpublishedYearEndsNoSession(t *testing.T) {
 	w.want("ada", "bob")
 }
 
-// The registration of an SP opens the year to it alone, on both channels, and
-// what it gets wrong is explained to it.
+// The registration of an SP opens the year to that SP only, on both channels. The SP reads the
+// reason of a refusal.
 func TestRegisteredPreviewAllowsLogout(t *testing.T) {
 	t.Parallel()
 	w, next := newPreviewDeployment(t)
@@ -119,8 +119,7 @@ func TestRegisteredPreviewAllowsLogout(t *testing.T) {
 	}
 }
 
-// A link opens the front channel in its browser, and no other; the back channel
-// takes no cookie.
+// A link opens the front channel in its own browser only. The back channel takes no cookie.
 func TestPreviewLinkAllowsLogoutInItsBrowser(t *testing.T) {
 	t.Parallel()
 	w, next := newPreviewWorldWith(t, idptest.Options{TLS: true})
@@ -144,8 +143,8 @@ func TestPreviewLinkAllowsLogoutInItsBrowser(t *testing.T) {
 	w.want("bob")
 }
 
-// A verified LogoutRequest is a use of its year on either channel, which keeps
-// it from being retired; a forged one is none.
+// A verified LogoutRequest counts as use of its year on either channel and so prevents its
+// retirement. A forged one does not count.
 func TestVerifiedLogoutCountsAsUse(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

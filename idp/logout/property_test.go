@@ -22,13 +22,13 @@ type drawn struct {
 	soap     bool
 	endpoint string
 	method   string
-	browser  string // whose it comes by; "" for one without a session
+	browser  string // the user of the browser that sends it, "" for none
 }
 
 func draw(t *rapid.T, w *corpusDeployment) *drawn {
 	names, indexes := []string{"nobody", "7b0e8f5a-0000-4000-8000-000000000000"}, []string{"_never-issued", "nothing"}
 	for _, p := range corpusPeople {
-		// Its own name for them often: that is where it gets near.
+		// Draw sp1's own NameIDs more often, because they come closest to ending a session.
 		names = append(names, p.atSP1, p.atSP1, p.atSP1, p.atSP1, p.atSP2, p.name+"@example.gov", "_"+p.name+"-at-sp1")
 		indexes = append(indexes, p.atSP1, p.atSP2, "_"+p.name+"-at-sp1", "_"+p.name+"-at-sp2")
 	}
@@ -55,7 +55,7 @@ func draw(t *rapid.T, w *corpusDeployment) *drawn {
 	return d
 }
 
-// inbound is the signed message as it is sent.
+// inbound returns the signed message as it is sent.
 func (d *drawn) inbound(p *idptest.Provider) saml.Inbound {
 	if d.method == http.MethodGet {
 		to, _ := url.Parse(p.LogoutURL(&d.LogoutRequest))
@@ -71,7 +71,8 @@ func (d *drawn) inbound(p *idptest.Provider) saml.Inbound {
 	return in
 }
 
-// ends is whose sessions the request ends, as the guide "sign-out" says.
+// ends returns the users whose sessions the request ends, as documented in the guide
+// "sign-out".
 func (d *drawn) ends() (who []string) {
 	if !d.fresh {
 		return nil
@@ -80,8 +81,8 @@ func (d *drawn) ends() (who []string) {
 		own := slices.Contains(d.SessionIndexes, "_"+p.name+"-at-sp1")
 		switch {
 		case !d.Remote:
-			// In another user's browser nothing ends, in one without a session
-			// what is named does.
+			// In another user's browser nothing ends. In one without a session, the named
+			// sessions end.
 			every := len(d.SessionIndexes) == 0 || slices.Contains(d.SessionIndexes, p.atSP1)
 			if (d.browser == p.name || d.browser == "") && p.atSP1 == d.NameID && (own || every) {
 				who = append(who, p.name)
@@ -94,15 +95,14 @@ func (d *drawn) ends() (who []string) {
 	return who
 }
 
-// A LogoutRequest that a service provider signed ends the sessions of the one
-// person whom it names under that provider's own names for them, and nobody
-// else's, whatever stands in its fields and however it comes.
+// A signed LogoutRequest ends the sessions of the one user that it names under the provider's
+// own NameIDs, and no one else's, whatever its fields contain and however it is sent.
 func TestLogoutEndsOneUsersSessionsOnly(t *testing.T) {
 	t.Parallel()
 	checkEndedSessions(t)
 }
 
-// checkEndedSessions reports how many requests ended sessions and how many were refused.
+// checkEndedSessions returns how many requests ended sessions and how many were refused.
 func checkEndedSessions(t *testing.T) (ended, refused int) {
 	w := newCorpusDeployment(t, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
 	rapid.Check(t, func(t *rapid.T) {

@@ -10,11 +10,11 @@ import (
 	"vernal/idp/idptest/corpus"
 )
 
-// named finds what a message says of a person.
+// named finds the NameIDs and SessionIndexes in a message.
 var named = regexp.MustCompile(`<(?:\w+:)?(?:NameID|SessionIndex)[^>]*>([^<]{6,})<`)
 
-// personal is what may stand in no log and no audit record: the names, addresses
-// and SessionIndexes of everybody, and those of the message with its RelayState.
+// personal returns the values that no log and no audit record may contain: the names, email
+// addresses and SessionIndexes of every user, and those of the message with its RelayState.
 func personal(c *corpus.Case) (all []string) {
 	for _, p := range corpusPeople {
 		all = append(all, p.atSP1, p.atSP2, p.name+"@example.gov", "_"+p.name+"-at-sp")
@@ -36,7 +36,7 @@ func personal(c *corpus.Case) (all []string) {
 	return all
 }
 
-// quiet looks for personal data in what was logged since the last time.
+// quiet checks that nothing logged since the last call contains personal data.
 func (w *corpusDeployment) quiet(c *corpus.Case) {
 	w.t.Helper()
 	lines := w.log.take(0)
@@ -51,7 +51,7 @@ func (w *corpusDeployment) quiet(c *corpus.Case) {
 	}
 }
 
-// quietTrail does so in the audit trail.
+// quietTrail checks the audit trail for personal data.
 func (w *corpusDeployment) quietTrail() {
 	w.t.Helper()
 	records, err := audit.Records(w.t.Context(), w.Store, 0, 10_000)

@@ -8,7 +8,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// A HEAD ends nothing and spends nothing: the GET after it is judged.
+// A HEAD ends and spends nothing. The GET after it is judged.
 func TestLogoutHEADEndsNothing(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -35,9 +35,8 @@ func TestLogoutHEADEndsNothing(t *testing.T) {
 	}
 }
 
-// Many LogoutRequests of one person at once, by both bindings, some the same
-// message:
-// each is answered with Success, and nobody else's session ends.
+// Many LogoutRequests of one user arrive at once, with both bindings, and some are the same
+// message. Each is answered with Success, and no other user's session ends.
 func TestConcurrentLogoutsSucceed(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

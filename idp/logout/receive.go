@@ -10,9 +10,9 @@ import (
 	"vernal/templates"
 )
 
-// receiveRequest is GET and POST /api/saml/logout{year}. A GET brings the session's
-// cookie and is judged at once. A POST from another site does not: the request
-// is stored, and judged by the GET that follows the 303.
+// receiveRequest serves GET and POST /api/saml/logout{year}. A GET brings the session's cookie
+// and is judged at once. A POST from another site does not, so the request is stored and then
+// judged by the GET that follows the 303.
 func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	visit, err := h.Access.Begin(r)
 	if err != nil {
@@ -38,8 +38,8 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	return h.storeRequest(w, r, a)
 }
 
-// offerSignOut has the page of a year that is over offer what it can do no more for a
-// service provider: to sign out here.
+// offerSignOut makes the page of an ended year offer to sign out here, because the year can no
+// longer do so for a service provider.
 func (h *Handler) offerSignOut(err error) error {
 	var gone *web.Gone
 	if errors.As(err, &gone) {
@@ -48,7 +48,7 @@ func (h *Handler) offerSignOut(err error) error {
 	return err
 }
 
-// askUser shows the page that asks: a link alone signs no one out.
+// askUser shows the confirmation page, because a link alone must sign no user out.
 func (h *Handler) askUser(w http.ResponseWriter, r *http.Request) error {
 	page := templates.ConfirmPage{
 		Base:  h.Pages.Base(r, ""),

@@ -10,8 +10,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// The audit trail tells a request that ended a session from one whose person its
-// SP does not know, and an ordinary one from a preview.
+// The audit trail distinguishes a request that ended a session from one whose user is unknown
+// to its SP, and an ordinary request from a preview.
 func TestLogoutsAreAudited(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -47,8 +47,8 @@ func TestLogoutsAreAudited(t *testing.T) {
 	}
 }
 
-// A repetition is recorded if it ends something, and not otherwise, by whatever
-// channel and however often it comes: records are permanent.
+// A repeated message is recorded only if it ends a session, on any channel and however often
+// it arrives, because records are permanent.
 func TestLogoutRepetitionOnRecord(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -15,14 +15,14 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// receiveRemote is POST /api/saml/remotelogout{year}: no browser, no cookie, the SP's
-// server alone. What it says is judged by the signature and by whom the SP
-// knows.
+// receiveRemote serves POST /api/saml/remotelogout{year}, which the SP's server calls without
+// a browser or cookie. The decision depends only on the signature and on the users that were
+// disclosed to the SP.
 func (h *Handler) receiveRemote(w http.ResponseWriter, r *http.Request) error {
 	ch := &channel{h: h, w: w, r: r, soap: isSOAP(r)}
 	visit, err := h.Access.BeginServer(r)
 	if err != nil {
-		return err // 404, 410 or 503, as text for a client that is no browser
+		return err // 404, 410 or 503, as text because the client is not a browser
 	}
 	msg, err := ch.readMessage()
 	if err != nil {
@@ -38,14 +38,14 @@ func (h *Handler) receiveRemote(w http.ResponseWriter, r *http.Request) error {
 	return ch.answerRequest(&a)
 }
 
-// isSOAP tells an envelope from a form. SOAP 1.1, which SAML binds to, is
-// text/xml; pysaml2 and others send its envelope under the type of SOAP 1.2.
+// isSOAP reports whether the body is an envelope and not a form. SOAP 1.1, to which SAML
+// binds, uses text/xml. pysaml2 and others send its envelope with the media type of SOAP 1.2.
 func isSOAP(r *http.Request) bool {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return media == "text/xml" || media == "application/soap+xml"
 }
 
-// channel is the way back to the SP's server.
+// channel is the HTTP exchange with the SP's server.
 type channel struct {
 	h    *Handler
 	w    http.ResponseWriter
@@ -53,8 +53,8 @@ type channel struct {
 	soap bool
 }
 
-// readMessage takes the message off the wire. A body that did not come whole is refused
-// like a broken message, in the form that the sender reads.
+// readMessage reads the message. An incomplete body is refused like a broken message, in the
+// format that the sender reads.
 func (c *channel) readMessage() (*saml.Message, error) {
 	in, err := web.Inbound(c.r)
 	var tooLong *http.MaxBytesError
@@ -70,8 +70,8 @@ func (c *channel) readMessage() (*saml.Message, error) {
 	return saml.Read(in)
 }
 
-// answerRequest writes the LogoutResponse: 200, or 400 for a person whom the SP does
-// not know. By SOAP it is always 200 (saml-bindings §3.2.3.3).
+// answerRequest writes the LogoutResponse: 200, or 400 for a user that the SP does not know.
+// With SOAP it is always 200 (saml-bindings §3.2.3.3).
 func (c *channel) answerRequest(a *accepted) error {
 	response := c.h.newResponse(a.request, "")
 	write, status := response.Write, http.StatusOK
@@ -94,8 +94,8 @@ func (c *channel) sendDocument(status int, doc []byte) error {
 	return nil
 }
 
-// refuseMessage answers a message that is not acted upon: 400 with plain text and the
-// error ID or, by SOAP, 200 with a LogoutResponse that says as much.
+// refuseMessage answers a refused message: 400 with plain text and the error ID or, with SOAP,
+// 200 with a LogoutResponse that reports the refusal.
 func (c *channel) refuseMessage(err error) error {
 	var refused *idp.Refusal
 	if !errors.As(err, &refused) {

@@ -9,14 +9,14 @@ import (
 	"vernal/idp/idptest"
 )
 
-// The back channel: whom a request means, by form and by SOAP, with other
-// people's sessions present.
+// These cases cover which user a request on the back channel names, by form and by SOAP, with
+// sessions of other users present.
 func TestRemoteLogoutEndsNamedSessions(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
 		request func(w *deployment) *idptest.LogoutRequest
-		// status is that of the form's answer; by SOAP it is always 200.
+		// status is that of the form's answer. With SOAP it is always 200.
 		status int
 		known  bool
 		left   []string
@@ -77,12 +77,12 @@ func TestRemoteLogoutEndsNamedSessions(t *testing.T) {
 				if len(tt.left) == 2 {
 					return
 				}
-				// The same again gets the same answer and ends nothing that began since.
+				// The same message again gets the same answer and ends no newer session.
 				w.signIn(&w.ada, w.a)
 				w.want("ada", "bob")
 				check(send(r))
 				w.want("ada", "bob")
-				// A new one finds nobody signed in there, which is what it wants.
+				// A new message finds no session there, which is Success.
 				w.Clock.Advance(time.Second)
 				again := tt.request(w)
 				again.SessionIndexes = nil
@@ -95,8 +95,7 @@ func TestRemoteLogoutEndsNamedSessions(t *testing.T) {
 	}
 }
 
-// What stands in an envelope is taken for that under the Content-Types that
-// service providers send it with.
+// An envelope is recognized under every Content-Type that service providers send it with.
 func TestRemoteLogoutContentTypes(t *testing.T) {
 	t.Parallel()
 	for _, contentType := range []string{"text/xml", `text/xml; charset="UTF-8"`, "application/soap+xml", "Application/SOAP+XML; charset=utf-8"} {
@@ -112,7 +111,7 @@ func TestRemoteLogoutContentTypes(t *testing.T) {
 	}
 }
 
-// Only sessions in which the person used the provider end.
+// Only sessions in which the user used the provider end.
 func TestRemoteLogoutOtherSession(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -128,7 +127,7 @@ func TestRemoteLogoutOtherSession(t *testing.T) {
 	}
 }
 
-// What does not verify is told with an error id, as text, and ends nothing.
+// A message that fails verification is refused with an error ID, as text, and ends nothing.
 func TestUnverifiedRemoteLogoutIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

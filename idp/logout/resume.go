@@ -11,7 +11,7 @@ import (
 	"vernal/idp/web"
 )
 
-// resumeLogout is GET /account/sign-out/continue: the browser is back with its
+// resumeLogout serves GET /account/sign-out/continue. The browser has returned with its
 // cookies, and the stored request is judged.
 func (h *Handler) resumeLogout(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	if err := h.loadRequest(r, a); err != nil {
@@ -20,11 +20,11 @@ func (h *Handler) resumeLogout(w http.ResponseWriter, r *http.Request, a *accept
 	if r.Method == http.MethodHead {
 		return nil // a HEAD ends nothing
 	}
-	return h.answerRequest(w, r, a) // of an answered one too: what it names may live
+	return h.answerRequest(w, r, a) // also if it was answered, because a session that it names may be alive
 }
 
-// loadRequest loads the request that the URL names. What was withdrawn since it
-// came (the SP, its certificate, its logout URL, the year) is not acted upon.
+// loadRequest loads the request that the URL names. If the SP, its certificate, its logout URL
+// or the year was withdrawn since it came, the request is refused.
 func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	handle := idp.RequestHandle(r.URL.Query().Get("request"))
 	if len(handle) == 0 || len(handle) > 64 {

@@ -17,15 +17,16 @@ import (
 	"vernal/idp/idptest"
 )
 
-// The model of TestEveryLogoutSequenceMatchesModel: what service providers and users know to be
-// true, kept apart from what the server stores. Time in it is a count of steps.
+// These types are the model of TestEveryLogoutSequenceMatchesModel: the facts that service
+// providers and users know, independent of the server's records. Time in the model is a count
+// of steps.
 type (
 	model struct {
 		*modelDeployment
 		browsers []*modelBrowser
 		sessions []*modelSession // alive
 		messages []*modelMessage
-		seen     map[string]int // SessionIndexes given, and when
+		seen     map[string]int // issued SessionIndexes and when
 		step     int
 	}
 	modelUser struct {
@@ -45,21 +46,21 @@ type (
 	modelMessage struct {
 		idptest.LogoutRequest
 		sp int
-		// user is whom the NameID names, indexUser whom a lone UUID names; nil
-		// for no one. every is set if all sessions at the SP are named.
+		// user is the user that the NameID names, indexUser the one that a lone UUID names.
+		// Both are nil for none. every is set if all sessions at the SP are named.
 		user, indexUser *modelUser
 		every           bool
-		received        int // 0: never
+		received        int // 0 if never
 		answered        bool
-		success         bool          // what was recorded
-		waits           *modelBrowser // that posted it last
-		to              string        // where that was led
+		success         bool          // as recorded
+		waits           *modelBrowser // browser that posted it last
+		to              string        // URL of that browser's redirect
 	}
 )
 
-// modelDeployment is what all sequences share: a server with three SPs, two users
-// whose names there are known, and a browser that is remembered for the first
-// one, whose sign-ins there can be stepped up.
+// modelDeployment is shared by all sequences: a server with three SPs, two users whose NameIDs
+// there are known, and a browser that is remembered for the first user, whose sign-ins there
+// can be stepped up.
 type modelDeployment struct {
 	*idptest.IdP
 	sps        []*idptest.Provider
@@ -96,7 +97,7 @@ func newModelDeployment(t *testing.T) *modelDeployment {
 	return w
 }
 
-// begin is a model in which no one is signed in.
+// begin returns a model in which no user is signed in.
 func (w *modelDeployment) begin(t *rapid.T) *model {
 	m := &model{modelDeployment: w, seen: map[string]int{}}
 	for _, u := range w.users {
@@ -112,8 +113,8 @@ func (w *modelDeployment) begin(t *rapid.T) *model {
 
 var indexOf = regexp.MustCompile(` SessionIndex="([^"]+)"`)
 
-// signIn answers a request of the SP in the browser: from the session there if
-// it is enough, else by whatever the pages ask for.
+// signIn answers a request of the SP in the browser: from the session there if that is
+// sufficient, or by completing the pages.
 func (m *model) signIn(t *rapid.T, b *modelBrowser, u *modelUser, sp int, r idptest.Request) {
 	if b.session != nil {
 		u = b.session.user
@@ -133,7 +134,7 @@ func (m *model) signIn(t *rapid.T, b *modelBrowser, u *modelUser, sp int, r idpt
 	}
 	index, after := string(found[1]), b.Session()
 	switch old := b.session; {
-	case asked: // a new session, which takes the place of the browser's
+	case asked: // a new session, which replaces the browser's
 		m.remove(old)
 		b.session = &modelSession{user: u, began: m.step, indexes: map[int]string{}}
 		m.sessions = append(m.sessions, b.session)
@@ -168,7 +169,7 @@ func (m *model) remove(gone ...*modelSession) {
 	}
 }
 
-// draw makes a message of an SP.
+// draw returns a random message of an SP.
 func (m *model) draw(t *rapid.T) *modelMessage {
 	x := &modelMessage{sp: rapid.IntRange(0, len(m.sps)-1).Draw(t, "SP")}
 	x.ID, x.Destination, x.Issued, x.Year = "_"+uuid.NewString(), "-", m.Clock.Now(), m.Year()
@@ -176,8 +177,8 @@ func (m *model) draw(t *rapid.T) *modelMessage {
 	return x
 }
 
-// fill draws whom and what the message names: mostly a live session, as
-// messages do, or something near it.
+// fill draws the user and the sessions that the message names: mostly a live session, as in
+// real messages, or a similar name.
 func (m *model) fill(t *rapid.T, x *modelMessage) {
 	x.user, x.NameID, x.SessionIndexes = nil, "nobody", nil
 	ours := []string{"_never"}
@@ -186,7 +187,7 @@ func (m *model) fill(t *rapid.T, x *modelMessage) {
 			ours = append(ours, index)
 		}
 	}
-	var seen []string // by whatever SP, in sessions that are over too
+	var seen []string // from any SP, also of ended sessions
 	for index := range m.seen {
 		seen = append(seen, index)
 	}
@@ -236,8 +237,8 @@ func (m *model) fill(t *rapid.T, x *modelMessage) {
 	}
 }
 
-// named are the live sessions that the message names when it comes by the
-// browser; nil for the back channel.
+// named returns the live sessions that the message names when the browser brings it. b is nil
+// for the back channel.
 func (m *model) named(x *modelMessage, b *modelBrowser) (all []*modelSession) {
 	user, every := x.user, x.every
 	if b == nil && x.indexUser != nil {
@@ -255,7 +256,7 @@ func (m *model) named(x *modelMessage, b *modelBrowser) (all []*modelSession) {
 	return all
 }
 
-// expect says what becomes of the message: what ends, and whether it is answered
+// expect returns the sessions that the message must end and whether the answer must be
 // Success.
 func (m *model) expect(x *modelMessage, b *modelBrowser) (end []*modelSession, success bool) {
 	if b == nil {
@@ -273,7 +274,7 @@ func (m *model) expect(x *modelMessage, b *modelBrowser) (end []*modelSession, s
 	return nil, own.began > x.received && (x.every || takesPart && slices.Contains(x.SessionIndexes, index))
 }
 
-// judged holds an answer against the model: got is "" if there was none.
+// judged checks an answer against the model. got is "" if there was no answer.
 func (m *model) judged(t *rapid.T, x *modelMessage, b *modelBrowser, got, detail, text string) {
 	end, success := m.expect(x, b)
 	var left []*modelSession
@@ -343,12 +344,11 @@ func (m *model) stored(t *rapid.T, want []*modelSession) {
 	}
 }
 
-// deliver sends the message, which may have come before, and checks what becomes
-// of it.
+// deliver sends the message, which may have been sent before, and checks the result.
 func (m *model) deliver(t *rapid.T, x *modelMessage) {
 	p := m.sps[x.sp]
 	if age := m.Clock.Now().Sub(x.Issued); age > 5*time.Minute {
-		return // it is late; TestUnverifiedLogoutIsRefused has those
+		return // TestUnverifiedLogoutIsRefused covers late messages
 	}
 	r := x.LogoutRequest
 	if x.received != 0 && rapid.IntRange(0, 3).Draw(t, "other content") == 0 {
@@ -422,9 +422,9 @@ func (m *model) page(t *rapid.T, x *modelMessage, b *modelBrowser, page *idptest
 	m.judged(t, x, b, got, detail, page.Text())
 }
 
-// TestEveryLogoutSequenceMatchesModel has users and service providers act in any order:
-// every Success is true, what a message names ends, and nothing else does. The build tag
-// slow has a run with more sequences.
+// TestEveryLogoutSequenceMatchesModel has users and service providers act in any order. Every
+// Success must be true, and a message must end the sessions that it names and no others. The
+// build tag slow adds a run with more sequences.
 func TestEveryLogoutSequenceMatchesModel(t *testing.T) {
 	t.Parallel()
 	checkSequences(t)
@@ -458,13 +458,13 @@ func checkSequences(t *testing.T) {
 			func(t *rapid.T) {
 				from := m.messages
 				if refused := slices.DeleteFunc(slices.Clone(from), func(x *modelMessage) bool { return !x.answered || x.success }); len(refused) > 0 && rapid.Bool().Draw(t, "refused") {
-					from = refused // the ones that may yet end something
+					from = refused // these may still end a session
 				}
 				if len(from) > 0 {
 					m.deliver(t, rapid.SampledFrom(from).Draw(t, "message"))
 				}
 			},
-			func(t *rapid.T) { // the browser comes, or another one, to where a POST led
+			func(t *rapid.T) { // the browser, or another one, follows the redirect of a POST
 				i := slices.IndexFunc(m.messages, func(x *modelMessage) bool { return x.waits != nil })
 				if i < 0 {
 					return
@@ -485,7 +485,7 @@ func checkSequences(t *testing.T) {
 			m.step++
 			w.Clock.Advance(time.Second)
 			action := signIn(idptest.Request{})
-			if n > 0 { // first a user signs in
+			if n > 0 { // the first action is a sign-in
 				action = actions[rapid.SampledFrom([]int{0, 0, 1, 2, 3, 3, 3, 4, 4, 4, 4, 5}).Draw(t, "action")]
 			}
 			action(t)

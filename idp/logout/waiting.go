@@ -12,37 +12,35 @@ import (
 	"vernal/idp/web"
 )
 
-// A POSTed LogoutRequest is stored until its browser comes back, and each delivery
-// of it is a write. It cannot wait in the browser as an AuthnRequest can: it names
-// the sessions that began before it was first received, by whichever browser, and a
-// copy in a cookie would not know when that was. It would end sessions that are newer
-// (see judge).
+// A POSTed LogoutRequest is stored until its browser returns, and each delivery of it is a
+// write. It cannot wait in the browser as an AuthnRequest can: it names the sessions that
+// began before it was first received by any browser, and a copy in a cookie would not know
+// that time. It would end newer sessions (see logoutscope.Judge).
 //
-// So there is a budget beyond which the answer is 503, and it is one that no one can
-// spend for others:
+// So there is a budget, beyond which the answer is 503. No sender can spend it for others:
 //
 //   - Each delivery spends the budget of the sender's network. Anyone who once saw a
 //     message can repeat it while it is fresh.
-//   - A message that was not seen before also spends its SP's. Strangers cannot spend
-//     that: no public link makes an SP sign a LogoutRequest, as it does with an
+//   - A message that was not seen before also spends its SP's budget. Outsiders cannot
+//     spend that: no public link makes an SP sign a LogoutRequest, as with an
 //     AuthnRequest. It takes a session at the SP.
 //
-// The figures are bytes, as weighed by weight. They come back within requestLifetime,
-// so that at most twice as much is stored of one SP. That is some 10,000 users of one
-// network who sign out at the same moment. There is no budget in total, because one SP
-// must not keep another's users from signing out.
+// The figures are bytes, as returned by requestWeight. They refill within requestLifetime, so
+// that at most twice as much is stored of one SP. That is some 10,000 users of one network who
+// sign out at the same moment. There is no total budget, because one SP must not keep
+// another's users from signing out.
 const (
 	waitingNetwork = 16 << 20
 	waitingSP      = 16 << 20
 )
 
-// waitingKey names a budget: that of a network or of an SP.
+// waitingKey identifies the budget of a network or of an SP.
 type waitingKey struct {
 	sp      idp.EntityID
 	network netip.Prefix
 }
 
-// Allowance fills an empty budget within requestLifetime.
+// Allowance returns a rate that fills an empty budget within requestLifetime.
 func (k waitingKey) Allowance() budget.Allowance {
 	size := float64(waitingNetwork)
 	if k.sp != "" {
@@ -51,10 +49,11 @@ func (k waitingKey) Allowance() budget.Allowance {
 	return budget.Allowance{Burst: size, Minute: size / requestLifetime.Minutes()}
 }
 
-// IsShared is false for networks, of which a sender can have as many as they like.
+// IsShared reports whether senders cannot multiply the budget. It is false for networks,
+// because a sender can use any number of them.
 func (k waitingKey) IsShared() bool { return k.sp != "" }
 
-// requestWeight is what the stored request takes at most, in bytes: its strings, of which
+// requestWeight returns the maximum size of the stored request in bytes: its strings, of which
 // JSON escapes the RelayState six-fold, and 1,024 for the rest.
 func requestWeight(req *idp.LogoutRequest) float64 {
 	n := 1024 + len(req.SP) + len(req.MessageID) + 6*len(req.RelayState)
@@ -64,9 +63,9 @@ func requestWeight(req *idp.LogoutRequest) float64 {
 	return float64(n)
 }
 
-// storeRequest keeps the request until its browser comes back with its cookies;
-// idp.ErrBusy beyond the budget. A message that came before keeps its record, which
-// the browser that brought it now goes on with.
+// storeRequest stores the request until its browser returns with its cookies, or returns
+// idp.ErrBusy beyond the budget. A repeated message keeps its record, and the browser that
+// brought it now continues with that record.
 func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
 	a.request.SecretHash = hash
@@ -84,7 +83,7 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 	if err != nil {
 		return fmt.Errorf("store logout request: %w", err)
 	}
-	if first.Handle != a.request.Handle { // seen at this moment
+	if first.Handle != a.request.Handle { // stored by a concurrent delivery
 		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), keys[1:]...)
 	}
 	http.SetCookie(w, h.Sessions.Retie(tie, first.Handle))

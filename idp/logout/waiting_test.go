@@ -12,13 +12,13 @@ import (
 	"vernal/idp/idptest"
 )
 
-// held is a store that has something happen just before a LogoutRequest is
-// decided: when the browser's session is read, and nothing has ended.
+// held is a store that pauses just before a LogoutRequest is decided, when the browser's
+// session was read and no session has ended.
 type held struct {
 	idp.Store
 	once sync.Once
-	// arrived is closed when the answer is about to be written; it is written
-	// once release is closed.
+	// arrived is closed when the answer is about to be written. The write waits until release
+	// is closed.
 	arrived, release chan struct{}
 }
 
@@ -30,10 +30,10 @@ func (h *held) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOutc
 	return h.Store.RecordLogout(ctx, l)
 }
 
-// A step-up in another tab gives the session a new ID and a new cookie, while a
-// LogoutRequest that came with the old ones is on its way to the store. The SP is
-// answered Success, so the session that the old one became must end too; one in
-// another browser, in which that SP takes no part, stays.
+// A step-up in another tab gives the session a new ID and a new cookie while a LogoutRequest
+// that came with the old ones is on its way to the store. The SP is answered Success, so the
+// replacement of the old session must end, too. A session in another browser, in which that SP
+// takes no part, stays.
 func TestLogoutMeetsStepUp(t *testing.T) {
 	t.Parallel()
 	store := &held{arrived: make(chan struct{}), release: make(chan struct{})}
@@ -43,7 +43,7 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
 	ada, browser, elsewhere := i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()
 
-	// A browser that is remembered signs in with less than aal/2.
+	// A remembered browser signs in with less than aal/2.
 	browser.GiveCode(browser.GivePassword(browser.Get("/sign-in"), ada), ada, "remember")
 	browser.Post("/account/sign-out", nil)
 	r := &idptest.Request{}
@@ -82,15 +82,14 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 	}
 }
 
-// A request that waits for its browser is acted upon within the hour, and while
-// its SP is there. The browser that comes for another one learns no more than
-// that it is gone.
+// A waiting request can be continued within the hour and while its SP is registered. A browser
+// that comes for another browser's request learns only that it is gone.
 func TestWaitingLogoutExpiresAfterAnHour(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string
 		meanwhile func(w *deployment)
-		to        string // "" is where the POST led
+		to        string // "" for the URL of the redirect
 		code      string // "" for an answer
 	}{
 		{"a minute less than an hour", func(w *deployment) { w.Clock.Advance(59 * time.Minute) }, "", ""},
@@ -128,9 +127,9 @@ func TestWaitingLogoutExpiresAfterAnHour(t *testing.T) {
 	}
 }
 
-// A message that waits for a browser, and comes by the back channel too, is
-// answered there; then the browser gets its answer. It is one message: neither
-// ends what began since.
+// A message that waits for a browser and also arrives on the back channel is answered there
+// first. Then the browser gets its answer. It is one message, so neither answer ends a newer
+// session.
 func TestRemoteLogoutOfMessageThatWaits(t *testing.T) {
 	t.Parallel()
 	for _, soap := range []bool{false, true} {

@@ -18,7 +18,7 @@ import (
 
 const partialLogout = "urn:oasis:names:tc:SAML:2.0:status:PartialLogout"
 
-// buffer holds what the server logs.
+// buffer collects the server's log.
 type buffer struct {
 	mu    sync.Mutex
 	grown sync.Cond
@@ -38,11 +38,11 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 
-// logoutLine matches the log's line of a request that has to do with a logout.
+// logoutLine matches the log line of a request to a logout URL.
 var logoutLine = regexp.MustCompile(`"path":"/(api/saml/(remote)?logout|account/sign-out)`)
 
-// take is what was logged since the last time, once that speaks of so many
-// logout requests: a request is logged after its answer is on the way.
+// take returns the log since the last call, once it contains that many logout requests. A
+// request is logged only after its answer is on the way.
 func (b *buffer) take(requests int) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -54,7 +54,7 @@ func (b *buffer) take(requests int) string {
 	return s
 }
 
-// loggedDeployment is a deployment whose log can be read.
+// loggedDeployment returns a deployment with a readable log.
 func loggedDeployment(t *testing.T, change ...func(*idp.ServiceProvider)) (*deployment, *buffer) {
 	t.Helper()
 	log := newBuffer()
@@ -62,9 +62,9 @@ func loggedDeployment(t *testing.T, change ...func(*idp.ServiceProvider)) (*depl
 	return w, log
 }
 
-// The answer by the browser says, within its Success, whether the user may still
-// be signed in at other SPs; without a session there is nothing to say, and the
-// back channel never says it.
+// The answer through the browser reports, within its Success, whether the user may still be
+// signed in at other SPs. Without a session there is nothing to report, and the back channel
+// never reports it.
 func TestLogoutReportsPartialLogout(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -104,9 +104,8 @@ func TestLogoutReportsPartialLogout(t *testing.T) {
 	w.want()
 }
 
-// RelayState comes back as it was, over the standard's 80 bytes too, which is
-// noted without the value; beyond our bound it is refused. A POST is answered
-// with 303 and nothing else.
+// RelayState is returned unchanged, even beyond the standard's 80 bytes, which is logged
+// without the value. Beyond our limit it is refused. A POST is answered with 303 only.
 func TestLogoutReturnsRelayState(t *testing.T) {
 	t.Parallel()
 	w, log := loggedDeployment(t)
@@ -156,8 +155,8 @@ func TestLogoutReturnsRelayState(t *testing.T) {
 	w.want("ada", "bob")
 }
 
-// The page may post to the registered address and to where the provider says
-// that a post leads on, and nowhere else.
+// The page may post only to the registered URL and to the URLs to which the provider says that
+// a post leads on.
 func TestLogoutFormPostsOnlyToRegisteredURLs(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, func(p *idp.ServiceProvider) {
@@ -196,8 +195,8 @@ func directive(csp, name string) string {
 	return ""
 }
 
-// A LogoutResponse answers nothing that we ever asked: it ends no session, and
-// whoever sent it is told so.
+// A LogoutResponse answers no request of ours. It ends no session, and its sender gets an
+// error that says so.
 func TestLogoutResponseToUs(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

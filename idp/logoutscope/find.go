@@ -1,6 +1,6 @@
-// Package logoutscope says which sessions a LogoutRequest ends and what is answered: whom
-// it names (find.go), and the decision (judge.go). It reads, and changes nothing:
-// package logout acts upon it, and package inspect only reports it.
+// Package logoutscope decides which sessions a LogoutRequest ends and what is answered.
+// find.go looks up the user that it names, and judge.go decides. It changes nothing: package
+// logout carries out the decision, and package inspect only reports it.
 package logoutscope
 
 import (
@@ -13,15 +13,15 @@ import (
 	"vernal/idp/sp"
 )
 
-// Store is what is read to find whom a message names.
+// Store reads the records that identify the user of a message.
 type Store interface {
 	UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (idp.UserID, error)
 	UserByEmail(ctx context.Context, address string) (*idp.User, error)
 	NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (idp.NameID, error)
 }
 
-// Find fills in whom a request names, by its NameID and by its SessionIndexes. The
-// user is "" if the provider was given no such name.
+// Find fills in the user that a request names, by its NameID and by its SessionIndexes. The
+// user is "" if the provider was sent no such name.
 func Find(ctx context.Context, store Store, p *sp.Provider, req *idp.LogoutRequest, id *saml.NameID) (err error) {
 	if req.User, err = findNamed(ctx, store, p, id); err != nil {
 		return err
@@ -29,9 +29,9 @@ func Find(ctx context.Context, store Store, p *sp.Provider, req *idp.LogoutReque
 	return readUUIDs(ctx, store, p, req)
 }
 
-// readUUIDs looks among the SessionIndexes for UUIDs that the provider was given
-// of users. A lone one says which user, on the back channel. Beside others it
-// only says that every session is meant: one message reaches one user.
+// readUUIDs looks among the SessionIndexes for UUIDs that the provider was sent for users. On
+// the back channel, a single SessionIndex names the user. Beside others a UUID only says that
+// every session is meant, because one message reaches one user.
 func readUUIDs(ctx context.Context, store Store, p *sp.Provider, req *idp.LogoutRequest) error {
 	for _, index := range req.SessionIndexes {
 		user, err := store.UserByNameID(ctx, p.NameIDScope, idp.NameID(index))
@@ -51,14 +51,14 @@ func readUUIDs(ctx context.Context, store Store, p *sp.Provider, req *idp.Logout
 	return nil
 }
 
-// findNamed finds the user who was disclosed to the provider under a NameID; "" if
-// no one was. The format is not looked at: software sends it wrong or not at all,
-// and the value is enough.
+// findNamed returns the user that was disclosed to the provider under a NameID, or "" if none
+// was. The format is ignored, because software sends it wrong or not at all, and the value is
+// sufficient.
 //
-// An email address names a user only to a provider that is given email addresses,
-// and only if this one was given as a NameID. Another address of the same user is
-// answered like one that no one has: else an SP could reach users who never were
-// there, and find out which addresses belong together.
+// An email address names a user only to a provider that may use email addresses, and only if
+// it was sent this one as a NameID. Another email address of the same user is answered like an
+// unknown one. Otherwise an SP could reach users who never signed in there, and find out which
+// email addresses belong together.
 func findNamed(ctx context.Context, store Store, p *sp.Provider, id *saml.NameID) (idp.UserID, error) {
 	user, err := store.UserByNameID(ctx, p.NameIDScope, idp.NameID(id.Value))
 	if err == nil || !errors.Is(err, idp.ErrNotFound) {
@@ -76,8 +76,8 @@ func findNamed(ctx context.Context, store Store, p *sp.Provider, id *saml.NameID
 	case u.DisclosedEmail(p.EntityID, id.Value) == nil:
 		return "", nil
 	}
-	// A provider that was removed and added again may be another organization's:
-	// it knows no user before they come.
+	// A provider that was removed and added again may be another organization's. It knows no
+	// user before the user signs in there.
 	_, err = store.NameID(ctx, p.NameIDScope, u.ID)
 	if errors.Is(err, idp.ErrNotFound) {
 		return "", nil

@@ -9,30 +9,28 @@ import (
 
 var (
 	success = saml.Status{Code: saml.StatusSuccess}
-	// partial is a success too: the sessions here ended, and other SPs that took
-	// part in them are not asked to end theirs (saml-core §3.2.2.2).
+	// partial is a success, too: the sessions here ended, and other SPs that took part in them
+	// are not asked to end theirs (saml-core §3.2.2.2).
 	partial   = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
 	notTheirs = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
 )
 
-// Judge is the one decision on the front channel: which sessions end, and what is
-// the SP answered? It is pure. first is the message as it was first received,
-// sessions are those stored of its user, s is the browser's own; nil without one.
+// Judge decides, for the front channel, which sessions end and what the SP is answered. It has
+// no side effects. first is the message as it was first received, sessions are the stored ones
+// of its user, and s is the browser's own or nil.
 //
-// Success is a statement about the sessions that the message names: they ended
-// or never existed. So whatever it names ends, whichever browser carries the
-// message and however often it came before: a link scanner, a proxy or a second
-// browser must not use up what the user asked for. Without a session in the way
-// there is nothing else to say.
+// Success is a statement about the sessions that the message names: they ended or never
+// existed. So all of them end, whichever browser carries the message and however often it
+// arrived before. A link scanner, a proxy or a second browser must not use up what the user
+// asked for. Unless another session is in the way, Success is the only answer.
 //
-// A browser in which another user is signed in is not the place for the message:
-// nothing ends, and the SP learns that its user is not here.
+// In a browser with another signed-in user, nothing ends, and the SP learns that its user is
+// not here.
 //
-// A message without a SessionIndex names the browser's own session even if the
-// SP takes no part in it. The user asks, in this browser: they sign out at an SP
-// whose session has outlived the one here that it came from, and must not stay
-// signed in without knowing. The SP gains nothing by it that a passive
-// AuthnRequest would not give it first.
+// A message without a SessionIndex names the browser's own session even if the SP takes no
+// part in it. The user asks in this browser: they sign out at an SP whose session has outlived
+// the one here that it came from, and must not stay signed in without knowing. The SP gains
+// nothing by it that a passive AuthnRequest would not give it first.
 func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) idp.LogoutDecision {
 	if s != nil && (first.User == "" || s.User != first.User) {
 		return newDecision(notTheirs, nil)
@@ -56,14 +54,14 @@ func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 	case own != nil && !every && !isDisclosed(own, first, every):
 		return newDecision(notTheirs, nil) // another session than this one is meant
 	}
-	// No one is signed in here, or the user signed in again since: what the
-	// message named is over.
+	// No user is signed in here, or the user signed in again since: the session that the
+	// message named has ended.
 	return newDecision(success, nil)
 }
 
-// JudgeRemote is Judge for the back channel, where there is no browser: a UUID
-// that comes as the only SessionIndex names the user, and the NameID is not
-// looked at. An SP that knows the user gets Success also with no session left.
+// JudgeRemote is Judge for the back channel, which has no browser. A UUID that is the only
+// SessionIndex names the user, and the NameID is then ignored. An SP that knows the user gets
+// Success even if no session is left.
 func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
 	user, every := first.User, first.EverySession()
 	if first.IndexUser != "" {
@@ -85,7 +83,7 @@ func newDecision(status saml.Status, end []*idp.Session) idp.LogoutDecision {
 	return d
 }
 
-// sessionsOf leaves the sessions of one user.
+// sessionsOf returns the sessions of one user.
 func sessionsOf(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
 	for _, x := range sessions {
 		if x.User == user {
@@ -95,8 +93,8 @@ func sessionsOf(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session
 	return theirs
 }
 
-// Current is what the browser's session s is now: a step-up in another tab gives
-// it another ID, and leaves when it began. nil if it is over.
+// Current returns the present version of the browser's session s, or nil if it has ended. A
+// step-up in another tab gives it another ID and keeps its beginning.
 func Current(sessions []*idp.Session, s *idp.Session) *idp.Session {
 	if s == nil {
 		return nil
@@ -111,14 +109,14 @@ func Current(sessions []*idp.Session, s *idp.Session) *idp.Session {
 	return sessions[i]
 }
 
-// begunBefore reports whether the session began before the message was first
-// received. At the same instant it did: Success must not leave it out.
+// begunBefore reports whether the session began before the message was first received. A
+// session of the same instant counts, because Success must not leave it out.
 func begunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
 	return !x.Pending && !x.Began().After(first.ReceivedAt)
 }
 
-// isDisclosed reports whether the message's SP takes part in the session, under
-// one of the indexes that the message has unless it names every session.
+// isDisclosed reports whether the message's SP takes part in the session, under one of the
+// message's indexes unless it names every session.
 func isDisclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
 	if every {
 		return x.DisclosedTo(first.SP, nil)
@@ -126,7 +124,7 @@ func isDisclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
 	return x.DisclosedTo(first.SP, first.SessionIndexes)
 }
 
-// Others are the SPs besides this one that take part in the session.
+// Others returns the other SPs that take part in the session.
 func Others(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
 	for _, p := range s.Participants {
 		if p.SP != provider && !slices.Contains(all, p.SP) {

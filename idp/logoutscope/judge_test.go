@@ -14,8 +14,8 @@ const thisSP, otherSP = "https://sp.example", "https://other.example"
 
 var received = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 
-// live is a session that began so many seconds after the message came. The SPs
-// take part under the index "i-" and its ID.
+// live returns a session that began the given number of seconds after the message arrived. The
+// SPs take part under the index "i-" plus its ID.
 func live(id, user string, seconds int, sps ...idp.EntityID) *idp.Session {
 	s := &idp.Session{ID: idp.SessionID(id), User: idp.UserID(user), CreatedAt: received.Add(time.Duration(seconds) * time.Second)}
 	for _, sp := range sps {
@@ -41,15 +41,15 @@ func after(status saml.Status, r *idp.LogoutRequest) *idp.LogoutRequest {
 	return r
 }
 
-// Each row is one message, by the front channel in the browser of session own
-// ("" without one), and by the back channel.
+// Each row is one message, on the front channel in the browser of session own ("" without
+// one), and on the back channel.
 func TestJudgeChoosesSessionsToEnd(t *testing.T) {
 	t.Parallel()
 	a, b := live("a", "u", -20, thisSP), live("b", "u", -10, thisSP, otherSP)
 	c, d := live("c", "u", -5, otherSP), live("d", "u", 5, thisSP)
 	pending := live("p", "u", -3, thisSP)
 	pending.Pending = true
-	carried := live("e", "u", 5, thisSP) // took the place of a, with its index
+	carried := live("e", "u", 5, thisSP) // replaced a, with its index
 	carried.Participants[0].SessionIndexes = []string{"i-a"}
 	stepped := live("f", "u", 5, thisSP, otherSP)
 	stepped.BegunAt = received.Add(-time.Minute)
