@@ -29,8 +29,8 @@ const (
 	adaAtSP2   = "7d9e1c3b-5a4f-4b6d-8e2c-1f0a9b8c7d6e"
 )
 
-// corpusIdP is an identity provider as the messages of the corpus expect it, with
-// ada signed in at both service providers.
+// corpusIdP returns an identity provider as the messages of the corpus expect it, with ada
+// signed in at both service providers.
 func corpusIdP(t *testing.T, now time.Time) *idptest.IdP {
 	t.Helper()
 	i := idptest.New(t, idptest.Options{Now: now, BaseURL: corpusBase, Key: corpus.Key(t, "idp"), Log: slog.DiscardHandler})
@@ -72,8 +72,8 @@ func corpusCerts(t *testing.T, names ...string) (certs []string) {
 	return certs
 }
 
-// verdict is what became of a message: the code of the refusal, or the last part of
-// the status of an answer; "" if it was taken.
+// verdict is the result for a message: the code of the refusal, or the last part of the status
+// of an answer. Both are "" if the message was accepted.
 type verdict struct{ code, status string }
 
 var (
@@ -114,7 +114,7 @@ func serverSays(t *testing.T, i *idptest.IdP, c *corpus.Case) verdict {
 	return verdict{}
 }
 
-// inspectorSays is the first refusal of a report, as the server stops there.
+// inspectorSays returns the first refusal of a report, because the server stops there.
 func inspectorSays(r *inspect.Report) (v verdict) {
 	for _, c := range r.Checks {
 		if c.Outcome == inspect.Refused && c.Code != "" {
@@ -130,24 +130,24 @@ func inspectorSays(r *inspect.Report) (v verdict) {
 	return v
 }
 
-// unknowable are the cases of which the inspector is not given what the server
-// decides by.
+// unknowable lists the cases in which the inspector lacks information that the server decides
+// by.
 var unknowable = map[string]string{
 	"logout-soap-no-envelope": "XML without an envelope does not say by which Content-Type it was sent",
 	"param-multipart":         "parameters do not say by which Content-Type they were sent",
 }
 
-// statusUnknown are the endpoints whose status is not compared, with the reason.
+// statusUnknown lists the endpoints whose status is not compared, with the reason.
 var statusUnknown = map[string]string{
 	corpus.Auth:   "it comes after the user signed in",
 	corpus.Logout: "it depends on the session of the browser, which its cookie names; the inspector warns",
 }
 
-// mixed are those that use the query and the body of one request. A paste shows the
-// two apart.
+// mixed reports whether a case uses the query and the body of one request. A paste separates
+// the two.
 func mixed(c *corpus.Case) bool { return c.In.Method == http.MethodPost && c.In.RawQuery != "" }
 
-// asSent is a case as the text that people paste, and as it is found at best.
+// asSent returns a case as pasted text, and as it is found at best.
 func asSent(c *corpus.Case) (text string, sent inspect.Sent) {
 	address := corpusBase + "/api/saml/" + c.Endpoint + "2026"
 	switch {
@@ -160,8 +160,8 @@ func asSent(c *corpus.Case) (text string, sent inspect.Sent) {
 	return address + "?" + c.In.RawQuery, inspect.Sent{Query: c.In.RawQuery, Address: address}
 }
 
-// TestInspectorAgreesWithServer: of every message of the corpus the inspector says what the
-// server does with it.
+// TestInspectorAgreesWithServer checks that the inspector reports for every message of the
+// corpus what the server does with it.
 func TestInspectorAgreesWithServer(t *testing.T) {
 	t.Parallel()
 	cases := corpus.Read(t)
@@ -210,7 +210,7 @@ func TestInspectorAgreesWithServer(t *testing.T) {
 	}
 }
 
-// registerCase gives the sender of a case the registration that it is about.
+// registerCase gives the sender of a case the matching registration.
 func registerCase(t *testing.T, i *idptest.IdP, c *corpus.Case) bool {
 	t.Helper()
 	if strings.HasPrefix(c.Name, "logout-sp2") {
@@ -219,7 +219,7 @@ func registerCase(t *testing.T, i *idptest.IdP, c *corpus.Case) bool {
 	_, err := i.Registry.Edit(t.Context(), corpusSP1, func(p *idp.ServiceProvider) error {
 		p.Certs, p.SignRequests = corpusCerts(t, c.Certs...), c.Signing
 		if c.Endpoint != corpus.Auth && len(c.Certs) > 0 {
-			p.SignRequests = idp.SignRequestsOptional // which must not matter for a sign-out
+			p.SignRequests = idp.SignRequestsOptional // must not affect a sign-out
 		}
 		return nil
 	}, sp.Options{AllowInsecureURL: true}, "test")

@@ -14,8 +14,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// assertionOf is the one assertion of a Response, opened if it is encrypted and
-// somebody opened it; nil if there is none to read.
+// assertionOf returns the only assertion of a Response, decrypted if opened has it, or nil if
+// none is readable.
 func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Element, opened *Opened) (*xmltree.Element, error) {
 	plain := root.Children(saml.NamespaceAssertion, "Assertion")
 	sealed := root.Children(saml.NamespaceAssertion, "EncryptedAssertion")
@@ -55,8 +55,8 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	return a, nil
 }
 
-// recipientHints say whose the certificates are that an assertion is encrypted
-// to, and whether that is what the registration says today.
+// recipientHints notes which recipient the certificates of an encrypted assertion belong to,
+// and whether the current registration names them.
 func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.Element, to []*x509.Certificate) error {
 	if s.Registry == nil {
 		return nil
@@ -88,7 +88,7 @@ func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.E
 	return nil
 }
 
-// checkAssertion looks at what a service provider must insist on.
+// checkAssertion checks the rules that a service provider must insist on.
 func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltree.Element) error {
 	if encryptedAssertion(root) != nil {
 		r.XML += "\n\n" + formatXML(a)
@@ -129,7 +129,7 @@ func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltre
 	return s.showAnswered(ctx, r, root)
 }
 
-// checkAddresses holds the addresses of a Response against the registration.
+// checkAddresses checks the URLs of a Response against the registration.
 func (r *Report) checkAddresses(root, a *xmltree.Element, p *sp.Provider) error {
 	check := func(field, address string) error {
 		acs, err := p.ChooseACS(address, true, 0, false)
@@ -175,7 +175,7 @@ func (s *Service) lookupAudience(ctx context.Context, r *Report) (*sp.Provider, 
 	return p, nil
 }
 
-// checkWindow looks whether the time is within NotBefore and NotOnOrAfter.
+// checkWindow checks whether the time is within NotBefore and NotOnOrAfter.
 func (r *Report) checkWindow(field string, e *xmltree.Element) {
 	c := Check{Field: field, Outcome: OK}
 	refuse := func(hints ...string) {

@@ -23,7 +23,7 @@ import (
 
 const many = 100_000
 
-// numbered repeats a text with a number in it.
+// numbered repeats a format with increasing numbers.
 func numbered(format string, n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -32,8 +32,8 @@ func numbered(format string, n int) string {
 	return b.String()
 }
 
-// Whatever stands around a message, however much of it, the message is found,
-// and what is found does not grow with it.
+// A message is found within any amount of surrounding text, and the number of finds does not
+// grow with it.
 func TestFindReadsMessageInLongText(t *testing.T) {
 	t.Parallel()
 	const entry = `{"request":{"url":"https://a.example/?SAMLRequest=AAAA"}}`
@@ -64,7 +64,7 @@ func TestFindReadsMessageInLongText(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			all := inspect.Find(tt.text)
-			if tt.want == 0 { // then the text is a message, if anything
+			if tt.want == 0 { // then the whole text is at most one message
 				if len(all) != 1 || all[0].Address != "" {
 					t.Errorf("%d messages", len(all))
 				}
@@ -92,8 +92,8 @@ func TestFindKeepsOrder(t *testing.T) {
 	}
 }
 
-// A message that is made to be large is refused, as the server refuses it, and
-// what is told of it is no larger than itself.
+// A message that is made to be large is refused, as the server refuses it, and the report is
+// no larger than the message.
 func TestLargeMessageIsRefusedInBounds(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -131,7 +131,7 @@ func TestLargeMessageIsRefusedInBounds(t *testing.T) {
 
 func formOf(p idptest.Provider, r *idptest.Request) string { return p.Form(r).Encode() }
 
-// bomb is ten MiB of blanks, as a redirect carries them.
+// bomb returns ten MiB of blanks, compressed as in a redirect.
 func bomb(t *testing.T) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -189,8 +189,8 @@ func FuzzFind(f *testing.F) {
 	})
 }
 
-// What a stranger's metadata has for a URL is a value of a suggestion, as it is: package
-// cmd/vernal quotes it.
+// A URL from external metadata is an unchanged value in a suggestion. Package cmd/vernal
+// quotes it.
 func TestSuggestionsHoldForeignValues(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -207,7 +207,7 @@ func TestSuggestionsHoldForeignValues(t *testing.T) {
 	}
 }
 
-// A time that is none is called that, and nothing is reckoned from it.
+// An invalid time is reported as such, and nothing is computed from it.
 func TestInvalidTimeIsReported(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

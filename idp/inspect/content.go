@@ -14,18 +14,18 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// content is what a found message comes to.
+// content is the decoded form of a found message.
 type content struct {
-	// key tells a message from others: its XML or, undecodable, its value.
+	// key identifies a message: its XML or, if it cannot be decoded, its value.
 	key, value string
 	// id is the kind and ID of a message that decodes.
 	id string
-	// readable: the server can decode it; isClean: no text stands between its
-	// elements, as marks of a mail program or a browser do.
+	// readable reports whether the server can decode it, isClean whether no text is between
+	// its elements. Mail programs and browsers insert such text.
 	readable, isClean bool
 }
 
-// contentOf decodes a message that was found, as far as finding needs it.
+// contentOf decodes a message that was found, as far as Find needs it.
 func contentOf(s Sent) content {
 	if s.XML != "" {
 		c := content{key: strings.TrimSpace(s.XML), value: s.XML}
@@ -56,7 +56,7 @@ func (c *content) readRoot(doc []byte, limits xmltree.Limits) {
 	}
 }
 
-// isClean reports whether the elements around others hold no text.
+// isClean reports whether elements with child elements hold no text.
 func isClean(root *xmltree.Element) bool {
 	for e := range root.All() {
 		inner, text := false, false
@@ -71,7 +71,7 @@ func isClean(root *xmltree.Element) bool {
 	return true
 }
 
-// scoreForm orders the forms of one message by how much they say.
+// scoreForm ranks the forms of one message by how much information they contain.
 func (c content) scoreForm(s Sent) int {
 	n := 0
 	if c.readable {
@@ -93,7 +93,7 @@ func (c content) scoreForm(s Sent) int {
 	}
 	if raw := parameterValue(s.Query, "Signature"); raw != "" {
 		n++
-		// Signatures of RSA keys have so many bytes; a cut one has others.
+		// RSA signatures have a multiple of 64 bytes, and a truncated one has not.
 		if sig, err := base64.StdEncoding.DecodeString(normalValue(raw)); err == nil && len(sig) > 0 && len(sig)%64 == 0 {
 			n += 10
 		}
@@ -107,13 +107,13 @@ func (c content) scoreForm(s Sent) int {
 	return n
 }
 
-// messageValue is the value of the message among parameters, as it stands there.
+// messageValue returns the raw value of the message among parameters.
 func messageValue(query string) string {
 	return cmp.Or(parameterValue(query, "SAMLRequest"), parameterValue(query, "SAMLResponse"))
 }
 
-// normalValue is base64 without percent-encoding, white space and printed line
-// breaks, in the standard alphabet.
+// normalValue returns base64 without percent-encoding, white space and printed line breaks, in
+// the standard alphabet.
 func normalValue(raw string) string {
 	if i := strings.LastIndexByte(raw, '%'); i >= 0 && i >= len(raw)-2 {
 		raw = raw[:i] // cut off within an escape
@@ -129,7 +129,7 @@ func normalValue(raw string) string {
 	return strings.Join(strings.Fields(raw), "")
 }
 
-// looksEncoded reports whether a value may be base64 at all.
+// looksEncoded reports whether a value can be base64.
 func looksEncoded(value string) bool {
 	const shortest = 16 // far below any message
 	return len(value) >= shortest && strings.TrimLeftFunc(value, isBase64) == ""
@@ -139,10 +139,10 @@ func isBase64(r rune) bool {
 	return r|0x20 >= 'a' && r|0x20 <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("+/=-_", r)
 }
 
-// maxDecoded bounds, in bytes, what is inflated of a message: no server takes more.
+// maxDecoded bounds, in bytes, the inflated size of a message. No server accepts more.
 const maxDecoded = 128 << 10
 
-// The ways in which senders encode what the server does not take.
+// These are encodings that senders use and the server does not accept.
 const (
 	encodedURL     = "base64url"     // with - and _
 	encodedTwice   = "percent_twice" // percent-encoded once too often
@@ -152,9 +152,8 @@ const (
 	encodedPadding = "base64" // base64 with something wrong at its end
 )
 
-// decodeLeniently decodes the raw value of a parameter in every way that software
-// was seen to encode it. how is "" if the server decodes it as well; doc is "" if
-// it is no XML in any way.
+// decodeLeniently decodes the raw value of a parameter in every way that software was seen to
+// encode it. how is "" if the server decodes it as well. doc is "" if no way results in XML.
 func decodeLeniently(raw string) (doc, how string) {
 	msg, err := readForm("SAMLRequest="+raw, "")
 	strict := err == nil && msg.Root != nil
@@ -170,7 +169,7 @@ func decodeLeniently(raw string) (doc, how string) {
 		plain, how = next, encodedTwice
 	}
 	if strings.HasPrefix(strings.TrimSpace(plain), "<") {
-		if strings.Contains(plain, "+xmlns") { // a form writes a space so
+		if strings.Contains(plain, "+xmlns") { // a form encodes a space as a plus sign
 			if form, err := url.QueryUnescape(raw); err == nil {
 				plain = form
 			}

@@ -11,12 +11,12 @@ import (
 	xhtml "golang.org/x/net/html"
 )
 
-// endsURL reports whether a character ends a URL that stands in a text.
+// endsURL reports whether a character ends a URL within a text.
 func endsURL(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"<>`|\\“”‘’«»„‹›…", r)
 }
 
-// endOfURL and startOfURL are where the run of a URL's characters ends and begins.
+// endOfURL and startOfURL return the end and the beginning of a run of URL characters.
 func endOfURL(text string, from int) int {
 	if i := strings.IndexFunc(text[from:], endsURL); i >= 0 {
 		return from + i
@@ -33,13 +33,13 @@ func startOfURL(text string, least, at int) int {
 	return least + i + size
 }
 
-// schemeStart finds where a URL begins.
+// schemeStart matches the beginning of a URL.
 var schemeStart = regexp.MustCompile(`https?://`)
 
-// namedMessage is a message as a parameter.
+// namedMessage matches a message as a parameter.
 var namedMessage = regexp.MustCompile(`SAMLRe(?:quest|sponse)=`)
 
-// nextNamed is where the next parameter with a message begins; -1 if there is none.
+// nextNamed returns the position of the next parameter with a message, or -1.
 func nextNamed(text string, from int) int {
 	if i := namedMessage.FindStringIndex(text[from:]); i != nil {
 		return from + i[0]
@@ -47,8 +47,8 @@ func nextNamed(text string, from int) int {
 	return -1
 }
 
-// findQueries finds the URLs, queries and forms in a text. One that was broken
-// into lines is joined, if that makes more of it.
+// findQueries finds the URLs, queries and forms in a text. It joins one that was broken into
+// lines if that makes the message more complete.
 func findQueries(text string) (found []Sent) {
 	for from := 0; len(found) < maxTriedFinds; {
 		at := nextNamed(text, from)
@@ -57,7 +57,7 @@ func findQueries(text string) (found []Sent) {
 		}
 		start, end := startOfURL(text, from, at), endOfURL(text, at)
 		if i := schemeStart.FindStringIndex(text[start:at]); i != nil {
-			start += i[0] // what stands before belongs to the text
+			start += i[0] // text before the URL is not part of it
 		}
 		if value := strings.IndexByte(text[at:end], '=') + 1; at+value == end && end < len(text) && strings.IndexByte("\"'`\\", text[end]) >= 0 || strings.HasPrefix(text[at+value:end], "[") {
 			from = end // a quoted value, which findParameters finds
@@ -65,7 +65,7 @@ func findQueries(text string) (found []Sent) {
 		}
 		best := fromQuery(trimPunctuation(text[start:end], start == 0 && end == len(text)))
 		if start == 0 && strings.TrimSpace(text[:end]) != text {
-			// A query alone in a text is all of it, however it is broken.
+			// A query that is the whole text is joined, however it was broken.
 			best, end = preferJoined(best, text[start:], end, len(text))
 		}
 		if joined, after := joinLines(text, start, end); after > end {
@@ -81,7 +81,7 @@ func findQueries(text string) (found []Sent) {
 	return found
 }
 
-// preferJoined takes the joined text instead, if a message in it says more.
+// preferJoined returns the joined text instead, if a message in it is more complete.
 func preferJoined(best Sent, joined string, end, after int) (Sent, int) {
 	if strings.IndexFunc(joined, func(r rune) bool { return endsURL(r) && !unicode.IsSpace(r) }) >= 0 {
 		return best, end
@@ -93,11 +93,11 @@ func preferJoined(best Sent, joined string, end, after int) (Sent, int) {
 	return best, end
 }
 
-// joinLines continues a run of characters over the lines that follow, if they look
-// as a mail program or a terminal breaks a long line: full lines without spaces,
-// and a shorter last one.
+// joinLines continues a run of characters over the following lines, if they look like a long
+// line that a mail program or a terminal has broken: full lines without spaces, and a shorter
+// last one.
 func joinLines(text string, start, end int) (joined string, after int) {
-	const full = 40 // bytes; nothing breaks lines that are shorter
+	const full = 40 // bytes; shorter lines are never broken
 	var b strings.Builder
 	b.WriteString(text[start:end])
 	lineStart := strings.LastIndexByte(text[:start], '\n') + 1
@@ -113,19 +113,19 @@ func joinLines(text string, start, end int) (joined string, after int) {
 		to := endOfURL(text, at)
 		tail, _, _ := strings.Cut(text[to:], "\n")
 		if to == at || strings.TrimSpace(tail) != "" || b.Len()+to-at > 2*maxDecoded || strings.Contains(text[at:to], "SAMLRe") {
-			break // another message begins, or no server takes that much
+			break // another message begins, or the server would not accept that much
 		}
 		b.WriteString(text[at:to])
 		end, after = to, to
 		if to-at < width*3/4 {
-			break // the last one
+			break // the last line
 		}
 		width = max(width, to-at)
 	}
 	return b.String(), after
 }
 
-// trimPunctuation takes off what a sentence or a link in Markdown ends with.
+// trimPunctuation removes punctuation at the end of a sentence or of a link in Markdown.
 func trimPunctuation(s string, whole bool) string {
 	for s != "" && !whole {
 		switch last := s[len(s)-1]; last {
@@ -142,9 +142,8 @@ func trimPunctuation(s string, whole bool) string {
 	return s
 }
 
-// fromQuery parts an address from its query. An ampersand that a page escaped is
-// one. Of a URL in the query of another one, as link scanners write them, the inner
-// one counts.
+// fromQuery splits a URL into address and query, and restores ampersands that a page escaped.
+// If the query contains another URL, as link scanners write it, the inner one counts.
 func fromQuery(text string) Sent {
 	text = strings.ReplaceAll(text, "&amp;", "&")
 	var s Sent
@@ -165,8 +164,8 @@ func fromQuery(text string) Sent {
 
 func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
 
-// queryStart is where the query begins of which the text is the start: behind one
-// of our endpoints, else behind the last question mark; -1 without one.
+// queryStart returns where the query at the beginning of the text starts: after one of our
+// endpoints, or else after the last question mark. It returns -1 if there is none.
 func queryStart(text string) int {
 	for from := 0; ; {
 		i := strings.IndexByte(text[from:], '?')
@@ -180,11 +179,11 @@ func queryStart(text string) int {
 	}
 }
 
-// endpoints finds the URLs of our endpoints.
+// endpoints matches the URLs of our endpoints.
 var endpoints = regexp.MustCompile(`(?:https?://[^\s"'<>?]+)?/api/saml/(?:auth|logout|remotelogout)[0-9]{4}[a-z]?\b`)
 
-// nearEndpoint says where a form was sent to by the last endpoint before it, as in
-// the head of an HTTP request or a curl command.
+// nearEndpoint sets the URL of a form to the last endpoint before it, as in the head of an
+// HTTP request or a curl command.
 func nearEndpoint(s *Sent, before string) {
 	all := endpoints.FindAllStringIndex(before, -1)
 	if len(all) == 0 {
@@ -250,29 +249,29 @@ func tokenAttribute(t xhtml.Token, name string) string {
 	return ""
 }
 
-// afterName is what stands between a parameter's name and its value: in the lists of
-// developer tools, printed maps and dictionaries, logs with key=value, name and
-// value of JSON, and the parts of a multipart form.
+// afterName matches the text between a parameter's name and its value: in the lists of
+// developer tools, printed maps and dictionaries, logs with key=value, name and value of JSON,
+// and the parts of a multipart form.
 var afterName = regexp.MustCompile(`^(?:` +
 	`["']?\s*,\s*["']?value["']?\s*[:=]+>?\s*|` + // {"name": "SAMLRequest", "value": "…"}
 	`"?[^\S\n]*\r?\n(?:[A-Za-z-]+:[^\n]*\r?\n)*\r?\n|` + // Content-Disposition: form-data; name="SAMLRequest"
 	`["'\]}]*\s*(?:=>|[:=])[\s\[({]*|` + // SAMLRequest: …, "SAMLRequest" => …, SAMLRequest=[…]
 	`["']?\t[\s]*|["']?\s{2,})`) // a table
 
-// maxBetween bounds, in bytes, what stands between a name and its value.
+// maxBetween bounds, in bytes, the text between a name and its value.
 const maxBetween = 1 << 10
 
-// anyName finds the names of parameters.
+// anyName matches the names of parameters.
 var anyName = regexp.MustCompile(strings.Join(parameterNames, "|"))
 
-// parameter is a name and its value as it stands in a text.
+// parameter is a name and its value at a position in a text.
 type parameter struct {
 	name, value string
 	from, to    int
 }
 
-// findParameters finds parameters that stand apart from each other. Those between
-// two messages go with the one that they stand next to.
+// findParameters finds parameters that are separate in a text. A parameter between two
+// messages belongs to the one next to it.
 func findParameters(text string) (found []Sent) {
 	var group []parameter
 	flush := func() {
@@ -315,12 +314,12 @@ func findParameters(text string) (found []Sent) {
 	return found
 }
 
-// parametersClash reports whether two parameters cannot be of one message.
+// parametersClash reports whether two parameters cannot belong to one message.
 func parametersClash(a, b string) bool {
 	return a == b || strings.HasPrefix(a, "SAMLRe") && strings.HasPrefix(b, "SAMLRe")
 }
 
-// valueAt is the value that begins at a place, and where it ends.
+// valueAt returns the value that begins at a position, and its end.
 func valueAt(text string, at int, name string) (string, int) {
 	rest := text[at:]
 	for quote, closing := range map[string]string{`"`: `"`, `'`: `'`, "`": "`", "“": "”", "‘": "’", `\"`: `\"`} {
@@ -351,17 +350,17 @@ func valueAt(text string, at int, name string) (string, int) {
 	return text[at:end], end
 }
 
-// afterValue ends a RelayState or SigAlg that has no quotes.
+// afterValue matches the end of a RelayState or SigAlg without quotes.
 var afterValue = regexp.MustCompile(`[",;&\])}]| Sig| SAMLRe`)
 
-// roots are the elements that are looked for in a text.
+// roots matches the elements that findXML looks for in a text.
 var roots = regexp.MustCompile(`<(?:[A-Za-z_][\w.-]*:)?(?:AuthnRequest|LogoutRequest|Response|LogoutResponse|Envelope|EntityDescriptor|EntitiesDescriptor)(?:[\s/>])`)
 
 // maxRoots bounds the elements that are tried in one view.
 const maxRoots = 60
 
-// findXML finds the XML messages in a text. What a declaration before one says
-// belongs to it; one that is cut off ends with the text, or where the next begins.
+// findXML finds the XML messages in a text, including a declaration before them. A truncated
+// message ends with the text, or where the next one begins.
 func findXML(text string) (found []Sent) {
 	if !strings.Contains(text, "urn:oasis:names:tc:SAML") {
 		return nil
@@ -387,9 +386,9 @@ func findXML(text string) (found []Sent) {
 	return found
 }
 
-// elementEnd is where the element of a name ends that begins at start: at its own
-// end, counting those of the same name within. One that was cut off ends where the
-// next one begins, or with the text.
+// elementEnd returns where the element that begins at start ends: at its own end tag, counting
+// elements of the same name within. A truncated one ends where the next one begins, or with
+// the text.
 func elementEnd(text string, start int, name string) int {
 	inner := text[start+1:]
 	if closing := strings.IndexByte(inner, '>'); closing > 0 && inner[closing-1] == '/' {
@@ -415,11 +414,11 @@ func elementEnd(text string, start int, name string) int {
 	}
 }
 
-// prolog is what may stand before the root of a document.
+// prolog matches the text that may precede the root of a document.
 var prolog = regexp.MustCompile(`(?s)(?:<\?[^>]*\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>|\s)+$`)
 
-// prologStart is where the document begins whose root begins at start: what is
-// forbidden before a root must not be lost.
+// prologStart returns where the document begins whose root begins at start. It includes
+// constructs that are forbidden before a root, so that they are reported.
 func prologStart(text string, from, start int) int {
 	const longest = 8 << 10
 	from = max(from, start-longest)
@@ -433,15 +432,15 @@ func prologStart(text string, from, start int) int {
 	return start
 }
 
-// encodedRE finds what may be a message in base64, over one or more lines.
+// encodedRE matches text that may be a message in base64, over one or more lines.
 var encodedRE = regexp.MustCompile(`(?:[A-Za-z0-9+/_-]|%2[BbFfDd]|%3[Dd]){24,}(?:=|%3[Dd]){0,2}(?:[ \t]*(?:\\r|\\n)*\r?\n?[ \t>|]*(?:[A-Za-z0-9+/_-]|%2[BbFf]|%3[Dd]){4,}(?:=|%3[Dd]){0,2})*`)
 
-// findBase64 finds messages in base64 that no name leads to. A text that is nothing
-// else is one, whatever it decodes to.
+// findBase64 finds messages in base64 without a parameter name. A text that consists of base64
+// only counts as one, whatever it decodes to.
 func findBase64(text string) (found []Sent) {
 	for _, one := range encodedRE.FindAllString(text, maxTriedFinds) {
 		lines := strings.FieldsFunc(one, func(r rune) bool { return strings.ContainsRune(" \t\r\n>|", r) })
-		// The lines that follow may be words: fewer of them are tried, too.
+		// The following lines may be words, so fewer of them are tried, too.
 		for n := len(lines); n > 0 && n > len(lines)-4; n-- {
 			value := strings.Join(lines[:n], "")
 			s := Sent{Query: "SAMLRequest=" + escapeValue(value), Place: PlaceBase64}

@@ -9,8 +9,8 @@ import (
 	"vernal/idp/inspect"
 )
 
-// A message at an address that is for another kind is refused, as the server
-// refuses it; what the host is called does not matter.
+// A message at the URL of another kind is refused, as the server refuses it. The host name
+// does not matter.
 func TestMessageAtWrongEndpointIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -22,7 +22,7 @@ func TestMessageAtWrongEndpointIsRefused(t *testing.T) {
 	}
 	tests := []struct {
 		name, text string
-		want       []string // the fields that are refused
+		want       []string // the refused fields
 	}{
 		{"AuthnRequest", authn, nil},
 		{"AuthnRequest, host of that name", strings.Replace(authn, i.URL, "https://logout.example", 1), nil},

@@ -27,7 +27,7 @@ func wrapped(text string, n int, end string) string {
 	return b.String() + text
 }
 
-// quotedMail is a text as a mail quotes it.
+// quotedMail returns a text as a mail quotes it.
 func quotedMail(text, mark string) string {
 	return mark + strings.ReplaceAll(text, "\n", "\n"+mark)
 }
@@ -57,7 +57,7 @@ func inUTF16(text string, big bool) string {
 	return b.String()
 }
 
-// proofpoint2 is a link as urldefense wrote it in version 2.
+// proofpoint2 returns a link as rewritten by urldefense version 2.
 func proofpoint2(link string) string {
 	var b strings.Builder
 	for _, c := range []byte(link) {
@@ -73,7 +73,7 @@ func proofpoint2(link string) string {
 	return "https://urldefense.proofpoint.com/v2/url?u=" + b.String() + "&d=DwMFaQ&c=abc&r=def&m=ghi&s=jkl&e="
 }
 
-// proofpoint3 is a link as urldefense writes it in version 3.
+// proofpoint3 returns a link as rewritten by urldefense version 3.
 func proofpoint3(link string) string {
 	const runs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	var b strings.Builder
@@ -100,8 +100,8 @@ func proofpoint3(link string) string {
 	return "https://urldefense.com/v3/__" + b.String() + "__;" + base64.URLEncoding.EncodeToString(kept) + "!!abc123!def$ "
 }
 
-// TestFindReadsMessageInAnyForm: the same signed message, whatever was made of it, is found
-// once, and the server takes it.
+// TestFindReadsMessageInAnyForm checks that the same signed message is found once in any form,
+// and that the server accepts it.
 func TestFindReadsMessageInAnyForm(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

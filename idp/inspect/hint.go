@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// maxListed bounds what a hint lists.
+	// maxListed bounds the values in a hint.
 	maxListed = 5
-	// maxCompared bounds, in bytes, what is compared letter by letter.
+	// maxCompared bounds, in bytes, the values that are compared by edit distance.
 	maxCompared = 500
 )
 
-// isLike reports whether one value may be a slip of the other.
+// isLike reports whether one value may be a typing error of the other.
 func isLike(seen, value string) bool {
 	return len(seen) <= maxCompared && suggest.Distance(seen, value) <= max(len(value)/4, 2)
 }
 
-// listValues is the beginning of a list, for a hint.
+// listValues returns the beginning of a list, for a hint.
 func listValues(values []string) string {
 	if len(values) > maxListed {
 		return strings.Join(values[:maxListed], ", ") + fmt.Sprintf(" and %d more", len(values)-maxListed)
@@ -32,7 +32,8 @@ func listValues(values []string) string {
 	return strings.Join(values, ", ")
 }
 
-// describeDifference says in what two addresses differ, part by part; "" if they do not.
+// describeDifference describes how two URLs differ, part by part, or returns "" if they are
+// equal.
 func describeDifference(seen, want string) string {
 	if seen == want {
 		return ""
@@ -60,8 +61,8 @@ func describeDifference(seen, want string) string {
 	return strings.Join(parts, "; ")
 }
 
-// splitAddress takes an address to pieces: scheme, host, port, path, query, fragment.
-// It takes whatever it is given, as people write anything.
+// splitAddress splits a URL into scheme, host, port, path, query and fragment. It accepts any
+// text, because integrators write anything.
 func splitAddress(address string) (parts [6]string) {
 	rest := address
 	if scheme, after, ok := strings.Cut(rest, "://"); ok {
@@ -80,7 +81,7 @@ func splitAddress(address string) (parts [6]string) {
 	return parts
 }
 
-// acsHints say which registered address was probably meant.
+// acsHints names the registered URL that was probably meant.
 func acsHints(seen string, registered []string) []string {
 	if len(registered) == 0 {
 		return nil
@@ -92,7 +93,7 @@ func acsHints(seen string, registered []string) []string {
 	return hints
 }
 
-// destinationHints say whose address the Destination is.
+// destinationHints names the endpoint that the Destination belongs to.
 func (s *Service) destinationHints(seen, want string) []string {
 	a, b := yearly.FindStringSubmatch(seen), yearly.FindStringSubmatch(want)
 	if a == nil || b == nil {
@@ -111,7 +112,7 @@ func (s *Service) destinationHints(seen, want string) []string {
 	return hints
 }
 
-// hintClock says what a time is from our point of view.
+// hintClock compares a time with ours.
 func (r *Report) hintClock(issued time.Time) {
 	const (
 		near  = 6 * time.Minute
@@ -132,12 +133,12 @@ func (r *Report) hintClock(issued time.Time) {
 	}
 }
 
-// applyAt is to apply the rules as at another time.
+// applyAt suggests applying the rules as at another time.
 func applyAt(at string) idp.Suggestion {
 	return idp.Suggest(idp.DoInspect).With(idp.OptionAt, at).Labeled(idp.LabelApplyAt)
 }
 
-// contextHints are for values of AuthnContextClassRef that are not known.
+// contextHints returns hints for unknown values of AuthnContextClassRef.
 func contextHints(unknown []string) (hints []string) {
 	for _, ref := range unknown {
 		if near := assurance.Nearest(ref); near != "" {
@@ -147,8 +148,8 @@ func contextHints(unknown []string) (hints []string) {
 	return hints
 }
 
-// DropSuggestion says how a service provider gets an attribute that was asked for and
-// is not sent, if its registration decides that.
+// DropSuggestion returns how a service provider can get a requested attribute that is not
+// sent, if its registration decides that.
 func DropSuggestion(d assurance.Dropped, sp idp.EntityID) (s idp.Suggestion, ok bool) {
 	if d.Reason != assurance.DropNotRegistered {
 		return idp.Suggestion{}, false
@@ -156,7 +157,7 @@ func DropSuggestion(d assurance.Dropped, sp idp.EntityID) (s idp.Suggestion, ok 
 	return idp.Suggest(idp.DoSPEdit, string(sp)).With(idp.OptionAttribute, d.Name), true
 }
 
-// DropText says why an attribute that was asked for is not sent.
+// DropText explains why a requested attribute is not sent.
 func DropText(d assurance.Dropped) string {
 	switch d.Reason {
 	case assurance.DropNotRegistered:

@@ -20,7 +20,7 @@ import (
 	"vernal/idp/inspect"
 )
 
-// hints are all that a report says beside the catalogues, a line each.
+// hints returns all texts of a report besides the catalogues, one per line.
 func hints(r *inspect.Report) string {
 	var all []string
 	for _, c := range r.Checks {
@@ -32,7 +32,7 @@ func hints(r *inspect.Report) string {
 	return strings.Join(all, "\n")
 }
 
-// suggested writes a suggestion for comparison.
+// suggested formats a suggestion for comparison.
 func suggested(s idp.Suggestion) string {
 	text := strings.Join(append([]string{string(s.Do)}, s.Subjects...), " ")
 	for _, o := range s.Options {
@@ -99,7 +99,7 @@ func TestEveryFailedRuleIsReported(t *testing.T) {
 
 var upperHex = regexp.MustCompile(`%[0-9A-F]{2}`)
 
-// resign signs another text than the query that is sent.
+// resign signs a text other than the query that is sent.
 func resign(t *testing.T, address string, key *rsa.PrivateKey, text func(query string) string) string {
 	t.Helper()
 	before, _, _ := strings.Cut(address, "&Signature=")
@@ -112,8 +112,7 @@ func resign(t *testing.T, address string, key *rsa.PrivateKey, text func(query s
 	return before + "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(signature))
 }
 
-// A signature that does not verify is told apart by what it was made over, and
-// with whose key.
+// A hint for a signature that does not verify says which text it covers and whose key made it.
 func TestHintTellsWhatSignatureCovers(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -171,7 +170,7 @@ func TestHintTellsWhatSignatureCovers(t *testing.T) {
 	}
 }
 
-// changed is a signed AuthnRequest that was indented afterwards.
+// changed returns a signed AuthnRequest that was indented afterwards.
 func changed(t *testing.T, a *idptest.Provider) string {
 	t.Helper()
 	xml, err := base64.StdEncoding.DecodeString(a.Form(&idptest.Request{}).Get("SAMLRequest"))
@@ -185,7 +184,7 @@ func TestHintNamesCarriedCertificate(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
-	// The same service provider with the key of next year, not registered yet.
+	// The same service provider, with an unregistered key.
 	next := *a
 	next.Key, next.Cert = idptest.OtherKey(), i.OtherCert()
 	r := inspectText(t, inspector(i), next.Form(&idptest.Request{}).Encode(), i.Clock.Now())

@@ -7,7 +7,7 @@ import (
 	"vernal/idp/inspect"
 )
 
-// hostileTexts are made to cost much; each has about that many bytes.
+// hostileTexts returns texts of about size bytes that are expensive to search.
 func hostileTexts(size int) map[string]string {
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
 	return map[string]string{

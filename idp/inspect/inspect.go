@@ -1,7 +1,6 @@
-// Package inspect takes a SAML message apart for whoever wonders why it was
-// refused, or whether it will be: rule by rule, with the code that the server
-// uses. Package inbound has the rules of requests: the server takes its first refusal, and
-// here all of its findings are shown.
+// Package inspect explains why a SAML message was refused, or whether it will be: rule by
+// rule, with the code that the server uses. Package inbound has the rules of requests: the
+// server stops at the first refusal, and this package shows all findings.
 //
 //	paste.go      what people paste, in whatever surrounds it -> messages, each once
 //	views.go      what mail, logs, shells and link scanners make of a text, undone
@@ -22,13 +21,13 @@
 //	signature.go  why a signature does not verify: another key, another encoding
 //	hint.go       how far a value is from the one that was probably meant
 //
-// The server stops at the first rule that fails. Here the rules that follow are
-// looked at as well, on what the message claims; a message whose signature does
-// not hold is refused whatever they say.
+// The server stops at the first rule that fails. This package also checks the rules that
+// follow, on the claimed content. If the signature of a message does not verify, it is refused
+// whatever they report.
 //
-// Nothing is kept, and nothing is spent: an ID that is looked up is not used up.
-// What is said here is for operators, and names what is registered; strangers
-// are told less by the server.
+// Nothing is stored and nothing is spent: looking up an ID does not use it up. The reports are
+// for operators and disclose registered values, which the server does not disclose to
+// unverified senders.
 package inspect
 
 import (
@@ -49,59 +48,57 @@ import (
 	"vernal/templates"
 )
 
-// Service inspects messages. Registry, Years, Seen and Users may be nil where there is
-// no installation to ask; then nothing is verified.
+// Service inspects messages. Registry, Years, Seen and Users may be nil without an
+// installation. Then nothing is verified.
 type Service struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry
 	Years    *keyring.Ring
 	Seen     Seen
-	// Users find whom a LogoutRequest names; nil without a store.
+	// Users looks up the user that a LogoutRequest names. It is nil without a store.
 	Users Users
 }
 
-// Users are the users whom service providers know, and their sessions. They are only
-// read.
+// Users reads the users that were disclosed to service providers, and their sessions.
 type Users interface {
 	logoutscope.Store
 	Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Session, error)
 }
 
-// Seen finds the messages that came before, by their IDs; idp.ErrNotFound if
-// none did, or it is so long ago that its record is gone.
+// Seen looks up earlier messages by ID. It returns idp.ErrNotFound if none came, or if the
+// record of it has expired.
 type Seen interface {
 	LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginRequest, error)
 	LogoutRequest(ctx context.Context, k idp.RequestKey) (*idp.LogoutRequest, error)
 }
 
-// Message is what is to be inspected.
+// Message is a message to inspect.
 type Message struct {
-	// Sent is the message, of those that Find found.
+	// Sent is one of the messages that Find found.
 	Sent
 	// Number says which of how many, from 1; 0 where there was one.
 	Number int `json:"number,omitempty"`
 	Of     int `json:"of,omitempty"`
-	// At is when it is to have arrived.
+	// At is the time at which the message is assumed to arrive.
 	At time.Time `json:"at,omitzero"`
-	// Opened is what its encrypted assertion holds, for whom has the key; nil
-	// without.
+	// Opened is the content of its encrypted assertion, if the caller has the key, or nil.
 	Opened *Opened `json:"opened,omitempty"`
 }
 
-// Report is what there is to say of a message.
+// Report is the result of inspecting a message.
 type Report struct {
 	// Kind is the name of the message's element, "" if it could not be read.
 	Kind string `json:"kind"`
-	// Metadata says that it is no message but metadata, which is held against
-	// what is registered.
+	// Metadata reports that the text is not a message but metadata, which is compared with the
+	// registration.
 	Metadata bool `json:"metadata,omitempty"`
-	// Refused reports whether the server would refuse it, at At. Unknown is set
-	// where that cannot be said because nothing could be verified.
+	// Refused reports whether the server would refuse the message, at At. Unknown is set if
+	// that cannot be decided because nothing could be verified.
 	Refused bool      `json:"refused"`
 	Unknown bool      `json:"unknown,omitempty"`
 	At      time.Time `json:"at"`
-	// Messages is how many there are in the text, and Number which of them this
-	// is; both are absent if there is one.
+	// Messages is the number of messages in the text, and Number the position of this one.
+	// Both are absent for a single message.
 	Messages int `json:"messages,omitempty"`
 	Number   int `json:"message,omitempty"`
 	// Place and Steps are those of the message that was found.
@@ -114,15 +111,15 @@ type Report struct {
 	// Cert is the certificate that verified the message.
 	Cert   *Cert   `json:"certificate,omitempty"`
 	Checks []Check `json:"checks"`
-	// Levels are of an AuthnRequest that could be resolved.
+	// Levels is set for an AuthnRequest that could be resolved.
 	Levels *Levels `json:"levels,omitempty"`
-	// Attributes are of a Response that is not encrypted, or was opened.
+	// Attributes is set for a Response that is not encrypted, or was opened.
 	Attributes []Attribute `json:"attributes,omitempty"`
 	// XML is the message as it was sent.
 	XML string `json:"xml,omitempty"`
 }
 
-// Cert names a certificate.
+// Cert identifies a certificate.
 type Cert struct {
 	SHA256 string    `json:"sha256"`
 	EndAt  time.Time `json:"end_at"`
@@ -132,44 +129,43 @@ func certOf(c *x509.Certificate) *Cert {
 	return &Cert{SHA256: certs.CertSHA256(c), EndAt: c.NotAfter.UTC()}
 }
 
-// Outcome is what a check came to.
+// Outcome is the result of a check.
 type Outcome string
 
-// The outcomes.
 const (
 	OK      Outcome = "ok"
 	Refused Outcome = "refused"
-	// Warned is of what the server takes or not, as something decides that is not
-	// known here.
+	// Warned marks a value that the server may accept or refuse, depending on something
+	// unknown here.
 	Warned  Outcome = "warning"
 	Skipped Outcome = "not_checked"
 )
 
-// Check is one rule.
+// Check is the result of one rule.
 type Check struct {
 	// Field is the part of the message, as the standard names it.
 	Field   string  `json:"field"`
 	Outcome Outcome `json:"outcome"`
 	Seen    string  `json:"seen,omitempty"`
-	// Code and Args are of a refusal, which has its texts in the catalogues;
-	// Note is why a rule was not checked, or what else there is to say.
+	// Code and Args are of a refusal, which has its texts in the catalogues. Note says why a
+	// rule was not checked, or adds information.
 	Code idp.RefusalCode `json:"code,omitempty"`
 	Args []string        `json:"args,omitempty"`
 	Note string          `json:"note,omitempty"`
 	// Status is the code of the answer to a LogoutRequest, if the rule decides it.
 	Status string `json:"status,omitempty"`
-	// Hints are what was found out about this very value, for the operator: they
-	// may name what is registered.
+	// Hints are findings about this value, for the operator. They may disclose registered
+	// values.
 	Hints []string `json:"hints,omitempty"`
-	// Suggestions are what an operator can do about it.
+	// Suggestions are the next steps for an operator.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
-	// Reason, Expected and Remedy are those texts, in English; see Explain.
+	// Reason, Expected and Remedy are the texts of Code, in English. Explain sets them.
 	Reason   string `json:"reason,omitempty"`
 	Expected string `json:"expected,omitempty"`
 	Remedy   string `json:"remedy,omitempty"`
 }
 
-// Levels are what an AuthnRequest asks for, and what it would get.
+// Levels lists what an AuthnRequest asks for, and what it would get.
 type Levels struct {
 	IAL              string              `json:"ial"`
 	AAL              string              `json:"aal"`
@@ -187,8 +183,8 @@ type Attribute struct {
 	Values []string `json:"values"`
 }
 
-// Inspect says what there is to say of a message, the zero Sent included. The
-// error is a fault of ours; whatever is wrong with the text is in the report.
+// Inspect reports on a message, also on the zero Sent. An error is always an internal one,
+// because faults of the text are in the report.
 func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 	r := &Report{At: m.At.UTC(), Checks: []Check{}, Messages: m.Of, Number: m.Number, Place: m.Place, Steps: m.Steps}
 	if root := metadataIn(m.XML); root != nil {
@@ -204,7 +200,7 @@ func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 	if isResponse && (in.endpoint == "" || in.response) {
 		err = s.checkResponse(ctx, r, msg, m.Opened)
 	} else {
-		// Whatever else it is, the server takes it for a request.
+		// Whatever else it is, the server treats it as a request.
 		err = s.checkRequest(ctx, r, msg, in)
 	}
 	return r, err
@@ -220,27 +216,27 @@ func (r *Report) Explain(set *templates.Set) {
 	}
 }
 
-// add notes a rule. One that is refused refuses the message.
+// add records the result of a rule. A refused rule refuses the message.
 func (r *Report) add(c Check) {
 	r.Checks = append(r.Checks, c)
 	r.Refused = r.Refused || c.Outcome == Refused
 }
 
-// noteKept notes a rule that is kept.
+// noteKept records that a rule is met.
 func (r *Report) noteKept(field, seen string) { r.add(Check{Field: field, Outcome: OK, Seen: seen}) }
 
-// note is ok with something else to say.
+// note records that a rule is met, with additional information.
 func (r *Report) note(field, seen, note string) {
 	r.add(Check{Field: field, Outcome: OK, Seen: seen, Note: note})
 }
 
-// noteSkipped notes a rule that could not be looked at.
+// noteSkipped records that a rule could not be checked.
 func (r *Report) noteSkipped(field, why string) {
 	r.add(Check{Field: field, Outcome: Skipped, Note: why})
 }
 
-// noteRefused notes a rule that is broken. nil notes nothing, and an error that is no refusal is
-// returned.
+// noteRefused records that a rule is broken. It ignores a nil error and returns an error that
+// is no refusal.
 func (r *Report) noteRefused(field string, err error) error {
 	why, ok := errors.AsType[*idp.Refusal](err)
 	if !ok {
@@ -254,7 +250,7 @@ func (r *Report) noteRefused(field string, err error) error {
 	return nil
 }
 
-// codeOf is the code of a refusal; "" of another error, and of none.
+// codeOf returns the code of a refusal, or "" for another error or nil.
 func codeOf(err error) idp.RefusalCode {
 	if why, ok := errors.AsType[*idp.Refusal](err); ok {
 		return why.Code
@@ -262,7 +258,7 @@ func codeOf(err error) idp.RefusalCode {
 	return ""
 }
 
-// addHint adds to the last rule noted; "" adds nothing.
+// addHint adds hints to the last recorded rule. It ignores empty ones.
 func (r *Report) addHint(hints ...string) {
 	if len(r.Checks) == 0 {
 		return
@@ -275,7 +271,7 @@ func (r *Report) addHint(hints ...string) {
 	}
 }
 
-// addSuggestion adds to the last rule noted what can be done about it.
+// addSuggestion adds suggestions to the last recorded rule.
 func (r *Report) addSuggestion(list ...idp.Suggestion) {
 	if len(r.Checks) > 0 {
 		last := &r.Checks[len(r.Checks)-1]
@@ -283,17 +279,17 @@ func (r *Report) addSuggestion(list ...idp.Suggestion) {
 	}
 }
 
-// noteWarning notes what the server may refuse, by its refusal.
+// noteWarning records what the server may refuse, with its refusal.
 func (r *Report) noteWarning(why *idp.Refusal, note string) {
 	r.add(Check{Field: why.Field, Outcome: Warned, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
 }
 
-// noteFault notes a rule that is broken and has no text in the catalogues.
+// noteFault records a broken rule that has no text in the catalogues.
 func (r *Report) noteFault(field, seen, note string) {
 	r.add(Check{Field: field, Outcome: Refused, Seen: seen, Note: note})
 }
 
-// noteResult notes a rule by its error.
+// noteResult records a rule as met or refused, depending on err.
 func (r *Report) noteResult(field, seen string, err error) error {
 	if err != nil {
 		return r.noteRefused(field, err)

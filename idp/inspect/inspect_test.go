@@ -51,7 +51,7 @@ func codes(r *inspect.Report) (out []idp.RefusalCode) {
 	return out
 }
 
-// What inspect says of a request is what the server does with it.
+// Inspect reports for a request what the server does with it.
 func TestRequestsAsTheServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -175,7 +175,7 @@ func TestInspectVerifiesResponse(t *testing.T) {
 	}
 }
 
-// Without an installation a message is decoded and nothing is claimed of it.
+// Without an installation a message is only decoded, and no check claims a result.
 func TestInspectWithoutInstallationOnlyDecodes(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

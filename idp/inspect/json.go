@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// maxNested bounds how deep the JSON is nested that is gone through.
+// maxNested bounds how deep the JSON may be nested.
 const maxNested = 1000
 
-// findJSON finds the messages in a HAR file, in which browsers save what they
-// sent, or else in any JSON. It goes through the text token by token: as values
-// it would take many times its size, and objects would lose the order by which
-// messages are numbered. What stands before a fault or a cut is found.
+// findJSON finds the messages in a HAR file, in which browsers save their requests, or else in
+// any JSON. It reads the text token by token, because decoded values would take many times its
+// size, and objects would lose the order in which messages are numbered. Messages before a
+// syntax error or a truncation are found.
 func findJSON(text string) (found []Sent, isHAR bool) {
 	if found = findHAR(text); len(found) > 0 {
 		return found, true
@@ -22,21 +22,20 @@ func findJSON(text string) (found []Sent, isHAR bool) {
 	return findInAnyJSON(text), false
 }
 
-// jsonValue is what a JSON text holds: a text, or the end of an object or list.
+// jsonValue is a string in a JSON text, or the end of an object or list.
 type jsonValue struct {
 	text  string
 	isEnd bool
 }
 
-// walkJSON goes through a text until its end or its first fault, and yields each value
-// with its path: the names that lead to it, "" for an item of a list. A path is valid
-// until the next one.
+// walkJSON reads a text until its end or its first error, and yields each value with its path:
+// the names that lead to it, "" for an item of a list. A path is valid until the next one.
 func walkJSON(text string) iter.Seq2[[]string, jsonValue] {
 	return func(yield func([]string, jsonValue) bool) {
 		d := json.NewDecoder(strings.NewReader(text))
-		var path []string // a name for each object and list that is open
-		var lists []bool  // which of them are lists
-		isName := false   // in an object names and values take turns
+		var path []string // one name for each open object and list
+		var lists []bool  // whether each is a list
+		isName := false   // in an object, names and values alternate
 		for more := true; more && len(path) <= maxNested; {
 			token, err := d.Token()
 			if err != nil {
@@ -61,20 +60,20 @@ func walkJSON(text string) iter.Seq2[[]string, jsonValue] {
 	}
 }
 
-// inRequest is where a HAR file has what was sent.
+// inRequest is the path of a request in a HAR file.
 var inRequest = []string{"log", "entries", "", "request"}
 
-// findHAR finds the messages that a HAR file has as sent. Those in what was
-// answered are the same once more.
+// findHAR finds the messages that a HAR file has as requests. Those in responses are the same
+// messages again.
 func findHAR(text string) (found []Sent) {
-	var address, body, name, value string // of the request that is gone through, and of one parameter
+	var address, body, name, value string // of the current request, and of its current parameter
 	var pairs []string
 	for path, v := range walkJSON(text) {
 		if len(path) < len(inRequest) || !slices.Equal(path[:len(inRequest)], inRequest) {
 			continue
 		}
 		switch at := strings.Join(path[len(inRequest):], "/"); {
-		case v.isEnd && at == "": // of the request
+		case v.isEnd && at == "": // end of the request
 			if body == "" {
 				body = strings.Join(pairs, "&")
 			}
@@ -101,7 +100,7 @@ func findHAR(text string) (found []Sent) {
 	return found
 }
 
-// sentByHAR is the message of a request in a HAR file, if it has one.
+// sentByHAR returns the message of a request in a HAR file, if it has one.
 func sentByHAR(address, body string) (s Sent, ok bool) {
 	if hasParameter(body) {
 		address, query, _ := strings.Cut(address, "?")
@@ -113,10 +112,10 @@ func sentByHAR(address, body string) (s Sent, ok bool) {
 	return s, hasParameter(address)
 }
 
-// findInAnyJSON finds the messages in the texts of any JSON, and those that an
-// object has by the parameters' names.
+// findInAnyJSON finds the messages in the strings of any JSON, and those that an object holds
+// under the parameters' names.
 func findInAnyJSON(text string) (found []Sent) {
-	pairs := map[int][]string{} // the parameters of the objects that are open, by their depth
+	pairs := map[int][]string{} // parameters of the open objects, by depth
 	for path, v := range walkJSON(text) {
 		if len(found) >= maxTriedFinds {
 			break

@@ -15,7 +15,7 @@ import (
 	"vernal/idp/inspect"
 )
 
-// layers are things that are done to a text on its way to the one who inspects it.
+// layers are transformations of a text on its way to the user who inspects it.
 var layers = map[string]func(string) string{
 	"log line":         func(s string) string { return "2026-11-30T03:41:07Z INFO [saml] " + s + " (12 ms)" },
 	"sentence":         func(s string) string { return "Hello,\n\nit fails with this:\n\n" + s + "\n\nThanks\nAda" },
@@ -32,8 +32,8 @@ var layers = map[string]func(string) string{
 	"indented":         func(s string) string { return "    " + strings.ReplaceAll(s, "\n", "\n    ") },
 }
 
-// TestFindUnwrapsEveryLayer: whatever layers are put around a message, it is found, and
-// verifies.
+// TestFindUnwrapsEveryLayer checks that a message is found and verifies under any combination
+// of layers.
 func TestFindUnwrapsEveryLayer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -57,7 +57,7 @@ func TestFindUnwrapsEveryLayer(t *testing.T) {
 		for range rapid.IntRange(0, 3).Draw(rt, "layers") {
 			layer := rapid.SampledFrom(names).Draw(rt, "layer")
 			if mailed && (layer == "mail source" || layer == "indented") {
-				continue // the source of a mail stands alone
+				continue // a mail source is not part of another text
 			}
 			mailed = mailed || layer == "mail source"
 			text = layers[layer](text)

@@ -14,7 +14,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// checkLogout looks whom a LogoutRequest names, and what it would end.
+// checkLogout checks which user a LogoutRequest names, and which sessions it would end.
 func (s *Service) checkLogout(ctx context.Context, r *Report, q *inbound.Request, root *xmltree.Element) error {
 	before, err := s.lookupEarlier(ctx, r, q.Logout.ID)
 	if err != nil {
@@ -27,16 +27,15 @@ func (s *Service) checkLogout(ctx context.Context, r *Report, q *inbound.Request
 	return s.judgeLogout(ctx, r, q, before)
 }
 
-// isRemote reports whether a LogoutRequest came by the back channel. Where it was
-// sent to counts; its Destination only where that is not known.
+// isRemote reports whether a LogoutRequest came by the back channel. The endpoint decides, and
+// the Destination only if the endpoint is unknown.
 func (in input) isRemote(destination string) bool {
 	m := yearly.FindStringSubmatch(destination)
 	return in.soap || in.endpoint == "remotelogout" || in.endpoint == "" && m != nil && m[1] == "remotelogout"
 }
 
-// openName opens the name of a LogoutRequest with the key of the year that it came
-// to, as the server does: only after the signature held. It reports whether there
-// is a name to read.
+// openName decrypts the name of a LogoutRequest with the key of its year, as the server does,
+// only after the signature was verified. It reports whether a name is readable.
 func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element) (bool, error) {
 	if !q.Logout.IsEncrypted() {
 		return true, nil
@@ -64,7 +63,7 @@ func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element)
 	return false, nil
 }
 
-// signer is our key of the year that a message came to, nil if there is none.
+// signer returns our key of the year that a message came to, or nil.
 func (s *Service) signer(r *Report) crypto.Signer {
 	entry, ok := s.Years.Lookup(r.Year, r.At)
 	if !ok || entry.Key == nil {
@@ -73,7 +72,7 @@ func (s *Service) signer(r *Report) crypto.Signer {
 	return entry.Key.Signer
 }
 
-// nameHints find out whose key would have opened the name.
+// nameHints finds out whose key would have decrypted the name.
 func (s *Service) nameHints(r *Report, req saml.LogoutRequest, to []*x509.Certificate) (hints []string) {
 	for _, e := range s.Years.All(r.At) {
 		year := e.Year()
@@ -97,9 +96,9 @@ func (s *Service) nameHints(r *Report, req saml.LogoutRequest, to []*x509.Certif
 	return hints
 }
 
-// judgeLogout looks up whom a request names and what it would end, by the rules of the
-// server. Nothing ends. By the front channel the answer depends on who is signed in
-// in the browser, which no message says: then there is a warning.
+// judgeLogout looks up the user that a request names and the sessions that it would end, by
+// the rules of the server. It ends none. On the front channel the answer depends on the user
+// signed in to the browser, which no message contains, so it adds a warning.
 func (s *Service) judgeLogout(ctx context.Context, r *Report, q *inbound.Request, before *idp.LogoutRequest) error {
 	p, name, remote := q.Provider, q.Logout.NameID.Value, q.Kind == inbound.RemoteLogoutRequest
 	if s.Users == nil || p == nil {
@@ -143,7 +142,7 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, q *inbound.Request
 	return nil
 }
 
-// sessionsOf are the sessions that the decision is given.
+// sessionsOf returns the sessions on which the decision is based.
 func (s *Service) sessionsOf(ctx context.Context, first *idp.LogoutRequest) (all []*idp.Session, err error) {
 	for i, user := range []idp.UserID{first.User, first.IndexUser} {
 		if user == "" || i == 1 && user == first.User {
@@ -158,7 +157,7 @@ func (s *Service) sessionsOf(ctx context.Context, first *idp.LogoutRequest) (all
 	return all, nil
 }
 
-// noteEnds notes what a request would end.
+// noteEnds records the sessions that a request would end.
 func (r *Report) noteEnds(field, seen string, d idp.LogoutDecision) {
 	note := "no session is left that it names"
 	if n := len(d.End); n > 0 {
@@ -170,7 +169,7 @@ func (r *Report) noteEnds(field, seen string, d idp.LogoutDecision) {
 	r.add(Check{Field: field, Outcome: OK, Seen: seen, Note: note, Status: d.Status})
 }
 
-// warnOfBrowser notes a name or index that is answered by who is signed in.
+// warnOfBrowser records a name or index whose answer depends on the browser's user.
 func (r *Report) warnOfBrowser(field, seen, why string) {
 	r.Unknown = true
 	r.add(Check{
@@ -179,7 +178,7 @@ func (r *Report) warnOfBrowser(field, seen, why string) {
 	})
 }
 
-// noteUnknownName notes a NameID that the service provider was never given.
+// noteUnknownName records a NameID that the service provider was never sent.
 func (s *Service) noteUnknownName(r *Report, q *inbound.Request, name string) {
 	const why = "no user was disclosed to this service provider under it"
 	if q.Kind == inbound.RemoteLogoutRequest {

@@ -12,7 +12,7 @@ import (
 	"vernal/idp/saml"
 )
 
-// disclose makes a user whom a provider knows by a name.
+// disclose creates a user that a provider knows by a name.
 func disclose(t *testing.T, i *idptest.IdP, a *idptest.Provider, name string) *idptest.Person {
 	t.Helper()
 	person := i.AddPerson(strings.ToLower(name) + "@example.gov")
@@ -40,7 +40,7 @@ func signIn(t *testing.T, i *idptest.IdP, person *idptest.Person, a *idptest.Pro
 	}
 }
 
-// Whom a LogoutRequest names is judged as the server does, and nothing ends.
+// The user that a LogoutRequest names is judged as the server does, and no session ends.
 func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -57,8 +57,8 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 		name    string
 		subject string
 		indexes []string
-		// The rule that decides, and what it comes to, by the front channel and by
-		// the back channel.
+		// field is the rule that decides, front and remote are its outcomes on the two
+		// channels.
 		field         string
 		front, remote inspect.Outcome
 		status        string // of the back channel
@@ -101,7 +101,7 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 	if now := i.Changes(); now != changes {
 		t.Errorf("inspecting made %d changes", now-changes)
 	}
-	// The server says the same by the back channel, where no browser has a say.
+	// The server gives the same answers on the back channel, which involves no browser.
 	for _, tt := range tests {
 		resp, err := http.Post(i.URL+"/api/saml/remotelogout"+string(i.Year()), "text/xml",
 			strings.NewReader(`<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>`+

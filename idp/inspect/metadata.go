@@ -16,15 +16,15 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// namespaceMetadata is that of EntityDescriptor (saml-metadata §1.1).
+// namespaceMetadata is the namespace of EntityDescriptor (saml-metadata §1.1).
 const namespaceMetadata = "urn:oasis:names:tc:SAML:2.0:metadata"
 
-// metadataIn is the root of a metadata document; nil if the text is none.
+// metadataIn returns the root of a metadata document, or nil for any other text.
 func metadataIn(text string) *xmltree.Element {
 	if text == "" {
 		return nil
 	}
-	doc, _, err := filetext.Document([]byte(text)) // in whatever encoding sp add reads it
+	doc, _, err := filetext.Document([]byte(text)) // in every encoding that sp add reads
 	if err != nil {
 		return nil
 	}
@@ -35,8 +35,8 @@ func metadataIn(text string) *xmltree.Element {
 	return root
 }
 
-// checkMetadata holds a document against the registration of the service provider
-// that it is of or, if it is an identity provider's, against our certificates.
+// checkMetadata compares a document with the registration of its service provider or, if it is
+// an identity provider's, with our certificates.
 func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.Element, text string) error {
 	for e := range root.All() {
 		if e.Is(namespaceMetadata, "IDPSSODescriptor") {
@@ -81,8 +81,8 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 	return r.compareWith(p, now)
 }
 
-// compareWith holds what metadata says against what is registered. A difference is
-// not wrong by itself: it is told, and how to take it over.
+// compareWith compares metadata with the registration. A difference is not an error: it is
+// reported, with the command that applies it.
 func (r *Report) compareWith(p *idp.ServiceProvider, now *sp.Provider) error {
 	said, err := sp.Parse(p)
 	if err != nil {
@@ -117,12 +117,12 @@ func (r *Report) compareWith(p *idp.ServiceProvider, now *sp.Provider) error {
 	return nil
 }
 
-// takeOver is to register what metadata says.
+// takeOver suggests registering the values of the metadata.
 func takeOver(sp idp.EntityID) idp.Suggestion {
 	return idp.Suggest(idp.DoSPEdit, string(sp)).Labeled(idp.LabelTakeOver)
 }
 
-// metadataOfIdP looks whether a document is ours, and of which year.
+// metadataOfIdP checks whether a document is ours, and of which year.
 func (s *Service) metadataOfIdP(r *Report, root *xmltree.Element) error {
 	id, _ := root.Attr("entityID")
 	if id != string(s.IdP.EntityID()) {

@@ -15,17 +15,17 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Opened is what Open made of the encrypted assertion in a message.
+// Opened is the result of Open for the encrypted assertion in a message.
 type Opened struct {
-	// XML is the assertion; "" if it did not open.
+	// XML is the assertion, or "" if it could not be decrypted.
 	XML string `json:"xml,omitempty"`
-	// Fault is why it did not.
+	// Fault says why it could not be decrypted.
 	Fault string `json:"fault,omitempty"`
 }
 
-// Open decrypts the assertion in a message with the private key of the service
-// provider that it is for. It is for the process of whoever has that key: the
-// service is given the assertion, never the key. nil: there is nothing to open.
+// Open decrypts the assertion in a message with the private key of the service provider that
+// it is for. It runs in the process of the user who has that key, and the service gets only
+// the assertion, never the key. It returns nil if there is no encrypted assertion.
 func Open(s Sent, key *rsa.PrivateKey) *Opened {
 	msg, _, err := new(Report).readMessage(s)
 	if err != nil {
@@ -52,7 +52,7 @@ func Open(s Sent, key *rsa.PrivateKey) *Opened {
 	return &Opened{XML: string(plain)}
 }
 
-// encryptedAssertion is the EncryptedAssertion of a Response; nil if there is none.
+// encryptedAssertion returns the EncryptedAssertion of a Response, or nil.
 func encryptedAssertion(root *xmltree.Element) *xmltree.Element {
 	if !root.Is(saml.NamespaceProtocol, "Response") {
 		return nil
@@ -60,7 +60,7 @@ func encryptedAssertion(root *xmltree.Element) *xmltree.Element {
 	return root.Child(saml.NamespaceAssertion, "EncryptedAssertion")
 }
 
-// assertionIn gives the assertion that was opened, read where it stood.
+// assertionIn parses the decrypted assertion in the context of its original position.
 func (o *Opened) assertionIn(root, sealed *xmltree.Element) (*xmltree.Element, error) {
 	a, err := xmltree.ParseWithin([]byte(o.XML), xmltree.MessageLimits(), root, sealed)
 	if err != nil {
@@ -72,7 +72,7 @@ func (o *Opened) assertionIn(root, sealed *xmltree.Element) (*xmltree.Element, e
 	return a, nil
 }
 
-// describeEncryption says how something is encrypted, and to whom.
+// describeEncryption describes how an element is encrypted, and to whom.
 func describeEncryption(e *xmltree.Element) (seen string, certs []*x509.Certificate) {
 	v, ok := xmlenc.Describe(e)
 	if !ok {
@@ -88,12 +88,12 @@ func describeEncryption(e *xmltree.Element) (seen string, certs []*x509.Certific
 	return seen + ", to the certificate " + nameCertificate(v.Certs[0]), v.Certs
 }
 
-// algorithmName is the last word of an algorithm's name, which tells them apart.
+// algorithmName returns the last part of an algorithm's URI, which identifies it.
 func algorithmName(uri string) string {
 	return cmp.Or(uri[strings.IndexByte(uri, '#')+1:], "nothing named")
 }
 
-// nameCertificate names a certificate for people.
+// nameCertificate describes a certificate for users.
 func nameCertificate(c *x509.Certificate) string {
 	return fmt.Sprintf("%s… (%s, ends %s)", certs.CertSHA256(c)[:16], certificateSubject(c), c.NotAfter.UTC().Format("2006-01-02"))
 }

@@ -18,13 +18,13 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// answer signs a person in and gives the Response.
+// answer signs a user in and returns the Response.
 func answer(i *idptest.IdP, a *idptest.Provider) string {
 	browser := i.Browser()
 	return string(browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddPerson("ada@example.gov")).Response())
 }
 
-// check is the first rule of that field.
+// check returns the first check of that field.
 func check(r *inspect.Report, field string) inspect.Check {
 	for _, c := range r.Checks {
 		if c.Field == field {
@@ -34,7 +34,7 @@ func check(r *inspect.Report, field string) inspect.Check {
 	return inspect.Check{}
 }
 
-// Whoever has the key sees what is in an encrypted assertion, rule by rule.
+// The holder of the key sees the content of an encrypted assertion, rule by rule.
 func TestKeyOpensEncryptedResponse(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{idp.EncryptionCBC, idp.EncryptionGCM} {
@@ -78,8 +78,8 @@ func TestKeyOpensEncryptedResponse(t *testing.T) {
 	}
 }
 
-// Without the key, or with another one, it is said to whom it is encrypted and
-// how to open it, and nothing is claimed of it.
+// Without the key, or with another one, the report says to whom it is encrypted and how to
+// open it, and claims nothing about its content.
 func TestEncryptedResponseNeedsKey(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -117,14 +117,15 @@ func TestEncryptedResponseNeedsKey(t *testing.T) {
 	if r, c := sealed(response[:k-8]+"AAAAAAAA"+response[k:], a.Key); !r.Unknown || !strings.Contains(c.Note, "changed on the way") {
 		t.Errorf("changed: %+v", c)
 	}
-	// What was opened proves nothing by itself: a forged assertion is refused.
+	// An opened assertion is not trusted: a forged one is refused.
 	plain := inspect.Open(first(response), a.Key)
 	plain.XML = strings.Replace(plain.XML, "ada@", "eve@", 1)
 	r = inspectMessage(t, inspector(i), inspect.Message{Sent: first(response), At: i.Clock.Now(), Opened: plain})
 	if !slices.Equal(codes(r), []idp.RefusalCode{idp.RefusedDigest}) {
 		t.Errorf("another assertion than the one signed: %v", codes(r))
 	}
-	// Once the certificate is replaced, what went to the old one says so.
+	// After the certificate is replaced, a hint says that a message was encrypted to the old
+	// one.
 	_, err := i.Registry.Edit(t.Context(), "https://a.example", func(p *idp.ServiceProvider) error {
 		p.EncryptionCerts = []string{certs.EncodePEM(i.OtherCert())}
 		return nil
@@ -164,7 +165,7 @@ func TestUnsignedResponseIsRefused(t *testing.T) {
 	}
 }
 
-// encryptedID is a NameID encrypted to our certificate of a year.
+// encryptedID returns a NameID encrypted to our certificate of a year.
 func encryptedID(t *testing.T, i *idptest.IdP, year idp.Year, name string) string {
 	t.Helper()
 	entry, ok := i.Years.Lookup(year, i.Clock.Now())
@@ -188,7 +189,7 @@ func encryptedID(t *testing.T, i *idptest.IdP, year idp.Year, name string) strin
 	return string(doc)
 }
 
-// Whom a LogoutRequest names is opened with our own key, only if it verifies.
+// The name in a LogoutRequest is decrypted with our key only if the message verifies.
 func TestEncryptedIDOpensOnlyIfVerified(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC)
@@ -203,7 +204,7 @@ func TestEncryptedIDOpensOnlyIfVerified(t *testing.T) {
 		request idptest.LogoutRequest
 		field   string
 		outcome inspect.Outcome
-		want    string // in what is said of it
+		want    string // substring of the report
 	}{
 		{"plain", inspector(i), idptest.LogoutRequest{NameID: "someone"}, "NameID", inspect.OK, "someone"},
 		{"this year's key", inspector(i), idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone")}, "NameID", inspect.OK, "someone"},
@@ -226,7 +227,7 @@ func TestEncryptedIDOpensOnlyIfVerified(t *testing.T) {
 	}
 }
 
-// By SOAP, and to the back channel.
+// Messages sent by SOAP and to the back channel are inspected, too.
 func TestLogoutRequestBySOAP(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

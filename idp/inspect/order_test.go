@@ -10,8 +10,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// Of a message that breaks several rules every one is shown, and the first is the one
-// that the server refuses it with.
+// Every broken rule of a message is shown, and the first one is the refusal of the server.
 func TestFirstFindingIsTheServersRefusal(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

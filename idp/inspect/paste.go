@@ -8,32 +8,31 @@ import (
 	"strings"
 )
 
-// Sent is one message as it stood in what people pasted.
+// Sent is one message as found in pasted text.
 type Sent struct {
 	// Query holds the parameters, still encoded, as a query or a form does.
 	Query string `json:"query,omitempty"`
-	// InURL are the parameters in the URL that a form was sent to, which the server
-	// reads as well.
+	// InURL holds the parameters in the URL that a form was sent to, which the server reads as
+	// well.
 	InURL string `json:"in_url,omitempty"`
-	// XML is the message, where it was pasted as plain XML.
+	// XML is the message, if it was pasted as plain XML.
 	XML string `json:"xml,omitempty"`
-	// Address is where it was sent to, without the query; "" if unknown.
+	// Address is the URL that it was sent to, without the query, or "" if unknown.
 	Address string `json:"address,omitempty"`
-	// Post is set of a form, whose signature stands in the message.
+	// Post is set for a form, whose signature is in the message.
 	Post bool `json:"post,omitempty"`
-	// Place is what the message was found as, and Steps are what was undone to
-	// find it, in their order.
+	// Place is the kind of text that the message was found in, and Steps lists the
+	// transformations that were undone, in order.
 	Place Place  `json:"place,omitempty"`
 	Steps []Step `json:"steps,omitempty"`
-	// Rebuilt is set where the parameters were found decoded: how they were
-	// encoded, which the signature of a query covers, is lost.
+	// Rebuilt is set if the parameters were found decoded. Their original encoding, which the
+	// signature of a query covers, is lost.
 	Rebuilt bool `json:"rebuilt,omitempty"`
 }
 
-// Place is what a message was found as.
+// Place is the kind of text that a message was found in.
 type Place string
 
-// The places.
 const (
 	PlaceHAR        Place = "har"
 	PlaceJSON       Place = "json"
@@ -46,10 +45,9 @@ const (
 
 // Bounds on one paste.
 const (
-	// maxSent is how many messages are looked for.
+	// maxSent bounds the messages that are returned.
 	maxSent = 50
-	// maxUnwrapped is the longest text, in bytes, that is looked at in other
-	// ways than as it is.
+	// maxUnwrapped bounds, in bytes, the texts in which transformations are undone.
 	maxUnwrapped = 4 << 20
 	// maxLayers bounds how often a text is unwrapped one way in another, and
 	// maxViews the ways in all.
@@ -60,14 +58,13 @@ const (
 	maxTriedFinds = 200
 )
 
-// Find looks for the messages in a text, in the order in which they stand there:
-// URLs, queries, forms, parameters in lists and logs, XML, HAR files and other
-// JSON, and base64, in whatever surrounds them. What mail programs, logs, browsers,
-// shells and link scanners make of a text is undone. Messages that stand there as
-// they are come first, and those that do not decode last.
+// Find returns the messages in a text, in order of appearance: URLs, queries, forms,
+// parameters in lists and logs, XML, HAR files and other JSON, and base64, with any text
+// around them. It undoes the transformations of mail programs, logs, browsers, shells and link
+// scanners. Messages that occur unchanged come first, and those that do not decode last.
 //
-// It is for the process that has the text: a HAR file holds cookies and passwords
-// too, and what is inspected is the message alone.
+// It runs in the process that has the text: a HAR file also holds cookies and passwords, and
+// only the message is to be inspected.
 func Find(text string) []Sent {
 	f := finds{exact: map[string]int{}, byID: map[string]int{}}
 	text, steps := plainText(text)
@@ -108,15 +105,14 @@ func Find(text string) []Sent {
 	return f.sortMessages()
 }
 
-// finds are the messages found so far, each once.
+// finds collects the messages found so far, each once.
 type finds struct {
 	all []find
-	// exact and byID lead to a find by its XML or undecodable value, and by its
-	// kind and ID.
+	// exact and byID map to a find by its XML or undecodable value, and by its kind and ID.
 	exact, byID map[string]int
 }
 
-// find is a message with what was found out about it.
+// find is a message with its decoded content.
 type find struct {
 	Sent
 	content
@@ -125,7 +121,7 @@ type find struct {
 
 func (f *finds) isFull() bool { return len(f.all) >= maxSent }
 
-// lookInto adds what a view holds.
+// lookInto adds the messages in a view.
 func (f *finds) lookInto(v view) {
 	if strings.Contains(v.text, "SAMLRe") {
 		f.addAll(findForms(v.text), v.steps)
@@ -145,9 +141,9 @@ func (f *finds) addAll(found []Sent, steps []Step) {
 	}
 }
 
-// addFind takes a message unless it is known already. Of two forms of the same one
-// stays what says more: that which decodes, with its signature and where it was
-// sent to. One that came by a URL stays as it was sent, broken or not.
+// addFind adds a message unless it is known already. Of two forms of the same message it keeps
+// the more complete one: one that decodes, with its signature and its URL. A message from a
+// URL is kept as it was sent, broken or not.
 func (f *finds) addFind(s Sent) {
 	x := find{Sent: s, content: contentOf(s)}
 	x.score = x.content.scoreForm(s)
@@ -157,7 +153,7 @@ func (f *finds) addFind(s Sent) {
 	at, known := f.exact[x.key]
 	if !known && x.id != "" {
 		at, known = f.byID[x.id]
-		// In a text that was unwrapped a message can have changed.
+		// In an unwrapped text a message can have changed.
 		known = known && (x.isClean != f.all[at].isClean || isDerived(x.Sent))
 	}
 	if !known {
@@ -172,8 +168,8 @@ func (f *finds) addFind(s Sent) {
 	}
 }
 
-// sortMessages are the messages, those that decode first. What is only a piece of one of
-// them, or the same in a form that was undone, is left out.
+// sortMessages returns the messages, those that decode first. It leaves out fragments of
+// another message, and forms of it before a transformation was undone.
 func (f *finds) sortMessages() []Sent {
 	var odd, broken []find
 	whole := slices.DeleteFunc(slices.Clone(f.all), func(x find) bool { return !x.readable || !x.isClean })
@@ -183,7 +179,7 @@ func (f *finds) sortMessages() []Sent {
 		case x.readable:
 			odd = append(odd, x)
 		case isDerived(x.Sent) && len(whole)+len(odd)+len(broken) > 0:
-			// Texts that were unwrapped in a wrong way hold such.
+			// Texts that were unwrapped in a wrong way hold such messages.
 		default:
 			broken = append(broken, x)
 		}
@@ -195,20 +191,21 @@ func (f *finds) sortMessages() []Sent {
 	return found
 }
 
-// isDerived reports whether a message was found in a text that something was undone in.
+// isDerived reports whether a message was found in a text in which a transformation was
+// undone.
 func isDerived(s Sent) bool {
 	return slices.ContainsFunc(s.Steps, func(one Step) bool { return one != StepJoined && one != StepUTF16 && one != StepTree })
 }
 
-// idOf finds an ID in XML that does not parse, whatever its quotes became.
+// idOf matches an ID in XML that does not parse, whatever its quotes were turned into.
 var idOf = regexp.MustCompile(`\bID=(?:3D)?(?:["'“”\\]|&[a-z]+;|&#[0-9]+;)*([A-Za-z0-9_.-]{8,})`)
 
-// isPieceOf reports whether a find that does not decode is a part of one that does,
-// or the same before something was undone.
+// isPieceOf reports whether a find that does not decode is a fragment of one that does, or the
+// same before a transformation was undone.
 func (x find) isPieceOf(whole find) bool {
 	switch {
 	case x.Place == PlaceHAR:
-		return false // there a value is whole
+		return false // values in a HAR file are complete
 	case x.XML != "":
 		m := idOf.FindStringSubmatch(x.XML)
 		return m == nil && len(whole.Steps) > 0 || m != nil && strings.Contains(whole.key, m[1][:min(len(m[1]), 16)])
@@ -234,15 +231,14 @@ func hasParameter(text string) bool {
 	return namedMessage.MatchString(text)
 }
 
-// isParameter reports whether a name is one of those that a binding gives a
-// message and what goes with it.
+// isParameter reports whether a name is a parameter of a binding.
 func isParameter(name string) bool { return slices.Contains(parameterNames, name) }
 
-// parameterNames are the parameters of a binding.
+// parameterNames lists the parameters of a binding.
 var parameterNames = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"}
 
-// escapeValue is a value as it stands in a query. Tools show it escaped or not, and
-// base64 has no percent sign that could be meant as one.
+// escapeValue returns a value as it appears in a query. Tools show it escaped or not, and
+// base64 contains no percent sign that could be mistaken for an escape.
 func escapeValue(value string) string {
 	if _, err := url.QueryUnescape(value); err == nil && strings.Contains(value, "%") {
 		return value
@@ -250,7 +246,7 @@ func escapeValue(value string) string {
 	return url.QueryEscape(value)
 }
 
-// asForm makes plain XML what a form would hold.
+// asForm returns plain XML as a form would encode it.
 func asForm(xml string) string {
 	return "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(xml)))
 }

@@ -12,7 +12,7 @@ import (
 	"vernal/idp/inspect"
 )
 
-// What people paste, from wherever they found it, is the same message.
+// A pasted message is read from every common source.
 func TestFindReadsPastedMessage(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -63,8 +63,8 @@ func TestFindReadsPastedMessage(t *testing.T) {
 	}
 }
 
-// Of several messages in a text each can be had, and nothing else of it comes
-// along.
+// Each of several messages in a text can be selected, and none of the surrounding text is
+// included.
 func TestFindReadsEachPastedMessage(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -91,7 +91,7 @@ func TestFindReadsEachPastedMessage(t *testing.T) {
 			t.Errorf("message %d is a %s, want %s", n+1, r.Kind, want)
 		}
 	}
-	// The page with the Response, as the browser got it.
+	// The page with the Response, as the browser received it.
 	r := inspectText(t, inspector(i), string(page.Body), i.Clock.Now())
 	if r.Kind != "Response" || r.Refused {
 		t.Errorf("the page: %s, refused with %v", r.Kind, codes(r))

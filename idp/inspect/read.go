@@ -12,28 +12,28 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// input is what is known of a message beside itself.
+// input is the context of a message.
 type input struct {
-	address string // it was sent to, without the query; "" if unknown
-	// endpoint and year are of that address; "" if it is none of ours.
+	address string // URL that it was sent to, without the query; "" if unknown
+	// endpoint and year are parsed from the address. Both are "" if it is none of ours.
 	endpoint string
 	year     idp.Year
 	soap     bool
-	// reformatted says that white space was changed between the elements.
+	// reformatted reports that white space between the elements was changed.
 	reformatted bool
-	// rebuilt says that the query was put together from decoded parameters.
+	// rebuilt reports that the query was built from decoded parameters.
 	rebuilt bool
-	// response says that it came as SAMLResponse, which our endpoints take nowhere.
+	// response reports that it came as SAMLResponse, which no endpoint of ours accepts.
 	response bool
-	// unsigned says that the signature of the query was refused already, and
-	// that it is not among what is read further on.
+	// unsigned reports that the signature of the query was refused already and is not among
+	// the parameters that are read afterwards.
 	unsigned bool
 }
 
 var yearly = regexp.MustCompile(`/api/saml/(auth|logout|remotelogout)([0-9]{4}[a-z]?)$`)
 
-// readMessage decodes a message as the server does. A parameter beside the message that
-// the server refuses is noted, and the message read without it.
+// readMessage decodes a message as the server does. If the server refuses another parameter,
+// it records that and reads the message without the parameter.
 func (r *Report) readMessage(s Sent) (*saml.Message, input, error) {
 	in := input{address: s.Address, rebuilt: s.Rebuilt, reformatted: slices.Contains(s.Steps, StepTree)}
 	if m := yearly.FindStringSubmatch(s.Address); m != nil {
@@ -43,7 +43,7 @@ func (r *Report) readMessage(s Sent) (*saml.Message, input, error) {
 		if root, err := xmltree.Parse([]byte(s.XML), xmltree.MessageLimits()); err == nil && root.Local == "Envelope" {
 			in.soap = true
 			if in.endpoint == "" {
-				in.endpoint = "remotelogout" // the one that takes SOAP
+				in.endpoint = "remotelogout" // the endpoint that accepts SOAP
 			}
 			msg, err := saml.ReadSOAP([]byte(s.XML))
 			return msg, in, err
@@ -64,8 +64,7 @@ func (r *Report) readMessage(s Sent) (*saml.Message, input, error) {
 		inURL = asRequest(inURL)
 	}
 	msg, err := readForm(query, inURL)
-	// Only a signature in the query tells a redirect from a form, which may be
-	// longer.
+	// Only a signature in the query distinguishes a redirect from a form, which may be longer.
 	if !s.Post && (s.Address != "" || signs.MatchString(query)) {
 		msg, err = saml.Read(saml.Inbound{Method: "GET", RawQuery: query})
 	}
@@ -91,9 +90,9 @@ func readForm(body, query string) (*saml.Message, error) {
 	return saml.Read(saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(body), RawQuery: query})
 }
 
-// readLeniently reads a message that the server does not decode, to say what else is
-// in it. Where it was sent to us as it is, it is refused; a value that was pasted
-// alone may have got that way by copying.
+// readLeniently reads a message that the server does not decode, to report on its content. If
+// it was sent to us in this form, it is refused. A value that was pasted alone may have
+// changed by copying.
 func (r *Report) readLeniently(s Sent, query string, in input, why *idp.Refusal) (*saml.Message, input, error) {
 	doc, how := decodeLeniently(parameterValue(query, "SAMLRequest"))
 	if doc == "" || how == "" {
@@ -113,7 +112,7 @@ func (r *Report) readLeniently(s Sent, query string, in input, why *idp.Refusal)
 	return msg, in, nil
 }
 
-// encodingHints say how a message is encoded that the server does not decode.
+// encodingHints describes encodings that the server does not decode.
 var encodingHints = map[string]string{
 	encodedURL:     "it is base64 in the URL-safe alphabet, with - and _: use + and /, then percent-encode",
 	encodedTwice:   "it is percent-encoded twice: encode once, and look for a library that encodes again",
@@ -125,7 +124,7 @@ var encodingHints = map[string]string{
 
 var signs = regexp.MustCompile(`(?:^|&)(?:SigAlg|Signature)=`)
 
-// isAboutParameters reports whether a refusal is of what stands beside the message.
+// isAboutParameters reports whether a refusal is about a parameter beside the message.
 func isAboutParameters(why *idp.Refusal) bool {
 	switch why.Code {
 	case idp.RefusedSignatureParams, idp.RefusedSignatureBase64, idp.RefusedRelayState:
@@ -136,7 +135,7 @@ func isAboutParameters(why *idp.Refusal) bool {
 	return false
 }
 
-// parameterHint says more of a refused signature of the query.
+// parameterHint returns hints about a refused signature of the query.
 func parameterHint(why *idp.Refusal, post bool) []string {
 	switch {
 	case why.Code != idp.RefusedSignatureParams:
@@ -149,7 +148,7 @@ func parameterHint(why *idp.Refusal, post bool) []string {
 	return []string{"there is a SigAlg and no Signature: it was left out, is empty, or was cut off with the end of the address"}
 }
 
-// parameterValue is that of a parameter, as it stands in the query.
+// parameterValue returns the raw value of a parameter in the query.
 func parameterValue(query, name string) string {
 	for pair := range strings.SplitSeq(query, "&") {
 		if n, v, _ := strings.Cut(pair, "="); n == name {
@@ -159,7 +158,7 @@ func parameterValue(query, name string) string {
 	return ""
 }
 
-// plainValue is a parameter's value decoded; a plus sign stays one in base64.
+// plainValue returns a parameter's decoded value. A plus sign in base64 stays one.
 func plainValue(query, name string) (string, bool) {
 	raw := parameterValue(query, name)
 	if name != "RelayState" {
@@ -169,7 +168,7 @@ func plainValue(query, name string) (string, bool) {
 	return plain, err == nil && raw != ""
 }
 
-// formatXML is the message for people: each element on a line of its own.
+// formatXML returns the message for reading, with each element on its own line.
 func formatXML(root *xmltree.Element) string {
 	w := xmltree.NewWriter(nil)
 	writeElement(w, root, "\n")
@@ -199,8 +198,8 @@ func writeElement(w *xmltree.Writer, e *xmltree.Element, line string) {
 	w.End()
 }
 
-// asRequest makes a SAMLResponse, which the server takes nowhere, readable by
-// the code that reads requests.
+// asRequest renames a SAMLResponse, which the server never accepts, so that the code for
+// requests can read it.
 func asRequest(query string) string {
 	if strings.Contains(query, "SAMLRequest=") {
 		return query

@@ -9,8 +9,7 @@ import (
 	"vernal/idp"
 )
 
-// checkReplay looks whether an AuthnRequest's ID was used by the time that the rules
-// are applied at.
+// checkReplay checks whether an AuthnRequest's ID was used before r.At.
 func (s *Service) checkReplay(ctx context.Context, r *Report, id string, hash []byte) error {
 	if s.Seen == nil {
 		return r.skipID(id)
@@ -38,8 +37,8 @@ func (s *Service) checkReplay(ctx context.Context, r *Report, id string, hash []
 	return err
 }
 
-// lookupEarlier is checkReplay for a LogoutRequest, which is not refused when it comes
-// again. It returns the message as it came first; nil if it never did.
+// lookupEarlier checks the ID of a LogoutRequest, which is not refused when it is repeated. It
+// returns the message as it came first, or nil.
 func (s *Service) lookupEarlier(ctx context.Context, r *Report, id string) (*idp.LogoutRequest, error) {
 	if s.Seen == nil {
 		return nil, r.skipID(id)
@@ -60,13 +59,13 @@ func (s *Service) lookupEarlier(ctx context.Context, r *Report, id string) (*idp
 	return before, nil
 }
 
-// skipID notes an ID that cannot be looked up.
+// skipID records that an ID cannot be looked up.
 func (r *Report) skipID(id string) error {
 	r.noteSkipped("ID", "there is no store to ask whether "+id+" was seen before")
 	return nil
 }
 
-// noteUnusedID notes an ID that nobody had used by then.
+// noteUnusedID records that an ID had not been used by then.
 func (r *Report) noteUnusedID(id string, later bool) error {
 	r.noteKept("ID", id)
 	if later {

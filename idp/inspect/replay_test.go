@@ -13,8 +13,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// Whether an ID was used before is looked up, and what the server says to it a
-// second time is what inspect says.
+// Inspect looks up whether an ID was used before, and reports what the server would answer to
+// a repetition.
 func TestInspectJudgesReplayAsServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -25,7 +25,7 @@ func TestInspectJudgesReplayAsServer(t *testing.T) {
 		r := inspectText(t, inspector(i), address, at)
 		return r, check(r, "ID")
 	}
-	for range 2 { // looking uses nothing up
+	for range 2 { // a look-up spends nothing
 		if r, c := said(i.Clock.Now()); r.Refused || c.Outcome != inspect.OK {
 			t.Fatalf("before: %+v", c)
 		}
@@ -54,7 +54,7 @@ func TestInspectJudgesReplayAsServer(t *testing.T) {
 	if r, c := said(i.Clock.Now()); !slices.Equal(codes(r), []idp.RefusalCode{idp.RefusedReplay}) || !strings.Contains(strings.Join(c.Hints, " "), want) {
 		t.Errorf("answered: %v, %+v", codes(r), c)
 	}
-	// As at the time when it was made, it was good.
+	// At the time when it was made, it was valid.
 	if r, c := said(i.Clock.Now().Add(-time.Minute)); r.Refused || !strings.Contains(strings.Join(c.Hints, " "), "later than the time") {
 		t.Errorf("as at its time: %v, %+v", codes(r), c)
 	}
@@ -74,7 +74,7 @@ func TestRepeatedLogoutGetsHint(t *testing.T) {
 	}
 }
 
-// The answer to a LogoutRequest is held against the registration.
+// A LogoutResponse is compared with the registration.
 func TestInspectJudgesLogoutResponse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -90,7 +90,7 @@ func TestInspectJudgesLogoutResponse(t *testing.T) {
 	}
 }
 
-// Metadata is held against what is registered, and ours against our keys.
+// Metadata is compared with the registration, and ours with our keys.
 func TestInspectComparesMetadataWithRegistration(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC)
@@ -120,7 +120,7 @@ func TestInspectComparesMetadataWithRegistration(t *testing.T) {
 	for _, tt := range []struct {
 		path string
 		year idp.Year
-		want string // in a hint
+		want string // substring of a hint
 	}{
 		{"/api/saml/metadata2027", "2027", ""},
 		{"/api/saml/metadata2026", "2026", "the preferred year, 2027, is not in it"},

@@ -18,7 +18,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// checkRequest holds a request against the registration of the SP that it says it is from.
+// checkRequest checks a request against the registration of the SP that it claims to be from.
 func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message, in input) (err error) {
 	q := inbound.Request{}
 	if q.Issuer, err = msg.ClaimedIssuer(); err != nil {
@@ -50,7 +50,7 @@ func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message
 		q.Kind, name, other = inbound.LogoutRequest, other, name
 	}
 	if in.endpoint != "" && (in.endpoint == "auth") == isLogout {
-		// What follows is looked at as if it had come to the right place.
+		// The following rules are checked as if it had come to the right endpoint.
 		_ = r.noteRefused("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, other))
 		in.endpoint, in.year = "", ""
 	}
@@ -82,7 +82,7 @@ func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message
 	return s.checkReplay(ctx, r, q.Authn.ID, msg.Hash)
 }
 
-// noteStranger notes the registered SP that an Issuer which no one has may mean.
+// noteStranger records the registered SP that an unknown Issuer may mean.
 func (s *Service) noteStranger(ctx context.Context, r *Report) error {
 	all, err := s.Registry.All(ctx)
 	if err != nil {
@@ -100,8 +100,8 @@ func (s *Service) noteStranger(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// checkSignature looks at the signature, and gives the element that may be read or, if the
-// signature does not hold, the one that is claimed.
+// checkSignature checks the signature, and returns the signed element or, if the signature
+// does not verify, the claimed one.
 func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Message, q *inbound.Request, in input) (*xmltree.Element, error) {
 	p := q.Provider
 	r.SPName = p.Name
@@ -109,13 +109,13 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 		r.noteSkipped("Signature", "it cannot be looked at without its parameters, see above")
 		return msg.Root, nil
 	}
-	// By where it was sent to, as the server decides it.
+	// The endpoint decides, as in the server.
 	kind := inbound.AuthnRequest
 	if in.endpoint == "" && msg.Root.Local == "LogoutRequest" || in.endpoint != "" && in.endpoint != "auth" {
 		kind = inbound.LogoutRequest
 	}
 	root, cert, err := inbound.Verify(msg, p, kind)
-	var lost string // how the query was encoded, if that was found out
+	var lost string // encoding of the query, if that was found out
 	if err != nil && in.rebuilt {
 		if lost, cert = signedText(msg.Detached, p.RequestCerts, false); cert != nil {
 			root, err = msg.Root, nil
@@ -146,7 +146,8 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 	return root, nil
 }
 
-// findPlace looks at the URL that a request came to: its year, and what the request may name.
+// findPlace checks the URL that a request came to: its year, and the values that the request
+// may name.
 func (s *Service) findPlace(r *Report, q *inbound.Request, in input) (inbound.Expect, error) {
 	url := map[inbound.Kind]func(idp.Year) string{
 		inbound.AuthnRequest: s.IdP.AuthnURL, inbound.LogoutRequest: s.IdP.LogoutURL, inbound.RemoteLogoutRequest: s.IdP.RemoteLogoutURL,
@@ -169,9 +170,9 @@ func (s *Service) findPlace(r *Report, q *inbound.Request, in input) (inbound.Ex
 	return inbound.Expect{Now: r.At, Destinations: []string{own, url("")}, AnyDestination: r.Year == ""}, nil
 }
 
-// showFinding notes a rule that package inbound held the request against, with what an operator
-// should know of it. The Issuer, the end of a LogoutRequest and the logout URL are noted
-// only if they are wrong.
+// showFinding records a finding of package inbound about the request, with hints for an
+// operator. It records the Issuer, the NotOnOrAfter of a LogoutRequest and the logout URL only
+// if they are wrong.
 func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, expect inbound.Expect) error {
 	h, p := q.Header(), q.Provider
 	isKept := f.Err == nil
@@ -237,7 +238,7 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 	return nil
 }
 
-// showFormat notes which format the NameID gets, against what was asked.
+// showFormat records the format of the NameID, compared with the requested one.
 func (r *Report) showFormat(q *inbound.Request, isKept bool) {
 	if !isKept {
 		r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionNameIDFormat, idp.NameIDFormatEmail).Labeled(idp.LabelAllowFormat))
@@ -250,7 +251,7 @@ func (r *Report) showFormat(q *inbound.Request, isKept bool) {
 	}
 }
 
-// checkYear looks whether the year answers.
+// checkYear checks whether the year answers.
 func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	if r.Year == "" {
 		entry, err := s.Years.Preferred(r.At)
@@ -292,8 +293,8 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	return nil
 }
 
-// hintRefusedContexts says what the values come near, or what the registration would have
-// to say.
+// hintRefusedContexts adds the nearest known values, or what the registration would have to
+// contain.
 func (r *Report) hintRefusedContexts(refs []string, p *sp.Provider) {
 	var unknown []string
 	for _, ref := range refs {

@@ -15,8 +15,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// checkResponse holds a message of ours against our certificates, and against what
-// the service provider that it is for must insist on.
+// checkResponse checks a message of ours against our certificates, and against the rules that
+// its service provider must insist on.
 func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Message, opened *Opened) error {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
@@ -55,15 +55,15 @@ func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Messag
 		return err
 	}
 	if own != nil {
-		assertion = own // only what a signature covers is read, where one does
+		assertion = own // read only the signed content, if any is signed
 	} else if whole == nil && s.Years != nil && !r.Refused {
-		// Ours are signed always; whoever takes one without takes anybody's.
+		// Ours are always signed. An SP that accepts an unsigned assertion accepts anyone's.
 		_ = r.noteRefused("Assertion Signature", idp.Refuse(idp.RefusedSignatureMissing, "Assertion Signature", ""))
 	}
 	return s.checkAssertion(ctx, r, msg.Root, assertion)
 }
 
-// statusHints say what the codes mean that we send.
+// statusHints explains the status codes that we send.
 var statusHints = map[string]string{
 	saml.StatusNoPassive:        "IsPassive was asked for, and a page would have been needed",
 	saml.StatusUnknownPrincipal: "the person named is not the one of the session, or was never known to the service provider",
@@ -71,7 +71,7 @@ var statusHints = map[string]string{
 	saml.StatusRequestDenied:    "the request was refused; the error id in its message, or in the log, leads to why",
 }
 
-// showStatus notes the codes of a message's Status.
+// showStatus records the codes of a message's Status.
 func (r *Report) showStatus(root *xmltree.Element) {
 	var codes, hints []string
 	message := ""
@@ -90,7 +90,7 @@ func (r *Report) showStatus(root *xmltree.Element) {
 	r.add(Check{Field: "Status", Outcome: OK, Seen: strings.Join(codes, " "), Note: message, Hints: hints})
 }
 
-// ourCertificates are the certificates of our years, and which is whose.
+// ourCertificates returns the certificates of our years, and the year of each.
 func (s *Service) ourCertificates(at time.Time) (list []*x509.Certificate, years map[*x509.Certificate]idp.Year) {
 	years = map[*x509.Certificate]idp.Year{}
 	for _, entry := range s.Years.All(at) {
@@ -102,8 +102,8 @@ func (s *Service) ourCertificates(at time.Time) (list []*x509.Certificate, years
 	return list, years
 }
 
-// verifySigned looks for a certificate of ours that verifies the element, and returns
-// what was signed; nil if the element has no signature, or none that holds.
+// verifySigned looks for a certificate of ours that verifies the element. It returns the
+// signed content, or nil if the element has no valid signature.
 func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.Verified, error)) (*xmltree.Element, error) {
 	if s.Years == nil {
 		r.Unknown = true
@@ -131,8 +131,7 @@ func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, veri
 	return v.Element, nil
 }
 
-// checkLogoutResponse looks at where it goes and at its signature, which it need not
-// have.
+// checkLogoutResponse checks the destination and the signature, which is optional.
 func (s *Service) checkLogoutResponse(ctx context.Context, r *Report, root *xmltree.Element) error {
 	if _, err := s.verifySigned(r, "Signature", root, xmldsig.VerifyEnveloped); err != nil {
 		return err
@@ -157,7 +156,7 @@ func (s *Service) checkLogoutResponse(ctx context.Context, r *Report, root *xmlt
 	return s.showAnswered(ctx, r, root)
 }
 
-// findProvider returns the first registered SP that a condition is true of, nil for none.
+// findProvider returns the first registered SP that meets a condition, or nil.
 func (s *Service) findProvider(ctx context.Context, is func(*sp.Provider) bool) (*sp.Provider, error) {
 	all, err := s.Registry.All(ctx)
 	if i := slices.IndexFunc(all, is); i >= 0 {
@@ -166,7 +165,7 @@ func (s *Service) findProvider(ctx context.Context, is func(*sp.Provider) bool) 
 	return nil, err
 }
 
-// showAnswered notes which request a message answers.
+// showAnswered records which request a message answers.
 func (s *Service) showAnswered(ctx context.Context, r *Report, root *xmltree.Element) error {
 	id, ok := root.Attr("InResponseTo")
 	if !ok || s.Seen == nil {

@@ -18,8 +18,8 @@ import (
 	"vernal/idp/inspect"
 )
 
-// Several messages in one text are found each once, in the order in which they
-// stand there; the same one in another form is not another one.
+// Several messages in one text are found once each, in order of appearance. Another form of
+// the same message is not a second one.
 func TestFindReadsEachMessageOnce(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -30,7 +30,7 @@ func TestFindReadsEachMessageOnce(t *testing.T) {
 		doc, _ := base64.StdEncoding.DecodeString(a.Form(r).Get("SAMLRequest"))
 		return string(doc)
 	}
-	// The XML of the query of the first.
+	// The XML of the first query.
 	_, query, _ := strings.Cut(one, "?")
 	values, _ := url.ParseQuery(query)
 	data, _ := base64.StdEncoding.DecodeString(values.Get("SAMLRequest"))
@@ -78,8 +78,8 @@ func TestFindReadsEachMessageOnce(t *testing.T) {
 	}
 }
 
-// The marks of a browser's view are taken off XML. Its signature covered other white
-// space, so nothing is said of it.
+// The marks of a browser's view are removed from XML. Its signature covered other white space,
+// so nothing is claimed about it.
 func TestFindReadsBrowserViewOfXML(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -108,8 +108,8 @@ func TestFindReadsBrowserViewOfXML(t *testing.T) {
 	}
 }
 
-// A value that the server does not decode is refused as the server does, and read
-// all the same. A value alone may have got that way by copying.
+// A value that the server does not decode is refused as in the server, and read nevertheless.
+// A value that was pasted alone may have changed by copying.
 func TestUndecodableValueIsRefusedAndRead(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -129,7 +129,7 @@ func TestUndecodableValueIsRefusedAndRead(t *testing.T) {
 	tests := []struct {
 		name, value string
 		code        idp.RefusalCode
-		// lone: the value without a name is found, too.
+		// lone: the value is also found without a name.
 		lone bool
 	}{
 		{"URL-safe", base64.URLEncoding.EncodeToString(append(doc, "   "...)), "", true},
@@ -156,7 +156,7 @@ func TestUndecodableValueIsRefusedAndRead(t *testing.T) {
 	}
 }
 
-// Of a text without a message it is said what it is.
+// A text without a message is classified.
 func TestTextWithoutMessageIsClassified(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

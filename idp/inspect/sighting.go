@@ -8,10 +8,9 @@ import (
 	"vernal/idp"
 )
 
-// Sighting is what a text is that holds no message.
+// Sighting is the kind of a text without a message.
 type Sighting string
 
-// The sightings.
 const (
 	SeenNothing     Sighting = "empty"
 	SeenPage        Sighting = "html_page"
@@ -29,7 +28,7 @@ const (
 	SeenText        Sighting = "text"
 )
 
-// sightings are looked for in their order: what says most of a text comes first.
+// sightings are tried in order, the most specific one first.
 var sightings = []struct {
 	seen Sighting
 	re   *regexp.Regexp
@@ -45,10 +44,10 @@ var sightings = []struct {
 	{SeenCutLink, regexp.MustCompile(`/api/saml/(?:auth|logout|remotelogout)[0-9]{4}`)},
 }
 
-// See says what a text is in which Find finds nothing.
+// See classifies a text in which Find finds nothing.
 func See(text string) Sighting {
 	text, _ = plainText(text)
-	const looked = 1 << 20 // bytes that are looked at
+	const looked = 1 << 20 // only this many bytes are searched
 	text = text[:min(len(text), looked)]
 	if text == "" {
 		return SeenNothing
@@ -75,7 +74,7 @@ func isPage(text string) bool {
 	return strings.Contains(start, "<!doctype html") || strings.Contains(start, "<html")
 }
 
-// isBinary reports whether a text is no text.
+// isBinary reports whether a text is binary data.
 func isBinary(text string) bool {
 	const looked = 512
 	odd := 0
@@ -90,8 +89,7 @@ func isBinary(text string) bool {
 	return odd*10 > min(len(text), looked)
 }
 
-// Advice says for people what a text is that holds no message, and what to paste
-// instead.
+// Advice explains to users what kind of text it is, and what to paste instead.
 func (s Sighting) Advice() string {
 	if text := advices[s]; text != "" {
 		return text
@@ -99,7 +97,7 @@ func (s Sighting) Advice() string {
 	return advices[SeenText]
 }
 
-// Suggestion is what to do with it instead, if there is something.
+// Suggestion returns the command to use instead, if there is one.
 func (s Sighting) Suggestion() (next idp.Suggestion, ok bool) {
 	switch s {
 	case SeenCertificate:

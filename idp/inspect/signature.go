@@ -23,8 +23,8 @@ import (
 // maxTried bounds the service providers whose certificates are tried.
 const maxTried = 2000
 
-// hintSignature finds out why no certificate of the sender verifies a message: what else
-// does. Trying proves nothing about who sent it.
+// hintSignature finds out why no certificate of the sender verifies a message, by trying
+// others. That proves nothing about the sender.
 func (s *Service) hintSignature(ctx context.Context, r *Report, msg *saml.Message, p *sp.Provider, code idp.RefusalCode) error {
 	switch code {
 	case idp.RefusedDigest:
@@ -48,7 +48,7 @@ func (s *Service) hintSignature(ctx context.Context, r *Report, msg *saml.Messag
 	return err
 }
 
-// hintDigest names the certificate that fits although the message does not.
+// hintDigest names the certificate whose signature is valid although the message was changed.
 func (r *Report) hintDigest(msg *saml.Message, p *sp.Provider) {
 	for _, c := range p.RequestCerts {
 		if _, _, err := msg.Verify([]*x509.Certificate{c}, true); codeOf(err) == idp.RefusedDigest {
@@ -58,8 +58,8 @@ func (r *Report) hintDigest(msg *saml.Message, p *sp.Provider) {
 	}
 }
 
-// hintCarried is about the certificates that the message brings along, which the server
-// does not heed: anybody can bring one.
+// hintCarried compares the certificates in the message with the registered ones. The server
+// ignores them, because anyone can include one.
 func (r *Report) hintCarried(msg *saml.Message, p *sp.Provider, carried []*x509.Certificate) {
 	for _, c := range carried {
 		switch {
@@ -75,7 +75,7 @@ func (r *Report) hintCarried(msg *saml.Message, p *sp.Provider, carried []*x509.
 	}
 }
 
-// embeddedCertificates are the certificates in the KeyInfo of a message's own signature.
+// embeddedCertificates returns the certificates in the KeyInfo of a message's own signature.
 func embeddedCertificates(root *xmltree.Element) (list []*x509.Certificate) {
 	if signature := root.Child(xmldsig.Namespace, "Signature"); signature != nil {
 		return xmlenc.CertificatesIn(signature)
@@ -83,7 +83,7 @@ func embeddedCertificates(root *xmltree.Element) (list []*x509.Certificate) {
 	return nil
 }
 
-// otherSigner looks for who else's certificate verifies a message.
+// otherSigner looks for another party's certificate that verifies a message.
 func (s *Service) otherSigner(ctx context.Context, msg *saml.Message, p *sp.Provider, at time.Time) (string, error) {
 	if c := findVerifier(msg, p.EncryptionX509); c != nil {
 		return "the encryption certificate of the service provider verifies it, " + nameCertificate(c) + ", which is not registered for requests", nil
@@ -109,7 +109,7 @@ func (s *Service) otherSigner(ctx context.Context, msg *saml.Message, p *sp.Prov
 	return "", nil
 }
 
-// findVerifier is the certificate that verifies a message; nil if none does.
+// findVerifier returns the certificate that verifies a message, or nil.
 func findVerifier(msg *saml.Message, certs []*x509.Certificate) *x509.Certificate {
 	_, cert, err := msg.Verify(certs, true)
 	if err != nil {
@@ -126,7 +126,7 @@ func certificateNames(list []*x509.Certificate) string {
 	return cmp.Or(listValues(names), "none")
 }
 
-// encodings are the ways in which software writes a value into a query.
+// encodings lists the ways in which software encodes a value in a query.
 var encodings = []struct {
 	name   string
 	encode func(string) string
@@ -146,14 +146,14 @@ var percent = regexp.MustCompile(`%[0-9A-F]{2}`)
 
 func lowerHex(s string) string { return percent.ReplaceAllStringFunc(s, strings.ToLower) }
 
-// order is a way to put a query together that is signed.
+// order is a way to build the query text that is signed.
 type order struct {
 	name string
 	text func(request, relay, alg string) string
 }
 
-// orders are the right text, and those that software signs by mistake. The parameters are given
-// encoded; relay is "" where there is none.
+// orders lists the correct text, and those that software signs by mistake. The parameters are
+// encoded, and relay is "" without a RelayState.
 var orders = []order{
 	{"in the order of the standard", func(request, relay, alg string) string { return request + relay + alg }},
 	{"without RelayState", func(request, _, alg string) string { return request + alg }},
@@ -165,9 +165,9 @@ var orders = []order{
 	{"of the value of SAMLRequest alone", func(request, _, _ string) string { return strings.TrimPrefix(request, "SAMLRequest=") }},
 }
 
-// signedText finds the text that a signature in the query was made over, and the
-// certificate that verifies it: the order of the standard in each encoding or, with
-// mistakes, every order in each encoding and as it came.
+// signedText finds the text that a signature in the query was made over, and the certificate
+// that verifies it: the order of the standard in each encoding or, with mistakes, every order
+// in each encoding and as it came.
 func signedText(d *saml.Detached, certs []*x509.Certificate, mistakes bool) (how string, cert *x509.Certificate) {
 	if d == nil {
 		return "", nil

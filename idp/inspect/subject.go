@@ -2,8 +2,8 @@ package inspect
 
 import "vernal/idp/inbound"
 
-// checkSubject looks at the user whom a request asks for. Whether that is the user who signs
-// in shows at the answer.
+// checkSubject checks the user that a request names. Whether that user signs in is only known
+// when the request is answered.
 func (s *Service) checkSubject(r *Report, q *inbound.Request) error {
 	subject := q.Authn.Subject
 	if subject == nil {

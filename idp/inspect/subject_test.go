@@ -21,7 +21,7 @@ func refusedFields(r *inspect.Report) (out []string) {
 	return out
 }
 
-// Whom a request asks for is said, and refused where the server refuses it.
+// The requested user is reported, and refused if the server refuses it.
 func TestInspectJudgesSubjectAsServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC), Years: []idp.Year{"2026"}})
@@ -47,7 +47,7 @@ func TestInspectJudgesSubjectAsServer(t *testing.T) {
 		name, subject string
 		sp            *idptest.Provider
 		unsigned      bool
-		code          idp.RefusalCode // of the server and of inspect; subject_mismatch is the server's alone
+		code          idp.RefusalCode // of the server and of inspect; only the server returns subject_mismatch
 	}{
 		{"a name", name("", "someone"), a, false, idp.RefusedSubject},
 		{"no one", "<saml:SubjectConfirmation></saml:SubjectConfirmation>", a, false, ""},
@@ -79,7 +79,7 @@ func TestInspectJudgesSubjectAsServer(t *testing.T) {
 	}
 }
 
-// What compat loosens, inspect says, and no more.
+// Inspect reports exactly what compatibility loosens.
 func TestInspectAppliesLoginGovCompat(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -89,7 +89,7 @@ func TestInspectAppliesLoginGovCompat(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		request idptest.Request
-		field   string // where the strict one is refused, and the other one's hint is
+		field   string // refused field in strict mode, and field of the hint otherwise
 		code    idp.RefusalCode
 	}{
 		{"ACS URL", idptest.Request{ACS: "https://other.example/acs"}, "AssertionConsumerServiceURL", idp.RefusedACSURL},

@@ -13,10 +13,9 @@ import (
 	"vernal/idp/filetext"
 )
 
-// Step is one thing that was undone to find a message in a text.
+// Step is one transformation that was undone to find a message in a text.
 type Step string
 
-// The steps.
 const (
 	StepUTF16       Step = "utf16"            // a file in UTF-16
 	StepMailQuote   Step = "mail_quote"       // the marks of quoted mail, "> "
@@ -33,14 +32,14 @@ const (
 	StepJoined      Step = "joined_lines"     // one line again of several
 )
 
-// view is a text as it is read in one way.
+// view is a text in one way of reading it.
 type view struct {
 	text  string
 	steps []Step
 }
 
-// unwrapping undoes one thing that was done to a text. What it does not apply to
-// it returns unchanged.
+// unwrappings undo one transformation of a text each. They return a text unchanged if they do
+// not apply to it.
 var unwrappings = []struct {
 	step Step
 	undo func(string) string
@@ -58,7 +57,7 @@ var unwrappings = []struct {
 	{StepTypographic, typographic.Replace},
 }
 
-// unwrapForms are the texts that a view may be a form of.
+// unwrapForms returns the texts that a view may be a transformation of.
 func (v view) unwrapForms() (next []view) {
 	for _, u := range unwrappings {
 		if text := u.undo(v.text); text != v.text && text != "" {
@@ -68,7 +67,7 @@ func (v view) unwrapForms() (next []view) {
 	return next
 }
 
-// plainText is the text in UTF-8, without a byte order mark and white space around.
+// plainText returns the text in UTF-8, without a byte order mark and surrounding white space.
 // UTF-16 begins with a mark or with a character of which one byte is zero.
 func plainText(text string) (string, []Step) {
 	var steps []Step
@@ -80,7 +79,8 @@ func plainText(text string) (string, []Step) {
 	return strings.TrimSpace(strings.TrimPrefix(text, "\uFEFF")), steps
 }
 
-// utf16Declaration is an XML declaration that would be wrong once a text is UTF-8.
+// utf16Declaration matches an XML declaration that is wrong after a text was converted to
+// UTF-8.
 var utf16Declaration = regexp.MustCompile(`(?i)^(\x{FEFF}?\s*<\?xml[^>]*?)\s+encoding=["']utf-16(?:le|be)?["']`)
 
 var invisible = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\u2060", "", "\uFEFF", "", "\u00AD", "",
@@ -88,10 +88,10 @@ var invisible = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\
 
 var typographic = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "‘", "'", "’", "'")
 
-// quoted is a line of quoted mail, and its marks.
+// quoted matches the marks of a line of quoted mail.
 var quoted = regexp.MustCompile(`(?m)^[ \t]*>[> \t]*`)
 
-// withoutQuotes takes off the marks of quoted mail, if a text has several lines of it.
+// withoutQuotes removes the marks of quoted mail, if a text has several lines of it.
 func withoutQuotes(text string) string {
 	if len(quoted.FindAllStringIndex(text, 2)) < 2 {
 		return text
@@ -99,8 +99,8 @@ func withoutQuotes(text string) string {
 	return quoted.ReplaceAllString(text, "")
 }
 
-// withoutIndent takes off what all lines of a text begin with, if that is white
-// space. The first one has lost its own.
+// withoutIndent removes the white space that all lines of a text begin with. The first line
+// has already lost its own.
 func withoutIndent(text string) string {
 	first, rest, more := strings.Cut(text, "\n")
 	if !more {
@@ -125,16 +125,16 @@ func withoutIndent(text string) string {
 	return first + strings.ReplaceAll("\n"+rest, "\n"+indent, "\n")
 }
 
-// softBreak is a line that quoted-printable broke, and mailEscape a character that it
-// wrote in another way: "=" always.
+// softBreak matches a line that quoted-printable broke, and mailEscape a character that it
+// escaped, which always includes "=".
 var (
 	softBreak  = regexp.MustCompile(`(?m)^.{60,}=\r*$`)
 	mailBreak  = regexp.MustCompile(`=[ \t]*\r*\n`)
 	mailEscape = regexp.MustCompile(`=[0-9A-F]{2}`)
 )
 
-// decodeMail undoes quoted-printable (RFC 2045 section 6.7). Lines that became longer
-// since are taken, too.
+// decodeMail undoes quoted-printable (RFC 2045 section 6.7). It also accepts lines that have
+// become longer since.
 func decodeMail(text string) string {
 	if !strings.Contains(text, "=3D") && !softBreak.MatchString(text) {
 		return text
@@ -147,7 +147,7 @@ func decodeMail(text string) string {
 	return plain
 }
 
-// withoutCarets undoes what browsers write for the Windows command line.
+// withoutCarets undoes the escapes that browsers write for the Windows command line.
 func withoutCarets(text string) string {
 	if !strings.Contains(text, "^&") && !strings.Contains(text, "^%") {
 		return text
@@ -155,10 +155,10 @@ func withoutCarets(text string) string {
 	return strings.ReplaceAll(text, "^", "")
 }
 
-// backslash is an escape of JSON, JavaScript, and of strings that a program printed.
+// backslash matches an escape of JSON, JavaScript, or a string that a program printed.
 var backslash = regexp.MustCompile(`\\(?:[nrt"'\\/&?=\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
 
-// unescapeBackslashes undoes such escapes. What is no escape stays.
+// unescapeBackslashes undoes such escapes and leaves all other text.
 func unescapeBackslashes(text string) string {
 	return backslash.ReplaceAllStringFunc(text, func(e string) string {
 		switch c := e[1]; c {
@@ -176,15 +176,15 @@ func unescapeBackslashes(text string) string {
 	})
 }
 
-// percentMark is an encoded character that only a whole URL or XML has encoded,
-// once or more often; encodedPlus is a space that a form wrote as a plus sign.
+// percentMark matches an encoded character that occurs only in an encoded URL or XML, encoded
+// once or more often. encodedPlus matches a space that a form wrote as a plus sign.
 var (
 	percentMark = regexp.MustCompile(`%(?:25)*(?:3[CcDdFfAaEe]|2[26FfBb]|0[AaDd])`)
 	encodedPlus = regexp.MustCompile(`\+(?:xmlns|ID|Version|IssueInstant|Destination)(?:%|:|=)`)
 )
 
-// unescapePercent undoes percent-encoding once. What is no escape stays. A plus sign
-// is a space only in XML that a form encoded.
+// unescapePercent undoes percent-encoding once and leaves all other text. A plus sign is a
+// space only in XML that a form encoded.
 func unescapePercent(text string) string {
 	if !percentMark.MatchString(text) {
 		return text
@@ -201,14 +201,14 @@ func unescapePercent(text string) string {
 
 var percentEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
-// decodeEscape is the byte that "%3D" or "=3D" stands for.
+// decodeEscape returns the byte that "%3D" or "=3D" encodes.
 func decodeEscape(e string) string {
 	c, _ := strconv.ParseUint(e[1:], 16, 8)
 	return string([]byte{byte(c)})
 }
 
-// unescapeForm undoes percent-encoding once in a text that a form encoded, in which a
-// plus sign is a space, and that of base64 is %2B.
+// unescapeForm undoes percent-encoding once in a text that a form encoded, in which a plus
+// sign is a space, and that of base64 is %2B.
 func unescapeForm(text string) string {
 	if !strings.Contains(text, "+") || !strings.Contains(text, "%2B") && !strings.Contains(text, "%2b") {
 		return text
@@ -216,8 +216,8 @@ func unescapeForm(text string) string {
 	return unescapePercent(strings.ReplaceAll(text, "+", " "))
 }
 
-// Links that urldefense rewrote: version 2 writes "-" for "%" and "_" for "/",
-// version 3 puts "*" for each character that it keeps apart, in base64.
+// These match links that urldefense rewrote: version 2 writes "-" for "%" and "_" for "/",
+// version 3 puts "*" for each character that it stores separately, in base64.
 var (
 	defended2 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?com/v2/url\?u=([^&\s"'<>]+)[^\s"'<>]*`)
 	defended3 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?(?:com|us)/v3/__(.+?)__;([A-Za-z0-9_=-]*)![^\s"'<>]*`)
@@ -246,10 +246,10 @@ func restoreURLDefense(text string) string {
 // runs are the lengths that version 3 writes as one character after "**".
 const runs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// fillKept puts the characters that were kept apart back: "*" stands for one, "**A"
-// for two, "**B" for three, and so on.
+// fillKept restores the characters that were stored separately: "*" is one, "**A" two, "**B"
+// three, and so on.
 func fillKept(link string, kept []byte) string {
-	// The scheme has lost a slash of two.
+	// The scheme has lost one of its two slashes.
 	if scheme, rest, ok := strings.Cut(link, ":/"); ok && !strings.HasPrefix(rest, "/") && len(scheme) < 6 {
 		link = scheme + "://" + rest
 	}
@@ -276,10 +276,10 @@ func fillKept(link string, kept []byte) string {
 	return b.String()
 }
 
-// treeMark is what browsers put before an element that can be folded.
+// treeMark matches the mark that browsers put before an element that can be folded.
 var treeMark = regexp.MustCompile(`(?m)^[ \t\x{A0}]*[-+−–▶▼▸▾►]+[ \t\x{A0}]*<`)
 
-// withoutTree takes the marks off XML that was copied from a browser's view.
+// withoutTree removes the marks from XML that was copied from a browser's view.
 func withoutTree(text string) string {
 	return treeMark.ReplaceAllString(text, "<")
 }
