@@ -56,7 +56,7 @@ func (c *content) readRoot(doc []byte, limits xmltree.Limits) {
 	}
 }
 
-// isClean reports whether elements with child elements hold no text.
+// isClean reports whether no element with child elements contains text.
 func isClean(root *xmltree.Element) bool {
 	for e := range root.All() {
 		inner, text := false, false

@@ -76,7 +76,7 @@ type Seen interface {
 type Message struct {
 	// Sent is one of the messages that Find found.
 	Sent
-	// Number says which of how many, from 1; 0 where there was one.
+	// Number is the position among Of messages, from 1. Both are 0 for a single message.
 	Number int `json:"number,omitempty"`
 	Of     int `json:"of,omitempty"`
 	// At is the time at which the message is assumed to arrive.

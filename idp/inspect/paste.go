@@ -10,7 +10,7 @@ import (
 
 // Sent is one message as found in pasted text.
 type Sent struct {
-	// Query holds the parameters, still encoded, as a query or a form does.
+	// Query holds the parameters, still encoded as in a query or a form.
 	Query string `json:"query,omitempty"`
 	// InURL holds the parameters in the URL that a form was sent to, which the server reads as
 	// well.
@@ -49,12 +49,12 @@ const (
 	maxSent = 50
 	// maxUnwrapped bounds, in bytes, the texts in which transformations are undone.
 	maxUnwrapped = 4 << 20
-	// maxLayers bounds how often a text is unwrapped one way in another, and
-	// maxViews the ways in all.
+	// maxLayers bounds the nesting of transformations, and maxViews their total
+	// number.
 	maxLayers = 6
 	maxViews  = 40
-	// maxTried is how many finds are decoded in one view: the same message may
-	// stand there many times.
+	// maxTriedFinds bounds the finds that are decoded in one view, because the same
+	// message may occur there many times.
 	maxTriedFinds = 200
 )
 

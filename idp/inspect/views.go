@@ -126,7 +126,7 @@ func withoutIndent(text string) string {
 }
 
 // softBreak matches a line that quoted-printable broke, and mailEscape a character that it
-// escaped, which always includes "=".
+// escaped. It always escapes "=".
 var (
 	softBreak  = regexp.MustCompile(`(?m)^.{60,}=\r*$`)
 	mailBreak  = regexp.MustCompile(`=[ \t]*\r*\n`)

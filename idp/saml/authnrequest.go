@@ -7,18 +7,18 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// AuthnRequest is a request to authenticate a person (saml-core §3.4.1), as far
-// as we heed it.
+// AuthnRequest is a request to authenticate a user (saml-core §3.4.1), reduced to the parts
+// that we use.
 //
-// Conditions, Scoping and Extensions are read past, whatever they hold: no known
-// service provider depends on them, the reference ignores them, and the limits of the
-// parser bound them. AttributeConsumingServiceIndex is read past too, and so
-// is an attribute without a namespace that the standard does not know. An unknown
-// element is refused.
+// Conditions, Scoping and Extensions are ignored, whatever they contain: no known service
+// provider depends on them, the reference ignores them, and the limits of the parser bound
+// them. AttributeConsumingServiceIndex is ignored, too, and so is an attribute without a
+// namespace that the standard does not know. An unknown element is refused.
 type AuthnRequest struct {
 	Header
-	// Where the Response shall go. Whether it may is for package sp. HasACSURL
-	// is false if it is absent or empty, and HasACSIndex beside a URL.
+	// ACSURL and ACSIndex say where the Response should be sent. Package sp decides whether it
+	// may. HasACSURL is false if the URL is absent or empty, HasACSIndex also if there is a
+	// URL.
 	ACSURL      string
 	HasACSURL   bool
 	ACSIndex    int
@@ -27,39 +27,39 @@ type AuthnRequest struct {
 	ProtocolBinding string
 	ForceAuthn      bool
 	IsPassive       bool
-	ProviderName    string        // "" also where it is too long
+	ProviderName    string        // also "" if it is too long
 	NameIDPolicy    *NameIDPolicy // nil if absent
-	// Subject is the user whom the Response must be about; nil if the request names
-	// no one. It is never a reason to believe who the user is.
+	// Subject is the user that the Response must be about, or nil if the request names none.
+	// It never proves who the user is.
 	Subject *Subject `json:",omitempty"`
 
-	// Comparison is one of the four, or "" where none is given, which means
-	// exact. ClassRefs are the AuthnContextClassRef values in their order.
+	// Comparison is one of the four values, or "" if absent, which means exact. ClassRefs are
+	// the AuthnContextClassRef values in their order.
 	Comparison string
 	ClassRefs  []string
-	// DeclRefs are kept for the log. They are never a reason to accept: a
-	// request that has nothing else is refused.
+	// DeclRefs are kept for the log and never a reason to accept: a request with nothing else
+	// is refused.
 	DeclRefs []string
 }
 
-// NameIDPolicy is what the sender wishes of the NameID (saml-core §3.4.1.1). Only the
-// Format decides anything: NameIDs are made at the first visit, and each provider has
-// its own. So nothing is refused for the sake of the others.
+// NameIDPolicy is the sender's preference for the NameID (saml-core §3.4.1.1). Only the Format
+// decides anything, because NameIDs are created at the first visit and each provider has its
+// own. So no value of the other fields leads to a refusal.
 type NameIDPolicy struct {
 	Format, SPNameQualifier string
 	AllowCreate             bool
 }
 
-// Bounds on what is kept of a request.
+// Bounds on the values that are kept of a request.
 const (
 	maxURI   = 4096 // a list of requested attributes is one URI
 	maxRefs  = 32
 	maxLabel = 256
 )
 
-// ParseAuthnRequest reads the fields of an AuthnRequest from an element that
-// Message.Verify returned. The error is a *idp.Refusal. Known parts must have
-// the form that the schema gives them and come at most once, in any order.
+// ParseAuthnRequest reads the fields of an AuthnRequest from an element that Message.Verify
+// returned. The error is a *idp.Refusal. Known parts must have the form that the schema
+// prescribes and occur at most once, in any order.
 func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 	if !root.Is(NamespaceProtocol, "AuthnRequest") {
 		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "AuthnRequest")
@@ -87,7 +87,7 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 	return r, nil
 }
 
-// readAttributes reads what the sign-in must be like, and where the Response shall go.
+// readAttributes reads the requirements on the sign-in, and where the Response should be sent.
 func (r *AuthnRequest) readAttributes(root *xmltree.Element) (err error) {
 	if r.ForceAuthn, err = boolAttr(root, "ForceAuthn"); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (r *AuthnRequest) readAttributes(root *xmltree.Element) (err error) {
 		return err
 	}
 	if r.HasACSURL = r.ACSURL != ""; r.HasACSURL {
-		return nil // saml-core §3.4.1: an index has no place beside it, and says nothing
+		return nil // saml-core §3.4.1: an index beside a URL is not allowed and is ignored
 	}
 	index, ok := root.Attr("AssertionConsumerServiceIndex")
 	if !ok {
@@ -139,8 +139,8 @@ func (r *AuthnRequest) readNameIDPolicy(e *xmltree.Element) (err error) {
 	return nil
 }
 
-// readAuthnContext reads the RequestedAuthnContext (saml-core §3.3.2.2.1). All
-// of its references count, not the last one.
+// readAuthnContext reads the RequestedAuthnContext (saml-core §3.3.2.2.1). All of its
+// references count, not only the last one.
 func (r *AuthnRequest) readAuthnContext(e *xmltree.Element) error {
 	if e == nil {
 		return nil

@@ -9,35 +9,35 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Message is a message as it arrived. Nothing in it is verified: what may be
-// read is what Verify returns.
+// Message is a message as it arrived. Nothing in it is verified. Only the element that Verify
+// returns may be read.
 type Message struct {
 	Root *xmltree.Element
 	// Hash is the idp.HashMessage of the message as decoded and inflated. Two
 	// deliveries of one message have the same.
 	Hash []byte
-	// RelayState goes back with the answer as it is. HasRelay tells an empty
-	// one, which goes back too, from none.
+	// RelayState is returned unchanged with the answer. HasRelay distinguishes an empty
+	// one, which is returned too, from none.
 	RelayState string
 	HasRelay   bool
 	// Detached is the signature of the query, nil if it has none.
 	Detached *Detached
-	// Locale and Prompt are extra parameters of the reference, undecided:
-	// "" if absent or longer than any value of theirs.
+	// Locale and Prompt are extra parameters of the reference, not validated. They are "" if
+	// absent or longer than any valid value.
 	Locale, Prompt string
 }
 
-// Detached is a signature that stands beside the message, in the query of the
-// HTTP-Redirect binding (saml-bindings §3.4.4.1).
+// Detached is a signature in the query, outside of the message, as in the HTTP-Redirect
+// binding (saml-bindings §3.4.4.1).
 type Detached struct {
-	// Signed is the text that was signed: the values as they stood in the
-	// query, still encoded, in the order of the standard.
+	// Signed is the text that was signed: the values as they are in the query, still encoded,
+	// in the order of the standard.
 	Signed    []byte
 	SigAlg    string
 	Signature []byte
 }
 
-// Inbound is what of an HTTP request matters here.
+// Inbound holds the parts of an HTTP request that can carry a message.
 type Inbound struct {
 	Method      string
 	RawQuery    string
@@ -45,8 +45,8 @@ type Inbound struct {
 	Body        []byte // of a POST, capped by the caller
 }
 
-// Read decodes the message of a request. The error is a *idp.Refusal;
-// RefusedRequestMissing if there is no message at all.
+// Read decodes the message of a request. The error is a *idp.Refusal, and
+// RefusedRequestMissing if the request has no message.
 func Read(in Inbound) (*Message, error) {
 	p, err := readParameters(in)
 	if err != nil {
@@ -67,8 +67,8 @@ func Read(in Inbound) (*Message, error) {
 	return m, nil
 }
 
-// ClaimedIssuer is the entity that the message says it is from. It serves to
-// look up that entity's certificates and for nothing else.
+// ClaimedIssuer returns the entity that the message claims to be from. It may only be used to
+// look up that entity's certificates.
 func (m *Message) ClaimedIssuer() (idp.EntityID, error) {
 	return readIssuer(m.Root)
 }
@@ -78,9 +78,9 @@ func (m *Message) ClaimedIssuer() (idp.EntityID, error) {
 // the certificate that verified it. Only that element may be read, never
 // m.Root.
 //
-// Without any signature, the answer is RefusedSignatureMissing if one is
-// required, else the message's root and no certificate. A signature that is
-// there must verify even where none is required.
+// Without any signature, it returns RefusedSignatureMissing if one is required, and otherwise
+// the message's root without a certificate. A signature that is present must verify even if
+// none is required.
 func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Element, *x509.Certificate, error) {
 	embedded, err := xmldsig.Signature(m.Root)
 	switch {
@@ -107,7 +107,7 @@ func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Ele
 	return m.Root, nil, nil
 }
 
-// readIssuer reads the one Issuer of a message.
+// readIssuer reads the only Issuer of a message.
 func readIssuer(root *xmltree.Element) (idp.EntityID, error) {
 	var found *xmltree.Element
 	for c := range root.Elements() {

@@ -2,8 +2,8 @@ package saml_test
 
 import "testing"
 
-// BenchmarkIn measures a request from its query to its checked fields, with the
-// detached signature of HTTP-Redirect and with one in the XML.
+// BenchmarkIn measures reading a request, from its query to its checked fields, with the
+// detached signature of HTTP-Redirect and with a signature in the XML.
 func BenchmarkIn(b *testing.B) {
 	for _, name := range []string{"lib-python3-saml-redirect", "lib-ruby-saml-redirect"} {
 		b.Run(name, func(b *testing.B) {

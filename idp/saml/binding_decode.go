@@ -16,16 +16,15 @@ import (
 )
 
 const (
-	// maxMessage bounds a message before and after inflating. Libraries let
-	// through 10 MB, which a request of 10 kB reaches and which then costs
-	// seconds to parse (CVE-2023-28119).
+	// maxMessage bounds a message in bytes before and after inflating. Libraries accept 10 MB,
+	// which a request of 10 kB can inflate to and which takes seconds to parse
+	// (CVE-2023-28119).
 	maxMessage = 128 << 10
-	// maxSignature is that of an RSA key of 16,384 bits.
+	// maxSignature is the size in bytes of a signature with a 16,384-bit RSA key.
 	maxSignature = 2048
 )
 
-// decoder holds what decoding a message needs and what is not kept of it; an
-// inflater alone is 40 kB.
+// decoder holds the buffers for decoding a message. An inflater alone is 40 kB.
 type decoder struct {
 	text    []byte // percent-decoded base64 without white space
 	data    []byte // decoded from it
@@ -34,10 +33,10 @@ type decoder struct {
 	inflate io.ReadCloser
 }
 
-// decoders spares the garbage collector; it carries nothing between requests.
+// decoders reduces garbage collection. A decoder carries no data between requests.
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
-// release gives d back, without buffers that an unusual message made large.
+// release returns d to the pool, without buffers that an unusually large message grew.
 func (d *decoder) release() {
 	d.src.Reset(nil)
 	if cap(d.text) <= 4*maxMessage {
@@ -52,17 +51,17 @@ var (
 	errTrailer = errors.New("bytes follow the DEFLATE stream")
 )
 
-// strict refuses what would decode like something else: data in the bits that
-// padding leaves unused.
+// strict refuses data in the bits that padding leaves unused, because it would have a second
+// encoding.
 var strict = base64.RawStdEncoding.Strict()
 
 // base64 decodes a parameter's value to at most limit bytes, which belong to d.
 //
-// It takes what deployed software sends: line breaks and spaces, the two
-// characters "\" "n" (or "r") of a serializer that printed a line break, no
-// padding, and a "+" that was not percent-encoded. That one means itself here
-// and not a space, as no base64 has spaces that an encoder would write so. None
-// of it is a question of trust: a signature covers the raw value or the XML.
+// It accepts what deployed software sends: line breaks and spaces, the two characters "\" "n"
+// (or "r") of a serializer that printed a line break, missing padding, and a "+" that was not
+// percent-encoded. Such a "+" is not read as a space, because base64 contains no spaces that
+// an encoder would write so. This leniency does not affect trust: a signature covers the raw
+// value or the XML.
 func (d *decoder) base64(raw string, limit int) ([]byte, error) {
 	text := d.text[:0]
 	padding := 0
@@ -116,7 +115,8 @@ func hexValue(c byte) byte {
 	return 0xFF
 }
 
-// decodeMessage turns the raw value of SAMLRequest into a tree, and gives the hash of its text.
+// decodeMessage decodes the raw value of SAMLRequest to a tree, and returns the hash of its
+// text.
 func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
@@ -131,7 +131,7 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	case len(data) == 0:
 		return nil, nil, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", raw)
 	}
-	// Either binding may carry either form: deployed software mixes them up.
+	// Either binding may carry either form, because deployed software mixes them up.
 	if !isXML(data) {
 		if data, err = d.inflateData(data); err != nil {
 			if errors.Is(err, errLarge) {
@@ -147,9 +147,9 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	return root, idp.HashMessage(data), nil
 }
 
-// isXML reports whether the bytes are meant as XML. A DEFLATE stream may begin
-// with "<" too, but is not UTF-8 then; and XML that is not UTF-8 is told as
-// such rather than as a broken stream.
+// isXML reports whether the bytes are meant as XML. A DEFLATE stream may begin with "<" too,
+// but is then not UTF-8. XML that is not UTF-8 is reported as such rather than as a broken
+// stream.
 func isXML(data []byte) bool {
 	for _, start := range []string{"\xFE\xFF", "\xFF\xFE", "<\x00", "\x00<", "<?xml"} {
 		if bytes.HasPrefix(data, []byte(start)) {
@@ -160,7 +160,7 @@ func isXML(data []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("<")) && utf8.Valid(data)
 }
 
-// inflate undoes DEFLATE (RFC 1951) within maxMessage. The result belongs to d.
+// inflateData undoes DEFLATE (RFC 1951), limited to maxMessage. The result belongs to d.
 func (d *decoder) inflateData(data []byte) ([]byte, error) {
 	d.src.Reset(data)
 	if d.inflate == nil {
@@ -188,15 +188,15 @@ func (d *decoder) inflateData(data []byte) ([]byte, error) {
 			d.xml = append(d.xml, make([]byte, len(d.xml))...)
 		}
 	}
-	// The inflater reads byte by byte, so what is left was not part of it.
-	// Nothing may hide there.
+	// The inflater reads byte by byte, so remaining bytes are not part of the stream. They are
+	// refused, so that no data can be hidden there.
 	if d.src.Len() > 0 {
 		return nil, errTrailer
 	}
 	return d.xml[:n], nil
 }
 
-// refuseXML shows the sender the place in their own text.
+// refuseXML quotes the position of the error in the sender's text.
 func refuseXML(field string, data []byte, err error) error {
 	seen, what, at := "", "", ""
 	var syntax *xmltree.SyntaxError

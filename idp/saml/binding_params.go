@@ -11,32 +11,31 @@ import (
 )
 
 const (
-	// maxQuery is far above any signed request, and far below what net/http
-	// lets through.
+	// maxQuery is far above the size of any signed request, and far below the limit of
+	// net/http.
 	maxQuery = 64 << 10
-	// maxRelayState is ours. The standard's bound of 80 bytes is exceeded by
-	// software that is in wide use.
+	// maxRelayState is our limit. Widely used software exceeds the standard's limit of 80
+	// bytes.
 	maxRelayState = 2048
-	// maxExtra is for parameters whose values are words.
+	// maxExtra bounds parameters whose values are single words.
 	maxExtra = 32
 )
 
-// parameter is one parameter as it stands in a query or form.
+// parameter is a raw parameter of a query or form.
 type parameter struct {
 	raw string // the value, still encoded
 	set bool
 }
 
-// parameters are those that we know. Any other one is ignored, so that links
-// with tracking parameters work.
+// parameters holds the known parameters. Any other one is ignored, so that links with tracking
+// parameters work.
 type parameters struct {
 	request, response, relay, sigAlg, signature, encoding parameter // each once
 	locale, prompt                                        parameter // the first counts
 }
 
-// readParameters reads the query, and of a POST the form. Pairs are read by
-// hand, since a map of values hides what came twice, and the signed text needs
-// the values as they were sent.
+// readParameters reads the query, and the form of a POST. It does not use url.Values, which
+// hides repeated parameters, and the signed text needs the values as they were sent.
 func readParameters(in Inbound) (p parameters, err error) {
 	if len(in.RawQuery) > maxQuery {
 		return p, tooLarge(maxQuery)
@@ -87,16 +86,16 @@ func (p *parameters) readPairs(s string) error {
 
 var parameterNames = [...]string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding", "locale", "prompt"}
 
-// all are the parameters in the order of parameterNames.
+// all returns the parameters in the order of parameterNames.
 func (p *parameters) all() [len(parameterNames)]*parameter {
 	return [...]*parameter{&p.request, &p.response, &p.relay, &p.sigAlg, &p.signature, &p.encoding, &p.locale, &p.prompt}
 }
 
-// checkPairs refuses parameters that do not go together.
+// checkPairs refuses combinations of parameters that are not allowed.
 func (p *parameters) checkPairs() error {
 	switch {
 	case p.response.set && p.request.set:
-		// A signature over one with the message read from the other was
+		// Verifying a signature over one of them while reading the message from the other was
 		// CVE-2025-27773.
 		return idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "", "SAMLRequest", "SAMLResponse")
 	case p.response.set:
@@ -113,7 +112,7 @@ func (p *parameters) checkPairs() error {
 	return nil
 }
 
-// relayState puts the RelayState into the message.
+// relayState copies the RelayState into the message.
 func (p *parameters) relayState(m *Message) error {
 	if !p.relay.set {
 		return nil
@@ -125,21 +124,21 @@ func (p *parameters) relayState(m *Message) error {
 	case len(value) > maxRelayState:
 		return idp.Refuse(idp.RefusedRelayState, "RelayState", value, strconv.Itoa(maxRelayState), strconv.Itoa(len(value)))
 	case !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0:
-		// No page could bring it back unchanged.
+		// No page could return it unchanged.
 		return idp.Refuse(idp.RefusedParameterInvalid, "RelayState", p.relay.raw)
 	}
 	m.RelayState, m.HasRelay = value, true
 	return nil
 }
 
-// detachedSignature assembles a signature of the query and the text that it signs, nil
-// if there is none.
+// detachedSignature assembles a signature of the query and the text that it signs. It returns
+// nil if there is none.
 func (p *parameters) detachedSignature(isForm bool) (*Detached, error) {
 	if !p.sigAlg.set && !p.signature.set {
 		return nil, nil
 	}
-	// Only the Redirect binding has such a signature, with both parts. Half
-	// a one, or an empty one, is not "unsigned".
+	// Only the Redirect binding has such a signature, with both parts. An incomplete or empty
+	// one does not count as unsigned.
 	field := "SigAlg"
 	if p.sigAlg.set {
 		field = "Signature"
@@ -157,7 +156,7 @@ func (p *parameters) detachedSignature(isForm bool) (*Detached, error) {
 	if err != nil || len(signature) == 0 {
 		return nil, idp.Refuse(idp.RefusedSignatureBase64, "Signature", p.signature.raw).With(err)
 	}
-	// One buffer for the text and, beyond it, the signature.
+	// One buffer holds the text and, after it, the signature.
 	n := len("SAMLRequest=&RelayState=&SigAlg=") + len(p.request.raw) + len(p.relay.raw) + len(p.sigAlg.raw)
 	buf := append(make([]byte, 0, n+len(signature)), "SAMLRequest="...)
 	buf = append(buf, p.request.raw...)
@@ -172,7 +171,7 @@ func (p *parameters) detachedSignature(isForm bool) (*Detached, error) {
 	return &Detached{Signed: buf[:n:n], SigAlg: alg, Signature: buf[n:]}, nil
 }
 
-// shortValue is the decoded value of a parameter whose values are words.
+// shortValue returns the decoded value of a parameter whose values are single words.
 func (p parameter) shortValue() string {
 	value, err := url.QueryUnescape(p.raw)
 	if err != nil || len(value) > maxExtra || !utf8.ValidString(value) {

@@ -8,22 +8,22 @@ const (
 	NamespaceAssertion = "urn:oasis:names:tc:SAML:2.0:assertion"
 )
 
-// NamespaceSOAP is that of SOAP 1.1, the only one that SAML's binding knows
+// NamespaceSOAP is the namespace of SOAP 1.1, the only version that SAML's binding uses
 // (saml-bindings §3.2).
 const NamespaceSOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 
-// Version is the only value of the Version attribute that there is.
+// Version is the only permitted value of the Version attribute.
 const Version = "2.0"
 
-// Bindings, as messages and metadata name them (saml-bindings §3).
+// Bindings, as named in messages and metadata (saml-bindings §3).
 const (
 	BindingURIRedirect = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 	BindingURIPOST     = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 	BindingURISOAP     = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 )
 
-// EncodingDeflate is the only encoding of the Redirect binding, which the
-// parameter SAMLEncoding may name (saml-bindings §3.4.4.1).
+// EncodingDeflate is the only encoding of the Redirect binding. The parameter SAMLEncoding may
+// name it (saml-bindings §3.4.4.1).
 const EncodingDeflate = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
 
 // NameID formats (saml-core §8.3).
@@ -35,8 +35,8 @@ const (
 	NameIDFormatTransient   = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 )
 
-// Values of RequestedAuthnContext's Comparison (saml-core §3.3.2.2.1). An
-// absent one means exact.
+// Values of RequestedAuthnContext's Comparison (saml-core §3.3.2.2.1). An absent one means
+// exact.
 const (
 	ComparisonExact   = "exact"
 	ComparisonMinimum = "minimum"
@@ -44,8 +44,8 @@ const (
 	ComparisonBetter  = "better"
 )
 
-// Status codes (saml-core §3.2.2.2): the first three stand at the top level,
-// the others within one of them.
+// Status codes (saml-core §3.2.2.2): the first three are top-level codes, the others are
+// nested within one of them.
 const (
 	StatusSuccess          = "urn:oasis:names:tc:SAML:2.0:status:Success"
 	StatusRequester        = "urn:oasis:names:tc:SAML:2.0:status:Requester"
@@ -57,10 +57,10 @@ const (
 )
 
 const (
-	// consentUnspecified says nothing about consent (saml-core §8.4.1); the
-	// reference sends it.
+	// consentUnspecified makes no statement about consent (saml-core §8.4.1). The reference
+	// sends it.
 	consentUnspecified = "urn:oasis:names:tc:SAML:2.0:consent:unspecified"
-	// methodBearer confirms the subject for who presents the assertion
+	// methodBearer confirms the subject for the party that presents the assertion
 	// (saml-profiles §3.3).
 	methodBearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 )
@@ -69,12 +69,12 @@ const (
 const (
 	// ConfirmationLifetime is how long the assertion may be presented.
 	ConfirmationLifetime = 180 * time.Second
-	// ConditionsLifetime is how long its statements may be relied upon.
+	// ConditionsLifetime is how long its statements may be relied on.
 	ConditionsLifetime = time.Hour
 	// ConditionsSkew is how far behind ours a service provider's clock may be.
 	ConditionsSkew = 5 * time.Second
 )
 
-// TimeFormat is xsd:dateTime as saml-core §1.3.3 wants it: UTC, and whole
-// seconds, as some software reads no others.
+// TimeFormat is xsd:dateTime as saml-core §1.3.3 requires it: UTC, in whole seconds, because
+// some software accepts no fractions.
 const TimeFormat = "2006-01-02T15:04:05Z"

@@ -7,7 +7,7 @@ import (
 	"vernal/idp/saml"
 )
 
-// content adds cases about what an unsigned request says.
+// content adds cases about the content of an unsigned request.
 func (g *generator) content() {
 	for _, c := range []struct{ name, about, verdict, xml string }{
 		{"type-logout", "a LogoutRequest", "message_type SAMLRequest", strings.ReplaceAll(request("", ""), "AuthnRequest", "LogoutRequest")},
@@ -67,12 +67,12 @@ func (g *generator) content() {
 	g.contentAccepted()
 }
 
-// withoutACS takes the AssertionConsumerServiceURL out of a request.
+// withoutACS removes the AssertionConsumerServiceURL from a request.
 func withoutACS(xml string) string {
 	return strings.Replace(xml, ` AssertionConsumerServiceURL="`+corpusACS+`"`, "", 1)
 }
 
-// subject is a request for a subject.
+// subject returns a request with a Subject.
 func subject(children string) string {
 	return request("", "<saml:Subject>"+children+"</saml:Subject>")
 }

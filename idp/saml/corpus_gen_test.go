@@ -6,7 +6,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" // to show that it is refused
+	"crypto/sha1" // to test that it is refused
 	"crypto/sha256"
 	"encoding/base64"
 	"flag"
@@ -34,14 +34,13 @@ const (
 	formType   = "application/x-www-form-urlencoded"
 )
 
-// generator makes cases. Its table of cases is in the files corpus_…_test.go.
+// generator creates cases. The table of cases is in the files corpus_…_test.go.
 type generator struct {
 	t     *testing.T
 	cases []*corpusCase
 }
 
-// TestCorpusUpdate writes the generated cases anew, with -update; it is a tool
-// and tests nothing.
+// TestCorpusUpdate rewrites the generated cases with -update. It is a tool and tests nothing.
 func TestCorpusUpdate(t *testing.T) {
 	if !*update {
 		return
@@ -72,8 +71,8 @@ func TestCorpusUpdate(t *testing.T) {
 	}
 }
 
-// add adds a case that arrives in time at this year's address, from a sender
-// with the certificate sp1 who must sign.
+// add adds a case that arrives in time at this year's URL, from a sender with the certificate
+// sp1 that must sign.
 func (g *generator) add(name, about, verdict string, in saml.Inbound) *corpusCase {
 	g.t.Helper()
 	now, err := time.Parse(time.RFC3339, corpusTime)
@@ -98,7 +97,7 @@ func (c *corpusCase) with(certs ...string) *corpusCase { c.Certs = certs; return
 
 func (c *corpusCase) optional() *corpusCase { c.Signing = "optional"; return c }
 
-// accept states what is read from an accepted message: the usual, changed.
+// accept states the content of an accepted message: the default, modified by change.
 func (g *generator) accept(c *corpusCase, change func(*accepted)) *corpusCase {
 	at, err := time.Parse(time.RFC3339, corpusTime)
 	if err != nil {
@@ -115,7 +114,7 @@ func (g *generator) accept(c *corpusCase, change func(*accepted)) *corpusCase {
 	return c
 }
 
-// request is a plain AuthnRequest with attributes and children added.
+// request returns a minimal AuthnRequest with attributes and children added.
 func request(attrs, children string) string {
 	return `<samlp:AuthnRequest xmlns:samlp="` + saml.NamespaceProtocol + `" xmlns:saml="` + saml.NamespaceAssertion +
 		`" ID="_a1" Version="2.0" IssueInstant="` + corpusTime + `" Destination="` + corpusAuth +
@@ -186,8 +185,8 @@ var (
 	signatureRE = regexp.MustCompile(`(<[a-z0-9]*:?SignatureValue>)([^<]*)`)
 )
 
-// sign lets xmlsec1 sign a document that holds an empty template, and puts the
-// two values into the document as it was written.
+// sign has xmlsec1 sign a document that holds an empty template, and copies the two values
+// into the document as it was written.
 func (g *generator) sign(doc, key string) string {
 	g.t.Helper()
 	dir := g.t.TempDir()
@@ -217,12 +216,12 @@ func (g *generator) sign(doc, key string) string {
 	return signatureRE.ReplaceAllString(doc, "${1}"+strings.TrimSpace(string(value[2])))
 }
 
-// signed is the plain request with children, signed by sp1.
+// signed returns the minimal request with children, signed by sp1.
 func (g *generator) signed(o template, children string) string {
 	return g.sign(request("", o.String()+children), "sp1")
 }
 
-// keyInfo is a KeyInfo with the certificate of a key.
+// keyInfo returns a KeyInfo with the certificate of a key.
 func keyInfo(t testing.TB, prefix, name string) string {
 	cert := base64.StdEncoding.EncodeToString(loadCerts(t, []string{name})[0].Raw)
 	return `<` + prefix + `KeyInfo><` + prefix + `X509Data><` + prefix + `X509Certificate>` + cert +
@@ -250,7 +249,7 @@ type detached struct {
 	key    string
 	alg    string
 	escape func(string) string
-	// signed replaces the text that is signed.
+	// signed transforms the text that is signed.
 	signed func(string) string
 }
 

@@ -13,13 +13,13 @@ import (
 // quotes, line breaks, prefix lists, formats, and Destinations without a year. Sender,
 // names, time and signature are the corpus's.
 
-// guideName is the NameID of the guide's samples. In remote logout no one has it: the
-// SessionIndex names the user.
+// guideName is the NameID of the guide's samples. In remote logout it belongs to no user, and
+// the SessionIndex names the user.
 const guideName = "4985175e-3ddb-489a-a92c-c981cd15e3ca"
 
 const guidePersistent = "urn:oasis:names:tc:SAML:1.1:nameid-format:persistent"
 
-// guideSignature is the template of a signature, each line behind indent.
+// guideSignature returns the template of a signature, each line after indent.
 func guideSignature(t testing.TB, indent string) string {
 	cert := base64.StdEncoding.EncodeToString(loadCerts(t, []string{"sp1"})[0].Raw)
 	lines := `<ds:Signature xmlns:ds='http://www.w3.org/2000/09/xmldsig#'>
@@ -76,8 +76,7 @@ func guideLogout(t testing.TB) string {
 </samlp:LogoutRequest>`
 }
 
-// guideRemoteLogout has the SessionIndex in the assertion namespace, before the
-// Signature.
+// guideRemoteLogout has the SessionIndex in the assertion namespace, before the Signature.
 func guideRemoteLogout(t testing.TB) string {
 	return guideOpen("LogoutRequest", "", corpusRemote) +
 		`<saml:SessionIndex>` + adaName + `</saml:SessionIndex>
@@ -85,7 +84,7 @@ func guideRemoteLogout(t testing.TB) string {
 </samlp:LogoutRequest>`
 }
 
-// guide adds them.
+// guide adds these messages.
 func (g *generator) guide() {
 	doc := g.sign(guideRequest(g.t), "sp1")
 	g.accept(g.add("guide-request", "the guide's AuthnRequest", "accepted", postXML(doc)).shows(doc), func(a *accepted) {

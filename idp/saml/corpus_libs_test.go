@@ -9,7 +9,7 @@ import (
 
 const protocolNS, assertionNS = saml.NamespaceProtocol, saml.NamespaceAssertion
 
-// libraries adds requests in the shape that widely used software gives them.
+// libraries adds requests as widely used software writes them.
 func (g *generator) libraries() {
 	g.mellon()
 	g.scripting()
@@ -35,7 +35,7 @@ func (g *generator) mellon() {
 		post("SAMLRequest", b64(embedded), "RelayState", relay)), func(a *accepted) { says(a); a.RelayState = &relay }).shows(embedded)
 }
 
-// scripting are the Ruby and Python libraries.
+// scripting adds the Ruby and Python libraries.
 func (g *generator) scripting() {
 	ruby := g.sign(`<samlp:AuthnRequest AssertionConsumerServiceURL='`+corpusACS+`' Destination='`+corpusAuth+`' ID='_a1' IssueInstant='`+corpusTime+
 		`' Version='2.0' xmlns:saml='`+assertionNS+`' xmlns:samlp='`+protocolNS+`'><saml:Issuer>`+corpusSP+`</saml:Issuer>`+

@@ -6,8 +6,8 @@ import (
 	"vernal/idp/saml"
 )
 
-// logoutPerson adds well signed requests that name nobody, or two people, or a
-// person whom two readers would read differently.
+// logoutPerson adds correctly signed requests that name no user, two users, or a user that two
+// readers would read differently.
 func (g *generator) logoutPerson() {
 	for _, c := range []struct{ name, about, verdict, children string }{
 		{"name-comment", "a comment in the NameID", "xml_invalid SAMLRequest", persistent(adaName[:8] + "<!-- -->" + adaName[8:])},
@@ -97,7 +97,7 @@ func (g *generator) logoutEncrypted() {
 	})
 }
 
-// logoutAccepted adds requests that are acted upon or answered.
+// logoutAccepted adds requests that end sessions or are answered.
 func (g *generator) logoutAccepted() {
 	indexes := func(all ...string) func(*accepted) {
 		return func(a *accepted) { a.Logout.SessionIndexes = all }
@@ -149,8 +149,7 @@ func (g *generator) logoutAccepted() {
 	g.logoutOfSP2()
 }
 
-// logoutOfSP2 adds what another service provider sends about a person whom both
-// know.
+// logoutOfSP2 adds messages of another service provider about a user known to both.
 func (g *generator) logoutOfSP2() {
 	send := func(name, about, ends, status, who, at string) {
 		doc := strings.Replace(leave("", template{}.String()+persistent(who)+index(at)), corpusSP, corpusSP2, 1)
@@ -165,7 +164,7 @@ func (g *generator) logoutOfSP2() {
 	send("sp2-index", "another service provider by the SessionIndex that the first was told", "", "UnknownPrincipal", adaAtSP2, adaIndex)
 }
 
-// logoutRemote adds what comes by the back channel as a form.
+// logoutRemote adds messages that arrive as a form on the back channel.
 func (g *generator) logoutRemote() {
 	const success, unknown = "Success", "UnknownPrincipal"
 	remote := func(children string) string {
@@ -198,8 +197,8 @@ func (g *generator) logoutRemote() {
 	}
 }
 
-// logoutSOAP adds what comes by SOAP: envelopes as they should be, and such
-// that two readers read differently.
+// logoutSOAP adds messages that arrive by SOAP: valid envelopes, and envelopes that two
+// readers read differently.
 func (g *generator) logoutSOAP() {
 	const ns = ` xmlns:S="` + saml.NamespaceSOAP + `"`
 	message := g.sign(strings.Replace(leave("", template{}.String()+ada), corpusLogout, corpusRemote, 1), "sp1")

@@ -13,9 +13,9 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// Who is signed in while the cases are sent through HTTP, in package logout's
-// tests, and what the sender was told of them. Ada's browser carries the
-// messages; what ends is ada's session or nobody's.
+// These users are signed in while package logout's tests send the cases over HTTP, and these
+// are the names that the senders were given. Ada's browser carries the messages, and they end
+// ada's session or none.
 const (
 	corpusLogout = "https://idp.example.com/api/saml/logout2026"
 	corpusRemote = "https://idp.example.com/api/saml/remotelogout2026"
@@ -28,7 +28,7 @@ const (
 	bobIndex = "_bob-at-sp1"
 )
 
-// leave is a plain LogoutRequest with attributes and children added.
+// leave returns a minimal LogoutRequest with attributes and children added.
 func leave(attrs, children string) string {
 	return `<samlp:LogoutRequest xmlns:samlp="` + saml.NamespaceProtocol + `" xmlns:saml="` + saml.NamespaceAssertion +
 		`" ID="_a1" Version="2.0" IssueInstant="` + corpusTime + `" Destination="` + corpusLogout + `"` + attrs + `>` +
@@ -41,15 +41,15 @@ func persistent(name string) string {
 
 func index(i string) string { return `<samlp:SessionIndex>` + i + `</samlp:SessionIndex>` }
 
-// leaving is a LogoutRequest with the children, signed by sp1.
+// leaving returns a LogoutRequest with the children, signed by sp1.
 func (g *generator) leaving(children string) string {
 	return g.sign(leave("", template{}.String()+children), "sp1")
 }
 
-// ada is what a request about ada holds.
+// ada is the content of a request about ada.
 var ada = persistent(adaName) + index(adaIndex)
 
-// addLogout adds a case that comes to this year's logout address.
+// addLogout adds a case that arrives at this year's logout URL.
 func (g *generator) addLogout(name, about, verdict string, in saml.Inbound) *corpusCase {
 	g.t.Helper()
 	c := g.add("logout-"+name, about, verdict, in)
@@ -63,8 +63,8 @@ func (c *corpusCase) remote() *corpusCase {
 	return c
 }
 
-// acceptLogout states what is read from an accepted message: the usual, changed;
-// what is answered, and whose session ends.
+// acceptLogout states the content of an accepted message (the default, modified by change),
+// the status of the answer, and whose session ends.
 func (g *generator) acceptLogout(c *corpusCase, status, ends string, change func(*accepted)) *corpusCase {
 	at, err := time.Parse(time.RFC3339, corpusTime)
 	if err != nil {
@@ -151,8 +151,8 @@ func (g *generator) logoutDetached(plain, good string) {
 	}
 }
 
-// logoutWrapping adds XSW 1 to 8 with a LogoutRequest in place of the Assertion:
-// what is signed names ada, what surrounds it names bob.
+// logoutWrapping adds XSW 1 to 8 with a LogoutRequest in place of the Assertion. The signed
+// part names ada, and the surrounding part names bob.
 func (g *generator) logoutWrapping() {
 	signed := g.leaving(ada)
 	from, to := strings.Index(signed, "<ds:Signature "), strings.Index(signed, "</ds:Signature>")+len("</ds:Signature>")
@@ -184,7 +184,7 @@ func (g *generator) logoutWrapping() {
 	}
 }
 
-// logoutPlace adds cases about where and when a message comes, and what it is.
+// logoutPlace adds cases about the place and time of a message, and its type.
 func (g *generator) logoutPlace() {
 	signed := func(from, to string) string {
 		return g.sign(strings.Replace(leave("", template{}.String()+ada), from, to, 1), "sp1")
@@ -218,7 +218,7 @@ func (g *generator) logoutPlace() {
 	g.addLogout("remote-destination", "meant for the browsers' address", "refused destination Destination", postXML(front)).remote().shows(front)
 }
 
-// encrypt lets xmlsec1 encrypt a document to a certificate of testdata/keys.
+// encrypt has xmlsec1 encrypt a document to a certificate of testdata/keys.
 func (g *generator) encrypt(plain, cert, mode, keyTransport string) string {
 	g.t.Helper()
 	const enc = "http://www.w3.org/2001/04/xmlenc#"

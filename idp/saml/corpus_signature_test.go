@@ -86,8 +86,8 @@ func (g *generator) signatures() {
 	g.add("sig-weak-key", "a key of 1024 bits", "refused no_certificate KeyDescriptor", postXML(g.sign(request("", template{}.String()), "weak"))).with("weak")
 	g.accept(g.add("sig-second-certificate", "the second of two certificates verifies", "accepted", postXML(good)).with("sp2", "sp1"), nil)
 	g.accept(g.add("sig-expired-certificate", "a certificate that ended long ago", "accepted", postXML(g.sign(request("", template{}.String()), "expired"))).with("expired"), func(a *accepted) { a.Cert = "expired" })
-	// Anywhere directly under the root, as .NET code appends it. What was signed does
-	// not hold it, so moving it changes nothing.
+	// Anywhere directly under the root, where .NET code appends it. The signed content does
+	// not include the signature, so moving it changes nothing.
 	end := "</samlp:AuthnRequest>"
 	g.accept(g.add("sig-before-issuer", "the Signature before the Issuer", "accepted", postXML(strings.Replace(swap(signature, ""), "<saml:Issuer>", signature+"<saml:Issuer>", 1))), nil)
 	g.accept(g.add("sig-last", "the Signature at the end", "accepted", postXML(g.sign(strings.Replace(request("", "<samlp:NameIDPolicy/>"), end, template{}.String()+end, 1), "sp1"))), func(a *accepted) { a.Request.NameIDPolicy = &saml.NameIDPolicy{} })
@@ -100,7 +100,7 @@ func (g *generator) signatures() {
 	g.accept(g.add("sig-cdata", "text made a CDATA section after signing, with the same canonical form", "accepted", postXML(cdata)), nil)
 }
 
-// signedPart is a request of which only an inner AuthnRequest is signed.
+// signedPart returns a request of which only an inner AuthnRequest is signed.
 func (g *generator) signedPart() string {
 	inner := strings.Replace(request("", ""), "_a1", "_a2", 1)
 	doc := request("", template{uri: "#_a2", transforms: transform("ds:", xmldsig.AlgorithmEnveloped, "") + transform("ds:", xmldsig.AlgorithmExclusive, "")}.String()+

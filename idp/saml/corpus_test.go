@@ -22,19 +22,19 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// The corpus is testdata/saml/*.txtar, one case each; its README says what is
-// in a file. This is the one loop that runs it.
+// The corpus is testdata/saml/*.txtar, one case each. Its README documents the files. This
+// file has the only loop that runs it.
 
 // corpusCase is one case.
 type corpusCase struct{ *corpus.Case }
 
-// accepted is what an accepted message says.
+// accepted is the content of an accepted message.
 type accepted struct {
 	Cert       string  `json:"cert,omitempty"` // "" if it was not signed
 	RelayState *string `json:"relay_state,omitempty"`
 	Locale     string  `json:"locale,omitempty"`
 	Prompt     string  `json:"prompt,omitempty"`
-	// One of the two.
+	// Exactly one is set.
 	Request *saml.AuthnRequest  `json:",omitempty"`
 	Logout  *saml.LogoutRequest `json:",omitempty"`
 }
@@ -80,7 +80,7 @@ func TestCorpusVerdictsHold(t *testing.T) {
 	}
 }
 
-// run takes the case the way that a request goes.
+// run takes the case through the same steps as a request.
 func (c *corpusCase) run(t testing.TB) (*accepted, error) {
 	t.Helper()
 	certs := loadCerts(t, c.Certs)
@@ -100,7 +100,7 @@ func (c *corpusCase) run(t testing.TB) (*accepted, error) {
 	return got, nil
 }
 
-// taken is a message at the end of its way in.
+// taken is a message that passed all steps.
 type taken struct {
 	message *saml.Message
 	root    *xmltree.Element
@@ -164,7 +164,7 @@ func readCorpus(t testing.TB) (cases []*corpusCase) {
 
 func loadCerts(t testing.TB, names []string) []*x509.Certificate { return corpus.Certs(t, names...) }
 
-// plainDecode decodes a well-behaved request with the standard library alone.
+// plainDecode decodes a well-formed request with the standard library only.
 func plainDecode(t testing.TB, c *corpus.Case) []byte {
 	t.Helper()
 	if c.SOAP() {

@@ -14,7 +14,7 @@ import (
 	"vernal/idp/saml"
 )
 
-// wire adds cases about how a message travels.
+// wire adds cases about the transport of a message.
 func (g *generator) wire() {
 	g.leniency()
 	g.encoding()
@@ -22,7 +22,7 @@ func (g *generator) wire() {
 	g.detachedQuery()
 }
 
-// leniency is what deployed software needs.
+// leniency adds variants that deployed software sends.
 func (g *generator) leniency() {
 	plain := request("", "")
 	embedded := g.signed(template{}, "")
@@ -60,7 +60,7 @@ func (g *generator) leniency() {
 	g.add("relay-not-utf8", "a RelayState that no page can bring back", "refused parameter_invalid RelayState", get(getXML(plain).RawQuery+"&RelayState=%E9"))
 }
 
-// encoding is what cannot be decoded, and what is too large.
+// encoding adds messages that cannot be decoded or are too large.
 func (g *generator) encoding() {
 	plain := request("", "")
 	random := make([]byte, 100<<10)
@@ -114,7 +114,7 @@ func (g *generator) encoding() {
 	}
 }
 
-// parameters is what queries and forms must not hold.
+// parameters adds queries and forms that are not allowed.
 func (g *generator) parameters() {
 	embedded := g.signed(template{}, "")
 	q := getXML(embedded).RawQuery
@@ -148,7 +148,7 @@ func (g *generator) parameters() {
 	}
 }
 
-// detachedQuery is what is done to a signed query.
+// detachedQuery adds modifications of a signed query.
 func (g *generator) detachedQuery() {
 	plain := request("", "")
 	relay := "https://sp1.example.com/a b"

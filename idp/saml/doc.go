@@ -1,7 +1,7 @@
-// Package saml has the protocol messages and the bindings they travel by.
+// Package saml implements the protocol messages and their bindings.
 //
-// The way of a message in, each step a gate that the next one relies on. Package inbound
-// takes the last four of them:
+// These are the steps of an incoming message. Each one is a gate that the next one relies on.
+// Package inbound runs the last four of them:
 //
 //	Read, ReadSOAP     query, form or envelope -> parameters, each once
 //	                   base64, DEFLATE -> bytes, capped before and after
@@ -11,8 +11,7 @@
 //	ParseAuthnRequest  that element -> fields, strictly; or ParseLogoutRequest
 //	AppendFindings     fields against this address and this moment, rule by rule
 //
-// Failures are *idp.Refusal, in the words of the standard. Functions take no
-// HTTP types, keep nothing between calls, and look nothing up: which service
-// provider it is, which addresses it registered and whether a message was seen
-// before is for others.
+// Failures are *idp.Refusal, in the terms of the standard. Functions take no HTTP types, keep
+// no state between calls, and look nothing up: other packages decide which service provider it
+// is, which URLs it registered and whether a message was seen before.
 package saml

@@ -16,8 +16,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// FuzzRedirectQuery holds that no query makes the way in panic, and that what
-// is accepted is what etree reads in the message.
+// FuzzRedirectQuery checks that no query causes a panic, and that etree reads the same values
+// from every accepted message.
 func FuzzRedirectQuery(f *testing.F) {
 	for _, c := range readCorpus(f) {
 		if c.In.Method == "GET" && len(c.In.RawQuery) < 8<<10 {
@@ -41,7 +41,7 @@ func FuzzPostForm(f *testing.F) {
 	})
 }
 
-// FuzzAuthnRequest does the same for the XML itself.
+// FuzzAuthnRequest does the same for the XML.
 func FuzzAuthnRequest(f *testing.F) {
 	for _, c := range readCorpus(f) {
 		if c.Message != "" {
@@ -70,7 +70,7 @@ func judge(t *testing.T, in saml.Inbound, certs []*x509.Certificate) {
 	take(t, m, certs, nil)
 }
 
-// take goes on with a message that was read. data is its XML, if at hand.
+// take continues with a decoded message. data is its XML, if available.
 func take(t *testing.T, m *saml.Message, certs []*x509.Certificate, data []byte) {
 	id, err := m.ClaimedIssuer()
 	if err != nil {
@@ -124,7 +124,7 @@ func hasSignature(root *xmltree.Element) bool {
 	return false
 }
 
-// fields are those that decide where an answer goes and what it says.
+// fields are the values that decide where an answer is sent and what it contains.
 type fields struct {
 	ID, Issuer, Destination, ACSURL, ACSIndex, Binding, Comparison, Format, Subject string
 	ForceAuthn, IsPassive                                                           bool
@@ -146,7 +146,7 @@ func fieldsOf(r *saml.AuthnRequest) fields {
 	return f
 }
 
-// fieldsByEtree reads by local name and with other code.
+// fieldsByEtree reads the fields by local name, with independent code.
 func fieldsByEtree(root *etree.Element) fields {
 	spaces := strings.NewReplacer("\t", " ", "\n", " ", "\r", " ")
 	attr := func(e *etree.Element, name string) string {

@@ -11,13 +11,13 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Header is what every request has (saml-core §3.2.1).
+// Header holds the fields that every request has (saml-core §3.2.1).
 type Header struct {
 	ID           string
 	IssueInstant time.Time // UTC
 	Issuer       idp.EntityID
-	// Destination is the address that the sender meant. HasDestination is
-	// false if it is absent or empty.
+	// Destination is the URL that the sender addressed. HasDestination is false if it is
+	// absent or empty.
 	Destination    string
 	HasDestination bool
 }
@@ -44,27 +44,27 @@ func (h *Header) readHeader(root *xmltree.Element) error {
 	return err
 }
 
-// How old a request may be, and how far the clocks of sender and receiver may
-// be apart.
+// MaxAge is how old a request may be, and MaxSkew is how far the clocks of sender and receiver
+// may differ.
 const (
 	MaxAge  = 5 * time.Minute
 	MaxSkew = time.Minute
 )
 
-// Expect is what a request is held against.
+// Expect holds the values that a request is compared with.
 type Expect struct {
 	Now time.Time
 	// Issuer is the entity whose certificates verified the message.
 	Issuer idp.EntityID
-	// Destinations are the URLs that the message may name as its Destination, by
-	// configuration and not by the Host header: the one that it came to, first, and
-	// those that stand for it.
+	// Destinations are the URLs that the message may name as its Destination, from the
+	// configuration and not from the Host header: first the one that it came to, then its
+	// equivalents.
 	Destinations []string
 	// AnyDestination is set for a sender whose Destination is not compared.
 	AnyDestination bool
 }
 
-// Finding is one rule that a message was held against.
+// Finding is the result of one rule for a message.
 type Finding struct {
 	// Field is the part of the message that the rule is about.
 	Field string
@@ -72,10 +72,10 @@ type Finding struct {
 	Err error
 }
 
-// Findings are rules in the order in which the server looks at them.
+// Findings are results in the order in which the server checks the rules.
 type Findings []Finding
 
-// Err is what the server refuses a message with: the first refusal, nil without one.
+// Err returns the first refusal, with which the server refuses the message, or nil.
 func (f Findings) Err() error {
 	for i := range f {
 		if f[i].Err != nil {
@@ -85,8 +85,8 @@ func (f Findings) Err() error {
 	return nil
 }
 
-// AppendFindings holds a verified request against the place and the moment it arrived, and
-// adds what it finds to dst, which may be nil. Each error is a *idp.Refusal.
+// AppendFindings checks a verified request against the place and time of its arrival, and
+// appends the results to dst, which may be nil. Each error is a *idp.Refusal.
 func (h *Header) AppendFindings(dst Findings, e Expect) Findings {
 	return append(dst,
 		Finding{"Issuer", h.checkIssuer(e)},
@@ -94,8 +94,8 @@ func (h *Header) AppendFindings(dst Findings, e Expect) Findings {
 		Finding{"IssueInstant", checkInstant(h.IssueInstant, e.Now)})
 }
 
-// checkIssuer compares the verified Issuer with the one that was read before the
-// signature was checked, to find the certificates.
+// checkIssuer compares the verified Issuer with the one that was read before the signature was
+// checked, to look up the certificates.
 func (h *Header) checkIssuer(e Expect) error {
 	if h.Issuer != e.Issuer {
 		return idp.Refuse(idp.RefusedIssuer, "Issuer", string(h.Issuer))
@@ -110,8 +110,8 @@ func (h *Header) checkDestination(e Expect) error {
 	return nil
 }
 
-// isMeantFor compares the Destination with a URL of ours. A query is ours to read, and
-// integrators copy the URL with one: it is not compared.
+// isMeantFor reports whether the Destination names a URL of ours. The query is ignored,
+// because it is ours to read and integrators copy the URL with one.
 func (h *Header) isMeantFor(url string) bool {
 	path, _, _ := strings.Cut(h.Destination, "?")
 	return sameAddress(path, url)
@@ -130,14 +130,14 @@ func checkInstant(at, now time.Time) error {
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// sameAddress compares two addresses exactly, but for the case of scheme and
-// host and for a port that the scheme implies: proxies and libraries add it.
+// sameAddress reports whether two URLs are equal, except for the case of scheme and host and
+// for a port that the scheme implies, which proxies and libraries add.
 func sameAddress(a, b string) bool {
 	return a == b || normalAddress(a) == normalAddress(b) && normalAddress(a) != ""
 }
 
-// normalAddress is "" for what is no plain http or https address. What follows
-// the host is kept as it is written.
+// normalAddress returns "" for anything but a plain http or https URL. Everything after the
+// host is kept as written.
 func normalAddress(s string) string {
 	scheme, rest, ok := strings.Cut(s, "://")
 	scheme = strings.ToLower(scheme)

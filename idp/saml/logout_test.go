@@ -20,8 +20,8 @@ import (
 
 const testLogout = "https://idp.example/api/saml/logout2026"
 
-// logoutXML is a LogoutRequest, in exclusive canonical form, with the children
-// given after its Issuer.
+// logoutXML returns a LogoutRequest in exclusive canonical form, with the children after its
+// Issuer.
 func logoutXML(attrs, children string) string {
 	return `<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" Destination="` + testLogout + `" ID="_l1"` +
 		` IssueInstant="2026-11-22T11:00:00Z"` + attrs + ` Version="2.0">` +
@@ -49,7 +49,7 @@ func TestParseReadsLogoutRequest(t *testing.T) {
 	ada := &saml.NameID{Value: "uuid-1", Format: saml.NameIDFormatPersistent}
 	tests := []struct {
 		name, attrs, children string
-		want                  saml.LogoutRequest // what is beside the header
+		want                  saml.LogoutRequest // except the header
 		code                  idp.RefusalCode
 	}{
 		{"plain", "", nameID + sessionIndex, saml.LogoutRequest{Subject: saml.Subject{NameID: ada}, SessionIndexes: []string{"_s1"}}, ""},
@@ -105,7 +105,7 @@ func manyIndexes(n int) string {
 	return b.String()
 }
 
-// refusalCode is that of a *idp.Refusal; "" for nil.
+// refusalCode returns the code of a *idp.Refusal, or "" for nil.
 func refusalCode(t testing.TB, err error) idp.RefusalCode {
 	t.Helper()
 	if err == nil {
@@ -152,7 +152,7 @@ func TestCheckNamesLogoutRequestFault(t *testing.T) {
 	}
 }
 
-// An EncryptedID opens with our key, and is not read without.
+// An EncryptedID is decrypted with our key, and is not read without it.
 func TestEncryptedLogoutNameIDNeedsKey(t *testing.T) {
 	t.Parallel()
 	encrypter, err := xmlenc.New(testCert(t), idp.EncryptionCBC, idp.DigestSHA1)
@@ -244,8 +244,8 @@ func TestWriteLogoutResponseMatchesSchema(t *testing.T) {
 	}
 }
 
-// A signed LogoutRequest in a SOAP envelope verifies, wherever its namespaces
-// are declared, and nothing but the one message of the Body is taken.
+// A signed LogoutRequest in a SOAP envelope verifies wherever its namespaces are declared. A
+// Body with anything but that one message is refused.
 func TestSOAPEnvelopeHoldsOneMessage(t *testing.T) {
 	t.Parallel()
 	cert := testCert(t)

@@ -9,41 +9,39 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// LogoutRequest asks us to end a person's session (saml-core §3.7.1). Whoever
-// forges one ends other people's sessions: it is read only from an element that
-// a signature covers.
+// LogoutRequest asks us to end a user's sessions (saml-core §3.7.1). A forged one ends other
+// users' sessions, so it is read only from an element that a signature covers.
 //
-// Extensions are read past. Known parts must have the form that the schema
-// gives them and come at most once, SessionIndex apart, in any order.
+// Extensions are ignored. Known parts must have the form that the schema prescribes and occur
+// at most once, except for SessionIndex, in any order.
 type LogoutRequest struct {
 	Header
-	// NotOnOrAfter is when the request ends; zero if it does not say.
+	// NotOnOrAfter is when the request expires, or zero if absent.
 	NotOnOrAfter time.Time
-	// Reason is a URI, for the log; "" if absent.
+	// Reason is a URI for the log, or "" if absent.
 	Reason string
 	// Subject is the user whose sessions end.
 	Subject
-	// SessionIndexes are what the sender was told, each once. Those of the
-	// guide's sample, in the assertion namespace, are among them.
+	// SessionIndexes are the values that the sender was given, without duplicates. They
+	// include those in the assertion namespace, as in the guide's sample.
 	SessionIndexes []string
 }
 
-// NameID names a person to one service provider (saml-core §2.2.3). Absent
-// attributes are "".
+// NameID names a user to one service provider (saml-core §2.2.3). Absent attributes are "".
 type NameID struct {
 	Value, Format                  string
 	NameQualifier, SPNameQualifier string
 }
 
-// Bounds on what is kept of a LogoutRequest.
+// Bounds on the values that are kept of a LogoutRequest.
 const (
 	maxNameID         = 1024
 	maxSessionIndex   = 256
 	maxSessionIndexes = 32
 )
 
-// ParseLogoutRequest reads the fields of a LogoutRequest from an element that
-// Message.Verify returned. The error is a *idp.Refusal.
+// ParseLogoutRequest reads the fields of a LogoutRequest from an element that Message.Verify
+// returned. The error is a *idp.Refusal.
 func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
 	if !root.Is(NamespaceProtocol, "LogoutRequest") {
 		return nil, idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, "LogoutRequest")
@@ -77,8 +75,8 @@ func (r *LogoutRequest) readAttributes(root *xmltree.Element) (err error) {
 	return err
 }
 
-// readParts goes through the children. A second person, in whatever form, is
-// refused: readers differ in which one counts.
+// readParts reads the child elements. It refuses a second name of a user, in any form, because
+// readers differ in which one counts.
 func (r *LogoutRequest) readParts(root *xmltree.Element) error {
 	seen := map[string]bool{}
 	var indexSpace string
@@ -103,7 +101,7 @@ func (r *LogoutRequest) readParts(root *xmltree.Element) error {
 				return err
 			}
 		case c.Is(NamespaceAssertion, "Issuer"), c.Is(NamespaceProtocol, "Extensions"), c.Is(xmldsig.Namespace, "Signature"):
-		default: // BaseID too: an abstract type that nobody sends
+		default: // also BaseID, an abstract type that no software sends
 			return refuseChild("LogoutRequest", c, false)
 		}
 		if seen[name] {
@@ -145,7 +143,7 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 	}
 	index := trimSpace(e.Text())
 	if index == "" {
-		return nil // as good as absent
+		return nil // equivalent to an absent one
 	}
 	if len(index) > maxSessionIndex || len(r.SessionIndexes) == maxSessionIndexes {
 		return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", index)
@@ -156,7 +154,7 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 	return nil
 }
 
-// AppendFindings is that of Header, and looks at NotOnOrAfter too.
+// AppendFindings extends that of Header by a check of NotOnOrAfter.
 func (r *LogoutRequest) AppendFindings(dst Findings, e Expect) Findings {
 	return append(r.Header.AppendFindings(dst, e), Finding{"NotOnOrAfter", r.checkEnd(e.Now)})
 }

@@ -6,24 +6,23 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// LogoutResponse answers a LogoutRequest (saml-core §3.7.2). All fields but
-// Destination and InResponseTo are required.
+// LogoutResponse answers a LogoutRequest (saml-core §3.7.2). All fields except Destination and
+// InResponseTo are required.
 type LogoutResponse struct {
 	ID           string // an NCName, never used before
 	IssueInstant time.Time
 	// Issuer is the entity ID of the identity provider.
 	Issuer string
-	// Destination is the SP's registered logout address; "" on the back
-	// channel, where the answer goes to whoever asked.
+	// Destination is the SP's registered logout URL. It is "" on the back channel, where the
+	// answer is the HTTP response.
 	Destination string
-	// InResponseTo is the ID of the LogoutRequest; "" only where none could be
-	// read.
+	// InResponseTo is the ID of the LogoutRequest. It is "" only if the ID could not be read.
 	InResponseTo string
 	Status       Status
 }
 
-// Write appends the samlp:LogoutResponse to dst, which may be nil. With a
-// signer it is signed; without one it goes out unsigned, as the guide has it.
+// Write appends the samlp:LogoutResponse to dst, which may be nil. It signs with s if that is
+// not nil. The guide shows an unsigned one.
 func (r *LogoutResponse) Write(dst []byte, s *xmldsig.Signer) ([]byte, error) {
 	if err := requireFields("LogoutResponse", "ID", r.ID, "Issuer", r.Issuer, "Status", r.Status.Code); err != nil {
 		return nil, err
@@ -35,7 +34,7 @@ func (r *LogoutResponse) Write(dst []byte, s *xmldsig.Signer) ([]byte, error) {
 	return envelope.writeStatus(dst, "LogoutResponse", r.Status, s)
 }
 
-// WriteSOAP is Write inside a SOAP envelope (saml-bindings §3.2.2).
+// WriteSOAP does the same as Write inside a SOAP envelope (saml-bindings §3.2.2).
 func (r *LogoutResponse) WriteSOAP(dst []byte, s *xmldsig.Signer) ([]byte, error) {
 	body, err := r.Write(nil, s)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// children are the elements that a part of a request takes, with their namespaces.
+// children lists the elements that a part of a request may contain, with their namespaces.
 var children = map[string]map[string]string{
 	"AuthnRequest": {
 		"Issuer": NamespaceAssertion, "Signature": xmldsig.Namespace, "Extensions": NamespaceProtocol, "Subject": NamespaceAssertion,
@@ -19,8 +19,7 @@ var children = map[string]map[string]string{
 	"RequestedAuthnContext": {"AuthnContextClassRef": NamespaceAssertion, "AuthnContextDeclRef": NamespaceAssertion},
 }
 
-// homes are the elements that belong inside another one, which templates and
-// hand-written requests leave out.
+// homes maps elements to their parent, which templates and hand-written requests leave out.
 var homes = map[string]string{
 	"AuthnContextClassRef": "RequestedAuthnContext", "AuthnContextDeclRef": "RequestedAuthnContext",
 	"NameID": "Subject", "EncryptedID": "Subject", "BaseID": "Subject", "SubjectConfirmation": "Subject",
@@ -28,8 +27,9 @@ var homes = map[string]string{
 	"IDPList": "Scoping", "RequesterID": "Scoping", "IDPEntry": "IDPList",
 }
 
-// checkChildren refuses text and foreign attributes in a part of a request, an element that it does not take, and
-// one that comes twice: readers differ in whether the first or the last counts.
+// checkChildren refuses text and foreign attributes in a part of a request, an element that it
+// may not contain, and a repeated one, because readers differ in whether the first or the last
+// counts.
 func checkChildren(in string, e *xmltree.Element) error {
 	if err := checkShape(e); err != nil {
 		return err
@@ -44,9 +44,9 @@ func checkChildren(in string, e *xmltree.Element) error {
 	return nil
 }
 
-// refuseChild says what is wrong with an element in a part of a request: it is
-// there twice, in another namespace, outside of where it belongs, or unknown. The
-// arguments fill the places {0} to {5} of the text, of which one kind applies.
+// refuseChild says what is wrong with an element in a part of a request: it is repeated, in
+// another namespace, outside of its parent, or unknown. The arguments fill the places {0} to
+// {5} of the text, of which one kind applies.
 func refuseChild(in string, c *xmltree.Element, twice bool) *idp.Refusal {
 	args := make([]string, 6)
 	known, isKnown := children[in][c.Local]

@@ -11,8 +11,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// An element at the wrong place is refused with what is wrong about its place, in
-// the places of the text: outside of another one, twice, namespace, unknown.
+// The refusal of a misplaced element says what is wrong, in the arguments of the text: outside
+// of its parent, repeated, wrong namespace, or unknown.
 func TestMisplacedElementIsNamed(t *testing.T) {
 	t.Parallel()
 	const (

@@ -15,8 +15,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// A key that cannot decrypt, as a token may have it, is not distinguished from one that
-// fails to.
+// A key that cannot decrypt, for example in a token, causes the same refusal as one that fails
+// to.
 func TestOpenWithKeyThatOnlySigns(t *testing.T) {
 	t.Parallel()
 	const text = `<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_1" Version="2.0" ` +

@@ -11,23 +11,22 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Response is what its envelope and its assertion have in common: each value is
-// said once, so that the two cannot disagree. All fields are required.
+// Response holds the values that the envelope and its assertion have in common, so that the
+// two cannot differ. All fields are required.
 type Response struct {
 	ID           string // an NCName, never used before
 	IssueInstant time.Time
 	// Issuer is the entity ID of the identity provider.
 	Issuer string
-	// Destination is the Assertion Consumer Service that the Response is
-	// posted to; the assertion names it as Recipient.
+	// Destination is the Assertion Consumer Service URL that the Response is posted to. The
+	// assertion names it as Recipient.
 	Destination string
-	// InResponseTo is the ID of the AuthnRequest. There is no Response that
-	// nobody asked for.
+	// InResponseTo is the ID of the AuthnRequest. We send no unsolicited Responses.
 	InResponseTo string
 }
 
-// Assertion is what one service provider is told about one person. All fields
-// but Attributes are required.
+// Assertion holds the values about one user that are disclosed to one service provider. All
+// fields except Attributes are required.
 type Assertion struct {
 	ID string // an NCName, never used before
 	// Audience is the entity ID of the service provider.
@@ -35,41 +34,41 @@ type Assertion struct {
 	NameID       string
 	NameIDFormat string // one of the NameIDFormat constants
 	SessionIndex string
-	// AuthnInstant is when the person proved who they are.
+	// AuthnInstant is when the user proved who they are.
 	AuthnInstant time.Time
 	// ClassRef is the AuthnContextClassRef.
 	ClassRef   string
 	Attributes []Attribute
 }
 
-// Attribute is one attribute of a person. Without Values it is sent as an empty
-// element: asked for and allowed, but not known.
+// Attribute is one attribute of a user. Without Values it is sent as an empty element:
+// requested and permitted, but unknown.
 type Attribute struct {
 	Name, NameFormat, FriendlyName string
 	Values                         []string
 }
 
-// Protection says how a successful Response is protected.
+// Protection selects how a successful Response is protected.
 type Protection struct {
-	// Signer signs the assertion, always.
+	// Signer always signs the assertion.
 	Signer *xmldsig.Signer
-	// Encrypter encrypts the signed assertion; nil sends it in the clear.
+	// Encrypter encrypts the signed assertion. If nil, it is sent in the clear.
 	Encrypter *xmlenc.Encrypter
-	// SignResponse signs the Response, too, over what is sent.
+	// SignResponse also signs the Response, over what is sent.
 	SignResponse bool
 }
 
-// Status is the outcome that a Response without an assertion tells.
+// Status is the outcome in a Response without an assertion.
 type Status struct {
 	Code    string // top level: StatusRequester or StatusResponder
 	Detail  string // second level; may be empty
-	Message string // for people; may be empty
+	Message string // for users; may be empty
 }
 
-// WriteSuccess appends a samlp:Response with the assertion to dst, which may be
-// nil, and returns the longer slice: the very bytes to be sent. It costs one
-// operation with the private key, two with SignResponse. The error names a
-// field that is missing or cannot be sent.
+// WriteSuccess appends a samlp:Response with the assertion to dst, which may be nil, and
+// returns the longer slice with the exact bytes to send. It costs one operation with the
+// private key, or two with SignResponse. The error names a field that is missing or cannot be
+// sent.
 func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte, error) {
 	if err := r.checkComplete(); err != nil {
 		return nil, err
@@ -92,13 +91,13 @@ func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte,
 		return nil, err
 	}
 	if !p.SignResponse {
-		p.Signer = nil // which has signed the assertion
+		p.Signer = nil // it has signed the assertion
 	}
 	return r.closeTag(w, "Response", start, at, p.Signer)
 }
 
-// WriteStatus appends a samlp:Response that tells a failure to dst, signed at
-// its own level, as there is no assertion that could carry a signature.
+// WriteStatus appends a samlp:Response that reports a failure to dst. The Response itself is
+// signed, because no assertion carries a signature.
 func (r *Response) WriteStatus(dst []byte, st Status, s *xmldsig.Signer) ([]byte, error) {
 	if err := r.checkComplete(); err != nil {
 		return nil, err
@@ -109,7 +108,7 @@ func (r *Response) WriteStatus(dst []byte, st Status, s *xmldsig.Signer) ([]byte
 	return r.writeStatus(dst, "Response", st, s)
 }
 
-// writeStatus appends a message that has a Status alone, signed if there is a signer.
+// writeStatus appends a message with only a Status, signed if s is not nil.
 func (r *Response) writeStatus(dst []byte, name string, st Status, s *xmldsig.Signer) ([]byte, error) {
 	start := len(dst)
 	w := xmltree.NewWriter(dst)
@@ -118,7 +117,7 @@ func (r *Response) writeStatus(dst []byte, name string, st Status, s *xmldsig.Si
 	return r.closeTag(w, name, start, at, s)
 }
 
-// closeTag ends the message that begins at start and signs it, if there is a signer.
+// closeTag ends the message that begins at start and signs it, if s is not nil.
 func (r *Response) closeTag(w *xmltree.Writer, name string, start, at int, s *xmldsig.Signer) ([]byte, error) {
 	w.End()
 	buf, err := w.Finish()
@@ -131,8 +130,8 @@ func (r *Response) closeTag(w *xmltree.Writer, name string, start, at int, s *xm
 	return s.SignFrom(buf, start, r.ID, at)
 }
 
-// openTag writes the start tag and the Issuer, and returns where a signature goes. What is
-// empty is left out.
+// openTag writes the start tag and the Issuer, and returns the position of the signature. It
+// leaves out empty attributes.
 func (r *Response) openTag(w *xmltree.Writer, name string) (at int) {
 	var b [len(TimeFormat)]byte
 	consent := ""
@@ -180,8 +179,8 @@ func (r *Response) writeAssertion(w *xmltree.Writer, a *Assertion, p Protection)
 	return nil
 }
 
-// writeEncrypted writes the assertion, signed and then encrypted. It is written
-// as a document of its own, so that it declares its own namespaces.
+// writeEncrypted writes the assertion, signed and then encrypted. It is written as a separate
+// document, so that it declares its own namespaces.
 func (r *Response) writeEncrypted(w *xmltree.Writer, a *Assertion, p Protection) error {
 	plain := xmltree.NewWriter(make([]byte, 0, 6<<10))
 	if err := r.writeAssertion(plain, a, p); err != nil {

@@ -7,10 +7,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// writeUnsigned writes the assertion in the default namespace and returns where
-// its signature goes. Two details are of old software: there is no Address, as
-// proxies change it, and AttributeStatement comes before AuthnStatement, as the
-// reference has it.
+// writeUnsigned writes the assertion in the default namespace and returns the position of its
+// signature. Two details are for old software: it has no Address, because proxies change it,
+// and AttributeStatement precedes AuthnStatement, as in the reference.
 func (r *Response) writeUnsigned(w *xmltree.Writer, a *Assertion) (at int) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Assertion",
@@ -27,8 +26,8 @@ func (r *Response) writeUnsigned(w *xmltree.Writer, a *Assertion) (at int) {
 	return at
 }
 
-// writeSubject names the person and says who may present the assertion, where,
-// how long and in answer to what (saml-profiles §4.1.4.2).
+// writeSubject names the user and states who may present the assertion, where, how long and in
+// answer to which request (saml-profiles §4.1.4.2).
 func (r *Response) writeSubject(w *xmltree.Writer, a *Assertion) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Subject")
@@ -53,9 +52,8 @@ func (r *Response) writeConditions(w *xmltree.Writer, a *Assertion) {
 	w.End()
 }
 
-// writeAttributes writes the statement, which must not be empty (saml-core
-// §2.7.3). Values carry no xsi:type, which would need a namespace that
-// canonicalization does not see in use.
+// writeAttributes writes the statement, which must not be empty (saml-core §2.7.3). Values
+// have no xsi:type, because its namespace would not be visibly used in canonicalization.
 func writeAttributes(w *xmltree.Writer, attrs []Attribute) {
 	if len(attrs) == 0 {
 		return
@@ -88,7 +86,7 @@ func (a *Assertion) writeAuthn(w *xmltree.Writer) {
 	w.End()
 }
 
-// checkComplete finds what is missing from the envelope.
+// checkComplete returns an error if a field of the envelope is missing.
 func (r *Response) checkComplete() error {
 	if err := requireFields("Response",
 		"ID", r.ID, "Issuer", r.Issuer, "Destination", r.Destination, "InResponseTo", r.InResponseTo); err != nil {
@@ -97,8 +95,8 @@ func (r *Response) checkComplete() error {
 	return plainTime("IssueInstant", r.IssueInstant)
 }
 
-// checkComplete finds what is missing from the assertion. An empty one would not be
-// harmless: an Audience or a NameID of nobody in particular fits many.
+// checkComplete returns an error if a field of the assertion is missing. An assertion with an
+// empty Audience or NameID would be valid for many providers or users.
 func (a *Assertion) checkComplete() error {
 	if err := requireFields("Assertion",
 		"ID", a.ID, "Audience", a.Audience, "NameID", a.NameID, "NameIDFormat", a.NameIDFormat,
@@ -123,7 +121,7 @@ func requireFields(what string, fields ...string) error {
 	return nil
 }
 
-// plainTime refuses a time that was not set, or that four digits cannot say.
+// plainTime refuses a time that was not set, or whose year has more than four digits.
 func plainTime(field string, t time.Time) error {
 	if year := t.UTC().Year(); t.IsZero() || year < 1970 || year > 9990 {
 		return fmt.Errorf("write Response: %s is %s", field, t)

@@ -36,7 +36,7 @@ const (
 
 var testNow = time.Date(2026, 11, 22, 12, 0, 0, 987654321, time.FixedZone("", 3600))
 
-// rsaKey is one key for all tests of Responses; making one takes a while.
+// rsaKey returns one key for all tests of Responses, because generating it is slow.
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -99,7 +99,7 @@ func testResponse() (*saml.Response, *saml.Assertion) {
 		}
 }
 
-// TestWriteSuccessWritesExactAssertion pins the assertion down, without its signature.
+// TestWriteSuccessWritesExactAssertion compares the whole assertion except its signature.
 func TestWriteSuccessWritesExactAssertion(t *testing.T) {
 	t.Parallel()
 	key := &counting{Signer: rsaKey()}
@@ -197,8 +197,8 @@ func TestWriteSuccessRefusesIncompleteResponse(t *testing.T) {
 	}
 }
 
-// TestEveryResponseKindVerifies writes every kind of Response and has others judge it:
-// the OASIS schema, xmlsec1, and our own verification.
+// TestEveryResponseKindVerifies writes every kind of Response and checks it with the OASIS
+// schema, xmlsec1, and our own verification.
 func TestEveryResponseKindVerifies(t *testing.T) {
 	t.Parallel()
 	signer := testSigner(t, rsaKey())
@@ -225,7 +225,7 @@ func TestEveryResponseKindVerifies(t *testing.T) {
 	cases := []struct {
 		name  string
 		write func() ([]byte, error)
-		// signed are the elements that carry a signature.
+		// signed lists the elements that carry a signature.
 		signed []string
 	}{
 		{"assertion signed", success(saml.Protection{Signer: signer}), []string{assertion}},
@@ -311,7 +311,7 @@ func validates(t *testing.T, schema string, doc []byte) {
 	}
 }
 
-// xmlsecVerifies has xmlsec1 verify the signature of the one element named.
+// xmlsecVerifies has xmlsec1 verify the signature of the named element.
 func xmlsecVerifies(t *testing.T, doc []byte, element string, cert *x509.Certificate) {
 	t.Helper()
 	xmlsec := binary.Need(t, "xmlsec1")
@@ -338,7 +338,7 @@ func writeTemp(t *testing.T, data []byte) string {
 	return f.Name()
 }
 
-// BenchmarkWriteSuccess is one Response in the clear; compare BenchmarkRSA.
+// BenchmarkWriteSuccess measures one unencrypted Response. Compare it with BenchmarkRSA.
 func BenchmarkWriteSuccess(b *testing.B) {
 	r, a := testResponse()
 	a.Attributes = a.Attributes[:4]
@@ -352,7 +352,7 @@ func BenchmarkWriteSuccess(b *testing.B) {
 	}
 }
 
-// BenchmarkRSA is the bare private-key operation.
+// BenchmarkRSA measures only the private-key operation.
 func BenchmarkRSA(b *testing.B) {
 	var digest [32]byte
 	b.ReportAllocs()

@@ -7,9 +7,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// ReadSOAP decodes the message of a SOAP request (saml-bindings §3.2): the one
-// element of the Body of an Envelope. Headers are read past, but for one that
-// must be understood. The error is a *idp.Refusal.
+// ReadSOAP decodes the message of a SOAP request (saml-bindings §3.2): the only element of the
+// Body of an Envelope. It ignores headers, except for one with mustUnderstand, which it
+// refuses. The error is a *idp.Refusal.
 func ReadSOAP(body []byte) (*Message, error) {
 	if len(body) == 0 {
 		return nil, idp.Refuse(idp.RefusedRequestMissing, "Envelope", "")
@@ -56,9 +56,8 @@ func checkHeaders(e *xmltree.Element) error {
 	return nil
 }
 
-// soapMessage is the one element of the Body as a document of its own: it
-// declares what Envelope and Body declared for it, which is what it was signed
-// with.
+// soapMessage returns the only element of the Body as a separate document. It copies the
+// namespace declarations of Envelope and Body, because the element was signed with them.
 func soapMessage(envelope, body *xmltree.Element) (*xmltree.Element, error) {
 	if body == nil {
 		return nil, idp.Refuse(idp.RefusedRequestMissing, "Body", "")

@@ -9,20 +9,20 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Subject is the user whom a request is about. Of an AuthnRequest the Response is about
-// that user, or there is none with an assertion (saml-core §3.4.1).
+// Subject is the user that a request names. The answer to an AuthnRequest is about that user,
+// or it has no assertion (saml-core §3.4.1).
 type Subject struct {
 	// NameID is nil while it is encrypted.
 	NameID *NameID
 
-	// within are the elements around an encrypted name, from the root of the message to
-	// the EncryptedID itself.
+	// within are the elements around an encrypted name, from the root of the message to the
+	// EncryptedID.
 	within []*xmltree.Element
 }
 
-// readSubject reads a Subject. One without a name, which holds only ways to confirm a
-// subject, asks for no one: nil. Of those ways nothing is read, because a Response by
-// HTTP-POST has one that is fixed.
+// readSubject reads a Subject. One without a name, with SubjectConfirmations only, names no
+// user and returns nil. The confirmations are ignored, because a Response by HTTP-POST has a
+// fixed one.
 func readSubject(root, e *xmltree.Element) (*Subject, error) {
 	if e == nil {
 		return nil, nil
@@ -36,7 +36,7 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 		case c.Is(NamespaceAssertion, "SubjectConfirmation"):
 			continue
 		case s != nil, !c.Is(NamespaceAssertion, "NameID") && !c.Is(NamespaceAssertion, "EncryptedID"):
-			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject", c.Local) // BaseID too: an abstract type
+			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject", c.Local) // also BaseID, an abstract type
 		}
 		s = &Subject{}
 		if err := s.readName(c, root, e); err != nil {
@@ -47,7 +47,7 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 }
 
 // readName reads a NameID, or keeps an EncryptedID for Open. around are the elements around
-// it, the root of the message first.
+// it, beginning with the root of the message.
 func (s *Subject) readName(e *xmltree.Element, around ...*xmltree.Element) (err error) {
 	if e.Local == "NameID" {
 		s.NameID, err = readNameID(e)
@@ -57,13 +57,13 @@ func (s *Subject) readName(e *xmltree.Element, around ...*xmltree.Element) (err 
 	return err
 }
 
-// IsEncrypted reports whether the name is encrypted, so that Open is due.
+// IsEncrypted reports whether the name is encrypted and Open must be called.
 func (s *Subject) IsEncrypted() bool { return s.NameID == nil && s.within != nil }
 
-// Open decrypts the name with our key (saml-core §2.2.4), if it is encrypted. Only a request
-// that is verified may be opened: what an attacker can make us decrypt tells them about
-// what others sent. A key that cannot decrypt, as one in a token, is refused like a key
-// that fails to. The error is a *idp.Refusal that does not disclose what went wrong.
+// Open decrypts the name with our key (saml-core §2.2.4), if it is encrypted. Only a verified
+// request may be opened, because decrypting for an attacker discloses what others sent. A key
+// that cannot decrypt, for example in a token, is refused like a key that fails to. The error
+// is a *idp.Refusal that does not disclose the cause.
 func (s *Subject) Open(key crypto.Signer) error {
 	if !s.IsEncrypted() {
 		return nil
@@ -77,8 +77,8 @@ func (s *Subject) Open(key crypto.Signer) error {
 	if err != nil {
 		return refused.With(err)
 	}
-	// The name may rely on namespaces that are declared around it: python3-saml
-	// encrypts it without declarations of its own.
+	// The name may use namespaces that are declared around it: python3-saml encrypts it
+	// without declarations of its own.
 	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), s.within...)
 	if err != nil {
 		return refused.With(err)

@@ -9,12 +9,12 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// namespaceXSI is the one namespace, besides that of xml:lang, whose attributes any element
-// may have. The latter has no other attribute that says anything here.
+// namespaceXSI is, besides that of xml:lang, the only namespace whose attributes any element
+// may have. No other attribute of the xml namespace has a meaning here.
 const namespaceXSI = "http://www.w3.org/2001/XMLSchema-instance"
 
-// checkAttributes refuses attributes in a namespace. No element that we read
-// has any, and libraries have taken x:Destination for Destination.
+// checkAttributes refuses attributes in a namespace. No element that we read has any, and
+// libraries have mistaken x:Destination for Destination.
 func checkAttributes(e *xmltree.Element) error {
 	for _, a := range e.Attrs {
 		if a.Space != "" && a.Space != namespaceXSI && a.Space != xmltree.XMLNamespace {
@@ -34,7 +34,8 @@ func checkContent(e *xmltree.Element) error {
 	return nil
 }
 
-// checkShape refuses what no element that holds elements only has.
+// checkShape refuses attributes and text that an element with only child elements may not
+// have.
 func checkShape(e *xmltree.Element) error {
 	if err := checkAttributes(e); err != nil {
 		return err
@@ -42,10 +43,10 @@ func checkShape(e *xmltree.Element) error {
 	return checkContent(e)
 }
 
-// trimSpace takes off white space as XML knows it.
+// trimSpace removes white space as defined by XML.
 func trimSpace(s string) string { return strings.Trim(s, " \t\r\n") }
 
-// uriAttr reads an attribute that holds a URI; "" if absent or empty.
+// uriAttr reads an attribute that holds a URI. It returns "" if absent or empty.
 func uriAttr(e *xmltree.Element, name string) (string, error) {
 	v, _ := e.Attr(name)
 	v = trimSpace(v)
@@ -55,7 +56,8 @@ func uriAttr(e *xmltree.Element, name string) (string, error) {
 	return v, nil
 }
 
-// boolAttr reads an xs:boolean; false if absent. Capitals are taken: .NET writes True.
+// boolAttr reads an xs:boolean, or false if absent. It accepts capitals, because .NET writes
+// True.
 func boolAttr(e *xmltree.Element, name string) (bool, error) {
 	v, ok := e.Attr(name)
 	switch strings.ToLower(trimSpace(v)) {
@@ -70,10 +72,9 @@ func boolAttr(e *xmltree.Element, name string) (bool, error) {
 	return false, idp.Refuse(idp.RefusedValue, name, v)
 }
 
-// parseInstant reads an xs:dateTime (saml-core §1.3.3), to the nanosecond. The
-// standard wants UTC with a "Z"; offsets are taken, and a time without a zone
-// is taken as UTC, since «no time zone component» has been read so. The result
-// is UTC.
+// parseInstant reads an xs:dateTime (saml-core §1.3.3), to the nanosecond, and returns it in
+// UTC. The standard requires UTC with a "Z". Offsets are accepted, and a time without a zone
+// is read as UTC, because «no time zone component» has been understood so.
 func parseInstant(s string) (time.Time, bool) {
 	s = trimSpace(s)
 	if len(s) > 48 || !instant.MatchString(s) {
@@ -86,5 +87,6 @@ func parseInstant(s string) (time.Time, bool) {
 	return t.UTC(), err == nil
 }
 
-// instant is an xs:dateTime. time.Parse alone takes single digits and a comma in places.
+// instant matches an xs:dateTime. time.Parse alone accepts single digits and a comma in
+// places.
 var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?$`)

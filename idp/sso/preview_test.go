@@ -39,7 +39,7 @@ func newPreviewWorldWith(t *testing.T, o idptest.Options) *previewDeployment {
 	return &previewDeployment{IdP: idptest.New(t, o), t: t, next: next}
 }
 
-// field is a registration that opens the year.
+// field makes the registration open the year.
 func (w *previewDeployment) field(p *idp.ServiceProvider) { p.Preview = w.next }
 
 // link creates a preview link and returns it with its token.
