@@ -20,19 +20,20 @@ import (
 
 const sender = "https://sp1.example.com/metadata"
 
-// kinds are those of the corpus's endpoints.
+// kinds maps the corpus's endpoints to kinds of messages.
 var kinds = map[string]inbound.Kind{
 	corpus.Auth: inbound.AuthnRequest, corpus.Logout: inbound.LogoutRequest, corpus.RemoteLogout: inbound.RemoteLogoutRequest,
 }
 
-// byRegistration are refusals by what is registered, which the corpus does not say.
+// byRegistration lists refusals that depend on the registration, which the corpus does not
+// contain.
 var byRegistration = []string{
 	"refused " + string(idp.RefusedACSURL), "refused " + string(idp.RefusedACSIndex),
 	"refused " + string(idp.RefusedNameIDFormat), "refused " + string(idp.RefusedAuthnContext),
 }
 
-// Of every message of the corpus Accept says what its file says. What a refused signature
-// covers is not parsed, so nothing of it can be acted upon.
+// Accept returns for every message of the corpus what its file says. The fields of a message
+// with a refused signature are not parsed, so they cannot be used.
 func TestAcceptJudgesTheCorpus(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)})
@@ -59,7 +60,7 @@ func TestAcceptJudgesTheCorpus(t *testing.T) {
 			msg, err = saml.ReadSOAP(c.In.Body)
 		}
 		if err != nil {
-			continue // package saml's tests judge these
+			continue // package saml's tests check these
 		}
 		judged++
 		q, err := inbound.Accept(t.Context(), i.Registry, msg, kinds[c.Endpoint], inbound.Expect{
@@ -92,7 +93,7 @@ func pems(t *testing.T, names ...string) (certs []string) {
 	return certs
 }
 
-// A name is opened only in a message whose signature held.
+// A name is decrypted only in a message whose signature was verified.
 func TestOpenNameWantsASignature(t *testing.T) {
 	t.Parallel()
 	encrypted := 0

@@ -1,6 +1,5 @@
-// Package inbound is the one place where a message from a service provider (SP) is
-// verified and judged. Packages sso and logout act upon what it accepts, and package
-// inspect shows all that it finds.
+// Package inbound verifies and checks every message from a service provider (SP). Packages sso
+// and logout act on what it accepts, and package inspect shows all its findings.
 //
 // The flow, from the parsed message to one that is accepted:
 //
@@ -12,10 +11,10 @@
 //	the year          may the sender use it? (package yearaccess, by the handler)
 //	  OpenName        an encrypted name, with our key of that year      name.go
 //
-// Accept takes the steps down to AppendFindings, for the server: it returns the first
-// refusal. An inspection takes them one by one and goes on after a refusal with what the
-// message claims. So nothing but Accept says that a message may be acted upon.
+// Accept takes the steps down to AppendFindings, for the server, and returns the first
+// refusal. An inspection takes them one by one and continues after a refusal with what the
+// message claims. So only Accept decides that a message may be acted on.
 //
-// It knows no HTTP and keeps nothing. Whether a message came before is for those who
-// record the answer.
+// The package knows no HTTP and stores nothing. The packages that record the answer check
+// whether a message came before.
 package inbound

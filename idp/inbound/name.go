@@ -7,9 +7,9 @@ import (
 	"vernal/idp/saml"
 )
 
-// OpenName opens the name in the message with our key, if it is encrypted. Only the name of
-// a message whose signature held is opened: what a stranger can make us decrypt tells them
-// about what others sent. Every failure is the same refusal.
+// OpenName decrypts the name in the message with our key, if it is encrypted. It may be called
+// only after the signature was verified, because decrypting for an attacker discloses what
+// others sent. Every failure is the same refusal.
 func (q *Request) OpenName(key crypto.Signer) error {
 	var name *saml.Subject
 	if q.Authn != nil {
@@ -26,7 +26,7 @@ func (q *Request) OpenName(key crypto.Signer) error {
 	return name.Open(key)
 }
 
-// CheckSubject refuses a Subject, once its name is open, that no Response to the request
+// CheckSubject refuses a Subject, once its name is decrypted, that no Response to the request
 // could be about. us is our entity ID.
 func (q *Request) CheckSubject(us idp.EntityID) error {
 	if q.Authn.Subject == nil {

@@ -15,49 +15,48 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Kind is which message an endpoint takes.
+// Kind is the kind of message that an endpoint takes.
 type Kind int
 
-// The kinds.
 const (
 	AuthnRequest Kind = iota
 	LogoutRequest
-	RemoteLogoutRequest // by the back channel, which answers where it was asked
+	RemoteLogoutRequest // on the back channel, which answers in the HTTP response
 )
 
-// Expect is what a message is held against besides the registration.
+// Expect holds the values that a message is compared with besides the registration.
 type Expect struct {
 	Now time.Time
-	// Destinations are the URLs that the message may name, the one it came to first.
+	// Destinations are the URLs that the message may name, beginning with the one that it came
+	// to.
 	Destinations []string
-	// AnyDestination is set where the URL that the message came to is unknown.
+	// AnyDestination is set if the URL that the message came to is unknown.
 	AnyDestination bool
 }
 
-// Request is a message and what was found in it. Which fields are set depends on how far
-// the message kept the rules.
+// Request is a message with the values found in it. Which fields are set depends on how many
+// rules the message met.
 type Request struct {
 	Kind Kind
-	// Provider is who sent it; nil if that is unknown.
+	// Provider is the sender, or nil if unknown.
 	Provider *sp.Provider
-	// Cert is the certificate of Provider that verified it, nil if it is unsigned.
+	// Cert is the certificate of Provider that verified the message, or nil if it is unsigned.
 	Cert *x509.Certificate
-	// Issuer is the claimed one, by which Provider was found.
+	// Issuer is the claimed Issuer, by which Provider was looked up.
 	Issuer idp.EntityID
-	// Authn or Logout is what the message contains, by its kind.
+	// Authn or Logout is the content of the message, by Kind.
 	Authn  *saml.AuthnRequest
 	Logout *saml.LogoutRequest
 
-	// What follows is of an AuthnRequest: where its Response goes, how that names the
-	// user, and what the sign-in must prove.
+	// The following fields are set for an AuthnRequest: where its Response goes, how it names
+	// the user, and what the sign-in must prove.
 	ACSURL, NameIDFormat string
 	Need                 *assurance.Requirement
 }
 
-// Accept decides whether a message that came to us is one that we act upon. It verifies
-// before it reads: after that, everything is read from the element that the signature
-// covers. The error is the first refusal. Provider and Cert are set even then, once they
-// are known, so that a page can name the sender.
+// Accept decides whether we act on a message. It verifies before it reads: all fields are read
+// from the element that the signature covers. The error is the first refusal. Provider and
+// Cert are set even then, once they are known, so that a page can name the sender.
 func Accept(ctx context.Context, registry *sp.Registry, msg *saml.Message, kind Kind, e Expect) (q Request, err error) {
 	q.Kind = kind
 	if q.Provider, err = LookupSender(ctx, registry, msg); err != nil {
@@ -72,7 +71,7 @@ func Accept(ctx context.Context, registry *sp.Registry, msg *saml.Message, kind 
 	if err := q.Parse(root); err != nil {
 		return q, err
 	}
-	var room [8]saml.Finding // on the stack: this is on the way of every sign-in
+	var room [8]saml.Finding // on the stack, because every sign-in passes here
 	return q, q.AppendFindings(room[:0], e).Err()
 }
 
@@ -86,7 +85,7 @@ func (q *Request) Parse(root *xmltree.Element) (err error) {
 	return err
 }
 
-// Header is what both kinds of messages have.
+// Header returns the fields that both kinds of messages have.
 func (q *Request) Header() *saml.Header {
 	if q.Authn != nil {
 		return &q.Authn.Header
@@ -94,8 +93,8 @@ func (q *Request) Header() *saml.Header {
 	return &q.Logout.Header
 }
 
-// AppendFindings holds a parsed message against every rule and adds what it finds to dst,
-// which may be nil. Rules about the registration are left out if Provider is unknown. Each
+// AppendFindings checks a parsed message against every rule and appends the results to dst,
+// which may be nil. It leaves out rules about the registration if Provider is unknown. Each
 // error is a *idp.Refusal.
 func (q *Request) AppendFindings(dst saml.Findings, e Expect) saml.Findings {
 	expect := saml.Expect{
@@ -112,7 +111,7 @@ func (q *Request) AppendFindings(dst saml.Findings, e Expect) saml.Findings {
 	return found
 }
 
-// appendAuthn adds what the registration says to an AuthnRequest.
+// appendAuthn adds the findings about an AuthnRequest that depend on the registration.
 func (q *Request) appendAuthn(found saml.Findings, now time.Time) saml.Findings {
 	p, authn := q.Provider, q.Authn
 	if p == nil {
@@ -129,14 +128,14 @@ func (q *Request) appendAuthn(found saml.Findings, now time.Time) saml.Findings 
 		err = ask.CheckLength()
 	}
 	add("RequestedAuthnContext", err)
-	_, err = p.Recipient(q.Cert, now) // whether there is one does not depend on the time
+	_, err = p.Recipient(q.Cert, now) // the time does not decide whether a recipient exists
 	add("encryption", err)
 	return found
 }
 
-// nameNearestACS adds to the refusal of an ACS URL the registered one that was probably meant.
-// Only the page of a verified message quotes it: a stranger learns nothing of what is
-// registered.
+// nameNearestACS adds the registered ACS URL that was probably meant to a refusal. Only the
+// page of a verified message quotes it, so that registered URLs are not disclosed to anyone
+// else.
 func (q *Request) nameNearestACS(err error) error {
 	refusal, ok := errors.AsType[*idp.Refusal](err)
 	if !ok || refusal.Code != idp.RefusedACSURL || refusal.Seen == "" || q.Cert == nil {
@@ -146,8 +145,8 @@ func (q *Request) nameNearestACS(err error) error {
 	return idp.Refuse(idp.RefusedACSURL, refusal.Field, refusal.Seen, near)
 }
 
-// CheckLogoutURL refuses an SP that registered no URL to post the answer to. A URL in
-// metadata or in the request would be the sender's word.
+// CheckLogoutURL refuses an SP without a registered URL for the answer. A URL in metadata or
+// in the request would only be the sender's claim.
 func CheckLogoutURL(p *sp.Provider) error {
 	if p.LogoutURL == "" {
 		return idp.Refuse(idp.RefusedNoLogoutURL, "SingleLogoutService", "")

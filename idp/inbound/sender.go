@@ -14,9 +14,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// LookupSender returns the registration that a message claims to be from. It serves to
-// find certificates. An inactive one is returned together with its refusal, so that a
-// page can name it.
+// LookupSender returns the registration that a message claims to be from, to look up
+// certificates. It returns an inactive one together with its refusal, so that a page can name
+// it.
 func LookupSender(ctx context.Context, registry *sp.Registry, msg *saml.Message) (*sp.Provider, error) {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
@@ -32,7 +32,7 @@ func LookupSender(ctx context.Context, registry *sp.Registry, msg *saml.Message)
 	return p, CheckActive(p)
 }
 
-// CheckActive refuses an SP that is switched off.
+// CheckActive refuses a deactivated SP.
 func CheckActive(p *sp.Provider) error {
 	if !p.Active {
 		return idp.Refuse(idp.RefusedSPInactive, "Issuer", string(p.EntityID))
@@ -40,15 +40,15 @@ func CheckActive(p *sp.Provider) error {
 	return nil
 }
 
-// Verify returns the element that may be read and the certificate that verified it, nil
-// for an unsigned message. A LogoutRequest is always signed, an AuthnRequest where the
-// registration asks for it.
+// Verify returns the element that may be read and the certificate that verified it, nil for an
+// unsigned message. A LogoutRequest must always be signed, an AuthnRequest if the registration
+// requires it.
 func Verify(msg *saml.Message, p *sp.Provider, kind Kind) (*xmltree.Element, *x509.Certificate, error) {
 	return msg.Verify(p.RequestCerts, kind != AuthnRequest || p.SignRequests != idp.SignRequestsOptional)
 }
 
-// RequestCert returns the registered certificate that verified a stored request. The error
-// is the refusal of a request whose certificate was removed since.
+// RequestCert returns the registered certificate that verified a stored request. The error is
+// the refusal of a request whose certificate was removed since.
 func RequestCert(p *sp.Provider, sha256 string) (*x509.Certificate, error) {
 	i := slices.IndexFunc(p.RequestCerts, func(c *x509.Certificate) bool { return p.CertSHA256(c) == sha256 })
 	if i < 0 {

@@ -9,10 +9,10 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// toEtree builds goxmldsig's kind of tree from ours, never from text: that
-// would be a second reading. The Signature loses its KeyInfo, by which
-// goxmldsig would let the sender choose the key, and its value's white space,
-// which goxmldsig does not take; neither is part of what was signed.
+// toEtree builds goxmldsig's kind of tree from ours, never from text, which would have to be
+// parsed a second time. It omits the KeyInfo of the Signature, because goxmldsig would let the
+// sender choose the key, and the white space of the value, which goxmldsig does not accept.
+// Neither is part of what was signed.
 func toEtree(e, signature *xmltree.Element, value string) *etree.Element {
 	out := etree.NewElement(e.Local)
 	out.Space = e.Prefix
@@ -43,8 +43,8 @@ func toEtree(e, signature *xmltree.Element, value string) *etree.Element {
 	return out
 }
 
-// fromEtree turns the element that goxmldsig returned, parsed from the bytes it
-// digested, into our kind of tree. It takes only what our own reader takes.
+// fromEtree converts the element that goxmldsig returned, parsed from the bytes that it
+// digested, to our kind of tree. It accepts only what Parse accepts.
 func fromEtree(e *etree.Element) (*xmltree.Element, error) {
 	if e == nil {
 		return nil, fmt.Errorf("no element")
@@ -52,7 +52,7 @@ func fromEtree(e *etree.Element) (*xmltree.Element, error) {
 	return fromEtreeIn(e, []xmltree.NSDecl{{Prefix: "xml", URI: xmltree.XMLNamespace}})
 }
 
-// fromEtreeIn has the namespaces that are in scope around e.
+// fromEtreeIn does the same with the namespaces that are in scope around e.
 func fromEtreeIn(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error) {
 	out := &xmltree.Element{Prefix: e.Space, Local: e.Tag}
 	for _, a := range e.Attr {
@@ -65,7 +65,7 @@ func fromEtreeIn(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, er
 			out.Attrs = append(out.Attrs, xmltree.Attr{Prefix: a.Space, Local: a.Key, Value: a.Value})
 		}
 	}
-	// A full slice expression, so that siblings do not share what follows.
+	// The full slice expression keeps siblings from sharing memory.
 	scope = append(scope[:len(scope):len(scope)], out.NS...)
 	var ok bool
 	if out.Space, ok = xmltree.LookupPrefix(scope, out.Prefix); !ok {
@@ -95,7 +95,7 @@ func fromEtreeIn(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, er
 	return out, nil
 }
 
-// appendText keeps character data in one piece.
+// appendText merges adjacent character data.
 func appendText(nodes []xmltree.Node, text string) []xmltree.Node {
 	if text == "" {
 		return nodes
@@ -107,9 +107,8 @@ func appendText(nodes []xmltree.Node, text string) []xmltree.Node {
 	return append(nodes, xmltree.Node{Text: text})
 }
 
-// sameBut reports whether b says what a says when the element less is left out
-// of a: names, attributes in any order, and text. Prefixes and declarations may
-// differ, as canonicalization drops some.
+// sameBut reports whether b equals a without the element less: names, attributes in any order,
+// and text. Prefixes and declarations may differ, because canonicalization drops some.
 func sameBut(a, less, b *xmltree.Element) bool {
 	if a.Local != b.Local || a.Space != b.Space || len(a.Attrs) != len(b.Attrs) {
 		return false

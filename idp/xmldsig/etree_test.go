@@ -30,8 +30,8 @@ func TestTreeSurvivesEtreeRoundTrip(t *testing.T) {
 	}
 }
 
-// TestSameButFindsOtherChanges is the last guard against a transform that changes a message. No
-// known message gets that far, so it is tested by itself.
+// TestSameButFindsOtherChanges tests the last guard against a transform that changes a
+// message. It is tested separately, because no known message gets that far.
 func TestSameButFindsOtherChanges(t *testing.T) {
 	t.Parallel()
 	const doc = `<a b="1" c="2">x<s/>y<d>z</d></a>`

@@ -15,10 +15,10 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// The one form of signature that we make: RSA-SHA256 over a single Reference
-// with the transforms enveloped-signature and exclusive canonicalization
-// (saml-core §5.4). SignedInfo is digested with its namespace declared on
-// itself and stands in the document without, as ds:Signature declares it there.
+// These are the parts of the only form of signature that we write: RSA-SHA256 over a single
+// Reference with the transforms enveloped-signature and exclusive canonicalization (saml-core
+// §5.4). SignedInfo is digested with its namespace declared on itself. The document omits that
+// declaration, because ds:Signature contains it.
 const (
 	signatureStart  = `<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
 	signedInfoAlone = `<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
@@ -36,19 +36,19 @@ const (
 	signatureEnd   = `</ds:X509Certificate></ds:X509Data></ds:KeyInfo></ds:Signature>`
 )
 
-// Signer signs documents of ours with one year's key. It is read-only after
-// NewSigner and may be shared.
+// Signer signs our documents with one year's key. It is read-only after NewSigner and may be
+// shared.
 type Signer struct {
-	// Cert is our signing certificate; it goes into KeyInfo.
+	// Cert is our signing certificate, which KeyInfo contains.
 	Cert *x509.Certificate
 
 	key  crypto.Signer
 	tail []byte // everything after the signature value
 }
 
-// NewSigner checks that the key is RSA of at least idp.MinKeyBits and that the
-// certificate is for it. The key may live in a security module. Whether the
-// certificate is still valid is not asked: a year in grace goes on signing.
+// NewSigner checks that the key is RSA of at least idp.MinKeyBits and matches the certificate.
+// The key may be in a security module. It does not check the certificate's dates, because a
+// year in grace continues to sign.
 func NewSigner(key crypto.Signer, cert *x509.Certificate) (*Signer, error) {
 	if key == nil || cert == nil {
 		return nil, errors.New("signer needs a key and a certificate")
@@ -73,11 +73,11 @@ func (s *Signer) Sign(doc []byte, id string, at int) ([]byte, error) {
 	return s.SignFrom(slices.Concat(doc), 0, id, at)
 }
 
-// SignFrom signs the element that begins at buf[start] and ends with buf, and
-// inserts the ds:Signature at buf[at], which must be where a child of that
-// element may stand. The element must be exclusive-canonical, as xmltree.Writer
-// writes it, and id the value of its ID attribute. It is one operation with the
-// private key. The result may or may not use the memory of buf.
+// SignFrom signs the element that begins at buf[start] and ends with buf, and inserts the
+// ds:Signature at buf[at], which must be a valid position for a child of that element. The
+// element must be exclusive-canonical, as xmltree.Writer writes it, and id must be the value
+// of its ID attribute. It performs one operation with the private key. The result may or may
+// not use the memory of buf.
 func (s *Signer) SignFrom(buf []byte, start int, id string, at int) ([]byte, error) {
 	if start < 0 || at <= start || at >= len(buf) || buf[start] != '<' || buf[at] != '<' {
 		return nil, fmt.Errorf("sign: no place for a signature at byte %d of an element from %d to %d", at, start, len(buf))
@@ -86,7 +86,7 @@ func (s *Signer) SignFrom(buf []byte, start int, id string, at int) ([]byte, err
 		return nil, fmt.Errorf("sign: %q is not an ID", id)
 	}
 	digest := sha256.Sum256(buf[start:])
-	var room [1024]byte // on the stack; what it holds is a little shorter
+	var room [1024]byte // on the stack; slightly larger than its content
 	info := append(room[:0], signedInfoAlone...)
 	info = appendSignedInfo(info, id, digest[:])
 	sum := sha256.Sum256(info)
@@ -122,6 +122,6 @@ func appendSignedInfo(b []byte, id string, digest []byte) []byte {
 // MaxID bounds an ID, in bytes.
 const MaxID = 256
 
-// IsPlainID reports whether id is an ID (xsd:ID) of ASCII: it can be echoed as
-// InResponseTo, and needs no escaping in a Reference.
+// IsPlainID reports whether id is an ID (xsd:ID) of ASCII characters. Such an ID can be
+// returned as InResponseTo and needs no escaping in a Reference.
 func IsPlainID(id string) bool { return len(id) <= MaxID && xmltree.IsName(id) }

@@ -17,18 +17,18 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// hostile are values that canonicalizers have disagreed about.
+// hostile lists values that canonicalizers have disagreed about.
 var hostile = []string{
 	"", " ", "a", "<>&\"'", "]]>", "&amp;", "&#13;", "<!-- -->", "<![CDATA[x]]>", "\r\n\t", "\r", " a  b ", "\u00e9", "e\u0301",
 	"\U0001F600", "\u2028\u0085\u00a0\ufeff\ufffd", "\x7f\u0080\u009f", "xmlns:a=\"b\"", strings.Repeat("\"\t", 40), "\ud7ff\ue000\U0010ffff",
 }
 
-// grower makes random trees: names, prefixes and values from small sets, so
-// that they meet.
+// grower creates random trees with names, prefixes and values from small sets, so that they
+// collide.
 type grower struct {
 	*rand.Rand
-	// onePrefix keeps the attributes of an element to one prefix: goxmldsig
-	// does not order them by namespace, as xml-c14n §2.2 asks.
+	// onePrefix limits the attributes of an element to one prefix, because goxmldsig does not
+	// order them by namespace, as xml-c14n §2.2 requires.
 	onePrefix bool
 }
 
@@ -92,8 +92,8 @@ func written(t *testing.T, write func(w *xmltree.Writer)) []byte {
 	return doc
 }
 
-// TestWriterIsCanonicalForGoxmldsig holds the writer against the canonicalizer
-// that most Go software verifies with.
+// TestWriterIsCanonicalForGoxmldsig compares the writer with the canonicalizer that most Go
+// software verifies with.
 func TestWriterIsCanonicalForGoxmldsig(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(2000) {
@@ -123,8 +123,8 @@ func canonicalForGoxmldsig(t *testing.T, doc []byte) {
 	}
 }
 
-// TestWriterIsCanonicalForLibxml holds the writer against libxml2, which
-// xmlsec1, lasso, ruby-saml and PHP canonicalize with.
+// TestWriterIsCanonicalForLibxml compares the writer with libxml2, which xmlsec1, lasso,
+// ruby-saml and PHP canonicalize with.
 func TestWriterIsCanonicalForLibxml(t *testing.T) {
 	t.Parallel()
 	xmllint := binary.Need(t, "xmllint")
@@ -158,8 +158,8 @@ func TestWriterIsCanonicalForLibxml(t *testing.T) {
 
 func cut(b []byte, i int) []byte { return b[max(0, i-200):min(len(b), i+100)] }
 
-// FuzzWriter gives any text to the writer, as content and as an attribute: what
-// it takes is canonical, and reads back as the same text.
+// FuzzWriter writes any text as content and as an attribute. If the writer accepts it, the
+// output is canonical and parses to the same text.
 func FuzzWriter(f *testing.F) {
 	for _, h := range hostile {
 		f.Add(h, h)

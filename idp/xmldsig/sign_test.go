@@ -29,7 +29,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// signingKey is one key for all tests of signing; making one takes a while.
+// signingKey returns one key for all tests of signing, because generating it is slow.
 var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -56,7 +56,7 @@ func certFor(t *testing.T, key crypto.Signer) *x509.Certificate {
 	return cert
 }
 
-// countingSigner counts private-key operations, and fails if told to.
+// countingSigner counts private-key operations, and can be set to fail.
 type countingSigner struct {
 	crypto.Signer
 	n    int
@@ -71,7 +71,7 @@ func (s *countingSigner) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts
 	return s.Signer.Sign(r, digest, opts)
 }
 
-// sampleDoc is a document with an ID, and the place for its signature.
+// sampleDoc returns a document with an ID, and the position of its signature.
 func sampleDoc(t *testing.T, value string) (doc []byte, at int) {
 	t.Helper()
 	doc = written(t, func(w *xmltree.Writer) {
@@ -119,8 +119,8 @@ func TestSignedDocumentVerifiesWithGoxmldsig(t *testing.T) {
 	}
 }
 
-// TestSigningIsDeterministic checks that the same document gives the same bytes, on which
-// the metadata of a year relies.
+// TestSigningIsDeterministic checks that the same document results in the same bytes. The
+// metadata of a year relies on that.
 func TestSigningIsDeterministic(t *testing.T) {
 	t.Parallel()
 	signer, err := xmldsig.NewSigner(signingKey(), certFor(t, signingKey()))
@@ -135,7 +135,7 @@ func TestSigningIsDeterministic(t *testing.T) {
 	}
 }
 
-// TestSignFromMatchesSign signs an element within others, with and without room to spare.
+// TestSignFromMatchesSign signs an element within others, with and without spare capacity.
 func TestSignFromMatchesSign(t *testing.T) {
 	t.Parallel()
 	cert := certFor(t, signingKey())
@@ -310,7 +310,7 @@ func writeFile(t *testing.T, name string, data []byte) {
 	}
 }
 
-// BenchmarkSign and BenchmarkRSA show what a signature costs beyond RSA.
+// BenchmarkSign and BenchmarkRSA show the cost of a signature beyond RSA.
 func BenchmarkSign(b *testing.B) {
 	signer, err := xmldsig.NewSigner(signingKey(), &x509.Certificate{PublicKey: signingKey().Public(), Raw: make([]byte, 900)})
 	if err != nil {

@@ -19,22 +19,22 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// MaxCertificates is how many certificates of one sender are tried.
+// MaxCertificates bounds the certificates of one sender that are tried.
 const MaxCertificates = 10
 
 // Verified is a document whose signature verified.
 type Verified struct {
-	// Element is what was signed, read back from the canonical form that was
-	// digested, without the Signature. Only this may be read.
+	// Element is the signed element, parsed from the canonical form that was digested, without
+	// the Signature. Only this may be read.
 	Element *xmltree.Element
 	// Cert is the certificate whose key verified it.
 	Cert *x509.Certificate
 }
 
-// VerifyEnveloped verifies the signature that Signature finds, with each of the
-// certificates alone. The error is a *idp.Refusal: RefusedSignatureMissing if
-// there is none, RefusedDigest if a certificate fits but the document changed
-// since it was signed, RefusedSignature if no certificate fits.
+// VerifyEnveloped verifies the signature that Signature finds, with each of the certificates
+// separately. The error is a *idp.Refusal: RefusedSignatureMissing without a signature,
+// RefusedDigest if a certificate matches but the document changed since it was signed,
+// RefusedSignature if no certificate matches.
 func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
 	return verifySignature(root, Signature, certs)
 }
@@ -45,9 +45,9 @@ func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*Verified
 	return verifySignature(root, metadataSignature, certs)
 }
 
-// VerifyResponse is VerifyEnveloped for a message that may hold signed elements
-// besides its own signature, as a Response does whose assertion is signed too.
-// We take no such message; it is for those of ours that people hold before us.
+// VerifyResponse is VerifyEnveloped for a message that may contain signed elements besides its
+// own signature, as a Response with a signed assertion does. We accept no such message from
+// others. Package inspect verifies our own with it.
 func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
 	return verifySignature(root, outerSignature, certs)
 }
@@ -74,8 +74,7 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 		if err == nil {
 			return readVerified(root, signature, element, cert)
 		}
-		// Unless the error is that of the key, the key fits. That is then
-		// the one to report.
+		// Unless the error is that of the key, the key matches. Then report that error.
 		if failed == nil || !errors.Is(err, rsa.ErrVerification) {
 			failed = err
 		}
@@ -86,9 +85,9 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", digestValue(signature)).With(failed)
 }
 
-// describeSignature says how a checked signature was made: its algorithm, which is ours, and
-// the SHA-256 of the certificate that it brings along. Nothing of it is quoted, so the log and
-// the audit trail may have it.
+// describeSignature describes how a checked signature was made: its algorithm, which is ours,
+// and the SHA-256 of the certificate in it. It quotes no text of the message, so the log and
+// the audit trail may contain the result.
 func describeSignature(signature *xmltree.Element) string {
 	said := "SignatureMethod " + AlgorithmRSASHA256
 	for e := range signature.All() {
@@ -102,7 +101,7 @@ func describeSignature(signature *xmltree.Element) string {
 	return said
 }
 
-// digestValue is the digest in a checked signature.
+// digestValue returns the digest in a checked signature.
 func digestValue(signature *xmltree.Element) string {
 	for e := range signature.All() {
 		if e.Is(Namespace, "DigestValue") {
@@ -112,8 +111,8 @@ func digestValue(signature *xmltree.Element) string {
 	return ""
 }
 
-// validateWith calls goxmldsig with one certificate, of which it is given the key
-// alone: an SP's certificate that ended is warned of elsewhere, never refused.
+// validateWith calls goxmldsig with the key of one certificate only. An SP's expired
+// certificate causes a warning in the packages that use this one, and is never refused.
 func validateWith(tree *etree.Element, cert *x509.Certificate) (*etree.Element, error) {
 	bare := &x509.Certificate{PublicKey: cert.PublicKey, PublicKeyAlgorithm: cert.PublicKeyAlgorithm}
 	ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{
@@ -123,7 +122,7 @@ func validateWith(tree *etree.Element, cert *x509.Certificate) (*etree.Element, 
 	return ctx.Validate(tree)
 }
 
-// readVerified reads back what goxmldsig verified.
+// readVerified converts the element that goxmldsig verified.
 func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*Verified, error) {
 	element, err := fromEtree(tree)
 	if err != nil {
@@ -136,9 +135,8 @@ func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x
 	return &Verified{Element: element, Cert: cert}, nil
 }
 
-// VerifyDetached verifies a signature over the text of a query with each of the
-// certificates alone, and returns the one that fits. The error is a
-// *idp.Refusal.
+// VerifyDetached verifies a signature over the text of a query with each of the certificates
+// separately, and returns the matching one. The error is a *idp.Refusal.
 func VerifyDetached(signed []byte, sigAlg string, signature []byte, certs []*x509.Certificate) (*x509.Certificate, error) {
 	if sigAlg != AlgorithmRSASHA256 {
 		return nil, idp.Refuse(idp.RefusedSignatureAlgorithm, "SigAlg", sigAlg, AlgorithmRSASHA256)
@@ -157,7 +155,7 @@ func VerifyDetached(signed []byte, sigAlg string, signature []byte, certs []*x50
 	return nil, idp.Refuse(idp.RefusedSignature, "Signature", "SigAlg "+AlgorithmRSASHA256, strconv.Itoa(len(certs)))
 }
 
-// usableCertificates are the certificates whose keys can be trusted, at most
+// usableCertificates returns the certificates whose keys can be trusted, at most
 // MaxCertificates of them.
 func usableCertificates(certs []*x509.Certificate) ([]*x509.Certificate, error) {
 	good := certs

@@ -15,7 +15,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// The signature of metadata is its first child, and covers all of it.
+// The signature of metadata is its first child and covers the whole document.
 func TestVerifyMetadata(t *testing.T) {
 	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

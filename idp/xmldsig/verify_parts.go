@@ -9,10 +9,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// exactChildren returns the child elements of e, which must be exactly these, in
-// this order, of the signature namespace; the last may end in "?" and be
-// missing. Software that finds a SignedInfo or a Reference by a search has been
-// given two (CVE-2025-29774).
+// exactChildren returns the child elements of e, which must be exactly these, in this order,
+// of the signature namespace. The last name may end in "?" for an optional one. Software that
+// searches for a SignedInfo or a Reference has been given two (CVE-2025-29774).
 func exactChildren(e *xmltree.Element, names ...string) ([]*xmltree.Element, error) {
 	if err := noText(e); err != nil {
 		return nil, err
@@ -33,7 +32,7 @@ func exactChildren(e *xmltree.Element, names ...string) ([]*xmltree.Element, err
 	return found, nil
 }
 
-// noText refuses character data where only elements belong.
+// noText refuses character data in an element that may contain elements only.
 func noText(e *xmltree.Element) error {
 	for _, n := range e.Nodes {
 		if n.Element == nil && strings.Trim(n.Text, " \t\r\n") != "" {
@@ -43,7 +42,7 @@ func noText(e *xmltree.Element) error {
 	return nil
 }
 
-// onlyAttrs refuses attributes that are not among these.
+// onlyAttrs refuses attributes that are not in names.
 func onlyAttrs(e *xmltree.Element, names ...string) error {
 	for _, a := range e.Attrs {
 		if a.Space != "" || !slices.Contains(names, a.Local) {
@@ -53,7 +52,7 @@ func onlyAttrs(e *xmltree.Element, names ...string) error {
 	return nil
 }
 
-// base64Text returns the base64 that an element holds, without white space.
+// base64Text returns the base64 content of an element, without white space.
 func base64Text(e *xmltree.Element, limit int) (string, error) {
 	text := strings.Join(strings.Fields(e.Text()), "")
 	if _, err := base64.StdEncoding.Strict().DecodeString(text); err != nil || text == "" || len(text) > limit {
@@ -62,8 +61,8 @@ func base64Text(e *xmltree.Element, limit int) (string, error) {
 	return text, nil
 }
 
-// checkIDs refuses a document in which two elements have the same identifier,
-// whatever the attribute is called: then "#ID" could mean either.
+// checkIDs refuses a document in which two elements have the same identifier, whatever the
+// attribute is called, because "#ID" could then mean either.
 func checkIDs(root *xmltree.Element) error {
 	seen := map[string]bool{}
 	for e := range root.All() {

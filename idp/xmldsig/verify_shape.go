@@ -7,10 +7,10 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Namespace is that of XML signatures.
+// Namespace is the namespace of XML signatures.
 const Namespace = "http://www.w3.org/2000/09/xmldsig#"
 
-// Algorithms that we take, and with which we sign.
+// Algorithms that we accept and sign with.
 const (
 	AlgorithmRSASHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 	AlgorithmSHA256    = "http://www.w3.org/2001/04/xmlenc#sha256"
@@ -28,14 +28,13 @@ const (
 	maxPrefixes       = 32
 )
 
-// Signature returns the document's signature: the one ds:Signature there is, a child
-// of the root. It is nil if there is no such element anywhere. A second one, or one
-// deeper in the document, is a *idp.Refusal: which of them counts, and for what, is
-// what signature wrapping plays with.
+// Signature returns the document's only ds:Signature, a child of the root, or nil if the
+// document has none. A second one, or one deeper in the document, is a *idp.Refusal, because
+// signature wrapping exploits the question of which one counts, and for what.
 //
-// The schema has it right after the Issuer (saml-core §3.2.1). Code on .NET appends
-// it, and Login.gov's guide shows it last. Its place among the children decides
-// nothing here: what is read is the verified element, from which it is gone.
+// The schema has it right after the Issuer (saml-core §3.2.1). .NET code appends it, and
+// Login.gov's guide shows it last. Its position among the children has no effect here, because
+// only the verified element is read, which no longer contains it.
 func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 	found, err := onlySignature(root)
 	if found == nil {
@@ -47,8 +46,7 @@ func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 	return found, nil
 }
 
-// outerSignature is the signature of the root itself, whatever is signed within;
-// nil if there is none.
+// outerSignature returns the signature of the root, whatever is signed within, or nil.
 func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	own := root.Children(Namespace, "Signature")
 	switch {
@@ -60,8 +58,8 @@ func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	return own[0], nil
 }
 
-// metadataSignature is Signature for metadata, where it comes before all else
-// (saml-metadata §2.3.2).
+// metadataSignature is Signature for metadata, where it is the first child (saml-metadata
+// §2.3.2).
 func metadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	found, err := onlySignature(root)
 	if found == nil {
@@ -76,8 +74,7 @@ func metadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature")
 }
 
-// onlySignature is the document's one ds:Signature, wherever it is; nil if
-// there is none.
+// onlySignature returns the document's only ds:Signature, at any position, or nil.
 func onlySignature(root *xmltree.Element) (found *xmltree.Element, err error) {
 	for e := range root.All() {
 		if !e.Is(Namespace, "Signature") {
@@ -91,8 +88,8 @@ func onlySignature(root *xmltree.Element) (found *xmltree.Element, err error) {
 	return found, nil
 }
 
-// checkSignature refuses a Signature that has any part we do not take, before
-// goxmldsig sees it, and returns its value without white space.
+// checkSignature refuses a Signature with any part that we do not accept, before goxmldsig
+// sees it, and returns its value without white space.
 func checkSignature(root, signature *xmltree.Element) (value string, err error) {
 	if err := checkIDs(root); err != nil {
 		return "", err
@@ -113,7 +110,7 @@ func checkSignature(root, signature *xmltree.Element) (value string, err error) 
 		return "", err
 	}
 	if list, ok := prefixList(info[0]); ok && strings.TrimSpace(list) != "" {
-		// goxmldsig leaves the list aside here, so it could not verify.
+		// goxmldsig ignores the list here, so it could not verify.
 		return "", idp.Refuse(idp.RefusedCanonicalization, "InclusiveNamespaces", list)
 	}
 	if err := checkAlgorithm(info[1], idp.RefusedSignatureAlgorithm, AlgorithmRSASHA256); err != nil {
@@ -122,7 +119,7 @@ func checkSignature(root, signature *xmltree.Element) (value string, err error) 
 	return value, checkReference(root, info[2])
 }
 
-// checkReference takes one reference to the root, by its ID.
+// checkReference accepts one reference to the root, by its ID.
 func checkReference(root, reference *xmltree.Element) error {
 	uri, _ := reference.Attr("URI")
 	id, _ := root.Attr("ID")
@@ -130,7 +127,7 @@ func checkReference(root, reference *xmltree.Element) error {
 		return idp.Refuse(idp.RefusedReference, "Reference URI", uri, "#"+id)
 	}
 	for _, a := range root.Attrs {
-		// goxmldsig would take x:ID for the ID.
+		// goxmldsig would mistake x:ID for the ID.
 		if a.Local == "ID" && a.Space != "" {
 			return idp.Refuse(idp.RefusedReference, a.Prefix+":"+a.Local, a.Value)
 		}
@@ -149,15 +146,15 @@ func checkReference(root, reference *xmltree.Element) error {
 	if err != nil {
 		return err
 	}
-	// 44 characters are the 32 bytes of SHA-256. goxmldsig takes line breaks
-	// here but no spaces, and the value cannot be mended: it is signed.
+	// 44 characters are the 32 bytes of SHA-256. goxmldsig accepts line breaks here but no
+	// spaces, and the value cannot be corrected because it is signed.
 	if len(digest) != 44 || strings.ContainsAny(parts[2].Text(), " \t") {
 		return idp.Refuse(idp.RefusedSignatureBase64, "DigestValue", digest)
 	}
 	return nil
 }
 
-// checkTransforms takes enveloped-signature, then one canonicalization.
+// checkTransforms accepts enveloped-signature, then one canonicalization.
 func checkTransforms(transforms *xmltree.Element) error {
 	list, err := exactChildren(transforms, "Transform", "Transform")
 	if err != nil {
@@ -173,8 +170,8 @@ func checkTransforms(transforms *xmltree.Element) error {
 	return checkCanonicalization(list[1], idp.RefusedTransform)
 }
 
-// checkCanonicalization takes one of the three, with a prefix list if it is the
-// exclusive one.
+// checkCanonicalization accepts one of the three, with a prefix list if it is the exclusive
+// one.
 func checkCanonicalization(e *xmltree.Element, code idp.RefusalCode) error {
 	algorithm, _ := e.Attr("Algorithm")
 	switch algorithm {
@@ -199,7 +196,7 @@ func checkCanonicalization(e *xmltree.Element, code idp.RefusalCode) error {
 	return noText(e)
 }
 
-// prefixList is the list of an exclusive canonicalization that was checked.
+// prefixList returns the list of an exclusive canonicalization that was checked.
 func prefixList(e *xmltree.Element) (string, bool) {
 	for c := range e.Elements() {
 		return c.Attr("PrefixList")
@@ -207,8 +204,8 @@ func prefixList(e *xmltree.Element) (string, bool) {
 	return "", false
 }
 
-// checkAlgorithm takes an element that names this algorithm, with no parameter
-// such as HMAC's output length or an XPath.
+// checkAlgorithm accepts an element that names this algorithm, without parameters such as
+// HMAC's output length or an XPath.
 func checkAlgorithm(e *xmltree.Element, code idp.RefusalCode, want string) error {
 	algorithm, _ := e.Attr("Algorithm")
 	if algorithm != want {

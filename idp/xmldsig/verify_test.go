@@ -16,8 +16,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// What a signature may look like, and what is done to it, is tested with whole
-// messages: the corpus in testdata/saml.
+// The corpus in testdata/saml tests the form of a signature, and modifications of it, with
+// whole messages.
 
 func TestSignatureIsFoundOnlyInItsPlace(t *testing.T) {
 	t.Parallel()

@@ -13,13 +13,12 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// ErrDecrypt is returned for everything that does not decrypt. It does not tell
-// what went wrong: the difference between a wrong key and wrong padding is what
-// padding oracles are made of.
+// ErrDecrypt is returned for everything that cannot be decrypted. It does not disclose the
+// cause, because a difference between a wrong key and wrong padding would be a padding oracle.
 var ErrDecrypt = errors.New("does not decrypt with our key")
 
-// keySizes are the ciphers that are opened. Triple-DES and RSA with the padding
-// of PKCS #1 v1.5 are not.
+// keySizes lists the ciphers that Decrypt accepts. Triple-DES and RSA with PKCS #1 v1.5
+// padding are not accepted.
 var keySizes = map[string]int{
 	"http://www.w3.org/2001/04/xmlenc#aes128-cbc": 16,
 	AlgorithmCBC: 32,
@@ -32,12 +31,12 @@ const (
 	algorithmOAEP11 = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
 )
 
-// Decrypt opens the EncryptedData in e, an EncryptedID, say, whose key was
-// encrypted to ours: the EncryptedKey stands in its KeyInfo or beside it
-// (saml-core §2.2.4). It returns the plaintext, or ErrDecrypt.
+// Decrypt decrypts the EncryptedData in e, for example an EncryptedID, whose key was encrypted
+// to ours. The EncryptedKey is in its KeyInfo or beside it (saml-core §2.2.4). It returns the
+// plaintext, or ErrDecrypt.
 //
-// CBC says nothing of who wrote the plaintext, so e must come from a message
-// whose signature was verified.
+// CBC does not authenticate the plaintext, so e must come from a message whose signature was
+// verified.
 func Decrypt(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
 	data, wrapped := findEnvelope(e)
 	if data == nil {
@@ -64,7 +63,7 @@ func Decrypt(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
 	return openCBC(block, sealed)
 }
 
-// unwrapKey opens an EncryptedKey.
+// unwrapKey decrypts an EncryptedKey.
 func unwrapKey(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
 	wrapped, ok := cipherValue(e)
 	if !ok {
@@ -124,7 +123,7 @@ func openCBC(block cipher.Block, sealed []byte) ([]byte, error) {
 	return plain[:len(plain)-pad], nil
 }
 
-// onlyChild is the one child of that name; nil if there is none, or more than one.
+// onlyChild returns the only child of that name, or nil if there is none or more than one.
 func onlyChild(e *xmltree.Element, space, local string) *xmltree.Element {
 	if e == nil {
 		return nil
@@ -135,7 +134,7 @@ func onlyChild(e *xmltree.Element, space, local string) *xmltree.Element {
 	return nil
 }
 
-// algorithmOf is that of the EncryptionMethod; "" without one.
+// algorithmOf returns the algorithm of the EncryptionMethod, or "" without one.
 func algorithmOf(e *xmltree.Element) string {
 	method := onlyChild(e, namespace, "EncryptionMethod")
 	if method == nil {
@@ -147,7 +146,7 @@ func algorithmOf(e *xmltree.Element) string {
 
 var lineBreaks = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
 
-// cipherValue is what is in the CipherData; base64 may be broken into lines.
+// cipherValue returns the content of the CipherData. Its base64 may contain line breaks.
 func cipherValue(e *xmltree.Element) ([]byte, bool) {
 	value := onlyChild(onlyChild(e, namespace, "CipherData"), namespace, "CipherValue")
 	if value == nil {

@@ -21,7 +21,7 @@ import (
 
 const secretName = `<NameID xmlns="urn:oasis:names:tc:SAML:2.0:assertion">ada@example.gov</NameID>`
 
-// encryptedID is an EncryptedID to recipientKey.
+// encryptedID returns an EncryptedID to recipientKey.
 func encryptedID(t testing.TB, mode, digest string) string {
 	t.Helper()
 	e, err := xmlenc.New(certFor(t, recipientKey()), mode, digest)
@@ -60,7 +60,7 @@ func TestDecryptReadsEncryptedID(t *testing.T) {
 				if got, err := decrypt(t, doc, recipientKey()); err != nil || string(got) != secretName {
 					t.Errorf("%q, %v", got, err)
 				}
-				// The EncryptedKey may stand beside the data.
+				// The EncryptedKey may be beside the data.
 				from, to := strings.Index(doc, "<ds:KeyInfo"), strings.Index(doc, "</xenc:EncryptedKey>")+len("</xenc:EncryptedKey></ds:KeyInfo>")
 				beside := strings.TrimSuffix(doc[from:to], "</ds:KeyInfo>")
 				beside = beside[strings.Index(beside, "<xenc:EncryptedKey"):]
@@ -159,7 +159,7 @@ func FuzzDecrypt(f *testing.F) {
 	})
 }
 
-// testKey is a key of the corpus.
+// testKey returns a key of the corpus.
 func testKey(t *testing.T, name string) *rsa.PrivateKey {
 	t.Helper()
 	data, err := os.ReadFile("../../testdata/keys/" + name + ".key")

@@ -13,19 +13,19 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Envelope is what can be said of encrypted data without the key to it. All of
-// it is the sender's word. What is absent is "".
+// Envelope describes encrypted data without the key to it. All of it is claimed by the sender.
+// Absent values are "".
 type Envelope struct {
-	Data   string // the algorithm of the content, as EncryptionMethod names it
-	Key    string // that of its key
+	Data   string // algorithm of the content, as EncryptionMethod names it
+	Key    string // algorithm of the content's key
 	Digest string // inside OAEP
-	// Certs are the certificates that the content's key is said to be encrypted
-	// to; there may be none.
+	// Certs are the certificates that the content's key is allegedly encrypted to. There may
+	// be none.
 	Certs []*x509.Certificate
 }
 
-// Describe tells how the EncryptedData in e is encrypted, and to whom; false if
-// there is not the one that Decrypt would open.
+// Describe returns how the EncryptedData in e is encrypted, and to whom. It returns false if e
+// has no single EncryptedData that Decrypt would read.
 func Describe(e *xmltree.Element) (Envelope, bool) {
 	data, wrapped := findEnvelope(e)
 	if data == nil {
@@ -41,11 +41,11 @@ func Describe(e *xmltree.Element) (Envelope, bool) {
 	return v, true
 }
 
-// maxCarried bounds the certificates that are read of one element.
+// maxCarried bounds the certificates that are read from one element.
 const maxCarried = 8
 
-// CertificatesIn are the certificates that the KeyInfo within an element brings along,
-// each once, a few at most.
+// CertificatesIn returns the certificates in the KeyInfo within an element, without
+// duplicates, and at most maxCarried.
 func CertificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
 	for e := range within.All() {
 		if !e.Is(xmldsig.Namespace, "X509Certificate") || len(list) == maxCarried {
@@ -62,8 +62,7 @@ func CertificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
 	return list
 }
 
-// NotTaken is the first of the algorithms that Decrypt does not open; "" if
-// there is none.
+// NotTaken returns the first algorithm that Decrypt does not accept, or "".
 func (v Envelope) NotTaken() string {
 	switch {
 	case keySizes[v.Data] == 0:
@@ -76,8 +75,8 @@ func (v Envelope) NotTaken() string {
 	return ""
 }
 
-// IsFor reports whether one of the certificates named is of the public key, and
-// whether any is named at all.
+// IsFor reports whether one of the named certificates has the public key, and whether any
+// certificate is named.
 func (v Envelope) IsFor(public crypto.PublicKey) (is, said bool) {
 	key, ok := public.(*rsa.PublicKey)
 	for _, c := range v.Certs {
@@ -88,8 +87,8 @@ func (v Envelope) IsFor(public crypto.PublicKey) (is, said bool) {
 	return false, len(v.Certs) > 0
 }
 
-// findEnvelope finds the EncryptedData in e and the EncryptedKey to it, which stands
-// in its KeyInfo or beside it (saml-core §2.2.4). Either may be nil.
+// findEnvelope returns the EncryptedData in e and its EncryptedKey, which is in its KeyInfo or
+// beside it (saml-core §2.2.4). Either may be nil.
 func findEnvelope(e *xmltree.Element) (data, wrapped *xmltree.Element) {
 	if data = onlyChild(e, namespace, "EncryptedData"); data == nil {
 		return nil, nil

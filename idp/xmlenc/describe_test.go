@@ -26,7 +26,7 @@ func TestDescribeNamesUnsupportedAlgorithm(t *testing.T) {
 	if is, said := v.IsFor(recipientKey().Public()); !is || !said {
 		t.Error("the recipient is not told")
 	}
-	// What is not opened is named, and nothing is made up.
+	// An algorithm that Decrypt does not accept is named, and absent values stay empty.
 	for from, to := range map[string]string{
 		xmlenc.AlgorithmGCM:    "http://www.w3.org/2001/04/xmlenc#tripledes-cbc",
 		xmlenc.AlgorithmOAEP:   "http://www.w3.org/2001/04/xmlenc#rsa-1_5",

@@ -1,18 +1,16 @@
-// Package xmlenc encrypts what we author to a service provider's certificate
-// (XML Encryption 1.1): the content with a fresh AES-256 key, in CBC or GCM
-// mode, and that key with RSA-OAEP. What service providers encrypt to us, the
-// NameID of a LogoutRequest, it decrypts.
+// Package xmlenc encrypts our assertions to a service provider's certificate (XML Encryption
+// 1.1): the content with a fresh AES-256 key, in CBC or GCM mode, and that key with RSA-OAEP.
+// It also decrypts what service providers encrypt to us, the NameID of a request.
 //
-// The form is the one that service providers have met for fifteen years: the
-// EncryptedKey stands inside the KeyInfo of its EncryptedData, names the
-// recipient's certificate, and refers to the data by its Id, with the "#" that
-// the reference implementation forgets. The digest inside OAEP is written out
-// even where it is the default.
+// The form is the one that service providers have met for fifteen years: the EncryptedKey is
+// inside the KeyInfo of its EncryptedData, names the recipient's certificate, and refers to
+// the data by its Id, with the "#" that the reference implementation omits. The digest inside
+// OAEP is written even if it is the default.
 //
-// It is bytes in, bytes out. The xmlenc package of crewjam/saml, which serves
-// as the counterpart in the tests, works on trees of etree, has no AES-256-GCM,
-// and ties the hash of MGF1 to that of OAEP, where the algorithm
-// rsa-oaep-mgf1p fixes it to SHA-1 (xmlenc-core1 §5.5.2).
+// The package takes and returns bytes. The xmlenc package of crewjam/saml, which is the
+// counterpart in the tests, works on trees of etree, has no AES-256-GCM, and ties the hash of
+// MGF1 to that of OAEP, although the algorithm rsa-oaep-mgf1p fixes it to SHA-1 (xmlenc-core1
+// §5.5.2).
 package xmlenc
 
 import (
@@ -36,8 +34,7 @@ const (
 	typeElement = "http://www.w3.org/2001/04/xmlenc#Element"
 )
 
-// Algorithms, as EncryptionMethod and DigestMethod name them, in our messages
-// and in metadata.
+// Algorithms, as named by EncryptionMethod and DigestMethod in our messages and in metadata.
 const (
 	AlgorithmCBC    = "http://www.w3.org/2001/04/xmlenc#aes256-cbc"
 	AlgorithmGCM    = "http://www.w3.org/2009/xmlenc11#aes256-gcm"
@@ -46,17 +43,16 @@ const (
 	AlgorithmSHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 )
 
-// The algorithms of the settings of a registration.
+// The algorithms for the settings of a registration.
 var (
 	contentNames = map[string]string{idp.EncryptionCBC: AlgorithmCBC, idp.EncryptionGCM: AlgorithmGCM}
 	digestNames  = map[string]string{idp.DigestSHA1: AlgorithmSHA1, idp.DigestSHA256: AlgorithmSHA256}
 )
 
-// keySize is that of AES-256, in bytes.
+// keySize is the key size of AES-256, in bytes.
 const keySize = 32
 
-// Encrypter encrypts for one recipient. It is read-only after New and may be
-// shared.
+// Encrypter encrypts for one recipient. It is read-only after New and may be shared.
 type Encrypter struct {
 	public *rsa.PublicKey
 	cert   string // base64
@@ -65,9 +61,9 @@ type Encrypter struct {
 	oaep   rsa.OAEPOptions
 }
 
-// New returns an Encrypter to the certificate's RSA key. The mode is
-// idp.EncryptionCBC or idp.EncryptionGCM, the digest idp.DigestSHA1 or
-// idp.DigestSHA256. The certificate's dates are not looked at.
+// New returns an Encrypter to the certificate's RSA key. The mode is idp.EncryptionCBC or
+// idp.EncryptionGCM, the digest idp.DigestSHA1 or idp.DigestSHA256. It does not check the
+// certificate's dates.
 func New(cert *x509.Certificate, mode, digest string) (*Encrypter, error) {
 	public, ok := cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
@@ -90,8 +86,8 @@ func New(cert *x509.Certificate, mode, digest string) (*Encrypter, error) {
 	return e, nil
 }
 
-// Write writes an EncryptedData that holds the plaintext: one element, which
-// must declare every namespace it uses, as it is parsed alone.
+// Write writes an EncryptedData that contains the plaintext: one element, which must declare
+// every namespace that it uses, because it is parsed alone.
 func (e *Encrypter) Write(w *xmltree.Writer, plaintext []byte) error {
 	key := make([]byte, keySize)
 	rand.Read(key)
@@ -145,8 +141,8 @@ func (e *Encrypter) sealContent(key, plaintext []byte) ([]byte, error) {
 	return sealCBC(block, plaintext), nil
 }
 
-// sealCBC pads to a full block, the last byte saying how much was added; the
-// rest of the padding is random (§5.2.1).
+// sealCBC pads to a full block and encrypts. The last byte is the length of the padding, and
+// the rest of the padding is random (§5.2.1).
 func sealCBC(block cipher.Block, plaintext []byte) []byte {
 	size := block.BlockSize()
 	pad := size - len(plaintext)%size
@@ -170,7 +166,7 @@ func writeCipher(w *xmltree.Writer, value []byte) {
 
 func attr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }
 
-// newID makes an Id that no other element of the document has.
+// newID returns an Id that no other element of the document has.
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:])

@@ -35,7 +35,7 @@ const (
 	nsDsig = "http://www.w3.org/2000/09/xmldsig#"
 )
 
-// recipientKey is one key for all tests; making one takes a while.
+// recipientKey returns one key for all tests, because generating it is slow.
 var recipientKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -80,10 +80,10 @@ func encrypted(t testing.TB, mode, digest string, plaintext []byte) []byte {
 
 var modes = []struct {
 	name, mode, digest string
-	// byCrewjam says that crewjam's package can decrypt it: it has no
-	// AES-256-GCM, and takes the hash of OAEP for MGF1, too.
+	// byCrewjam reports whether crewjam's package can decrypt it: it has no AES-256-GCM, and
+	// uses the hash of OAEP for MGF1, too.
 	byCrewjam bool
-	// byXmlsec says that xmlsec1 can: before 1.3 it has no OAEP with SHA-256.
+	// byXmlsec reports whether xmlsec1 can: before 1.3 it has no OAEP with SHA-256.
 	byXmlsec bool
 	hash     crypto.Hash
 }{
@@ -93,7 +93,7 @@ var modes = []struct {
 	{"GCM with SHA-256", idp.EncryptionGCM, idp.DigestSHA256, false, false, crypto.SHA256},
 }
 
-// plaintexts cover every remainder of the block size.
+// plaintexts covers every remainder of the block size.
 func plaintexts() [][]byte {
 	var out [][]byte
 	for n := range 18 {
@@ -152,9 +152,9 @@ func TestXmlsecDecrypts(t *testing.T) {
 	}
 }
 
-// TestOpenSSLOpensTheKey opens the content key of every mode, also of those that
-// xmlsec1 has no OAEP for, with a program that we have not written: the digest
-// is the one that stands in the EncryptionMethod, MGF1 is always with SHA-1.
+// TestOpenSSLOpensTheKey decrypts the content key of every mode with an independent program,
+// including modes that xmlsec1 has no OAEP for. The digest is the one in the EncryptionMethod,
+// and MGF1 always uses SHA-1.
 func TestOpenSSLOpensTheKey(t *testing.T) {
 	t.Parallel()
 	openssl := binary.Need(t, "openssl")
@@ -183,9 +183,8 @@ func TestOpenSSLOpensTheKey(t *testing.T) {
 	}
 }
 
-// TestEncryptionFollowsStandard opens every mode by the letter of the standard: MGF1
-// with SHA-1, whatever the digest; the last byte of CBC tells how much padding there
-// is.
+// TestEncryptionFollowsStandard decrypts every mode exactly as the standard says: MGF1 with
+// SHA-1, whatever the digest, and the last byte of CBC is the length of the padding.
 func TestEncryptionFollowsStandard(t *testing.T) {
 	t.Parallel()
 	for _, m := range modes {
@@ -245,7 +244,7 @@ func open(t *testing.T, mode string, key, sealed []byte) []byte {
 	return content[:len(content)-pad]
 }
 
-// TestEncryptedDataNamesAlgorithmsAndRecipient pins down what service providers look for.
+// TestEncryptedDataNamesAlgorithmsAndRecipient checks the parts that service providers read.
 func TestEncryptedDataNamesAlgorithmsAndRecipient(t *testing.T) {
 	t.Parallel()
 	root, err := xmltree.Parse(encrypted(t, idp.EncryptionGCM, idp.DigestSHA256, []byte("<a></a>")), xmltree.MessageLimits())

@@ -15,7 +15,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// contentKey opens the EncryptedKey of a document to recipientKey.
+// contentKey decrypts the EncryptedKey of a document to recipientKey.
 func contentKey(t *testing.T, doc string, hash crypto.Hash) []byte {
 	t.Helper()
 	root, err := xmltree.Parse([]byte(doc), xmltree.MessageLimits())
@@ -30,7 +30,7 @@ func contentKey(t *testing.T, doc string, hash crypto.Hash) []byte {
 	return key
 }
 
-// TestContentKeysAreRandom: the key of a document is random, and no other's.
+// TestContentKeysAreRandom checks that each document has its own random key.
 func TestContentKeysAreRandom(t *testing.T) {
 	t.Parallel()
 	for _, m := range modes {
@@ -46,8 +46,8 @@ func TestContentKeysAreRandom(t *testing.T) {
 	}
 }
 
-// The last byte of CBC says how much padding there is, 1 to 16 bytes; what is
-// not whole blocks after the IV is refused before it is decrypted.
+// The last byte of CBC is the length of the padding, 1 to 16 bytes. Data that is not whole
+// blocks after the IV is refused before it is decrypted.
 func TestDecryptCBC(t *testing.T) {
 	t.Parallel()
 	doc := encryptedID(t, idp.EncryptionCBC, idp.DigestSHA256)

@@ -2,7 +2,7 @@ package xmltree
 
 import "iter"
 
-// XMLNamespace is the namespace that the prefix "xml" always stands for.
+// XMLNamespace is the namespace that is always bound to the prefix "xml".
 const XMLNamespace = "http://www.w3.org/XML/1998/namespace"
 
 // Attr is one attribute. It is never a namespace declaration; those are in
@@ -11,8 +11,8 @@ type Attr struct {
 	Prefix, Space, Local, Value string
 }
 
-// NSDecl is one namespace declaration. Prefix is "" for the default namespace,
-// and URI is "" where the default namespace is taken back.
+// NSDecl is one namespace declaration. Prefix is "" for the default namespace. URI is "" if
+// the default namespace is undeclared.
 type NSDecl struct {
 	Prefix, URI string
 }
@@ -27,11 +27,10 @@ type Node struct {
 // read-only and may be shared.
 type Element struct {
 	Prefix, Space, Local string
-	// NS are the declarations written on this element, in their order.
+	// NS are the declarations on this element, in document order.
 	NS    []NSDecl
 	Attrs []Attr
-	// Nodes never holds two neighbouring pieces of character data, nor an
-	// empty one.
+	// Nodes never contains adjacent or empty character data.
 	Nodes []Node
 }
 
@@ -40,8 +39,8 @@ func (e *Element) Is(space, local string) bool {
 	return e.Local == local && e.Space == space
 }
 
-// Attr returns the value of the attribute without a namespace that has this
-// local name, and whether there is one.
+// Attr returns the value of the attribute without a namespace that has this local name, and
+// whether it exists.
 func (e *Element) Attr(local string) (string, bool) {
 	for i := range e.Attrs {
 		if e.Attrs[i].Local == local && e.Attrs[i].Space == "" {
@@ -51,8 +50,8 @@ func (e *Element) Attr(local string) (string, bool) {
 	return "", false
 }
 
-// Child returns the first child element of this name, nil if there is none.
-// Where a second one must not be, use Children or Elements and count.
+// Child returns the first child element of this name, or nil. If a second one must be refused,
+// use Children or Elements and count.
 func (e *Element) Child(space, local string) *Element {
 	for c := range e.Elements() {
 		if c.Is(space, local) {
@@ -102,9 +101,8 @@ func (e *Element) walk(yield func(*Element) bool) bool {
 	return true
 }
 
-// Text returns the character data of an element that holds nothing else. It is
-// "" for an element with child elements: software differs in what it reads
-// there, so we read nothing.
+// Text returns the character data of an element without child elements. It returns "" for an
+// element with child elements, because software differs in what it reads there.
 func (e *Element) Text() string {
 	if len(e.Nodes) != 1 || e.Nodes[0].Element != nil {
 		return ""

@@ -39,9 +39,9 @@ func attributed(n int, prefix string) string {
 	return b.String()
 }
 
-// costly is the dearest message found in the security review (L4): every one of
-// its attributes was looked up among all of its namespace declarations. It
-// respects all other limits.
+// costly returns the most expensive message found in the security review (L4): each of its
+// attributes was looked up among all of its namespace declarations. It respects all other
+// limits.
 func costly() []byte {
 	var open, end strings.Builder
 	for i := range 18 {
@@ -92,7 +92,7 @@ func TestParseBoundsDeclarationsAndAttributes(t *testing.T) {
 	}
 }
 
-// The declarations around an encrypted part count for it too.
+// The declarations around an encrypted part count towards its limit, too.
 func TestParseWithinCountsOuterDeclarations(t *testing.T) {
 	t.Parallel()
 	outer, err := xmltree.Parse([]byte(nested(20, "")), xmltree.MessageLimits())
@@ -107,8 +107,7 @@ func TestParseWithinCountsOuterDeclarations(t *testing.T) {
 	}
 }
 
-// BenchmarkParseCostly measures what the dearest message costs that fits into a
-// query of 5 kB.
+// BenchmarkParseCostly measures the most expensive message that fits into a query of 5 kB.
 func BenchmarkParseCostly(b *testing.B) {
 	data := costly()
 	var packed bytes.Buffer

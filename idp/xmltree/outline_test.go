@@ -8,7 +8,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// outline shows what a tree says: names, attributes and text.
+// outline formats the content of a tree: names, attributes and text.
 func outline(e *xmltree.Element) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{%s}%s", e.Space, e.Local)

@@ -1,8 +1,8 @@
 package xmltree
 
-// arena hands out elements and slices from chunks, so that a message costs a
-// few allocations instead of a few per element. A chunk is never grown, since
-// what was handed out points into it; when one is full, a new one is begun.
+// arena allocates elements and slices from chunks, so that a message costs a few allocations
+// instead of a few per element. A chunk never grows, because allocated elements point into it.
+// A full chunk is followed by a new one.
 type arena struct {
 	elements []Element
 	attrs    []Attr
@@ -22,8 +22,8 @@ func (a *arena) keepAttrs(s []Attr) []Attr  { return appendChunk(&a.attrs, s, 12
 func (a *arena) keepNS(s []NSDecl) []NSDecl { return appendChunk(&a.ns, s, 4) }
 func (a *arena) keepNodes(s []Node) []Node  { return appendChunk(&a.kept, s, 16) }
 
-// appendChunk copies s into the chunk, or a new one of at least size, and returns the
-// copy, which has no room to grow into its neighbour.
+// appendChunk copies s into the chunk, or into a new one of at least size, and returns the
+// copy, which has no capacity to grow into its neighbour.
 func appendChunk[T any](chunk *[]T, s []T, size int) []T {
 	if len(s) == 0 {
 		return nil

@@ -61,12 +61,12 @@ func (p *parser) attributes(el *Element) (empty bool, err *SyntaxError) {
 	return empty, nil
 }
 
-// declare puts a namespace declaration into scope; those from index on are of
-// the same element.
+// declare adds a namespace declaration to the scope. Those from index from on are of the same
+// element.
 func (p *parser) declare(from int, prefix, uri string) *SyntaxError {
 	switch {
 	case prefix == "xml":
-		// Legal and without effect; canonical forms leave it out, so do we.
+		// Permitted and without effect. Canonical forms omit it, and so do we.
 		if uri != XMLNamespace {
 			return p.fail("prefix xml bound to another namespace")
 		}
@@ -76,8 +76,8 @@ func (p *parser) declare(from int, prefix, uri string) *SyntaxError {
 	case uri == "" && prefix != "":
 		return p.fail("prefix bound to no namespace")
 	case uri != "" && !isAbsoluteURI(uri):
-		// Canonicalization of relative names is undefined, and libraries
-		// that fail at it have signed the empty string.
+		// Canonicalization of relative names is undefined, and libraries that fail at it have
+		// signed the empty string.
 		return p.fail("namespace name is not an absolute URI")
 	}
 	for _, d := range p.scope[from:] {
@@ -85,15 +85,15 @@ func (p *parser) declare(from int, prefix, uri string) *SyntaxError {
 			return p.fail("namespace declared twice on one element")
 		}
 	}
-	if len(p.scope) > p.lim.Scope { // prefix xml, which is always there, does not count
+	if len(p.scope) > p.lim.Scope { // does not count the prefix xml, which is always declared
 		return p.fail(fmt.Sprintf("more than %d namespace declarations in scope", p.lim.Scope))
 	}
 	p.scope = append(p.scope, NSDecl{Prefix: prefix, URI: uri})
 	return nil
 }
 
-// isAbsoluteURI reports whether a namespace name begins with a scheme and has only
-// visible ASCII characters, or others beyond ASCII.
+// isAbsoluteURI reports whether a namespace name begins with a scheme and has no spaces or
+// control characters of ASCII.
 func isAbsoluteURI(uri string) bool {
 	scheme, _, ok := strings.Cut(uri, ":")
 	return ok && scheme != "" && isLetter(scheme[0]) &&
@@ -101,8 +101,8 @@ func isAbsoluteURI(uri string) bool {
 		!strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
 
-// resolve gives the element and its attributes their namespaces, and refuses
-// an attribute that is there twice under two prefixes.
+// resolve sets the namespaces of the element and its attributes, and refuses an attribute that
+// is repeated under two prefixes.
 func (p *parser) resolve(el *Element) *SyntaxError {
 	var ok bool
 	if el.Space, ok = LookupPrefix(p.scope, el.Prefix); !ok {
@@ -135,8 +135,8 @@ func LookupPrefix(scope []NSDecl, prefix string) (uri string, ok bool) {
 	return "", prefix == ""
 }
 
-// name reads a name with an optional prefix. Both parts are ASCII: nothing in
-// SAML needs more, and readers disagree about which letters a name may have.
+// name reads a name with an optional prefix. Both parts are ASCII: SAML needs no other
+// letters, and parsers disagree about which ones a name may have.
 func (p *parser) name() (prefix, local string, err *SyntaxError) {
 	local, ok := p.ncName()
 	if !ok {
@@ -164,8 +164,7 @@ func (p *parser) ncName() (string, bool) {
 	return p.src[at:p.pos], p.pos > at
 }
 
-// nameLength is the length of the NCName of ASCII characters that s begins with; 0 if it
-// begins with none.
+// nameLength returns the length of the NCName of ASCII characters at the beginning of s, or 0.
 func nameLength(s string) int {
 	for i := range len(s) {
 		c := s[i]

@@ -17,8 +17,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// FuzzParse holds that whatever Parse accepts, encoding/xml and etree read the
-// same, and the round-trip validator finds nothing in.
+// FuzzParse checks that encoding/xml and etree read the same from everything that Parse
+// accepts, and that the round-trip validator finds no problem in it.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		`<a/>`, `<?xml version="1.0"?><p:a xmlns:p="urn:p" b="1" p:b='2'>x<c xmlns=""/>&amp;&#65;<![CDATA[x]]></p:a>`,
@@ -44,8 +44,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		want := spaced(root).outline()
-		// A byte order mark is no part of the document; encoding/xml takes it
-		// for text before the root.
+		// A byte order mark is not part of the document. encoding/xml treats it as text before
+		// the root.
 		data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 		if err := xrv.Validate(bytes.NewReader(data)); err != nil {
 			t.Fatalf("round-trip validator: %v", err)
@@ -67,8 +67,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// tree is an xmltree.Element whose attribute values had their white space made
-// into spaces, as Parse does and the other readers do not.
+// tree is an xmltree.Element whose attribute values had their white space replaced by spaces,
+// as Parse does and the other parsers do not.
 type tree struct{ xmltree.Element }
 
 func (t *tree) outline() string { return outline(&t.Element) }

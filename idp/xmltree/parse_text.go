@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkChars refuses what is not UTF-8 or holds a character that XML 1.0 does
-// not allow (§2.2).
+// checkChars refuses text that is not UTF-8 or contains a character that XML 1.0 does not
+// allow (§2.2).
 func checkChars(data []byte) *SyntaxError {
 	for i, c := range data {
 		if c < ' ' && !isSpace(c) {
@@ -55,7 +55,7 @@ func (p *parser) cdata() *SyntaxError {
 		return p.fail("CDATA section without an end")
 	}
 	if n == 0 {
-		return p.fail("empty CDATA section") // the round-trip validator stops at one
+		return p.fail("empty CDATA section") // the round-trip validator stops at an empty section
 	}
 	if err := p.addText(lineEnds(body[:n])); err != nil {
 		return err
@@ -64,7 +64,7 @@ func (p *parser) cdata() *SyntaxError {
 	return nil
 }
 
-// comment moves past a comment where those are allowed.
+// comment skips a comment, or refuses it if comments are not allowed.
 func (p *parser) comment() *SyntaxError {
 	if !p.lim.Comments {
 		return p.fail("a comment; none is allowed in a message")
@@ -82,8 +82,8 @@ func (p *parser) comment() *SyntaxError {
 	return nil
 }
 
-// addText adds character data to the innermost element, as one node with what
-// stands right before it.
+// addText adds character data to the innermost element, merged with the node directly before
+// it.
 func (p *parser) addText(s string) *SyntaxError {
 	if s == "" {
 		return nil
@@ -106,7 +106,7 @@ func (p *parser) addText(s string) *SyntaxError {
 	return nil
 }
 
-// endText ends a run of character data: a tag is next.
+// endText ends a run of character data before a tag.
 func (p *parser) endText() {
 	p.beside, p.inked = false, false
 	if p.pieces != nil {
@@ -140,8 +140,8 @@ func (p *parser) attrValue() (string, *SyntaxError) {
 	return s, nil
 }
 
-// unescape resolves references and normalises line ends, and in an attribute
-// value white space. Usually there is nothing to do and nothing is copied.
+// unescape resolves references and normalises line ends, and also white space in an attribute
+// value. It usually returns its argument without copying.
 func (p *parser) unescape(raw string, attr bool) (string, *SyntaxError) {
 	special := "&\r"
 	if attr {
@@ -189,7 +189,7 @@ func (p *parser) unescape(raw string, attr bool) (string, *SyntaxError) {
 
 var entities = map[string]rune{"lt": '<', "gt": '>', "amp": '&', "quot": '"', "apos": '\''}
 
-// resolveReference resolves what stands between "&" and ";".
+// resolveReference resolves the text between "&" and ";".
 func resolveReference(ref string) (rune, bool) {
 	if r, ok := entities[ref]; ok {
 		return r, true
@@ -202,7 +202,7 @@ func resolveReference(ref string) (rune, bool) {
 	if hex, ok := strings.CutPrefix(digits, "x"); ok {
 		digits, base = hex, 16
 	}
-	// ParseUint takes neither a sign nor, with an explicit base, underscores.
+	// ParseUint accepts neither a sign nor, with an explicit base, underscores.
 	n, err := strconv.ParseUint(digits, base, 32)
 	if err != nil || !isChar(n) {
 		return 0, false
@@ -210,7 +210,7 @@ func resolveReference(ref string) (rune, bool) {
 	return rune(n), true
 }
 
-// isChar is the Char of XML 1.0 §2.2.
+// isChar reports whether n is a Char of XML 1.0 §2.2.
 func isChar(n uint64) bool {
 	return n == '\t' || n == '\n' || n == '\r' ||
 		n >= ' ' && n <= 0xD7FF || n >= 0xE000 && n <= 0xFFFD || n >= 0x10000 && n <= 0x10FFFF
@@ -223,9 +223,9 @@ func lineEnds(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
-// declaration reads an XML declaration, if there is one. A declared encoding
-// other than UTF-8 is refused even if the bytes would do: readers differ in
-// which of the two they believe.
+// declaration reads an XML declaration, if present. It refuses a declared encoding other than
+// UTF-8 even if the bytes are valid UTF-8, because parsers differ in which of the two they
+// follow.
 func (p *parser) declaration() error {
 	if !strings.HasPrefix(p.src[p.pos:], "<?xml") {
 		return nil
@@ -258,7 +258,7 @@ func (p *parser) declaration() error {
 	return nil
 }
 
-// pseudoAttr cuts « name="value"» from the front of an XML declaration's rest.
+// pseudoAttr cuts « name="value"» from the front of the rest of an XML declaration.
 func pseudoAttr(s, name string) (rest, value string, ok bool) {
 	trimmed := strings.TrimLeft(s, " \t\r\n")
 	if len(trimmed) == len(s) || !strings.HasPrefix(trimmed, name) {

@@ -6,7 +6,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// What was encrypted is read with the namespaces of the place where it stood.
+// Decrypted content is parsed with the namespaces of its original position.
 func TestParseWithin(t *testing.T) {
 	t.Parallel()
 	lim := xmltree.MessageLimits()

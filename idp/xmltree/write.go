@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Writer writes a document, or one element of one, as the bytes that exclusive
-// canonicalization without comments (xml-exc-c14n §3) would make of it. What it
-// wrote can be digested as it stands, and sent as it stands:
+// Writer writes a document, or one of its elements, in the form that exclusive
+// canonicalization without comments (xml-exc-c14n §3) would result in. The output can be
+// digested and sent unchanged:
 //
 //   - a namespace is declared where an element or attribute uses it and no
 //     element around it has declared it already, the default one first, then by
@@ -19,35 +19,34 @@ import (
 //   - every element has an end tag, also an empty one;
 //   - characters are escaped as Canonical XML has it (xml-c14n §2.3).
 //
-// An element written within others is canonical on its own, too, as long as
-// none of those around it declares a namespace that it uses. The authors of our
-// documents see to that: an Assertion shares no prefix with a Response.
+// An element written within others is also canonical on its own, as long as none of those
+// around it declares a namespace that it uses. Our documents meet that condition: an Assertion
+// shares no prefix with a Response.
 //
-// The first mistake stops the Writer; Bytes and Finish report it. A Writer
-// serves one goroutine.
+// The Writer stops at the first mistake, and Bytes and Finish report it. A Writer is not safe
+// for concurrent use.
 type Writer struct {
 	buf   []byte
 	err   error
 	done  bool     // the root has its end tag
 	open  []opened // elements without an end tag, the root first
-	scope []NSDecl // declarations written, innermost last
+	scope []NSDecl // declarations in scope, innermost last
 }
 
-// opened is an element that waits for its end tag.
+// opened is an element without its end tag.
 type opened struct {
 	prefix, local string
-	scope         int // how many declarations there were before it
+	scope         int // number of declarations before it
 }
 
-// Errors of a Writer: mistakes of the code that writes, except errChar.
+// Errors of a Writer: mistakes of the calling code, except errChar.
 var (
 	errChar   = errors.New("text holds a character that XML 1.0 cannot carry")
 	errNested = errors.New("text or end tag outside the root element, or a second root")
 	errOpen   = errors.New("an element has no end tag")
 )
 
-// NewWriter returns a Writer that appends to buf, which may hold something
-// already and may be nil.
+// NewWriter returns a Writer that appends to buf, which may be nil or contain data.
 func NewWriter(buf []byte) *Writer {
 	return &Writer{
 		buf:   buf,
@@ -56,9 +55,9 @@ func NewWriter(buf []byte) *Writer {
 	}
 }
 
-// Start writes a start tag. The prefix is "" for the default namespace, the
-// space "" for no namespace. Of each Attr, Prefix and Space are both set or both
-// empty. The order of attrs does not matter; the slice is sorted in place.
+// Start writes a start tag. The prefix is "" for the default namespace, the space "" for no
+// namespace. In each Attr, Prefix and Space are both set or both empty. The order of attrs
+// does not matter. The slice is sorted in place.
 func (w *Writer) Start(prefix, space, local string, attrs ...Attr) {
 	if w.err != nil {
 		return
@@ -124,25 +123,25 @@ func (w *Writer) End() {
 	w.done = len(w.open) == 0
 }
 
-// Element writes an element that holds nothing but text.
+// Element writes an element that contains text only.
 func (w *Writer) Element(prefix, space, local, text string, attrs ...Attr) {
 	w.Start(prefix, space, local, attrs...)
 	w.Text(text)
 	w.End()
 }
 
-// Len is the length of the buffer: the offset at which the next tag will begin.
+// Len returns the length of the buffer, the offset at which the next tag begins.
 func (w *Writer) Len() int { return len(w.buf) }
 
-// Bytes returns what was written so far, what the buffer held before included.
-// Elements may still be open. The Writer goes on using the same memory.
+// Bytes returns the buffer, including its original content. Elements may still be open. The
+// Writer continues to use the same memory.
 func (w *Writer) Bytes() ([]byte, error) { return w.buf, w.err }
 
-// Resume goes on with another buffer. It is for a caller that took Bytes and
-// inserted something into an element that is finished.
+// Resume continues with another buffer. It is for a caller that took Bytes and inserted data
+// into a finished element.
 func (w *Writer) Resume(buf []byte) { w.buf = buf }
 
-// Finish returns the buffer when the root has its end tag.
+// Finish returns the buffer after the root has its end tag.
 func (w *Writer) Finish() ([]byte, error) {
 	if w.err == nil && !w.done {
 		w.err = errOpen
@@ -159,8 +158,8 @@ func (w *Writer) name(prefix, local string) {
 	w.buf = append(w.buf, local...)
 }
 
-// declare notes that the tag under way uses a namespace, unless an element
-// around it, or the tag itself, has declared the same.
+// declare records that the current tag uses a namespace, unless the tag or an element around
+// it has declared the same.
 func (w *Writer) declare(prefix, uri string) {
 	if prefix == "xml" {
 		return
@@ -179,7 +178,7 @@ func (w *Writer) declare(prefix, uri string) {
 	}
 }
 
-// declarations writes the declarations that the tag under way added, sorted.
+// declarations writes the declarations that the current tag added, sorted.
 func (w *Writer) declarations(mark int) {
 	added := w.scope[mark:]
 	slices.SortFunc(added, func(a, b NSDecl) int { return strings.Compare(a.Prefix, b.Prefix) })

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// escapeSet says where text stands, and so which characters are escaped there
-// (xml-c14n §2.3, "Text Nodes" and "Attribute Nodes").
+// escapeSet is the position of a text, which determines the characters to escape (xml-c14n
+// §2.3, "Text Nodes" and "Attribute Nodes").
 type escapeSet int
 
 const (
@@ -16,9 +16,9 @@ const (
 	inAttr
 )
 
-// escape appends s as Canonical XML writes it. Text that is not UTF-8, or has a
-// character that XML 1.0 cannot carry (§2.2), is an error: dropping or replacing
-// it would make two different values the same.
+// escape appends s as Canonical XML writes it. Text that is not UTF-8, or has a character that
+// XML 1.0 does not allow (§2.2), is an error: dropping or replacing it would make two
+// different values equal.
 func (w *Writer) escape(s string, where escapeSet) {
 	from := 0
 	for i := 0; i < len(s); {
@@ -46,7 +46,7 @@ func (w *Writer) escape(s string, where escapeSet) {
 	w.buf = append(w.buf, s[from:]...)
 }
 
-// escapeByte is what c becomes, "" for itself.
+// escapeByte returns the escape of c, or "" if it needs none.
 func escapeByte(c byte, where escapeSet) string {
 	switch c {
 	case '&':
@@ -73,7 +73,7 @@ func escapeByte(c byte, where escapeSet) string {
 	return ""
 }
 
-// checkTag finds what would make a tag ill-formed, or its namespaces ambiguous.
+// checkTag returns an error if a tag would be ill-formed, or its namespaces ambiguous.
 func checkTag(prefix, space, local string, attrs []Attr) error {
 	if err := checkName(prefix, space, local); err != nil {
 		return err
@@ -124,17 +124,17 @@ func checkName(prefix, space, local string) error {
 	return nil
 }
 
-// plainSpace reports whether a namespace name can be written without escapes.
-// One that cannot is refused, although XML allows it: libxml2 forgets to escape
-// it when it canonicalizes.
+// plainSpace reports whether a namespace name can be written without escapes. Others are
+// refused although XML allows them, because libxml2 does not escape them when it
+// canonicalizes.
 func plainSpace(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r >= 0x7F || r == '"' || r == '&' || r == '<' || r == '>'
 	})
 }
 
-// compareAttrs orders attributes by namespace, then by name; those without a namespace
-// come first.
+// compareAttrs orders attributes by namespace, then by name. Those without a namespace come
+// first.
 func compareAttrs(a, b Attr) int {
 	return cmp.Or(strings.Compare(a.Space, b.Space), strings.Compare(a.Local, b.Local))
 }

@@ -162,8 +162,8 @@ func TestWriterRefusesMalformedXML(t *testing.T) {
 	}
 }
 
-// TestWriterStopsAtFirstError checks that nothing is written after a mistake,
-// so that a caller which looks only at the end sees it.
+// TestWriterStopsAtFirstError checks that nothing is written after a mistake, so that a caller
+// that checks only at the end notices it.
 func TestWriterStopsAtFirstError(t *testing.T) {
 	t.Parallel()
 	w := NewWriter(nil)
