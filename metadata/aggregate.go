@@ -11,13 +11,13 @@ import (
 	"vernal/idp/filetext"
 )
 
-// MaxAggregate is the longest document that Cut reads, in bytes: the largest
-// federations publish some 100 MB.
+// MaxAggregate is the longest document that Cut reads, in bytes. The largest federations
+// publish some 100 MB.
 const MaxAggregate = 256 << 20
 
-// Cut cuts the EntityDescriptor of one provider out of a document that is too
-// long for ReadSP, with the EntitiesDescriptors around it, whose namespaces and
-// dates apply to it. It checks nothing else: ReadSP judges the result.
+// Cut extracts the EntityDescriptor of one provider from a document that is too long for
+// ReadSP. It keeps the EntitiesDescriptors around it, whose namespaces and dates apply to it.
+// It checks nothing else, because ReadSP checks the result.
 func Cut(doc []byte, id idp.EntityID) ([]byte, error) {
 	if kind := filetext.KindOf(doc); kind != filetext.XML {
 		return nil, fmt.Errorf("this is %s, not SAML metadata", kind.Article())
@@ -72,8 +72,8 @@ func hasID(e xml.StartElement, id idp.EntityID) bool {
 	return false
 }
 
-// skipElement reads to the end of the element whose start tag was read last. RawToken
-// gives an end to an empty-element tag, too.
+// skipElement reads to the end of the element whose start tag was read last. RawToken returns
+// an end for an empty-element tag, too.
 func skipElement(d *xml.Decoder) error {
 	for depth := 1; depth > 0; {
 		token, err := d.RawToken()

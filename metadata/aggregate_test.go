@@ -10,8 +10,8 @@ import (
 	"vernal/metadata"
 )
 
-// TestCutTakesProviderFromFederation takes one provider out of a document that is too
-// long to be read whole, with what applies to it.
+// TestCutTakesProviderFromFederation extracts one provider, with the dates and namespaces that
+// apply to it, from a document that is too long to be read whole.
 func TestCutTakesProviderFromFederation(t *testing.T) {
 	t.Parallel()
 	doc := strings.NewReplacer("<EntityDescriptor xmlns=\"urn:oasis:names:tc:SAML:2.0:metadata\"", "<md:EntityDescriptor", "<EntityDescriptor", "<md:EntityDescriptor",
@@ -55,7 +55,7 @@ func TestCutTakesProviderFromFederation(t *testing.T) {
 	}
 }
 
-// FuzzCut: what is cut out is of the provider that was asked for, or refused.
+// FuzzCut checks that the result is of the requested provider, or an error.
 func FuzzCut(f *testing.F) {
 	f.Add([]byte(`<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata"><EntityDescriptor entityID="a"/></EntitiesDescriptor>`))
 	f.Add([]byte(`<m:EntitiesDescriptor><m:EntitiesDescriptor><m:EntityDescriptor entityID="a"><x/></m:EntityDescriptor>`))

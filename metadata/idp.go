@@ -19,57 +19,56 @@ import (
 
 // Times of the stable document.
 const (
-	// StableStep is how long it stays the same, byte for byte.
+	// StableStep is how long the document stays the same, byte for byte.
 	StableStep = 7 * 24 * time.Hour
-	// StableValidity is how far its validUntil is ahead when it is made.
+	// StableValidity is how far its validUntil is ahead when it is written.
 	StableValidity = 21 * 24 * time.Hour
-	// stableCache is its cacheDuration: a reader is at most that far behind a
-	// rotation step.
+	// stableCache is its cacheDuration: a reader is at most that far behind a rotation step.
 	stableCache = "PT6H"
 )
 
-// IdP is what our documents say apart from keys.
+// IdP holds the contents of our documents apart from keys.
 type IdP struct {
-	// BaseURL is the configured address of Vernal, without a final slash.
+	// BaseURL is the configured URL of Vernal, without a final slash.
 	BaseURL string
-	// Organization names the operator in English (saml-metadata §2.3.2.1);
-	// OrganizationURL is its home page, BaseURL if "". Contact is the email address of
-	// the technical contact (§2.3.2.2). What is "" is left out.
+	// Organization names the operator in English (saml-metadata §2.3.2.1). OrganizationURL is
+	// its home page, or BaseURL if "". Contact is the email address of the technical contact
+	// (§2.3.2.2). Empty values are left out.
 	Organization, OrganizationURL, Contact string
 }
 
-// EntityID is how the identity provider is named, in every year.
+// EntityID returns the entity ID of the identity provider, which is the same in every year.
 func (d IdP) EntityID() idp.EntityID { return idp.EntityID(d.BaseURL + "/api/saml") }
 
-// AuthnURL is the SingleSignOnService address of a year.
+// AuthnURL returns the SingleSignOnService URL of a year.
 func (d IdP) AuthnURL(y idp.Year) string { return d.BaseURL + "/api/saml/auth" + string(y) }
 
-// MetadataURL is where the document of a year is served.
+// MetadataURL returns the URL of a year's document.
 func (d IdP) MetadataURL(y idp.Year) string { return d.BaseURL + "/api/saml/metadata" + string(y) }
 
-// CertificateURL is where the certificate of a year is served.
+// CertificateURL returns the URL of a year's certificate.
 func (d IdP) CertificateURL(y idp.Year) string {
 	return d.BaseURL + "/api/saml/certificate" + string(y) + ".pem"
 }
 
-// LogoutURL is the SingleLogoutService address of a year.
+// LogoutURL returns the SingleLogoutService URL of a year.
 func (d IdP) LogoutURL(y idp.Year) string { return d.BaseURL + "/api/saml/logout" + string(y) }
 
-// RemoteLogoutURL is the back-channel SingleLogoutService address of a year.
+// RemoteLogoutURL returns the back-channel SingleLogoutService URL of a year.
 func (d IdP) RemoteLogoutURL(y idp.Year) string {
 	return d.BaseURL + "/api/saml/remotelogout" + string(y)
 }
 
-// Year writes the signed document of one year: exactly one certificate, that
-// of s, and that year's addresses. It is byte-stable and has no validUntil, as
-// people save it as a file that must outlive the certificate.
+// Year writes the signed document of one year, with exactly one certificate, that of s, and
+// that year's URLs. It is byte-stable and has no validUntil, because operators save it as a
+// file that must outlive the certificate.
 func (d IdP) Year(y idp.Year, s *xmldsig.Signer) ([]byte, error) {
 	return d.signDocument(y, s, []*x509.Certificate{s.Cert}, time.Time{})
 }
 
-// Stable writes the signed document at the address without a year: the
-// preferred year's addresses, its certificate first, which is that of s, then
-// the others of certs in their order. Its bytes stay the same within a week.
+// Stable writes the signed document at the URL without a year. It has the preferred year's
+// URLs and lists its certificate, that of s, first, then the others of certs in order. Its
+// bytes stay the same within a week.
 func (d IdP) Stable(preferred idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, at time.Time) ([]byte, error) {
 	all := []*x509.Certificate{s.Cert}
 	for _, c := range certs {
@@ -81,7 +80,7 @@ func (d IdP) Stable(preferred idp.Year, s *xmldsig.Signer, certs []*x509.Certifi
 	return d.signDocument(preferred, s, all, made.Add(StableValidity))
 }
 
-// signDocument writes a document twice: its ID is the hash of what the rest says.
+// signDocument writes a document twice, because its ID is the hash of the rest.
 func (d IdP) signDocument(y idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, until time.Time) ([]byte, error) {
 	if err := d.checkYear(y); err != nil {
 		return nil, fmt.Errorf("metadata of %q: %w", y, err)
@@ -99,7 +98,7 @@ func (d IdP) signDocument(y idp.Year, s *xmldsig.Signer, certs []*x509.Certifica
 	return s.Sign(doc, id, at)
 }
 
-// checkYear finds what would make a document that is valid for nobody.
+// checkYear returns an error if no reader could accept the document.
 func (d IdP) checkYear(y idp.Year) error {
 	switch {
 	case !y.Valid():
@@ -110,8 +109,8 @@ func (d IdP) checkYear(y idp.Year) error {
 	return nil
 }
 
-// writeEntity writes the EntityDescriptor without a signature and returns where the
-// signature goes: its first child (saml-metadata §3).
+// writeEntity writes the EntityDescriptor without a signature and returns the position of the
+// signature, its first child (saml-metadata §3).
 func (d IdP) writeEntity(id string, y idp.Year, certs []*x509.Certificate, until time.Time) (doc []byte, at int, err error) {
 	w := xmltree.NewWriter(make([]byte, 0, 8<<10))
 	attrs := []xmltree.Attr{attr("ID", id), attr("entityID", string(d.EntityID()))}
@@ -128,9 +127,9 @@ func (d IdP) writeEntity(id string, y idp.Year, certs []*x509.Certificate, until
 	return doc, at, err
 }
 
-// writeAlgorithms names the algorithms that requests must be signed with
-// (SAML metadata profile for algorithm support, §2). Software that reads it,
-// such as the Shibboleth SP, then leaves its default of SHA-1.
+// writeAlgorithms lists the algorithms that requests must be signed with (SAML metadata
+// profile for algorithm support, §2). Software that reads the list, such as the Shibboleth SP,
+// then does not use its default of SHA-1.
 func writeAlgorithms(w *xmltree.Writer) {
 	w.Start("", namespace, "Extensions")
 	w.Start("alg", namespaceAlgorithms, "DigestMethod", attr("Algorithm", xmldsig.AlgorithmSHA256))
@@ -140,8 +139,8 @@ func writeAlgorithms(w *xmltree.Writer) {
 	w.End()
 }
 
-// writeDescriptor writes the IDPSSODescriptor. WantAuthnRequestsSigned is
-// what some software will not start without.
+// writeDescriptor writes the IDPSSODescriptor. Some software does not start without
+// WantAuthnRequestsSigned.
 func (d IdP) writeDescriptor(w *xmltree.Writer, y idp.Year, certs []*x509.Certificate) {
 	w.Start("", namespace, "IDPSSODescriptor",
 		attr("WantAuthnRequestsSigned", "true"), attr("protocolSupportEnumeration", saml.NamespaceProtocol))

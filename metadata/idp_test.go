@@ -29,7 +29,7 @@ import (
 
 var testNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) // a Sunday
 
-// yearKey is one key for all tests; making one takes a while.
+// yearKey returns one key for all tests, because generating it is slow.
 var yearKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -77,7 +77,7 @@ var (
 	idRE        = regexp.MustCompile(` ID="_[0-9a-f]{32}"`)
 )
 
-// masked replaces what differs from key to key.
+// masked replaces the values that differ from key to key.
 func masked(doc []byte) string {
 	doc = signatureRE.ReplaceAll(doc, []byte("SIGNATURE"))
 	doc = certRE.ReplaceAll(doc, []byte("<ds:X509Certificate>CERT"))
@@ -132,7 +132,8 @@ func TestYearMetadataIsDeterministic(t *testing.T) {
 	}
 }
 
-// TestMetadataIDFollowsContent checks that the ID follows the content: readers cache by it.
+// TestMetadataIDFollowsContent checks that the ID changes with the content, because readers
+// cache by it.
 func TestMetadataIDFollowsContent(t *testing.T) {
 	t.Parallel()
 	s := yearSigner(t, "idp.example")
@@ -227,7 +228,7 @@ func TestFaultyIdPMakesNoMetadata(t *testing.T) {
 	}
 }
 
-// judged has the OASIS schema, xmlsec1 and our own code judge a document.
+// judged checks a document with the OASIS schema, xmlsec1 and our own code.
 func judged(t *testing.T, doc []byte, cert *x509.Certificate) {
 	t.Helper()
 	root, err := xmltree.Parse(doc, xmltree.MetadataLimits())

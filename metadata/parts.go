@@ -9,13 +9,13 @@ import (
 	"vernal/idp"
 )
 
-// Part names what a Note is about: an element or attribute that is read.
+// Part names the element or attribute that a Note is about.
 type Part string
 
-// The parts that are read. Any other part is ignored.
+// These parts are read. Any other part is ignored.
 const (
 	PartDocument      Part = "document"
-	PartEntity        Part = "EntityDescriptor" // which of several
+	PartEntity        Part = "EntityDescriptor" // one of several
 	PartEntityID      Part = "entityID"
 	PartExpiry        Part = "validUntil in the past"
 	PartValidUntil    Part = "validUntil"
@@ -29,14 +29,14 @@ const (
 	PartSigningKey    Part = "KeyDescriptor signing"
 	PartEncryptionKey Part = "KeyDescriptor encryption"
 	PartUse           Part = "use"
-	PartChain         Part = "X509Certificate" // further ones beside the one that is used
+	PartChain         Part = "X509Certificate" // further ones beside the used one
 	PartMethod        Part = "EncryptionMethod"
 	PartLogout        Part = "SingleLogoutService"
 	PartFormat        Part = "NameIDFormat"
 	PartName          Part = "DisplayName"
 )
 
-// need decides about a document in which a part cannot be used.
+// need decides what happens to a document with an unusable part.
 type need int
 
 const (
@@ -45,8 +45,7 @@ const (
 	oneOf                // refused if no other of its kind can be used
 )
 
-// needs decides for each part; one that is not here is optional. No reader of a part
-// decides for itself.
+// needs lists all parts that are not optional. The readers of parts decide nothing themselves.
 var needs = map[Part]need{
 	PartDocument:      needed,
 	PartEntity:        needed,
@@ -55,34 +54,32 @@ var needs = map[Part]need{
 	PartProtocols:     needed,
 	PartACS:           oneOf,
 	PartSigningKey:    oneOf,
-	PartEncryptionKey: oneOf, // in the clear is not what its owner asked for
+	PartEncryptionKey: oneOf, // its owner asked for encryption
 	PartUse:           oneOf, // of the keys of either kind
 }
 
-// Options are the operator's words beside the document, and the rules of the
-// registry.
+// Options are the operator's settings besides the document, and the rules of the registry.
 type Options struct {
-	// EntityID chooses one of several providers in the document.
+	// EntityID selects one of several providers in the document.
 	EntityID idp.EntityID
-	// Fetched is set when the document comes from a URL. A copy from there must
-	// not be older than it says: someone on the way could hold back a newer one.
+	// Fetched is set if the document comes from a URL. Such a copy must not be expired,
+	// because an attacker on the network could hold back a newer one.
 	Fetched bool
-	// HasACS, HasKeys, HasEncryption and HasName are set when the operator
-	// gives these, so that the document need not.
+	// HasACS, HasKeys, HasEncryption and HasName are set if the operator gives these values,
+	// so that the document need not have them.
 	HasACS, HasKeys, HasEncryption, HasName bool
-	// CheckURL says why a URL cannot be registered; "" if it can. An optional URL
-	// that it refuses is left out. The option is the one by which an operator can have
-	// it anyway. May be nil.
+	// CheckURL returns why a URL cannot be registered, or "" if it can. An optional URL that
+	// it refuses is left out. permission is the option with which an operator can register it
+	// anyway. CheckURL may be nil.
 	CheckURL func(url string) (why string, permission idp.Option)
-	// Ours are our own signing certificates, of all years: a
-	// service provider that was set up with one of them as its own was set up the
-	// wrong way round.
+	// Ours are our own signing certificates of all years. A service provider that has one of
+	// them as its own was set up the wrong way round.
 	Ours []*x509.Certificate
 }
 
 func (o *Options) need(p Part) need {
 	switch {
-	case p == PartExpiry && o.Fetched: // in a file, the operator has decided that it is the right one
+	case p == PartExpiry && o.Fetched: // for a file, the operator has decided that it is the right one
 		return needed
 	case p == PartACS && o.HasACS, p == PartEncryptionKey && o.HasEncryption,
 		(p == PartSigningKey || p == PartUse) && o.HasKeys:
@@ -91,16 +88,16 @@ func (o *Options) need(p Part) need {
 	return needs[p]
 }
 
-// Note is something about one part, in a whole sentence for the operator. It may
-// quote the document.
+// Note is a statement about one part, in a whole sentence for the operator. It may quote the
+// document.
 type Note struct {
 	Part Part   `json:"part"`
 	Text string `json:"text"`
-	// Option is the setting of a registration that helps; zero if there is none.
+	// Option is the registration setting that fixes the problem, or zero.
 	Option idp.Option `json:"option,omitzero"`
 }
 
-// Problems is the error of ReadSP: everything that prevents a registration.
+// Problems is the error of ReadSP and lists everything that prevents a registration.
 type Problems []Note
 
 func (p Problems) Error() string {
@@ -114,12 +111,12 @@ func (p Problems) Error() string {
 	return fmt.Sprintf("metadata has %d problems:\n- %s", len(p), strings.Join(texts, "\n- "))
 }
 
-// addFault notes that a part cannot be used. The table decides what follows.
+// addFault records that a part cannot be used. The table decides the consequence.
 func (r *spReader) addFault(part Part, format string, args ...any) {
 	r.fileNote(Note{Part: part, Text: fmt.Sprintf(format, args...)})
 }
 
-// fileNote puts a note about a part that cannot be used where the table says.
+// fileNote stores a note about an unusable part, depending on the table.
 func (r *spReader) fileNote(n Note) {
 	switch r.o.need(n.Part) {
 	case needed:
@@ -131,18 +128,18 @@ func (r *spReader) fileNote(n Note) {
 	}
 }
 
-// addNote says what was assumed about a part, or done with it.
+// addNote records what was assumed about a part, or done with it.
 func (r *spReader) addNote(part Part, format string, args ...any) {
 	r.d.Notes = append(r.d.Notes, Note{Part: part, Text: fmt.Sprintf(format, args...)})
 }
 
-// noteName is note about the name, of which the operator can give another one.
+// noteName is addNote for the name, which the operator can set.
 func (r *spReader) noteName(format string, args ...any) {
 	r.d.Notes = append(r.d.Notes, Note{PartName, fmt.Sprintf(format, args...), idp.Option{Name: idp.OptionName}})
 }
 
-// settleParts ends the reading of all parts of a kind: with one that can be used, the
-// faults of the others are notes, without one they are problems.
+// settleParts ends the reading of all parts of a kind. If one can be used, the faults of the
+// others become notes. If none can, they become problems.
 func (r *spReader) settleParts(found bool, kinds ...Part) {
 	var rest []Note
 	for _, n := range r.waiting {

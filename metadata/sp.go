@@ -15,31 +15,31 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// SPDescriptor is what the metadata of a service provider says that we use.
+// SPDescriptor holds the parts of a service provider's metadata that we use.
 type SPDescriptor struct {
 	EntityID idp.EntityID
-	// Name is for people; the entity ID or its host where the document has none.
+	// Name is for display. It is the entity ID or its host if the document has none.
 	Name string
-	// ACS are the Assertion Consumer Services with the HTTP-POST binding, the
-	// default one first. There is at least one, unless Options say that the
-	// operator gives them. A URL may be there under several indexes.
+	// ACS lists the Assertion Consumer Services with the HTTP-POST binding, the default one
+	// first. It is empty only if Options say that the operator gives them. A URL may occur
+	// under several indexes.
 	ACS []ACS
-	// LogoutURL is where a LogoutResponse is posted; may be empty.
+	// LogoutURL is where a LogoutResponse is posted, or "".
 	LogoutURL string
-	// RequestCerts are the SP's request certificates; may be empty.
+	// RequestCerts are the SP's request certificates, if any.
 	RequestCerts []*x509.Certificate
-	// EncryptionCerts are those of KeyDescriptors with use="encryption". If
-	// there is one, Encryption is other than idp.EncryptionNone.
+	// EncryptionCerts are those of KeyDescriptors with use="encryption". If there is one,
+	// Encryption is not idp.EncryptionNone.
 	EncryptionCerts  []*x509.Certificate
 	Encryption       string // one of the idp.Encryption constants
 	EncryptionDigest string // one of the idp.Digest constants
-	// NameIDFormats are the URNs listed. They grant nothing; see Provider.
+	// NameIDFormats are the listed URNs. They grant nothing; see Provider.
 	NameIDFormats        []string
 	AuthnRequestsSigned  bool
 	WantAssertionsSigned bool
-	// ValidUntil is the earliest validUntil that applies; zero if none.
+	// ValidUntil is the earliest validUntil that applies, or zero.
 	ValidUntil time.Time
-	// Notes say what was assumed or left out.
+	// Notes list what was assumed or left out.
 	Notes []Note
 }
 
@@ -49,9 +49,9 @@ type ACS struct {
 	Index int
 }
 
-// ReadSP reads an EntityDescriptor, or one of those in an EntitiesDescriptor: the
-// one that o names, else the only service provider. The document may be in any
-// encoding that package filetext reads. The error is Problems.
+// ReadSP reads an EntityDescriptor, or one of those in an EntitiesDescriptor: the one that o
+// names, or else the only service provider. The document may have any encoding that package
+// filetext reads. The error is Problems.
 func ReadSP(data []byte, now time.Time, o Options) (*SPDescriptor, error) {
 	r := &spReader{now: now, o: o, d: &SPDescriptor{
 		Encryption: idp.EncryptionNone, EncryptionDigest: idp.DigestSHA1,
@@ -67,17 +67,17 @@ func ReadSP(data []byte, now time.Time, o Options) (*SPDescriptor, error) {
 	return r.d, nil
 }
 
-// spReader is one reading of one document. It goes on after a problem, so that
-// all of them are told at once.
+// spReader reads one document. It continues after a problem, so that all of them are reported
+// at once.
 type spReader struct {
 	now      time.Time
 	o        Options
 	d        *SPDescriptor
 	problems Problems
-	waiting  []Note // faults of parts of which one is enough, see settle
+	waiting  []Note // faults of parts of which one is enough, see settleParts
 }
 
-// parseXML reads the XML; nil with a problem noted if it is none.
+// parseXML parses the XML. It returns nil and records a problem if that fails.
 func (r *spReader) parseXML(data []byte) *xmltree.Element {
 	switch kind := filetext.KindOf(data); kind {
 	case filetext.Empty:
@@ -113,8 +113,8 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 	return root
 }
 
-// findEntity finds the one EntityDescriptor of a service provider; nil with a
-// problem noted if there is none, or several.
+// findEntity returns the EntityDescriptor of the service provider. It returns nil and records
+// a problem if there is none, or several.
 func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 	switch {
 	case root.Is(namespace, "EntityDescriptor"):
@@ -141,7 +141,7 @@ func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 	case len(named) > 1:
 		r.addFault(PartEntity, "The EntitiesDescriptor has %d service providers with the entityID %q, and nothing says which one is meant.", len(named), r.o.EntityID)
 	default:
-		for _, group := range named[0].around { // it is valid as long as what is around it is
+		for _, group := range named[0].around { // the dates of the enclosing elements apply, too
 			r.readValidUntil(group)
 		}
 		return named[0].entity
@@ -149,8 +149,7 @@ func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 	return nil
 }
 
-// member is a service provider in an EntitiesDescriptor, with all that is around
-// it.
+// member is a service provider in an EntitiesDescriptor, with its enclosing elements.
 type member struct {
 	id     string
 	entity *xmltree.Element
@@ -171,7 +170,7 @@ func collectMembers(group *xmltree.Element, around []*xmltree.Element, to *[]mem
 	}
 }
 
-// listIDs lists entity IDs, of a long list the first.
+// listIDs lists entity IDs, or the first ones of a long list.
 func listIDs(list []member) string {
 	const most = 20
 	var names []string
@@ -212,7 +211,7 @@ func (r *spReader) readEntity(e *xmltree.Element) {
 	r.noteFormats(role)
 }
 
-// readSigning reads what the provider says of signatures.
+// readSigning reads the provider's attributes about signatures.
 func (r *spReader) readSigning(role *xmltree.Element) {
 	r.d.WantAssertionsSigned, _ = r.readBoolean(role, PartWantsSigned)
 	signed, known := r.readBoolean(role, PartSignsRequests)
@@ -222,7 +221,8 @@ func (r *spReader) readSigning(role *xmltree.Element) {
 	}
 }
 
-// findRole finds the SPSSODescriptor that is for SAML 2.0; nil with a problem noted.
+// findRole returns the SPSSODescriptor for SAML 2.0. It returns nil and records a problem if
+// there is none.
 func (r *spReader) findRole(e *xmltree.Element) *xmltree.Element {
 	all := e.Children(namespace, "SPSSODescriptor")
 	if len(all) == 0 {
@@ -260,7 +260,7 @@ func (r *spReader) findRole(e *xmltree.Element) *xmltree.Element {
 	return fit[0]
 }
 
-// noteFormats notes the NameIDFormats. Metadata grants none of them.
+// noteFormats records the NameIDFormats. Metadata grants none of them.
 func (r *spReader) noteFormats(sp *xmltree.Element) {
 	for _, f := range sp.Children(namespace, "NameIDFormat") {
 		if text := strings.TrimSpace(f.Text()); text != "" {

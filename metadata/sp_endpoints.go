@@ -11,19 +11,18 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// consumer is an AssertionConsumerService as it is in the document.
+// consumer is an AssertionConsumerService in the document.
 type consumer struct {
 	binding    string
 	url        string     // "" if the binding is not HTTP-POST, or the URL cannot be used
-	refused    string     // why the registry would not take url; "" if it would
-	permission idp.Option // by which it would
-	index      int        // -1 if there is none
+	refused    string     // why the registry refuses url, or ""
+	permission idp.Option // option that permits it
+	index      int        // -1 if absent
 	isTrue     bool       // isDefault="true"
 	isFalse    bool       // isDefault="false"
 }
 
-// readConsumers reads the Assertion Consumer Services and keeps those that we can
-// post to.
+// readConsumers reads the Assertion Consumer Services and keeps those that we can post to.
 func (r *spReader) readConsumers(sp *xmltree.Element) {
 	var kept, others []consumer
 	for _, e := range sp.Children(namespace, "AssertionConsumerService") {
@@ -79,8 +78,8 @@ func (r *spReader) readConsumer(e *xmltree.Element) consumer {
 	return c
 }
 
-// keepRegistrable leaves out what the registry would not take, unless nothing would
-// be left: then the registry says it, with the option that allows it.
+// keepRegistrable leaves out URLs that the registry refuses, unless none would be left. Then
+// the registry reports the refusal, with the option that permits the URL.
 func (r *spReader) keepRegistrable(list []consumer) []consumer {
 	good := slices.DeleteFunc(slices.Clone(list), func(c consumer) bool { return c.refused != "" })
 	if len(good) == 0 && !r.o.HasACS {
@@ -94,14 +93,14 @@ func (r *spReader) keepRegistrable(list []consumer) []consumer {
 	return good
 }
 
-// settleIndexes sees to it that each index means one URL. A URL may have several. An
-// index that means two is taken from both: a request by it names neither, and is
-// refused. A service without an index is given a free one.
+// settleIndexes ensures that each index means one URL. A URL may have several. An index with
+// two meanings is removed from both, so that a request with it is refused. A service without
+// an index gets a free one.
 func (r *spReader) settleIndexes(kept, others []consumer) []consumer {
-	urls := make(map[int]string) // that an index means
-	taken := make(map[int]bool)  // indexes that are not given to others
+	urls := make(map[int]string) // meaning of each index
+	taken := make(map[int]bool)  // indexes that must not be assigned
 	double := make(map[int]bool) // indexes with two meanings
-	var once []consumer          // without exact repetitions
+	var once []consumer          // without exact duplicates
 	for _, c := range kept {
 		same := func(o consumer) bool { return o.url == c.url && (o.index == c.index || c.index < 0) }
 		if i := slices.IndexFunc(once, same); i >= 0 {
@@ -126,7 +125,7 @@ func (r *spReader) settleIndexes(kept, others []consumer) []consumer {
 			r.addNote(PartIndex, "The index %d belongs to two AssertionConsumerServices; it means %s, the one with the binding HTTP-POST.", c.index, url)
 		}
 		if c.index >= 0 {
-			taken[c.index] = true // a request by it must not go elsewhere
+			taken[c.index] = true // a request with it must not be sent to another URL
 		}
 	}
 	for i := range once {
@@ -151,8 +150,8 @@ func firstFree(taken map[int]bool) int {
 	}
 }
 
-// defaultOf applies saml-metadata §2.2.3: the first that says so, else the
-// first that does not say it is not, else the first.
+// defaultOf applies saml-metadata §2.2.3: the first with isDefault="true", else the first
+// without isDefault="false", else the first.
 func defaultOf(list []consumer) int {
 	if i := slices.IndexFunc(list, func(c consumer) bool { return c.isTrue }); i >= 0 {
 		return i
@@ -160,7 +159,7 @@ func defaultOf(list []consumer) int {
 	return max(0, slices.IndexFunc(list, func(c consumer) bool { return !c.isFalse }))
 }
 
-// readLogout finds where a LogoutResponse is posted.
+// readLogout reads the URL for a LogoutResponse.
 func (r *spReader) readLogout(sp *xmltree.Element) {
 	var other []string
 	for _, e := range sp.Children(namespace, "SingleLogoutService") {
@@ -193,7 +192,7 @@ func (r *spReader) readLogout(sp *xmltree.Element) {
 	}
 }
 
-// shortBinding is a binding's name without the part that all share.
+// shortBinding returns a binding's name without the common prefix.
 func shortBinding(binding string) string {
 	if binding = strings.TrimSpace(binding); binding == "" {
 		return "(none)"

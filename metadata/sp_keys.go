@@ -17,10 +17,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// readKeys sorts the certificates by use. One without a use could serve both
-// purposes by the standard (saml-metadata §2.4.1.1); here it is a request
-// certificate alone, because much software publishes one without being able to
-// decrypt anything.
+// readKeys sorts the certificates by use. By the standard, one without a use serves both
+// purposes (saml-metadata §2.4.1.1). Here it is a request certificate only, because much
+// software publishes one without being able to decrypt anything.
 func (r *spReader) readKeys(sp *xmltree.Element) {
 	var methods []*xmltree.Element
 	for i, e := range sp.Children(namespace, "KeyDescriptor") {
@@ -77,8 +76,8 @@ func (r *spReader) keepBest(list []*x509.Certificate, part Part) []*x509.Certifi
 	return kept
 }
 
-// readCertificate reads the certificate of a KeyDescriptor; nil with a fault noted
-// if there is none that can be used.
+// readCertificate reads the certificate of a KeyDescriptor. It returns nil and records a fault
+// if none can be used.
 func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string) *x509.Certificate {
 	var texts, beside []string
 	unread := ""
@@ -117,8 +116,8 @@ func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string
 			listed = append(listed, more...)
 		}
 	}
-	// A chain would let its authority sign requests: only the certificates of the
-	// first one's key count.
+	// A chain would let its CA sign requests, so only certificates with the key of the first
+	// one count.
 	same := slices.DeleteFunc(slices.Clone(listed), func(c *x509.Certificate) bool { return !sameKey(c, listed[0]) })
 	cert := partnercert.Choose(same, r.now)
 	if slices.ContainsFunc(listed, func(c *x509.Certificate) bool { return !c.Equal(cert) }) || len(listed) < len(texts) {
@@ -130,8 +129,8 @@ func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string
 	return cert
 }
 
-// insteadOfCertificate says what a KeyDescriptor has in the place of a
-// certificate; beside are the names in its KeyInfo.
+// insteadOfCertificate describes what a KeyDescriptor contains in place of a certificate.
+// beside lists the elements in its KeyInfo.
 func insteadOfCertificate(key *xmltree.Element, beside []string) string {
 	if len(beside) > 0 {
 		return "its KeyInfo has no X509Certificate, only " + strings.Join(slices.Compact(beside), ", ")
@@ -149,7 +148,7 @@ func sameKey(a, b *x509.Certificate) bool {
 	return a == b || ok && key.Equal(b.PublicKey)
 }
 
-// nameCertificate names a certificate for an operator.
+// nameCertificate describes a certificate for an operator.
 func nameCertificate(cert *x509.Certificate) string {
 	if name := cert.Subject.String(); name != "" {
 		return name
@@ -157,7 +156,8 @@ func nameCertificate(cert *x509.Certificate) string {
 	return "the one with SHA-256 " + certs.CertSHA256(cert)[:16] + "…"
 }
 
-// isUsable checks a certificate's key and dates, and that it is not ours.
+// isUsable checks a certificate's key and dates, and that it is not ours. It records a fault
+// if one check fails.
 func (r *spReader) isUsable(cert *x509.Certificate, part Part, where string) bool {
 	if slices.ContainsFunc(r.o.Ours, cert.Equal) {
 		r.addFault(part, "%s cannot be used: this is our own signing certificate (%s). The service provider must publish its own certificate here.", where, nameCertificate(cert))
@@ -182,9 +182,9 @@ const (
 	algorithmOAEP11 = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
 )
 
-// chooseEncryption chooses the algorithms: the first that the provider lists and we
-// have, for the content and for the digest inside OAEP. What it lists and we do
-// not have is noted, if nothing else fits.
+// chooseEncryption chooses the algorithms: the first supported one that the provider lists,
+// for the content and for the digest inside OAEP. It records unsupported ones if no other
+// fits.
 func (r *spReader) chooseEncryption(methods []*xmltree.Element) {
 	r.d.Encryption = ""
 	oaep, pkcs1, oaep11 := false, false, false
@@ -226,7 +226,7 @@ func (r *spReader) chooseEncryption(methods []*xmltree.Element) {
 	}
 }
 
-// oaepDigest takes the digest that an EncryptionMethod of RSA-OAEP asks for.
+// oaepDigest applies the digest that an EncryptionMethod of RSA-OAEP asks for.
 func (r *spReader) oaepDigest(method *xmltree.Element) {
 	d := method.Child(xmldsig.Namespace, "DigestMethod")
 	if d == nil {

@@ -12,8 +12,8 @@ import (
 	"vernal/metadata"
 )
 
-// richDoc has every part that is read, and of each of which one is needed a
-// second one.
+// richDoc returns a document with every part that is read, and a second one of each needed
+// part.
 func richDoc(t testing.TB) string {
 	t.Helper()
 	key := func(use, name, inner string) string {
@@ -49,7 +49,7 @@ type breakage struct {
 	doc   string
 }
 
-// breakages breaks one part of a document at a time, in every way.
+// breakages returns documents with one broken part each, in every way.
 func breakages(t testing.TB, doc string) []breakage {
 	t.Helper()
 	root, err := xmltree.Parse([]byte(doc), xmltree.MetadataLimits())
@@ -142,9 +142,8 @@ const (
 	inSLO  = inRole + "/SingleLogoutService"
 )
 
-// refusedFor is the part that a document is refused for when the one at b is
-// broken and there is another one of each of which one is needed; "" if it must
-// be registered.
+// refusedFor returns the part that a document is refused for when the one at b is broken and
+// each needed part has a spare. It returns "" if the document must be registered.
 func refusedFor(b breakage) metadata.Part {
 	broken := b.how != "unknown child" && b.how != "double"
 	switch {
@@ -160,8 +159,8 @@ func refusedFor(b breakage) metadata.Part {
 	return ""
 }
 
-// notedFor is the part that a note names when the one at b is left out; "" if it
-// is not read, or another one serves as well.
+// notedFor returns the part that a note names when the one at b is left out. It returns "" if
+// the part is not read, or another one is used instead.
 func notedFor(b breakage) metadata.Part {
 	any := func(hows ...string) bool { return slices.Contains(hows, b.how) }
 	value := any("empty", "blank", "garbage")
@@ -201,7 +200,7 @@ func notedFor(b breakage) metadata.Part {
 			return metadata.PartDefault
 		}
 	case inSLO + "@Location":
-		return "" // ResponseLocation serves
+		return "" // ResponseLocation is used instead
 	case inSLO + "@Binding", inSLO + "@ResponseLocation":
 		if !(b.where == inSLO+"@ResponseLocation" && any("drop")) {
 			return metadata.PartLogout
@@ -218,8 +217,7 @@ func notedFor(b breakage) metadata.Part {
 	return ""
 }
 
-// keyPart is the part of a note about a key that is broken within; "" if it is
-// not.
+// keyPart returns the part of a note about a broken key, or "" if it is not broken.
 func keyPart(b breakage, use string) metadata.Part {
 	within := strings.HasPrefix(b.where, inKey+"/KeyInfo")
 	if strings.HasSuffix(b.where, "/X509Certificate") && b.how == "unknown child" {
@@ -232,9 +230,8 @@ func keyPart(b breakage, use string) metadata.Part {
 	return metadata.Part("KeyDescriptor " + use)
 }
 
-// With one part broken, whichever and however, a document is registered with a
-// note that names the part, unless it is one that is needed: then it is refused
-// for that one and no other.
+// A document with any one part broken in any way is registered with a note that names the
+// part. If the part is needed, the document is refused for that part and no other.
 func TestBrokenPartIsNotedOrRefused(t *testing.T) {
 	t.Parallel()
 	doc := richDoc(t)
@@ -249,7 +246,7 @@ func TestBrokenPartIsNotedOrRefused(t *testing.T) {
 	keys := map[string]int{}
 	for _, b := range all {
 		use := "signing"
-		if strings.HasPrefix(b.where, inKey) { // each way comes once for each key: two of signing, two of encryption
+		if strings.HasPrefix(b.where, inKey) { // each way occurs once per key: two for signing, then two for encryption
 			way := b.where + b.how
 			if keys[way]++; keys[way] > 2 {
 				use = "encryption"
@@ -282,8 +279,8 @@ func TestBrokenPartIsNotedOrRefused(t *testing.T) {
 	}
 }
 
-// explained reports whether notes beside the break are right: a name that is
-// gone, a format that is another.
+// explained reports whether additional notes are a consequence of the break: a missing name,
+// or another format.
 func explained(b breakage, parts []metadata.Part) bool {
 	for _, p := range parts {
 		switch {
@@ -299,11 +296,12 @@ func explained(b breakage, parts []metadata.Part) bool {
 	return true
 }
 
-// Without a spare, a break of what is needed refuses, and the refusal names it.
+// Without a spare, breaking a needed part refuses the document, and the refusal names the
+// part.
 func TestBrokenNeededPartIsRefused(t *testing.T) {
 	t.Parallel()
 	doc := richDoc(t)
-	// Only the first of each remains.
+	// Keep only the first of each.
 	cut := func(name string, nth int) {
 		from := -1
 		for range nth {

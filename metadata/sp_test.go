@@ -28,13 +28,13 @@ import (
 	"vernal/metadata"
 )
 
-// TestReadSPSamples reads documents in the shape that software in use makes.
+// TestReadSPSamples reads documents as common software writes them.
 func TestReadSPSamples(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		file string
 		want idp.ServiceProvider // Certs and EncryptionCerts by common name
-		// notes are the parts that all notes are about.
+		// notes lists the parts that the notes are about.
 		notes []metadata.Part
 	}{
 		{
@@ -144,10 +144,10 @@ func namesOf(t *testing.T, pems []string) []string {
 	return names
 }
 
-// acsElement is in spDoc.
+// acsElement is a part of spDoc.
 const acsElement = `<AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp.example/acs" index="0"/>`
 
-// spDoc is a plain document with a certificate for each placeholder.
+// spDoc returns a minimal document with a certificate for each placeholder.
 func spDoc(t testing.TB) string {
 	t.Helper()
 	return strings.ReplaceAll(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://sp.example/md">
@@ -253,10 +253,10 @@ func TestReadSPProblems(t *testing.T) {
 	}
 }
 
-// rawText is what the parsers of the standard library begin their errors with.
+// rawText matches the beginnings of error texts of the standard library's parsers.
 var rawText = regexp.MustCompile(`x509: |asn1: |pem: |encoding/|illegal base64|XML at byte`)
 
-// TestReadSPNotes covers what is taken with a note, beyond the samples.
+// TestReadSPNotes covers documents that are accepted with a note, beyond the samples.
 func TestReadSPNotes(t *testing.T) {
 	t.Parallel()
 	doc := spDoc(t)
@@ -465,7 +465,7 @@ func TestReadSPNotes(t *testing.T) {
 	}
 }
 
-// otherKey is not yearKey.
+// otherKey returns a key other than yearKey.
 var otherKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -474,7 +474,7 @@ var otherKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// datedCert is a certificate with the given dates.
+// datedCert returns a certificate with the given dates.
 func datedCert(t testing.TB, key crypto.Signer, name string, from, until time.Time) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
@@ -540,7 +540,7 @@ func TestReadSPEncodings(t *testing.T) {
 	}
 }
 
-// TestReadSPFromAggregate chooses one of several providers by its entity ID.
+// TestReadSPFromAggregate selects one of several providers by its entity ID.
 func TestReadSPFromAggregate(t *testing.T) {
 	t.Parallel()
 	doc := spDoc(t)
@@ -590,7 +590,7 @@ func TestReadSPFromAggregate(t *testing.T) {
 	}
 }
 
-// TestReadSPWithOptions: what the operator gives, the document need not have.
+// TestReadSPWithOptions checks that a document may lack the values that the operator gives.
 func TestReadSPWithOptions(t *testing.T) {
 	t.Parallel()
 	doc := spDoc(t)
@@ -658,8 +658,8 @@ func TestReadSPWithOptions(t *testing.T) {
 	}
 }
 
-// FuzzSPMetadata looks for panics, and for documents that are taken although
-// something is missing from what they give.
+// FuzzSPMetadata looks for panics, and for documents that are accepted although a value is
+// missing from the result.
 func FuzzSPMetadata(f *testing.F) {
 	files, err := filepath.Glob("../testdata/metadata/*.xml")
 	if err != nil || len(files) == 0 {

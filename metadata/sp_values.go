@@ -11,7 +11,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// readValidUntil reads validUntil, on whatever element of the document has it.
+// readValidUntil reads validUntil, on any element of the document.
 func (r *spReader) readValidUntil(e *xmltree.Element) {
 	text, ok := e.Attr("validUntil")
 	if !ok {
@@ -30,7 +30,7 @@ func (r *spReader) readValidUntil(e *xmltree.Element) {
 	}
 }
 
-// parseTime reads an xsd:dateTime. One without a zone is UTC (saml-core §1.3.3).
+// parseTime reads an xsd:dateTime. A time without a zone is UTC (saml-core §1.3.3).
 func parseTime(s string) (time.Time, error) {
 	t, err := time.Parse("2006-01-02T15:04:05", s)
 	if err != nil {
@@ -39,8 +39,8 @@ func parseTime(s string) (time.Time, error) {
 	return t.UTC(), err
 }
 
-// readBoolean reads an xsd:boolean; known is false if it is absent or neither true
-// nor false. Software for .NET writes True and False.
+// readBoolean reads an xsd:boolean. known is false if it is absent or neither true nor false.
+// .NET software writes True and False.
 func (r *spReader) readBoolean(e *xmltree.Element, part Part) (value, known bool) {
 	text, said := e.Attr(string(part))
 	switch strings.ToLower(strings.TrimSpace(text)) {
@@ -55,8 +55,8 @@ func (r *spReader) readBoolean(e *xmltree.Element, part Part) (value, known bool
 	return false, false
 }
 
-// readLocation reads the URL of an endpoint; "" with a fault noted if a browser cannot be
-// sent there. refused and permission are what Options.CheckURL says of the URL.
+// readLocation reads the URL of an endpoint. It returns "" and records a fault if a browser
+// cannot be sent there. refused and permission are the results of Options.CheckURL.
 func (r *spReader) readLocation(e *xmltree.Element, name string, part Part) (location, refused string, permission idp.Option) {
 	text, said := e.Attr(name)
 	text = strings.TrimSpace(text)
@@ -88,10 +88,9 @@ func (r *spReader) readLocation(e *xmltree.Element, name string, part Part) (loc
 	return text, refused, permission
 }
 
-// readName finds what to call the provider: the name meant for pages, then that of
-// its organization; English before other languages. ServiceName is none: it is
-// what a set of attributes is called, and libraries fill it with a text of their
-// own.
+// readName chooses the provider's display name: the name for display on pages, then that of
+// its organization, in English before other languages. It ignores ServiceName, which names a
+// set of attributes and which libraries fill with a default text.
 func (r *spReader) readName(entity, sp *xmltree.Element) {
 	for _, role := range []*xmltree.Element{sp, entity} {
 		for _, ext := range role.Children(namespace, "Extensions") {
@@ -123,8 +122,8 @@ func (r *spReader) readName(entity, sp *xmltree.Element) {
 	}
 }
 
-// preferEnglish returns the first English text of localized elements, else the
-// first, in the length and the characters that a registration takes.
+// preferEnglish returns the first English text of localized elements, else the first, limited
+// to the length and characters that a registration accepts.
 func (r *spReader) preferEnglish(elements []*xmltree.Element) string {
 	first := ""
 	for _, e := range elements {

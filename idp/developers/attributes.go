@@ -7,8 +7,8 @@ import (
 	"vernal/templates"
 )
 
-// showAttributes is GET /developers/attributes: the attributes there are, from the
-// table by which they are released, and the values of AuthnContextClassRef.
+// showAttributes serves GET /developers/attributes: the supported attributes, from the table
+// by which they are released, and the values of AuthnContextClassRef.
 func (h *Handler) showAttributes(w http.ResponseWriter, r *http.Request) error {
 	page := templates.AttributesPage{
 		Base:      h.Pages.Base(r, ""),

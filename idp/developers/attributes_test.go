@@ -10,7 +10,7 @@ import (
 	"vernal/templates"
 )
 
-// The page says of every attribute what the table says.
+// The page shows every attribute as in the table.
 func TestAttributePageMatchesTable(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -35,8 +35,8 @@ func TestAttributePageMatchesTable(t *testing.T) {
 	}
 }
 
-// The page lists every value that a request may ask for, at the place that the
-// page of a refusal links to.
+// The page lists every value that a request may ask for, at the anchor that the page of a
+// refusal links to.
 func TestContextPageListsEveryValue(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -1,15 +1,12 @@
-// Package developers is the pages for integrators: whoever connects a service
-// provider (SP) to Vernal.
+// Package developers serves the pages for integrators, who connect a service provider (SP) to
+// Vernal.
 //
-// One page lists the attributes, from the table by which they are released. The
-// others are the preview of a year that is not published. Its flow: a link
-// with a token is opened, the browser is given the cookie of the preview and
-// sent on to the address without the token, which lists the previews that the
-// browser is in, and how to leave each. What a preview opens is decided in
-// package yearaccess.
+// One page lists the attributes, from the table by which they are released. The others are for
+// the preview of an unpublished year. A link with a token sets the cookie of the preview and
+// redirects to the URL without the token. That page lists the previews that the browser is in,
+// and how to leave each. Package yearaccess decides what a preview opens.
 //
-// To open a link does no harm, whoever opens it: a mail scanner gets a cookie
-// and drops it.
+// Opening a link does no harm, even by a mail scanner, which gets a cookie and drops it.
 package developers
 
 import (
@@ -40,10 +37,10 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(yearaccess.Path, web.Methods{http.MethodGet: h.showPreview, http.MethodPost: h.leavePreview})
 }
 
-// showPreview is GET /developers/preview: with a link's token the browser enters its
-// preview, without one it is told of those it is in.
+// showPreview serves GET /developers/preview. With a link's token the browser enters its
+// preview, and without one the page lists the previews that the browser is in.
 func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Referrer-Policy", "no-referrer") // the address may hold a token
+	w.Header().Set("Referrer-Policy", "no-referrer") // the URL may contain a token
 	if q := r.URL.Query(); q.Has("link") {
 		return h.enterPreview(w, r, q.Get("link"))
 	}
@@ -55,7 +52,7 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 	for i := range inside {
 		p, err := h.previewPage(r, &inside[i])
 		if errors.Is(err, idp.ErrNotFound) {
-			continue // the SP was removed: no one can sign in to it
+			continue // the SP was removed, so no user can sign in to it
 		}
 		if err != nil {
 			return err
@@ -66,8 +63,8 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 	return h.render(w, page)
 }
 
-// enterPreview opens a link. Of a year that was published meanwhile there is nothing to
-// enter, and the page says so; one that is over is gone as everywhere.
+// enterPreview opens a link. If the year was published in the meantime, the page says that
+// there is no preview to enter. A closed year answers as everywhere with 410.
 func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token string) error {
 	found, err := h.Access.Lookup(r.Context(), token)
 	var p templates.Preview
@@ -91,7 +88,7 @@ func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token str
 	return nil
 }
 
-// previewPage is what the page says of a preview.
+// previewPage returns the page's values for a preview.
 func (h *Handler) previewPage(r *http.Request, in *yearaccess.Preview) (templates.Preview, error) {
 	provider, err := h.Registry.Lookup(r.Context(), in.SP)
 	if err != nil {
@@ -109,8 +106,8 @@ func (h *Handler) previewPage(r *http.Request, in *yearaccess.Preview) (template
 	return p, nil
 }
 
-// leavePreview is POST /developers/preview: the browser leaves one preview. The link
-// stays as it is, and can be opened again.
+// leavePreview serves POST /developers/preview: the browser leaves one preview. The link does
+// not change and can be opened again.
 func (h *Handler) leavePreview(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: err}

@@ -21,7 +21,7 @@ const (
 	spB = "https://b.example"
 )
 
-// deployment is a server whose next year is created and not published.
+// deployment is a server whose next year is created but not published.
 type deployment struct {
 	*idptest.IdP
 	t    *testing.T
@@ -61,7 +61,7 @@ func (w *deployment) step(kind rotation.StepKind) {
 	}
 }
 
-// once sends one request and follows nothing.
+// once sends one request without following redirects.
 func (w *deployment) once(method, address string) *http.Response {
 	w.t.Helper()
 	req, err := http.NewRequest(method, address, nil)
@@ -85,7 +85,7 @@ func has(t *testing.T, page *idptest.Page, words ...string) {
 	}
 }
 
-// The link's page, from opening to leaving.
+// The page of a link works from opening to leaving.
 func TestPreviewLinkEntersAndLeavesPreview(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer
@@ -123,9 +123,9 @@ func TestPreviewLinkEntersAndLeavesPreview(t *testing.T) {
 	if len(browser.Cookies()) != 0 {
 		t.Errorf("cookies are left: %v", browser.Cookies())
 	}
-	has(t, browser.Get(w.page(token)), "Test "+spA) // the link itself is as it was
+	has(t, browser.Get(w.page(token)), "Test "+spA) // the link has not changed
 
-	// A form of another site leaves nothing.
+	// A form of another site leaves no preview.
 	if page := w.Browser().CrossSitePost("/developers/preview", form.Fields); page.Status != http.StatusForbidden {
 		t.Errorf("a form of another site: %d", page.Status)
 	}
@@ -135,7 +135,7 @@ func TestPreviewLinkEntersAndLeavesPreview(t *testing.T) {
 	}
 }
 
-// Two previews in one browser, and the end of one.
+// A browser is in two previews, and one of them ends.
 func TestPreviewLinkIsRefusedAfterRevocation(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, nil)
@@ -162,7 +162,7 @@ func TestPreviewLinkIsRefusedAfterRevocation(t *testing.T) {
 		t.Errorf("no link opens: %d", page.Status)
 	}
 
-	// A browser holds so many, and the newest always.
+	// A browser holds a limited number of previews, always including the newest.
 	for range 12 {
 		sp := idp.EntityID("https://sp" + string(rune('a'+len(browser.Cookies()))) + w.Clock.Now().Format("150405") + ".example")
 		w.AddProvider(string(sp))
@@ -170,13 +170,12 @@ func TestPreviewLinkIsRefusedAfterRevocation(t *testing.T) {
 		_, token := w.link(sp)
 		has(t, browser.Get(w.page(token)), "Test "+string(sp))
 	}
-	if n := len(browser.Cookies()); n > 9 { // the revoked one is not ours to count
+	if n := len(browser.Cookies()); n > 9 { // the revoked one is not counted
 		t.Errorf("%d cookies", n)
 	}
 }
 
-// Once the year is published there is nothing to enter; when it is over, it is
-// gone as everywhere.
+// A published year has no preview to enter. A closed one answers 410, as everywhere.
 func TestPreviewClosesAfterPublication(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, nil)
@@ -201,7 +200,7 @@ func TestPreviewClosesAfterPublication(t *testing.T) {
 	has(t, inside.Get(w.URL+"/developers/preview"), "This browser is in no preview.")
 }
 
-// The documents answer the token, to the byte as they will be.
+// With the token, the documents are served byte for byte as they will be published.
 func TestPreviewTokenOpensDocuments(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, nil)

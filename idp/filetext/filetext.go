@@ -1,8 +1,8 @@
-// Package filetext reads files that operators get from others: it names the kind
-// of a file, and turns its text into UTF-8 whatever program saved it.
+// Package filetext reads files that operators receive from others: it names the kind of a
+// file, and converts its text to UTF-8, whatever program saved it.
 //
-// It is for what an operator gives by hand. A protocol message is UTF-8 or
-// refused: two readers that guess an encoding differently read two messages.
+// It is for files that an operator provides. A protocol message is refused unless it is UTF-8,
+// because two readers that guess its encoding differently read two messages.
 package filetext
 
 import (
@@ -20,7 +20,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// Kind is what a file is, by its content.
+// Kind is the kind of a file, determined by its content.
 type Kind string
 
 // The kinds that KindOf distinguishes.
@@ -50,7 +50,7 @@ var magic = []struct {
 	{"\xce\xce\xce\xce", Keystore},
 }
 
-// KindOf names the kind of a file. A text is decoded first.
+// KindOf returns the kind of a file. It decodes a text first.
 func KindOf(data []byte) Kind {
 	for _, m := range magic {
 		if bytes.HasPrefix(data, []byte(m.prefix)) {
@@ -82,8 +82,8 @@ func KindOf(data []byte) Kind {
 	return Text
 }
 
-// isDER reports whether data begins as a SEQUENCE: one of 128 bytes or more, as no
-// text begins, or a shorter one of just this length that is no text.
+// isDER reports whether data begins as a SEQUENCE: one of 128 bytes or more, because no text
+// begins so, or a shorter one of exactly this length that is no text.
 func isDER(data []byte) bool {
 	if len(data) < 2 || data[0] != 0x30 {
 		return false
@@ -95,7 +95,7 @@ var startsHTML = regexp.MustCompile(`(?i)^(<\?xml[^>]*>|<!--[^>]*-->|\s)*(<!doct
 
 func isHTML(text []byte) bool { return startsHTML.Match(text[:min(len(text), 4096)]) }
 
-// Article names the kind in a sentence: "an HTML page".
+// Article returns the kind for use in a sentence: "an HTML page".
 func (k Kind) Article() string { return cmp.Or(articles[k], "binary data") }
 
 var articles = map[Kind]string{
@@ -110,9 +110,9 @@ var articles = map[Kind]string{
 
 // EncodingError reports a text in an unknown encoding.
 type EncodingError struct {
-	// Declared is the encoding that the text says it has; "" if it says none.
+	// Declared is the encoding that the text declares, or "".
 	Declared string
-	// Offset is the first byte that is not UTF-8.
+	// Offset is the position of the first byte that is not UTF-8.
 	Offset int
 }
 
@@ -123,8 +123,8 @@ func (e *EncodingError) Error() string {
 	return fmt.Sprintf("byte %d is not UTF-8, and the text declares no other encoding; save it as UTF-8", e.Offset)
 }
 
-// charsets are the single-byte encodings that an XML declaration may name. Each
-// is decoded as the superset that programs for Windows mean by it.
+// charsets lists the single-byte encodings that an XML declaration may name. Each is decoded
+// as the superset that Windows programs mean by it.
 var charsets = map[string]encoding.Encoding{
 	"iso-8859-1": charmap.Windows1252, "iso8859-1": charmap.Windows1252, "latin1": charmap.Windows1252,
 	"windows-1252": charmap.Windows1252, "cp1252": charmap.Windows1252,
@@ -133,11 +133,10 @@ var charsets = map[string]encoding.Encoding{
 
 var declared = regexp.MustCompile(`^\s*<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]*\?>`)
 
-// Decode gives a text as UTF-8 without a byte order mark. UTF-16 is known by its
-// mark or by its zero bytes, an encoding of single bytes by the XML declaration.
-// Valid UTF-8 is read as UTF-8 whatever it declares: text in another encoding is
-// valid UTF-8 only if it is ASCII, and then both mean the same. The error is an
-// *EncodingError.
+// Decode returns a text as UTF-8 without a byte order mark. It recognizes UTF-16 by its mark
+// or its zero bytes, and a single-byte encoding by the XML declaration. Valid UTF-8 is read as
+// UTF-8 whatever it declares: text in another encoding is valid UTF-8 only if it is ASCII, and
+// then both mean the same. The error is an *EncodingError.
 func Decode(data []byte) ([]byte, error) {
 	if order := utf16Order(data); order != nil {
 		return decode16(data, order)
@@ -167,7 +166,7 @@ func invalidAt(data []byte) int {
 	return len(data)
 }
 
-// utf16Order is the byte order of UTF-16; nil for other text.
+// utf16Order returns the byte order of UTF-16, or nil for other text.
 func utf16Order(data []byte) binary.ByteOrder {
 	switch {
 	case len(data) < 4:
@@ -184,7 +183,7 @@ func utf16Order(data []byte) binary.ByteOrder {
 	return nil
 }
 
-// decode16 passes over half a character at the end, as a tool for bytes appends.
+// decode16 ignores an incomplete character at the end, as byte-oriented tools append it.
 func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	units := make([]uint16, len(data)/2)
 	for i := range units {
@@ -203,9 +202,9 @@ func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	return out, nil
 }
 
-// Document gives an XML document as UTF-8, without what is before its root: white
-// space, a declaration, processing instructions, which parsers of SAML refuse. skipped
-// is how many lines were taken away in front. The error is an *EncodingError.
+// Document returns an XML document as UTF-8, without everything before its root: white space,
+// a declaration, and processing instructions, which SAML parsers refuse. skipped is the number
+// of lines removed at the beginning. The error is an *EncodingError.
 func Document(data []byte) (doc []byte, skipped int, err error) {
 	text, err := Decode(data)
 	if err != nil {
@@ -225,7 +224,7 @@ func Document(data []byte) (doc []byte, skipped int, err error) {
 	return doc, bytes.Count(text[:len(text)-len(doc)], []byte("\n")), nil
 }
 
-// cutProlog cuts a processing instruction or a comment from the front.
+// cutProlog removes a processing instruction or a comment from the front.
 func cutProlog(doc []byte) (rest []byte, ok bool) {
 	for start, end := range map[string]string{"<?": "?>", "<!--": "-->"} {
 		if body, found := bytes.CutPrefix(doc, []byte(start)); found {

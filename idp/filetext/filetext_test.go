@@ -34,7 +34,7 @@ func TestKindOf(t *testing.T) {
 		{"\x30\x82\x01\x00", filetext.DER},
 		{"\x30\x03\x02\x01\x05", filetext.DER},
 		{"0abc", filetext.Text},
-		{"0\x2f" + strings.Repeat("a", 47), filetext.Text}, // the length fits, and it is text
+		{"0\x2f" + strings.Repeat("a", 47), filetext.Text}, // a text whose second byte matches its length
 		{"x\n-----BEGIN CERTIFICATE-----", filetext.PEM},
 		{"<!DOCTYPE html>", filetext.HTML},
 		{"\n <!-- x -->\n<HTML lang=en>", filetext.HTML},
@@ -129,7 +129,7 @@ func TestDocumentSkipsProlog(t *testing.T) {
 	}
 }
 
-// FuzzDecode: what is read is UTF-8, and what cannot be read says where.
+// FuzzDecode checks that decoded text is UTF-8, and that an error has a valid offset.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{"", "\ufeffa", utf16Order(binary.LittleEndian, "\ufeff<a/>"), `<?xml version="1.0" encoding="latin1"?>` + "\xe9", "<?a?><b/>"} {
 		f.Add([]byte(seed))

@@ -36,11 +36,9 @@ import (
 	"vernal/templates"
 )
 
-// Audience is the group of readers that a guide is for. It is also the folder of the
-// guide's file.
+// Audience is the group of readers of a guide. It is also the folder of the guide's file.
 type Audience string
 
-// The audiences.
 const (
 	Users       Audience = "users"
 	Operators   Audience = "operators"
@@ -63,13 +61,13 @@ type Topic struct {
 	Name     string   `json:"name"` // as in its URL
 	Audience Audience `json:"audience"`
 	Title    string   `json:"title"`
-	// Summary is the guide's first paragraph, which says whom it is for.
+	// Summary is the guide's first paragraph, which names its readers.
 	Summary string `json:"summary"`
 
 	source *template.Template
 }
 
-// Path is the path of the guide's page.
+// Path returns the path of the guide's page.
 func (t *Topic) Path() string {
 	if t.Audience == Integrators {
 		return templates.DevelopersPath + "/" + t.Name
@@ -77,7 +75,7 @@ func (t *Topic) Path() string {
 	return templates.HelpPath + "/" + t.Name
 }
 
-// Book is all guides. It is read-only and may be used by many goroutines.
+// Book contains all guides. It is read-only and safe for concurrent use.
 type Book struct{ topics []*Topic }
 
 // Load parses the guides of a folder.
@@ -117,7 +115,7 @@ func readHead(source string) (title, summary string, err error) {
 // Topics lists the guides in the order of the indexes.
 func (b *Book) Topics() []*Topic { return b.topics }
 
-// Lookup finds a guide by its name, or returns nil.
+// Lookup returns the guide with this name, or nil.
 func (b *Book) Lookup(name string) *Topic {
 	if i := slices.IndexFunc(b.topics, func(t *Topic) bool { return t.Name == name }); i >= 0 {
 		return b.topics[i]
@@ -125,7 +123,7 @@ func (b *Book) Lookup(name string) *Topic {
 	return nil
 }
 
-// Values are what guides say of an installation. All of it is public.
+// Values are the facts about an installation that guides show. All of them are public.
 type Values struct {
 	BaseURL string
 	// Years are the live years, the preferred one first. Without any, guides show
@@ -137,21 +135,21 @@ type Values struct {
 type Year struct {
 	Year  idp.Year
 	State rotation.State
-	EndAt time.Time // of its certificate
+	EndAt time.Time // when its certificate expires
 	// SHA256 is the fingerprint of its certificate, with colons.
 	SHA256 string
 }
 
-// ExampleYear is the year of URLs where no year is live.
+// ExampleYear is the year in URLs if no year is live.
 const ExampleYear idp.Year = "2026"
 
-// Example returns the values of an installation that does not exist.
+// Example returns the values of a fictitious installation.
 func Example() Values { return Values{BaseURL: "https://login.agency.example"} }
 
-// data is what templates see.
+// data holds the values that templates can use.
 type data struct {
 	Base, Host, EntityID, StableMetadata string
-	// The rest of the URLs are those of the preferred year.
+	// The other URLs are those of the preferred year.
 	yearData
 	Years      []yearData
 	Attributes []attribute
@@ -165,13 +163,13 @@ type yearData struct {
 
 type attribute struct{ Name, Format, When, Text string }
 
-// tokens stand for values while a guide is rendered. They consist of letters and
-// digits, which mean nothing in Markdown, HTML and URLs.
+// tokens replace values while a guide is rendered. They consist of letters and digits, which
+// have no special meaning in Markdown, HTML and URLs.
 type tokens struct{ values []string }
 
 const tokenPrefix, tokenSuffix = "xVernal", "Valuex"
 
-// holdValue keeps a value and returns its token; "" for "".
+// holdValue stores a value and returns its token, or "" for "".
 func (k *tokens) holdValue(value string) string {
 	if value == "" {
 		return ""
@@ -185,7 +183,7 @@ func (k *tokens) holdValue(value string) string {
 	return tokenPrefix + strconv.Itoa(len(k.values)-1) + tokenSuffix
 }
 
-// replaceTokens puts the values in the place of their tokens.
+// replaceTokens replaces the tokens by their values.
 func (k *tokens) replaceTokens(text string, escape func(string) string) string {
 	var pairs []string
 	for i, value := range k.values {
@@ -194,7 +192,7 @@ func (k *tokens) replaceTokens(text string, escape func(string) string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// newData returns what a template sees of v.
+// newData returns the values of v for a template.
 func newData(k *tokens, v Values) data {
 	us := metadata.IdP{BaseURL: v.BaseURL}
 	host := v.BaseURL
@@ -254,13 +252,13 @@ func (t *Topic) Markdown(v Values) (string, error) {
 // links are left out.
 var markdown = goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
 
-// focusable lets the keyboard scroll what is wider than a phone.
+// focusable lets the keyboard scroll elements that are wider than a phone.
 var focusable = strings.NewReplacer(
 	"<table>", `<div role="group" tabindex="0" aria-label="Table"><table>`, "</table>", "</table></div>",
 	"<pre>", `<pre tabindex="0">`,
 )
 
-// HTML returns the guide as a part of a page, with its h1.
+// HTML returns the guide as a part of a page, including its h1.
 func (t *Topic) HTML(v Values) (htmltemplate.HTML, error) {
 	text, k, err := t.fillTemplate(v)
 	if err != nil {
@@ -275,8 +273,8 @@ func (t *Topic) HTML(v Values) (htmltemplate.HTML, error) {
 
 var fingerprint = regexp.MustCompile(`^[0-9A-F]{2}(:[0-9A-F]{2})+$`)
 
-// escapeValue escapes a value for text and attributes. A fingerprint may break between
-// its bytes. No guide uses one in an attribute.
+// escapeValue escapes a value for text and attributes. A fingerprint may break between its
+// bytes, and no guide uses one in an attribute.
 func escapeValue(value string) string {
 	if fingerprint.MatchString(value) {
 		return strings.ReplaceAll(value, ":", ":<wbr>")

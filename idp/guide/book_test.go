@@ -31,8 +31,8 @@ var anyYears = Values{BaseURL: "https://id.example", Years: []Year{
 	{Year: "2027", State: rotation.Published, EndAt: time.Date(2028, 4, 1, 0, 0, 0, 0, time.UTC), SHA256: "CC:DD"},
 }}
 
-// Each guide has one h1, headings in order, no HTML of its own, no line that Markdown
-// leaves as it is, and no token that was not replaced.
+// Each guide has one h1, headings in order, no HTML of its own, no line that Markdown leaves
+// unchanged, and no unreplaced token.
 func TestEveryGuideRenders(t *testing.T) {
 	t.Parallel()
 	for _, v := range []Values{anyYears, Example()} {
@@ -76,7 +76,7 @@ func checkHeadings(t *testing.T, body string) {
 	}
 }
 
-// Nothing of a value becomes Markdown or HTML, wherever a guide uses it.
+// No value becomes Markdown or HTML, wherever a guide uses it.
 func TestValuesBecomeNoMarkup(t *testing.T) {
 	t.Parallel()
 	const evil = "**x** `y` [z](javascript:alert(1)) <script>alert(1)</script> | | &amp; xVernal0Valuex \x1b[2J\n# h"
@@ -144,7 +144,7 @@ func TestGuideIsRenderedOnce(t *testing.T) {
 	}
 }
 
-// A guide that does not begin as guides do is refused.
+// A guide without a proper title and summary is refused.
 func TestLoadRefusesGuides(t *testing.T) {
 	t.Parallel()
 	for i, head := range []string{"", "Title\n\nFor all.\n", "# Title\n", "# {{.Base}}\n\nFor all.\n", "# Title\n\nFor all.\n\n{{.Unknown"} {

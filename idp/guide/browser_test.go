@@ -18,15 +18,15 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// axeRun gives the violations of WCAG 2.2 AA as text, "" for none.
+// axeRun returns the violations of WCAG 2.2 AA as text, or "".
 const axeRun = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r =>
 	r.violations.map(v => v.id + ": " + v.nodes.map(n => n.html).join("\n")).join("\n"))`
 
 // sideways reports whether the page scrolls sideways as a whole.
 const sideways = `document.documentElement.scrollWidth > document.documentElement.clientWidth`
 
-// TestGuidesInBrowser looks at each guide on a phone and on a desk. With
-// VERNAL_SHOTS=DIR it leaves a picture of each there.
+// TestGuidesInBrowser opens each guide at phone and desktop size. With VERNAL_SHOTS=DIR it
+// saves a screenshot of each there.
 func TestGuidesInBrowser(t *testing.T) {
 	t.Parallel()
 	axe, err := os.ReadFile("../../testdata/axe/axe.min.js")

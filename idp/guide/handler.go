@@ -20,8 +20,8 @@ import (
 	"vernal/templates"
 )
 
-// cacheControl lets caches keep a guide but ask whether it is current each time: a cache
-// must not show the fingerprint of a revoked year.
+// cacheControl lets caches keep a guide but revalidate it each time, because a cache must not
+// show the fingerprint of a revoked year.
 const cacheControl = "public, no-cache"
 
 // Handler serves the guides and their indexes. All fields are required.
@@ -33,12 +33,12 @@ type Handler struct {
 	Pages   *web.Pages
 
 	mu sync.Mutex
-	// years are the live years that bodies were rendered with, by topic.
+	// years are the live years for which bodies were rendered.
 	years  []liveYear
 	bodies map[*Topic]htmltemplate.HTML
 }
 
-// liveYear is what guides depend on.
+// liveYear is the state of a year that guides depend on.
 type liveYear struct {
 	year  idp.Year
 	state rotation.State
@@ -54,13 +54,13 @@ func (h *Handler) Mount(rt *web.Router) {
 	}
 }
 
-// showHelp is GET /help: the guides for users and, below, for operators.
+// showHelp serves GET /help: the guides for users, then those for operators.
 func (h *Handler) showHelp(w http.ResponseWriter, r *http.Request) error {
 	page := templates.GuidesPage{Base: h.Pages.Base(r, ""), Users: h.listLinks(Users), Operators: h.listLinks(Operators)}
 	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.WriteHTML(b, page) })
 }
 
-// showDevelopers is GET /developers: everything for integrators.
+// showDevelopers serves GET /developers: everything for integrators.
 func (h *Handler) showDevelopers(w http.ResponseWriter, r *http.Request) error {
 	page := templates.GuidesPage{Base: h.Pages.Base(r, ""), Integrators: append(h.listLinks(Integrators), templates.GuideLink{
 		URL: templates.AttributesPath, Title: "Attributes", Summary: "Each attribute, its format, and when it is released; the values of AuthnContextClassRef.",
@@ -86,8 +86,8 @@ func (h *Handler) showGuide(w http.ResponseWriter, r *http.Request, t *Topic) er
 	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.WriteHTML(b, page) })
 }
 
-// renderBody returns the guide for the years that are live now. Each guide is rendered
-// once per state of the years, not per request.
+// renderBody returns the guide for the currently live years. Each guide is rendered once per
+// state of the years, not per request.
 func (h *Handler) renderBody(t *Topic) (htmltemplate.HTML, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -31,7 +31,7 @@ func fingerprint(t *testing.T, i *idptest.IdP, y idp.Year) string {
 	return certs.Colons(sum[:])
 }
 
-// guidePaths lists the indexes and all guides.
+// guidePaths returns the paths of the indexes and all guides.
 func guidePaths(t *testing.T) []string {
 	t.Helper()
 	book, err := guide.Load(templates.Guides())
@@ -119,8 +119,8 @@ func hasID(doc *html.Node, id string) bool {
 	return false
 }
 
-// Guides contain the URLs and fingerprints of the live years, and follow each step. A
-// year that is not published is as if it did not exist.
+// Guides contain the URLs and fingerprints of the live years, and change with each step. An
+// unpublished year does not appear.
 func TestGuidesShowLiveYearsOnly(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: january})
@@ -173,7 +173,7 @@ func TestGuidesShowLiveYearsOnly(t *testing.T) {
 	shows(after, "2027", true)
 }
 
-// Guides are documents: GET and HEAD only, kept by caches that ask each time.
+// Guides are documents: GET and HEAD only, and caches revalidate them each time.
 func TestGuidesAreDocuments(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -210,7 +210,7 @@ func TestGuidesAreDocuments(t *testing.T) {
 	}
 }
 
-// The text of a guide is English, whatever language the page around it has.
+// The text of a guide is marked as English, whatever the language of the page.
 func TestGuideIsMarkedAsEnglish(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -240,7 +240,7 @@ func TestGuideIsMarkedAsEnglish(t *testing.T) {
 	}
 }
 
-// Every page leads to the guides: that of a user, and those of failures.
+// Every page links to the guides, including those of a signed-in user and of errors.
 func TestPagesLinkToGuides(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: january})

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Choose returns the certificate to use at a time, of those that a partner has for
-// one purpose; nil for an empty list. In this order:
+// Choose returns the certificate to use at a time, from those that a partner has for one
+// purpose, or nil for an empty list. In this order:
 //
 //  1. of those in their dates, the one that began last: a partner that
 //     publishes a new certificate has its key;
@@ -14,7 +14,7 @@ import (
 //     had its key until then, and has not replaced it;
 //  3. if all are yet to begin, the one that begins first.
 //
-// Of equals the first in the list is chosen.
+// Of equal ones it returns the first in the list.
 func Choose(list []*x509.Certificate, now time.Time) *x509.Certificate {
 	var best *x509.Certificate
 	for _, c := range list {
@@ -43,8 +43,8 @@ const (
 	early
 )
 
-// stateAt places a time in a certificate's dates. One whose dates are in reverse
-// has ended.
+// stateAt compares a time with a certificate's dates. A certificate with reversed dates counts
+// as expired.
 func stateAt(c *x509.Certificate, now time.Time) int {
 	switch {
 	case now.After(c.NotAfter):

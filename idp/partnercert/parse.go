@@ -17,16 +17,15 @@ import (
 	"vernal/idp"
 )
 
-// maxKeyBits bounds the numbers of an RSA key before CheckKey sees them, so that
-// reading one never costs much.
+// maxKeyBits bounds the numbers of an RSA key before CheckKey sees them, so that reading one
+// is never expensive.
 const maxKeyBits = 32768
 
-// Parse reads the certificate of a partner, DER. Where crypto/x509 refuses it,
-// the public key, the dates and, if possible, the names are read alone: a serial
-// number below zero, a URI with a space or a character in the wrong alphabet do
-// not change whose key it is. Such a certificate has Raw, PublicKey,
-// PublicKeyAlgorithm, NotBefore and NotAfter, and no extensions. A key of an
-// unknown kind is nil. The error is an *Error.
+// Parse reads the certificate of a partner in DER. If crypto/x509 refuses it, Parse reads only
+// the public key, the dates and, if possible, the names: a negative serial number, a URI with
+// a space or a character in the wrong alphabet do not change whose key it is. Such a
+// certificate has Raw, PublicKey, PublicKeyAlgorithm, NotBefore and NotAfter, and no
+// extensions. A key of an unknown kind is nil. The error is an *Error.
 func Parse(der []byte) (*x509.Certificate, error) {
 	if c, err := x509.ParseCertificate(der); err == nil {
 		return c, nil
@@ -36,7 +35,7 @@ func Parse(der []byte) (*x509.Certificate, error) {
 	if !in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) {
 		return nil, fault(BadDER, notCertificate)
 	}
-	if len(in) > 0 { // bytes behind it
+	if len(in) > 0 { // trailing bytes
 		if c, err := x509.ParseCertificate(element); err == nil {
 			return c, nil
 		}
@@ -67,7 +66,7 @@ func Parse(der []byte) (*x509.Certificate, error) {
 // parts are elements of a TBSCertificate (RFC 5280 §4.1).
 type parts struct{ tbs, serial, issuer, validity, subject, key cryptobyte.String }
 
-// split takes a certificate apart, up to its key.
+// split parses the elements of a certificate, up to its key.
 func split(der []byte) (p parts, ok bool) {
 	in := cryptobyte.String(der)
 	var outer, body cryptobyte.String
@@ -85,7 +84,7 @@ func split(der []byte) (p parts, ok bool) {
 		body.ReadASN1Element(&p.key, cryptoasn1.SEQUENCE)
 }
 
-// dates reads a Validity. OpenSSL takes both forms for any year.
+// dates reads a Validity. OpenSSL accepts both forms for any year.
 func dates(validity []byte) (from, until time.Time, ok bool) {
 	in := cryptobyte.String(validity)
 	for _, t := range []*time.Time{&from, &until} {
@@ -124,8 +123,8 @@ func moment(s string, tag cryptoasn1.Tag) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// CheckKey says why the key of a certificate can neither verify requests nor be
-// encrypted to; "" if it can. The text follows the name of the certificate.
+// CheckKey returns why the key of a certificate can neither verify requests nor be encrypted
+// to, or "" if it can. The text follows the name of the certificate.
 func CheckKey(c *x509.Certificate) string {
 	key, ok := c.PublicKey.(*rsa.PublicKey)
 	switch {
@@ -145,8 +144,7 @@ func CheckKey(c *x509.Certificate) string {
 
 var oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
 
-// publicKey reads a SubjectPublicKeyInfo. The key is nil if it is of an unknown
-// kind.
+// publicKey reads a SubjectPublicKeyInfo. A key of an unknown kind is nil.
 func publicKey(spki []byte) (x509.PublicKeyAlgorithm, any, error) {
 	in := cryptobyte.String(spki)
 	var outer, algorithm cryptobyte.String
@@ -178,7 +176,7 @@ func publicKey(spki []byte) (x509.PublicKeyAlgorithm, any, error) {
 
 const badKey = "the public key in the certificate cannot be read; ask the partner for another certificate"
 
-// fill reads a name for display. One that cannot be read stays empty.
+// fill reads a name for display. An unreadable one stays empty.
 func fill(name *pkix.Name, der []byte) {
 	var rdn pkix.RDNSequence
 	if _, err := asn1.Unmarshal(der, &rdn); err == nil {
@@ -186,8 +184,7 @@ func fill(name *pkix.Name, der []byte) {
 	}
 }
 
-// otherDER names DER that is something other than a certificate; nil if it may be
-// one.
+// otherDER returns an error that names DER other than a certificate, or nil if it may be one.
 func otherDER(der []byte) *Error {
 	in := cryptobyte.String(der)
 	var body cryptobyte.String
@@ -218,9 +215,8 @@ func otherDER(der []byte) *Error {
 	return nil
 }
 
-// isRequest reports whether body is that of a CertificationRequest (RFC 2986
-// §4): a version and a name, where a certificate has a serial number, an
-// algorithm and more.
+// isRequest reports whether body is that of a CertificationRequest (RFC 2986 §4): a version
+// and a name, where a certificate has a serial number, an algorithm and more.
 func isRequest(body cryptobyte.String) bool {
 	var info cryptobyte.String
 	var version int
@@ -229,8 +225,8 @@ func isRequest(body cryptobyte.String) bool {
 		info.PeekASN1Tag(cryptoasn1.Tag(0).Constructed().ContextSpecific())
 }
 
-// maxPrivateKey bounds what is tried as a private key, in bytes: to check a key
-// takes time that grows with the cube of its length.
+// maxPrivateKey bounds the data that is tried as a private key, in bytes, because the time to
+// check a key grows with the cube of its length.
 const maxPrivateKey = 16 << 10
 
 // isPrivateKey reports whether der is a private key in one of its usual forms.

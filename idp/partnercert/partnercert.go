@@ -1,14 +1,13 @@
-// Package partnercert reads certificates as people have them, for every place
-// that takes one: files, options, metadata and messages.
+// Package partnercert reads certificates in the forms in which users have them, from files,
+// options, metadata and messages.
 //
-// [Extract] finds the DER in a file: PEM in any state that copying leaves it in,
-// bare base64, DER, UTF-16. [Parse] reads one certificate of a partner, of which
-// only the public key and the dates are used, so the rest of it may be broken.
-// [Read] does both. Our own certificates go through Extract alone and must parse
-// in full.
+// [Extract] finds the DER in a file: PEM in any state that copying leaves it in, bare base64,
+// DER, UTF-16. [Parse] reads one certificate of a partner. Only its public key and dates are
+// used, so the rest of it may be broken. [Read] does both. Our own certificates only pass
+// through Extract and must parse completely.
 //
-// An *Error names the kind of file and how to fix it. It never quotes the file,
-// nor another parser, whose words are of no use to an operator.
+// An *Error names the kind of file and how to fix it. It never quotes the file, nor the error
+// of another parser, which does not help an operator.
 package partnercert
 
 import (
@@ -27,17 +26,17 @@ import (
 	"vernal/idp/filetext"
 )
 
-// Bounds of a file.
+// Bounds on a file.
 const (
 	// MaxFile is the longest file with certificates, in bytes.
 	MaxFile = 256 << 10
 	// MaxCertificates is how many certificates one file may hold.
 	MaxCertificates = 20
-	// maxLayers is how often base64 may be within base64.
+	// maxLayers bounds the nesting of base64 within base64.
 	maxLayers = 3
 )
 
-// Code names what is wrong with a file, for programs.
+// Code identifies, for programs, what is wrong with a file.
 type Code string
 
 // The codes of an Error.
@@ -52,7 +51,7 @@ const (
 	BadDER       Code = "der"            // it begins as a certificate, and is damaged
 	BadKey       Code = "key"            // of a certificate
 	BadDates     Code = "dates"          // of a certificate
-	NotStrict    Code = "not_strict"     // of ours: it is readable, and breaks a rule
+	NotStrict    Code = "not_strict"     // of ours: it is readable, but breaks a rule
 	IsPrivateKey Code = "private_key"    // whatever else is in the file
 	IsPublicKey  Code = "public_key"     // without a certificate
 	IsRequest    Code = "request"        // PKCS#10
@@ -64,7 +63,7 @@ const (
 	IsOther      Code = "something_else" // a kind that package filetext names
 )
 
-// Error is why no certificate was read.
+// Error reports why no certificate was read.
 type Error struct {
 	Code Code
 	Text string
@@ -76,7 +75,7 @@ func fault(code Code, format string, args ...any) *Error {
 	return &Error{code, fmt.Sprintf(format, args...)}
 }
 
-// File is what Extract found.
+// File is the result of Extract.
 type File struct {
 	// Certificates are the DER of each, in the order of the file.
 	Certificates [][]byte
@@ -84,8 +83,8 @@ type File struct {
 	PrivateKey bool
 }
 
-// Read reads the certificates of a partner. A file with a private key in it is
-// refused: the key has now been shown to someone who must not have it.
+// Read reads the certificates of a partner. It refuses a file with a private key, because the
+// key has now been disclosed to someone who must not have it.
 func Read(data []byte) ([]*x509.Certificate, error) {
 	file, err := Extract(data)
 	if file.PrivateKey {
@@ -108,8 +107,8 @@ func Read(data []byte) ([]*x509.Certificate, error) {
 	return out, nil
 }
 
-// Extract finds the certificates in a file. The error is an *Error; without one
-// there is at least one certificate. File.PrivateKey is right with an error too.
+// Extract returns the certificates in a file, at least one unless it fails. The error is an
+// *Error. File.PrivateKey is valid even with an error.
 func Extract(data []byte) (File, error) {
 	r := reader{}
 	if len(data) > MaxFile {
@@ -124,10 +123,10 @@ func Extract(data []byte) (File, error) {
 	return r.file, nil
 }
 
-// reader is one reading of one file.
+// reader reads one file.
 type reader struct {
 	file File
-	// beside names the contents of a file without a certificate, the first of them.
+	// beside names the first content of a file other than a certificate.
 	beside *Error
 }
 
@@ -149,7 +148,7 @@ func (r *reader) add(der []byte) error {
 	return nil
 }
 
-// read reads bytes of any kind. layer counts the base64 around them.
+// read reads bytes of any kind. layer counts the base64 layers around them.
 func (r *reader) read(data []byte, layer int) error {
 	kind := filetext.KindOf(data)
 	if kind == filetext.DER {
@@ -187,7 +186,7 @@ func notXML(text []byte) error {
 	return fault(IsOther, "it is an XML document, not a certificate")
 }
 
-// readBare reads a text without the lines of PEM: base64 or hex digits.
+// readBare reads a text without PEM lines: base64 or hex digits.
 func (r *reader) readBare(text string, kind filetext.Kind, layer int) error {
 	if armour.MatchString(text) {
 		return r.pem(armour.ReplaceAllString(text, "-----$1 $2-----"), layer)
@@ -212,7 +211,7 @@ func (r *reader) readBare(text string, kind filetext.Kind, layer int) error {
 	if kind == filetext.JSON {
 		return fault(IsOther, "it is JSON, not a certificate")
 	}
-	if strings.HasPrefix(text, "MI") { // base64 of DER begins so
+	if strings.HasPrefix(text, "MI") { // as base64 of DER begins
 		if err != nil {
 			return fault(NotBase64, "it begins as base64 of a certificate, and holds a character that is not base64; copy the certificate again")
 		}
@@ -221,7 +220,7 @@ func (r *reader) readBare(text string, kind filetext.Kind, layer int) error {
 	return nil
 }
 
-// armour is a line of PEM whose hyphens an editor has changed or copying has cut.
+// armour matches a PEM line whose hyphens an editor has changed or copying has truncated.
 var armour = regexp.MustCompile(`(?m)[-\x{2010}-\x{2015}\x{2212}]+[ ]?(BEGIN|END) ([A-Z0-9 ]{1,40}?)[ ]?(?:[-\x{2010}-\x{2015}\x{2212}]+|$)`)
 
 var (
@@ -229,11 +228,11 @@ var (
 	end   = regexp.MustCompile(`-----END ([A-Z0-9# ]{1,40})-----`)
 )
 
-// pem reads the PEM blocks in a text (RFC 7468), and passes over the text around
-// them. Line ends, indentation, and a line that was never broken do not matter.
+// pem reads the PEM blocks in a text (RFC 7468) and ignores the text around them. It accepts
+// any line ends, indentation, and lines of any length.
 func (r *reader) pem(text string, layer int) error {
 	text = unescape(text)
-	// Wherever it is, and however its lines are damaged.
+	// In any position, and however its lines are damaged.
 	r.file.PrivateKey = r.file.PrivateKey || strings.Contains(text, "PRIVATE KEY")
 	for {
 		at := begin.FindStringSubmatchIndex(text)
@@ -281,7 +280,7 @@ func (r *reader) block(label, body string, layer int) error {
 	case "PUBLIC KEY", "RSA PUBLIC KEY":
 		r.beside = cmp.Or(r.beside, fault(IsPublicKey, publicHelp))
 	}
-	return nil // parameters of Diffie-Hellman and others are no matter
+	return nil // ignore parameters of Diffie-Hellman and others
 }
 
 const (
@@ -291,8 +290,8 @@ const (
 	publicHelp  = "it is a bare public key; a certificate with the key in it is wanted"
 )
 
-// certificate takes the first element of der: a trusted certificate of OpenSSL
-// has another one behind it, and careless software a byte or two.
+// certificate reads the first element of der. A trusted certificate of OpenSSL is followed by
+// another one, and careless software appends a byte or two.
 func (r *reader) certificate(der []byte) error {
 	in := cryptobyte.String(der)
 	var first cryptobyte.String
@@ -307,7 +306,7 @@ func (r *reader) certificate(der []byte) error {
 
 const notCertificate = "it is not a certificate, or a damaged one (no X.509 structure); ask the partner for the file again"
 
-// length is how long the element at the beginning of der says that it is.
+// length returns the encoded length of the element at the beginning of der.
 func length(der []byte) int {
 	if len(der) < 2 || der[1] < 0x80 || der[1] > 0x84 || len(der) < 2+int(der[1]&0x7f) {
 		return 0
@@ -319,7 +318,7 @@ func length(der []byte) int {
 	return n + 2 + int(der[1]&0x7f)
 }
 
-// der reads one certificate after the other, as some software writes a chain.
+// der reads concatenated certificates, as some software writes a chain.
 func (r *reader) der(data []byte) error {
 	if what := otherDER(data); what != nil {
 		if what.Code == IsPrivateKey {
@@ -345,15 +344,14 @@ func (r *reader) der(data []byte) error {
 	return nil
 }
 
-// unescape gives line ends back to a text that went through JSON or a variable
-// of a shell.
+// unescape restores the line ends of a text that went through JSON or a shell variable.
 func unescape(text string) string {
 	return strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(text)
 }
 
 var blanks = regexp.MustCompile(`[\s\x{00a0}\x{200b}\x{feff}]+`)
 
-// compact takes all white space out, that of web pages too.
+// compact removes all white space, including that of web pages.
 func compact(text string) string { return blanks.ReplaceAllString(text, "") }
 
 // decodeBase64 decodes base64 with or without padding.

@@ -41,7 +41,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// newCert makes a certificate of a key, changed by a function if there is one.
+// newCert returns a certificate for a key, modified by change if that is not nil.
 func newCert(t testing.TB, key crypto.Signer, change func(*x509.Certificate)) []byte {
 	t.Helper()
 	template := &x509.Certificate{
@@ -136,10 +136,11 @@ func TestReadAcceptsCopiedForms(t *testing.T) {
 	}
 }
 
-// rawText is what the parsers of the standard library begin their errors with.
+// rawText matches the beginnings of error texts of the standard library's parsers.
 var rawText = regexp.MustCompile(`x509: |asn1: |pem: |encoding/|illegal base64`)
 
-// TestReadNamesOtherFileKinds says what a file is that is no certificate.
+// TestReadNamesOtherFileKinds checks that the error names the kind of a file that is no
+// certificate.
 func TestReadNamesOtherFileKinds(t *testing.T) {
 	t.Parallel()
 	der := newCert(t, rsaKey(), nil)
@@ -224,8 +225,8 @@ func TestReadNamesOtherFileKinds(t *testing.T) {
 	}
 }
 
-// A certificate as DER is read to its last byte, also if that is one of a
-// space: one signature in forty ends so.
+// A DER certificate is read to its last byte, even if that byte is white space: one signature
+// in forty ends so.
 func TestReadDERToItsEnd(t *testing.T) {
 	t.Parallel()
 	for n := range 400 {
@@ -236,12 +237,12 @@ func TestReadDERToItsEnd(t *testing.T) {
 	}
 }
 
-// altNames makes an extension subjectAltName of the given content.
+// altNames returns an extension subjectAltName with the given content.
 func altNames(content ...byte) pkix.Extension {
 	return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: append([]byte{0x30, byte(len(content))}, content...)}
 }
 
-// changed replaces bytes that are there once by as many others.
+// changed replaces bytes that occur once by the same number of other bytes.
 func changed(t testing.TB, der []byte, old, with string) []byte {
 	t.Helper()
 	if len(old) != len(with) || bytes.Count(der, []byte(old)) < 1 {
@@ -251,7 +252,7 @@ func changed(t testing.TB, der []byte, old, with string) []byte {
 }
 
 // TestParseReadsCertificatesGoRefuses reads the key and the dates of certificates that
-// crypto/x509 refuses, and goes on reading those that it takes.
+// crypto/x509 refuses, and of some that it accepts.
 func TestParseReadsCertificatesGoRefuses(t *testing.T) {
 	t.Parallel()
 	plain := newCert(t, rsaKey(), nil)
@@ -268,7 +269,7 @@ func TestParseReadsCertificatesGoRefuses(t *testing.T) {
 	tests := []struct {
 		name   string
 		der    []byte
-		strict bool // crypto/x509 takes it
+		strict bool // crypto/x509 accepts it
 	}{
 		{"plain", plain, true},
 		{"negative serial number", changed(t, plain, "\x02\x04\x01\x23\x45\x67", "\x02\x04\x81\x23\x45\x67"), false},
@@ -320,10 +321,10 @@ func TestParseReadsCertificatesGoRefuses(t *testing.T) {
 	}
 }
 
-// TestParseReadsNonstandardDates reads dates that RFC 5280 does not allow and software writes.
+// TestParseReadsNonstandardDates reads dates that RFC 5280 does not allow but software writes.
 func TestParseReadsNonstandardDates(t *testing.T) {
 	t.Parallel()
-	// The odd extension keeps crypto/x509 from reading it first.
+	// The odd extension prevents crypto/x509 from reading it first.
 	der := newCert(t, rsaKey(), func(c *x509.Certificate) {
 		c.ExtraExtensions = []pkix.Extension{altNames(0x87, 5, 1, 2, 3, 4, 5)}
 	})
@@ -363,8 +364,8 @@ func TestParseReadsNonstandardDates(t *testing.T) {
 	}
 }
 
-// spliced replaces an element by one of another length, and fixes the lengths of
-// the three around it.
+// spliced replaces an element by one of another length, and corrects the lengths of the three
+// around it.
 func spliced(t testing.TB, der []byte, old, with string) []byte {
 	t.Helper()
 	out := bytes.Replace(der, []byte(old), []byte(with), 1)
@@ -377,7 +378,8 @@ func spliced(t testing.TB, der []byte, old, with string) []byte {
 	return out
 }
 
-// TestParseRefusesDamagedKey: a key of an unknown kind is nil, a damaged one an error.
+// TestParseRefusesDamagedKey checks that a key of an unknown kind is nil and a damaged one is
+// an error.
 func TestParseRefusesDamagedKey(t *testing.T) {
 	t.Parallel()
 	odd := func(c *x509.Certificate) {
@@ -487,8 +489,7 @@ func TestChoosePrefersValidCertificate(t *testing.T) {
 	}
 }
 
-// FuzzRead looks for panics, certificates without what they are read for, and
-// errors that say what a parser said.
+// FuzzRead looks for panics, incomplete certificates, and errors that quote a parser.
 func FuzzRead(f *testing.F) {
 	der := newCert(f, rsaKey(), nil)
 	odd := changed(f, der, "\x02\x04\x01\x23\x45\x67", "\x02\x04\x81\x23\x45\x67")

@@ -18,14 +18,14 @@ import (
 
 const spA = "https://a.example"
 
-// keyring is a certs.Vault in memory that counts the signatures made for a year
-// after the test has declared it closed.
+// keyring is a certs.Vault in memory that counts the signatures made for a year after the test
+// has declared it closed.
 type keyring struct {
 	mu     sync.Mutex
 	keys   map[idp.Year]*rsa.PrivateKey
 	closed map[idp.Year]bool
 	late   int
-	// hold, if there is one, is called within each signature.
+	// hold is called within each signature, if set.
 	hold atomic.Pointer[func()]
 }
 
@@ -51,7 +51,7 @@ func (k *keyring) Sign(y idp.Year, _ crypto.PublicKey, digest []byte, opts crypt
 	return signature, err
 }
 
-// begin is the key; it is late if the year was declared closed.
+// begin returns the key. The signature is late if the year was declared closed.
 func (k *keyring) begin(y idp.Year) *rsa.PrivateKey {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -65,7 +65,7 @@ func (k *keyring) Ready(idp.Year, crypto.PublicKey) error { return nil }
 
 func (k *keyring) Destroy(idp.Year, crypto.PublicKey) error { return nil }
 
-// declare says that the year is closed, or open again.
+// declare records that the year is closed, or open again.
 func (k *keyring) declare(y idp.Year, closed bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -107,7 +107,7 @@ func newDeployment(t *testing.T) *deployment {
 
 func signedLogout(p *idp.ServiceProvider) { p.SignLogoutResponse = true }
 
-// signIn is a browser in which the user is signed in, at the year.
+// signIn returns a browser in which the user is signed in, at the year.
 func (w *deployment) signIn(y idp.Year) *idptest.Browser {
 	w.t.Helper()
 	b := w.Browser()
@@ -117,8 +117,8 @@ func (w *deployment) signIn(y idp.Year) *idptest.Browser {
 	return b
 }
 
-// asks are the requests whose answers are signed; each reports whether the
-// answer holds a Response. A refusal is no error, a failure of ours is.
+// asks returns requests whose answers are signed. Each reports whether the answer contains a
+// Response. A refusal is not an error, but an internal failure is.
 func (w *deployment) asks(y idp.Year) []func() bool {
 	w.t.Helper()
 	warm, anyone := w.signIn(y), w.Browser()

@@ -16,8 +16,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// rounds is how often each closing meets traffic: some dozens of times, or as
-// often as VERNAL_RACE_ROUNDS says (make race).
+// rounds returns how often each closing is run during traffic: some dozens of times, or
+// VERNAL_RACE_ROUNDS times (make race).
 func rounds(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("VERNAL_RACE_ROUNDS")
@@ -31,17 +31,17 @@ func rounds(t *testing.T) int {
 	return n
 }
 
-// Once a command that closes a year or an SP has returned, no assertion,
-// NoPassive or LogoutResponse is signed, however many are under way.
+// After a command that closes a year or an SP has returned, no assertion, NoPassive or
+// LogoutResponse is signed, however many requests are under way.
 func TestNothingIsSignedAfterTheCommand(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		// perDeployment is how many rounds one identity provider can go through.
+		// perDeployment is how many rounds one identity provider supports.
 		perDeployment int
-		// next makes the year that the round closes, or closes for the SP.
+		// next creates the year that the round closes, or closes for the SP.
 		next func(*deployment) idp.Year
-		// close is the command; reopen undoes it for the next round.
+		// close is the command. reopen undoes it for the next round.
 		close, reopen func(*deployment, idp.Year) error
 	}{
 		{
@@ -107,8 +107,8 @@ func TestNothingIsSignedAfterTheCommand(t *testing.T) {
 	}
 }
 
-// closeDuring runs the command while every kind of answer is asked for again
-// and again, and a while longer.
+// closeDuring runs the command while every kind of answer is requested repeatedly, and
+// continues for a while afterwards.
 func (w *deployment) closeDuring(y idp.Year, command func() error) {
 	w.t.Helper()
 	var (
@@ -134,7 +134,7 @@ func (w *deployment) closeDuring(y idp.Year, command func() error) {
 			})
 		}
 	}
-	for range len(asks) { // the traffic is under way
+	for range len(asks) { // traffic is under way
 		<-signed
 	}
 	err := command()
@@ -149,8 +149,8 @@ func (w *deployment) closeDuring(y idp.Year, command func() error) {
 	}
 }
 
-// supersede makes the next year preferred and lets the time pass after which
-// the one before may be retired; that is what it returns.
+// supersede makes the next year preferred, advances the clock until the previous one may be
+// retired, and returns the previous one.
 func (w *deployment) supersede() idp.Year {
 	w.t.Helper()
 	old := w.Year()
@@ -172,8 +172,8 @@ func (w *deployment) supersede() idp.Year {
 	return old
 }
 
-// A signature that hangs, as in a token, keeps the year neither open nor in
-// memory: it is closed at once, and only the command's return waits.
+// A hanging signature, for example in a token, keeps the year neither open nor in memory. The
+// year is closed at once, and only the command's return waits.
 func TestClosingDoesNotWaitForASignature(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -1,9 +1,9 @@
-// Package signing is the one way from an answer to a service provider (SP) to
-// the signature of a year's key. It makes closing final: once a year is retired
-// or revoked, or an SP deactivated or removed, nothing more is signed.
+// Package signing makes every signature on an answer to a service provider (SP) with a year's
+// key. It makes closing final: once a year is retired or revoked, or an SP deactivated or
+// removed, no answer is signed for it.
 //
-// A handler decides early whether it may answer, for a quick refusal. That
-// decision is made twice more, where it counts:
+// A handler decides early whether it may answer, for a quick refusal. That decision is
+// repeated twice, where it counts:
 //
 //	Check   inside the durable write of the answer: what the store holds at
 //	        that moment must still allow it, or nothing is written;
@@ -30,27 +30,26 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// Desk signs answers. Its fields are required; it must not be copied.
+// Desk signs answers. Its exported fields are required. It must not be copied.
 type Desk struct {
 	Years    *keyring.Ring
 	Registry *sp.Registry
 
-	// ended is the last decision about the rotation's document, which changes
-	// about once a minute and is read at each sign-in.
+	// ended is the last decision about the rotation's document, which changes about once a
+	// minute and is read at each sign-in.
 	ended atomic.Pointer[endedYears]
 }
 
-// endedYears are the years that are over by a rotation document.
+// endedYears lists the closed years of a rotation document.
 type endedYears struct {
 	document []byte
 	years    []idp.Year
 }
 
-// Sign lets decide look at the provider as it is registered now and at the
-// year, and signs with the key of the entry that decide returns. Until sign has
-// returned, a command that closes the year or changes the registration waits.
-// The error is that of decide or sign as it is, idp.ErrNotFound for a provider
-// that was removed, or the signer's.
+// Sign lets decide check the current registration of the provider and the year, and signs with
+// the key of the entry that decide returns. A command that closes the year or changes the
+// registration waits until sign has returned. The error is that of decide or sign unchanged,
+// idp.ErrNotFound for a provider that was removed, or the signer's.
 func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provider) (keyring.Entry, error), sign func(*xmldsig.Signer) error) error {
 	defer d.Registry.BeginAnswer()()
 	defer d.Years.BeginSigning()()
@@ -69,8 +68,8 @@ func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provid
 	return sign(signer)
 }
 
-// SignerOf is the Signer of a year's key. It is kept with the key, so that it
-// ends with it: callers use it at once, between BeginSigning and its end.
+// SignerOf returns the Signer of a year's key. It is cached with the key, so that it ends with
+// it. Callers must use it at once, between BeginSigning and its end.
 func SignerOf(k *certs.Key) (*xmldsig.Signer, error) {
 	s, err := certs.Derived(k, func(k *certs.Key) (*xmldsig.Signer, error) { return xmldsig.NewSigner(k.Signer, k.Cert) })
 	if err != nil {
@@ -79,9 +78,9 @@ func SignerOf(k *certs.Key) (*xmldsig.Signer, error) {
 	return s, nil
 }
 
-// Check is the check of a write whose answer is signed by the year for the
-// provider as it was read: idp.ErrYearEnded if the year is over,
-// idp.ErrProviderChanged if the registration is another one by then or gone.
+// Check returns the check for a write whose answer is signed by the year for the provider as
+// it was read. It fails with idp.ErrYearEnded if the year is closed, and with
+// idp.ErrProviderChanged if the registration has changed or is gone.
 func (d *Desk) Check(y idp.Year, p *sp.Provider) idp.Check {
 	return func(s idp.Standing) error {
 		over, err := d.isOver(s.Rotation, y)
@@ -92,14 +91,13 @@ func (d *Desk) Check(y idp.Year, p *sp.Provider) idp.Check {
 			return idp.ErrYearEnded
 		}
 		if p.EntityID == idp.RehearsalSP {
-			return nil // it is registered nowhere but in the registry
+			return nil // only the registry contains it
 		}
 		return p.CheckStanding(s)
 	}
 }
 
-// isOver reports whether the rotation's document says that the year is retired
-// or revoked.
+// isOver reports whether the rotation's document says that the year is retired or revoked.
 func (d *Desk) isOver(document []byte, y idp.Year) (bool, error) {
 	known := d.ended.Load()
 	if known == nil || !bytes.Equal(known.document, document) {

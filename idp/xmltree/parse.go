@@ -5,40 +5,38 @@ import (
 	"strings"
 )
 
-// Limits bound what Parse takes. All numbers must be positive.
+// Limits bounds the documents that Parse accepts. All numbers must be positive.
 type Limits struct {
 	Bytes    int // length of the document
 	Depth    int // of nesting; the root is at depth 1
 	Elements int // in the whole document
 	Attrs    int // on one element, namespace declarations included
-	// AllAttrs bounds the attributes of the whole document, namespace
-	// declarations not included, and Scope the declarations in scope at once.
-	// Every prefix is looked up among those in scope, so the two bound the time
-	// that a sender who has proved nothing can cost.
+	// AllAttrs bounds the attributes of the whole document, without namespace declarations,
+	// and Scope the declarations in scope at once. Every prefix is looked up among those in
+	// scope, so the two bound the time that an unauthenticated sender can cost.
 	AllAttrs, Scope int
-	// Comments says that comments are skipped instead of refused. Even then
-	// one beside text is refused: «a<!-- -->b» has been read as «a» by some
-	// software and «ab» by other, and accounts were taken over by it
-	// (CVE-2017-11427 and its kin).
+	// Comments skips comments instead of refusing them. Even then a comment beside text is
+	// refused: «a<!-- -->b» has been read as «a» by some software and «ab» by other, and
+	// accounts were taken over that way (CVE-2017-11427 and related ones).
 	Comments bool
 }
 
-// MessageLimits are those for a SAML message: some twenty times what the
-// largest known AuthnRequest needs.
+// MessageLimits returns the limits for a SAML message: some twenty times what the largest
+// known AuthnRequest needs.
 func MessageLimits() Limits {
 	return Limits{Bytes: 128 << 10, Depth: 20, Elements: 400, Attrs: 32, AllAttrs: 1000, Scope: 64}
 }
 
-// MetadataLimits are those for an EntityDescriptor, which people write by hand,
+// MetadataLimits returns the limits for an EntityDescriptor, which is often written by hand,
 // with comments.
 func MetadataLimits() Limits {
 	return Limits{Bytes: 1 << 20, Depth: 32, Elements: 20000, Attrs: 64, AllAttrs: 20000, Scope: 64, Comments: true}
 }
 
-// SyntaxError says why a document was refused.
+// SyntaxError reports why a document was refused.
 type SyntaxError struct {
-	Offset int    // in bytes, where reading stopped
-	What   string // in plain words, without text of the document
+	Offset int    // in bytes, where parsing stopped
+	What   string // description without text of the document
 }
 
 func (e *SyntaxError) Error() string {
@@ -48,9 +46,8 @@ func (e *SyntaxError) Error() string {
 // Parse reads one document and returns its root. The error is a *SyntaxError.
 func Parse(data []byte, lim Limits) (*Element, error) { return ParseWithin(data, lim) }
 
-// ParseWithin is Parse for text that stood, encrypted, within the elements
-// outer, the outermost first: their namespace declarations are in force for it
-// (xmlenc-core1 §4.3.3), and nothing else of them is.
+// ParseWithin is Parse for text that was encrypted within the elements outer, the outermost
+// first. Only their namespace declarations apply to it (xmlenc-core1 §4.3.3).
 func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
 	if len(data) > lim.Bytes {
 		return nil, &SyntaxError{Offset: lim.Bytes, What: fmt.Sprintf("document is longer than %d bytes", lim.Bytes)}
@@ -58,7 +55,7 @@ func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
 	if e := checkChars(data); e != nil {
 		return nil, e
 	}
-	// Room for a document of usual size.
+	// Buffers for a document of usual size.
 	var (
 		frames [12]frame
 		nodes  [20]Node
@@ -72,21 +69,20 @@ func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
 	return p.document()
 }
 
-// parser is one reading of one document. src is the only copy of the input, and
-// every name and almost every value is a part of it.
+// parser parses one document. src is the only copy of the input, and every name and almost
+// every value is a substring of it.
 type parser struct {
 	src string
 	pos int
 	lim Limits
 
-	frames []frame  // open elements, the root first
-	nodes  []Node   // content, so far, of all open elements
-	scope  []NSDecl // declarations in force, innermost last
+	frames []frame  // open elements, beginning with the root
+	nodes  []Node   // content of all open elements so far
+	scope  []NSDecl // declarations in scope, innermost last
 	count  int      // elements seen
 	attrs  int      // attributes seen, without namespace declarations
-	// Since the last tag: beside says that a comment was seen, inked that text
-	// other than white space was, and pieces holds the text if it came in
-	// several pieces.
+	// Since the last tag: beside reports a comment, inked reports text other than white space,
+	// and pieces holds the text if it came in several pieces.
 	beside, inked bool
 	pieces        []byte
 	arena
@@ -96,16 +92,16 @@ type parser struct {
 type frame struct {
 	el    *Element
 	name  string // as written, for its end tag
-	nodes int    // where its content begins in parser.nodes
-	scope int    // what parser.scope was before it
+	nodes int    // index of its content in parser.nodes
+	scope int    // length of parser.scope before it
 }
 
 func (p *parser) fail(what string) *SyntaxError {
 	return &SyntaxError{Offset: p.pos, What: what}
 }
 
-// document reads: an optional byte order mark, an optional XML declaration, one
-// element, and white space around it.
+// document parses an optional byte order mark, an optional XML declaration, one element, and
+// white space around it.
 func (p *parser) document() (*Element, error) {
 	p.skip("\uFEFF")
 	if err := p.declaration(); err != nil {
@@ -149,7 +145,7 @@ func (p *parser) document() (*Element, error) {
 	return root, nil
 }
 
-// content reads one piece of what stands within an element.
+// content parses one part of an element's content.
 func (p *parser) content() *SyntaxError {
 	rest := p.src[p.pos:]
 	switch {
@@ -225,7 +221,7 @@ func (p *parser) endTag() *SyntaxError {
 	return nil
 }
 
-// skip moves past s if it comes next.
+// skip moves past s if the input continues with it.
 func (p *parser) skip(s string) bool {
 	if !strings.HasPrefix(p.src[p.pos:], s) {
 		return false
