@@ -79,7 +79,7 @@ func fault(code Code, format string, args ...any) *Error {
 type File struct {
 	// Certificates are the DER of each, in the order of the file.
 	Certificates [][]byte
-	// PrivateKey is set if a private key is in the file too.
+	// PrivateKey is set if the file also contains a private key.
 	PrivateKey bool
 }
 

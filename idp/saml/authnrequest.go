@@ -23,7 +23,7 @@ type AuthnRequest struct {
 	HasACSURL   bool
 	ACSIndex    int
 	HasACSIndex bool
-	// ProtocolBinding is for the log. Whatever it is, we answer by POST.
+	// ProtocolBinding is for the log. We always answer by POST.
 	ProtocolBinding string
 	ForceAuthn      bool
 	IsPassive       bool

@@ -13,8 +13,8 @@ import (
 // returns may be read.
 type Message struct {
 	Root *xmltree.Element
-	// Hash is the idp.HashMessage of the message as decoded and inflated. Two
-	// deliveries of one message have the same.
+	// Hash is the idp.HashMessage of the message as decoded and inflated. It is
+	// the same for all deliveries of one message.
 	Hash []byte
 	// RelayState is returned unchanged with the answer. HasRelay distinguishes an empty
 	// one, which is returned too, from none.

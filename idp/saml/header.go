@@ -68,7 +68,7 @@ type Expect struct {
 type Finding struct {
 	// Field is the part of the message that the rule is about.
 	Field string
-	// Err is why the message is refused; nil if it keeps the rule.
+	// Err is the reason for the refusal, or nil if the message meets the rule.
 	Err error
 }
 
