@@ -55,7 +55,7 @@ var needs = map[Part]need{
 	PartACS:           oneOf,
 	PartSigningKey:    oneOf,
 	PartEncryptionKey: oneOf, // its owner asked for encryption
-	PartUse:           oneOf, // of the keys of either kind
+	PartUse:           oneOf, // of keys for either use
 }
 
 // Options are the operator's settings besides the document, and the rules of the registry.

@@ -3,7 +3,7 @@
 //
 // The flow, from the parsed message to one that is accepted:
 //
-//	saml.Read         bytes -> one tree, of which nothing is verified (by the handler)
+//	saml.Read         bytes -> one tree, not verified (by the handler)
 //	  LookupSender    the claimed Issuer -> its registration           sender.go
 //	  Verify          its certificates -> the element that may be read  sender.go
 //	  Parse           that element -> fields                            request.go

@@ -2,24 +2,24 @@
 // rule, with the code that the server uses. Package inbound has the rules of requests: the
 // server stops at the first refusal, and this package shows all findings.
 //
-//	paste.go      what people paste, in whatever surrounds it -> messages, each once
-//	views.go      what mail, logs, shells and link scanners make of a text, undone
+//	paste.go      pasted text -> messages, each once
+//	views.go      undoes transformations by mail, logs, shells and link scanners
 //	detect.go     URLs, forms, parameters, XML and base64 in a text
 //	json.go       HAR files and other JSON -> messages
-//	content.go    what a find decodes to, also in ways that the server does not take
-//	sighting.go   what a text is that holds no message
-//	read.go       one of them -> the message, as the server decodes it
-//	open.go       an encrypted assertion, by whoever has the key to it
-//	request.go    AuthnRequest and LogoutRequest, held against the registration
-//	logout.go     whom a LogoutRequest names, and what it would end
-//	subject.go    the user whom an AuthnRequest asks for
+//	content.go    decodes a find, also in ways that the server does not accept
+//	sighting.go   classifies a text without a message
+//	read.go       a find -> the message, as the server decodes it
+//	open.go       decrypts an assertion, for the holder of the key
+//	request.go    AuthnRequest and LogoutRequest, compared with the registration
+//	logout.go     the user that a LogoutRequest names, and the sessions it would end
+//	subject.go    the user that an AuthnRequest names
 //	replay.go     whether an ID was used before
-//	response.go   Response and LogoutResponse, held against our certificates
-//	assertion.go  what a service provider must insist on in the assertion, and whose the
-//	              certificates are that it is encrypted to
-//	metadata.go   metadata, held against the registration or our certificates
+//	response.go   Response and LogoutResponse, compared with our certificates
+//	assertion.go  the rules that a service provider must insist on in the assertion,
+//	              and the owners of the certificates that it is encrypted to
+//	metadata.go   metadata, compared with the registration or our certificates
 //	signature.go  why a signature does not verify: another key, another encoding
-//	hint.go       how far a value is from the one that was probably meant
+//	hint.go       how a value differs from the one that was probably meant
 //
 // The server stops at the first rule that fails. This package also checks the rules that
 // follow, on the claimed content. If the signature of a message does not verify, it is refused

@@ -49,7 +49,7 @@ func TestClosedAroundTheAnswer(t *testing.T) {
 	tests := []struct {
 		name  string
 		close func(*deployment)
-		// refused is the status of a refusal; 0 if the request is answered.
+		// refused is the status of a refusal, or 0 if the request is answered.
 		refused int
 	}{
 		{"year revoked", revoke, http.StatusGone},

@@ -6,18 +6,18 @@
 // The flow, from the router to the signer:
 //
 //	1 Mount               logout{year}, remotelogout{year}, continue     handler.go
-//	2 receive             by the browser; without a message, a page asks receive.go
-//	  remote              by the SP's server, as a form or SOAP          remote.go
+//	2 receiveRequest      by the browser; without a message, a page asks receive.go
+//	  receiveRemote       by the SP's server, as a form or SOAP          remote.go
 //	3 yearaccess.Begin    the year of the URL
 //	4 saml.Read, ReadSOAP bytes -> one tree
-//	5 inbound.Accept      verified and judged, from package inbound      accept.go
+//	5 inbound.Accept      verified and checked, by package inbound       accept.go
 //	6 yearaccess.Admit    may the sender use the year?                   accept.go
-//	7 logoutscope.Find    whom the message names                         accept.go
-//	8 storeRequest        a POSTed one waits; how many may               waiting.go
-//	9 resume              the browser is back with its session cookie,
+//	7 logoutscope.Find    the user that the message names                accept.go
+//	8 storeRequest        a POSTed one waits, within a budget            waiting.go
+//	9 resumeLogout        the browser returns with its session cookie,
 //	                      which a POST from another site does not bring  resume.go
 //	10 recordLogout       the one write, with the decision of package
-//	                      logoutscope: what ends, what is answered       answer.go
+//	                      logoutscope: sessions to end, and the answer   answer.go
 //	11 writeResponse      the year, once more; then its signer           answer.go
 //	12 postResponse       the page that posts the LogoutResponse         answer.go
 //

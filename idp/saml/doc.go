@@ -6,10 +6,10 @@
 //	Read, ReadSOAP     query, form or envelope -> parameters, each once
 //	                   base64, DEFLATE -> bytes, capped before and after
 //	                   xmltree.Parse -> one tree; nothing is verified yet
-//	ClaimedIssuer      whose certificates to look up, and nothing else
+//	ClaimedIssuer      the entity whose certificates to look up, not trusted otherwise
 //	Message.Verify     xmldsig -> the element that may be read
 //	ParseAuthnRequest  that element -> fields, strictly; or ParseLogoutRequest
-//	AppendFindings     fields against this address and this moment, rule by rule
+//	AppendFindings     fields against the URL and time of arrival, rule by rule
 //
 // Failures are *idp.Refusal, in the terms of the standard. Functions take no HTTP types, keep
 // no state between calls, and look nothing up: other packages decide which service provider it

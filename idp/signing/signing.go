@@ -5,10 +5,10 @@
 // A handler decides early whether it may answer, for a quick refusal. That decision is
 // repeated twice, where it counts:
 //
-//	Check   inside the durable write of the answer: what the store holds at
-//	        that moment must still allow it, or nothing is written;
-//	Sign    before the signature: what the year and the registration are now
-//	        must still allow it, or nothing is signed.
+//	Check   inside the durable write of the answer: the current content of the
+//	        store must still allow it, or nothing is written;
+//	Sign    before the signature: the current year and registration must still
+//	        allow it, or nothing is signed.
 //
 // A command that closes a year or changes a registration makes the change first
 // and then waits for the signatures that Sign had begun (keyring.Ring.Settle,

@@ -4,14 +4,14 @@
 // The flow, from the router to the signer:
 //
 //	 1 Mount                 auth{year} and the continue URL             handler.go
-//	 2 receive               a message arrives, by GET or POST           receive.go
+//	 2 receiveRequest        a message arrives, by GET or POST           receive.go
 //	 3 yearaccess.Begin      the year of the URL
 //	 4 saml.Read             bytes -> one tree
-//	 5 inbound.Accept        verified and judged, from package inbound   accept.go
+//	 5 inbound.Accept        verified and checked, by package inbound    accept.go
 //	 6 yearaccess.Admit      may the sender use the year?
 //	 7 keepRequest           stored, or held by the browser              waiting.go
-//	 8 resume                every step of the sign-in returns here      resume.go
-//	 9 decideStep            the one decision, next, and the Subject     next.go, subject.go
+//	 8 resumeRequest         every step of the sign-in returns here      resume.go
+//	 9 decideStep            the one decision, nextStep, and the Subject next.go, subject.go
 //	10 issueAssertion        the one write, which decides again          issue.go
 //	11 signResponse          the year, once more; then its signer        issue.go
 //	12 postResponse          the page that posts; NoPassive              post.go

@@ -7,15 +7,15 @@
 //
 // A verification takes these steps:
 //
-//	Signature   our tree: at most one ds:Signature in the whole document, a
-//	            child of the root, right after the Issuer
-//	shape       our tree: every part of it, its order, its algorithms, its one
-//	            Reference to the root; no ID twice in the document
-//	bridge      our tree -> etree, without KeyInfo, whose key is a stranger's
-//	goxmldsig   once per certificate, each tried alone
-//	bridge      the element that goxmldsig returned -> our tree, compared with
-//	            the document less its Signature: no transform may have changed
-//	            what the message says
+//	Signature         our tree: at most one ds:Signature in the whole document, a
+//	                  child of the root
+//	checkSignature    our tree: every part of it, its order, its algorithms, its one
+//	                  Reference to the root; no ID twice in the document
+//	toEtree           our tree -> etree, without KeyInfo, whose key the sender chose
+//	goxmldsig         once per certificate, each tried separately
+//	fromEtree         the element that goxmldsig returned -> our tree, compared with
+//	                  the document without its Signature: no transform may have
+//	                  changed the content of the message
 //
 // goxmldsig accepts far more than we do (SHA-1, empty and several References, any place in the
 // tree). Each restriction here stops a published attack. Accepted are: RSA keys of 2048 bits
