@@ -121,7 +121,7 @@ func requireFields(what string, fields ...string) error {
 	return nil
 }
 
-// plainTime refuses a time that was not set, or whose year has more than four digits.
+// plainTime refuses a time that was not set, or whose year is not within 1970 and 9990.
 func plainTime(field string, t time.Time) error {
 	if year := t.UTC().Year(); t.IsZero() || year < 1970 || year > 9990 {
 		return fmt.Errorf("write Response: %s is %s", field, t)

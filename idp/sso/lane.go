@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// maxInLane bounds how many callers wait in a lane. Each waits for a few hundred signatures, a
+// maxInLane bounds how many callers wait in a lane. Each waits for some hundred signatures, a
 // second at most.
 const maxInLane = 200
 

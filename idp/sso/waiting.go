@@ -26,7 +26,7 @@ import (
 // budgets of the sender's network, of the SP and one in total. An unsigned request
 // only claims its SP. It spends smaller budgets of its own and never the SP's.
 //
-// The budgets are in bytes, as weighed by weight. A request is stored for
+// The budgets are in bytes, as returned by requestWeight. A request is stored for
 // session.RequestLifetime, a day, which is also how long an empty budget takes to
 // fill. The two totals thus bound what waits in the store at any time to
 //
@@ -156,9 +156,9 @@ func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *accepte
 	return nil
 }
 
-// recordedRequest returns the request under which the answer is recorded. If the request
-// waited in the browser while another delivery of its message is stored, that is the stored
-// one: the store takes one answer for it, whichever browser came first.
+// recordedRequest returns the request as its answer is recorded. If the request waited in the
+// browser while another delivery of its message is stored, it gets the handle of that one: the
+// store takes one answer there, whichever browser came first.
 func (h *Handler) recordedRequest(ctx context.Context, a *accepted) (*idp.LoginRequest, error) {
 	if !a.inBrowser {
 		return a.request, nil
