@@ -93,7 +93,7 @@ func acsHints(seen string, registered []string) []string {
 	return hints
 }
 
-// destinationHints names the endpoint that the Destination belongs to.
+// destinationHints describes how the Destination differs from the expected URL.
 func (s *Service) destinationHints(seen, want string) []string {
 	a, b := yearly.FindStringSubmatch(seen), yearly.FindStringSubmatch(want)
 	if a == nil || b == nil {

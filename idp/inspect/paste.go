@@ -45,7 +45,7 @@ const (
 
 // Bounds on one paste.
 const (
-	// maxSent bounds the messages that are returned.
+	// maxSent bounds the messages that Find collects.
 	maxSent = 50
 	// maxUnwrapped bounds, in bytes, the texts in which transformations are undone.
 	maxUnwrapped = 4 << 20

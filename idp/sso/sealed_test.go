@@ -94,8 +94,8 @@ func TestProfileStaysSealed(t *testing.T) {
 	}
 }
 
-// TestProfileChangeDuringSignInIsNoticed changes the profile after the user's record and
-// before the profile is read. The earlier decision is then no longer valid.
+// TestProfileChangeDuringSignInIsNoticed changes the profile after the user's record was read
+// and before the profile is. The earlier decision is then no longer valid.
 func TestProfileChangeDuringSignInIsNoticed(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
