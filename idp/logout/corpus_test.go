@@ -272,7 +272,7 @@ func TestAcceptedCorpusMessageEndsNamedSession(t *testing.T) {
 			if who := w.ended(); !slices.Equal(who, c.Ends) {
 				t.Errorf("it ends the sessions of %v, want %v", who, c.Ends)
 			}
-			w.Clock.Advance(time.Second) // so that sessions begin before the message comes
+			w.Clock.Advance(time.Second) // so that the new sessions begin after the message came
 			w.signIn()
 			if again := w.send(c, c.Endpoint, "ada"); c.Endpoint == corpus.RemoteLogout && again.response() == "" {
 				t.Errorf("the same again: %d\n%s", again.status, again.body)
