@@ -153,10 +153,10 @@ func demoInBrowser(b *tab, d *runningDemo) {
 	b.see("#password", "2-sign-in")
 	b.fill("#email", d.Email)
 	b.fill("#password", d.Password)
-	b.click("button")
+	b.click(".vernal-submit")
 	b.see("input#code", "3-code")
 	b.fill("input#code", codeOf(t, d, 0))
-	b.click("button")
+	b.click(".vernal-submit")
 	b.see("#name-id", "4-signed-in-a")
 	atA := b.eval(`document.getElementById("name-id").innerText`)
 	if at := b.eval(`location.href`); at != d.Samples[0].URL+pathSignedIn {
