@@ -26,13 +26,13 @@ import (
 // slip of the pen would give everybody a NameID that no provider ever asks for,
 // and then a new one at the first sign-in.
 
-// problemUnregistered is the code of a key that OptionUnregistered takes.
+// problemUnregistered is the code of a key that OptionUnregistered accepts.
 const problemUnregistered = "unregistered"
 
-// faultUnregistered is the fault of a key that OptionUnregistered takes.
+// faultUnregistered is the fault of a key that OptionUnregistered accepts.
 const faultUnregistered = "no service provider is registered under this name, nor belongs to an agency of this name; register it first"
 
-// Prefixes that say what a key is.
+// Prefixes that state the kind of a key.
 const (
 	keyAgency = "agency:"
 	keyAlone  = "sp:"
@@ -46,7 +46,7 @@ type scopes struct {
 	store     Store
 	providers map[idp.EntityID]*idp.ServiceProvider
 	agencies  map[string]bool
-	// unregistered takes keys that nobody is registered under.
+	// unregistered accepts keys that are not registered.
 	unregistered bool
 }
 
@@ -65,8 +65,8 @@ func (s *Service) scopes(ctx context.Context, unregistered bool) (*scopes, error
 	return k, nil
 }
 
-// of is the scope of a key; known is false for one that was guessed. fault says
-// why there is none.
+// of returns the scope of a key. known is false for an unregistered one. fault says why the
+// key has no scope.
 func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, known bool, fault string, err error) {
 	p, agency := k.providers[idp.EntityID(key)], k.agencies[key]
 	name, isAgency := strings.CutPrefix(key, keyAgency)
