@@ -1,34 +1,32 @@
-// Package account keeps people: their e-mail addresses, passwords and TOTP
-// factors, and what happens when somebody guesses.
+// Package account keeps users: their email addresses, passwords and TOTP factors, and the
+// limits on guessing.
 //
 // A sign-in uses two calls, each one step of guessing:
 //
-//	CheckPassword  wait for a turn ─► look the address up ─► reserve the attempt, for the
+//	CheckPassword  wait for a turn ─► look the email address up ─► reserve the attempt, for the
 //	               person silently ─► hash ─► give back, or wait until every "no" has
 //	               taken as long
 //	CheckTOTP      reserve the attempt ─► compare ─► compare-and-set of LastStep
 //
-// Attempts are counted before the secret is looked at, so that a hundred
-// guesses sent at once are a hundred guesses; a right answer gives them back.
-// Each is one write, whatever it counts. An address without an account takes the same
-// way with the same writes, a hash and
-// the same time to say no, so that neither answer nor time discloses who has an
+// Attempts are counted before the secret is compared, so that a hundred guesses sent at once
+// count as a hundred guesses. A right answer gives them back. Each attempt is one write, no
+// matter how many counters change. An email address without an account gets the same writes, a
+// hash and the same time until the "no", so that neither answer nor time discloses who has an
 // account, or who was imported. An attempt that finds no room is a *BusyError.
 //
-// The other calls are those of an operator: Create, SetPassword, Lock, Unlock,
-// AddTOTP, ResetMFA, Delete, and Verify, which puts a proofed identity on
-// record. Import and Export move people between installations:
+// Operators use the other calls: Create, SetPassword, Lock, Unlock, AddTOTP, ResetMFA, Delete,
+// and Verify, which records a proofed identity. Import and Export move users between
+// installations:
 //
-//	RecordReader  file ─► Record, or what is wrong with the line
-//	Import        Record ─► person with NameIDs, what is there already passed over
-//	Export        person ─► Record
+//	RecordReader  file ─► Record, or the problems of the line
+//	Import        Record ─► user with NameIDs; existing users stay unchanged
+//	Export        user ─► Record
 //
-// Whatever changes a way to sign in also ends the person's sessions, and forgets
-// the devices that they are remembered in. Each change writes an audit event
-// without personal data.
+// Every change to how a user signs in also ends the user's sessions and removes their
+// remembered devices. Each change writes an audit event without personal data.
 //
-// The package makes no session and sets no cookie (session), shows no page
-// (authn), and does not decide which factors a request needs (assurance).
+// The package creates no session and sets no cookie (session), shows no page (authn), and does
+// not decide which factors a request needs (assurance).
 package account
 
 import (
