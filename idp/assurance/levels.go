@@ -1,15 +1,16 @@
-// Package assurance decides what a sign-in must prove and what it may tell.
+// Package assurance decides what a sign-in must prove and what it may disclose.
 //
 //	Resolve    RequestedAuthnContext + registration ─► Requirement, or a Refusal
 //	Met        Requirement + session               ─► what is still missing
-//	Release    Requirement + registration + person ─► attributes of the Assertion
+//	Release    Requirement + registration + user   ─► attributes of the Assertion
 //
-// It is pure: no store, no clock of its own, no logging. The values that it
-// knows are one table (contexts), the attributes another (Table, table.go); reading the
-// two and their tests teaches the rules.
+// It is pure: no store, no clock, no logging. One table (contexts) holds the values that it
+// knows, another (Table, table.go) the attributes. Both tables and their tests document the
+// rules.
 //
-// The package does not read XML, does not find out what a person can prove, and
-// does not refuse somebody for a factor they lack: it says which factors would
+// The package does not read XML, does not determine which factors a user has, and does not
+// refuse users for a missing factor. It returns the factors that would do (Missing.Factors),
+// and the caller knows whether the user has one.
 // do (Missing.Factors), and the caller knows whether the person has one.
 package assurance
 

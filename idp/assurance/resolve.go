@@ -70,25 +70,22 @@ func (a Ask) CheckLength() error {
 // noted limits the lists that only a log contains.
 const noted = 20
 
-// Resolve works out what the request needs from the service provider's
-// registration. The rules, each a row of a test:
+// Resolve derives what the request needs, using the service provider's registration. Each rule
+// is a row of a test:
 //
-//   - one recognised value is enough; unknown ones beside it are passed over;
-//   - the identity level is the strongest one asked for, the authentication
-//     level the first one; what is not asked for comes from the registration;
-//   - anything about proofed identity needs AAL2 at least;
-//   - an unsigned request needs the registered authentication level at least;
-//   - "minimum" with a level below proofing, from a provider that may ask for
-//     proofing, takes proofed data if the person has it. Otherwise the
-//     comparison changes nothing;
-//   - the Response states the authentication value asked for, else the
-//     identity value, else what a library sent unasked, else the default;
-//   - a provider that was built for Login.gov is told the authentication value
-//     asked for, else the default, and never an identity value. It gets verified_at
-//     with any proofed data, asked for and registered or not.
+//   - One recognized value is enough. Unknown values next to it are ignored.
+//   - The identity level is the strongest one requested, the authentication level the first
+//     one. A level that is not requested comes from the registration.
+//   - Every level that concerns proofed identity needs at least AAL2.
+//   - An unsigned request needs at least the registered authentication level.
+//   - "minimum" with a level below proofing, from a provider that may ask for proofing, takes
+//     proofed data if the user has it. Otherwise the comparison changes nothing.
+//   - The Response states the requested authentication value, otherwise the identity value,
+//     otherwise what a library sends by default, otherwise the default.
+//   - A provider that was built for Login.gov gets the requested authentication value,
+//     otherwise the default, and never an identity value. It gets verified_at with any proofed
+//     data, even if not requested or registered.
 //
-// Errors are *idp.Refusal: RefusedComparison, RefusedAuthnContext for values
-// that are all unknown, RefusedAuthnContextLevel for more than the provider may
 // ask.
 func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 	switch a.Comparison {

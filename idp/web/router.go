@@ -14,29 +14,29 @@ import (
 // Methods are the handlers of one path. A GET handler answers HEAD too.
 type Methods map[string]Handler
 
-// Router sends requests to handlers. What it does not know is a 404, a method
-// that a path does not have a 405 with Allow (RFC 9110 §15.5.6).
+// Router dispatches requests to handlers. An unknown path is a 404. A method that a path does
+// not have is a 405 with Allow (RFC 9110 §15.5.6).
 type Router struct {
 	mux   *mux.Router
 	pages *Pages
 }
 
-// NewRouter makes an empty router whose errors are shown by pages.
+// NewRouter returns an empty router that shows its errors with pages.
 func NewRouter(pages *Pages) *Router {
 	rt := &Router{mux: mux.NewRouter(), pages: pages}
 	rt.mux.NotFoundHandler = rt.adaptHandler("", func(http.ResponseWriter, *http.Request) error { return ErrNotFound })
 	return rt
 }
 
-// Handle mounts the handlers of a path. "{year}" in the path stands for a year
-// in the form of idp.YearPattern; see Year.
+// Handle mounts the handlers of a path. "{year}" in the path matches idp.YearPattern; see
+// Year.
 func (rt *Router) Handle(path string, methods Methods) {
 	pattern := strings.ReplaceAll(path, "{year}", "{year:"+idp.YearPattern+"}")
 	rt.mux.Handle(pattern, rt.adaptHandler(path, methods.chooseHandler(rt.pages)))
 }
 
-// chooseHandler chooses by method. A year that is not public has no methods: to say which it
-// takes would make its URL differ from one that we do not have.
+// chooseHandler chooses by method. An unpublished year has no methods: listing them would
+// distinguish its URL from an unknown one.
 func (methods Methods) chooseHandler(pages *Pages) Handler {
 	allow := slices.Collect(maps.Keys(methods))
 	if methods[http.MethodGet] != nil {
@@ -63,9 +63,9 @@ func (methods Methods) chooseHandler(pages *Pages) Handler {
 	}
 }
 
-// HandlePrefix mounts a handler of GET under a prefix, for static files.
+// HandlePrefix mounts a GET handler under a prefix, for static files.
 func (rt *Router) HandlePrefix(prefix string, get Handler) {
-	// The rest of the prefix changes with the files.
+	// The rest of the path changes with the files.
 	first, _, _ := strings.Cut(strings.TrimPrefix(prefix, "/"), "/")
 	rt.mux.PathPrefix(prefix).Handler(rt.adaptHandler("/"+first+"/", Methods{http.MethodGet: get}.chooseHandler(rt.pages)))
 }
