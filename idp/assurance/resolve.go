@@ -86,7 +86,8 @@ const noted = 20
 //     otherwise the default, and never an identity value. It gets verified_at with any proofed
 //     data, even if not requested or registered.
 //
-// ask.
+// Errors are *idp.Refusal: RefusedComparison, RefusedAuthnContext if all values are unknown,
+// RefusedAuthnContextLevel for a higher level than the provider may request.
 func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 	switch a.Comparison {
 	case "", "exact", "minimum", "maximum", "better": // saml-core §3.3.2.2.1

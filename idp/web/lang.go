@@ -31,10 +31,10 @@ func (p *Pages) Mount(rt *Router) {
 	rt.Handle(LanguagePath, Methods{http.MethodPost: p.choose})
 }
 
-// Lang is the language of the answer. It is, of those that Pages has:
+// Lang returns the language of the answer. Of the languages that Pages has, it is:
 //
-//  1. what the person chose with the switcher, or what the service provider's
-//     request says (locale), whichever came last;
+//  1. the user's choice with the switcher, or the locale of the service provider's
+//     request, whichever is newer;
 //  2. what the browser prefers (Accept-Language);
 //  3. the first.
 //

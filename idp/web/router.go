@@ -71,8 +71,8 @@ func (rt *Router) HandlePrefix(prefix string, get Handler) {
 }
 
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// A request may name the host in its first line too (RFC 9112 §3.2.2), and
-	// the router would send it there when it tidies the path.
+	// A request may also name the host in its first line (RFC 9112 §3.2.2), and the router
+	// would redirect to it when it cleans the path.
 	if u := r.URL; u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		local := *u
 		local.Scheme, local.Host, local.User, local.Opaque = "", "", nil, ""
@@ -81,7 +81,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.mux.ServeHTTP(w, r)
 }
 
-// adaptHandler is the one place where a handler's error meets the response.
+// adaptHandler is the one place that turns a handler's error into a response.
 func (rt *Router) adaptHandler(route string, h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		EventOf(r).Route = route
@@ -91,8 +91,8 @@ func (rt *Router) adaptHandler(route string, h Handler) http.Handler {
 	})
 }
 
-// Param is what the request's path holds in the place of "{name}".
+// Param returns the part of the request's path that matched "{name}".
 func Param(r *http.Request, name string) string { return mux.Vars(r)[name] }
 
-// Year is the year in the request's path.
+// Year returns the year in the request's path.
 func Year(r *http.Request) idp.Year { return idp.Year(mux.Vars(r)["year"]) }
