@@ -82,7 +82,7 @@ func scan(pattern string) (names, error) {
 	return used, nil
 }
 
-// filter keeps the rules of css that some page may need, one to a line.
+// filter keeps the rules of css that some page may need, one per line.
 func (n names) filter(css string) string {
 	var out strings.Builder
 	for css = strings.TrimSpace(css); css != ""; css = strings.TrimSpace(css) {
@@ -108,7 +108,7 @@ func (n names) filter(css string) string {
 	return out.String()
 }
 
-// block splits css after the brace that closes the block it stands in.
+// block splits css after the brace that closes the current block.
 func block(css string) (body, after string) {
 	depth := 1
 	for i, c := range css {
@@ -126,7 +126,7 @@ func block(css string) (body, after string) {
 	return
 }
 
-// selectors are those of list whose classes and elements all occur.
+// selectors returns the selectors of list whose classes and elements all occur.
 func (n names) selectors(list string) string {
 	var kept []string
 	for _, sel := range split(list) {

@@ -38,12 +38,12 @@ func (p *Pages) Mount(rt *Router) {
 //  2. what the browser prefers (Accept-Language);
 //  3. the first.
 //
-// The last word counts because both speak for the person. A choice that is made
-// here within a sign-in is about this sign-in; but whoever comes anew from a page
-// in French, by a link that says locale=fr, is to go on in French, whatever they
-// chose here months ago. Where no request says anything, the choice stays.
+// The latest choice counts, because both express what the user wants. A choice made during a
+// sign-in is about this sign-in. A user who later arrives from a French page, by a link with
+// locale=fr, continues in French regardless of an older choice. Where no request names a
+// language, the choice stays.
 //
-// The answer is then marked as one that depends on the language, see Event.
+// The answer is then marked as dependent on the language; see Event.
 func (p *Pages) Lang(r *http.Request) templates.Lang {
 	e := EventOf(r)
 	e.lang = p.choice(r, e)
