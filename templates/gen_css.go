@@ -8,7 +8,8 @@
 //	tar xzf uswds-uswds-3.14.0.tgz
 //	go run gen_css.go package/dist/css/uswds.min.css
 //
-// The stylesheet's two font families become Public Sans, whose @font-face rules
+// The stylesheet's two font families become Public Sans, whose @font-face rules are in
+// vernal.css. Its own @font-face rules are dropped.
 // are in vernal.css; its own ones are left out.
 package main
 

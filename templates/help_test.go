@@ -42,8 +42,8 @@ func TestHelpTextIsSanitized(t *testing.T) {
 	}
 }
 
-// TestHelpFallsBackToEnglish: English stands in for a language that has no text, and says
-// so to whoever has the page read aloud.
+// TestHelpFallsBackToEnglish checks that English replaces a missing language, and is marked
+// for users of screen readers.
 func TestHelpFallsBackToEnglish(t *testing.T) {
 	t.Parallel()
 	texts := map[string]string{"en": "Help", "es": "Ayuda"}

@@ -74,8 +74,8 @@ func TestLogoutOneWayBack(t *testing.T) {
 	}
 }
 
-// errorPrefix begins the title of a page that tells of a mistake, for those who
-// hear it (GOV.UK's habit).
+// errorPrefix begins the title of a page that reports a mistake, for users of screen readers
+// (as GOV.UK does).
 var errorPrefix = map[Lang]string{"en": "Error: ", "es": "Error: ", "fr": "Erreur : "}
 
 // checkLabels: each visible input has a label, each reference an aim.

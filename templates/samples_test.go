@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// sample is a page as somebody may meet it.
+// sample is a page as a user may see it.
 type sample struct {
 	name   string
 	bad    bool // its title must begin with the word for error

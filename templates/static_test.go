@@ -71,8 +71,8 @@ func TestStaticFilesExistAndAreLicensed(t *testing.T) {
 	}
 }
 
-// TestEveryClassHasRule: each class of our pages has a rule, and each of our own rules a
-// page, so that the stylesheets are made anew when pages change.
+// TestEveryClassHasRule checks that each class of our pages has a rule, and each of our own
+// rules a page, so that the stylesheets are regenerated when pages change.
 func TestEveryClassHasRule(t *testing.T) {
 	t.Parallel()
 	css := make(map[string]string)

@@ -82,11 +82,11 @@ func TestDroppedAttributesAreBounded(t *testing.T) {
 	}
 }
 
-// Attribute ial never says more than is on record, though nobody is signed in
-// who has less than was asked for.
+// Attribute ial never states more than the user's record, even though no user with less than
+// the requested level is signed in.
 func TestIALSaysNoMore(t *testing.T) {
 	t.Parallel()
-	for asked, want := range map[string][2]string{ // of somebody unproofed, and proofed without facial match
+	for asked, want := range map[string][2]string{ // for a user without proofing, and one proofed without facial match
 		ial2:         {ial1, ial2},
 		loa3:         {ial1, ial2},
 		ial2Face:     {ial1, ial2},

@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-// anybody is a person with or without a profile.
+// anybody returns a user with or without a profile.
 func anybody(t *rapid.T) Person {
 	p := Person{UUID: "u", Email: "e", Locale: "en", Emails: []idp.Email{{Address: "e", ConfirmedAt: time.Unix(1, 0)}, {Address: "unconfirmed"}}}
 	if rapid.Bool().Draw(t, "profile") {

@@ -58,7 +58,7 @@ var rules = []rule{
 	{"ial/0: proofed data if there is any, AAL2", sp(idp.IALAuthOnly, withIALMax), every, asks{ial0}, known,
 		needs(IALMax, AAL2, noDevice).states(ial0).says(duo, ial2)},
 
-	// What libraries send without having been told; and nothing else is known.
+	// The defaults of libraries, and no other values, are known.
 	{"ours: Password", mayAuth, every, asks{password}, anyone, needs(AuthOnly, AALDefault, device).states(password).says(duo, ial1)},
 	{"ours: PasswordProtectedTransport", mayAuth, every, asks{ppt}, anyone, needs(AuthOnly, AALDefault, device).states(ppt).says(duo, ial1)},
 	{"ours: unspecified", mayAuth, every, asks{unspecified}, anyone,
@@ -80,7 +80,7 @@ var rules = []rule{
 	{"white space around a value", mayAuth, every, asks{"\n  " + ial1 + "\t"}, anyone,
 		needs(AuthOnly, AALDefault, device).states(ial1).says(duo, ial1)},
 
-	// A provider that was built for Login.gov is told the authentication level alone.
+	// A provider that was built for Login.gov gets only the authentication level.
 	{"Login.gov: nothing asked", sp(idp.IALAuthOnly, loginGov), every, nil, anyone, needs(AuthOnly, AALDefault, device).states(duo).says(duo, ial1)},
 	{"Login.gov: an identity level is never stated", sp(idp.IALVerified, loginGov), every, asks{ial2}, known,
 		needs(Verified, AAL2, noDevice).states(duo).says(duo, ial2).sends(email, verifiedAt)},

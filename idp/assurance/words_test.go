@@ -95,9 +95,8 @@ var (
 
 type asks []string
 
-// who is somebody who has, and has used, a password and one other factor: a
-// code by TOTP for anyone (unproofed), known (proofed) and faced (by facial
-// match).
+// who returns a user who has, and has used, a password and one other factor: TOTP for anyone
+// (unproofed), known (proofed) and faced (by facial match).
 type who struct {
 	Person
 	used     idp.Factor

@@ -19,8 +19,8 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// tab is a tab of a headless Chromium. Pages take their time there in earnest,
-// while the clock of the identity provider stands.
+// tab is a tab of a headless Chromium. Time in its pages is real, while the identity
+// provider's clock is stopped.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -102,15 +102,16 @@ func (b *tab) shown(id string) {
 const seen = `["time", "time-over"].filter(id => { const e = document.getElementById(id);
 	return e && getComputedStyle(e).visibility == "visible" && e.offsetHeight >= 24 }).join(" ")`
 
-// lies is where the button to go on and the warning lie: what is above the fold.
+// lies returns the position of the continue button and the warning, which must be above the
+// fold.
 const lies = `(() => { const top = s => Math.round(document.querySelector(s).getBoundingClientRect().top + scrollY);
 	const box = document.getElementById("time").getBoundingClientRect();
 	return [top(".vernal-submit"), top("#remember"), box.bottom + scrollY <= innerHeight ? "seen" : "below the fold"].join() })()`
 
-// The code page in the browser of a small phone, with a script and without: the
-// warning appears by itself while somebody types, where it is seen and moves
-// nothing; its button gives more time and loses nothing but the code, and is not
-// the one that Enter presses; and the end is told.
+// The code page in the browser of a small phone, with and without a script: the warning
+// appears automatically while the user types, in a visible place where it moves nothing. Its
+// button extends the time, loses only the code, and is not the one that Enter activates. The
+// page says when the time is over.
 func TestMoreTimeInBrowser(t *testing.T) {
 	t.Parallel()
 	for _, script := range []bool{true, false} {
@@ -172,8 +173,8 @@ func TestMoreTimeInBrowser(t *testing.T) {
 	}
 }
 
-// aloud checks that screen readers are told of the box: by a script in the one
-// live region that was there from the beginning, without it as an alert.
+// aloud checks that the box is announced to screen readers: by a script in the one live region
+// that existed from the beginning, without a script as an alert.
 func (b *tab) aloud(id string, script bool) {
 	b.t.Helper()
 	text := b.says(`document.querySelector("#` + id + ` p").textContent`)

@@ -43,7 +43,7 @@ func marked(t *testing.T, page *idptest.Page) (fields []string, focused bool) {
 	return fields, summary != nil && attribute(summary, "tabindex") == "-1" && hasAttribute(summary, "autofocus")
 }
 
-// withoutNonce is a page but for what is different in every answer.
+// withoutNonce returns a page without the parts that differ in every answer.
 func withoutNonce(page []byte) []byte {
 	return regexp.MustCompile(`nonce="[^"]*"`).ReplaceAll(page, nil)
 }
@@ -84,8 +84,8 @@ func TestFormShowsAllErrorsAtOnce(t *testing.T) {
 	}
 }
 
-// TestLanguageSwitchKeepsForm: what was typed and what was wrong with it are there in the
-// other language, but for password and code.
+// TestLanguageSwitchKeepsForm checks that the input and its problems are kept in the other
+// language, except password and code.
 func TestLanguageSwitchKeepsForm(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -46,7 +46,7 @@ func text(key string) string {
 	return strings.TrimSpace(slices.MaxFunc(parts, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
 }
 
-// signedIn is a browser in which the person has signed in, and its session.
+// signedIn returns a browser in which the user has signed in, and its session.
 func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser, *idp.Session) {
 	t.Helper()
 	b := i.Browser()
@@ -58,7 +58,7 @@ func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser
 	return b, sessions[len(sessions)-1]
 }
 
-// begun is a browser in which the person has given the password only.
+// begun returns a browser in which the user has given only the password.
 func begun(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
 	t.Helper()
 	b := i.Browser()
@@ -86,14 +86,15 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 		t.Error("the page lists a session of somebody else")
 	}
 
-	// What is not one's own is not ended, and the answer does not tell.
+	// The session of another user is not ended, and the answer does not disclose that it
+	// exists.
 	one := url.Values{"session": {bobsSession.ID.Short()}}
 	says(t, here.Post("/account/sessions/end", one), http.StatusOK, "That session has ended")
 	says(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
 	says(t, here.Post("/account/sessions/end", nil), http.StatusBadRequest)
 	says(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.Short()}}), http.StatusOK, "ann@example.gov") // there is a button to sign out for that
 	says(t, here.CrossSitePost("/account/sessions/end-others", nil), http.StatusForbidden)
-	says(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // nobody's
+	says(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // no session
 
 	says(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.Short()}}), http.StatusOK, "That session has ended")
 	says(t, there.Get("/account"), http.StatusOK, "Your session has ended", text("ended.elsewhere"))

@@ -30,8 +30,8 @@ func timed(t *testing.T, page *idptest.Page, warnIn, endIn time.Duration) {
 	}
 }
 
-// A person who needs longer for the code gets the time again, what they ticked
-// stays ticked, and the code is then taken.
+// A user who needs longer for the code gets the time again, ticked boxes stay ticked, and the
+// code is then accepted.
 func TestUserGetsMoreTimeForCode(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -54,7 +54,7 @@ func TestUserGetsMoreTimeForCode(t *testing.T) {
 	says(t, b.GiveCode(page, ann, "remember"), http.StatusOK, text("account.sign_out"), text("account.remembered"), text("account.forget"))
 }
 
-// Ten times at least, and not for ever; and never once it is over.
+// More time is available at least ten times, not without end, and never once the time is over.
 func TestMoreTimeIsBounded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

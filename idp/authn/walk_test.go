@@ -495,8 +495,8 @@ func TestEveryExitIsRecorded(t *testing.T) {
 	}
 }
 
-// TestEveryOutcomeOfAccountIsDecided holds that package authn tells apart every error
-// that package account names: a new one must not end as the old one beside it.
+// TestEveryOutcomeOfAccountIsDecided checks that package authn distinguishes every error that
+// package account declares, so that a new error is not handled like another one.
 func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 	t.Parallel()
 	decided := map[string]audit.Decision{

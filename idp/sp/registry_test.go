@@ -96,8 +96,8 @@ func (s *slowStore) Provider(ctx context.Context, id idp.EntityID) (*idp.Service
 	return p, err
 }
 
-// TestLookupForgetsWhatChanged makes sure that what was read before a change is not
-// remembered after it: a certificate that was removed would stay good for ever.
+// TestLookupForgetsWhatChanged checks that data read before a change is not cached after it.
+// Otherwise a removed certificate would stay valid permanently.
 func TestLookupForgetsWhatChanged(t *testing.T) {
 	t.Parallel()
 	registry, store := newRegistry(t)

@@ -18,9 +18,9 @@ type step struct {
 	refused string
 }
 
-// TestNameIDScope walks registrations through their lives. The scope decides
-// which NameIDs a provider sees, so a wrong one makes strangers of people, or
-// tells one provider who another one's people are.
+// TestNameIDScope walks registrations through additions, moves and removals. The scope decides
+// which NameIDs a provider sees. A wrong scope makes known users unknown, or discloses to one
+// provider who the users of another are.
 func TestNameIDScope(t *testing.T) {
 	t.Parallel()
 	resume, fresh, keep := sp.Options{Resume: true}, sp.Options{NewNameIDs: true}, sp.Options{KeepNameIDs: true}

@@ -24,7 +24,7 @@ var failures = []struct {
 	err    error
 	status int
 	code   string
-	fields []string // of the JSON, besides code
+	fields []string // of the JSON, in addition to code
 	usual  string   // the type for a client that asks for none
 }{
 	{"refusal", idp.Refuse(idp.RefusedVersion, "Version", "1.1").With(errors.New("secret")), 400, "version", report, html},
