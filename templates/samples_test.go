@@ -17,11 +17,11 @@ type sample struct {
 
 const spName = "Treehouse Records"
 
-// samples is every page in every state that looks different, in one language.
-// The browser test opens each. The response page posts to acs.
+// samples returns every page in every state that looks different, in one language. The browser
+// test opens each. The response page posts to acs.
 func samples(lang Lang, acs string) []sample { return brandedSamples(lang, acs, Branding{}) }
 
-// brandedSamples is samples as an operator has them who configured a branding.
+// brandedSamples returns samples with a configured branding.
 func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	langs := Languages{Action: "/language", Return: "/sign-in?request=Zx81", Langs: []Lang{"en", "es", "fr"}}
 	b := Base{Lang: lang, Branding: branding, SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U", Languages: langs}

@@ -112,7 +112,7 @@ func (s *Service) personCounters(u *idp.User, address string, known bool) []coun
 	return []counter{s.personCounter(string(u.ID))}
 }
 
-// refusesPerson reports whether an attempt is refused because the user's counter is exceeded.
+// refusesPerson reports whether to refuse an attempt on a user whose counter is exceeded.
 func (s *Service) refusesPerson(ctx context.Context, u *idp.User, from netip.Addr) (bool, error) {
 	if u == nil || len(u.Emails) < 2 {
 		return false, nil

@@ -208,8 +208,7 @@ func (s *Service) checkBlocked(ctx context.Context, counters []counter) error {
 }
 
 // isKnown reports whether the right password for one of the email addresses recently came from
-// the network. It reads the store for unknown email addresses too, so that both take the same
-// time.
+// the network. It makes the same reads for unknown email addresses.
 func (s *Service) isKnown(ctx context.Context, from netip.Addr, addresses ...string) (bool, error) {
 	var counters []counter
 	for _, a := range addresses {

@@ -11,7 +11,7 @@ import (
 	"vernal/idp"
 )
 
-// What the documents say of the table beside its rules.
+// What the documents say about the table in addition to its rules.
 func TestEveryAttributeIsKnownAndSourced(t *testing.T) {
 	t.Parallel()
 	for _, r := range Table() {
@@ -107,9 +107,8 @@ func TestIALSaysNoMore(t *testing.T) {
 	}
 }
 
-// No request whatsoever makes an attribute leave that the provider is not
-// registered for or that the level does not allow, and no value is stated that
-// was not asked for or is not the registration's default.
+// No request releases an attribute that the provider is not registered for or that the level
+// does not allow. Every stated value was requested or is the registration's default.
 func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 	t.Parallel()
 	var refs, names []string

@@ -11,7 +11,6 @@
 // The package does not read XML, does not determine which factors a user has, and does not
 // refuse users for a missing factor. It returns the factors that would do (Missing.Factors),
 // and the caller knows whether the user has one.
-// do (Missing.Factors), and the caller knows whether the person has one.
 package assurance
 
 import "vernal/idp"

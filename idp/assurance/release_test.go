@@ -32,8 +32,8 @@ func TestToASCII(t *testing.T) {
 	}
 }
 
-// A Requirement that names more than a provider may have, made under another
-// registration or wrongly: Release does not take its word for it.
+// Release does not trust a Requirement that names more than a provider may have, made under
+// another registration or incorrectly.
 func TestReleaseTakesNoWord(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -35,8 +35,8 @@ func TestCheckLength(t *testing.T) {
 	}
 }
 
-// A refusal of unknown values names those that are known, and each of them makes a
-// request valid alone.
+// A refusal of unknown values names the known ones, and each of them makes a request valid
+// alone.
 func TestUnknownContextNamesTheKnown(t *testing.T) {
 	t.Parallel()
 	all := &idp.ServiceProvider{IAL: idp.IALFacialMatch, AllowIALMax: true}

@@ -28,8 +28,7 @@ func TestSlipIsNoGuess(t *testing.T) {
 	says(t, b.GiveCode(page, ann), http.StatusOK, text("account.sign_out"))
 }
 
-// The audit trail says that a browser is remembered from now on where it is, and
-// nowhere else.
+// The audit trail says that a browser is remembered only where that begins.
 func TestRememberedIsOnRecord(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -106,7 +105,7 @@ func TestWrongCodeIsOnRecord(t *testing.T) {
 	}
 }
 
-// The cookie of the password goes when the session's comes.
+// The cookie of the password is removed when the session's cookie is set.
 func TestSignInCookieIsTakenBack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

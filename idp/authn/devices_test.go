@@ -32,7 +32,7 @@ func asked(t *testing.T, b *idptest.Browser, p *idptest.Person) bool {
 	return code
 }
 
-// devices are the names of those on the page, in its forms.
+// devices returns the IDs of the devices in the page's forms.
 func devices(page *idptest.Page) (all []string) {
 	for _, m := range regexp.MustCompile(`name="device" value="([0-9a-f]+)"`).FindAllSubmatch(page.Body, -1) {
 		all = append(all, string(m[1]))
@@ -63,7 +63,7 @@ func TestForgetDevices(t *testing.T) {
 		t.Error("the page lists somebody else's device")
 	}
 
-	// What is not one's own stays, and so does everything if another site asks.
+	// Another user's devices stay, and so does everything if another site sends the form.
 	form := func(name string) url.Values { return url.Values{"device": {name}} }
 	says(t, one.Post("/account/devices/forget", form(bobsNames[0])), http.StatusOK, "That device is forgotten")
 	says(t, one.Post("/account/devices/forget", nil), http.StatusBadRequest)
@@ -103,7 +103,7 @@ func TestForgetDevices(t *testing.T) {
 	}
 }
 
-// A browser that is remembered again is one device, and after 30 days none.
+// A browser that is remembered again is one device, and after 30 days it is none.
 func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -13,8 +13,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// beforeBegin is a store that has something happen once, after a password was
-// found right and before the sign-in that it begins is stored.
+// beforeBegin is a store that calls a function once, after a password was found right and
+// before the resulting sign-in is stored.
 type beforeBegin struct {
 	idp.Store
 	once sync.Once
@@ -56,7 +56,7 @@ func TestSignInMeetsChange(t *testing.T) {
 			i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
 			ann, b := i.AddPerson("ann@example.gov"), i.Browser()
 			store.then = func() {
-				i.Clock.Advance(1) // a password is known by when it was changed
+				i.Clock.Advance(1) // the time of its change identifies a password
 				if err := tt.change(t.Context(), i, ann); err != nil {
 					t.Error(err)
 				}
@@ -133,7 +133,7 @@ func TestProviderSwitchedOffDuringSignIn(t *testing.T) {
 	}
 }
 
-// A code is taken as applications show it, in groups.
+// A code is accepted as applications show it, in groups.
 func TestCodeMayBeTypedInGroups(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -19,12 +19,13 @@ import (
 // request's own cookie. Nothing is written before it is answered. The cookie is then both the
 // request and the secret that ties it to the browser. Request returns it to every step of the
 // sign-in like a stored one.
+//
 // The value is
 //
 //	"w." | base64url( seal( DEFLATE( JSON of the request )))
 //
 // with the handle in the context, which gives each its own key. A handle is sealed once,
-// so no number of requests that strangers send comes near the limit of random nonces
+// so no number of requests that anyone can send comes near the limit of random nonces
 // that one AES-GCM key has (NIST SP 800-38D §8.3).
 
 const (

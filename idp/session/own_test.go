@@ -61,7 +61,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 	}
 }
 
-// A session that was ended ends no others, however late its request comes.
+// An ended session ends no others, however late its request arrives.
 func TestEndOthersFromEnded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

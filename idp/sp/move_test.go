@@ -112,7 +112,7 @@ func mustGet(t *testing.T, r *sp.Registry, id idp.EntityID) *idp.ServiceProvider
 	return p
 }
 
-// lastEvent is the newest record of the trail.
+// lastEvent returns the newest record of the trail.
 func lastEvent(t *testing.T, s idp.Store) idp.AuditRecord {
 	t.Helper()
 	records, err := audit.Records(t.Context(), s, 0, 1000)

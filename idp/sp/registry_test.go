@@ -65,7 +65,7 @@ func TestLookupFollowsEdits(t *testing.T) {
 	}
 }
 
-// TestLookupAllocatesNothing holds the look-up of every request to nothing.
+// TestLookupAllocatesNothing checks that the look-up of every request allocates nothing.
 func TestLookupAllocatesNothing(t *testing.T) {
 	r, _ := newRegistry(t)
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
@@ -80,8 +80,8 @@ func TestLookupAllocatesNothing(t *testing.T) {
 	}
 }
 
-// slowStore gives a provider as it was read only once another goroutine lets
-// it, so that a change can come in between.
+// slowStore returns a provider it has read only once another goroutine allows it, so that a
+// change can happen in between.
 type slowStore struct {
 	idp.ProviderStore
 	read, release chan struct{}

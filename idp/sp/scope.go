@@ -11,7 +11,7 @@ import (
 // The NameIDScope of a registration decides which providers can recognize a user:
 //
 //	agency:NAME       all providers of an agency
-//	sp:ENTITYID       a provider that stands alone
+//	sp:ENTITYID       a provider without an agency
 //	sp:ENTITYID#N     the same, after it lost its NameIDs; N only ever grows
 //
 // Package idp defines their form; see idp.OwnScope.

@@ -13,7 +13,7 @@ type step struct {
 	do     string // "add", "edit" or "remove"
 	agency string
 	opts   sp.Options
-	// want is the scope afterwards; refused the code of a refusal instead.
+	// want is the scope afterwards. refused is the code of a refusal instead.
 	want    idp.NameIDScope
 	refused string
 }

@@ -29,7 +29,7 @@ func TestLanguageIsChosenInOrder(t *testing.T) {
 	tests := []struct {
 		name   string
 		cookie string
-		asked  string // by a request that came at noon
+		asked  string // by a request received at noon
 		query  string // of this page, opened at noon
 		accept string
 		langs  []templates.Lang

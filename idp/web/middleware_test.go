@@ -55,7 +55,7 @@ func TestClientAddressTrustsOnlyProxies(t *testing.T) {
 	}
 }
 
-// A request whose first line names another host is not sent there.
+// A request whose first line names another host is not redirected there.
 func TestRouterNeverRedirectsToOtherHost(t *testing.T) {
 	t.Parallel()
 	rt := NewRouter(newPages(t, "en"))
