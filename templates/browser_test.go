@@ -39,9 +39,9 @@ var screens = []struct {
 const axeRun = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r =>
 	r.violations.map(v => v.id + ": " + v.help + "\n" + v.nodes.map(n => "    " + n.html + "\n    " + n.failureSummary).join("\n")).join("\n"))`
 
-// overflow gives the elements that reach out of the screen, "" for none. It
-// compares with the layout's width: a phone widens its window to what overflows.
-// An element inside a box that scrolls does not reach out.
+// overflow returns the elements that extend beyond the screen, "" for none. It compares with
+// the layout's width, because a phone widens its window to what overflows. An element inside a
+// scrolling box does not count.
 const overflow = `(() => { const width = document.documentElement.clientWidth;
 	const scrolls = e => e && e != document.body && (getComputedStyle(e).overflowX == "auto" || scrolls(e.parentElement));
 	return [document.documentElement.scrollWidth > width ? "page scrolls sideways: " + document.documentElement.scrollWidth : "",

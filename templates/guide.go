@@ -16,8 +16,8 @@ const (
 //go:embed guide
 var guides embed.FS
 
-// Guides holds the guides in Markdown, in a folder per audience. Package guide fills in
-// and renders them.
+// Guides returns the guides in Markdown, in a folder per audience. Package guide fills in and
+// renders them.
 func Guides() fs.FS {
 	sub, err := fs.Sub(guides, "guide")
 	if err != nil {

@@ -259,7 +259,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	return append(boardSamples(lang, branding), people...)
 }
 
-// writeResponse is Set.AppendResponse for the tests that write every page.
+// writeResponse calls Set.AppendResponse for the tests that write every page.
 func writeResponse(s *Set, w io.Writer, p ResponsePage) error {
 	page, err := s.AppendResponse(nil, p)
 	if err == nil {

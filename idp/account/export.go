@@ -132,7 +132,7 @@ func (s *Service) listNameIDs(ctx context.Context, id idp.UserID, keys map[idp.N
 	return names, nil
 }
 
-// newRecord makes a record of a user, without NameIDs.
+// newRecord returns the record of a user, without NameIDs.
 func newRecord(u *idp.User, profile *idp.Profile, secrets bool) Record {
 	rec := Record{
 		Role: u.Role, CreatedAt: u.CreatedAt,

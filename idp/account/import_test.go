@@ -311,7 +311,7 @@ func TestImportAllowsUnregisteredProviders(t *testing.T) {
 	}
 }
 
-// mustJSON is v as JSON lines take it.
+// mustJSON returns v as a JSON line.
 func mustJSON(t fataler, v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {

@@ -99,7 +99,7 @@ func (s *traced) UpdateDocuments(ctx context.Context, kind string, keys []string
 	return s.Store.UpdateDocuments(ctx, kind, keys, change, e...)
 }
 
-// shapes are the names of counters, and how long their hashes are.
+// shapes returns the names of counters, and the lengths of their hashes.
 func shapes(keys []string) (all []string) {
 	for _, key := range keys {
 		name, hash, _ := strings.Cut(key, "/")

@@ -28,7 +28,7 @@ func TestCheckProfile(t *testing.T) {
 		name   string
 		change func(*idp.Profile)
 		wrong  string             // the field; "" if the profile is good
-		kept   func(*idp.Profile) // what is kept otherwise than given
+		kept   func(*idp.Profile) // the stored form, if it differs from the input
 	}{
 		{name: "all of it"},
 		{name: "space around", change: func(p *idp.Profile) { p.City = " Townsville\t" }, kept: func(p *idp.Profile) { p.City = "Townsville" }},

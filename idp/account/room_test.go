@@ -18,7 +18,7 @@ func isBusy(err error) bool {
 	return busy
 }
 
-// network is the i-th of many IPv6 /64, ten to a /48.
+// network returns the i-th of many IPv6 /64, ten to a /48.
 func network(i int) netip.Addr {
 	return netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::1", i/10, i%10))
 }

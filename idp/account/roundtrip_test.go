@@ -274,7 +274,7 @@ func checkSameUser(t *rapid.T, from, to *house, p idp.ImportedUser, secrets bool
 	}
 }
 
-// asArray is the file as export --json writes it.
+// asArray returns the file as export --json writes it.
 func asArray(file string) string {
 	return "[\n" + strings.ReplaceAll(strings.TrimSuffix(file, "\n"), "\n", "\n,") + "\n]\n"
 }
@@ -410,7 +410,7 @@ func drawProfile(t *rapid.T, now time.Time, at *rapid.Generator[time.Time]) *idp
 	return kept
 }
 
-// sendLine gives a line as the server gets it from the command.
+// sendLine returns a line as the server gets it from the command.
 func sendLine(t fataler, l ImportLine) (got ImportLine) {
 	d := json.NewDecoder(strings.NewReader(mustJSON(t, l)))
 	d.DisallowUnknownFields()

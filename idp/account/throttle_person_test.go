@@ -13,8 +13,8 @@ import (
 	"vernal/idp"
 )
 
-// aliceOfThree is a user with three email addresses, at all of which together there were as
-// many guesses as one address allows.
+// aliceOfThree returns a user with three email addresses, at all of which together there were
+// as many guesses as one address allows.
 func aliceOfThree(t *testing.T) (*house, []string) {
 	t.Helper()
 	h := newHouse(t)

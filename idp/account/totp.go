@@ -66,9 +66,9 @@ type SignIn struct {
 	Remember *Remembering
 }
 
-// CompleteTOTP is CheckTOTP for the code that completes a sign-in. It records the data of the
-// sign-in in the same step, so that a removal of devices either includes this one or happens
-// before it.
+// CompleteTOTP does what CheckTOTP does, for the code that completes a sign-in. It records the
+// data of the sign-in in the same step, so that a removal of devices either includes this one
+// or happens before it.
 func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr, in SignIn) error {
 	code, ok := normalCode(code)
 	if !ok {

@@ -166,16 +166,16 @@ func needs(ial IAL, aal AAL, remembered bool) outcome {
 	return outcome{IAL: ial, AAL: aal, Remembered: remembered, sent: []Attribute{email}}
 }
 
-// states is the AuthnContextClassRef of the Response.
+// states sets the AuthnContextClassRef of the Response.
 func (o outcome) states(classRef string) outcome { o.ClassRef = classRef; return o }
 
 // says sets the values of the attributes aal and ial.
 func (o outcome) says(aal, ial string) outcome { o.aal, o.ial = aal, ial; return o }
 
-// sends are the attributes between uuid, and aal and ial.
+// sends sets the attributes between uuid, and aal and ial.
 func (o outcome) sends(a ...Attribute) outcome { o.sent = a; return o }
 
-// drops are requested or registered attributes that are not sent.
+// drops adds requested or registered attributes that are not sent.
 func (o outcome) drops(why DropReason, names ...string) outcome {
 	for _, n := range names {
 		o.Dropped = append(slices.Clip(o.Dropped), Dropped{n, why})
@@ -183,10 +183,10 @@ func (o outcome) drops(why DropReason, names ...string) outcome {
 	return o
 }
 
-// passes are ignored values.
+// passes sets the ignored values.
 func (o outcome) passes(values ...string) outcome { o.Unknown = values; return o }
 
-// whole is the outcome with all its attributes.
+// whole returns the outcome with all its attributes.
 func (o outcome) whole() outcome {
 	if o.Refused == "" {
 		o.Attributes = slices.Concat([]Attribute{b("uuid", uuid)}, o.sent, []Attribute{u("aal", o.aal), u("ial", o.ial)})

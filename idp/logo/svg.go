@@ -15,7 +15,7 @@ const (
 	xlinkNamespace = "http://www.w3.org/1999/xlink"
 )
 
-// svgLimits are far above what a logo needs.
+// svgLimits returns limits far above what a logo needs.
 func svgLimits() xmltree.Limits {
 	return xmltree.Limits{Bytes: MaxBytes, Depth: 32, Elements: 2000, Attrs: 64, AllAttrs: 10000, Scope: 64, Comments: true}
 }

@@ -73,7 +73,7 @@ func (r *Registry) createProvider(ctx context.Context, p *idp.ServiceProvider, o
 func (r *Registry) replaceProvider(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) (*Change, error) {
 	return r.Edit(ctx, p.EntityID, func(old *idp.ServiceProvider) error {
 		next := cloneProvider(p)
-		if next.Agency == "" { // an agency is only ever left by naming another
+		if next.Agency == "" { // leaving an agency must be explicit
 			next.Agency = old.Agency
 		}
 		next.NameIDScope, next.CreatedAt = old.NameIDScope, old.CreatedAt

@@ -22,7 +22,7 @@ import (
 	"vernal/idp/store/bolt"
 )
 
-// testTime is when the tests take place.
+// testTime is the time at which the tests run.
 var testTime = time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC)
 
 func testClock() time.Time { return testTime }

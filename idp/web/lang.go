@@ -72,7 +72,7 @@ func (p *Pages) choice(r *http.Request, e *Event) templates.Lang {
 	return p.preferredLang(r, langs)
 }
 
-// langs are the languages to choose from, the default one first.
+// langs returns the languages to choose from, the default one first.
 func (p *Pages) langs() []templates.Lang {
 	if len(p.Langs) > 0 {
 		return p.Langs
