@@ -30,14 +30,13 @@ const (
 	maxSalt, maxKey = 64, 64
 )
 
-// phc is a password hash taken apart:
+// phc is a parsed password hash:
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$SALT$KEY
 //	$pbkdf2-sha256$i=600000$SALT$KEY
 //
-// SALT and KEY are base64 without padding; padding that others write is passed
-// over. Of PBKDF2 the form of passlib, with
-// the bare number of rounds and "." for "+", is read too.
+// SALT and KEY are base64 without padding. Padding written by other programs is ignored. For
+// PBKDF2, the form of passlib, with the bare number of rounds and "." for "+", is read too.
 type phc struct {
 	alg          string
 	memory, time uint32
