@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// The operations that packages suggest, with the options that their suggestions may have.
+// The operations that packages suggest, with the options that each suggestion may have.
 var (
 	DoAuditVerify = declareAction("audit.verify")
 	DoInit        = declareAction("init")
@@ -38,7 +38,7 @@ var (
 	DoSPList = declareAction("sp.list")
 )
 
-// RotationAction is the action that takes a step of the rotation.
+// RotationAction returns the action that takes a rotation step.
 func RotationAction(step string) Action { return Action("rotation." + step) }
 
 // The options that suggestions have.
@@ -128,7 +128,8 @@ func SuggestionLabels() []SuggestionLabel { return slices.Clone(labels) }
 // Actions returns all actions with their options.
 func Actions() []Suggestion { return slices.Clone(actions) }
 
-// actions and labels are those that were declared, in order. Nothing changes them later.
+// actions and labels list the declared ones in order. Nothing changes them after
+// initialization.
 var (
 	actions []Suggestion
 	labels  []SuggestionLabel
@@ -148,7 +149,7 @@ func declareLabel(l SuggestionLabel) SuggestionLabel {
 	return l
 }
 
-// advisedError is an error and what a user can do about it.
+// advisedError adds to an error what a user can do about it.
 type advisedError struct {
 	error
 	suggestions []Suggestion
@@ -157,11 +158,11 @@ type advisedError struct {
 func (e *advisedError) Unwrap() error           { return e.error }
 func (e *advisedError) Suggested() []Suggestion { return e.suggestions }
 
-// Advise returns err with what a user can do about it; see SuggestionsOf.
+// Advise adds to err what a user can do about it; see SuggestionsOf.
 func Advise(err error, list ...Suggestion) error { return &advisedError{err, list} }
 
-// SuggestionsOf returns what a user can do about an error: what the outermost error
-// suggests that has a method Suggested.
+// SuggestionsOf returns what a user can do about an error. The outermost error with a method
+// Suggested decides.
 func SuggestionsOf(err error) []Suggestion {
 	var advised interface{ Suggested() []Suggestion }
 	if errors.As(err, &advised) {

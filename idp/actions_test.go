@@ -10,8 +10,7 @@ import (
 	"vernal/idp"
 )
 
-// What a user can do about an error is found through what wraps it, and the outermost
-// error decides.
+// SuggestionsOf looks through wrapped errors, and the outermost suggestions win.
 func TestSuggestionsOf(t *testing.T) {
 	t.Parallel()
 	add, list := idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, ""), idp.Suggest(idp.DoSPList).Labeled(idp.LabelListRegistered)

@@ -2,51 +2,52 @@ package idp
 
 import "time"
 
-// AuditEvent is what a change tells the audit trail. It holds no personal data
-// beyond our own UserID: no address, no name, no NameID, no secret.
+// AuditEvent describes a change for the audit trail. It holds no personal data beyond our own
+// UserID: no email address, no name, no NameID, no secret.
 type AuditEvent struct {
 	Kind AuditKind `json:"kind"`
 	// Outcome is "ok" or the code of a refusal.
 	Outcome string `json:"outcome"`
-	// Actor is who did it: "user:ID", "cli:uid=1000(ops)", "server".
+	// Actor identifies who made the change: "user:ID", "cli:uid=1000(ops)", "server".
 	Actor string   `json:"actor,omitempty"`
 	User  UserID   `json:"user,omitempty"`
 	SP    EntityID `json:"sp,omitempty"`
 	Year  Year     `json:"year,omitempty"`
-	// RequestID is the request in our log, ErrorID the one a person was shown.
+	// RequestID identifies the request in our log. ErrorID is the error ID shown to the
+	// user.
 	RequestID string `json:"request_id,omitempty"`
 	ErrorID   string `json:"error_id,omitempty"`
-	// Address is the peer's IP address. It is not part of the record, which is
-	// kept for good; see AuditRecord.AddressSum.
+	// Address is the peer's IP address. It is not part of the record, which is permanent;
+	// see AuditRecord.AddressSum.
 	Address string `json:"address,omitempty"`
-	// Detail says what changed, as name and value.
+	// Detail lists what changed, by name and value.
 	Detail map[string]string `json:"detail,omitempty"`
 }
 
-// AuditRecord is an AuditEvent in its place in the chain.
+// AuditRecord is an AuditEvent at its position in the chain.
 type AuditRecord struct {
 	// Seq counts from 1 without gaps.
 	Seq uint64    `json:"seq"`
 	At  time.Time `json:"at"`
 	AuditEvent
-	// AddressSum commits to Address without telling it: the SHA-256, hex, over
-	// the time, 16 random bytes and the address. Those are kept beside the
-	// record and are gone after AddressLifetime; from then on nobody can find
-	// the address by trying all of them. "" if there was none.
+	// AddressSum commits to Address without disclosing it. It is the SHA-256, hex, over
+	// the time, 16 random bytes and the IP address. The random bytes and the IP address
+	// are kept beside the record and removed after AddressLifetime. From then on, no one
+	// can find the IP address by trying all of them. "" if the event had no IP address.
 	AddressSum string `json:"address_sum,omitempty"`
-	// Prev is the Hash of the record before, hex; 64 zeros for the first.
+	// Prev is the Hash of the previous record, hex; 64 zeros for the first record.
 	Prev string `json:"prev"`
 	// Hash is the SHA-256, hex, over the record's JSON without this field and
 	// without Address.
 	Hash string `json:"hash"`
 }
 
-// AddressLifetime is how long a network address stays in the trail.
+// AddressLifetime is how long an IP address stays in the trail.
 const AddressLifetime = 90 * 24 * time.Hour
 
-// AuditHead is the end of the trail: how many records there have been, and the
-// Hash of the last. A copy of it kept elsewhere, in the log, shows when records
-// were cut off or an older store was put back.
+// AuditHead is the end of the trail: the number of records ever written and the Hash of the
+// last one. A copy is kept outside the store, in the log. It shows when records were cut off
+// or an older store was restored.
 type AuditHead struct {
 	Seq uint64 `json:"seq"`
 	// Hash is 64 zeros while there is no record.
@@ -55,50 +56,48 @@ type AuditHead struct {
 	MAC string `json:"mac"`
 }
 
-// AuditLine is a record as it is stored.
+// AuditLine is a record in its stored form.
 type AuditLine struct {
-	// Place is where it stands: it should be the record's Seq. 0 for what
-	// stands where no record can.
+	// Place is the position at which the record is stored, and should equal its Seq. 0 for
+	// data stored where no record can be.
 	Place uint64
 	// JSON is the record without its address.
 	JSON []byte
-	// Address is what is kept beside it; nil if there is nothing, or not any
-	// more.
+	// Address is the data about the IP address kept beside the record; nil if it never
+	// existed or was removed.
 	Address []byte
 }
 
-// AuditPage is a part of the trail as it is stored, with what the store says of
-// the whole, all of one moment.
+// AuditPage is a part of the trail in its stored form, with the store's view of the whole
+// trail at the same moment.
 type AuditPage struct {
 	Lines []AuditLine
-	// Head is the end of the trail as it was authenticated when it was written;
-	// Authentic says that its MAC fits.
+	// Head is the end of the trail as authenticated when it was written. Authentic reports
+	// whether its MAC is valid.
 	Head      AuditHead
 	Authentic bool
-	// Counted is how many records the store has counted, in a second place.
+	// Counted is the store's second, separate count of the records.
 	Counted uint64
 	// Checkpoint is where the trail begins; nil if nothing was pruned.
 	Checkpoint *AuditCheckpoint
-	// Stray says that an address in this part belongs to no record.
+	// Stray reports whether an IP address in this part belongs to no record.
 	Stray bool
 }
 
-// AuditCheckpoint stands for the records up to Seq, which were exported and
-// removed. Who has its year's certificate can tell from it that an exported
-// file is whole.
+// AuditCheckpoint replaces the records up to Seq, which were exported and removed. With the
+// certificate of its year, anyone can check that an exported file is complete.
 type AuditCheckpoint struct {
 	Seq  uint64    `json:"seq"`
 	Hash string    `json:"hash"`
 	At   time.Time `json:"at"`
 	// Issuer is our entityID.
 	Issuer string `json:"issuer"`
-	// Year is the one whose key signed; SHA256 is the fingerprint of its
-	// certificate, hex.
+	// Year is the year whose key signed. SHA256 is the fingerprint of its certificate,
+	// hex.
 	Year   Year   `json:"year"`
 	SHA256 string `json:"cert_sha256"`
-	// Signature is RSA with SHA-256 (PKCS #1 v1.5) over the text of the fields
-	// above, see audit.CheckpointText. MAC is over the same, under the master
-	// key, hex.
+	// Signature is RSA with SHA-256 (PKCS #1 v1.5) over the text of the fields above; see
+	// audit.CheckpointText. MAC is computed over the same text with the master key, hex.
 	Signature []byte `json:"signature"`
 	MAC       string `json:"mac"`
 }

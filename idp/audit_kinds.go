@@ -2,12 +2,11 @@ package idp
 
 import "slices"
 
-// AuditKind is the kind of an audit record: a dotted name, whose first part is what it is
-// about.
+// AuditKind is the kind of an audit record: a dotted name whose first part is the subject.
 type AuditKind string
 
-// The kinds of audit record, in the order of their names, with what each means. Those of
-// rotation steps are also in RotationAuditKind.
+// The kinds of audit record with their meanings, sorted by name. RotationAuditKind also
+// returns those of rotation steps.
 var (
 	AuditAuditPrune           = declareKind("audit.prune", "records up to seq were exported and removed")
 	AuditAuthn                = declareKind("authn", "a user signed in with a password and a second factor")
@@ -71,10 +70,10 @@ type AuditMeaning struct {
 	What string
 }
 
-// AuditKinds returns all kinds of audit record, in the order of their names.
+// AuditKinds returns all kinds of audit record, sorted by name.
 func AuditKinds() []AuditMeaning { return slices.Clone(kinds) }
 
-// kinds are those that were declared. Nothing changes them later.
+// kinds lists the declared kinds. Nothing changes it after initialization.
 var kinds []AuditMeaning
 
 func declareKind(kind AuditKind, what string) AuditKind {
@@ -82,5 +81,5 @@ func declareKind(kind AuditKind, what string) AuditKind {
 	return kind
 }
 
-// RotationAuditKind is the kind of the record of a rotation step.
+// RotationAuditKind returns the kind of the record of a rotation step.
 func RotationAuditKind(step string) AuditKind { return AuditKind("rotation." + step) }

@@ -2,8 +2,8 @@ package idp
 
 import "time"
 
-// DaysUntil counts the days of the calendar (UTC) from one moment to another,
-// below zero into the past; 0 if there is no other.
+// DaysUntil counts the calendar days (UTC) between two times. The count is negative if to is
+// in the past, and 0 if to is zero.
 func DaysUntil(from, to time.Time) int {
 	if to.IsZero() {
 		return 0

@@ -17,9 +17,9 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// layers is the order of imports: a package may import those of the layers above its own,
-// and within a layer no package imports another. The list reads like the way of a request
-// turned upside down.
+// layers is the order of imports. A package may import packages of the layers above its own,
+// and packages within a layer do not import each other. Read from the bottom, the list follows
+// the path of a request.
 var layers = []struct {
 	name     string
 	packages []string
@@ -54,8 +54,8 @@ var layers = []struct {
 	{"the program", []string{"cmd/vernal"}},
 }
 
-// only says which packages may import a library or, of ours, a package that
-// others reach through an interface of their own.
+// only lists the packages that may import a library, or one of our packages that all others
+// reach through their own interface.
 var only = map[string][]string{
 	"github.com/russellhaering/goxmldsig":            {"idp/xmldsig", "idp/rehearsal", "idp/idptest"}, // those two for the type of crewjam/saml's clock
 	"go.etcd.io/bbolt":                               {"idp/store/bolt"},
@@ -100,7 +100,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// importsOf reads the imports of every Go file under root that is no test.
+// importsOf reads the imports of every Go file under root except tests.
 func importsOf(t *testing.T, root string) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -164,13 +164,13 @@ func TestDependenciesAreExplained(t *testing.T) {
 	}
 }
 
-// leastGo is the first Go release that fixes CVE-2026-56859: encoding/xml, which
-// some of our dependencies use, followed nested elements without a bound.
+// leastGo is the first Go release that fixes CVE-2026-56859: encoding/xml, which some of our
+// dependencies use, followed nested elements without a bound.
 const leastGo = "go1.26.6"
 
 var readmeGo = regexp.MustCompile(`You need Go (1\.[0-9]+(?:\.[0-9]+)?) or newer`)
 
-// go.mod and the README name the same Go version, and it is a safe one.
+// go.mod and the README name the same Go version, and it contains the security fix.
 func TestGoVersionHasOneFloor(t *testing.T) {
 	t.Parallel()
 	gomod, err := os.ReadFile("../go.mod")

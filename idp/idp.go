@@ -1,10 +1,8 @@
-// Package idp holds the words that the rest of Vernal shares: the records of
-// the identity provider, the interfaces through which they are kept, and the
-// errors that cross package borders.
+// Package idp defines what the rest of Vernal shares: the records of the identity provider,
+// the interfaces that store them, and the errors that cross package boundaries.
 //
-// It imports nothing of ours. A record here says what a thing is and who owns
-// which field; what is done with it lives in the package that does it.
-// Every time in a record is UTC.
+// It imports no other package of ours. A record here defines its meaning and the owner of each
+// field. The package that uses a record contains the behavior. Every time in a record is UTC.
 package idp
 
 import (
@@ -18,48 +16,48 @@ import (
 // string, in practice a URI.
 type EntityID string
 
-// UserID names a person inside Vernal. It is random, never shown to a service
-// provider and never reused.
+// UserID identifies a user inside Vernal. It is random, never shown to a service provider and
+// never reused.
 type UserID string
 
-// NameID is the identifier of a person that one service provider or one agency
-// sees (saml-core §2.2). It never changes and is never given to another person.
+// NameID is the identifier of a user that one service provider or one agency sees (saml-core
+// §2.2). It never changes and is never given to another user.
 type NameID string
 
-// NameIDScope is the set of service providers that see the same NameID for a
-// person: "agency:NAME", or "sp:ENTITYID" for one that stands alone. The two
-// kinds never meet, and "sp:ENTITYID#2" is a provider that was removed and
-// added again without its old NameIDs.
+// NameIDScope is the set of service providers that see the same NameID for a user:
+// "agency:NAME", or "sp:ENTITYID" for a provider without an agency. The two kinds never
+// overlap. "sp:ENTITYID#2" is a provider that was removed and added again without its old
+// NameIDs.
 type NameIDScope string
 
-// RequestHandle names a stored LoginRequest in addresses. It is not a secret:
-// it opens nothing without the cookie of the browser that it is tied to.
+// RequestHandle identifies a stored LoginRequest in URLs. It is not a secret, because it gives
+// no access without the cookie of the browser that the request is tied to.
 type RequestHandle string
 
-// SessionID is the hash under which a session is kept. What the browser holds
-// is its preimage; the SessionID itself never leaves the server but for its Short.
+// SessionID is the hash under which a session is stored. The browser holds its preimage. Only
+// the Short form of the SessionID ever leaves the server.
 type SessionID string
 
-// Short is the part of the ID that names a session to operators, and to its own
-// person: 64 bits, which open nothing.
+// Short returns the part of the ID that identifies a session to operators and to its own user:
+// 64 bits, which give no access.
 func (id SessionID) Short() string { return string(id[:min(len(id), 16)]) }
 
-// HashSessionToken gives the SessionID that a browser's cookie value stands for.
+// HashSessionToken returns the SessionID for a browser's cookie value.
 func HashSessionToken(token string) SessionID {
 	const label = "vernal session\x00"
-	var room [len(label) + 64]byte // a token of ours fits; a longer one costs an allocation
+	var room [len(label) + 64]byte // our tokens fit; a longer one costs an allocation
 	sum := sha256.Sum256(append(append(room[:0], label...), token...))
 	var id [2 * sha256.Size]byte
 	hex.Encode(id[:], sum[:])
 	return SessionID(id[:])
 }
 
-// Year names one yearly set of addresses, key and certificate: four digits and,
-// for an emergency key, a lower-case letter ("2026", "2026b"). Years sort as
-// strings: by number, then by letter.
+// Year names one yearly set of endpoint URLs, key and certificate: four digits and, for an
+// emergency key, a lower-case letter ("2026", "2026b"). Years sort as strings: by number, then
+// by letter.
 type Year string
 
-// YearPattern is the form of a Year, without anchors, as routes use it.
+// YearPattern matches a Year. It is not anchored, because routes use it.
 const YearPattern = `[0-9]{4}[a-z]?`
 
 var yearRE = regexp.MustCompile(`^` + YearPattern + `$`)
@@ -67,9 +65,9 @@ var yearRE = regexp.MustCompile(`^` + YearPattern + `$`)
 // Valid reports whether y has the form of a Year.
 func (y Year) Valid() bool { return yearRE.MatchString(string(y)) }
 
-// Clock tells the time. It is a field wherever time matters, so that tests can
-// turn it; production code sets time.Now.
+// Clock returns the current time. It is a field wherever time matters so that tests can set
+// it. Production code uses time.Now.
 type Clock func() time.Time
 
-// Now is the time in UTC.
+// Now returns the time in UTC.
 func (c Clock) Now() time.Time { return c().UTC() }

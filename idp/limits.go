@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of a registration. They keep one provider from filling memory or a
-// page; none is near what a real one has. Every reader of a value for
-// a registration uses the bound that the registry checks.
+// Limits of a registration. They keep one provider from filling memory or a page, and real
+// registrations stay far below them. Every parser of a registration value uses the same limit
+// that the registry checks.
 const (
 	MaxEntityID = 1024  // bytes, saml-metadata §2.2.1
 	MaxName     = 100   // characters
@@ -17,14 +17,14 @@ const (
 	MaxText     = 1000  // characters of a help text
 	MaxContact  = 320   // characters of an email address
 	MaxIndex    = 65535 // saml-metadata §2.2.3: unsignedShort
-	// MinKeyBits and MaxKeyBits bound a partner's RSA key. The upper one bounds
-	// what a signature costs to verify.
+	// MinKeyBits and MaxKeyBits bound a partner's RSA key. The upper bound limits the cost
+	// of verifying a signature.
 	MinKeyBits = 2048
 	MaxKeyBits = 8192
 )
 
-// DisplayName is what a service provider without a name is called: its entity
-// ID, or the host in it if it is too long for a page.
+// DisplayName returns the name to show for a service provider without one: its entity ID, or
+// the host in it if the ID is too long for a page.
 func (id EntityID) DisplayName() string {
 	if utf8.RuneCountInString(string(id)) <= MaxName {
 		return string(id)
@@ -35,7 +35,8 @@ func (id EntityID) DisplayName() string {
 	return Shorten(string(id), MaxName)
 }
 
-// Shorten cuts a text to a number of characters, the last of them an ellipsis.
+// Shorten limits a text to a number of characters. The last one is an ellipsis if text was
+// cut.
 func Shorten(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {
 		return s
@@ -43,7 +44,7 @@ func Shorten(s string, limit int) string {
 	return string([]rune(s)[:limit-1]) + "…"
 }
 
-// Clip cuts a text to a number of bytes, at a character's edge, and marks the cut.
+// Clip limits a text to a number of bytes, cuts between characters and marks the cut.
 func Clip(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -54,8 +55,8 @@ func Clip(s string, limit int) string {
 	return s[:limit] + "…"
 }
 
-// OneLine keeps foreign text on its line and in its direction: what IsControl
-// reports is replaced.
+// OneLine replaces the characters that IsControl reports, so that external text keeps its line
+// and direction.
 func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if IsControl(r) {
@@ -65,19 +66,19 @@ func OneLine(s string) string {
 	}, s)
 }
 
-// IsControl reports whether a character moves a terminal's cursor, ends a line or
-// has a say in the direction of writing.
+// IsControl reports whether a character moves a terminal's cursor, ends a line or changes the
+// writing direction.
 func IsControl(r rune) bool {
 	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' ||
 		r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || isMark(r)
 }
 
-// isMark reports whether a character only says which direction a neighbour has,
-// which is part of how names are written.
+// isMark reports whether a character only sets the direction of its neighbor, which is a
+// normal part of how names are written.
 func isMark(r rune) bool { return r == '\u061c' || r == '\u200e' || r == '\u200f' }
 
-// HasControl reports whether a text has characters that XML cannot carry (XML 1.0
-// §2.2), or that change how the text around it is shown.
+// HasControl reports whether a text has characters that XML cannot carry (XML 1.0 §2.2), or
+// that change how the text around it is displayed.
 func HasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r >= 0xfffd && r <= 0xffff || IsControl(r) && !isMark(r) })
 }

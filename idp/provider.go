@@ -25,16 +25,14 @@ const (
 	DigestSHA256 = "sha256"
 )
 
-// Values of ServiceProvider.IAL: the highest identity assurance that the
-// provider may ask for.
+// Values of ServiceProvider.IAL: the highest identity assurance that the provider may request.
 const (
 	IALAuthOnly    = "auth-only"
 	IALVerified    = "verified"
 	IALFacialMatch = "facial-match"
 )
 
-// Values of ServiceProvider.AAL: the authentication assurance that applies when
-// a request names none.
+// Values of ServiceProvider.AAL: the authentication assurance for requests that name none.
 const (
 	AALDefault           = "default"
 	AAL2                 = "2"
@@ -48,8 +46,7 @@ const (
 	NameIDFormatEmail      = "emailAddress"
 )
 
-// Values of ServiceProvider.EmailAttribute: the Name that the email attribute
-// is sent under.
+// Values of ServiceProvider.EmailAttribute: the Name under which the email attribute is sent.
 const (
 	EmailAttributePlain    = "email"
 	EmailAttributeClaimURI = "claim-uri"
@@ -67,41 +64,40 @@ const (
 	StateApproved = "approved"
 )
 
-// ServiceProvider is the registration of one service provider (SP). The JSON
-// names are those that the commands print and take.
+// ServiceProvider is the registration of one service provider (SP). The commands print and
+// accept these JSON names.
 type ServiceProvider struct {
 	EntityID EntityID `json:"entity_id"`
-	// Name is shown to people on every page of a sign-in.
+	// Name is shown to users on every page of a sign-in.
 	Name string `json:"name"`
-	// Agency joins NameIDs across providers. Set by operators only, never by
-	// metadata: it decides who may recognise a person.
+	// Agency joins NameIDs across providers. Only operators set it, never metadata,
+	// because it decides which providers can recognize a user.
 	Agency string `json:"agency,omitempty"`
-	// NameIDScope is derived from Agency and EntityID when the provider is
-	// added; see NameIDScope for why it is kept rather than computed.
+	// NameIDScope is derived from Agency and EntityID when the provider is added. See
+	// NameIDScope for the reason to store it instead of computing it.
 	NameIDScope NameIDScope `json:"name_id_scope"`
 
-	// ACSURLs are the Assertion Consumer Service addresses (HTTP-POST), the
-	// default one first.
+	// ACSURLs are the Assertion Consumer Service URLs (HTTP-POST), the default first.
 	ACSURLs []string `json:"acs_urls"`
-	// ACSIndexes gives, for each of ACSURLs, the index under which the
-	// provider's metadata lists it. Empty: the position counts, from 0.
+	// ACSIndexes contains, for each of ACSURLs, its index in the provider's metadata. If
+	// empty, the position counts, from 0.
 	ACSIndexes []int `json:"acs_indexes,omitempty"`
 	// LogoutURL is where a LogoutResponse is posted.
 	LogoutURL string `json:"logout_url,omitempty"`
 
-	// Certs are the SP's request certificates, PEM, each tried alone.
+	// Certs are the SP's request certificates, PEM. Each one is tried separately.
 	Certs []string `json:"certs"`
-	// EncryptionCerts are certificates to encrypt assertions to, PEM. Empty:
-	// the request certificate that verified.
+	// EncryptionCerts are the certificates to encrypt assertions to, PEM. If empty, the
+	// request certificate that verified the request is used.
 	EncryptionCerts []string `json:"encryption_certs,omitempty"`
-	// RedirectURIs are further addresses that a posted Response may lead to;
-	// their origins are allowed by the response page's form-action.
+	// RedirectURIs are further URLs that a posted Response may lead to. The response
+	// page's form-action allows their origins.
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
 
 	SignRequests string `json:"sign_requests"`
-	// Compat names the identity provider that the service provider was built
-	// for, see IsLoginGovCompatible. It loosens no signature, digest, age or
-	// replay rule. Set by operators only, never by metadata.
+	// Compat names the identity provider that the service provider was built for; see
+	// IsLoginGovCompatible. It relaxes no signature, digest, age or replay rule. Only
+	// operators set it, never metadata.
 	Compat             string `json:"compat"`
 	Encryption         string `json:"encryption"`
 	EncryptionDigest   string `json:"encryption_digest"`
@@ -133,23 +129,23 @@ type ServiceProvider struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// StartURL is where a person can begin again at the provider: its sign-in
-// address, else its home; empty if neither is registered.
+// StartURL returns where a user can start again at the provider: its sign-in URL, otherwise
+// its home page; empty if neither is registered.
 func (p *ServiceProvider) StartURL() string {
 	return cmp.Or(p.SPInitiatedLoginURL, p.ReturnToSPURL)
 }
 
-// IsLoginGovCompatible reports whether the provider is answered as Login.gov answers
-// where we differ: an unregistered ACS URL leads to the registered default,
-// Destination is not compared, AuthnContextClassRef states the AAL alone, and
-// verified_at comes with any proofed data. All that rests on requests that only the
-// provider can make, so it is false for one that may leave them unsigned.
+// IsLoginGovCompatible reports whether the provider gets the answers of Login.gov where ours
+// differ: an unregistered ACS URL leads to the registered default, Destination is not
+// compared, AuthnContextClassRef contains only the AAL, and verified_at is sent with any
+// proofed data. All of this relies on requests that only the provider can make, so the result
+// is false for a provider that may leave requests unsigned.
 func (p *ServiceProvider) IsLoginGovCompatible() bool {
 	return p.Compat == CompatLoginGov && p.SignRequests != SignRequestsOptional
 }
 
-// AllowsNameIDFormat reports whether the provider may be sent the format, one
-// of the NameIDFormat constants.
+// AllowsNameIDFormat reports whether the provider may receive the format, one of the
+// NameIDFormat constants.
 func (p *ServiceProvider) AllowsNameIDFormat(format string) bool {
 	return slices.Contains(p.NameIDFormats, format)
 }

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// The rotation's document: what has happened to the yearly keys. It is part of what a
-// Check decides by, see Standing.
+// The rotation's document: what has happened to the yearly keys. A Check depends on it; see
+// Standing.
 const (
 	RotationKind = "rotation"
 	RotationKey  = "history"
 )
 
-// Records are the documents of one kind as typed records. They are kept as JSON. One
-// that has expired is not there any more, whether or not the store has removed it.
-// All fields are required.
+// Records gives typed access to the documents of one kind, which are stored as JSON. An
+// expired record counts as missing, whether or not the store has removed it. All fields are
+// required.
 type Records[T any] struct {
 	Store DocumentStore
 	Kind  string
@@ -26,9 +26,9 @@ type Records[T any] struct {
 // Record is one of Records.
 type Record[T any] struct {
 	Key string
-	// Value is nil for a record that is not there.
+	// Value is nil if the record does not exist.
 	Value *T
-	// ExpiresAt is when the record ends; zero: never.
+	// ExpiresAt is when the record expires; zero: never.
 	ExpiresAt time.Time
 }
 
@@ -37,7 +37,7 @@ func (r Records[T]) List(ctx context.Context) ([]Record[T], error) {
 	return r.find(ctx, DocumentQuery{All: true})
 }
 
-// Find returns the records of the keys that are there, sorted by key.
+// Find returns the existing records among the keys, sorted by key.
 func (r Records[T]) Find(ctx context.Context, keys ...string) ([]Record[T], error) {
 	return r.find(ctx, DocumentQuery{Keys: keys})
 }
@@ -60,7 +60,7 @@ func (r Records[T]) find(ctx context.Context, q DocumentQuery) ([]Record[T], err
 	return list, nil
 }
 
-// Get returns one record; ErrNotFound if it is not there.
+// Get returns one record, or ErrNotFound.
 func (r Records[T]) Get(ctx context.Context, key string) (*T, error) {
 	list, err := r.Find(ctx, key)
 	switch {
@@ -72,8 +72,8 @@ func (r Records[T]) Get(ctx context.Context, key string) (*T, error) {
 	return list[0].Value, nil
 }
 
-// Update has change replace Value and ExpiresAt of each of the records, in one step,
-// see DocumentStore.UpdateDocuments. A nil Value removes the record.
+// Update calls change to replace Value and ExpiresAt of each record, in one step; see
+// DocumentStore.UpdateDocuments. A nil Value removes the record.
 func (r Records[T]) Update(ctx context.Context, keys []string, change func(*Record[T]) error, events ...AuditEvent) error {
 	return r.Store.UpdateDocuments(ctx, r.Kind, keys, func(d *Document) error {
 		rec, err := r.decode(d)

@@ -2,15 +2,13 @@ package idp
 
 import "fmt"
 
-// Refusal says why a message or a sign-in was turned down, in terms that an
-// integrator can act upon. The texts for Expected and Remedy are in the
-// catalogues under the Code ("refusal.CODE.title", ".expected", ".remedy");
-// Args fills their placeholders {0}, {1}, ….
+// Refusal says why a message or a sign-in was turned down, in terms that an integrator can act
+// on. The texts for Expected and Remedy are in the catalogues under the Code
+// ("refusal.CODE.title", ".expected", ".remedy"). Args fills their placeholders {0}, {1}, ….
 //
-// A Refusal is shown to strangers. Seen is what they sent themselves, cut to a
-// sane length; Args hold only what the sender may know, never a registered URL
-// or certificate before the sender's signature is verified. Err is for the log
-// alone.
+// A Refusal is shown to unverified senders. Seen is what they sent, cut to a bounded length.
+// Args holds only what the sender may know, never a registered URL or certificate before the
+// sender's signature is verified. Err is only for the log.
 type Refusal struct {
 	Code  RefusalCode
 	Field string // the part of the message, as the standard names it
@@ -19,21 +17,21 @@ type Refusal struct {
 	Err   error
 }
 
-// RefusalCode names a reason for a refusal. It is stable: catalogues, audit
+// RefusalCode identifies the reason of a refusal. It is stable, because catalogues, audit
 // records and the test corpus use it.
 type RefusalCode string
 
-// Codes of the binding: how the message travelled.
+// Codes of the binding.
 const (
 	RefusedRequestMissing    RefusalCode = "request_missing"      // no SAMLRequest
 	RefusedParameterTwice    RefusalCode = "parameter_twice"      // a parameter more than once, or in query and body
-	RefusedParameterConflict RefusalCode = "parameter_conflict"   // SAMLResponse beside SAMLRequest
+	RefusedParameterConflict RefusalCode = "parameter_conflict"   // SAMLResponse in addition to SAMLRequest
 	RefusedParameterInvalid  RefusalCode = "parameter_invalid"    // broken percent-encoding or form
 	RefusedRequestTooLarge   RefusalCode = "request_too_large"    // before or after inflating
 	RefusedBase64            RefusalCode = "base64_invalid"       //
 	RefusedDeflate           RefusalCode = "deflate_invalid"      //
 	RefusedXML               RefusalCode = "xml_invalid"          // not well-formed, or uses what SAML never needs
-	RefusedMessageType       RefusalCode = "message_type"         // another message than the address takes
+	RefusedMessageType       RefusalCode = "message_type"         // not a message for this endpoint
 	RefusedRelayState        RefusalCode = "relay_state_too_long" // over 2,048 bytes
 )
 
@@ -41,7 +39,7 @@ const (
 const (
 	RefusedSignatureMissing   RefusalCode = "signature_missing"
 	RefusedSignatureTwice     RefusalCode = "signature_twice"      // several, or embedded and detached
-	RefusedSignatureShape     RefusalCode = "signature_shape"      // in the wrong place, or with parts we never take
+	RefusedSignatureShape     RefusalCode = "signature_shape"      // in the wrong place, or with parts we never accept
 	RefusedSignatureAlgorithm RefusalCode = "signature_algorithm"  //
 	RefusedDigestAlgorithm    RefusalCode = "digest_algorithm"     //
 	RefusedCanonicalization   RefusalCode = "canonicalization"     //
@@ -68,31 +66,31 @@ const (
 	RefusedACSURL             RefusalCode = "acs_url"
 	RefusedACSIndex           RefusalCode = "acs_index"
 	RefusedNameIDFormat       RefusalCode = "name_id_format"
-	RefusedSubjectForm        RefusalCode = "subject_invalid" // a Subject that cannot be read, or that no answer could be about
+	RefusedSubjectForm        RefusalCode = "subject_invalid" // a Subject that is unreadable or that no answer can match
 	RefusedAuthnContext       RefusalCode = "authn_context_unknown"
 	RefusedAuthnContextLevel  RefusalCode = "authn_context_not_allowed"
 	RefusedComparison         RefusalCode = "comparison"
 	RefusedNotOnOrAfter       RefusalCode = "not_on_or_after" // a LogoutRequest that has expired
-	RefusedNameID             RefusalCode = "name_id_invalid" // none, several, or one that cannot be read
+	RefusedNameID             RefusalCode = "name_id_invalid" // none, several, or an unreadable one
 	RefusedEncryptedID        RefusalCode = "encrypted_id"    // does not open with this year's key
 	RefusedSessionIndex       RefusalCode = "session_index"
-	RefusedNoLogoutURL        RefusalCode = "no_logout_url" // nowhere to send the answer
+	RefusedNoLogoutURL        RefusalCode = "no_logout_url" // no URL to send the answer to
 	RefusedValue              RefusalCode = "value_invalid" // an attribute or element with a value that its type does not allow
 )
 
-// Codes of a sign-in under way.
+// Codes of a sign-in in progress.
 const (
-	RefusedReplay        RefusalCode = "replayed"         // the ID came before, from another browser
+	RefusedReplay        RefusalCode = "replayed"         // the ID was used before, from another browser
 	RefusedSubject       RefusalCode = "subject_mismatch" // the request is about another user
-	RefusedAnswered      RefusalCode = "already_used"     // the request has its answer
-	RefusedStale         RefusalCode = "request_stale"    // the stored request is gone or expired
-	RefusedOtherBrowser  RefusalCode = "other_browser"    // the request's cookie did not come
-	RefusedNoProofing    RefusalCode = "not_verified"     // the person has no proofed identity on record
-	RefusedNoFactor      RefusalCode = "factor_missing"   // the person has no factor of the level asked for
+	RefusedAnswered      RefusalCode = "already_used"     // the request was already answered
+	RefusedStale         RefusalCode = "request_stale"    // the stored request is missing or expired
+	RefusedOtherBrowser  RefusalCode = "other_browser"    // the request's cookie is missing
+	RefusedNoProofing    RefusalCode = "not_verified"     // the user has no proofed identity
+	RefusedNoFactor      RefusalCode = "factor_missing"   // the user has no factor of the requested level
 	RefusedAccountLocked RefusalCode = "account_locked"   //
 )
 
-// tellable are the codes whose Seen may stand in the log.
+// tellable lists the codes whose Seen may be logged.
 var tellable = map[RefusalCode]bool{
 	RefusedMessageType: true, RefusedParameterTwice: true, RefusedRequestTooLarge: true,
 	RefusedSignature: true, RefusedSignatureAlgorithm: true, RefusedDigestAlgorithm: true, RefusedCanonicalization: true, RefusedTransform: true,
@@ -103,7 +101,7 @@ var tellable = map[RefusalCode]bool{
 	RefusedReplay: true, RefusedAnswered: true, RefusedNoProofing: true, RefusedNoFactor: true,
 }
 
-// Refuse makes a Refusal of a field's value. The value is cut to 200 bytes.
+// Refuse returns a Refusal of a field's value, cut to 200 bytes.
 func Refuse(code RefusalCode, field, seen string, args ...string) *Refusal {
 	return &Refusal{Code: code, Field: field, Seen: Clip(seen, 200), Args: args}
 }
@@ -114,9 +112,9 @@ func (r *Refusal) With(err error) *Refusal {
 	return r
 }
 
-// Error is for the log. It says what was seen only where that is one of the
-// standard's own words, an address or a time: a message that could not be read
-// may hold anything, somebody's name and address included.
+// Error returns the text for the log. It includes Seen only where that is a term of the
+// standard, a URL or a time. An unreadable message may contain anything, including a name and
+// an email address.
 func (r *Refusal) Error() string {
 	s := fmt.Sprintf("refused (%s): %s", r.Code, r.Field)
 	if tellable[r.Code] {

@@ -1,13 +1,13 @@
 package idp
 
-// The two parties of a rehearsal, in which the server's own operator walks
-// through a year. They exist while one runs, in memory, and are made for one
-// another: the person cannot sign in, and is answered for to this service
-// provider alone; the service provider is told of nobody else.
+// The two parties of a rehearsal, in which the server's own operator walks through a year.
+// They exist only in memory, while a rehearsal runs, and only for each other: the user cannot
+// sign in and is only ever named in answers to this service provider, and the service provider
+// learns of no other user.
 const (
-	// RehearsalSP is the service provider. Nobody can register it.
+	// RehearsalSP is the service provider. It cannot be registered.
 	RehearsalSP EntityID = "urn:vernal:rehearsal"
-	// RehearsalUser is the person. There is no record, and so no password, no
-	// address and nothing to be listed or changed.
+	// RehearsalUser is the user. It has no record, and so no password, no email address
+	// and nothing to list or change.
 	RehearsalUser UserID = "rehearsal"
 )

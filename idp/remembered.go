@@ -7,33 +7,32 @@ import (
 	"time"
 )
 
-// MaxRemembered bounds the devices that one person has remembered; the oldest
-// gives way.
+// MaxRemembered limits the remembered devices of one user. The oldest is dropped first.
 const MaxRemembered = 10
 
-// RememberedDevice is a browser that a person asked to be remembered in. It
-// stands for their second factor where a request leaves that open.
+// RememberedDevice is a browser that the user asked us to remember. It replaces the second
+// factor where a request allows that.
 type RememberedDevice struct {
-	// Hash is the SHA-256 of the browser's cookie: who reads the store learns
+	// Hash is the SHA-256 of the browser's cookie, so that reading the store reveals
 	// nothing that a browser could send.
 	Hash []byte `json:"hash"`
-	// At is when a real second factor was used there. What is remembered
-	// counts from then, however often it is used.
+	// At is when a real second factor was used in this browser. The remembered time counts
+	// from then, no matter how often it is used.
 	At time.Time `json:"at"`
-	// UsedAt is when it last stood for the second factor; zero if never.
+	// UsedAt is when the device last replaced the second factor; zero if never.
 	UsedAt time.Time `json:"used_at,omitzero"`
-	// Browser and System are those of a Device, for the person to know it by.
+	// Browser and System are those of a Device. They let the user recognize it.
 	Browser string `json:"browser,omitempty"`
 	System  string `json:"system,omitempty"`
 }
 
-// Short names a device to its own person and to operators: 64 bits of the hash,
-// which open nothing.
+// Short returns what identifies a device to its own user and to operators: 64 bits of the
+// hash, which give no access.
 func (d *RememberedDevice) Short() string { return hex.EncodeToString(d.Hash[:min(len(d.Hash), 8)]) }
 
-// Remembers reports when the person used a real second factor in the browser
-// whose cookie has the hash; ok is false for a browser that is not remembered.
-// How long that counts is not its to say (assurance.RememberedFor).
+// Remembers reports when the user used a real second factor in the browser whose cookie has
+// the hash. ok is false for a browser that is not remembered. The caller decides how long that
+// counts (assurance.RememberedFor).
 func (u *User) Remembers(hash []byte) (at time.Time, ok bool) {
 	for _, d := range u.Devices {
 		if d.hasHash(hash) {
@@ -43,12 +42,12 @@ func (u *User) Remembers(hash []byte) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// hasHash reports whether the device's cookie has the hash. No hash is nobody's.
+// hasHash reports whether the device's cookie has the hash. An empty hash matches no device.
 func (d *RememberedDevice) hasHash(hash []byte) bool {
 	return len(hash) > 0 && subtle.ConstantTimeCompare(d.Hash, hash) == 1
 }
 
-// UsedDevice notes that a device stood for the second factor. It is Remembers,
+// UsedDevice records that a device replaced the second factor. It returns what Remembers does,
 // for a record that is being changed.
 func (u *User) UsedDevice(hash []byte, now time.Time) (at time.Time, ok bool) {
 	for i := range u.Devices {
@@ -59,8 +58,7 @@ func (u *User) UsedDevice(hash []byte, now time.Time) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// Forget takes away the devices whose cookies have one of the hashes, and
-// reports how many they were.
+// Forget removes the devices whose cookies have one of the hashes and returns their number.
 func (u *User) Forget(hashes ...[]byte) int {
 	before := len(u.Devices)
 	u.Devices = slices.DeleteFunc(u.Devices, func(d RememberedDevice) bool {
@@ -77,7 +75,7 @@ func (u *User) Remember(d RememberedDevice) {
 	}
 }
 
-// Factors are those that the person can prove, remembered devices left aside.
+// Factors returns the factors that the user can prove, without remembered devices.
 func (u *User) Factors() []Factor {
 	var f []Factor
 	if u.PasswordHash != "" {

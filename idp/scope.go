@@ -8,23 +8,23 @@ const (
 	ownPrefix    = "sp:"
 )
 
-// AgencyScope is the scope that the providers of an agency share.
+// AgencyScope returns the scope that the providers of an agency share.
 func AgencyScope(agency string) NameIDScope { return NameIDScope(agencyPrefix + agency) }
 
-// OwnScope is the first scope of a provider that stands alone. "#" inside the
-// EntityID is doubled, so that one that ends in "#2" is never taken for the
-// second life of another one.
+// OwnScope returns the first scope of a provider without an agency. "#" inside the EntityID is
+// doubled, so that an EntityID that ends in "#2" cannot collide with the second registration
+// of another provider.
 func OwnScope(id EntityID) NameIDScope {
 	return NameIDScope(ownPrefix + strings.ReplaceAll(string(id), "#", "##"))
 }
 
-// Agency is the agency whose scope it is; false for a provider's own.
+// Agency returns the agency that the scope belongs to; false for a provider's own scope.
 func (s NameIDScope) Agency() (string, bool) {
 	return strings.CutPrefix(string(s), agencyPrefix)
 }
 
-// Owner is the provider whose own scope it is, in whichever life; false for an
-// agency's.
+// Owner returns the provider that the scope belongs to, in any of its registrations; false for
+// the scope of an agency.
 func (s NameIDScope) Owner() (EntityID, bool) {
 	rest, ok := strings.CutPrefix(string(s), ownPrefix)
 	if !ok {
@@ -34,7 +34,7 @@ func (s NameIDScope) Owner() (EntityID, bool) {
 	for i := 0; i < len(rest); i++ {
 		if rest[i] == '#' {
 			if i++; i == len(rest) || rest[i] != '#' {
-				break // what follows is the number of the life
+				break // the rest is the number of the registration
 			}
 		}
 		id.WriteByte(rest[i])

@@ -3,31 +3,31 @@ package idp
 // Action names an operation by noun and verb: "rotation.publish", "sp.edit".
 type Action string
 
-// SuggestionLabel says when a suggestion helps. Its words are in the catalogues, under
-// "suggest.LABEL". All labels are in SuggestionLabels.
+// SuggestionLabel says when a suggestion helps. Its text is in the catalogues, under
+// "suggest.LABEL". SuggestionLabels returns all labels.
 type SuggestionLabel string
 
-// Suggestion is something that a user can do next, as a value. Packages suggest; only the
-// command knows how it is typed and turns a Suggestion into a command line.
+// Suggestion is a next step for the user, as a value. Packages make suggestions. Only the
+// command knows the syntax and turns a Suggestion into a command line.
 type Suggestion struct {
-	// Label says when it helps; "" for no words.
+	// Label says when the suggestion helps; "" for no text.
 	Label SuggestionLabel `json:"label,omitzero"`
 	Do    Action          `json:"do"`
-	// Subjects are what it acts on, in order: a year, an entity ID, an email address.
-	// An empty one is for the user to fill in.
+	// Subjects are what the action applies to, in order: a year, an entity ID, an email
+	// address. The user fills in an empty one.
 	Subjects []string `json:"subjects,omitempty"`
 	Options  []Option `json:"options,omitempty"`
 }
 
 // Option is one setting of a Suggestion.
 type Option struct {
-	// Name is that of the setting in snake case, in the singular: "acs_url", "reason".
+	// Name is the setting's name in snake case, in the singular: "acs_url", "reason".
 	Name string `json:"name"`
-	// Value is "" for a switch, and where the user must fill it in.
+	// Value is "" for a switch, and for a value that the user must fill in.
 	Value string `json:"value,omitzero"`
 }
 
-// Suggest returns the Suggestion to do something to the subjects.
+// Suggest returns a Suggestion to perform an action on the subjects.
 func Suggest(do Action, subjects ...string) Suggestion {
 	return Suggestion{Do: do, Subjects: subjects}
 }
@@ -44,5 +44,5 @@ func (s Suggestion) Labeled(label SuggestionLabel) Suggestion {
 	return s
 }
 
-// CommandLine renders a Suggestion as a line to type. Package cmd/vernal has the only one.
+// CommandLine renders a Suggestion as a line to type. Only package cmd/vernal implements it.
 type CommandLine func(Suggestion) string

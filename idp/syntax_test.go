@@ -16,22 +16,22 @@ import (
 	"vernal/idp"
 )
 
-// nouns are the commands that suggestions do not name, beside those of idp.Actions.
+// nouns are the commands that suggestions do not name, in addition to those of idp.Actions.
 var nouns = []string{"config", "demo", "deploy", "errors", "rotation", "serve", "session", "user", "version"}
 
 var flagSyntax = regexp.MustCompile(`(?:^|[^-!\w])--[a-z]`)
 
-// notCommands are the literals that look like commands and are none, by their file.
+// notCommands lists by file the literals that look like commands but are not.
 var notCommands = map[string]string{
 	"idp/audit/line.go": "vernal audit checkpoint 1", // begins the text that a checkpoint signs
-	"idp/idp.go":        "vernal session\x00",        // keeps a hash apart from others
+	"idp/idp.go":        "vernal session\x00",        // keeps this hash distinct from others
 }
 
-// runsCommands are the packages whose job is to run programs.
-var runsCommands = []string{"idp/idptest/binary"} // as users run vernal and SoftHSM: a harness of tests
+// runsCommands lists the packages that exist to run programs.
+var runsCommands = []string{"idp/idptest/binary"} // the test harness runs vernal and SoftHSM as users do
 
-// Only cmd knows how a command is typed: below it, what a user can do next is an
-// idp.Suggestion, and a setting has its name.
+// Only cmd knows command syntax. Below it, a next step for the user is an idp.Suggestion, and
+// a setting is referred to by its name.
 func TestNoCommandSyntaxBelowCmd(t *testing.T) {
 	t.Parallel()
 	all := slices.Clone(nouns)
@@ -64,7 +64,7 @@ func TestNoCommandSyntaxBelowCmd(t *testing.T) {
 	}
 }
 
-// The pattern finds what it is for, and leaves alone what has two dashes otherwise.
+// The pattern matches flags, and no other use of two dashes.
 func TestFlagSyntaxMatchesOnlyFlags(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
@@ -82,8 +82,7 @@ type literal struct {
 	text string
 }
 
-// literalsOf reads the string literals of the Go files below root that are no tests and
-// not below cmd.
+// literalsOf reads the string literals of the Go files below root, except tests and cmd.
 func literalsOf(t *testing.T, root string) map[string][]literal {
 	t.Helper()
 	found := map[string][]literal{}

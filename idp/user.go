@@ -6,44 +6,43 @@ import (
 	"time"
 )
 
-// User is a person who can sign in. Stores keep it sealed: all of it is
-// personal data or secret. What was proofed of their identity is not part of it,
-// but a record of its own, see Profile.
+// User is a user who can sign in. Stores keep it sealed because all of it is personal data or
+// secret. The proofed identity is a separate record; see Profile.
 type User struct {
 	ID UserID `json:"id"`
-	// Emails are the person's addresses, the first one primary. An address
-	// belongs to at most one person.
+	// Emails are the user's email addresses, the primary one first. An email address
+	// belongs to at most one user.
 	Emails []Email `json:"emails"`
 	// PasswordHash is in PHC form: "$argon2id$…" or "$pbkdf2-sha256$…".
 	PasswordHash      string    `json:"password_hash,omitempty"`
 	PasswordChangedAt time.Time `json:"password_changed_at,omitzero"`
 	TOTPs             []TOTP    `json:"totps,omitempty"`
-	// Devices are the browsers that the person is remembered in, oldest first.
-	// Whatever changes how the person proves who they are forgets them all.
+	// Devices are the browsers that remember the user, oldest first. Every change to how
+	// the user signs in removes them all.
 	Devices []RememberedDevice `json:"devices,omitempty"`
-	// Proofed is what decisions need to know of the person's Profile; nil if
-	// they have none. It is the store's to set, with the Profile and from it.
+	// Proofed is the part of the user's Profile that decisions need; nil without a
+	// Profile. Only the store sets it, together with the Profile and derived from it.
 	Proofed *Proofed `json:"proofed,omitempty"`
 	Role    string   `json:"role,omitempty"`
-	// LockedAt is set while an operator has locked the account.
+	// LockedAt is when an operator locked the account; zero while it is not locked.
 	LockedAt   time.Time `json:"locked_at,omitzero"`
 	LockReason string    `json:"lock_reason,omitempty"`
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
 }
 
-// Email is one address of a person.
+// Email is one email address of a user.
 type Email struct {
 	Address      string    `json:"address"`
 	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
 	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
-	// DisclosedTo are the service providers that were given the address as a NameID:
-	// to them, and to no other, it names the person.
+	// DisclosedTo are the service providers that received the email address as a NameID.
+	// It identifies the user to them and to no other provider.
 	DisclosedTo []EntityID `json:"disclosed_to,omitempty"`
 }
 
-// DisclosedEmail returns the person's address that is written so, but for its case, if
-// the provider was given it as a NameID; nil otherwise.
+// DisclosedEmail returns the user's email address that equals address, ignoring case, if the
+// provider received it as a NameID; nil otherwise.
 func (u *User) DisclosedEmail(provider EntityID, address string) *Email {
 	for i := range u.Emails {
 		if e := &u.Emails[i]; strings.EqualFold(e.Address, address) && slices.Contains(e.DisclosedTo, provider) {
@@ -60,22 +59,21 @@ type TOTP struct {
 	Secret []byte `json:"secret"`
 	// Period is the length of a step in seconds: 30 or 60.
 	Period int `json:"period"`
-	// LastStep is the newest step that was accepted. A code of this step or
-	// an older one is a replay; see account.CheckTOTP.
+	// LastStep is the newest accepted step. A code of this step or an older one is a
+	// replay; see account.CheckTOTP.
 	LastStep int64     `json:"last_step"`
 	AddedAt  time.Time `json:"added_at"`
 }
 
-// Proofed says that a person's identity was proofed, and nothing of who they
-// are.
+// Proofed records that a user's identity was proofed, without any identity data.
 type Proofed struct {
 	// Level is IALVerified or IALFacialMatch.
 	Level string `json:"level"`
-	// VerifiedAt is when the identity was proofed; zero if nobody knows.
+	// VerifiedAt is when the identity was proofed; zero if unknown.
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
 }
 
-// Equal reports whether both say the same; of two nil ones it is true.
+// Equal reports whether p and q are equal. Two nil pointers are equal.
 func (p *Proofed) Equal(q *Proofed) bool {
 	if p == nil || q == nil {
 		return p == q
@@ -83,18 +81,16 @@ func (p *Proofed) Equal(q *Proofed) bool {
 	return p.Level == q.Level && p.VerifiedAt.Equal(q.VerifiedAt)
 }
 
-// Profile is what was proofed of a person's identity. Stores seal it apart from
-// the User, and it is unsealed only to be released, exported, compared with
-// another one or described by the names of its values: a sign-in that releases
-// none of it does not touch it.
+// Profile is a user's proofed identity. Stores seal it apart from the User. It is unsealed
+// only to be released, exported, compared with another Profile or described by the names of
+// its values. A sign-in that releases none of it does not read it.
 //
-// An empty value was not proofed; a service provider that asks for it gets an
-// empty attribute. The names are those of the attributes, the forms are package
-// account's to check.
+// An empty value was not proofed, and a service provider that asks for it gets an empty
+// attribute. The names are those of the attributes. Package account checks the formats.
 type Profile struct {
 	// Level is IALVerified or IALFacialMatch.
 	Level string `json:"level"`
-	// VerifiedAt is when the identity was proofed; zero if nobody knows.
+	// VerifiedAt is when the identity was proofed; zero if unknown.
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
 	FirstName  string    `json:"first_name,omitempty"`
 	MiddleName string    `json:"middle_name,omitempty"`
@@ -107,13 +103,13 @@ type Profile struct {
 	Zipcode string `json:"zipcode,omitempty"`
 	// DOB is the date of birth, YYYY-MM-DD.
 	DOB string `json:"dob,omitempty"`
-	// SSN has nine digits, with the two dashes or without, as it was proofed.
+	// SSN has nine digits, with or without the two dashes, as proofed.
 	SSN string `json:"ssn,omitempty"`
 	// Phone is in E.164 form: "+12025550123".
 	Phone string `json:"phone,omitempty"`
 }
 
-// Proofed is what the person's User says of the profile; nil for nil.
+// Proofed returns the Proofed that belongs in the User; nil for nil.
 func (p *Profile) Proofed() *Proofed {
 	if p == nil {
 		return nil
@@ -121,7 +117,7 @@ func (p *Profile) Proofed() *Proofed {
 	return &Proofed{Level: p.Level, VerifiedAt: p.VerifiedAt}
 }
 
-// PrimaryEmail is the person's first address, or "".
+// PrimaryEmail returns the user's first email address, or "".
 func (u *User) PrimaryEmail() string {
 	if len(u.Emails) == 0 {
 		return ""
@@ -132,21 +128,21 @@ func (u *User) PrimaryEmail() string {
 // Locked reports whether an operator has locked the account.
 func (u *User) Locked() bool { return !u.LockedAt.IsZero() }
 
-// ImportedUser is a person who comes with the NameIDs that service providers
-// know them by already.
+// ImportedUser is a user to add together with the NameIDs by which service providers already
+// know the user.
 type ImportedUser struct {
 	User *User
-	// Profile becomes the person's, and User.Proofed what it says; nil for none.
+	// Profile becomes the user's Profile and determines User.Proofed; nil for none.
 	Profile *Profile
-	// NameIDs become the person's, as if they had been issued here.
+	// NameIDs become the user's, as if they had been issued here.
 	NameIDs map[NameIDScope]NameID
-	// Deleted is true of a person who was deleted where they come from: nothing
-	// of them is kept but User.ID and the NameIDs, so that both stay taken.
+	// Deleted is true for a user deleted at the source. Only User.ID and the NameIDs are
+	// kept, so that both stay taken.
 	Deleted bool
-	// Existing is true of a person who is here already: the NameIDs are added to
-	// those that they have. Of User only the ID counts, and DisclosedTo of its Emails,
-	// which is added to that of the same address, compared without case.
+	// Existing is true for a user who already exists here: the NameIDs are added to the
+	// user's own. Only the ID of User is used, and DisclosedTo of its Emails, which is
+	// added to the same email address, compared without case.
 	Existing bool
-	// Event is recorded if the person is added; none without a Kind.
+	// Event is recorded if the user is added. Without a Kind, nothing is recorded.
 	Event AuditEvent
 }

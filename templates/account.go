@@ -10,45 +10,44 @@ type Visit struct {
 	At     time.Time
 }
 
-// AccountPage is the home of a person who is signed in.
+// AccountPage is the home page of a signed-in user.
 type AccountPage struct {
 	Base
 	Email      string
 	Visits     []Visit
 	Action     string // where the sign-out form is posted
-	Notice     Key    // what was done, "" for nothing
+	Notice     Key    // what was done; "" for nothing
 	NoticeArgs []string
-	// Idle is how many minutes the session lasts without use, EndAt when it
-	// ends anyway.
+	// Idle is how many minutes the session lasts without use, EndAt is its absolute end.
 	Idle  int
 	EndAt time.Time
-	// Sessions are the person's own, this one first; More is how many are not
-	// listed.
+	// Sessions are the user's own sessions, the current one first. More is how many are
+	// not listed.
 	Sessions                   []OwnSession
 	More                       int
 	EndAction, EndOthersAction string
-	// Devices are those that the person is remembered in, the newest first.
+	// Devices are the user's remembered browsers, the newest first.
 	Devices                       []OwnDevice
 	ForgetAction, ForgetAllAction string
 }
 
-// OwnDevice is a browser that stands for a person's second factor.
+// OwnDevice is a browser that replaces a user's second factor.
 type OwnDevice struct {
-	ID              string // names it in the form
+	ID              string // identifies it in the form
 	Browser, System string // "" if not known
-	Current         bool   // the one that looks at the page
-	// At is when it was remembered, UntilAt when that ends, UsedAt when it stood
-	// for a code last; zero if never.
+	Current         bool   // the browser that requested the page
+	// At is when it was remembered, UntilAt when that ends, UsedAt when it last replaced a
+	// code; zero if never.
 	At, UntilAt, UsedAt time.Time
 }
 
-// OwnSession is one of a person's own sessions.
+// OwnSession is one of a user's own sessions.
 type OwnSession struct {
-	ID string // names it in the form
-	// Browser, System and Network tell where it is; "" if not known.
+	ID string // identifies it in the form
+	// Browser, System and Network describe the browser; "" if not known.
 	Browser, System, Network string
-	Current                  bool // the one that looks at the page
-	Pending                  bool // the second factor was not given yet
+	Current                  bool // the session that requested the page
+	Pending                  bool // the second factor is still missing
 	BegunAt, SeenAt          time.Time
 	Services                 []string // names of the services visited
 }
@@ -57,16 +56,16 @@ type OwnSession struct {
 type StayPage struct {
 	Base
 	Due bool
-	// Final means that the session ends at EndAt even if it is used.
+	// Final reports whether the session ends at EndAt even if it is used.
 	Final   bool
 	EndAt   time.Time
-	Minutes int    // that are left, at least 1
+	Minutes int    // minutes left, at least 1
 	Action  string // where the form to stay is posted
-	// AccountURL leads back, SignInURL begins another session.
+	// AccountURL leads back. SignInURL leads to a new sign-in.
 	AccountURL, SignInURL string
 }
 
-// SessionEndedPage says that a session is over without the person's doing.
+// SessionEndedPage says that a session ended without an action of the user.
 type SessionEndedPage struct {
 	Base
 	Why       Key // EndedIdle, EndedAbsolute or EndedElsewhere

@@ -1,25 +1,26 @@
 package templates
 
-// AttributesPage lists for integrators the attributes that can be sent and the
-// levels that can be asked for.
+// AttributesPage lists for integrators the attributes that can be sent and the levels that can
+// be requested.
 type AttributesPage struct {
 	Base
 	Rows    []AttributeRow
-	Example string // an AuthnContextClassRef that asks for some
-	// ClassRefs are the values of AuthnContextClassRef that are known.
+	Example string // an AuthnContextClassRef that requests some
+	// ClassRefs are the known values of AuthnContextClassRef.
 	ClassRefs []string
 }
 
-// AttributeRow is one attribute: its name, which has a text in the catalogues,
-// the last word of its NameFormat, and the level at which it is released, an
-// assurance.Level, which has a text too.
+// AttributeRow is one attribute: its name, the last part of its NameFormat, and the level at
+// which it is released, an assurance.Level. The catalogues have a text for the name and the
+// level.
 type AttributeRow struct {
 	Name, Format, Level string
-	Always              bool // whatever the level
+	Always              bool // independent of the level
 	NotYet              bool // this version has no value for it
 }
 
-// Example is a value of the attribute, of an invented user; "" for an attribute without one.
+// Example returns a value of the attribute, of an invented user; "" for an attribute without
+// one.
 func (r AttributeRow) Example() string { return attributeExamples[r.Name] }
 
 var attributeExamples = map[string]string{

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestEachAttributeHasExample: the page shows a value of each attribute that it describes.
+// TestEachAttributeHasExample checks that the page shows a value of each attribute that it
+// describes.
 func TestEachAttributeHasExample(t *testing.T) {
 	t.Parallel()
 	const prefix = "attributes.text."

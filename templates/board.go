@@ -12,42 +12,43 @@ import (
 	"vernal/idp/rotation"
 )
 
-// The pages of the admin listener: the board, for those who run the rotation,
-// and the wall, for a screen that others see too. The wall's types have no room
-// for what it must not show: contacts, certificates, addresses.
+// The pages of the admin listener: the migration board for operators, and the wallboard for a
+// screen that others see too. The wallboard's types have no fields for what it must not show:
+// contacts, certificates, IP addresses.
 
-// BoardPage is how the rotation stands, and which service provider has moved.
+// BoardPage shows the state of the rotation, and which service providers have moved.
 type BoardPage struct {
 	Base
 	At        time.Time
 	Preferred idp.Year // "" if none can sign
-	// Target is the year that service providers should move to; "" if there is none.
-	// Moved of Seen active ones have; both 0 while no one has to leave a live year.
+	// Target is the year that service providers should move to; "" if there is none. Moved
+	// of Seen active ones have. Both are 0 while no service provider must leave a live
+	// year.
 	Target      idp.Year
 	Moved, Seen int
-	Manual      bool   // the server takes no step itself
-	Held        bool   // no newer year is preferred by itself, since a rollback
-	DataURL     string // the same as JSON
+	Manual      bool   // the server takes no step automatically
+	Held        bool   // no newer year becomes preferred automatically, because of a rollback
+	DataURL     string // the same data as JSON
 	Years       []BoardYear
-	// Attention is what an operator should see to. StatusCommand lists all of it, and
-	// AddCommand registers a service provider, as lines to type; "" for none.
+	// Attention lists what needs an operator's attention. StatusCommand lists all of it,
+	// and AddCommand registers a service provider, as lines to type; "" for none.
 	Attention                 []BoardAttention
 	StatusCommand, AddCommand string
-	// MoreAttention counts those that are left out.
+	// MoreAttention counts the omitted ones.
 	MoreAttention int
 	Coming        []BoardStep
 
-	// Moves and InYears lead to parts of the list; Search is the form's address
-	// and what it keeps, Query what was looked for.
+	// Moves and InYears lead to parts of the list. Search contains the form's URL and what
+	// it keeps, Query the search text.
 	Moves, InYears []BoardFilter
 	Search         BoardSearch
 	// SPs is one page of the list: First to Last of Total.
 	SPs                []BoardSP
 	First, Last, Total int
-	All                int // service providers, whatever is filtered
+	All                int // service providers, without the filter
 	PreviousURL        string
 	NextURL            string
-	// Fetches are loads of metadata that are credited to nobody.
+	// Fetches are metadata downloads that are credited to no service provider.
 	Fetches []BoardFetch
 }
 
@@ -55,32 +56,33 @@ type BoardPage struct {
 type BoardYear struct {
 	Year  idp.Year
 	State Key
-	// Live: its addresses answer, so it is counted who uses it.
+	// Live reports whether the year's endpoints answer, so that its use is counted.
 	Live, Preferred bool
 	// CertEndAt is zero without a certificate, RetireAt for a year that is not live.
 	CertEndAt, RetireAt time.Time
 	CertEnded           bool
-	// Leaving: its users have to move. Unmoved counts those that have not.
+	// Leaving reports whether its service providers must move. Unmoved counts those that
+	// have not.
 	Leaving      bool
 	SPs, Unmoved int
-	// UnmovedURL lists them; "" for a year that no one has to leave. Current: they are
-	// the list that is shown.
+	// UnmovedURL lists them; "" for a year that no service provider must leave. Current
+	// reports whether that list is shown.
 	UnmovedURL string
 	Current    bool
 	Next       *BoardStep
 }
 
-// BoardStep is something that comes.
+// BoardStep is a coming step or event.
 type BoardStep struct {
 	Year idp.Year
 	What Key // {0} the year
 	At   time.Time
-	// ByHand: a person takes the step; Stuck: it has no date.
+	// ByHand reports whether an operator takes the step, Stuck that it has no date.
 	ByHand, Stuck bool
 	Waits         []rotation.Reason // why it is late
 }
 
-// BoardAttention is something to see to, with the line to type that helps; "" for none.
+// BoardAttention is something that needs attention, with the command that helps; "" for none.
 type BoardAttention struct {
 	rotation.Attention
 	Command string
@@ -95,7 +97,7 @@ type BoardFilter struct {
 	Current bool
 }
 
-// BoardSearch is the form that looks for a name.
+// BoardSearch is the form that searches for a name.
 type BoardSearch struct {
 	Action, Query string
 	Fields        []Field // the filter that it keeps
@@ -130,50 +132,50 @@ type BoardCert struct {
 	LastAt time.Time // zero: never seen
 }
 
-// BoardFetch is a client that loads metadata.
+// BoardFetch is a client that downloads metadata.
 type BoardFetch struct {
 	Year               idp.Year // "" for the stable document
-	Hint               string   // an entity ID that is not registered, as the client said it
+	Hint               string   // an unregistered entity ID, as sent by the client
 	Address, UserAgent string
 	LastAt             time.Time
 	Count              int
 }
 
-// WallPage is the board from across the room. It refers to no other file, and is to be
-// sent with WallCSP.
+// WallPage is the board for a large screen. It refers to no other file, and must be sent with
+// WallCSP.
 type WallPage struct {
 	Base
 	At time.Time
-	// To is the year that service providers should move to, Leaving the one that they
-	// move from at the top; "" if no one has to leave a year.
+	// To is the year that service providers should move to, Leaving the year whose
+	// migration is at the top; "" if no service provider must leave a year.
 	Leaving, To, Preferred idp.Year
 	// Years are the live ones.
 	Years  []BoardYear
 	Coming []BoardStep
-	// Attention counts what needs attention, Needs says what it is.
+	// Attention counts what needs attention, Needs lists it.
 	Attention int
 	Needs     []WallNeed
 	// Unmoved, Both, Moved and Unseen count active service providers, by how far they
 	// have moved to To.
 	Unmoved, Both, Moved, Unseen int
-	// Migrations begin with that from Leaving. Those from other years follow.
+	// Migrations begin with the one from Leaving. The others follow.
 	Migrations []WallMigration
-	// Still: the page does not load itself anew (which is a header's business),
-	// and offers to. People must be able to stop what changes under their eyes.
+	// Still reports whether the page does not reload automatically (which a header does),
+	// and offers to. Users must be able to stop content that updates automatically.
 	Still bool
-	// SwitchURL leads to the page that does, or to the one that does not.
+	// SwitchURL leads to the page that reloads, or to the one that does not.
 	SwitchURL string
 }
 
-// WallNeed is a kind of thing that needs attention, and how many of it.
+// WallNeed is a kind of item that needs attention, and the number of items.
 type WallNeed struct {
 	What  Key
 	Year  idp.Year // "" for none
 	Count int
 }
 
-// WallMigration is a year that service providers have still to move from. Names are
-// those, More how many others, Count all of them.
+// WallMigration is a year that service providers must still leave. Names are some of them,
+// More how many others, Count all of them.
 type WallMigration struct {
 	Year        idp.Year
 	Names       []WallName
@@ -186,11 +188,11 @@ type WallName struct {
 	LastAt time.Time
 }
 
-// WallCSP is the Content-Security-Policy of the wall: nothing but its own
-// stylesheet, by its hash.
+// WallCSP returns the Content-Security-Policy of the wallboard: only its own stylesheet, by
+// its hash.
 func (s *Set) WallCSP() string { return s.wallCSP }
 
-// wallStyle is the stylesheet that stands in the wall.
+// wallStyle is the stylesheet embedded in the wallboard.
 const wallStyle = "css/wall.css"
 
 func wallCSP(files fs.FS) (string, error) {
@@ -203,7 +205,7 @@ func wallCSP(files fs.FS) (string, error) {
 		"'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'", nil
 }
 
-// inlineStyle gives a stylesheet of ours to stand in a page.
+// inlineStyle returns one of our stylesheets to embed in a page.
 func inlineStyle(name string) (htmltemplate.CSS, error) {
 	css, err := fs.ReadFile(Static(), name)
 	return htmltemplate.CSS(css), err

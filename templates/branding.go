@@ -9,7 +9,7 @@ import (
 // content.
 const BrandPrefix = "/static/brand/"
 
-// Brand is the look that the operator configured, and the files that it needs.
+// Brand is the configured look, and the files that it needs.
 type Brand struct {
 	Langs map[Lang]Branding
 	Files []BrandFile
@@ -30,17 +30,17 @@ type BrandFile struct {
 	Data       []byte
 }
 
-// Branding is the brand in one language. The zero value shows Vernal's own logo, and
-// no links. It is comparable: pages that are cut in advance are kept by it.
+// Branding is the brand in one language. The zero value shows Vernal's own logo, and no links.
+// It is comparable, because it is the key of prepared response pages.
 type Branding struct {
 	// Name is the name of the service in titles and headers, "" for Base.Brand.
 	Name string
-	// Organization runs the service. It is the text in place of the logo.
+	// Organization runs the service. Its name replaces a missing logo.
 	Organization string
 	// LogoURL and ColorURL are the paths of a logo and a stylesheet, "" for none.
 	LogoURL, ColorURL string
 	// Banner says whose official website this is, "" for no banner. SiteURL is the URL
-	// that its details tell users to look for.
+	// that its details name.
 	Banner, SiteURL string
 	// The ways to reach support. Without them, users are sent to the organization.
 	SupportURL, SupportEmail, Contact, OrganizationURL string
@@ -55,8 +55,8 @@ type BrandLink struct {
 	Args []string
 }
 
-// SupportLinks returns the ways to reach support, or else the organization. There is
-// none if the operator configured nothing.
+// SupportLinks returns the ways to reach support, or else the organization. It returns none if
+// the operator configured nothing.
 func (b Branding) SupportLinks() (links []BrandLink) {
 	switch {
 	case b.SupportURL != "":
@@ -81,7 +81,7 @@ func (b Branding) SupportLinks() (links []BrandLink) {
 	return []BrandLink{{target, SupportOrganization, []string{b.Organization}}}
 }
 
-// supportText says in plain text how to reach support.
+// supportText returns in plain text how to reach support.
 func (c catalogue) supportText(b Branding) string {
 	var ways []string
 	for _, way := range []string{b.SupportURL, b.SupportEmail} {
@@ -116,5 +116,5 @@ func (base Base) FooterLinks() (links []BrandLink) {
 	return links
 }
 
-// SupportText says in plain text how to reach support.
+// SupportText returns in plain text how to reach support.
 func (p *Phrases) SupportText(b Branding) string { return p.c.supportText(b) }

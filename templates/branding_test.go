@@ -22,7 +22,7 @@ func fullBranding() Branding {
 	}
 }
 
-// hrefs are the targets of the links below the elements of a name.
+// hrefs returns the targets of the links below the elements of a name.
 func hrefs(doc *html.Node, name string) (all []string) {
 	for _, n := range find(doc, name) {
 		for _, a := range find(n, "a") {
@@ -32,8 +32,8 @@ func hrefs(doc *html.Node, name string) (all []string) {
 	return all
 }
 
-// eachPage renders the pages with a branding, but not those of the demo's samples, which
-// are sites of others, nor the wallboard, which has no links.
+// eachPage renders the pages with a branding, except those of the demo's samples, which
+// represent external sites, and the wallboard, which has no links.
 func eachPage(t *testing.T, b Branding, check func(t *testing.T, s sample, doc *html.Node)) {
 	t.Helper()
 	set := mustNew(t)
@@ -79,7 +79,7 @@ func TestEveryPageHasConfiguredLinks(t *testing.T) {
 	})
 }
 
-// Without configuration no link leads nowhere, and nothing of a branding is left.
+// Without configuration, no link is empty and no part of a branding is shown.
 func TestNoPageHasLinksThatAreNotConfigured(t *testing.T) {
 	t.Parallel()
 	eachPage(t, Branding{}, func(t *testing.T, s sample, doc *html.Node) {
@@ -104,7 +104,7 @@ func TestNoPageHasLinksThatAreNotConfigured(t *testing.T) {
 	})
 }
 
-// Every error says beside its own text how to get help.
+// Every error says in addition to its own text how to get help.
 func TestErrorsLeadToSupport(t *testing.T) {
 	t.Parallel()
 	b := fullBranding()
@@ -156,7 +156,7 @@ func TestSupportFallsBackToOrganization(t *testing.T) {
 	}
 }
 
-// Text pages are for clients that take no HTML.
+// Text pages are for clients that do not accept HTML.
 func TestTextPagesNameSupport(t *testing.T) {
 	t.Parallel()
 	set, base := mustNew(t), Base{Branding: fullBranding()}

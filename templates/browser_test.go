@@ -26,7 +26,7 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// screens are the sizes that every page is looked at in.
+// screens are the sizes at which every page is checked.
 var screens = []struct {
 	name          string
 	width, height int64
@@ -35,21 +35,21 @@ var screens = []struct {
 	{"desk", 1280, 800},
 }
 
-// axeRun gives the violations of WCAG 2.2 AA as text, "" for none.
+// axeRun returns the violations of WCAG 2.2 AA as text, "" for none.
 const axeRun = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r =>
 	r.violations.map(v => v.id + ": " + v.help + "\n" + v.nodes.map(n => "    " + n.html + "\n    " + n.failureSummary).join("\n")).join("\n"))`
 
-// overflow gives the elements that reach out of the screen, "" for none. It
-// compares with the layout's width: a phone widens its window to what overflows.
-// An element inside a box that scrolls does not reach out.
+// overflow returns the elements that extend beyond the screen, "" for none. It compares with
+// the layout's width, because a phone widens its window to what overflows. An element inside a
+// scrolling box does not count.
 const overflow = `(() => { const width = document.documentElement.clientWidth;
 	const scrolls = e => e && e != document.body && (getComputedStyle(e).overflowX == "auto" || scrolls(e.parentElement));
 	return [document.documentElement.scrollWidth > width ? "page scrolls sideways: " + document.documentElement.scrollWidth : "",
 		...[...document.body.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > width + 0.5 && !scrolls(e.parentElement)).map(e => e.outerHTML.slice(0, 120))
 	].filter(Boolean).join("\n") })()`
 
-// site serves the samples as the real server will: with a strict policy, and an
-// Assertion Consumer Service that takes the form and leaves the page in place.
+// site serves the samples like the real server: with a strict policy, and an Assertion
+// Consumer Service that accepts the form and leaves the page in place.
 type site struct {
 	*httptest.Server
 	posts chan url.Values
@@ -88,7 +88,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// browser starts a headless Chromium for the test and gives its first tab.
+// browser starts a headless Chromium for the test and returns its first tab.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	var path string
@@ -154,8 +154,8 @@ func (c *complaints) take() []string {
 	return said
 }
 
-// TestPagesRenderInBrowser opens each page in each language and looks at it on each screen.
-// With VERNAL_SHOTS=DIR it leaves a picture of each there.
+// TestPagesRenderInBrowser opens each page in each language and checks it on each screen. With
+// VERNAL_SHOTS=DIR it stores a picture of each there.
 func TestPagesRenderInBrowser(t *testing.T) {
 	t.Parallel()
 	axe, err := os.ReadFile("../testdata/axe/axe.min.js")
@@ -182,7 +182,7 @@ func TestPagesRenderInBrowser(t *testing.T) {
 	}
 }
 
-// eval runs a script in the page and waits for what it gives.
+// eval runs a script in the page and waits for its result.
 func eval[T any](t *testing.T, ctx context.Context, script string) T {
 	t.Helper()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
@@ -203,8 +203,8 @@ func shot(t *testing.T, ctx context.Context, file string) {
 	}
 }
 
-// TestResponsePagePostsWithAndWithoutScript: the response page posts by its script at
-// once and, where there is no script, by its button.
+// TestResponsePagePostsWithAndWithoutScript checks that the response page posts at once by its
+// script and, without a script, by its button.
 func TestResponsePagePostsWithAndWithoutScript(t *testing.T) {
 	t.Parallel()
 	site, ctx := newSite(t), browser(t)
@@ -263,7 +263,7 @@ func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 	if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/en/code")); err != nil {
 		t.Fatal(err)
 	}
-	// The code page has one field: one may type at once.
+	// The code page has one field, which takes the focus.
 	if id := eval[string](t, ctx, `document.activeElement.id`); id != "code" {
 		t.Errorf("%q has the focus on the code page", id)
 	}
@@ -284,8 +284,8 @@ func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 	}
 }
 
-// TestTimesAreLocal: a time is shown in the reader's time zone and language, and near ones by
-// the day's name. The server's text stays as the title.
+// TestTimesAreLocal checks that a time is shown in the reader's time zone and language, and a
+// near one by the day's name. The server's text stays as the title.
 func TestTimesAreLocal(t *testing.T) {
 	t.Parallel()
 	site, ctx := newSite(t), browser(t)

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// catalogue is the texts of one language. A text may hold placeholders, {0}, {1}, …
-// or by name (see Phrases), and parts in [[…]] that are left out when a placeholder
-// in them has no argument.
+// catalogue contains the texts of one language. A text may contain placeholders, {0}, {1}, …
+// or by name (see Phrases), and parts in [[…]] that are omitted when a placeholder in them has
+// no argument.
 type catalogue map[Key]string
 
 // readCatalogues reads catalogue/LANG.json; see check.
@@ -39,8 +39,8 @@ func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 	return all, nil
 }
 
-// checkAgainst compares a catalogue with that of the fallback: each has the texts of the
-// other, with the same marks. It names all that is wrong, in order.
+// checkAgainst compares a catalogue with the fallback's: each must have the texts of the
+// other, with the same marks. It returns all problems, in order.
 func (c catalogue) checkAgainst(english catalogue, marks func(string) []string) error {
 	var problems []error
 	for key, text := range english {
@@ -66,15 +66,15 @@ var (
 	optionalPart = regexp.MustCompile(`(?s)\[\[(.*?)\]\]`)
 )
 
-// placeholdersOf are the different placeholders and brackets of a text, sorted.
+// placeholdersOf returns the distinct placeholders and brackets of a text, sorted.
 func placeholdersOf(text string) []string {
 	found := slices.Concat(mark.FindAllString(text, -1), bracket.FindAllString(text, -1))
 	slices.Sort(found)
 	return slices.Compact(found)
 }
 
-// text is the text of key with its placeholders {0}, {1}, … filled. The result is plain
-// text: pages escape it.
+// text returns the text of key with its placeholders {0}, {1}, … filled. The result is plain
+// text, which pages escape.
 func (c catalogue) text(key Key, args ...string) (string, error) {
 	text, ok := c[key]
 	if !ok {
@@ -88,10 +88,9 @@ func (c catalogue) text(key Key, args ...string) (string, error) {
 	}), nil
 }
 
-// fill puts values in the place of placeholders. Values are put in once: one that looks
-// like a placeholder stays as it is.
+// fill replaces placeholders by values. It does not replace placeholders within values.
 func fill(text string, value func(name string) string) string {
-	if !strings.ContainsAny(text, "{[") { // most texts of a page
+	if !strings.ContainsAny(text, "{[") { // false for most texts of a page
 		return text
 	}
 	text = optionalPart.ReplaceAllStringFunc(text, func(part string) string {
@@ -104,12 +103,12 @@ func fill(text string, value func(name string) string) string {
 	return mark.ReplaceAllStringFunc(text, func(m string) string { return value(m[1 : len(m)-1]) })
 }
 
-// names are what each language calls itself: whoever needs the switcher cannot
-// read the page.
+// names are the languages' own names, because users who need the switcher cannot read the
+// page.
 var names = map[Lang]string{"en": "English", "es": "Español", "fr": "Français"}
 
-// formatDate writes a time by one of the texts that have places for its parts: the
-// month by its name, the day, the year, the hour and the minute.
+// formatDate formats a time with one of the texts that have placeholders for its parts: the
+// name of the month, the day, the year, the hour and the minute.
 func (c catalogue) formatDate(key Key, t time.Time) (string, error) {
 	t = t.UTC()
 	month, err := c.text(Key("time.month." + strconv.Itoa(int(t.Month()))))
@@ -118,12 +117,12 @@ func (c catalogue) formatDate(key Key, t time.Time) (string, error) {
 	}
 	day := strconv.Itoa(t.Day())
 	if t.Day() == 1 {
-		day = c["time.first"] // French has a word for it
+		day = c["time.first"] // French has a word for the first day
 	}
 	return c.text(key, month, day, strconv.Itoa(t.Year()), t.Format("15"), t.Format("04"))
 }
 
-// formatNumber writes a number with its thousands set apart.
+// formatNumber formats a number with separated thousands.
 func (c catalogue) formatNumber(n int) string {
 	if n < 0 {
 		return "-" + c.formatNumber(-n)
@@ -135,8 +134,7 @@ func (c catalogue) formatNumber(n int) string {
 	return text
 }
 
-// formatCount is the text of key for a number, which fills {0}: in the singular, of
-// key.one.
+// formatCount returns the text of key for a number, which fills {0}. For 1 it uses key.one.
 func (c catalogue) formatCount(key Key, n int, args ...string) (string, error) {
 	if n == 1 {
 		key += ".one"
@@ -144,7 +142,7 @@ func (c catalogue) formatCount(key Key, n int, args ...string) (string, error) {
 	return c.text(key, append([]string{c.formatNumber(n)}, args...)...)
 }
 
-// formatDays is how far away a day is that is n days ahead, or back if n is negative.
+// formatDays returns the text for a day n days ahead, or in the past if n is negative.
 func (c catalogue) formatDays(n int) (string, error) {
 	switch {
 	case n == 0:

@@ -20,7 +20,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// constants gives the values of the string constants of type typ in a Go file.
+// constants returns the values of the string constants of type typ in a Go file.
 func constants(t *testing.T, file, typ string) []string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -51,7 +51,7 @@ func constants(t *testing.T, file, typ string) []string {
 	return values
 }
 
-// used is every key that some page or constant names.
+// used returns every key that some page or constant names.
 func used(t *testing.T) map[Key]bool {
 	t.Helper()
 	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true,
@@ -118,8 +118,8 @@ func used(t *testing.T) map[Key]bool {
 	return keys
 }
 
-// TestCataloguesHaveSameTexts: English has the texts that the pages use and no others, and
-// each other language has those of English.
+// TestCataloguesHaveSameTexts checks that English has the texts that the pages use and no
+// others, and each other language has those of English.
 func TestCataloguesHaveSameTexts(t *testing.T) {
 	t.Parallel()
 	catalogues, err := readCatalogues(embedded)
@@ -193,8 +193,8 @@ func TestDatesFollowLanguage(t *testing.T) {
 	}
 }
 
-// TestEachRefusalHasPageAndText: each code has a page and a text that read well with and
-// without arguments, and never show the cause.
+// TestEachRefusalHasPageAndText checks that each code has a page and a text that are complete
+// with and without arguments, and never show the cause.
 func TestEachRefusalHasPageAndText(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
@@ -267,7 +267,7 @@ func TestTextFillsPlaceholders(t *testing.T) {
 	}
 }
 
-// TestNoTextInPages: the words of a page are all in the catalogues.
+// TestNoTextInPages checks that all words of a page are in the catalogues.
 func TestNoTextInPages(t *testing.T) {
 	t.Parallel()
 	action := regexp.MustCompile(`(?s)\{\{.*?\}\}`)

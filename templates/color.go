@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Color is a color of sRGB.
+// Color is an sRGB color.
 type Color struct{ R, G, B uint8 }
 
 // White is the color of the text on buttons, and of pages in light mode.
@@ -16,7 +16,7 @@ var White = Color{255, 255, 255}
 
 var colorForm = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 
-// ParseColor reads #rrggbb.
+// ParseColor parses #rrggbb.
 func ParseColor(text string) (Color, error) {
 	if !colorForm.MatchString(text) {
 		return Color{}, fmt.Errorf("%q is not a color such as #005ea2", text)
@@ -37,7 +37,7 @@ func (c Color) Contrast(other Color) float64 {
 	return (max(a, b) + 0.05) / (min(a, b) + 0.05)
 }
 
-// luminance is the relative luminance (WCAG 2.2).
+// luminance returns the relative luminance (WCAG 2.2).
 func (c Color) luminance() float64 {
 	linear := func(v uint8) float64 {
 		s := float64(v) / 255
@@ -49,14 +49,14 @@ func (c Color) luminance() float64 {
 	return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
 }
 
-// darken returns the color with less light, for a button under the pointer.
+// darken returns a darker color, for a button under the pointer.
 func (c Color) darken(percent int) Color {
 	part := func(v uint8) uint8 { return uint8(int(v) * percent / 100) }
 	return Color{part(c.R), part(c.G), part(c.B)}
 }
 
-// Stylesheet returns the rules that put the color on header and buttons. Text in the
-// color is for light pages only. On dark ones an edge sets dark buttons apart.
+// Stylesheet returns the rules that apply the color to header and buttons. Only light pages
+// have text in the color. On dark pages, a border makes dark buttons visible.
 func (c Color) Stylesheet() []byte {
 	return []byte(strings.NewReplacer("COLOR", c.String(), "HOVER", c.darken(80).String(), "PRESSED", c.darken(60).String()).Replace(
 		`.vernal-header { border-top: 0.375rem solid COLOR }

@@ -6,40 +6,40 @@ import (
 	"vernal/idp"
 )
 
-// The pages of the demonstration. Most belong to its two sample service
-// providers, which stand for other people's sites: they share the layout and
-// bear a head, an icon and a colour of their own. Base.Brand is the sample's
-// name there, and Base.SPName stays empty.
+// The pages of the demonstration. Most belong to its two sample service providers, which
+// represent external sites: they share the layout and have their own header, icon and color.
+// Base.Brand is the sample's name there, and Base.SPName stays empty.
 
-// DemoSample is what each page of a sample knows of it and of its neighbour.
+// DemoSample is the data about a sample and the other one that each page of a sample needs.
 type DemoSample struct {
 	Second bool   // the second of the two, which looks different
 	Other  string // name of the other sample
-	// OtherURL is where the page leads to there.
+	// OtherURL is the page's link to the other sample.
 	OtherURL string
 }
 
-// DemoHomePage is the public first page of a sample: what it is, a way to sign
-// in, and who to sign in as.
+// DemoHomePage is the public first page of a sample: its purpose, a way to sign in, and the
+// user to sign in as.
 type DemoHomePage struct {
 	Base
 	Sample    DemoSample
 	SignInURL string
 	Email     string
 	Password  string
-	// Code is the current TOTP code, Seconds how much longer it is that, and
-	// Used whether it has served already.
+	// Code is the current TOTP code, Seconds how much longer it is valid, and Used whether
+	// it was already used.
 	Code    string
 	Seconds int
 	Used    bool
-	// CodeURL is where the page's script looks for what is current later, as
-	// JSON: code, seconds, used. "" for a page without script.
+	// CodeURL is where the page's script loads the current values later, as JSON: code,
+	// seconds, used. "" for a page without script.
 	CodeURL string
-	// Post tells that requests go by HTTP-POST, Encrypted that assertions come
+	// Post reports whether requests use HTTP-POST, Encrypted whether assertions are
 	// encrypted.
 	Post, Encrypted bool
 	EntityID        string
-	// MetadataURL is the sample's metadata, IdPMetadataURL what it has read.
+	// MetadataURL is the sample's metadata, IdPMetadataURL the metadata that it has
+	// loaded.
 	MetadataURL, IdPMetadataURL string
 	IdPURL                      string
 	Notice                      Key
@@ -52,40 +52,40 @@ type DemoAttribute struct {
 	Values []string
 }
 
-// DemoSignedInPage shows all that a sample was told of a person.
+// DemoSignedInPage shows everything that a sample received about a user.
 type DemoSignedInPage struct {
 	Base
 	Sample     DemoSample
-	Email      string // "" if it was not told
+	Email      string // "" if it was not disclosed
 	NameID     string
-	Format     string // of the NameID
+	Format     string // format of the NameID
 	Attributes []DemoAttribute
 
-	// ClassRef is the AuthnContextClassRef; AuthnAt when the person proved who
-	// they are, which may be before they came to this sample.
+	// ClassRef is the AuthnContextClassRef. AuthnAt is when the user authenticated, which
+	// may be before they visited this sample.
 	ClassRef, IAL, AAL string
 	SessionIndex       string
 	AuthnAt            time.Time
 
-	// Year is whose key signed; "" if its certificate is none of the years'.
+	// Year is the year whose key signed; "" if the certificate belongs to no year.
 	Year        idp.Year
-	Algorithm   string // of the signature
+	Algorithm   string // signature algorithm
 	CertEndAt   time.Time
 	Fingerprint string // SHA-256 of the certificate
-	// Encryption is the algorithm that hid the assertion on its way, "" if it
-	// came in the clear.
+	// Encryption is the algorithm that encrypted the assertion, "" if it was not
+	// encrypted.
 	Encryption string
 
-	// Response is the message as it came, Assertion what was inside where that
-	// was encrypted; both indented.
+	// Response is the message as received, Assertion its decrypted content if it was
+	// encrypted. Both are indented.
 	Response, Assertion string
 
 	SignOutAction string
-	IdPURL        string // where the person can sign out of the IdP
+	IdPURL        string // where the user can sign out of the IdP
 }
 
-// DemoErrorPage tells why a sample did not accept what came. It shows the cause,
-// which a service provider in earnest keeps to its log.
+// DemoErrorPage says why a sample refused a message. It shows the cause, which a production
+// service provider only logs.
 type DemoErrorPage struct {
 	Base
 	Sample   DemoSample
@@ -94,7 +94,7 @@ type DemoErrorPage struct {
 	RetryURL string
 }
 
-// DemoMailPage is all that the demonstration mailed, the latest first, as text.
+// DemoMailPage shows all mails of the demonstration, the latest first, as text.
 type DemoMailPage struct {
 	Base
 	Mails []DemoMail

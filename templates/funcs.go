@@ -12,7 +12,7 @@ import (
 	"vernal/idp"
 )
 
-// pageFuncs are what pages call. Those that give text give it unescaped.
+// pageFuncs returns the functions that pages call. Texts are returned unescaped.
 func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 	all := map[string]any{
 		"lang":   func() Lang { return lang },
@@ -34,8 +34,8 @@ func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 		"factor":    factorKey,
 		"attribute": func(name string) Key { return Key("attributes.text." + name) },
 		"level":     func(level string) Key { return Key("attributes.level." + level) },
-		// person is what to tell somebody who can do something about the
-		// refusal; "" where only the service provider can.
+		// person returns the text for a user who can act on the refusal; "" if only
+		// the service provider can.
 		"person": func(r *idp.Refusal) (string, error) {
 			if key := refusalKey(r.Code, "person"); c[key] != "" {
 				return c.text(key, r.Args...)
@@ -51,15 +51,15 @@ func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"when":  func(t time.Time) (string, error) { return c.formatDate("time", t) },
 		"day":   func(t time.Time) (string, error) { return c.formatDate("date", t) },
-		// n is the text for a number, with that as its first argument: key, or
-		// key.one.
+		// n returns the text for a number, with the number as its first argument: key,
+		// or key.one.
 		"n": func(key Key, n int, args ...any) (string, error) {
 			return c.formatCount(key, n, c.flattenArgs(args)...)
 		},
 		"days":   c.formatDays,
 		"number": c.formatNumber,
 		"until":  daysUntil,
-		// date is a day for machines, in an attribute.
+		// date formats a day for machines, in an attribute.
 		"date":  func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"short": shortFingerprint,
 		"style": inlineStyle,
@@ -69,15 +69,14 @@ func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 	return all
 }
 
-// AttributesPath is the page of the attributes, and ContextsPath the part of it
-// with the values of AuthnContextClassRef.
+// AttributesPath is the page of the attributes, and ContextsPath its part with the values of
+// AuthnContextClassRef.
 const (
 	AttributesPath = "/developers/attributes"
 	ContextsPath   = AttributesPath + "#contexts"
 )
 
-// contextsURL leads to the values that are known from a refusal that is about
-// them; "" from any other.
+// contextsURL returns the link to the known values for a refusal about them; "" for any other.
 func contextsURL(r *idp.Refusal) string {
 	switch r.Code {
 	case idp.RefusedAuthnContext, idp.RefusedAuthnContextLevel:
@@ -86,8 +85,7 @@ func contextsURL(r *idp.Refusal) string {
 	return ""
 }
 
-// daysUntil counts the days of the calendar from one moment to another; 0 for no
-// moment.
+// daysUntil counts the calendar days between two times; 0 if to is zero.
 func daysUntil(from, to time.Time) int {
 	if to.IsZero() {
 		return 0
@@ -96,7 +94,7 @@ func daysUntil(from, to time.Time) int {
 	return int(to.Truncate(day).Sub(from.Truncate(day)) / day)
 }
 
-// shortFingerprint is enough of a fingerprint to tell a few certificates apart.
+// shortFingerprint returns enough of a fingerprint to distinguish a few certificates.
 func shortFingerprint(fingerprint string) string {
 	if len(fingerprint) <= 16 {
 		return fingerprint
@@ -108,12 +106,12 @@ func refusalKey(code idp.RefusalCode, part string) Key {
 	return Key("refusal." + string(code) + "." + part)
 }
 
-// lackKey is a text of LackPage: part is "title", "asked" or "do".
+// lackKey returns the key of a text of LackPage: part is "title", "asked" or "do".
 func lackKey(lacks, part string) Key { return Key("lack." + lacks + "." + part) }
 
 func factorKey(f idp.Factor) Key { return Key("factor." + string(f)) }
 
-// flattenArgs makes arguments of a page into strings: single ones, of any string type,
+// flattenArgs converts the arguments of a page to strings: single ones of any string type,
 // numbers, or a whole []string.
 func (c catalogue) flattenArgs(args []any) []string {
 	var out []string
@@ -130,9 +128,9 @@ func (c catalogue) flattenArgs(args []any) []string {
 	return out
 }
 
-// oneLine makes a stranger's value fit to be read: on one line, and what cannot be
-// seen is written out (\n, \u200b), so that it neither hides from an integrator
-// nor moves a terminal's cursor nor turns the direction of writing.
+// oneLine makes an external value safe to read: it is on one line, and invisible characters
+// are escaped (\n, \u200b), so that they neither hide from an integrator, nor move a
+// terminal's cursor, nor change the writing direction.
 func oneLine(s string) string {
 	var out strings.Builder
 	for _, r := range s {

@@ -8,7 +8,8 @@
 //	tar xzf uswds-uswds-3.14.0.tgz
 //	go run gen_css.go package/dist/css/uswds.min.css
 //
-// The stylesheet's two font families become Public Sans, whose @font-face rules
+// The stylesheet's two font families become Public Sans, whose @font-face rules are in
+// vernal.css. Its own @font-face rules are dropped.
 // are in vernal.css; its own ones are left out.
 package main
 
@@ -82,7 +83,7 @@ func scan(pattern string) (names, error) {
 	return used, nil
 }
 
-// filter keeps the rules of css that some page may need, one to a line.
+// filter keeps the rules of css that some page may need, one per line.
 func (n names) filter(css string) string {
 	var out strings.Builder
 	for css = strings.TrimSpace(css); css != ""; css = strings.TrimSpace(css) {
@@ -108,7 +109,7 @@ func (n names) filter(css string) string {
 	return out.String()
 }
 
-// block splits css after the brace that closes the block it stands in.
+// block splits css after the brace that closes the current block.
 func block(css string) (body, after string) {
 	depth := 1
 	for i, c := range css {
@@ -126,7 +127,7 @@ func block(css string) (body, after string) {
 	return
 }
 
-// selectors are those of list whose classes and elements all occur.
+// selectors returns the selectors of list whose classes and elements all occur.
 func (n names) selectors(list string) string {
 	var kept []string
 	for _, sel := range split(list) {

@@ -16,8 +16,8 @@ const (
 //go:embed guide
 var guides embed.FS
 
-// Guides holds the guides in Markdown, in a folder per audience. Package guide fills in
-// and renders them.
+// Guides returns the guides in Markdown, in a folder per audience. Package guide fills in and
+// renders them.
 func Guides() fs.FS {
 	sub, err := fs.Sub(guides, "guide")
 	if err != nil {
@@ -26,8 +26,7 @@ func Guides() fs.FS {
 	return sub
 }
 
-// GuidePage shows one guide. Guides are in English, whatever language the page
-// around them has.
+// GuidePage shows one guide. Guides are in English, even on a page in another language.
 type GuidePage struct {
 	Base
 	Title string
@@ -37,8 +36,8 @@ type GuidePage struct {
 	Developers bool
 }
 
-// GuidesPage is an index of guides: that for integrators, or that for users and
-// operators. Lists without guides are left out.
+// GuidesPage is an index of guides: the one for integrators, or the one for users and
+// operators. Lists without guides are omitted.
 type GuidesPage struct {
 	Base
 	Users, Operators, Integrators []GuideLink

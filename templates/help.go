@@ -10,22 +10,21 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// helpTags are the elements that a help text may have. What else it has is left
-// out: the words within stay, but for those of hiddenTags.
+// helpTags are the allowed elements of a help text. Others are removed, and their text stays,
+// except for hiddenTags.
 var helpTags = []atom.Atom{atom.P, atom.Br, atom.Ol, atom.Ul, atom.Li, atom.A, atom.Strong, atom.Em, atom.B}
 
-// hiddenTags are elements whose content is not for reading.
+// hiddenTags are elements whose content is not readable text.
 var hiddenTags = []atom.Atom{atom.Script, atom.Style, atom.Template, atom.Noscript, atom.Iframe, atom.Object, atom.Svg, atom.Math,
 	atom.Textarea, atom.Title, atom.Xmp, atom.Noembed, atom.Noframes, atom.Plaintext, atom.Select}
 
-// renderHelp makes the part of the sign-in page that a service provider's operator
-// wrote, in the language of the page or else in English; "" if there is none.
+// renderHelp renders the part of the sign-in page that a service provider's operator wrote, in
+// the language of the page or else in English; "" if there is none.
 //
-// The text is read as a browser reads it and written anew from what it was found
-// to be: elements of the list without attributes, links to the web and to mail
-// addresses, and text. Nothing of its markup is copied, so nothing gets through
-// that the list does not name. Placeholders are filled after that, in text and not
-// in addresses.
+// The text is parsed like a browser does and rebuilt from the result: elements of the list
+// without attributes, links to the web and to email addresses, and text. None of its markup is
+// copied, so only what the list names gets through. Placeholders are filled after that, in
+// text and not in URLs.
 func renderHelp(lang Lang, texts map[string]string, spName, brand string) htmltemplate.HTML {
 	text, in := texts[string(lang)], lang
 	if text == "" {
@@ -42,7 +41,7 @@ func renderHelp(lang Lang, texts map[string]string, spName, brand string) htmlte
 		body := &html.Node{Type: html.ElementNode, Data: "body", DataAtom: atom.Body}
 		nodes, err := html.ParseFragment(strings.NewReader(text), body)
 		if err != nil {
-			return "" // a reader of a string has no errors, and html none of its own
+			return "" // reading a string cannot fail, and html returns no errors of its own
 		}
 		for _, n := range nodes {
 			w.writeNode(n)
@@ -57,7 +56,7 @@ type helpWriter struct {
 	fill *strings.Replacer
 }
 
-// writeLines writes plain text, a paragraph for each line.
+// writeLines writes plain text, one paragraph per line.
 func (w *helpWriter) writeLines(text string) {
 	for line := range strings.Lines(html.UnescapeString(text)) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -87,7 +86,7 @@ func (w *helpWriter) writeNode(n *html.Node) {
 	}
 }
 
-// openTag is the start tag of an element; "" for one that is left out.
+// openTag returns the start tag of an element; "" for a removed one.
 func (w *helpWriter) openTag(n *html.Node) (tag, name string) {
 	if !slices.Contains(helpTags, n.DataAtom) {
 		return "", ""

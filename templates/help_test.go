@@ -42,8 +42,8 @@ func TestHelpTextIsSanitized(t *testing.T) {
 	}
 }
 
-// TestHelpFallsBackToEnglish: English stands in for a language that has no text, and says
-// so to whoever has the page read aloud.
+// TestHelpFallsBackToEnglish checks that English replaces a missing language, and is marked
+// for users of screen readers.
 func TestHelpFallsBackToEnglish(t *testing.T) {
 	t.Parallel()
 	texts := map[string]string{"en": "Help", "es": "Ayuda"}
@@ -68,8 +68,7 @@ func TestHelpFallsBackToEnglish(t *testing.T) {
 	}
 }
 
-// FuzzHelp: whatever the text is, a browser finds nothing in it that is not on
-// the list.
+// FuzzHelp checks that for any text, a browser finds only elements on the list.
 func FuzzHelp(f *testing.F) {
 	f.Add(`<p>a<a href="https://x.example" target="_blank">b</a>`)
 	f.Add(`<svg><style><img src=x onerror=alert(1)></style></svg>`)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/net/html"
 )
 
-// parseHTML reads a page the way a browser does.
+// parseHTML parses a page like a browser.
 func parseHTML(t *testing.T, page []byte) *html.Node {
 	t.Helper()
 	doc, err := html.Parse(bytes.NewReader(page))
@@ -18,7 +18,7 @@ func parseHTML(t *testing.T, page []byte) *html.Node {
 	return doc
 }
 
-// find gives the elements called name, in document order.
+// find returns the elements called name, in document order.
 func find(doc *html.Node, name string) []*html.Node {
 	var found []*html.Node
 	for n := range doc.Descendants() {
@@ -48,10 +48,10 @@ func words(n *html.Node) string {
 	return strings.Join(strings.Fields(out.String()), " ")
 }
 
-// isAdmin reports whether the sample is a page of the admin listener, which is
-// about many service providers and not within the flow of one.
+// isAdmin reports whether the sample is a page of the admin listener, which concerns many
+// service providers and is not part of the flow of one.
 func isAdmin(name string) bool { return isWall(name) || strings.HasPrefix(name, "board-") }
 
-// isWall reports whether the sample is a wall, which has its stylesheet in itself
-// and no font of its own.
+// isWall reports whether the sample is a wallboard, which embeds its stylesheet and has no
+// font of its own.
 func isWall(name string) bool { return strings.HasPrefix(name, "wall-") }

@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-// jsonPage is a page that programs can have as JSON. It says what the HTML says, and its
+// jsonPage is a page that programs can get as JSON. It contains what the HTML contains. Its
 // names and codes are stable, unlike its texts.
 type jsonPage interface {
 	Page
@@ -56,7 +56,7 @@ type refusalAnswer struct {
 	SPName        string          `json:"sp_name,omitempty"`
 	StartURL      string          `json:"start_url,omitempty"`
 	SignInURL     string          `json:"sign_in_url,omitempty"`
-	// Lacks is what the user lacks, in a refusal that is about that.
+	// Lacks is what the user lacks, if the refusal is about that.
 	Lacks string `json:"lacks,omitempty"`
 }
 
@@ -77,7 +77,7 @@ func (p RefusalPage) refusalAnswer(c catalogue) (refusalAnswer, error) {
 	return a, texts.err
 }
 
-// refusalPage is the refusal on the page, as for a client that takes no HTML.
+// refusalPage returns the refusal on the page, for a client that does not accept HTML.
 func (p LackPage) refusalPage() RefusalPage {
 	return RefusalPage{Base: p.Base, Refusal: p.Refusal, ErrorID: p.ErrorID, StartURL: p.LeaveURL, BaseURL: p.BaseURL}
 }
@@ -88,7 +88,7 @@ func (p LackPage) answer(c catalogue) (any, error) {
 	return a, err
 }
 
-// errorAnswer is the JSON of a failure that is no refusal.
+// errorAnswer is the JSON of a failure that is not a refusal.
 type errorAnswer struct {
 	Code     string `json:"code"`
 	Title    string `json:"title"`
@@ -131,8 +131,8 @@ func (p NoYearPage) answer(c catalogue) (any, error) {
 	return a, texts.err
 }
 
-// retiredAnswer is the JSON of RetiredPage. NewYear and what belongs to it are absent where no
-// year takes its place.
+// retiredAnswer is the JSON of RetiredPage. NewYear and its fields are absent if no year
+// replaces the retired one.
 type retiredAnswer struct {
 	Code        string          `json:"code"`
 	Title       string          `json:"title"`
@@ -173,7 +173,7 @@ func (p RetiredPage) answer(c catalogue) (any, error) {
 	return a, texts.err
 }
 
-// endpoints are the names for programs of what changes with the year.
+// endpoints are the names of what changes with the year, for programs.
 var endpoints = map[Key]string{
 	ChangeMetadata: "metadata", ChangeAuth: "auth", ChangeLogout: "logout",
 	ChangeRemoteLogout: "remotelogout", ChangeCertificate: "certificate",

@@ -10,7 +10,7 @@ import (
 // Key names a text in the catalogues.
 type Key string
 
-// Problems: why the last try failed, shown at the form.
+// Problems: why the previous attempt failed, shown at the form.
 const (
 	ProblemEmailMissing    Key = "problem.email_missing"
 	ProblemEmailInvalid    Key = "problem.email_invalid"
@@ -24,7 +24,7 @@ const (
 	ProblemBusy            Key = "problem.busy"
 )
 
-// Notices: why the person is asked.
+// Notices: why the user is asked.
 const (
 	NoticeForceAuthn Key = "notice.force_authn" // {0} the service provider's name
 	NoticeTimedOut   Key = "notice.timed_out"
@@ -34,10 +34,9 @@ const (
 	NoticeSessionsEnded    Key = "notice.sessions_ended"
 	NoticeDeviceForgotten  Key = "notice.device_forgotten"
 	NoticeDevicesForgotten Key = "notice.devices_forgotten"
-	// NoticeMoreTime is said where a code is asked for.
+	// NoticeMoreTime is shown where a code is requested.
 	NoticeMoreTime Key = "notice.more_time"
-	// NoticeDemoSignedOut is said by a sample of the demonstration; {0} is its
-	// name.
+	// NoticeDemoSignedOut is shown by a sample of the demonstration; {0} is its name.
 	NoticeDemoSignedOut Key = "demo.signed_out"
 )
 
@@ -80,16 +79,16 @@ const (
 	SupportNone         Key = "support.none"
 )
 
-// YearKey is the text of a state of a year.
+// YearKey returns the key for a state of a year.
 func YearKey(s rotation.State) Key { return Key("year." + s) }
 
-// What comes for a year besides steps (see StepKey); {0} is the year.
+// Coming events of a year in addition to steps (see StepKey); {0} is the year.
 const (
 	ComesExpiring  Key = "comes.expiring"
 	ComesPublished Key = "comes.published"
 )
 
-// StepKey is what comes for a year with a step or, without one, the end of its
+// StepKey returns the key for a coming step of a year or, without one, for the end of its
 // certificate; {0} is the year.
 func StepKey(step rotation.StepKind) Key { return "comes." + stepName(step) }
 
@@ -100,22 +99,22 @@ func stepName(step rotation.StepKind) Key {
 	return Key(step)
 }
 
-// How far a service provider has come, besides a migration.Move.
+// The progress of a service provider, in addition to a migration.Move.
 const (
 	MoveAll Key = "move.all"
-	// MoveInactive is instead of the others: no one waits for it.
+	// MoveInactive replaces the others for an inactive service provider, which delays
+	// nothing.
 	MoveInactive Key = "move.inactive"
 )
 
-// MoveKey is the text of a migration.Move.
+// MoveKey returns the key for a migration.Move.
 func MoveKey[M ~string](move M) Key { return Key("move." + move) }
 
-// NeedKey names a kind of attention on the wallboard, which has no room for reasons; {0}
-// is the year.
+// NeedKey returns the key for a kind of attention on the wallboard, which has no space for
+// reasons; {0} is the year.
 func NeedKey(code rotation.AttentionCode) Key { return Key("needs." + code) }
 
-// Field names the form field that a problem is about; "" if it is about the
-// form as a whole.
+// Field returns the form field that a problem concerns; "" if it concerns the whole form.
 func (k Key) Field() string {
 	switch k {
 	case ProblemEmailMissing, ProblemEmailInvalid:
@@ -128,11 +127,11 @@ func (k Key) Field() string {
 	return ""
 }
 
-// Credentials reports whether a problem is about e-mail address and password
-// together, neither of which is named as the wrong one.
+// Credentials reports whether a problem concerns email address and password together, without
+// naming the wrong one.
 func (k Key) Credentials() bool { return k == ProblemSignInWrong }
 
-// Throttled is the problem of someone who has to wait for d.
+// Throttled returns the problem of a user who must wait for d.
 func Throttled(d time.Duration) Problems {
 	minutes := int((d + time.Minute - 1) / time.Minute)
 	if minutes <= 1 {

@@ -18,14 +18,14 @@ var (
 	mention = regexp.MustCompile(`\.[A-Z][\w.]*|"[^"]*"`)
 )
 
-// mentions are the different fields, codes and parts of a mail, sorted.
+// mentions returns the distinct fields, codes and parts of a mail, sorted.
 func mentions(text string) []string {
 	found := mention.FindAllString(strings.Join(action.FindAllString(text, -1), " "), -1)
 	slices.Sort(found)
 	return slices.Compact(found)
 }
 
-// parseMails parses mails/LANG: the texts of notices and letters, which are plain, so
+// parseMails parses mails/LANG: the texts of notices and letters. They are plain text, so
 // nothing in them is escaped. Their grammar is that of the catalogue.
 func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, error) {
 	return texttemplate.New("").Option("missingkey=error").Funcs(texttemplate.FuncMap{
@@ -50,7 +50,7 @@ func checkMails(mails, english *texttemplate.Template) error {
 	return texts(mails).checkAgainst(texts(english), mentions)
 }
 
-// years lists years: "2025 and 2026".
+// years returns a list of years: "2025 and 2026".
 func (c catalogue) years(years []idp.Year) string {
 	list := ""
 	for i, y := range years {

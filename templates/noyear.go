@@ -4,16 +4,16 @@ import "vernal/idp"
 
 // NoYearPage answers at an endpoint URL with a wrong or missing year (status 404) and lists
 // the same endpoint in the years that answer. An unpublished year and one that was never
-// made have the same page.
+// created have the same page.
 type NoYearPage struct {
 	Base
-	Path string // that was requested
-	// Years are those that answer, the newest first.
+	Path string // the requested path
+	// Years are the years that answer, the newest first.
 	Years []YearURL
-	// Preferred is the one for new integrations, "" if that does not answer. Target is the
-	// one to move to, where it is another.
+	// Preferred is the year for new integrations, "" if it does not answer. Target is the
+	// year to move to, if it differs.
 	Preferred, Target idp.Year
-	// Load is set for an endpoint with a file to be loaded, which messages are not sent to.
+	// Load is set for an endpoint that serves a file and receives no messages.
 	Load bool
 }
 

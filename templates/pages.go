@@ -7,21 +7,22 @@ import (
 	"vernal/idp"
 )
 
-// LogoutPage hands a LogoutResponse to the service provider through the browser
-// (HTTP-POST binding, saml-bindings §3.5).
+// LogoutPage sends a LogoutResponse to the service provider through the browser (HTTP-POST
+// binding, saml-bindings §3.5).
 type LogoutPage struct {
 	Base
-	// Ended is false if the session here stays, as it is not the one meant.
+	// Ended is false if the session here continues, because the request was about another
+	// one.
 	Ended        bool
-	Still        []string // names of services where the person may be signed in yet
-	Action       string   // the registered logout address
+	Still        []string // names of services where the user may still be signed in
+	Action       string   // the registered logout URL
 	SAMLResponse string   // in base64
 	RelayState   string
 	HasRelay     bool // as in ResponsePage
 }
 
-// ConfirmPage asks before something is done: one heading, one text, one button
-// that posts, and a link to leave it.
+// ConfirmPage asks before an action: one heading, one text, one button that posts, and a link
+// to cancel.
 type ConfirmPage struct {
 	Base
 	Title, Text, Button Key
@@ -34,52 +35,52 @@ type ConfirmPage struct {
 // Field is a hidden field of a form.
 type Field struct{ Name, Value string }
 
-// ErrorPage tells of a failure that is not a Refusal.
+// ErrorPage describes a failure that is not a Refusal.
 type ErrorPage struct {
 	Base
 	Status      int
-	Code        string // names the failure for programs
+	Code        string // identifies the failure for programs
 	Title, Text Key
 	Args        []string // fill the placeholders of both
-	ErrorID     string   // the id in our log, "" for none
+	ErrorID     string   // the error ID in our log, "" for none
 	StartURL    string   // where to start again at the service provider, "" if unknown
 }
 
-// RefusalPage explains a Refusal to the person and to whoever runs the service
-// provider. It shows Refusal.Seen and Refusal.Args, never Refusal.Err.
+// RefusalPage explains a Refusal to the user and to the operators of the service provider. It
+// shows Refusal.Seen and Refusal.Args, never Refusal.Err.
 type RefusalPage struct {
 	Base
 	Refusal  *idp.Refusal
 	ErrorID  string
 	StartURL string
-	// BaseURL is ours, for a program's link to the documentation.
+	// BaseURL is our URL, for a program's link to the documentation.
 	BaseURL string
-	// SeenUnknown leaves out what was seen, where it is not recorded.
+	// SeenUnknown omits the seen value, where it is not recorded.
 	SeenUnknown bool
-	// SignInURL is where the user can sign in as someone else, "" for nowhere.
+	// SignInURL is where the user can sign in as someone else, "" for none.
 	SignInURL string
-	// AccountURL is the way on where no StartURL is known, "" for none. Only the page of a
-	// refusal that users can cause themselves has one.
+	// AccountURL is the way to continue without a StartURL, "" for none. Only the page of
+	// a refusal that users can cause themselves has one.
 	AccountURL string
 }
 
-// LackPage tells a person that they lack what the service provider asks for,
-// and which no page of ours can give them now.
+// LackPage says that the user lacks what the service provider asks for, and that no page of
+// ours can provide it now.
 type LackPage struct {
 	Base
-	// Lacks is an assurance.Lack, which has its texts under "lack.LACKS".
+	// Lacks is an assurance.Lack, whose texts are under "lack.LACKS".
 	Lacks string
-	// Have are the factors that the person can prove.
+	// Have are the factors that the user can prove.
 	Have []idp.Factor
-	// LeaveURL is where the service provider takes them back, "" if unknown.
+	// LeaveURL is where the user can return to the service provider, "" if unknown.
 	LeaveURL string
-	Refusal  *idp.Refusal // for whoever runs the service provider
+	Refusal  *idp.Refusal // for the operators of the service provider
 	ErrorID  string
 	BaseURL  string // as in RefusalPage
 }
 
-// Explain gives the texts of a refusal apart: what it is, what is expected, and
-// how to mend it. Those of a code that has none are "".
+// Explain returns the texts of a refusal separately: its title, what is expected, and how to
+// fix it. They are "" for a code without them.
 func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string) {
 	c := s.inLanguage(lang).catalogue
 	title, _ = c.text(refusalKey(r.Code, "title"), r.Args...)
@@ -88,50 +89,49 @@ func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string
 	return title, expected, remedy
 }
 
-// RetiredPage answers at the addresses of a retired year (status 410) and names
-// those to move to.
+// RetiredPage answers at the URLs of a retired year (status 410) and names those to move to.
 type RetiredPage struct {
 	Base
 	Year    idp.Year
 	NewYear idp.Year // "" if no year is preferred; then there is nothing to change to
-	// Revoked: it ended early, and what its certificate proves is not to be
-	// believed any more. Why is not for strangers.
+	// Revoked reports whether the year ended early and its certificate is no longer
+	// trustworthy. The reason is not disclosed.
 	Revoked bool
-	// EndedAt is when; zero if nobody knows.
+	// EndedAt is when the year ended; zero if unknown.
 	EndedAt time.Time
-	// Changes are what a service provider that is set up by hand changes.
+	// Changes are what must be changed for a service provider configured by hand.
 	Changes []Change
 	// Fingerprint is the SHA-256 of NewYear's certificate, as openssl prints it.
 	Fingerprint   string
-	EntityID      string // ours, which stays
+	EntityID      string // our entity ID, which stays the same
 	ErrorID       string // "" for none
 	StartURL      string
-	SignOutAction string // the logout page still offers to sign out here; "" elsewhere
+	SignOutAction string // the logout page still offers to sign out here; "" on other pages
 }
 
-// FingerprintBytes are the bytes of the fingerprint, so that a line ends between two.
+// FingerprintBytes returns the bytes of the fingerprint, so that a line can end between two.
 func (p RetiredPage) FingerprintBytes() []string { return strings.Split(p.Fingerprint, ":") }
 
-// Change is an address of a year that is over, and that of the year to move to.
+// Change is a URL of a year that is over, and that of the year to move to.
 type Change struct {
 	What     Key
 	Old, New string
-	// Load: New is a file to be loaded, and no address that a message is sent to.
+	// Load reports whether New serves a file and receives no messages.
 	Load bool
 }
 
-// NotFoundPage answers where nothing is (status 404).
+// NotFoundPage answers at unknown URLs (status 404).
 type NotFoundPage struct {
 	Base
 	HomeURL string // link to our first page, "" for none
 }
 
-// ResponsePage hands a Response to the service provider through the browser
-// (HTTP-POST binding, saml-bindings §3.5).
+// ResponsePage sends a Response to the service provider through the browser (HTTP-POST
+// binding, saml-bindings §3.5).
 type ResponsePage struct {
 	Base
 	ACSURL     string
-	XML        []byte // the Response as it is to be sent; the page encodes it in base64
+	XML        []byte // the Response to send; the page encodes it in base64
 	RelayState string
-	HasRelay   bool // an empty RelayState that came is sent back, one that did not come is not
+	HasRelay   bool // an empty RelayState is sent back, a missing one is not
 }

@@ -61,7 +61,7 @@ func TestEveryPageIsWellFormed(t *testing.T) {
 	}
 }
 
-// The button that hands over the answer to a logout is the one way back.
+// The button that sends the answer to a logout is the only way back.
 func TestLogoutOneWayBack(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -74,11 +74,11 @@ func TestLogoutOneWayBack(t *testing.T) {
 	}
 }
 
-// errorPrefix begins the title of a page that tells of a mistake, for those who
-// hear it (GOV.UK's habit).
+// errorPrefix begins the title of a page that reports a mistake, for users of screen readers
+// (as GOV.UK does).
 var errorPrefix = map[Lang]string{"en": "Error: ", "es": "Error: ", "fr": "Erreur : "}
 
-// checkLabels: each visible input has a label, each reference an aim.
+// checkLabels checks that each visible input has a label and each reference a target.
 func checkLabels(t *testing.T, doc *html.Node) {
 	t.Helper()
 	ids, labels := map[string]bool{}, map[string]bool{}
@@ -149,7 +149,8 @@ func TestFormsHoldExpectedFields(t *testing.T) {
 	}
 }
 
-// TestHostileTextIsEscaped: what strangers and operators write is text, never markup.
+// TestHostileTextIsEscaped checks that external text and operators' text is shown as text,
+// never as markup.
 func TestHostileTextIsEscaped(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)

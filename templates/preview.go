@@ -9,8 +9,7 @@ import (
 // FieldPreview is the field of the form that leaves a preview.
 const FieldPreview = "preview"
 
-// PreviewPage tells an integrator which years this browser can use before they
-// are published.
+// PreviewPage shows an integrator which unpublished years this browser can use.
 type PreviewPage struct {
 	Base
 	Previews []Preview
@@ -19,13 +18,14 @@ type PreviewPage struct {
 
 // Preview is one year for one service provider.
 type Preview struct {
-	ID     string // names it in the form that leaves it
+	ID     string // identifies it in the form that leaves it
 	Year   idp.Year
 	SPName string
 	EndAt  time.Time
-	// MetadataURL and CertificateURL carry the secret of the link as long as
-	// the year is not published.
+	// MetadataURL and CertificateURL contain the secret of the link as long as the year is
+	// not published.
 	MetadataURL, CertificateURL, AuthURL string
-	// Published: the year answers everybody now, and there is nothing to leave.
+	// Published reports whether the year is now public, so that there is no preview to
+	// leave.
 	Published bool
 }

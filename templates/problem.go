@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with a form as it was sent.
+// Problem is one problem of a submitted form.
 type Problem struct {
 	Key  Key
 	Args []string
 }
 
-// Problems is all that is wrong with a form, in the order of its fields.
+// Problems lists all problems of a form, in the order of its fields.
 type Problems []Problem
 
-// NewProblems makes problems of keys without arguments; "" is none.
+// NewProblems returns problems of keys without arguments, and ignores "".
 func NewProblems(keys ...Key) (problems Problems) {
 	for _, key := range keys {
 		if key != "" {
@@ -25,7 +25,7 @@ func NewProblems(keys ...Key) (problems Problems) {
 	return problems
 }
 
-// At is the problem of a field, nil for none.
+// At returns the problem of a field, or nil.
 func (p Problems) At(field string) *Problem {
 	i := slices.IndexFunc(p, func(one Problem) bool { return one.Key.Field() == field })
 	if i < 0 {
@@ -34,29 +34,29 @@ func (p Problems) At(field string) *Problem {
 	return &p[i]
 }
 
-// AreCredentials reports whether email address and password are wrong together, neither of
-// which is named as the wrong one.
+// AreCredentials reports whether email address and password are wrong together, without naming
+// the wrong one.
 func (p Problems) AreCredentials() bool {
 	return slices.ContainsFunc(p, func(one Problem) bool { return one.Key.Credentials() })
 }
 
-// String is the problem as FieldProblem carries it.
+// String returns the problem in the form of FieldProblem.
 func (p Problem) String() string {
 	return strings.Join(append([]string{string(p.Key)}, p.Args...), " ")
 }
 
-// kept are the problems that a form carries along, with the number of their arguments.
+// kept are the problems that a form preserves, with the number of their arguments.
 var kept = map[Key]int{
 	ProblemEmailMissing: 0, ProblemEmailInvalid: 0, ProblemPasswordMissing: 0, ProblemSignInWrong: 0,
 	ProblemCodeMissing: 0, ProblemCodeFormat: 0, ProblemCodeWrong: 0,
 	ProblemThrottledMinute: 0, ProblemThrottled: 1, ProblemBusy: 0,
 }
 
-// maxProblems is how many fields a form of ours has at most.
+// maxProblems is the largest number of fields in one of our forms.
 const maxProblems = 2
 
-// ParseProblems reads FieldProblem. The browser sends it, so only problems that a page can
-// have are taken, each once, and only small numbers in them.
+// ParseProblems parses FieldProblem. The browser sends it, so it accepts only problems that a
+// page can have, each once, and only small numbers in them.
 func ParseProblems(values []string) (problems Problems) {
 	for _, value := range values[:min(len(values), maxProblems)] {
 		parts := strings.Split(value, " ")

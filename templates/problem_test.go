@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestParseProblemsTakesOursAlone: a browser can send anything in the field.
+// TestParseProblemsTakesOursAlone checks that other values of the field are ignored, because a
+// browser can send anything.
 func TestParseProblemsTakesOursAlone(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -11,23 +11,23 @@ import (
 	"vernal/idp/rotation"
 )
 
-// Phrases renders in one language what the rotation says in codes: reasons,
-// attention and suggestions. The texts are those of the catalogue under "reason.CODE",
-// "attention.CODE" and "suggest.LABEL". Each {name} in one is the argument with that JSON
-// name, and a part in [[…]] is left out when an argument in it is empty. It is read-only.
+// Phrases renders the rotation's codes in one language: reasons, attention and suggestions.
+// The texts are in the catalogue under "reason.CODE", "attention.CODE" and "suggest.LABEL".
+// Each {name} in one is the argument with that JSON name, and a part in [[…]] is omitted when
+// an argument in it is empty. It is read-only.
 type Phrases struct {
 	c    catalogue
 	date func(time.Time) (string, error)
-	// mails is nil for pages, which write none.
+	// mails is nil for pages, which contain none.
 	mails *texttemplate.Template
 }
 
-// codePrefixes begin the keys of texts that code outside of this package chooses.
+// codePrefixes are the prefixes of keys that code outside this package chooses.
 var codePrefixes = []string{"needs.", "reason.", "reason_part.", "attention.", "comes.", "past.", "means.", "calendar.", suggestPrefix}
 
-// PhrasesIn returns the phrases of a language for pages and mails; English if it is
-// not one of ours. It panics in a build whose catalogues cannot be read, which serves no
-// page either (New).
+// PhrasesIn returns the phrases of a language for pages and mails; English for an unknown
+// language. It panics in a build whose catalogues cannot be read, which serves no page either
+// (New).
 func PhrasesIn(lang Lang) *Phrases {
 	s, err := New()
 	if err != nil {
@@ -67,14 +67,14 @@ func (p *Phrases) Reasons(all []rotation.Reason) string {
 	return strings.Join(texts, p.c["semicolon"]+" ")
 }
 
-// Attention renders what an operator should see to.
+// Attention renders an item that needs an operator's attention.
 func (p *Phrases) Attention(a rotation.Attention) string {
 	values := p.argTexts(a.Args)
 	values["year"], values["because"] = string(a.Year), p.Reasons(a.Because)
 	return p.fillText("attention."+string(a.Code), values)
 }
 
-// Refusal renders why a step is refused.
+// Refusal renders the reason for refusing a step.
 func (p *Phrases) Refusal(e *rotation.RefusedError) string {
 	text, err := p.c.text("reason_part.refused", string(e.Kind), string(e.Year), p.Reason(e.Because))
 	if err != nil {
@@ -83,22 +83,22 @@ func (p *Phrases) Refusal(e *rotation.RefusedError) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// Coming is what a step will do to a year; without a step it is the end of the
-// year's certificate. Past is the same afterwards, and Meaning what it means for
+// Coming returns what a step will do to a year; without a step, the end of the year's
+// certificate. Past returns the same in the past tense, and Meaning what it means for
 // operators; "" if there is nothing to say.
 func (p *Phrases) Coming(step rotation.StepKind, y idp.Year) string {
 	return p.Text(StepKey(step), string(y))
 }
 
-// Past is Coming afterwards.
+// Past returns the text of Coming in the past tense.
 func (p *Phrases) Past(step rotation.StepKind, y idp.Year) string {
 	return p.Text("past."+stepName(step), string(y))
 }
 
-// Meaning is what a step means for operators.
+// Meaning returns what a step means for operators.
 func (p *Phrases) Meaning(step rotation.StepKind) string { return p.c["means."+stepName(step)] }
 
-// Text is a text of the catalogue that is about a year or a command line.
+// Text returns a text of the catalogue about a year or a command line.
 func (p *Phrases) Text(key Key, args ...string) string {
 	text, err := p.c.text(key, args...)
 	if err != nil {
@@ -110,7 +110,7 @@ func (p *Phrases) Text(key Key, args ...string) string {
 // maxNamed is how many service providers are named in a sentence.
 const maxNamed = 5
 
-// argTexts are the arguments as texts, by their JSON names.
+// argTexts returns the arguments as texts, by their JSON names.
 func (p *Phrases) argTexts(a rotation.Args) map[string]string {
 	v := map[string]string{
 		"year": string(a.Year), "step": string(a.Step), "sha256": a.SHA256, "value": oneLine(a.Value),
@@ -155,8 +155,8 @@ func (p *Phrases) listNames(all []idp.EntityID) string {
 	return list
 }
 
-// fillText renders a text. One that is missing is rendered as its code: that of a newer
-// program says more than nothing, and an old audit record has words in its place.
+// fillText renders a text. A missing text is rendered as its code: the code of a newer program
+// is better than nothing, and an old audit record contains words in its place.
 func (p *Phrases) fillText(key string, values map[string]string) string {
 	text, ok := p.c[Key(key)]
 	if !ok {
@@ -166,7 +166,7 @@ func (p *Phrases) fillText(key string, values map[string]string) string {
 	return fill(text, func(name string) string { return values[name] })
 }
 
-// FillStatus renders every reason of a status into its Text, for those who read JSON.
+// FillStatus renders every reason of a status into its Text, for clients that read JSON.
 func (p *Phrases) FillStatus(st *rotation.Status) {
 	p.FillSteps(st.Steps)
 	for i := range st.Due {
@@ -183,7 +183,7 @@ func (p *Phrases) FillStatus(st *rotation.Status) {
 	}
 }
 
-// FillSteps renders why each step is taken into its Text.
+// FillSteps renders the reason of each step into its Text.
 func (p *Phrases) FillSteps(steps []rotation.Step) {
 	for i := range steps {
 		p.fillWhy(&steps[i].Why, nil)
@@ -204,13 +204,13 @@ func (p *Phrases) FillReasons(all []rotation.Reason) {
 	}
 }
 
-// fillWhy renders why something comes, and what it waits for.
+// fillWhy renders the reason for an event, and what it waits for.
 func (p *Phrases) fillWhy(why *rotation.Reason, waits []rotation.Reason) {
 	why.Text = p.Reason(*why)
 	p.FillReasons(waits)
 }
 
-// reasonFuncs are what pages call to render the rotation's codes.
+// reasonFuncs returns the functions that pages call to render the rotation's codes.
 func (p *Phrases) reasonFuncs() map[string]any {
 	return map[string]any{
 		"reason":    func(r rotation.Reason) htmltemplate.HTML { return escapeHTML(p.Reason(r)) },

@@ -58,7 +58,7 @@ var attentionArgs = map[rotation.AttentionCode][]string{
 	rotation.ClockUntrusted: {}, rotation.RequestCertEnded: {"entity_ids", "date"},
 }
 
-// declaredCodes are the values of the constants of a string type of package rotation.
+// declaredCodes returns the values of the constants of a string type of package rotation.
 func declaredCodes(t *testing.T, types ...string) (codes []string) {
 	t.Helper()
 	files, err := filepath.Glob("../idp/rotation/*.go")
@@ -85,7 +85,7 @@ func declaredCodes(t *testing.T, types ...string) (codes []string) {
 	return codes
 }
 
-// The tables have every code that package rotation declares.
+// The tables contain every code that package rotation declares.
 func TestTablesHaveEveryCode(t *testing.T) {
 	t.Parallel()
 	if diff := cmp.Diff(declaredCodes(t, "ReasonCode", "KeyFault"), codesOf(reasonArgs)); diff != "" {
@@ -151,7 +151,7 @@ func TestEveryCodeHasText(t *testing.T) {
 	}
 }
 
-// An argument is put in as it is, once, and a part without its argument is left out.
+// An argument is inserted unchanged, once, and a part without its argument is omitted.
 func TestReasonTextFillsItsParts(t *testing.T) {
 	t.Parallel()
 	p := newPhrases(catalogue{

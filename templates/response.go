@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// The response page is on the way of every sign-in, most of which show nothing
-// else. html/template writes it once per language and kind, around sentinels;
-// after that only the values are escaped, as html/template would. A test holds
-// the two against each other.
+// Every sign-in uses the response page, and most show no other page. html/template writes it
+// once per language and kind, around sentinels. After that only the values are escaped, in the
+// same way as html/template. A test compares the two.
 
-// responseKind is what changes the page beyond its values.
+// responseKind is what changes the page in addition to its values.
 type responseKind struct{ named, relay bool }
 
 // slot is a value's place in the page.
@@ -28,7 +27,7 @@ const (
 	slotRelay
 )
 
-// segments is the page as pieces of HTML, each with the slot after it.
+// segments is the page as pieces of HTML, each followed by its slot.
 type segments []struct {
 	html string
 	then slot
@@ -76,7 +75,7 @@ func cutResponse(l *language, b Branding) (map[responseKind]segments, error) {
 	return kinds, nil
 }
 
-// responseIn returns the page in each kind with a branding. It is cut once for each: an
+// responseIn returns the page in each kind with a branding. It is prepared once for each: an
 // installation has one branding for each language.
 func (l *language) responseIn(b Branding) (map[responseKind]segments, error) {
 	if kinds, ok := l.responses.Load(b); ok {
@@ -110,12 +109,11 @@ func cutSegments(page string) segments {
 	}
 }
 
-// AppendResponse appends the page that posts a Response to dst. It fails if
-// ACSURL is not http or https.
+// AppendResponse appends the page that posts a Response to dst. It fails if ACSURL is not http
+// or https.
 //
-// RelayState reaches the service provider as it came, as far as forms allow:
-// browsers turn lone carriage returns and line feeds into pairs, and bytes that
-// are not UTF-8 into U+FFFD.
+// RelayState reaches the service provider unchanged, as far as forms allow: browsers convert
+// lone carriage returns and line feeds to pairs, and bytes that are not UTF-8 to U+FFFD.
 func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
 	if !isWeb(p.ACSURL) {
 		return nil, fmt.Errorf("response page: address %.40q is neither http nor https", p.ACSURL)
@@ -153,9 +151,9 @@ func isWeb(address string) bool {
 	return ok && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http"))
 }
 
-// entities are what html/template writes for a character in text and in quoted
-// attributes. Line ends are ours: a parser would read a raw carriage return as
-// a line feed (HTML §13.2.3.5).
+// entities are what html/template writes for a character in text and in quoted attributes.
+// Line ends are our addition: a parser would read a raw carriage return as a line feed (HTML
+// §13.2.3.5).
 var entities = [128]string{
 	0:    "\uFFFD",
 	'\n': "&#10;",
@@ -182,8 +180,8 @@ func appendEscaped(dst []byte, s string) []byte {
 	return append(dst, s[from:]...)
 }
 
-// appendURL appends a web address within a quoted attribute: what may not stand
-// in an address is percent-encoded, what is already encoded stays.
+// appendURL appends a web URL within a quoted attribute. It percent-encodes characters that a
+// URL must not contain, and keeps what is already encoded.
 func appendURL(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	for i := 0; i < len(s); i++ {

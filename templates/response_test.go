@@ -22,7 +22,7 @@ var hostile = []struct{ name, value string }{
 	{"control", "\x01\x7f"},
 }
 
-// TestFastResponseMatchesTemplate holds the fast path to html/template, byte by byte.
+// TestFastResponseMatchesTemplate compares the fast path with html/template, byte by byte.
 func TestFastResponseMatchesTemplate(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
@@ -66,7 +66,7 @@ func TestFastResponseMatchesTemplate(t *testing.T) {
 	})
 }
 
-// TestResponseFormHoldsWhatWasGiven: what a browser would send is what was given, and no more.
+// TestResponseFormHoldsWhatWasGiven checks that a browser would send exactly the given values.
 func TestResponseFormHoldsWhatWasGiven(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)

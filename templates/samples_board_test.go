@@ -11,9 +11,9 @@ import (
 	"vernal/idp/rotation"
 )
 
-// boardSamples are the pages of the admin listener, with no service provider,
-// with five in every state there is, and with many: as many as a page has for
-// pictures, fewer for the checks, which take long on a long page.
+// boardSamples returns the pages of the admin listener, with no service provider, with five in
+// every possible state, and with many: as many as a page has for pictures, fewer for the
+// checks, which are slow on a long page.
 func boardSamples(lang Lang, branding Branding) (all []sample) {
 	base := Base{Lang: lang, Branding: branding}
 	for _, l := range []Lang{"en", "es", "fr"} {

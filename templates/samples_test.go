@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// sample is a page as somebody may meet it.
+// sample is a page as a user may see it.
 type sample struct {
 	name   string
 	bad    bool // its title must begin with the word for error
@@ -17,11 +17,11 @@ type sample struct {
 
 const spName = "Treehouse Records"
 
-// samples is every page in every state that looks different, in one language.
-// The browser test opens each. The response page posts to acs.
+// samples returns every page in every state that looks different, in one language. The browser
+// test opens each. The response page posts to acs.
 func samples(lang Lang, acs string) []sample { return brandedSamples(lang, acs, Branding{}) }
 
-// brandedSamples is samples as an operator has them who configured a branding.
+// brandedSamples returns samples with a configured branding.
 func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	langs := Languages{Action: "/language", Return: "/sign-in?request=Zx81", Langs: []Lang{"en", "es", "fr"}}
 	b := Base{Lang: lang, Branding: branding, SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U", Languages: langs}
@@ -259,7 +259,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	return append(boardSamples(lang, branding), people...)
 }
 
-// writeResponse is Set.AppendResponse for the tests that write every page.
+// writeResponse calls Set.AppendResponse for the tests that write every page.
 func writeResponse(s *Set, w io.Writer, p ResponsePage) error {
 	page, err := s.AppendResponse(nil, p)
 	if err == nil {

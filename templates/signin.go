@@ -1,16 +1,16 @@
 package templates
 
-// SignInPage asks for e-mail address and password, which are one step.
+// SignInPage asks for email address and password, which are one step.
 type SignInPage struct {
 	Base
 	Action     string // where the form is posted
 	Request    string // handle of the stored LoginRequest
-	Email      string // what was typed before, to be corrected
+	Email      string // the previous input, to correct
 	Problems   Problems
 	Notice     Key // why the user is asked, "" for nothing special
 	NoticeArgs []string
-	// HelpText is what the service provider's operator has to say, by language:
-	// text, or HTML of which a few elements are shown.
+	// HelpText is the text of the service provider's operator, by language: text, or HTML
+	// of which a few elements are shown.
 	HelpText map[string]string
 }
 
@@ -19,24 +19,24 @@ type CodePage struct {
 	Base
 	Action     string
 	Request    string
-	Email      string // whose code it is
+	Email      string // email address of the code's user
 	Remember   bool   // offer to remember this device
-	Remembered bool   // it was asked for at the last try
+	Remembered bool   // it was selected in the previous attempt
 	Problems   Problems
 	Notice     Key
 	NoticeArgs []string
 	Time       CodeTime
 }
 
-// CodeTime is how long the code is waited for, from when the page is written.
-// The page shows a warning towards the end, and then that it is over, by its own
-// style, which needs a Base.Nonce; its script has them read aloud.
+// CodeTime is how long a code is accepted, from when the page is written. The page shows a
+// warning near the end, and then that the time is over, with its own style, which needs a
+// Base.Nonce. Its script makes screen readers announce them.
 type CodeTime struct {
 	// WarnIn and EndIn are in seconds. EndIn is 0 on a page without a limit.
 	WarnIn, EndIn int
 	// Minutes is how many are left at the warning, at least 1.
 	Minutes int
-	// Final means that more time cannot be had.
+	// Final reports whether the time cannot be extended.
 	Final    bool
-	AgainURL string // where to begin again
+	AgainURL string // where to start again
 }

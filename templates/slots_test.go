@@ -63,7 +63,7 @@ func refusalArgs(t *testing.T) map[string]int {
 	return most
 }
 
-// refusalConstants are the codes by the names of their constants.
+// refusalConstants returns the codes by the names of their constants.
 func refusalConstants(t *testing.T) map[string]string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), "../idp/refusal.go", nil, 0)
@@ -84,8 +84,8 @@ func refusalConstants(t *testing.T) map[string]string {
 	return byName
 }
 
-// TestRefusalSlotsAreFilled: a place that no code ever fills is a promise that the
-// page does not keep.
+// TestRefusalSlotsAreFilled checks that some code fills each placeholder, because the page
+// would otherwise lack what it promises.
 func TestRefusalSlotsAreFilled(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
@@ -111,18 +111,18 @@ func TestRefusalSlotsAreFilled(t *testing.T) {
 	}
 }
 
-// hole is what is left of a place without a value.
+// hole is what remains of a placeholder without a value.
 var hole = regexp.MustCompile(`\{\d\}|\(\s*\)|\(only\s*\)|\[\[|\]\]|[:,;]\s*[.)]|\.\.|  |«\s*»|""|“”|\s\.`)
 
-// TestRefusalsHaveNoHoles renders every refusal in every language, with and
-// without what can be said of it.
+// TestRefusalsHaveNoHoles renders every refusal in every language, with and without its
+// arguments.
 func TestRefusalsHaveNoHoles(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
 	for _, code := range constants(t, "../idp/refusal.go", "RefusalCode") {
 		for _, lang := range s.Langs() {
 			for given := range 1 << 6 {
-				// Each argument is there or not, as the bits say.
+				// The bits say which arguments are present.
 				args := make([]string, 6)
 				for i := range args {
 					if given>>i&1 == 1 {

@@ -32,8 +32,8 @@ func TestStaticPrefixFollowsContent(t *testing.T) {
 	}
 }
 
-// TestStaticFilesExistAndAreLicensed: what pages and stylesheets refer to is there,
-// what is there is small, and what is not ours has its licence beside it.
+// TestStaticFilesExistAndAreLicensed checks that files referred to by pages and stylesheets
+// exist, that files are small, and that third-party files come with their licence.
 func TestStaticFilesExistAndAreLicensed(t *testing.T) {
 	t.Parallel()
 	files := Static()
@@ -71,8 +71,8 @@ func TestStaticFilesExistAndAreLicensed(t *testing.T) {
 	}
 }
 
-// TestEveryClassHasRule: each class of our pages has a rule, and each of our own rules a
-// page, so that the stylesheets are made anew when pages change.
+// TestEveryClassHasRule checks that each class of our pages has a rule, and each of our own
+// rules a page, so that the stylesheets are regenerated when pages change.
 func TestEveryClassHasRule(t *testing.T) {
 	t.Parallel()
 	css := make(map[string]string)
@@ -99,8 +99,8 @@ func TestEveryClassHasRule(t *testing.T) {
 	}
 }
 
-// TestStylesKeepOrder: what is seen comes in the order in which the Tab key and a screen
-// reader meet it (WCAG 2.4.3).
+// TestStylesKeepOrder checks that the visible order is the order in which the Tab key and a
+// screen reader reach the content (WCAG 2.4.3).
 func TestStylesKeepOrder(t *testing.T) {
 	t.Parallel()
 	b, err := fs.ReadFile(Static(), "css/vernal.css")
@@ -112,7 +112,7 @@ func TestStylesKeepOrder(t *testing.T) {
 	}
 }
 
-// allPages is the source of every page.
+// allPages returns the source of every page.
 func allPages(t *testing.T) string {
 	t.Helper()
 	files, err := fs.Glob(embedded, "pages/*")

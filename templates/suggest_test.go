@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// Every label has words in each language, and no words are without a label.
+// Every label has a text in each language, and every text has a label.
 func TestSuggestionLabelsHaveWords(t *testing.T) {
 	t.Parallel()
 	for lang, words := range suggestCatalogues() {
@@ -29,7 +29,7 @@ func TestSuggestionLabelsHaveWords(t *testing.T) {
 	}
 }
 
-// A language that we do not speak gets English, and a label that we do not know stays.
+// An unknown language gets English, and an unknown label stays.
 func TestSuggestionLabel(t *testing.T) {
 	t.Parallel()
 	english := SuggestionLabel("en", idp.LabelCreateFirst)

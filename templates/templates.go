@@ -1,17 +1,17 @@
-// Package templates is the pages that people see: their HTML, their texts in
-// each language, and the stylesheet, fonts and images that go with them.
+// Package templates contains the pages that users see: their HTML, their texts in each
+// language, and the stylesheet, fonts and images that they use.
 //
-// A page is one file in pages/, one struct of the same name. It knows
-// nothing of requests, sessions or stores: handlers fill the struct, render to
-// a buffer, and answer. No text stands in Go or HTML; all of it comes from
-// catalogue/, one file per language, by Key; mails/ has the texts of mails. Everything is embedded, and read
-// and checked once by New, so a page that parses at start cannot lack a file.
+// A page is one file in pages/ and one struct of the same name. It knows nothing of requests,
+// sessions or stores: handlers fill the struct, render to a buffer, and answer. Go and HTML
+// contain no texts. All texts come from catalogue/, one file per language, by Key. The texts
+// of mails are in mails/. Everything is embedded, and read and checked once by New, so a page
+// that parses at start cannot lack a file.
 //
-// The pages are made for a Content-Security-Policy of default-src 'none' with
-// style-src, img-src and font-src 'self' (img-src is for the icons in the
-// stylesheet, too) and form-action; the pages that post by themselves, and that of
-// the code, have a script with a nonce, the latter a style as well. They work
-// without script, at 320 pixels, by keyboard and by screen reader (WCAG 2.2 AA).
+// The pages are made for a Content-Security-Policy of default-src 'none' with style-src,
+// img-src and font-src 'self' (img-src is also for the icons in the stylesheet) and
+// form-action. The pages that post automatically, and the code page, have a script with a
+// nonce, the code page also a style. They work without script, at 320 pixels, by keyboard and
+// by screen reader (WCAG 2.2 AA).
 package templates
 
 import (
@@ -34,43 +34,42 @@ import (
 // Lang is a language of the pages, as in a lang attribute ("en").
 type Lang string
 
-// IsKnown reports whether it is a language of ours.
+// IsKnown reports whether the language is one of ours.
 func (l Lang) IsKnown() bool { return names[l] != "" }
 
-// fallback is the language for those who ask for one that is not there.
+// fallback is the language used for an unknown one.
 const fallback Lang = "en"
 
 //go:embed pages catalogue mails static
 var embedded embed.FS
 
-// Set is all pages in all languages, parsed and checked. It is read-only after
-// New and may be used by many goroutines.
+// Set contains all pages in all languages, parsed and checked. It is read-only after New and
+// may be used by many goroutines.
 type Set struct {
 	langs  []Lang
 	pages  map[Lang]*language
 	prefix string
-	// wallCSP is WallCSP.
+	// wallCSP is the result of WallCSP.
 	wallCSP string
 }
 
-// language is the pages in one language.
+// language contains the pages in one language.
 type language struct {
 	catalogue catalogue
 	html      map[string]*htmltemplate.Template
 	text      map[string]*texttemplate.Template
 	mails     *texttemplate.Template
-	// responses has the page that posts a Response, cut, by Branding.
+	// responses contains the prepared page that posts a Response, by Branding.
 	responses sync.Map
 }
 
-// New is every page in every language. They are the same wherever they are
-// needed, so a process parses them once, the first time. An error means that
-// this build of the program is broken.
+// New returns every page in every language. They never change, so a process parses them once,
+// at first use. An error means that this build of the program is broken.
 func New() (*Set, error) { return parsed() }
 
 var parsed = sync.OnceValues(parseAll)
 
-// parseAll reads, parses and checks what is embedded.
+// parseAll reads, parses and checks the embedded files.
 func parseAll() (*Set, error) {
 	prefix, err := staticPrefix(Static())
 	if err != nil {
@@ -119,10 +118,10 @@ func parseAll() (*Set, error) {
 	return s, nil
 }
 
-// Langs are the languages there are, English first. Callers must not change them.
+// Langs returns all languages, English first. Callers must not change the result.
 func (s *Set) Langs() []Lang { return s.langs }
 
-// Static holds the files to be served under StaticPrefix.
+// Static returns the files to serve under StaticPrefix.
 func Static() fs.FS {
 	sub, err := fs.Sub(embedded, "static")
 	if err != nil {
@@ -131,13 +130,13 @@ func Static() fs.FS {
 	return sub
 }
 
-// StaticPrefix is the path, with a slash at both ends, under which the pages
-// look for the files of Static. It changes with their content, so answers below
-// it may be cached for ever.
+// StaticPrefix returns the path, with a slash at both ends, under which the pages load the
+// files of Static. It changes with their content, so answers below it may be cached
+// permanently.
 func (s *Set) StaticPrefix() string { return s.prefix }
 
-// staticPrefix hashes all of files: they refer to one another by relative
-// addresses, so they change their addresses together.
+// staticPrefix hashes all files: they refer to each other by relative URLs, so their URLs
+// change together.
 func staticPrefix(files fs.FS) (string, error) {
 	sum := sha256.New()
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
@@ -191,7 +190,7 @@ func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 	return l, err
 }
 
-// inLanguage is the pages of lang, or of the fallback.
+// inLanguage returns the pages of lang, or of the fallback.
 func (s *Set) inLanguage(lang Lang) *language {
 	if l := s.pages[lang]; l != nil {
 		return l
@@ -203,7 +202,7 @@ func (s *Set) inLanguage(lang Lang) *language {
 // x.html or x.txt in pages/.
 type Page interface{ language() Lang }
 
-// fileOf is the name of a page's file, without its ending.
+// fileOf returns the name of a page's file, without its extension.
 func fileOf(p Page) string {
 	return strings.ToLower(strings.TrimSuffix(reflect.TypeOf(p).Name(), "Page"))
 }
@@ -216,10 +215,10 @@ func (s *Set) WriteHTML(w io.Writer, p Page) error {
 	return nil
 }
 
-// WriteText writes a page for a client that takes no HTML.
+// WriteText writes a page for a client that does not accept HTML.
 func (s *Set) WriteText(w io.Writer, p Page) error {
 	if lack, ok := p.(LackPage); ok {
-		p = lack.refusalPage() // which is what a program needs of it
+		p = lack.refusalPage() // what a program needs of it
 	}
 	if err := s.inLanguage(p.language()).text[fileOf(p)].Execute(w, p); err != nil {
 		return fmt.Errorf("render text %s: %w", fileOf(p), err)

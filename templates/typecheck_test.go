@@ -69,8 +69,8 @@ func typeProblems(t *testing.T, file string, data any) []string {
 	return c.problems
 }
 
-// typeChecker walks a template with the type of its dot. Variables are not
-// followed: ours hold strings.
+// typeChecker walks a template with the type of its dot. It does not follow variables, because
+// ours hold strings.
 type typeChecker struct {
 	set      *template.Template
 	done     map[string]bool
@@ -109,7 +109,7 @@ func (c *typeChecker) walk(n parse.Node, dot, root reflect.Type) {
 	}
 }
 
-// pipe is the type of a pipeline: known for a single field, else any.
+// pipe returns the type of a pipeline: known for a single field, else any.
 func (c *typeChecker) pipe(p *parse.PipeNode, dot, root reflect.Type) reflect.Type {
 	last := reflect.TypeFor[any]()
 	for _, cmd := range p.Cmds {

@@ -1,34 +1,32 @@
-// Package account keeps people: their e-mail addresses, passwords and TOTP
-// factors, and what happens when somebody guesses.
+// Package account keeps users: their email addresses, passwords and TOTP factors, and the
+// limits on guessing.
 //
 // A sign-in uses two calls, each one step of guessing:
 //
-//	CheckPassword  wait for a turn ─► look the address up ─► reserve the attempt, for the
+//	CheckPassword  wait for a turn ─► look the email address up ─► reserve the attempt, for the
 //	               person silently ─► hash ─► give back, or wait until every "no" has
 //	               taken as long
 //	CheckTOTP      reserve the attempt ─► compare ─► compare-and-set of LastStep
 //
-// Attempts are counted before the secret is looked at, so that a hundred
-// guesses sent at once are a hundred guesses; a right answer gives them back.
-// Each is one write, whatever it counts. An address without an account takes the same
-// way with the same writes, a hash and
-// the same time to say no, so that neither answer nor time discloses who has an
+// Attempts are counted before the secret is compared, so that a hundred guesses sent at once
+// count as a hundred guesses. A right answer gives them back. Each attempt is one write, no
+// matter how many counters change. An email address without an account gets the same writes, a
+// hash and the same time until the "no", so that neither answer nor time discloses who has an
 // account, or who was imported. An attempt that finds no room is a *BusyError.
 //
-// The other calls are those of an operator: Create, SetPassword, Lock, Unlock,
-// AddTOTP, ResetMFA, Delete, and Verify, which puts a proofed identity on
-// record. Import and Export move people between installations:
+// Operators use the other calls: Create, SetPassword, Lock, Unlock, AddTOTP, ResetMFA, Delete,
+// and Verify, which records a proofed identity. Import and Export move users between
+// installations:
 //
-//	RecordReader  file ─► Record, or what is wrong with the line
-//	Import        Record ─► person with NameIDs, what is there already passed over
-//	Export        person ─► Record
+//	RecordReader  file ─► Record, or the problems of the line
+//	Import        Record ─► user with NameIDs; existing users stay unchanged
+//	Export        user ─► Record
 //
-// Whatever changes a way to sign in also ends the person's sessions, and forgets
-// the devices that they are remembered in. Each change writes an audit event
-// without personal data.
+// Every change to how a user signs in also ends the user's sessions and removes their
+// remembered devices. Each change writes an audit event without personal data.
 //
-// The package makes no session and sets no cookie (session), shows no page
-// (authn), and does not decide which factors a request needs (assurance).
+// The package creates no session and sets no cookie (session), shows no page (authn), and does
+// not decide which factors a request needs (assurance).
 package account
 
 import (
@@ -44,23 +42,21 @@ import (
 
 // Errors of proving who one is.
 var (
-	// ErrWrong is returned for a wrong password or code, a code used before,
-	// and an address that nobody has. It never says which.
+	// ErrWrong is returned for a wrong password or code, a code used before, and an email
+	// address without an account. It never says which.
 	ErrWrong = errors.New("wrong password or code")
-	// ErrReplayed is ErrWrong for a code that was right and used before. Its
-	// sender saw one of the user's codes, so the audit trail tells it apart from a
-	// guess. No page does.
+	// ErrReplayed is ErrWrong for a right code that was used before. Its sender saw one of
+	// the user's codes, so the audit trail distinguishes it from a guess. No page does.
 	ErrReplayed = fmt.Errorf("%w: used before", ErrWrong)
-	// ErrLocked is returned when an operator has locked the account. From
-	// CheckPassword it comes only after the right password, so that it tells
-	// nothing to a stranger.
+	// ErrLocked is returned when an operator has locked the account. CheckPassword returns
+	// it only after the right password, so that it discloses nothing to other callers.
 	ErrLocked = errors.New("account is locked")
-	// ErrNoFactor is returned by CheckTOTP for a person without TOTP.
+	// ErrNoFactor is returned by CheckTOTP for a user without TOTP.
 	ErrNoFactor = errors.New("no authenticator on this account")
 )
 
-// ThrottledError is returned when there were too many attempts. Nothing was
-// compared, and the attempt did not count.
+// ThrottledError is returned after too many attempts. Nothing was compared, and the attempt
+// did not count.
 type ThrottledError struct {
 	// RetryAfter is how long to wait, at least a second.
 	RetryAfter time.Duration
@@ -76,12 +72,12 @@ func (e *ThrottledError) Error() string {
 // InputError is returned for a value that an account cannot have.
 type InputError struct {
 	// Field is "email", "password", "lock_reason", "totp_name", "totp_secret" or
-	// "totp_period"; of a profile or a record it is the JSON name, "" for the whole.
+	// "totp_period". For a profile or a record it is the JSON name, or "" for the whole.
 	Field string
 	// Problem is a stable code, for catalogues: "invalid", "too_short",
 	// "too_long", "contains_email", "too_many", "missing", "unknown", "taken", "unregistered".
 	Problem string
-	// Detail says it in a sentence, without the value.
+	// Detail describes the problem in a sentence, without the value.
 	Detail string
 }
 
@@ -92,7 +88,7 @@ func (e *InputError) Error() string {
 	return e.Field + ": " + e.Detail
 }
 
-// Store is what this package needs of idp.Store.
+// Store is the part of idp.Store that this package needs.
 type Store interface {
 	idp.UserStore
 	idp.DocumentStore
@@ -105,41 +101,41 @@ type Store interface {
 // Service is the account side of the identity provider. It is safe for
 // concurrent use.
 type Service struct {
-	// Store to Log must be set.
+	// The fields from Store to Log must be set.
 	Store  Store
-	Sealer idp.Sealer // hides what throttles count, whatever the store does
+	Sealer idp.Sealer // keeps what throttles count unreadable in any store
 	Clock  idp.Clock
 	Hasher *Hasher
 	Log    *slog.Logger
-	// Limits is DefaultLimits if zero.
+	// Limits defaults to DefaultLimits if zero.
 	Limits Limits
-	// Issuer names this identity provider in authenticator applications;
-	// "Vernal" if empty.
+	// Issuer names this identity provider in authenticator applications; "Vernal" if
+	// empty.
 	Issuer string
 }
 
-// NewUser is what an account is made from.
+// NewUser describes the account to create.
 type NewUser struct {
 	Email    string `json:"email"`
 	Password string `json:"password,omitempty"`
-	// TOTP asks for an authenticator; a TOTPSecret asks for it too.
+	// TOTP requests an authenticator. A TOTPSecret requests one too.
 	TOTP bool `json:"totp,omitempty"`
-	// TOTPSecret is a given secret, base32; empty: a random one of 160 bits.
+	// TOTPSecret is a given secret, base32. If empty, a random one of 160 bits is
+	// generated.
 	TOTPSecret string `json:"totp_secret,omitempty"`
 	// TOTPPeriod is 30 or 60 seconds; 0 means 30.
 	TOTPPeriod int `json:"totp_period,omitempty"`
 }
 
-// Enrolment is what a person needs to set up an authenticator. It is shown
-// once and kept nowhere.
+// Enrolment is what a user needs to set up an authenticator. It is shown once and not stored.
 type Enrolment struct {
-	// Secret is base32 without padding, URL its otpauth address.
+	// Secret is base32 without padding, URL its otpauth URL.
 	Secret string `json:"secret"`
 	URL    string `json:"url"`
 }
 
-// Create adds a person whose address counts as confirmed. The Enrolment is nil
-// without TOTP. Errors: *InputError; idp.ErrExists if the address is taken.
+// Create adds a user whose email address counts as confirmed. The Enrolment is nil without
+// TOTP. Errors: *InputError; idp.ErrExists if the email address is taken.
 func (s *Service) Create(ctx context.Context, n NewUser, actor string) (*idp.User, *Enrolment, error) {
 	address, err := NormalizeEmail(n.Email)
 	if err != nil {
@@ -175,7 +171,7 @@ func (s *Service) Create(ctx context.Context, n NewUser, actor string) (*idp.Use
 	return u, enrolment, nil
 }
 
-// Lookup finds a person by any address; idp.ErrNotFound if nobody has it.
+// Lookup finds a user by any of their email addresses, or returns idp.ErrNotFound.
 func (s *Service) Lookup(ctx context.Context, email string) (*idp.User, error) {
 	address, err := NormalizeEmail(email)
 	if err != nil {
@@ -188,7 +184,7 @@ func (s *Service) Lookup(ctx context.Context, email string) (*idp.User, error) {
 	return u, nil
 }
 
-// changeEvent is the audit record of a change that was made.
+// changeEvent returns the audit event of a completed change.
 func changeEvent(kind idp.AuditKind, user idp.UserID, actor string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, User: user}
 }

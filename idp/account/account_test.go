@@ -27,10 +27,10 @@ const (
 
 var home = netip.MustParseAddr("192.0.2.1")
 
-// cheap hashes are for tests that are not about their cost.
+// cheap hashes are for tests that do not test their cost.
 var cheap = Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, Slots: 4}
 
-// house is a Service on a real store, with a clock that tests turn.
+// house is a Service on a real store, with a clock that tests set.
 type house struct {
 	*Service
 	t     *testing.T
@@ -90,7 +90,8 @@ func (h *house) user(id idp.UserID) *idp.User {
 	return u
 }
 
-// profile is the person's, nil if they have none; the record must agree.
+// profile returns the user's profile, nil without one, and checks that the user's record
+// agrees.
 func (h *house) profile(id idp.UserID) *idp.Profile {
 	h.t.Helper()
 	p, err := h.store.Profile(h.t.Context(), id)
@@ -103,7 +104,7 @@ func (h *house) profile(id idp.UserID) *idp.Profile {
 	return p
 }
 
-// session stores a session of the person.
+// session stores a session of the user.
 func (h *house) session(user idp.UserID, name string) {
 	h.t.Helper()
 	err := h.store.StartSession(h.t.Context(), idp.SessionStart{Session: &idp.Session{
@@ -115,8 +116,8 @@ func (h *house) session(user idp.UserID, name string) {
 	}
 }
 
-// audited lists the kinds of audit records about the person, oldest first, and
-// fails if one of them holds what it must not.
+// audited lists the kinds of audit records about the user, oldest first, and fails if one of
+// them contains forbidden data.
 func (h *house) audited(user idp.UserID) (kinds []string) {
 	h.t.Helper()
 	records, err := audit.Records(h.t.Context(), h.store, 0, 1000)
@@ -195,8 +196,8 @@ func TestCreateNamesFaultyField(t *testing.T) {
 	}
 }
 
-// Every change that takes a way to sign in away ends the sessions, is audited,
-// and takes hold at the next sign-in.
+// Every change that removes a way to sign in ends the sessions, is audited, and applies to the
+// next sign-in.
 func TestCredentialChangesEndSessions(t *testing.T) {
 	t.Parallel()
 	const fresh = "crocus under the ice"

@@ -9,18 +9,17 @@ import (
 	"vernal/idp"
 )
 
-// AddressMark names an address among a person's own in a sign-in that has only
-// its first factor. It is a keyed hash: sessions are not sealed, and hold no
-// personal data.
+// AddressMark identifies one of a user's email addresses in a sign-in that has only its first
+// factor. It is a keyed hash because sessions are not sealed and hold no personal data.
 func (s *Service) AddressMark(user idp.UserID, address string) string {
 	sum := s.Sealer.Hash("came-as", []byte(string(user)+"\x00"+strings.ToLower(strings.TrimSpace(address))))
 	return hex.EncodeToString(sum[:16])
 }
 
-// cameAs notes the address that a sign-in came with, now that it has its second
-// factor: service providers are sent the one that the person came with last,
-// which nobody chooses with the password alone. A mark of none of their addresses
-// changes nothing: it may have been taken from them meanwhile.
+// cameAs records the email address used for a sign-in, now that the second factor is proved.
+// Service providers are sent the most recently used one, and knowing the password alone must
+// not be enough to choose it. A mark that matches none of the user's email addresses changes
+// nothing, because the address may have been removed since.
 func (s *Service) cameAs(u *idp.User, mark string, at time.Time) {
 	for i := range u.Emails {
 		if e := &u.Emails[i]; hmac.Equal([]byte(s.AddressMark(u.ID, e.Address)), []byte(mark)) {

@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// The address that a person came with is noted with the second factor, and with
-// nothing less.
+// The email address that a user signed in with is recorded with the second factor, and not
+// before.
 func TestSignInEmailIsNotedWithSecondFactor(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -10,8 +10,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// A network that is blocked writes nothing more, however many addresses it
-// goes on to try.
+// A blocked network causes no more writes, no matter how many email addresses it tries.
 func TestBlockedNetworkWritesNothing(t *testing.T) {
 	t.Parallel()
 	counters := func(tries int) int {

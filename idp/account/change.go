@@ -8,8 +8,8 @@ import (
 	"vernal/idp"
 )
 
-// SetPassword gives a person a new password and ends their sessions; it
-// reports how many. Errors: *InputError; idp.ErrNotFound.
+// SetPassword sets a user's new password, ends their sessions and returns the number of
+// sessions. Errors: *InputError; idp.ErrNotFound.
 func (s *Service) SetPassword(ctx context.Context, email, password, actor string) (sessions int, err error) {
 	u, err := s.Lookup(ctx, email)
 	if err != nil {
@@ -31,9 +31,9 @@ func (s *Service) SetPassword(ctx context.Context, email, password, actor string
 	})
 }
 
-// Lock keeps a person from signing in and ends their sessions; it reports how
-// many. The reason is kept with the account. Locking again renews the reason.
-// Errors: *InputError; idp.ErrNotFound.
+// Lock keeps a user from signing in, ends their sessions and returns the number of sessions.
+// The reason is kept with the account. Locking again replaces the reason. Errors: *InputError;
+// idp.ErrNotFound.
 func (s *Service) Lock(ctx context.Context, email, reason, actor string) (sessions int, err error) {
 	if err := checkLockReason(reason); err != nil {
 		return 0, err
@@ -47,9 +47,9 @@ func (s *Service) Lock(ctx context.Context, email, reason, actor string) (sessio
 	})
 }
 
-// Unlock lets a person sign in again. It also forgets the failures counted for
-// the account as a whole, so that it helps after an attack on it; those counted
-// for one network pass by themselves.
+// Unlock lets a user sign in again. It also clears the failures counted for the account as a
+// whole, so that it helps after an attack on it. Failures counted for one network expire
+// automatically.
 func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 	u, err := s.Lookup(ctx, email)
 	if err != nil {
@@ -66,9 +66,9 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 	return s.forgetFailures(ctx, u)
 }
 
-// AddTOTP adds an authenticator, ends the person's sessions, forgets the devices
-// that they are remembered in, and returns what they need to set it up. Errors:
-// *InputError, with problem "too_many" beyond MaxTOTPs.
+// AddTOTP adds an authenticator, ends the user's sessions, removes their remembered devices,
+// and returns what the user needs to set it up. Errors: *InputError, with problem "too_many"
+// beyond MaxTOTPs.
 func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor string) (*Enrolment, error) {
 	t, err := newTOTP(n, s.Clock.Now())
 	if err != nil {
@@ -88,8 +88,8 @@ func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor st
 	return s.enrolment(t, address), nil
 }
 
-// ResetMFA takes all second factors from a person and ends their sessions; it
-// reports how many. AddTOTP gives them a new one.
+// ResetMFA removes all second factors of a user, ends their sessions and returns the number of
+// sessions. AddTOTP adds a new one.
 func (s *Service) ResetMFA(ctx context.Context, email, actor string) (sessions int, err error) {
 	return s.changeUser(ctx, email, idp.AuditUserResetMFA, actor, func(u *idp.User) error {
 		u.TOTPs = nil
@@ -97,8 +97,8 @@ func (s *Service) ResetMFA(ctx context.Context, email, actor string) (sessions i
 	})
 }
 
-// Delete removes a person for good and ends their sessions. Their NameIDs are
-// never given to anyone else.
+// Delete permanently removes a user and ends their sessions. Their NameIDs are never given to
+// another user.
 func (s *Service) Delete(ctx context.Context, email, actor string) error {
 	u, err := s.Lookup(ctx, email)
 	if err != nil {
@@ -110,10 +110,9 @@ func (s *Service) Delete(ctx context.Context, email, actor string) error {
 	return s.forgetFailures(ctx, u)
 }
 
-// changeUser updates a person, forgets the devices that they are remembered in and
-// then ends their sessions. The order matters: sessions that begin in between
-// begin under the new state. A failure after the update is reported, and the same
-// call again ends the sessions.
+// changeUser updates a user, removes their remembered devices and then ends their sessions.
+// The order matters: sessions that begin in between use the new state. A failure after the
+// update is reported, and repeating the call ends the sessions.
 func (s *Service) changeUser(ctx context.Context, email string, kind idp.AuditKind, actor string, change func(*idp.User) error) (int, error) {
 	u, err := s.Lookup(ctx, email)
 	if err != nil {
@@ -134,8 +133,7 @@ func (s *Service) changeUser(ctx context.Context, email string, kind idp.AuditKi
 	return n, nil
 }
 
-// checkLockReason reports, as an *InputError, why a text cannot be the reason of
-// a lock.
+// checkLockReason returns an *InputError if a text cannot be the reason of a lock.
 func checkLockReason(reason string) error {
 	if len(reason) > maxReason || !onOneLine(reason) {
 		return &InputError{"lock_reason", "invalid", fmt.Sprintf("must be text of at most %d bytes, without control characters", maxReason)}

@@ -9,19 +9,19 @@ import (
 	"vernal/idp"
 )
 
-// Remembering is a browser that a person asks to be remembered in.
+// Remembering is a browser that a user asks us to remember.
 type Remembering struct {
-	// Device is the browser; its At is set here.
+	// Device is the browser. rememberIn sets its At.
 	Device idp.RememberedDevice
-	// Replaces is the hash of the cookie that the browser had before, which it
-	// loses; nil for none.
+	// Replaces is the hash of the browser's previous cookie, which becomes invalid; nil
+	// for none.
 	Replaces []byte
-	// KnownAt is when the person proved the password: if it was changed since,
-	// the code counts and the browser is not remembered.
+	// KnownAt is when the user proved the password. If the password was changed after
+	// that, the code counts and the browser is not remembered.
 	KnownAt time.Time
 }
 
-// rememberIn remembers the browser in the person's record.
+// rememberIn adds the browser to the user's remembered devices.
 func (r *Remembering) rememberIn(u *idp.User, now time.Time) {
 	u.Forget(r.Replaces)
 	if !u.PasswordChangedAt.After(r.KnownAt) {
@@ -31,10 +31,10 @@ func (r *Remembering) rememberIn(u *idp.User, now time.Time) {
 	}
 }
 
-// UseDevice notes that a remembered device stands for the person's second factor
-// in a sign-in with an address (AddressMark), and reports since when it may. It returns idp.ErrNotFound if it is not
-// remembered any more: what forgets devices and what uses them come one after the
-// other.
+// UseDevice records that a remembered device replaces the user's second factor in a sign-in
+// with an email address (AddressMark), and returns the time from which it counts. It returns
+// idp.ErrNotFound if the device is no longer remembered. The store serializes uses and
+// removals of devices.
 func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, cameAs string) (at time.Time, err error) {
 	now := s.Clock.Now()
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
@@ -51,9 +51,9 @@ func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, c
 	return at, nil
 }
 
-// ForgetDevices forgets the remembered device that short names, or all with "",
-// and reports how many. Sessions go on: what was proved in them was proved. Each
-// device is on record with event, whose Kind and Detail are set here.
+// ForgetDevices removes the remembered device identified by short, or all with "", and returns
+// their number. Sessions continue, because their factors remain proved. Each removed device is
+// recorded with event, whose Kind and Detail are set here.
 func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short string, event idp.AuditEvent) (n int, err error) {
 	u, err := s.Store.User(ctx, user)
 	if err != nil {
@@ -87,5 +87,5 @@ func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short stri
 	return n, nil
 }
 
-// errForgotten ends a change of which nothing is left to do.
+// errForgotten ends a change that has nothing left to do.
 var errForgotten = errors.New("somebody else has forgotten the devices")

@@ -51,8 +51,8 @@ func TestRememberDevice(t *testing.T) {
 	}
 }
 
-// A password that was changed after it was proved makes no device remembered:
-// whoever proved the old one may be why.
+// A password that was changed after it was proved makes no device remembered, because the
+// person who proved the old one may be the reason for the change.
 func TestRememberDeviceAfterPasswordChange(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -11,14 +11,14 @@ import (
 	"vernal/idp/audit"
 )
 
-// ExportOptions say what to export.
+// ExportOptions selects what to export.
 type ExportOptions struct {
-	// Secrets includes password hashes, TOTP secrets and social security numbers.
-	// Without them no user who is imported again can sign in.
+	// Secrets includes password hashes, TOTP secrets and social security numbers. Without
+	// them, no user can sign in after an import.
 	Secrets bool `json:"secrets,omitempty"`
-	// After is the Next of the last page; "" for the first.
+	// After is the Next of the previous page; "" for the first.
 	After string `json:"after,omitempty"`
-	// Limit bounds a page.
+	// Limit is the maximum number of records on a page.
 	Limit int `json:"limit,omitempty"`
 }
 
@@ -28,20 +28,20 @@ type ExportPage struct {
 	Next    string   `json:"next,omitempty"`
 }
 
-// An export goes through the users by ID, then through the deleted ones, whose
-// NameIDs must stay taken wherever the users go. The marks of ExportPage.Next.
+// The marks of ExportPage.Next. An export lists the users by ID, then the deleted users, whose
+// NameIDs must stay taken in the new installation.
 const (
 	afterUser    = "p"
 	afterDeleted = "d"
 )
 
-// exportMark is the form of ExportOptions.After: a mark and our own ID. Anything
-// else is refused, because it goes into the audit trail.
+// exportMark is the form of ExportOptions.After: a mark and our own ID. Anything else is
+// refused, because the value is written to the audit trail.
 var exportMark = regexp.MustCompile(`^[pd][A-Za-z0-9_-]{0,64}$`)
 
-// Export returns users in the form that Import takes, a page at a time. Each page is
-// recorded in the audit trail before it leaves: how many users, where it begins, and
-// whether secrets are in it. Users who are added during an export may be missing. Errors:
+// Export returns users in the form that Import reads, a page at a time. Each page is recorded
+// in the audit trail before it is returned: the number of users, where the page begins, and
+// whether it contains secrets. Users added during an export may be missing. Errors:
 // *InputError.
 func (s *Service) Export(ctx context.Context, o ExportOptions, actor string) (*ExportPage, error) {
 	if o.After == "" {
@@ -60,8 +60,8 @@ func (s *Service) Export(ctx context.Context, o ExportOptions, actor string) (*E
 	return page, nil
 }
 
-// exportEvent records a page. after and next are the marks between which its users
-// are, so that the trail says whose secrets left.
+// exportEvent returns the audit event of a page. The page contains the users between the marks
+// after and next, so that the trail shows whose secrets were exported.
 func exportEvent(o ExportOptions, page *ExportPage, actor string) idp.AuditEvent {
 	e := audit.UsersExported.Event()
 	e.Actor = actor
@@ -132,7 +132,7 @@ func (s *Service) listNameIDs(ctx context.Context, id idp.UserID, keys map[idp.N
 	return names, nil
 }
 
-// newRecord makes a record of a user, without NameIDs.
+// newRecord returns the record of a user, without NameIDs.
 func newRecord(u *idp.User, profile *idp.Profile, secrets bool) Record {
 	rec := Record{
 		Role: u.Role, CreatedAt: u.CreatedAt,

@@ -32,7 +32,7 @@ func (h *house) everybody(secrets bool, limit int) string {
 	}
 }
 
-// remove deletes people all at once, which costs one sync of the store.
+// remove deletes users all at once, which costs one sync of the store.
 func (h *house) remove(users []*idp.User) {
 	var wg sync.WaitGroup
 	for _, u := range users {
@@ -45,7 +45,7 @@ func (h *house) remove(users []*idp.User) {
 	wg.Wait()
 }
 
-// What an operator can put on a user's record, an import takes.
+// An import accepts whatever an operator can set for a user.
 func TestOperatorsWriteWhatAnImportTakes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -64,7 +64,7 @@ func TestOperatorsWriteWhatAnImportTakes(t *testing.T) {
 	}
 }
 
-// An export without secrets holds none, and each page is recorded.
+// An export without secrets contains none, and each page is recorded.
 func TestExportWithoutSecretsHoldsNone(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -86,7 +86,7 @@ func TestExportWithoutSecretsHoldsNone(t *testing.T) {
 	}
 	trail := h.audit()[before:]
 	first := string(u.ID)
-	want := []map[string]string{ // the users, nothing more of them, and the deleted ones
+	want := []map[string]string{ // the users, without their data, and the deleted ones
 		{"secrets": "false", "after": "p", "count": "1", "next": "p" + first}, {"secrets": "false", "after": "p" + first, "count": "0", "next": "d"}, {"secrets": "false", "after": "d", "count": "0"},
 		{"secrets": "true", "after": "p", "count": "1", "next": "p" + first}, {"secrets": "true", "after": "p" + first, "count": "0", "next": "d"}, {"secrets": "true", "after": "d", "count": "0"},
 	}
@@ -102,7 +102,7 @@ func TestExportWithoutSecretsHoldsNone(t *testing.T) {
 	}
 }
 
-// A mark that is not ours is refused: it would carry its text into the audit trail.
+// A mark that is not ours is refused, because its text would be written to the audit trail.
 func TestExportRefusesForeignMark(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -119,7 +119,7 @@ func TestExportRefusesForeignMark(t *testing.T) {
 	}
 }
 
-// A page that cannot be recorded does not leave.
+// A page that cannot be recorded is not returned.
 func TestExportNeedsItsRecord(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -139,8 +139,8 @@ func (deafStore) AppendAudit(context.Context, ...idp.AuditEvent) error {
 	return errors.New("no space left on device")
 }
 
-// Deleted people's NameIDs come along, so that nobody gets them in the new
-// installation; those of a provider's earlier life do not.
+// Deleted users' NameIDs are exported, so that no one gets them in the new installation. Those
+// of a provider's earlier registration are not.
 func TestExportKeepsDeletedUsersNameIDs(t *testing.T) {
 	t.Parallel()
 	from, to := newHouse(t), newHouse(t)

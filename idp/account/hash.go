@@ -21,24 +21,24 @@ const (
 	keySize  = 32
 )
 
-// Cost is what one password hash costs. The zero value stands for DefaultCost.
+// Cost is the cost of one password hash. The zero value means DefaultCost.
 type Cost struct {
 	// Memory in KiB, Time in passes, Threads: argon2id (RFC 9106).
 	Memory, Time uint32
 	Threads      uint8
 	// Iterations of PBKDF2-HMAC-SHA256 (RFC 8018 §5.2), used in FIPS mode.
 	Iterations int
-	// FIPS chooses PBKDF2, the only approved one of the two.
+	// FIPS selects PBKDF2, the only approved one of the two.
 	FIPS bool
-	// Slots is how many hashes run at once; further ones wait. A hash made here
-	// works in Memory, so hashes that run hold Slots × Memory. What they have left
-	// behind waits for the garbage collector, see Hasher.PeakMemory.
+	// Slots is how many hashes run at once; further ones wait. A hash made here works in
+	// Memory, so running hashes hold Slots × Memory. The garbage collector frees what they
+	// leave behind; see Hasher.PeakMemory.
 	Slots int
 }
 
-// DefaultCost is argon2id with 19 MiB, two passes and one thread, or PBKDF2
-// with 600,000 iterations when the binary runs in FIPS mode: the figures of the
-// OWASP Password Storage Cheat Sheet. One slot per processor.
+// DefaultCost returns argon2id with 19 MiB, two passes and one thread, or PBKDF2 with 600,000
+// iterations when the binary runs in FIPS mode: the values of the OWASP Password Storage Cheat
+// Sheet. It uses one slot per processor.
 func DefaultCost() Cost {
 	return Cost{
 		Memory: 19 * 1024, Time: 2, Threads: 1,
@@ -48,23 +48,23 @@ func DefaultCost() Cost {
 	}
 }
 
-// Hasher makes and verifies password hashes in PHC form. It verifies both
-// algorithms whichever one it makes. It decides whose turn it is, and how long to
-// wait before an attempt is told "no". It is safe for concurrent use.
+// Hasher makes and verifies password hashes in PHC form. It verifies both algorithms,
+// independent of the one it makes. It decides which attempt has its turn, and how long to wait
+// before an attempt is answered "no". It is safe for concurrent use.
 type Hasher struct {
 	cost Cost
-	// slots holds one entry for each hash that runs. Hashes take slots in the order
-	// in which they ask. Few can be ahead: attempts come out of the room one by one,
-	// and commands ask for one slot at a time.
+	// slots holds one entry for each running hash. Hashes take slots in the order in which
+	// they ask. The queue stays short, because attempts leave the room one by one and
+	// commands ask for one slot at a time.
 	slots    chan struct{}
 	commands chan struct{}
 	room     *room
 	pace     pace
-	// measure runs a hash and says how long it took.
+	// measure runs a hash and returns how long it took.
 	measure func(w work, compute func()) time.Duration
 }
 
-// NewHasher makes a Hasher; Cost{} takes the defaults.
+// NewHasher returns a Hasher. Cost{} selects the defaults.
 func NewHasher(c Cost) *Hasher {
 	c = cmp.Or(c, DefaultCost())
 	slots := max(1, c.Slots)
@@ -78,10 +78,10 @@ func NewHasher(c Cost) *Hasher {
 	}
 }
 
-// Hash makes the PHC string of a password with a new random salt, for commands of
-// operators. It waits for a free slot, or until ctx is done. Commands take one slot
-// at a time, however many run, so that they cannot keep sign-ins waiting. Sign-ins
-// cannot keep them waiting either, because few of those ask for a slot at once.
+// Hash returns the PHC string of a password with a new random salt, for operators' commands.
+// It waits for a free slot, or until ctx is done. All commands together take one slot at a
+// time, so that they cannot keep sign-ins waiting. Sign-ins cannot keep commands waiting
+// either, because few sign-ins ask for a slot at once.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	select {
 	case h.commands <- struct{}{}:
@@ -92,7 +92,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return h.hashInTurn(ctx, password)
 }
 
-// hashInTurn is Hash for an attempt that has its turn.
+// hashInTurn does what Hash does, for an attempt that has its turn.
 func (h *Hasher) hashInTurn(ctx context.Context, password string) (string, error) {
 	if !isHashable(password) {
 		return "", errors.New("password too long to be hashed")
@@ -107,9 +107,9 @@ func (h *Hasher) hashInTurn(ctx context.Context, password string) (string, error
 	return p.String(), nil
 }
 
-// Verify reports whether the password is the one of the PHC string, and what it
-// took to find out. A string that cannot be read gives an error, and so does ctx
-// while waiting for a slot; then nothing was compared.
+// Verify reports whether the password matches the PHC string, and the effort spent. It returns
+// an error if the string is unreadable or if ctx is done while waiting for a slot; then
+// nothing was compared.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Effort, error) {
 	p, err := parsePHC(encoded)
 	if err != nil {
@@ -125,34 +125,34 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Ef
 	return subtle.ConstantTimeCompare(key, p.key) == 1, spent, nil
 }
 
-// Burn spends what Verify spends on a hash of the current cost, for accounts
-// that do not exist.
+// Burn spends what Verify spends on a hash of the current cost, for accounts that do not
+// exist.
 func (h *Hasher) Burn(ctx context.Context, password string) (Effort, error) {
 	p := h.currentParams()
 	p.salt = make([]byte, saltSize)
 	p.key = make([]byte, keySize)
 	if !isHashable(password) {
-		return Effort{}, nil // as Verify does
+		return Effort{}, nil // the same limit as in Verify
 	}
 	key, spent, err := h.deriveInSlot(ctx, p, password)
-	// Compared as in Verify; the result means nothing.
+	// Compare as Verify does, for the same timing. The result is not used.
 	subtle.ConstantTimeCompare(key, p.key)
 	return spent, err
 }
 
-// NeedsRehash reports whether a PHC string was made with another algorithm than
-// the current one, or cheaper. A dearer one, as from an import, stays.
+// NeedsRehash reports whether a PHC string uses another algorithm than the current one, or
+// costs less. A more expensive hash, for example from an import, is kept.
 func (h *Hasher) NeedsRehash(encoded string) bool {
 	p, err := parsePHC(encoded)
 	if err != nil {
-		return false // cannot be verified either
+		return false // it cannot be verified either
 	}
 	want := h.currentParams()
 	return p.alg != want.alg || p.memory < want.memory || p.time < want.time || p.iterations < want.iterations ||
 		len(p.salt) < saltSize || len(p.key) < keySize
 }
 
-// currentParams are the parameters of new hashes, without salt and key.
+// currentParams returns the parameters of new hashes, without salt and key.
 func (h *Hasher) currentParams() phc {
 	if h.cost.FIPS {
 		return phc{alg: algPBKDF2, iterations: h.cost.Iterations}
@@ -160,7 +160,7 @@ func (h *Hasher) currentParams() phc {
 	return phc{alg: algArgon2id, memory: h.cost.Memory, time: h.cost.Time, threads: h.cost.Threads}
 }
 
-// deriveInSlot computes the key of a password in a slot.
+// deriveInSlot waits for a slot and computes the key of a password in it.
 func (h *Hasher) deriveInSlot(ctx context.Context, p phc, password string) (key []byte, spent Effort, err error) {
 	select {
 	case h.slots <- struct{}{}:
@@ -173,7 +173,7 @@ func (h *Hasher) deriveInSlot(ctx context.Context, p phc, password string) (key 
 	return key, spent, err
 }
 
-// computeKey is the key that the password has under the hash's parameters.
+// computeKey returns the key of the password under the hash's parameters.
 func (p phc) computeKey(password string) ([]byte, error) {
 	size := keySize
 	if p.key != nil {

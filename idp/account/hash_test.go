@@ -13,8 +13,8 @@ import (
 
 var cheapFIPS = Cost{Memory: 64, Time: 1, Threads: 1, Iterations: 1000, FIPS: true, Slots: 2}
 
-// Both forms are verified whichever one is made; see TestPasswordIsHashedAgainAtSignIn for what
-// happens then.
+// Both forms are verified, independent of the one that is made; see
+// TestPasswordIsHashedAgainAtSignIn for the next step.
 func TestBothHashFormsVerify(t *testing.T) {
 	t.Parallel()
 	for _, c := range []Cost{cheap, cheapFIPS} {
@@ -40,8 +40,8 @@ func TestBothHashFormsVerify(t *testing.T) {
 	}
 }
 
-// Hashes made elsewhere: the vectors of the argon2 reference program and of
-// passlib's documentation.
+// Hashes of other programs: the vectors of the argon2 reference program and of passlib's
+// documentation.
 func TestVerifyAcceptsForeignHashes(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -77,7 +77,7 @@ func TestVerifyComposesAccents(t *testing.T) {
 	}
 }
 
-// An imported hash decides what a sign-in costs, so its parameters are bounded.
+// An imported hash determines the cost of a sign-in, so its parameters are limited.
 func TestParsePHCRefuses(t *testing.T) {
 	t.Parallel()
 	const salt, key = "c29tZXNhbHQ", "CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
@@ -133,7 +133,7 @@ func TestParsePHCRefuses(t *testing.T) {
 	}
 }
 
-// Other systems write base64 with its padding; it means the same.
+// Other systems write base64 with padding, which means the same.
 func TestParsePHCIgnoresPadding(t *testing.T) {
 	t.Parallel()
 	for n := range 3 { // bytes of salt and key: no padding, one and two signs

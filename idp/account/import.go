@@ -14,8 +14,8 @@ import (
 	"vernal/idp"
 )
 
-// Bounds of a record. How many NameIDs a user has is bounded by maxRecord alone:
-// it is as many as there are service providers.
+// Limits of a record. Only maxRecord limits the number of a user's NameIDs, because there are
+// as many as service providers.
 const (
 	maxEmails = 20
 	maxReason = 500
@@ -27,11 +27,11 @@ type ImportLine struct {
 	Record Record `json:"record"`
 }
 
-// ImportOptions say how to import.
+// ImportOptions says how to import.
 type ImportOptions struct {
 	// DryRun checks everything and changes nothing.
 	DryRun bool `json:"dry_run,omitempty"`
-	// Unregistered takes NameIDs for agencies and service providers that are not
+	// Unregistered accepts NameIDs for agencies and service providers that are not
 	// registered.
 	Unregistered bool `json:"unregistered,omitempty"`
 }
@@ -39,12 +39,12 @@ type ImportOptions struct {
 // OptionUnregistered names ImportOptions.Unregistered.
 const OptionUnregistered = "unregistered"
 
-// ImportProblem is one thing that is wrong with a line.
+// ImportProblem is one problem of a line.
 type ImportProblem struct {
 	Line  int    `json:"line"`
 	Field string `json:"field,omitempty"`
 	Text  string `json:"text"`
-	// Option is the one of ImportOptions that takes it anyway; zero if none does.
+	// Option is the import option that accepts the line anyway; zero if none does.
 	Option idp.Option `json:"option,omitzero"`
 }
 
@@ -55,23 +55,23 @@ func (p ImportProblem) String() string {
 	return fmt.Sprintf("line %d: %s: %s", p.Line, p.Field, p.Text)
 }
 
-// ImportResult says what was done with the lines or, in a dry run, what would be.
-// Each is counted in one of the first three or has a problem.
+// ImportResult says what was done with the lines or, in a dry run, what would be done. Each
+// line is counted in one of the first three fields or has a problem.
 type ImportResult struct {
-	// Added counts new users, Extended existing ones that got further NameIDs.
+	// Added counts new users, Extended counts existing users that got further NameIDs.
 	Added    int `json:"added"`
 	Extended int `json:"extended"`
-	// Present are the lines of users that exist already as the line has them.
+	// Present lists the lines of users that already exist in the same form.
 	Present  []int           `json:"present,omitempty"`
 	Problems []ImportProblem `json:"problems,omitempty"`
 	// Unregistered are keys of NameIDs that match no service provider or agency.
 	Unregistered []string `json:"unregistered,omitempty"`
 }
 
-// Import adds users with what another identity provider knows of them: all good lines
-// in one step. An existing user is never changed, except that NameIDs are added in
-// scopes without one. A line that differs from the existing user is a problem, one that
-// agrees is not. Problems of lines are in the result; an error is a fault of ours.
+// Import adds users with what another identity provider knows about them, all valid lines in
+// one step. An existing user is never changed, except that NameIDs are added in scopes without
+// one. A line that differs from the existing user is a problem, and a line that agrees is not.
+// Problems of lines are in the result. An error is a fault on our side.
 func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOptions, actor string) (*ImportResult, error) {
 	keys, err := s.scopes(ctx, o.Unregistered)
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOption
 	}
 	outcome := make([]error, len(users))
 	if !o.DryRun && len(users) > 0 {
-		// Before the users, so that no hash is in use whose cost is not in the
-		// document, whatever happens in between.
+		// This precedes the users, so that no hash is in use whose cost is missing in
+		// the document, even if a later step fails.
 		if err := s.importWorks(ctx, users); err != nil {
 			return nil, fmt.Errorf("import users: %w", err)
 		}
@@ -114,7 +114,7 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOption
 	return im.result, nil
 }
 
-// importer goes through the lines of one call.
+// importer processes the lines of one call.
 type importer struct {
 	s      *Service
 	keys   *scopes
@@ -127,8 +127,8 @@ func (im *importer) addProblem(line int, field, text string) {
 	im.result.Problems = append(im.result.Problems, ImportProblem{Line: line, Field: fieldName(field), Text: text})
 }
 
-// addClash adds what the store found and the checks did not: another request, or an
-// earlier line, has changed it since.
+// addClash adds a problem that the store found and the checks did not, because another request
+// or an earlier line has made a change since.
 func (im *importer) addClash(line int, err error) {
 	var taken *idp.TakenError
 	switch {
@@ -141,8 +141,8 @@ func (im *importer) addClash(line int, err error) {
 	}
 }
 
-// prepare makes of a line the user to import; nil if there is nothing to do or there
-// are problems, which are then in the result.
+// prepare converts a line into the user to import. It returns nil if there is nothing to do or
+// the line has problems, which are then in the result.
 func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUser, error) {
 	u, profile, wrong := im.newUser(&l.Record)
 	names, faults, err := im.readNameIDs(ctx, &l.Record)
@@ -179,7 +179,7 @@ func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUs
 		p.Event = changeEvent(idp.AuditUserImport, p.User.ID, im.actor)
 		n := len(p.NameIDs)
 		for _, e := range p.User.Emails {
-			n += len(e.DisclosedTo) // an email address that was given as a NameID is one
+			n += len(e.DisclosedTo) // an email address disclosed as a NameID counts as one
 		}
 		p.Event.Detail = map[string]string{"name_ids": strconv.Itoa(n), "level": levelOf(level)}
 	}
@@ -188,7 +188,7 @@ func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUs
 
 var roleForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
-// newUser makes a user and a profile of a record, and returns all that is wrong with it.
+// newUser converts a record into a user and a profile, and returns all problems of the record.
 func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) {
 	u := &idp.User{ID: idp.UserID(rand.Text()), CreatedAt: cmp.Or(rec.CreatedAt.UTC(), im.now), UpdatedAt: im.now}
 	f := &faults{now: im.now}

@@ -10,10 +10,10 @@ import (
 	"vernal/idp"
 )
 
-// maxProblems bounds what is said of one record.
+// maxProblems limits the problems reported for one record.
 const maxProblems = 50
 
-// faults collects what is wrong with one record.
+// faults collects the problems of one record.
 type faults struct {
 	now   time.Time
 	wrong InputErrors
@@ -27,14 +27,14 @@ func (f *faults) addProblem(field, problem, detail string) {
 	}
 }
 
-// checkPast checks that a time, if it is given, is not in the future.
+// checkPast checks that a time, if given, is not in the future.
 func (f *faults) checkPast(field string, at time.Time) {
 	if at.After(f.now.Add(maxAhead)) {
 		f.add(field, "is in the future")
 	}
 }
 
-// addInput adds an *InputError under the name that the field has in a record.
+// addInput adds an *InputError under the field's name in a record.
 func (f *faults) addInput(field string, err error) {
 	var input *InputError
 	if errors.As(err, &input) {
@@ -80,8 +80,8 @@ func (f *faults) readEmails(list []RecordEmail, since time.Time) []idp.Email {
 }
 
 // checkDisclosures checks the service providers that an email address was disclosed to. They
-// need not be registered. One that is registered later, perhaps by another owner, can
-// use the email address only for a user who has a NameID there.
+// need not be registered. A provider registered later, perhaps by another owner, can use the
+// email address only for a user who has a NameID there.
 func (f *faults) checkDisclosures(to []idp.EntityID) {
 	seen := make(map[idp.EntityID]bool, len(to))
 	for _, id := range to {
@@ -122,7 +122,7 @@ func (f *faults) readTOTPs(rec *Record, u *idp.User) {
 			f.add(input.Field, input.Detail)
 			continue
 		}
-		// A step in the future would refuse every code until then.
+		// A future LastStep would refuse every code until then.
 		if r.LastStep < 0 || r.LastStep > f.now.Add(maxAhead).Unix()/int64(t.Period) {
 			f.add("totps.last_step", "must be the number of a step that was used")
 			continue
@@ -144,8 +144,8 @@ func (f *faults) readLock(rec *Record, u *idp.User) {
 	}
 }
 
-// CheckPasswordHash returns, as an *InputError, why a hash from another identity
-// provider cannot be verified here.
+// CheckPasswordHash returns an *InputError if a hash from another identity provider cannot be
+// verified here.
 func CheckPasswordHash(encoded string) error {
 	if _, err := parsePHC(encoded); err != nil {
 		detail := strings.TrimPrefix(err.Error(), errPHC.Error()+": ")
@@ -157,8 +157,7 @@ func CheckPasswordHash(encoded string) error {
 	return nil
 }
 
-// foreignHash names the algorithms that other software uses, by how their
-// hashes begin.
+// foreignHash returns the algorithm of a hash made by other software, by its prefix.
 func foreignHash(encoded string) string {
 	for _, known := range [][2]string{
 		{"$2a$", "bcrypt"}, {"$2b$", "bcrypt"}, {"$2y$", "bcrypt"}, {"$scrypt$", "scrypt"}, {"$7$", "scrypt"}, {"$y$", "yescrypt"},

@@ -10,8 +10,8 @@ import (
 	"vernal/idp"
 )
 
-// findUser returns the user that has one of the email addresses; several is true if
-// they belong to more than one.
+// findUser returns the user who has one of the email addresses. several is true if they belong
+// to more than one user.
 func (im *importer) findUser(ctx context.Context, u *idp.User) (there *idp.User, several bool, err error) {
 	for _, e := range u.Emails {
 		found, err := im.s.Store.UserByEmail(ctx, e.Address)
@@ -28,10 +28,10 @@ func (im *importer) findUser(ctx context.Context, u *idp.User) (there *idp.User,
 	return there, false, nil
 }
 
-// checkUnclaimed makes sure that no user has the NameIDs of a new one. The record of a
-// deleted user is present if its NameIDs are those of a user that was deleted here.
+// checkUnclaimed checks that no user has the NameIDs of a new one. The record of a deleted
+// user is present if its NameIDs belong to a user that was deleted here.
 func (im *importer) checkUnclaimed(ctx context.Context, l *ImportLine, p *idp.ImportedUser) (*idp.ImportedUser, error) {
-	var before idp.UserID // had them and was deleted
+	var before idp.UserID // a deleted user who had the NameIDs
 	had := 0
 	for _, key := range sortedKeys(l.Record.NameIDs) {
 		scope, _, _, err := im.keys.of(ctx, key)
@@ -133,9 +133,9 @@ func newDisclosures(u, there *idp.User) (list []idp.Email) {
 	return list
 }
 
-// findDifferences names the fields in which a record differs from the existing user. Absent
-// fields do not count, nor does what sign-ins change: a hash that was made again because
-// the old one was cheap. compareUser compares the profile.
+// findDifferences returns the fields in which a record differs from the existing user. Absent
+// fields do not count, nor does a hash that a sign-in replaced because the old one was cheap.
+// compareUser compares the profile.
 func (im *importer) findDifferences(rec *Record, u, there *idp.User) []string {
 	var differs []string
 	differ := func(field string, same bool) {
@@ -159,7 +159,7 @@ func (im *importer) findDifferences(rec *Record, u, there *idp.User) []string {
 	return differs
 }
 
-// hasValues reports whether a profile has all values of another. No profile, nil, has
+// hasValues reports whether a profile contains all values of another. A nil profile contains
 // none.
 func hasValues(p, said *idp.Profile) bool {
 	if p == nil {

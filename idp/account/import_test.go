@@ -17,7 +17,7 @@ import (
 	"vernal/idp/audit"
 )
 
-// audit is the whole trail.
+// audit returns the whole trail.
 func (h *house) audit() []idp.AuditRecord {
 	h.t.Helper()
 	list, err := audit.Records(h.t.Context(), h.store, 0, 100_000)
@@ -95,7 +95,7 @@ const person1 = `{"emails":["Ann@Example.gov","ann@home.example"],"totp_secret":
  "profile":{"level":"facial-match","first_name":"Ann","last_name":"Lee","phone":"+12025550123"},"role":"staff",
  "name_ids":{"Parks":"p-1","https://sp.example/":"s-1"},"created_at":"2020-02-03T04:05:06Z"}`
 
-// What a line says is what is kept, and the NameIDs are as if issued here.
+// Import stores the values of a line unchanged, and the NameIDs as if issued here.
 func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -136,11 +136,11 @@ func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 		t.Errorf("audit: %+v", trail)
 	}
 
-	// Again: it is there.
+	// The second import finds the user present.
 	wants(t, h.take(person1, ImportOptions{}), 0, 0, []int{1})
 }
 
-// Lines against people who are here.
+// Lines that match existing users.
 func TestImportComparesWithExistingUsers(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -162,7 +162,7 @@ func TestImportComparesWithExistingUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A sign-in made the cheap hash anew.
+	// A sign-in replaced the cheap hash.
 	if err := h.store.UpdateUser(t.Context(), b.ID, func(u *idp.User) error { u.PasswordHash = hash; return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestImportComparesWithExistingUsers(t *testing.T) {
 		{name: "disclosed to both by now", line: `{"emails":[{"address":"b@x.gov","confirmed":true,"disclosed_to":["urn:c"]}]}`, present: true},
 		{name: "the same value in another scope", line: `{"email":"b@x.gov","name_ids":{"urn:a":"b1","urn:b":"a1"}}`, extended: 1},
 	}
-	for _, tt := range tests { // one after the other: they share the house
+	for _, tt := range tests { // sequential, because they share the house
 		var present []int
 		if tt.present {
 			present = []int{1}
@@ -220,12 +220,12 @@ func TestImportComparesWithExistingUsers(t *testing.T) {
 	}
 }
 
-// What a line may not say. Every problem of a line is said.
+// Invalid values of a line. Every problem of a line is reported.
 func TestImportNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.provider("urn:a", "sp:urn:a")
-	h.provider("Parks", "sp:Parks") // an entity ID that is an agency too
+	h.provider("Parks", "sp:Parks") // an entity ID that is also the name of an agency
 	h.provider("urn:p", "agency:Parks")
 	tests := []struct {
 		name, line string
@@ -272,7 +272,7 @@ func TestImportNamesEveryProblem(t *testing.T) {
 	})
 }
 
-// Two lines of one batch may clash: the first one wins, in the store as well.
+// Two lines of one batch may clash. The first one wins, in the store as well.
 func TestImportWithinABatch(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -294,7 +294,7 @@ func TestImportWithinABatch(t *testing.T) {
 	wants(t, result, 2, 0, nil, "line 2: emails", "line 3: name_ids")
 }
 
-// Agencies and providers that nobody is registered as, where that is allowed.
+// Unregistered agencies and providers, where they are allowed.
 func TestImportAllowsUnregisteredProviders(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -311,7 +311,7 @@ func TestImportAllowsUnregisteredProviders(t *testing.T) {
 	}
 }
 
-// mustJSON is v as JSON lines take it.
+// mustJSON returns v as a JSON line.
 func mustJSON(t fataler, v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// work is what it takes to compute a hash, apart from the password. Its JSON is part
-// of a document, see works.
+// work is the cost of computing a hash, apart from the password. Its JSON is part of a
+// document; see works.
 type work struct {
 	Algorithm string `json:"algorithm"`
 	// Memory in KiB, Time in passes, Threads: argon2id.
@@ -19,7 +19,7 @@ type work struct {
 	Iterations int `json:"iterations,omitempty"`
 }
 
-// isValid reports whether parsePHC takes hashes that cost as much.
+// isValid reports whether parsePHC accepts hashes of this cost.
 func (w work) isValid() bool {
 	switch w.Algorithm {
 	case algArgon2id:
@@ -31,67 +31,67 @@ func (w work) isValid() bool {
 	return false
 }
 
-// isAtLeast reports whether a hash of the work takes no less than one of the other, on
-// any machine.
+// isAtLeast reports whether a hash of the work costs no less than one of the other, on any
+// machine.
 func (w work) isAtLeast(o work) bool {
 	return w.Algorithm == o.Algorithm && w.Memory >= o.Memory && w.Time >= o.Time && w.Threads <= o.Threads && w.Iterations >= o.Iterations
 }
 
-// compare orders works by about how long they take, the longest first: PBKDF2, of which
-// a list holds one, and then argon2id by how much memory each thread goes through.
+// compare orders works by their approximate time, the longest first: PBKDF2, of which a list
+// holds one, and then argon2id by the memory that each thread processes.
 func (w work) compare(o work) int {
 	each := func(w work) int { return int(w.Memory) * int(w.Time) / max(1, int(w.Threads)) }
 	return cmp.Or(-cmp.Compare(w.Iterations, o.Iterations), -cmp.Compare(each(w), each(o)),
 		-cmp.Compare(w.Memory, o.Memory), -cmp.Compare(w.Time, o.Time))
 }
 
-// Effort is what one comparison took. The zero Effort is that of a password too long
-// to be compared.
+// Effort is the cost of one comparison. The zero Effort belongs to a password too long to be
+// compared.
 type Effort struct {
 	work work
 	took time.Duration
 }
 
 const (
-	// calibration is how many iterations of PBKDF2 are measured. Its time is
-	// proportional to them.
+	// calibration is the number of measured iterations of PBKDF2. Its time is proportional
+	// to them.
 	calibration = 50_000
 	// calibrationRuns is how often a work is measured; the fastest run counts.
 	calibrationRuns = 2
-	// slack is how many times longer than that every "no" takes, so that the small
+	// slack is the factor by which every "no" takes longer than that, so that the small
 	// differences between two runs of a hash do not show.
 	slack = 2
-	// measurable is the shortest hash that says how busy the machine is. Shorter
-	// ones say more about the scheduler.
+	// measurable is the shortest hash that shows how busy the machine is. Shorter hashes
+	// mostly measure the scheduler.
 	measurable = 10 * time.Millisecond
-	// maxLevel bounds how busy a machine is believed to be.
+	// maxLevel limits how busy a machine is assumed to be.
 	maxLevel = 4
-	// levelHeld is how long the machine is believed to be as busy as it was seen.
+	// levelHeld is how long the machine is assumed to stay as busy as measured.
 	levelHeld = time.Minute
 )
 
-// pace makes every "no" take as long, and longer than the dearest hash in use. The time
-// of an answer would otherwise disclose which email addresses have an account, and
-// which users were imported with hashes of another cost.
+// pace makes every "no" take equally long, and longer than the most expensive hash in use. The
+// time of an answer would otherwise disclose which email addresses have an account, and which
+// users were imported with hashes of another cost.
 //
-// What a hash lacks is waited for on a timer, without a slot or a turn, so that it
-// costs no one anything. A sender can slow the machine down by other requests until
-// the dearest hash takes longer than a "no". So a hash that takes longer than it
-// should raises the time of every "no", in steps of two, for a minute.
+// A timer adds the time that a hash lacks, without a slot or a turn, so that waiting delays no
+// other attempt. A sender can slow the machine down with other requests until the most
+// expensive hash takes longer than a "no". A hash that takes longer than expected therefore
+// raises the time of every "no", in steps of two, for a minute.
 //
-// One trace remains: a dearer hash keeps its slot for longer, which a sender who fills
-// all slots can see in the answers to other attempts.
+// One trace remains: a more expensive hash keeps its slot for longer. A sender who fills all
+// slots can see that in the answers to other attempts.
 type pace struct {
 	mu sync.Mutex
-	// idle is how long each work takes on this machine when it does nothing else.
+	// idle is the time of each work on this machine without other load.
 	idle    map[work]time.Duration
-	dearest time.Duration // of idle
-	// level is how many times longer hashes take at the moment, until heldTo.
+	dearest time.Duration // the longest time in idle
+	// level is the current slowdown of hashes as a factor, valid until heldTo.
 	level  time.Duration
 	heldTo time.Time
 }
 
-// isMeasured reports whether it was measured how long the work takes.
+// isMeasured reports whether the time of the work was measured.
 func (p *pace) isMeasured(w work) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,13 +117,13 @@ func (p *pace) recordTime(w work, took time.Duration) {
 	if p.idle == nil {
 		p.idle = make(map[work]time.Duration)
 	}
-	if _, ok := p.idle[w]; !ok { // else another attempt was faster
+	if _, ok := p.idle[w]; !ok { // false if another attempt was faster
 		p.idle[w] = took
 		p.dearest = max(p.dearest, took)
 	}
 }
 
-// remainingTime is how much longer a "no" must take after the effort.
+// remainingTime returns how much longer a "no" must take after the effort.
 func (p *pace) remainingTime(spent Effort) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,8 +143,8 @@ func (p *pace) remainingTime(spent Effort) time.Duration {
 	return slack*p.level*p.dearest - spent.took
 }
 
-// calibrate measures how long hashes of the current cost, and of the works, take on
-// this machine, as far as that is not known yet.
+// calibrate measures how long hashes of the current cost, and of the works, take on this
+// machine, unless that is already known.
 func (h *Hasher) calibrate(ctx context.Context, works ...work) error {
 	for _, w := range append(works, h.currentParams().workOf()) {
 		if h.pace.isMeasured(w) || !w.isValid() && w != h.currentParams().workOf() {
@@ -176,8 +176,8 @@ func (h *Hasher) measureIdle(ctx context.Context, w work) (best time.Duration, e
 	return best, nil
 }
 
-// Delay waits until a "no" after the effort has taken as long as every other one, or
-// until ctx is done.
+// Delay waits until a "no" after the effort has taken as long as every other "no", or until
+// ctx is done.
 func (h *Hasher) Delay(ctx context.Context, spent Effort) {
 	if err := h.calibrate(ctx); err != nil {
 		return // the client has gone
@@ -190,8 +190,8 @@ func (h *Hasher) Delay(ctx context.Context, spent Effort) {
 	}
 }
 
-// PeakMemory is how many bytes hashes of the dearest work in use take at once: one in
-// each slot.
+// PeakMemory returns the bytes that hashes of the most expensive work in use take at once: one
+// in each slot.
 func (h *Hasher) PeakMemory() int64 {
 	h.pace.mu.Lock()
 	defer h.pace.mu.Unlock()

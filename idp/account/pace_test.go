@@ -21,15 +21,15 @@ const phcRest = "$c29tZXNhbHRzb21lc2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2G
 // longKey is the rest of a PBKDF2 hash whose key has two blocks.
 var longKey = "$c29tZXNhbHRzb21lc2FsdA$" + strings.Repeat("A", 86)
 
-// meter is what hashes take on a machine of its own: the time follows from the work
-// alone, and from how busy the machine is.
+// meter measures hashes on a simulated machine: the time depends only on the work and on how
+// busy the machine is.
 type meter struct {
 	took atomic.Int64
-	busy atomic.Int64 // how many times longer everything takes
+	busy atomic.Int64 // the factor by which everything takes longer
 }
 
-// attach has the Hasher's time measured by the meter. No hash is computed any more, so
-// that every password is wrong.
+// attach makes the meter measure the Hasher's time. No hash is computed any more, so every
+// password is wrong.
 func (m *meter) attach(h *Hasher) {
 	m.busy.Store(1)
 	h.measure = func(w work, _ func()) time.Duration {
@@ -43,8 +43,8 @@ func (m *meter) attach(h *Hasher) {
 	}
 }
 
-// spent is what a call takes of the machine and of the clock. The clock must be that
-// of a test, which stands still while hashes are computed.
+// spent returns the time that a call takes of the machine and of the clock. The clock must be
+// a test's, which stops while hashes are computed.
 func (m *meter) spent(do func()) time.Duration {
 	before, begun := m.took.Load(), time.Now()
 	do()
@@ -90,9 +90,9 @@ func (h *house) people() map[string]string {
 	return at
 }
 
-// Every "no" takes as long, of the machine and of the clock together: else one wrong
-// password would show who has an account, and who was imported. On a busy machine,
-// where hashes take longer, all take longer.
+// Every "no" takes equally long, machine and clock together. Otherwise one wrong password
+// would disclose who has an account, and who was imported. On a busy machine, where hashes
+// take longer, all take longer.
 func TestEveryNoTakesAsLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -138,8 +138,8 @@ func TestEveryNoTakesAsLong(t *testing.T) {
 	})
 }
 
-// What a "no" still lacks is waited for without a slot and without a turn, and ends
-// with the request. The guess was made all the same.
+// The remaining time of a "no" is waited for without a slot and without a turn, and ends with
+// the request. The guess still counts.
 func TestFailureDelayHoldsNoSlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -176,8 +176,8 @@ func TestFailureDelayHoldsNoSlot(t *testing.T) {
 	})
 }
 
-// A server knows after a start what its users' hashes cost, in a store of an older
-// version too, and writes that down once.
+// After a start, a server knows the cost of its users' hashes, even in a store of an older
+// version, and records it once.
 func TestHashCostsSurviveRestart(t *testing.T) {
 	t.Parallel()
 	const dear = `{"email":"dear@example.gov","password_hash":"$pbkdf2-sha256$i=600000` + phcRest + `"}`
@@ -241,8 +241,8 @@ func TestHashCostsSurviveRestart(t *testing.T) {
 	})
 }
 
-// However many costs come: the list stays short, and what it leaves out takes no
-// longer than what it holds.
+// The list stays short no matter how many costs there are, and what it omits takes no longer
+// than what it contains.
 func TestMergedWorkListStaysShort(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -278,7 +278,7 @@ func TestMergedWorkListStaysShort(t *testing.T) {
 	})
 }
 
-// The memory of hashes is what the dearest in use needs, in each slot.
+// The memory of hashes is what the most expensive one in use needs, in each slot.
 func TestPeakMemoryFollowsDearestHash(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -11,20 +11,20 @@ import (
 	"vernal/idp"
 )
 
-// CheckPassword proves the first factor: it returns the user whose email address
-// and password these are. The user may still need a second factor.
+// CheckPassword proves the first factor: it returns the user with this email address and
+// password. The user may still need a second factor.
 //
-// Errors: ErrWrong, *ThrottledError, *BusyError, ErrLocked (right password, locked
-// account); any other is a fault, and the attempt was given back. Every ErrWrong
-// takes as long. A hash of another form or a lower cost is replaced in passing.
+// Errors: ErrWrong, *ThrottledError, *BusyError, ErrLocked (right password, locked account).
+// Any other error is a fault, and the attempt was given back. Every ErrWrong takes equally
+// long. A hash of another form or a lower cost is replaced after the right password.
 func (s *Service) CheckPassword(ctx context.Context, email, password string, from netip.Addr) (*idp.User, error) {
 	address := throttleAddress(email)
 	known, err := s.isKnown(ctx, from, address)
 	if err != nil {
 		return nil, err
 	}
-	// An attempt that will be refused must not wait in the room, and costs as little as
-	// can be in a flood. It is counted only once it has its turn.
+	// An attempt that will be refused must not wait in the room, and must cost as little
+	// as possible in a flood. It is counted only once it has its turn.
 	attempt := Attempt{Account: address, From: from, Known: known}
 	if err := s.Hasher.room.hasRoom(attempt); err != nil {
 		return nil, err
@@ -41,16 +41,17 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 	u, spent, err := s.tryPassword(ctx, address, password, from, known, counters)
 	if errors.Is(err, ErrWrong) {
 		leave()
-		// A client that goes now has made its guess all the same.
+		// A client that disconnects now has still made its guess.
 		s.Hasher.Delay(ctx, spent)
 		s.learnWork(ctx, spent.work)
 	}
 	return u, err
 }
 
-// tryPassword is CheckPassword for an attempt that has its turn.
+// tryPassword does the work of CheckPassword for an attempt that has its turn.
 func (s *Service) tryPassword(ctx context.Context, address, password string, from netip.Addr, known bool, counters []counter) (*idp.User, Effort, error) {
-	// Blocks that began while it waited: a refusal must not depend on whose address it is.
+	// A block may have begun while the attempt waited. A refusal must not depend on the
+	// owner of the email address.
 	if err := s.checkBlocked(ctx, counters); err != nil {
 		return nil, Effort{}, err
 	}
@@ -65,13 +66,13 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	}
 	whose := u
 	if isOver {
-		counters = counters[:len(counters)-1] // which did not count it
+		counters = counters[:len(counters)-1] // which did not count the attempt
 		refused, err := s.refusesPerson(ctx, u, from)
 		if err != nil {
 			return nil, Effort{}, errors.Join(err, s.release(ctx, counters))
 		}
 		if refused {
-			whose = nil // to say no to a right password takes no less
+			whose = nil // refusing a right password must take equally long
 		}
 	}
 	ok, spent, err := s.verifyPassword(ctx, whose, password)
@@ -93,13 +94,14 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	return u, spent, nil
 }
 
-// personCounters are those that count an attempt on the person too, else three addresses
-// would be three times the guesses. Whoever is refused must not be told, as the answer at
-// one address would tell of the attempts at another one, and so that both are one
-// person's: they get what a wrong password gets, be it right. For the same reason an
-// attempt is counted and written for everyone, also where it cannot refuse: for people
-// with one address, whose own counter says so openly, and for addresses that no one has.
-// A network that is known for any of the person's addresses is exempt.
+// personCounters returns the counters that count an attempt for the user as well. Without
+// them, three email addresses would allow three times the guesses. A refusal must not show: it
+// would disclose attempts at another of the user's email addresses, and so that both belong to
+// one user. A refused attempt therefore gets the answer to a wrong password, even if the
+// password is right. For the same reason every attempt is counted and written, also where it
+// cannot be refused: for users with one email address, whose own counter refuses openly, and
+// for unknown email addresses. A network that is known for any of the user's email addresses
+// is exempt.
 func (s *Service) personCounters(u *idp.User, address string, known bool) []counter {
 	switch {
 	case known:
@@ -110,7 +112,7 @@ func (s *Service) personCounters(u *idp.User, address string, known bool) []coun
 	return []counter{s.personCounter(string(u.ID))}
 }
 
-// refusesPerson decides about an attempt on a person whose counter is over.
+// refusesPerson reports whether to refuse an attempt on a user whose counter is exceeded.
 func (s *Service) refusesPerson(ctx context.Context, u *idp.User, from netip.Addr) (bool, error) {
 	if u == nil || len(u.Emails) < 2 {
 		return false, nil
@@ -126,8 +128,7 @@ func (s *Service) refusesPerson(ctx context.Context, u *idp.User, from netip.Add
 	return true, nil
 }
 
-// userError is ErrWrong or ErrLocked for the caller, and remembers the user for the
-// audit trail.
+// userError is ErrWrong or ErrLocked for the caller, and carries the user for the audit trail.
 type userError struct {
 	err  error
 	user *idp.User
@@ -136,9 +137,8 @@ type userError struct {
 func (e *userError) Error() string { return e.err.Error() }
 func (e *userError) Unwrap() error { return e.err }
 
-// UserOf is the user that an error of CheckPassword is about, "" if the email
-// address has no account. It is for the audit trail and the log alone: no page may
-// differ by it.
+// UserOf returns the user concerned by an error of CheckPassword, "" if the email address has
+// no account. Only the audit trail and the log may use it. Pages must not depend on it.
 func UserOf(err error) idp.UserID {
 	if e, ok := errors.AsType[*userError](err); ok && e.user != nil {
 		return e.user.ID
@@ -146,8 +146,8 @@ func UserOf(err error) idp.UserID {
 	return ""
 }
 
-// throttleAddress is the form of an address under which attempts are counted:
-// that of a look-up, bounded, whether or not it is one that anybody could have.
+// throttleAddress returns the form of an email address under which attempts are counted: that
+// of a look-up, limited in length, even if it cannot be a valid email address.
 func throttleAddress(email string) string {
 	email = strings.TrimSpace(email)
 	if len(email) > MaxEmail {
@@ -156,7 +156,7 @@ func throttleAddress(email string) string {
 	return strings.ToLower(strings.ToValidUTF8(email, "?"))
 }
 
-// emailOwner is the person who has the address; nil if nobody has it.
+// emailOwner returns the user with the email address; nil if there is none.
 func (s *Service) emailOwner(ctx context.Context, address string) (*idp.User, error) {
 	u, err := s.Store.UserByEmail(ctx, address)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -168,8 +168,9 @@ func (s *Service) emailOwner(ctx context.Context, address string) (*idp.User, er
 	return u, nil
 }
 
-// verifyPassword compares. For an email address without an account, and for a user
-// without a usable hash, it spends what a hash of the current cost takes, and says no.
+// verifyPassword compares the password. For an email address without an account, and for a
+// user without a usable hash, it spends what a hash of the current cost takes and returns
+// false.
 func (s *Service) verifyPassword(ctx context.Context, u *idp.User, password string) (bool, Effort, error) {
 	if u != nil && u.PasswordHash != "" {
 		ok, spent, err := s.Hasher.Verify(ctx, u.PasswordHash, password)
@@ -182,8 +183,8 @@ func (s *Service) verifyPassword(ctx context.Context, u *idp.User, password stri
 	return false, spent, err
 }
 
-// rehash replaces the hash that was just verified. A failure costs nothing: the
-// old hash stays good and the next sign-in tries again.
+// rehash replaces the hash that was just verified. A failure is harmless: the old hash stays
+// valid and the next sign-in tries again.
 func (s *Service) rehash(ctx context.Context, u *idp.User, password string) {
 	old := u.PasswordHash
 	fresh, err := s.Hasher.hashInTurn(ctx, password)

@@ -39,7 +39,7 @@ func TestCheckPassword(t *testing.T) {
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			// Everyone from a network of their own: nobody is throttled.
+			// Each attempt comes from another network, so that none is throttled.
 			from := netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
 			got, err := h.CheckPassword(t.Context(), tt.email, tt.password, from)
 			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
@@ -71,7 +71,7 @@ func TestLockIsDisclosedOnlyToRightPassword(t *testing.T) {
 	}
 }
 
-// traced notes what is asked of a store, without the values.
+// traced records the calls to a store, without the values.
 type traced struct {
 	Store
 	mu    sync.Mutex
@@ -99,7 +99,7 @@ func (s *traced) UpdateDocuments(ctx context.Context, kind string, keys []string
 	return s.Store.UpdateDocuments(ctx, kind, keys, change, e...)
 }
 
-// shapes are the names of counters, and how long their hashes are.
+// shapes returns the names of counters, and the lengths of their hashes.
 func shapes(keys []string) (all []string) {
 	for _, key := range keys {
 		name, hash, _ := strings.Cut(key, "/")
@@ -113,7 +113,7 @@ func (s *traced) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp
 	return s.Store.UpdateUser(ctx, id, change, e...)
 }
 
-// An address that nobody has cannot be told from one that somebody has: the
+// An email address without an account cannot be distinguished from one with an account: the
 // same look-ups, the same writes, a hash of the same cost.
 func TestUnknownAddressTakesTheSameWay(t *testing.T) {
 	t.Parallel()
@@ -136,8 +136,8 @@ func TestUnknownAddressTakesTheSameWay(t *testing.T) {
 		t.Errorf("calls (-known +unknown):\n%s", diff)
 	}
 
-	// With no slot free a hash fails on a request that is over. So it was
-	// about to be made.
+	// With no slot free, a hash fails for a request that has ended. The failure shows that
+	// a hash was about to be made.
 	for range cap(h.Hasher.slots) {
 		h.Hasher.slots <- struct{}{}
 	}
@@ -150,8 +150,8 @@ func TestUnknownAddressTakesTheSameWay(t *testing.T) {
 	}
 }
 
-// Attempts are counted before they are compared: of many at once, no more than
-// the limit are compared at all.
+// Attempts are counted before they are compared: of many simultaneous attempts, only as many
+// as the limit are compared.
 func TestConcurrentGuessesAreLimited(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -162,7 +162,7 @@ func TestConcurrentGuessesAreLimited(t *testing.T) {
 		for i := range 30 {
 			wg.Go(func() {
 				_, err := h.CheckPassword(t.Context(), email, fmt.Sprint("guess number ", i), home)
-				for isBusy(err) { // the guess was not made
+				for isBusy(err) { // no guess was made
 					_, err = h.CheckPassword(t.Context(), email, fmt.Sprint("guess number ", i), home)
 				}
 				_, limited := errors.AsType[*ThrottledError](err)
@@ -184,7 +184,7 @@ func TestConcurrentGuessesAreLimited(t *testing.T) {
 	}
 }
 
-// A fault gives the attempt back: it was no guess.
+// A fault gives the attempt back, because it was not a guess.
 func TestFaultGivesTheAttemptBack(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -207,7 +207,7 @@ func TestFaultGivesTheAttemptBack(t *testing.T) {
 	}
 }
 
-// Both forms sign in, and the other one than the current is made anew.
+// Both forms sign in, and the form that is not current is replaced.
 func TestPasswordIsHashedAgainAtSignIn(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

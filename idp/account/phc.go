@@ -15,8 +15,8 @@ const (
 	algPBKDF2   = "pbkdf2-sha256"
 )
 
-// Bounds of a PHC string that we verify. An imported hash decides how much a
-// sign-in costs us; these keep the dearest to about a second.
+// Limits of a PHC string that we verify. An imported hash determines the cost of a sign-in.
+// These limits keep the most expensive hash to about a second.
 const (
 	maxEncoded      = 512
 	minMemory       = 8          // KiB, RFC 9106 §3.1
@@ -30,14 +30,13 @@ const (
 	maxSalt, maxKey = 64, 64
 )
 
-// phc is a password hash taken apart:
+// phc is a parsed password hash:
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$SALT$KEY
 //	$pbkdf2-sha256$i=600000$SALT$KEY
 //
-// SALT and KEY are base64 without padding; padding that others write is passed
-// over. Of PBKDF2 the form of passlib, with
-// the bare number of rounds and "." for "+", is read too.
+// SALT and KEY are base64 without padding. Padding written by other programs is ignored. For
+// PBKDF2, the form of passlib, with the bare number of rounds and "." for "+", is read too.
 type phc struct {
 	alg          string
 	memory, time uint32
@@ -46,7 +45,7 @@ type phc struct {
 	salt, key    []byte
 }
 
-// workOf is what it takes to compute the hash.
+// workOf returns the cost of computing the hash.
 func (p phc) workOf() work {
 	if p.alg == algPBKDF2 {
 		blocks := max(1, (len(p.key)+sha256.Size-1)/sha256.Size) // RFC 8018 §5.2: each costs as much as the first
@@ -55,7 +54,7 @@ func (p phc) workOf() work {
 	return work{Algorithm: p.alg, Memory: p.memory, Time: p.time, Threads: p.threads}
 }
 
-// errPHC never quotes the hash: errors reach logs.
+// errPHC never quotes the hash, because errors reach logs.
 var errPHC = errors.New("password hash cannot be read")
 
 func (p phc) String() string {
@@ -70,7 +69,7 @@ func parsePHC(s string) (phc, error) {
 	if len(s) > maxEncoded {
 		return phc{}, fmt.Errorf("%w: longer than %d bytes", errPHC, maxEncoded)
 	}
-	if strings.ContainsAny(s, "\r\n") { // which encoding/base64 passes over
+	if strings.ContainsAny(s, "\r\n") { // encoding/base64 ignores these
 		return phc{}, fmt.Errorf("%w: not on one line", errPHC)
 	}
 	parts := strings.Split(s, "$")
@@ -125,7 +124,7 @@ func (p *phc) readPBKDF2(params string) error {
 	return err
 }
 
-// readNumber reads prefix and a decimal number without sign or leading zero.
+// readNumber reads a prefix and a decimal number without sign or leading zero.
 func readNumber(field, prefix string, low, high int) (int, error) {
 	digits, ok := strings.CutPrefix(field, prefix)
 	n, err := strconv.Atoi(digits)

@@ -17,17 +17,16 @@ import (
 	"vernal/idp"
 )
 
-// LevelNone is the level of somebody without a proofed identity, where Verify
-// takes one.
+// LevelNone is the level of a user without a proofed identity, where Verify accepts one.
 const LevelNone = "none"
 
 // maxProfileText is the longest value of a profile, in bytes.
 const maxProfileText = 255
 
-// maxAhead is how far a time that somebody gives may lie ahead: clocks differ.
+// maxAhead is how far an entered time may be in the future, because clocks differ.
 const maxAhead = 5 * time.Minute
 
-// InputErrors are all that is wrong with what was given, at least one.
+// InputErrors lists all problems of an input, at least one.
 type InputErrors []*InputError
 
 func (e InputErrors) Error() string {
@@ -47,9 +46,8 @@ func (e InputErrors) Unwrap() []error {
 	return list
 }
 
-// profileField is one text of a profile: its name, where it is, and what form
-// it has. check returns the value as it is kept, or ok false if it does not
-// have the form that want describes.
+// profileField is one text of a profile: its name, its location and its form. check returns
+// the value in its stored form, or ok false if it does not have the form that want describes.
 type profileField struct {
 	name  string
 	at    func(*idp.Profile) *string
@@ -79,9 +77,9 @@ var (
 
 const wantText = "must be text of at most 255 bytes that can be seen, without control characters"
 
-// plainText takes what XML can carry and a page can show. A service provider
-// shows the text beside others, so it must not turn the direction of writing for
-// what follows; the marks that names are written with say it of a neighbour alone.
+// plainText accepts what XML can carry and a page can show. A service provider shows the text
+// beside other text, so it must not change the writing direction of what follows. The marks
+// used in names only affect their neighbor.
 func plainText(s string) (string, bool) {
 	s = norm.NFC.String(s)
 	return s, onOneLine(s) && len(s) <= maxProfileText && !strings.ContainsFunc(s, turnsDirection) && (s == "" || isVisible(s))
@@ -100,7 +98,7 @@ func isVisible(s string) bool {
 	})
 }
 
-// onOneLine reports whether XML and a line of text can carry s.
+// onOneLine reports whether XML and a single line of text can carry s.
 func onOneLine(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\ufffe' || r == '\uffff'
@@ -115,15 +113,15 @@ func matcher(form *regexp.Regexp) func(string) (string, bool) {
 	return func(s string) (string, bool) { return s, form.MatchString(s) }
 }
 
-// dateOfBirth takes a date that a living person can have.
+// dateOfBirth accepts a date that a living user can have.
 func dateOfBirth(s string, now time.Time) bool {
 	day, err := time.Parse(time.DateOnly, s)
-	// A day ahead of UTC it is tomorrow already.
+	// In time zones ahead of UTC, it can already be tomorrow.
 	return err == nil && day.Year() >= 1900 && !day.After(now.AddDate(0, 0, 1))
 }
 
-// CheckProfile gives the form in which a profile is kept, or InputErrors with
-// all that is wrong. Names are needed; what else is missing was not proofed.
+// CheckProfile returns the stored form of a profile, or InputErrors with all problems. Names
+// are required. Other missing values were not proofed.
 func CheckProfile(p *idp.Profile, now time.Time) (*idp.Profile, error) {
 	kept := *p
 	kept.VerifiedAt = p.VerifiedAt.UTC()
@@ -159,7 +157,7 @@ func CheckProfile(p *idp.Profile, now time.Time) (*idp.Profile, error) {
 	return &kept, nil
 }
 
-// ProfileFields names the values that a profile has; none for nil.
+// ProfileFields returns the names of the values in a profile; none for nil.
 func ProfileFields(p *idp.Profile) []string {
 	names := []string{}
 	if p == nil {
@@ -173,8 +171,8 @@ func ProfileFields(p *idp.Profile) []string {
 	return names
 }
 
-// MissingFields names the values of a profile that service providers may ask
-// for and that were not proofed, but for those that many people do not have.
+// MissingFields returns the names of the values that service providers may ask for and that
+// were not proofed, except those that many users do not have.
 func MissingFields(p *idp.Profile) []string {
 	missing := []string{}
 	for _, f := range profileFields {
@@ -185,7 +183,7 @@ func MissingFields(p *idp.Profile) []string {
 	return missing
 }
 
-// levelOf is the level of somebody's identity, LevelNone for nil.
+// levelOf returns the identity level; LevelNone for nil.
 func levelOf(p *idp.Proofed) string {
 	if p == nil {
 		return LevelNone
@@ -193,7 +191,7 @@ func levelOf(p *idp.Proofed) string {
 	return p.Level
 }
 
-// changedFields names the values in which two profiles differ.
+// changedFields returns the names of the values in which two profiles differ.
 func changedFields(before, after *idp.Profile) []string {
 	b, a := cmp.Or(before, new(idp.Profile)), cmp.Or(after, new(idp.Profile))
 	names := []string{}
@@ -211,14 +209,14 @@ func changedFields(before, after *idp.Profile) []string {
 	return names
 }
 
-// Profile unseals what was proofed of a person's identity; nil if nothing was.
+// Profile unseals a user's proofed identity; nil if there is none.
 func (s *Service) Profile(ctx context.Context, u *idp.User) (*idp.Profile, error) {
 	if u.Proofed == nil {
 		return nil, nil
 	}
 	p, err := s.Store.Profile(ctx, u.ID)
 	if errors.Is(err, idp.ErrNotFound) {
-		return nil, nil // it was taken away since u was read
+		return nil, nil // it was removed after u was read
 	}
 	if err != nil {
 		return nil, fmt.Errorf("unseal profile: %w", err)
@@ -226,24 +224,22 @@ func (s *Service) Profile(ctx context.Context, u *idp.User) (*idp.Profile, error
 	return p, nil
 }
 
-// Verified is what Verify changed.
+// Verified is the result of Verify.
 type Verified struct {
 	User *idp.User
-	// Profile is the person's after the change; nil for none.
+	// Profile is the user's profile after the change; nil for none.
 	Profile *idp.Profile
 	// Before and After are levels: LevelNone, verified or facial-match.
 	Before, After string
-	// Changed names the values that changed, level and verified_at included.
+	// Changed lists the changed values, including level and verified_at.
 	Changed []string
 }
 
-// Verify puts a proofed identity on a person's record in the place of the one
-// before, or with nil takes it away. VerifiedAt is now if it is not given.
-// A dry run changes nothing and says what would change.
+// Verify replaces a user's proofed identity, or removes it with nil. VerifiedAt is set to now
+// if it is missing. A dry run changes nothing and returns what would change.
 //
-// Sessions go on: they hold what a person has proved by factors, and proofing
-// is read from the record with every request. Errors: InputErrors;
-// idp.ErrNotFound.
+// Sessions continue, because they hold the factors that the user has proved, and every request
+// reads the proofed identity from the user's record. Errors: InputErrors; idp.ErrNotFound.
 func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryRun bool, actor string) (*Verified, error) {
 	u, err := s.Lookup(ctx, email)
 	if err != nil {

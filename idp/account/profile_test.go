@@ -28,7 +28,7 @@ func TestCheckProfile(t *testing.T) {
 		name   string
 		change func(*idp.Profile)
 		wrong  string             // the field; "" if the profile is good
-		kept   func(*idp.Profile) // what is kept otherwise than given
+		kept   func(*idp.Profile) // the stored form, if it differs from the input
 	}{
 		{name: "all of it"},
 		{name: "space around", change: func(p *idp.Profile) { p.City = " Townsville\t" }, kept: func(p *idp.Profile) { p.City = "Townsville" }},
@@ -86,7 +86,7 @@ func TestCheckProfile(t *testing.T) {
 	}
 }
 
-// All that is wrong is said at once, and no value is quoted: errors reach logs.
+// All problems are reported at once, and no value is quoted, because errors reach logs.
 func TestCheckProfileSaysAll(t *testing.T) {
 	t.Parallel()
 	p := &idp.Profile{Level: idp.IALVerified, Zipcode: "secret-zip", SSN: "secret-ssn", Phone: "secret-phone", DOB: "secret-dob"}
@@ -145,7 +145,7 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	if diff := cmp.Diff(proofed(), h.profile(u.ID)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	// The trail names what changed and says nothing of the person.
+	// The trail names the changed fields and contains no personal data.
 	e := h.audit()[before]
 	if e.Kind != "user.verify" || e.User != u.ID || e.Detail["level"] != "verified" || !strings.Contains(e.Detail["fields"], "ssn") {
 		t.Errorf("audit: %+v", e.AuditEvent)
@@ -157,7 +157,7 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 			}
 		}
 	}
-	// The same again changes nothing; another one replaces it; none removes it.
+	// The same profile changes nothing, another one replaces it, and nil removes it.
 	if v, err := h.Verify(t.Context(), alice, proofed(), false, actor); err != nil || len(v.Changed) != 0 || len(h.audit()) != before+1 {
 		t.Errorf("the same again: %+v, %v", v, err)
 	}
@@ -181,7 +181,7 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	}
 }
 
-// Whatever is missing is named, but for what many people do not have.
+// All missing values are named, except those that many users do not have.
 func TestMissingFields(t *testing.T) {
 	t.Parallel()
 	got := MissingFields(&idp.Profile{FirstName: "A", LastName: "B", SSN: "1"})

@@ -14,29 +14,28 @@ import (
 // Formats of a file of records.
 const (
 	FormatCSV  = "csv"
-	FormatJSON = "json" // an array of objects, or objects one after the other
+	FormatJSON = "json" // an array of objects, or a sequence of objects
 )
 
-// maxRecord bounds one record of a file, in bytes. A quote that is never closed
-// would otherwise swallow the file, and the memory.
+// maxRecord limits one record of a file, in bytes. Otherwise an unclosed quote would read the
+// whole file into memory.
 const maxRecord = 256 << 10
 
-// peekSize is how much of a file decides about its format.
+// peekSize is how much of a file is read to detect its format.
 const peekSize = 64 << 10
 
-// Line is one record of a file: its place, and what was read or what is wrong with
-// it.
+// Line is one record of a file: its position, and the record or its problems.
 type Line struct {
 	// Number is the line on which the record begins, from 1.
 	Number int
-	// Record is nil if there are Problems, or if an earlier line is the same.
+	// Record is nil if there are Problems, or if an earlier line is identical.
 	Record   *Record
 	Problems InputErrors
-	// Same is the number of the earlier line; 0 if there is none.
+	// Same is the number of the identical earlier line; 0 if there is none.
 	Same int
 }
 
-// FileError is returned for a file that cannot be read further.
+// FileError is returned for a file that cannot be read any further.
 type FileError struct {
 	Line int
 	Text string
@@ -44,22 +43,22 @@ type FileError struct {
 
 func (e *FileError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Text) }
 
-// RecordReader reads a file of users, one after the other, of any size: of those
-// before it keeps only hashes of what must not be there twice.
+// RecordReader reads a file of users one at a time, of any size. Of earlier users it keeps
+// only hashes of the values that must be unique.
 type RecordReader struct {
 	next func() (Line, error)
 	seen map[[16]byte]place
 }
 
-// place is the line that has a key, and a hash of its record.
+// place is the line that contains a key, and a hash of its record.
 type place struct {
 	line int
 	sum  [16]byte
 }
 
-// NewRecordReader begins to read. format is FormatCSV, FormatJSON or "": a file that
-// begins with a brace or a bracket is JSON. The error is a *FileError, or one of
-// the source.
+// NewRecordReader returns a reader of source. format is FormatCSV, FormatJSON or "": a file
+// that begins with a brace or a bracket is JSON. The error is a *FileError, or an error of the
+// source.
 func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 	limited := &bounded{source: source}
 	limited.allowRecord()
@@ -94,8 +93,8 @@ func NewRecordReader(source io.Reader, format string) (*RecordReader, error) {
 	return r, nil
 }
 
-// Next returns the next record; io.EOF after the last. A *FileError names the line on
-// which reading had to end.
+// Next returns the next record, or io.EOF after the last. A *FileError contains the line on
+// which reading stopped.
 func (r *RecordReader) Next() (Line, error) {
 	l, err := r.next()
 	if err == nil && l.Record != nil {
@@ -104,7 +103,7 @@ func (r *RecordReader) Next() (Line, error) {
 	return l, err
 }
 
-// checkRepeated finds email addresses and NameIDs that an earlier line has.
+// checkRepeated finds email addresses and NameIDs that an earlier line contains.
 func (r *RecordReader) checkRepeated(l *Line) {
 	text, err := json.Marshal(l.Record)
 	if err != nil {
@@ -143,13 +142,13 @@ func (r *RecordReader) checkRepeated(l *Line) {
 	}
 }
 
-// hashText is long enough to distinguish the records of one file.
+// hashText returns a hash long enough to distinguish the records of one file.
 func hashText(s string) [16]byte {
 	sum := sha256.Sum256([]byte(s))
 	return [16]byte(sum[:16])
 }
 
-// bounded ends reading when one record takes too much; see allowRecord.
+// bounded stops reading when one record is too large; see allowRecord.
 type bounded struct {
 	source io.Reader
 	left   int
@@ -157,8 +156,8 @@ type bounded struct {
 
 var errTooLong = errors.New("record too long")
 
-// allowRecord is called before each record. Buffers read ahead, so the bound is
-// above maxRecord by their size.
+// allowRecord must be called before each record. Buffers read ahead, so the limit exceeds
+// maxRecord by their size.
 func (b *bounded) allowRecord() { b.left = maxRecord + 128<<10 }
 
 func (b *bounded) Read(p []byte) (int, error) {

@@ -13,9 +13,9 @@ import (
 	"unicode/utf8"
 )
 
-// csvReader reads CSV (RFC 4180). The first record names the columns: the JSON
-// names, those of the profile with "profile." before them or without, and
-// "name_ids.KEY" for one agency or service provider.
+// csvReader reads CSV (RFC 4180). The first record names the columns: the JSON names, those of
+// the profile with or without the prefix "profile.", and "name_ids.KEY" for one agency or
+// service provider.
 type csvReader struct {
 	r       *csv.Reader
 	limited *bounded
@@ -47,7 +47,7 @@ func (c *csvReader) readHeader(header []string) error {
 		return errors.New("columns must be separated by commas")
 	}
 	known := slices.Concat(profileSchema.names, recordSchema.names)
-	taken := make(map[string]bool) // "profile." stands for a part of the profile
+	taken := make(map[string]bool) // "profile." represents every part of the profile
 	var faults []string
 	for i, name := range header {
 		name = strings.TrimSpace(name)
@@ -74,7 +74,7 @@ func (c *csvReader) readHeader(header []string) error {
 	return nil
 }
 
-// columnPath returns the path of the field that a column holds.
+// columnPath returns the path of a column's field.
 func columnPath(name string) (path string, ok bool) {
 	if key, ok := strings.CutPrefix(name, "name_ids."); ok {
 		return name, key != "" && utf8.ValidString(key)
@@ -91,7 +91,7 @@ func (c *csvReader) next() (Line, error) {
 	var parse *csv.ParseError
 	switch {
 	case errors.As(err, &parse):
-		// The reader goes on with the next line.
+		// The reader continues with the next line.
 		c.line = parse.Line
 		return newLine(parse.StartLine, nil, InputErrors{{"", "invalid", "not valid CSV: " + parse.Err.Error()}}), nil
 	case err != nil:
@@ -116,8 +116,8 @@ func (c *csvReader) fileError(err error) error {
 	return err
 }
 
-// parseCells makes of the cells the JSON object that they stand for, and reads that.
-// An empty cell says nothing.
+// parseCells converts the cells into a JSON object and parses it. An empty cell means an
+// absent value.
 func (c *csvReader) parseCells(cells []string) (*Record, error) {
 	var d decoder
 	object := make(map[string]any)
@@ -150,14 +150,14 @@ func (c *csvReader) parseCells(cells []string) (*Record, error) {
 }
 
 // cellValue reads the cell of a field: email addresses separated by spaces, commas or
-// semicolons, JSON where the field is no string or time, else the text as it is. What
-// is not JSON there is left to the decoder, which says what the field takes.
+// semicolons, JSON where the field is not a string or time, otherwise the plain text. Invalid
+// JSON is left to the decoder, whose error says what the field accepts.
 func cellValue(name, cell string) any {
 	switch kind := recordSchema.kinds[name]; {
 	case name == "emails":
 		return strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(" ,;\t\r\n", r) })
 	case kind == reflect.Bool:
-		cell = strings.ToLower(cell) // TRUE is what spreadsheets write
+		cell = strings.ToLower(cell) // spreadsheets write TRUE
 	case kind == reflect.String, kind == reflect.Struct:
 		return cell
 	}

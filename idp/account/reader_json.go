@@ -10,8 +10,8 @@ import (
 
 const tooLong = "a record is longer than 256 KiB; is a quote or a brace never closed?"
 
-// newJSONReader reads JSON: a line at a time where each is one object, so that one
-// broken line costs no other, else as one stream. head is how the text begins.
+// newJSONReader reads JSON: line by line where each line is one object, so that a broken line
+// affects no other, otherwise as one stream. head is the beginning of the text.
 func newJSONReader(in *bufio.Reader, limited *bounded, head []byte) func() (Line, error) {
 	text := bytes.TrimLeft(head, " \t\r\n")
 	array := bytes.HasPrefix(text, []byte("["))
@@ -42,8 +42,8 @@ func newJSONReader(in *bufio.Reader, limited *bounded, head []byte) func() (Line
 	}
 }
 
-// isCut reports whether a line ends within an object, which goes on with the next one.
-// A line that ends within a string is broken, and the ones after it may be whole.
+// isCut reports whether a line ends within an object, which continues on the next line. A line
+// that ends within a string is broken, and the lines after it may be intact.
 func isCut(text []byte) bool {
 	line, _, more := bytes.Cut(text, []byte("\n"))
 	if !more || !bytes.HasPrefix(line, []byte("{")) {
@@ -54,7 +54,7 @@ func isCut(text []byte) bool {
 	return errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// parseLine makes a Line of the text of one object.
+// parseLine converts the text of one object into a Line.
 func parseLine(number int, text []byte) Line {
 	rec, err := ParseRecord(text)
 	return newLine(number, rec, err)
@@ -66,8 +66,8 @@ func newLine(number int, rec *Record, err error) Line {
 	return l
 }
 
-// jsonStream reads an array of objects, or objects that go over lines. It cannot go
-// on after an error.
+// jsonStream reads an array of objects, or objects that span lines. It cannot continue after
+// an error.
 type jsonStream struct {
 	d       *json.Decoder
 	source  lineCounter
@@ -98,7 +98,7 @@ func (s *jsonStream) next() (Line, error) {
 	return parseLine(number, raw), nil
 }
 
-// end reads what must follow the last object: nothing.
+// end checks that nothing follows the last object.
 func (s *jsonStream) end() error {
 	if s.array {
 		if _, err := s.d.Token(); err != nil {
@@ -129,13 +129,13 @@ func (s *jsonStream) fileError(err error) error {
 	return err
 }
 
-// line is the line that the decoder has come to, beyond the characters of skip.
+// line returns the decoder's current line, after the characters of skip.
 func (s *jsonStream) line(skip string) int {
 	ahead, _ := io.ReadAll(s.d.Buffered()) // from memory
 	return 1 + s.source.lines - bytes.Count(bytes.TrimLeft(ahead, skip), []byte("\n"))
 }
 
-// lineCounter counts the ends of lines that were read.
+// lineCounter counts the line ends that were read.
 type lineCounter struct {
 	source io.Reader
 	lines  int

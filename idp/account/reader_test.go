@@ -12,9 +12,8 @@ import (
 	"vernal/idp"
 )
 
-// readAll says in short what a file holds: "NUMBER address" or "NUMBER!problem"
-// or "NUMBER=EARLIER" for each line, and "END line N: text" if reading had to
-// end.
+// readAll summarizes the content of a file: "NUMBER address" or "NUMBER!problem" or
+// "NUMBER=EARLIER" for each line, and "END line N: text" if reading had to stop.
 func readAll(text, format string) (out []string) {
 	r, err := NewRecordReader(strings.NewReader(text), format)
 	for err == nil {
@@ -41,8 +40,7 @@ func readAll(text, format string) (out []string) {
 	return out
 }
 
-// Files as people have them, and as nobody should. A want that ends in … is how
-// the line begins.
+// Realistic and malformed files. A want that ends in … is a prefix of the line.
 func TestRecordReaderReadsEachFormat(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", maxRecord)
@@ -127,7 +125,7 @@ func TestRecordReaderReadsEachFormat(t *testing.T) {
 	}
 }
 
-// A row of CSV and a line of JSON that say the same are the same record.
+// A row of CSV and a line of JSON with the same values are the same record.
 func TestCSVIsJSON(t *testing.T) {
 	t.Parallel()
 	table := `emails,password_hash,totp_secret,totp_period,locked,lock_reason,level,verified_at,first_name,profile.last_name,name_ids.Parks,name_ids.https://a.example/,created_at
@@ -153,7 +151,7 @@ func TestCSVIsJSON(t *testing.T) {
 	}
 }
 
-// A member that is null is as one that is absent.
+// A null member counts as absent.
 func TestNullMemberIsAbsent(t *testing.T) {
 	t.Parallel()
 	got, err := ParseRecord([]byte(`{"email":"a@x","emails":null,"profile":null,"totps":null,"locked":null,"created_at":null,"name_ids":{"P":null}}`))
@@ -163,7 +161,7 @@ func TestNullMemberIsAbsent(t *testing.T) {
 	}
 }
 
-// A long file is read with little memory, and every line is there.
+// A long file is read with little memory, and no line is lost.
 func TestLongImportFileUsesLittleMemory(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
@@ -190,7 +188,7 @@ func TestLongImportFileUsesLittleMemory(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, reading it ends, and an error names a line of it.
+// Reading ends for any file, and an error names one of its lines.
 func FuzzRecordReader(f *testing.F) {
 	for _, seed := range []string{
 		"email,locked,name_ids\na@x,true,{}\n", "\ufeffemail,profile.ssn\r\n\"a@x\",\"1\"\r\n", "{\"email\":\"a@x\"}\n{}\n", "[{},\n{\"emails\":[{\"address\":\"a\"}]}]",

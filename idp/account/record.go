@@ -6,9 +6,9 @@ import (
 	"vernal/idp"
 )
 
-// Record is a user in the form of the files of Import and Export. It shares no type
-// with what is stored, so that no stored field gets into a file, or is refused in
-// one, without a decision. A test holds a decision for each.
+// Record is a user in the file format of Import and Export. It shares no type with the store,
+// so that no stored field is exported, or refused on import, without a decision. A test holds
+// a decision for each field.
 type Record struct {
 	// Emails are the user's email addresses, the first one primary.
 	Emails []RecordEmail `json:"emails,omitempty"`
@@ -21,11 +21,11 @@ type Record struct {
 	LockedAt          time.Time      `json:"locked_at,omitzero"`
 	LockReason        string         `json:"lock_reason,omitempty"`
 	Profile           *RecordProfile `json:"profile,omitempty"`
-	// NameIDs are those that service providers know the user by, under the name of
-	// the agency or the entity ID.
+	// NameIDs are the identifiers by which service providers know the user, keyed by
+	// agency name or entity ID.
 	NameIDs   map[string]idp.NameID `json:"name_ids,omitempty"`
 	CreatedAt time.Time             `json:"created_at,omitzero"`
-	// Deleted marks a deleted user, who has only NameIDs left: no one may get them
+	// Deleted marks a deleted user, of whom only NameIDs remain, so that no one gets them
 	// again.
 	Deleted bool `json:"deleted,omitempty"`
 }
@@ -33,14 +33,14 @@ type Record struct {
 // RecordEmail is an email address of a user.
 type RecordEmail struct {
 	Address string `json:"address"`
-	// Confirmed is true of an email address that the other identity provider vouches
-	// for without a date. It then counts as confirmed since the account was created.
+	// Confirmed is true for an email address that the other identity provider confirms
+	// without a date. It then counts as confirmed since the account was created.
 	Confirmed    bool      `json:"confirmed,omitempty"`
 	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
 	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
-	// DisclosedTo are the service providers that were given the email address as a
-	// NameID. They may end the user's sessions by it, so they must know the user by
-	// it after a move, too.
+	// DisclosedTo are the service providers that received the email address as a NameID.
+	// They may end the user's sessions by it, so it must identify the user after a move,
+	// too.
 	DisclosedTo []idp.EntityID `json:"disclosed_to,omitempty"`
 }
 
@@ -49,14 +49,14 @@ type RecordTOTP struct {
 	Name   string `json:"name,omitempty"`
 	Secret string `json:"secret"`
 	Period int    `json:"period,omitempty"`
-	// LastStep is the newest step whose code was accepted: without it, a code that
-	// was seen in the old installation could be used once more in the new one.
+	// LastStep is the newest step whose code was accepted. Without it, a code seen in the
+	// old installation could be used again in the new one.
 	LastStep int64     `json:"last_step,omitempty"`
 	AddedAt  time.Time `json:"added_at,omitzero"`
 }
 
-// RecordProfile is idp.Profile in a file. The two are converted as a whole, which
-// does not compile while one has a field that the other lacks.
+// RecordProfile is idp.Profile in a file. The conversion between the two does not compile if
+// their fields differ.
 type RecordProfile struct {
 	Level      string    `json:"level"`
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
@@ -73,7 +73,7 @@ type RecordProfile struct {
 	Phone      string    `json:"phone,omitempty"`
 }
 
-// recordFile is a record with the short forms of lists with one entry.
+// recordFile is a record with the short forms of single-entry lists.
 type recordFile struct {
 	Email      string `json:"email"`
 	TOTPSecret string `json:"totp_secret"`
@@ -81,9 +81,8 @@ type recordFile struct {
 	Record
 }
 
-// ParseRecord reads one JSON object strictly: a name that is not known, or is
-// there twice, and a value of another type are errors. The error is InputErrors.
-// Import checks the values.
+// ParseRecord parses one JSON object strictly: unknown or repeated names and values of the
+// wrong type are errors. The error is InputErrors. Import checks the values.
 func ParseRecord(data []byte) (*Record, error) {
 	var d decoder
 	var f recordFile
@@ -91,7 +90,7 @@ func ParseRecord(data []byte) (*Record, error) {
 	return d.unfold(&f)
 }
 
-// unfold puts the short forms into the lists.
+// unfold moves the short forms into the lists.
 func (d *decoder) unfold(f *recordFile) (*Record, error) {
 	switch {
 	case f.Email != "" && len(f.Emails) > 0:
@@ -113,8 +112,8 @@ func (d *decoder) unfold(f *recordFile) (*Record, error) {
 	return &f.Record, nil
 }
 
-// ParseProfile reads the JSON object of a profile as ParseRecord reads a
-// record. The error is InputErrors.
+// ParseProfile parses the JSON object of a profile like ParseRecord parses a record. The error
+// is InputErrors.
 func ParseProfile(data []byte) (*idp.Profile, error) {
 	var d decoder
 	p := new(RecordProfile)

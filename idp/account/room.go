@@ -9,31 +9,32 @@ import (
 	"time"
 )
 
-// Bounds of a room. Those for each slot grow with the machine.
+// Limits of a room. Those for each slot grow with the machine.
 const (
 	// maxWaiting is how many attempts of each lane may wait for each slot. That is
 	// about the number of argon2id hashes that a slot computes in half of patience.
 	maxWaiting = 32
 	// maxPerAccount is how many attempts for one email address may be in each lane,
-	// waiting or having their turn: a form that was sent twice, and a second browser.
+	// waiting or having their turn. That allows a form that was sent twice, and a second
+	// browser.
 	maxPerAccount = 3
-	// knownInRow is how many turns known networks get in a row while strangers wait.
+	// knownInRow is how many turns known networks get in a row while unknown ones wait.
 	knownInRow = 3
 	// patience is how long an attempt waits for its turn.
 	patience = 3 * time.Second
-	// busyRetry is when an attempt that was not let in may try again.
+	// busyRetry is when a refused attempt may try again.
 	busyRetry = 5 * time.Second
 )
 
-// Attempt is what decides when a password is looked at. None of it depends on
-// whether the email address has an account.
+// Attempt contains what decides when a password is checked. None of it depends on whether the
+// email address has an account.
 type Attempt struct {
-	// Account is the email address as it is counted.
+	// Account is the email address in the form used for counting.
 	Account string
-	// From is where the attempt came from.
+	// From is the IP address of the sender.
 	From netip.Addr
-	// Known says that the right password for the address came from that network
-	// lately.
+	// Known reports whether the right password for the email address recently came from
+	// that network.
 	Known bool
 }
 
@@ -41,7 +42,7 @@ type Attempt struct {
 // compared or counted.
 type BusyError struct {
 	RetryAfter time.Duration
-	// Limit names the bound for the log: "room", "room-account", "room-site" or
+	// Limit names the limit for the log: "room", "room-account", "room-site" or
 	// "room-wait".
 	Limit string
 }
@@ -50,33 +51,32 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("too many attempts at once (%s), retry in %s", e.Limit, e.RetryAfter)
 }
 
-// room is where password attempts wait for their turn. No attempt writes anything
-// before its turn, so that what strangers write is bounded by what the machine can
-// hash, however many they are.
+// room holds password attempts that wait for their turn. No attempt writes anything before its
+// turn, so the machine's hash rate limits what unknown senders can write, no matter how many
+// they are.
 //
-// More attempts have their turn than there are slots, so that one counts itself in the
+// More attempts have their turn than there are slots, so that one can write its count to the
 // store while others are hashed.
 //
-// There are two lanes. Attempts from networks that are known for their email address
-// come first, and strangers never have all turns: a flood of guesses from other
-// networks delays them by the hashes that run already. Known networks can be a crowd,
-// and one of them can send its own right password as often as it likes, because no
-// throttle limits those. So one turn in four is a stranger's while one waits, and an
-// address has three attempts in a lane at most. A user who sends without end
-// therefore costs others the wait for three hashes and keeps no one out. Lanes are
-// first in, first out.
+// There are two lanes. Attempts from networks that are known for their email address come
+// first, and unknown networks never have all turns: a flood of guesses from them delays known
+// networks only by the hashes that already run. Known networks can be a crowd, and one of them
+// can send its own right password as often as it likes, because no throttle limits that. So
+// one turn in four goes to an unknown network while one waits, and an email address has at
+// most three attempts in a lane. A user who sends without end therefore delays others by three
+// hashes and keeps no one out. Lanes are first in, first out.
 //
-// The lane of strangers is shared by users at a new network and by all who guess.
-// One IPv6 /48, which a provider gives to one customer and which has 65,536 networks
-// to guess from, gets half of it at most. A sender with many of those can fill it.
-// Then strangers are told to come back, and known networks still sign in.
+// Users at a new network and all guessers share the lane of unknown networks. One IPv6 /48,
+// which a provider gives to one customer and which has 65,536 networks to guess from, gets at
+// most half of it. A sender with many of those can fill it. Then unknown networks are asked to
+// come back later, and known networks still sign in.
 type room struct {
 	mu        sync.Mutex
-	turns     int // that no attempt has
-	strangers int // how many of them strangers may still take
+	turns     int // turns that no attempt has
+	strangers int // how many of them unknown networks may still take
 	lanes     [2][]*ticket
-	inside    map[share]int // attempts, by what they share a bound with
-	inRow     int           // turns of known networks since a stranger's
+	inside    map[share]int // attempts, by the limit that they share
+	inRow     int           // turns of known networks since one of an unknown network
 
 	maxLane, maxSite int
 }
@@ -86,15 +86,15 @@ const (
 	laneStrangers
 )
 
-// share is what attempts have in common that share a bound: an email address in a
-// lane, or the site that strangers come from.
+// share is what attempts under the same limit have in common: an email address in a lane, or
+// the site of unknown networks.
 type share struct {
 	lane    int
 	account string
 	site    netip.Prefix
 }
 
-// ticket is an attempt that waits. Its channel is closed when its turn has come.
+// ticket is a waiting attempt. Its channel is closed when its turn comes.
 type ticket struct{ turn chan struct{} }
 
 func newRoom(slots int) *room {
@@ -104,8 +104,8 @@ func newRoom(slots int) *room {
 	}
 }
 
-// Enter waits until it is the attempt's turn, for 3 seconds at most. The caller ends
-// the turn by leave. The error is a *BusyError, or that ctx has ended.
+// Enter waits for the attempt's turn, for 3 seconds at most. The caller ends the turn by
+// calling leave. The error is a *BusyError, or the one of ctx.
 func (h *Hasher) Enter(ctx context.Context, a Attempt) (leave func(), err error) {
 	return h.room.enterRoom(ctx, a)
 }
@@ -143,7 +143,7 @@ func (r *room) enterRoom(ctx context.Context, a Attempt) (func(), error) {
 	return nil, refused
 }
 
-// hasRoom is a *BusyError if the attempt would find no room now.
+// hasRoom returns a *BusyError if the room would refuse the attempt now.
 func (r *room) hasRoom(a Attempt) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -165,8 +165,8 @@ func (a Attempt) sharesOf() []share {
 	return shares
 }
 
-// siteOf is the IPv6 /48 of an IP address. IPv4 has none: many users share one
-// address there, and a sender has few.
+// siteOf returns the IPv6 /48 of an IP address. IPv4 addresses have no site: many users share
+// one, and a sender has few.
 func siteOf(from netip.Addr) (netip.Prefix, bool) {
 	from = from.Unmap().WithZone("")
 	if !from.Is6() {
@@ -176,7 +176,7 @@ func siteOf(from netip.Addr) (netip.Prefix, bool) {
 	return p, err == nil
 }
 
-// refuseBeyond is a *BusyError if one more attempt would exceed a bound.
+// refuseBeyond returns a *BusyError if one more attempt would exceed a limit.
 func (r *room) refuseBeyond(lane int, shares []share) error {
 	limit := ""
 	if len(r.lanes[lane]) >= r.maxLane {
@@ -196,7 +196,7 @@ func (r *room) refuseBeyond(lane int, shares []share) error {
 	return &BusyError{RetryAfter: busyRetry, Limit: limit}
 }
 
-// grantTurns gives free turns to attempts that wait.
+// grantTurns gives free turns to waiting attempts.
 func (r *room) grantTurns() {
 	for r.turns > 0 {
 		known := len(r.lanes[laneKnown]) > 0
@@ -233,7 +233,7 @@ func (r *room) leave(lane int, shares []share) {
 	r.grantTurns()
 }
 
-// withdraw takes an attempt out that waits; false if its turn has come.
+// withdraw removes a waiting attempt; false if its turn has come.
 func (r *room) withdraw(lane int, t *ticket, shares []share) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,7 +18,7 @@ func isBusy(err error) bool {
 	return busy
 }
 
-// network is the i-th of many IPv6 /64, ten to a /48.
+// network returns the i-th of many IPv6 /64, ten to a /48.
 func network(i int) netip.Addr {
 	return netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::1", i/10, i%10))
 }
@@ -35,9 +35,9 @@ func takeSlots(h *Hasher) (giveBack func()) {
 	}
 }
 
-// A flood of attempts waits in a room of a fixed size and for a fixed time. What does
-// not get its turn writes nothing, whether or not the email address has an account,
-// and is no guess.
+// A flood of attempts waits in a room of a fixed size and for a fixed time. An attempt that
+// does not get its turn writes nothing, whether or not the email address has an account, and
+// is not a guess.
 func TestFloodIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -98,8 +98,7 @@ func TestFloodIsBounded(t *testing.T) {
 	})
 }
 
-// simulate has each hash take some time on the clock of the test, and none of the
-// machine's.
+// simulate makes each hash take some time on the clock of the test, and none of the machine's.
 func (h *Hasher) simulate(d time.Duration) {
 	h.measure = func(w work, compute func()) time.Duration {
 		compute()
@@ -164,8 +163,8 @@ func TestKnownNetworkSignsInDuringFlood(t *testing.T) {
 	}
 }
 
-// order has attempts wait while all turns are taken and returns in which order they
-// get them.
+// order makes attempts wait while all turns are taken and returns the order in which they get
+// them.
 func order(t *testing.T, slots int, attempts ...Attempt) (got []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -204,7 +203,7 @@ func order(t *testing.T, slots int, attempts ...Attempt) (got []string) {
 	return got
 }
 
-// Known networks come first, but not without end: one turn in four is a stranger's.
+// Known networks come first, but not without end: one turn in four goes to an unknown network.
 func TestKnownNetworksGoFirst(t *testing.T) {
 	t.Parallel()
 	var attempts []Attempt
@@ -221,8 +220,8 @@ func TestKnownNetworksGoFirst(t *testing.T) {
 	}
 }
 
-// No account and no site can take all places. A user who sends their own right
-// password without end leaves the room to others.
+// No account and no site can take all places. A user who sends their own right password
+// without end leaves room for others.
 func TestNoAccountTakesAllPlaces(t *testing.T) {
 	t.Parallel()
 	var attempts []Attempt

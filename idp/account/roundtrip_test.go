@@ -18,16 +18,16 @@ import (
 	"vernal/idp"
 )
 
-// What an export does with a stored field. Any other text is the reason why the
-// field stays in its installation.
+// What an export does with a stored field. Any other text is the reason why the field stays in
+// its installation.
 const (
 	exported            = "exported"
 	exportedWithSecrets = "exported with secrets"
 	notExported         = "stays: "
 )
 
-// fieldFates has a decision for each field that is stored of a user. A field
-// without one fails TestEveryStoredFieldIsDecided.
+// fieldFates contains a decision for each stored field of a user. A field without one fails
+// TestEveryStoredFieldIsDecided.
 var fieldFates = map[string]string{
 	"User.ID":                notExported + "each installation has IDs of its own, and no file may choose one",
 	"User.Emails":            exported,
@@ -100,8 +100,7 @@ func eachField(v reflect.Value, visit func(name string, v reflect.Value) bool) {
 	}
 }
 
-// A field that is added to what is stored of a user needs a decision in
-// fieldFates, and a decision needs its field.
+// A new stored field of a user needs a decision in fieldFates, and a decision needs its field.
 func TestEveryStoredFieldIsDecided(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}
@@ -155,20 +154,20 @@ func keepExported(v any, secrets bool) {
 	})
 }
 
-// Providers of the installation that users leave, with their scopes: alone, with
-// "#" in the entity ID, in an agency, in a second life, and with names that look
-// like the other kind. The new installation has them in their first life.
+// Providers of the old installation, with their scopes: without an agency, with "#" in the
+// entity ID, in an agency, added a second time, and with names that look like the other kind.
+// In the new installation they are added for the first time.
 var (
 	oldProviders = map[idp.EntityID]idp.NameIDScope{
 		"https://a/": "sp:https://a/", "https://b/": "agency:Parks", "https://c/": "sp:https://c/#3", "Parks": "sp:Parks",
 		"https://d/#x": "sp:https://d/##x", "https://d/#2": "sp:https://d/##2#2", "agency:Roads": "sp:agency:Roads", "sp:Left": "sp:sp:Left", "sp:https://a/": "agency:sp:Lakes",
 	}
 	newScopes = map[idp.NameIDScope]idp.NameIDScope{"sp:https://c/#3": "sp:https://c/", "sp:https://d/##2#2": "sp:https://d/##2"}
-	// goneScopes are of providers and agencies that are registered nowhere.
+	// goneScopes belong to unregistered providers and agencies.
 	goneScopes = []idp.NameIDScope{"agency:Left", "agency:agency:Left", "agency:sp:Left", "sp:https://gone/##y", "sp:sp:gone", "sp:Left"}
 )
 
-// newScope is the scope of the new installation for one of the old.
+// newScope returns the scope of the new installation that matches an old one.
 func newScope(scope idp.NameIDScope) idp.NameIDScope {
 	if moved, ok := newScopes[scope]; ok {
 		return moved
@@ -176,8 +175,8 @@ func newScope(scope idp.NameIDScope) idp.NameIDScope {
 	return scope
 }
 
-// What is exported can be imported again, each field of it, and is exported as it
-// was. To import it again changes nothing.
+// Every exported field can be imported, and is exported unchanged again. A second import
+// changes nothing.
 func TestExportIsImportedAgain(t *testing.T) {
 	t.Parallel()
 	all := drawn{}
@@ -275,7 +274,7 @@ func checkSameUser(t *rapid.T, from, to *house, p idp.ImportedUser, secrets bool
 	}
 }
 
-// asArray is the file as export --json writes it.
+// asArray returns the file as export --json writes it.
 func asArray(file string) string {
 	return "[\n" + strings.ReplaceAll(strings.TrimSuffix(file, "\n"), "\n", "\n,") + "\n]\n"
 }
@@ -411,7 +410,7 @@ func drawProfile(t *rapid.T, now time.Time, at *rapid.Generator[time.Time]) *idp
 	return kept
 }
 
-// sendLine gives a line as the server gets it from the command.
+// sendLine returns a line as the server gets it from the command.
 func sendLine(t fataler, l ImportLine) (got ImportLine) {
 	d := json.NewDecoder(strings.NewReader(mustJSON(t, l)))
 	d.DisallowUnknownFields()

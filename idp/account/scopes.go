@@ -11,28 +11,27 @@ import (
 	"vernal/idp"
 )
 
-// In a file, NameIDs stand under the name of an agency or an entity ID. Which
-// scope that is depends on what is registered:
+// In a file, NameIDs are keyed by the name of an agency or an entity ID. The registrations
+// decide which scope that is:
 //
 //	KEY            a registered entity ID: the scope that this provider has now,
 //	               an agency's if it belongs to one; or the agency of one
-//	agency:NAME    the agency, whether or not anybody belongs to it yet
+//	agency:NAME    the agency, whether or not a provider belongs to it yet
 //	sp:ENTITY_ID   the provider alone, whether or not it is registered yet
 //
-// What begins with a prefix is never a plain KEY: whether an entity ID "sp:x" is
-// registered must not decide what the same file means.
+// A string with a prefix is never a plain KEY. Whether an entity ID "sp:x" is registered must
+// not change the meaning of a file.
 //
-// A key that is none of these is refused, unless the caller says otherwise: a
-// slip of the pen would give everybody a NameID that no provider ever asks for,
-// and then a new one at the first sign-in.
+// Any other key is refused unless the caller accepts it. A typo would give every user a NameID
+// that no provider ever asks for, and then a new one at the first sign-in.
 
-// problemUnregistered is the code of a key that OptionUnregistered takes.
+// problemUnregistered is the code of a key that OptionUnregistered accepts.
 const problemUnregistered = "unregistered"
 
-// faultUnregistered is the fault of a key that OptionUnregistered takes.
+// faultUnregistered is the fault of a key that OptionUnregistered accepts.
 const faultUnregistered = "no service provider is registered under this name, nor belongs to an agency of this name; register it first"
 
-// Prefixes that say what a key is.
+// Prefixes that state the kind of a key.
 const (
 	keyAgency = "agency:"
 	keyAlone  = "sp:"
@@ -46,7 +45,7 @@ type scopes struct {
 	store     Store
 	providers map[idp.EntityID]*idp.ServiceProvider
 	agencies  map[string]bool
-	// unregistered takes keys that nobody is registered under.
+	// unregistered accepts keys that are not registered.
 	unregistered bool
 }
 
@@ -65,8 +64,8 @@ func (s *Service) scopes(ctx context.Context, unregistered bool) (*scopes, error
 	return k, nil
 }
 
-// of is the scope of a key; known is false for one that was guessed. fault says
-// why there is none.
+// of returns the scope of a key. known is false for an unregistered one. fault says why the
+// key has no scope.
 func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, known bool, fault string, err error) {
 	p, agency := k.providers[idp.EntityID(key)], k.agencies[key]
 	name, isAgency := strings.CutPrefix(key, keyAgency)
@@ -98,7 +97,7 @@ func plainKey(key string) bool {
 	return onOneLine(key) && strings.TrimSpace(key) == key && key != "" && len(key) <= idp.MaxEntityID
 }
 
-// ownScope is the scope of a provider that belongs to no agency.
+// ownScope returns the scope of a provider without an agency.
 func (k *scopes) ownScope(ctx context.Context, id idp.EntityID) (scope idp.NameIDScope, fault string, err error) {
 	if p := k.providers[id]; p != nil {
 		if agency, ok := p.NameIDScope.Agency(); ok {
@@ -109,7 +108,7 @@ func (k *scopes) ownScope(ctx context.Context, id idp.EntityID) (scope idp.NameI
 	_, err = k.store.Provider(ctx, id)
 	if removed, ok := errors.AsType[*idp.RemovedError](err); ok {
 		if owner, own := removed.Scope.Owner(); own && owner == id {
-			return removed.Scope, "", nil // where it will look when it is resumed
+			return removed.Scope, "", nil // where it will look when it is added again
 		}
 	}
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
@@ -118,9 +117,8 @@ func (k *scopes) ownScope(ctx context.Context, id idp.EntityID) (scope idp.NameI
 	return idp.OwnScope(id), "", nil
 }
 
-// keys gives each scope that holds NameIDs the key that of takes for it. Scopes
-// that no provider will ever look in again are left out: those of the earlier
-// lives of a provider.
+// keys returns, for each scope that holds NameIDs, the key from which of returns it. It leaves
+// out scopes that no provider will use again: those of earlier registrations of a provider.
 func (k *scopes) keys(ctx context.Context) (map[idp.NameIDScope]string, error) {
 	list, err := k.store.NameIDScopes(ctx)
 	if err != nil {
@@ -134,7 +132,7 @@ func (k *scopes) keys(ctx context.Context) (map[idp.NameIDScope]string, error) {
 			continue
 		}
 		id, ok := scope.Owner()
-		if !ok || id == idp.RehearsalSP { // which is an installation's own
+		if !ok || id == idp.RehearsalSP { // specific to this installation
 			continue
 		}
 		live, fault, err := k.ownScope(ctx, id)
@@ -148,8 +146,8 @@ func (k *scopes) keys(ctx context.Context) (map[idp.NameIDScope]string, error) {
 	return keys, nil
 }
 
-// key is the plain name where that is enough to find the scope again, else the
-// name with its prefix.
+// key returns the plain name if that is enough to find the scope again, otherwise the name
+// with its prefix.
 func (k *scopes) key(ctx context.Context, scope idp.NameIDScope, name, prefix string) string {
 	if k.providers[idp.EntityID(name)] != nil || k.agencies[name] {
 		if found, known, fault, err := k.of(ctx, name); err == nil && fault == "" && known && found == scope {
@@ -159,7 +157,7 @@ func (k *scopes) key(ctx context.Context, scope idp.NameIDScope, name, prefix st
 	return prefix + name
 }
 
-// checkNameID says why a value can be nobody's NameID; "" if it can.
+// checkNameID returns why a value cannot be a NameID; "" if it can.
 func checkNameID(v idp.NameID) string {
 	switch {
 	case v == "":
@@ -172,6 +170,6 @@ func checkNameID(v idp.NameID) string {
 	return ""
 }
 
-// sortedKeys are the keys of a map in order, so that the same file gives the
-// same list of errors.
+// sortedKeys returns the keys of a map in order, so that the same file always gives the same
+// list of errors.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -14,13 +14,13 @@ import (
 	"vernal/idp/suggest"
 )
 
-// decoder reads JSON that users write by hand, into structs, and on past the first
-// error. encoding/json alone ends at an unknown name, takes names in any case, and
-// of two equal names the last: two readers of one file could see two values. Errors
-// name the field and never quote a value.
+// decoder parses JSON that users write by hand into structs, and continues after the first
+// error. encoding/json stops at an unknown name, ignores the case of names, and uses the last
+// of two equal names, so that two readers of one file could see two values. Errors name the
+// field and never quote a value.
 type decoder struct{ faults }
 
-// fieldName makes a name from a file fit for a line of an error list.
+// fieldName makes a name from a file safe for a line of an error list.
 func fieldName(name string) string {
 	const limit = 120
 	if len(name) > limit {
@@ -29,7 +29,7 @@ func fieldName(name string) string {
 	return string(bytes.ToValidUTF8([]byte(name), []byte("?")))
 }
 
-// decodeObject reads a text that is one JSON object into a struct.
+// decodeObject decodes a text with exactly one JSON object into a struct.
 func (d *decoder) decodeObject(data []byte, into any) {
 	if !utf8.Valid(data) {
 		d.add("", "not valid UTF-8; save the file as UTF-8")
@@ -59,7 +59,7 @@ func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 		d.decodeTime(path, raw, into)
 		return
 	case *RecordEmail:
-		if raw[0] == '"' { // the other identity provider vouches for it
+		if raw[0] == '"' { // the other identity provider confirms it
 			into.Confirmed = true
 			d.decode(path, raw, reflect.ValueOf(&into.Address).Elem())
 			return
@@ -101,7 +101,7 @@ func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 	}
 }
 
-// wanted says what scalar fields take.
+// wanted describes the values that scalar fields accept.
 var wanted = map[reflect.Kind]string{
 	reflect.String: "must be a string", reflect.Bool: "must be true or false",
 	reflect.Int: "must be a whole number", reflect.Int64: "must be a whole number",
@@ -137,7 +137,7 @@ func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name st
 		name, _ := t.(string)
 		var value json.RawMessage
 		if stream.Decode(&value) != nil {
-			return // never: the object is valid
+			return // cannot happen: the object is valid
 		}
 		switch {
 		case seen[name]:
@@ -149,8 +149,8 @@ func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name st
 	}
 }
 
-// schema is how the fields of a struct are called in a file, where they are, and of
-// what kind.
+// schema describes the fields of a struct: their names in a file, their positions and their
+// kinds.
 type schema struct {
 	names []string
 	index map[string][]int
@@ -179,7 +179,7 @@ func newSchema(t reflect.Type) *schema {
 	return s
 }
 
-// unknownName says that a name is not known, and which one may be meant.
+// unknownName returns the error for an unknown name, with the most similar known name.
 func unknownName(name string, names []string) string {
 	if near := suggest.Nearest(name, names, len(name)/2); near != "" {
 		return "no such field; did you mean " + near + "?"

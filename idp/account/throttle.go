@@ -14,46 +14,46 @@ import (
 	"vernal/idp"
 )
 
-// Limit allows Max attempts within Window, then blocks for Block. The last
-// attempt allowed begins the block.
+// Limit allows Max attempts within Window, then blocks for Block. The last allowed attempt
+// begins the block.
 type Limit struct {
 	Max    int
 	Window time.Duration
 	Block  time.Duration
-	// Growth multiplies Block for every block in a row, up to MaxBlock; 1 or
-	// less: every block is as long as the first. Blocks are in a row until a
-	// right answer, or until Forget has passed without a new one.
+	// Growth multiplies Block for every consecutive block, up to MaxBlock. With 1 or less,
+	// every block is as long as the first. A right answer ends the sequence, and so does a
+	// time of Forget without a new block.
 	Growth   float64
 	MaxBlock time.Duration
-	// Forget is how long after the end of a block its place in the row is
-	// remembered.
+	// Forget is how long after its end a block still counts for the sequence.
 	Forget time.Duration
 }
 
-// Limits are the throttles of a sign-in. A network is one IPv4 address or an
-// IPv6 /64, which is what one household or server has.
+// Limits are the throttles of a sign-in. A network is one IPv4 address or an IPv6 /64, the
+// usual size for one household or server.
 //
-// They are asked in this order, the narrowest first, so that whoever guesses is
-// stopped by a limit that only concerns them, long before the one on the whole
-// account can lock its owner out. An address nobody has is treated alike.
+// They are checked in this order, the narrowest first, so that a guesser is stopped by a limit
+// that affects only the guesser, long before the limit on the whole account can lock its owner
+// out. Email addresses without an account are treated the same.
 type Limits struct {
 	// AccountNetwork and AccountNetworkLong count passwords for one account
 	// from one network.
 	AccountNetwork, AccountNetworkLong Limit
-	// Account counts passwords for one address from anywhere, and again for one
-	// person whichever of their addresses is used, and bounds guessing from many
-	// networks (NIST SP 800-63B §5.2.2 asks for 100 at most). A network from which the right password came within KnownFor
-	// is exempt: strangers cannot keep a person out of their own home.
+	// Account counts passwords for one email address from all networks, and again for one
+	// user across all of the user's email addresses. It limits guessing from many networks
+	// (NIST SP 800-63B §5.2.2 allows 100 at most). A network that sent the right password
+	// within KnownFor is exempt, so that guessers cannot lock users out of their own
+	// network.
 	Account  Limit
 	KnownFor time.Duration
 	// Network counts passwords and codes for any account from one network.
 	Network Limit
-	// Code counts second-factor codes of one person from anywhere. Whoever
-	// gets there knows the password.
+	// Code counts second-factor codes of one user from all networks. A sender who gets
+	// this far knows the password.
 	Code Limit
 }
 
-// DefaultLimits are the figures of Login.gov where it has one.
+// DefaultLimits returns the limits of Login.gov, where it has one.
 func DefaultLimits() Limits {
 	const day = 24 * time.Hour
 	return Limits{
@@ -66,30 +66,30 @@ func DefaultLimits() Limits {
 	}
 }
 
-// throttle counts failures under one key, for instance one account from one network.
+// throttle counts failures under one key, for example one account from one network.
 type throttle struct {
 	Count     int       `json:"count"`
 	FirstAt   time.Time `json:"first_at"`
 	BlockedTo time.Time `json:"blocked_to,omitzero"`
-	// Streak counts blocks in a row, for limits that grow.
+	// Streak counts consecutive blocks, for limits that grow.
 	Streak int `json:"streak,omitempty"`
 }
 
 // counter is one limit applied to one key.
 type counter struct {
-	name  string // of the limit, for ThrottledError
+	name  string // the name of the limit, for ThrottledError
 	key   string
 	limit Limit
-	// forgiven says that a right answer forgets all failures. On others it only takes
-	// the attempt itself off, else someone with an account of their own could clear the
-	// network's count between guesses at others.
+	// forgiven counters are cleared by a right answer. On other counters, a right answer
+	// only removes the attempt itself. Otherwise a guesser with their own account could
+	// clear the network's count between guesses at other accounts.
 	forgiven bool
-	// silent says that it never refuses an attempt itself, see reserve.
+	// silent counters never refuse an attempt; see reserve.
 	silent bool
 	at     time.Time // when the attempt was reserved
 }
 
-// key names a counter. No address of a person can be read from it, nor guessed
+// key returns the key of a counter. An email address cannot be read from it, nor guessed
 // without the master key.
 func (s *Service) key(name, account string, from netip.Addr) string {
 	network := ""
@@ -100,12 +100,13 @@ func (s *Service) key(name, account string, from netip.Addr) string {
 	return name + "/" + hex.EncodeToString(sum)
 }
 
-// limits are the configured ones, or the defaults.
+// limits returns the configured limits, or the defaults.
 func (s *Service) limits() Limits {
 	return cmp.Or(s.Limits, DefaultLimits())
 }
 
-// passwordCounters are those that a password for the address from there uses.
+// passwordCounters returns the counters of a password attempt for the email address from an IP
+// address.
 func (s *Service) passwordCounters(address string, from netip.Addr, known bool) []counter {
 	l := s.limits()
 	all := []counter{
@@ -130,25 +131,25 @@ func (s *Service) codeCounter(user idp.UserID) counter {
 	return counter{name: "code", key: s.key("code", string(user), netip.Addr{}), limit: s.limits().Code, forgiven: true}
 }
 
-// personCounter applies Limits.Account to a person, whichever of their addresses is
-// used. key is the UserID.
+// personCounter returns the counter that applies Limits.Account to a user across all of the
+// user's email addresses. key is the UserID.
 func (s *Service) personCounter(key string) counter {
 	return counter{name: "person", key: s.key("person", key, netip.Addr{}), limit: s.limits().Account, silent: true}
 }
 
-// knownCounter notes that the right password for the address came from a network.
+// knownCounter returns the counter that records a right password for the email address from a
+// network.
 func (s *Service) knownCounter(address string, from netip.Addr) counter {
 	return counter{name: "known", key: s.key("known", address, from), limit: Limit{Window: s.limits().KnownFor}}
 }
 
-// throttles are the stored counters.
+// throttles returns the stored counters.
 func (s *Service) throttles() idp.Records[throttle] {
 	return idp.Records[throttle]{Store: s.Store, Kind: "throttle", Clock: s.Clock}
 }
 
-// updateThrottles changes the counters in one write, in order. It takes the time within
-// the write, so that an attempt never counts as one from before the attempts that were
-// counted first.
+// updateThrottles changes the counters in one write, in order. It reads the clock within the
+// write, so that an attempt never counts as earlier than attempts that were counted before it.
 func (s *Service) updateThrottles(ctx context.Context, counters []counter, change func(*counter, *throttle, time.Time) error) error {
 	err := s.throttles().Update(ctx, keysOf(counters), func(r *idp.Record[throttle]) error {
 		c := &counters[slices.IndexFunc(counters, func(c counter) bool { return c.key == r.Key })]
@@ -190,8 +191,8 @@ func (s *Service) storedThrottles(ctx context.Context, counters []counter) (map[
 	return found, nil
 }
 
-// checkBlocked returns a *ThrottledError if one of the counters is blocked. An attempt
-// that is blocked already costs no write, however many addresses it is tried with.
+// checkBlocked returns a *ThrottledError if one of the counters is blocked. An attempt that is
+// already blocked costs no write, regardless of the number of email addresses tried.
 func (s *Service) checkBlocked(ctx context.Context, counters []counter) error {
 	found, err := s.storedThrottles(ctx, counters)
 	if err != nil {
@@ -206,8 +207,8 @@ func (s *Service) checkBlocked(ctx context.Context, counters []counter) error {
 	return nil
 }
 
-// isKnown reports whether the right password came lately from the network for one of
-// the addresses. It is read for addresses that no one has too.
+// isKnown reports whether the right password for one of the email addresses recently came from
+// the network. It makes the same reads for unknown email addresses.
 func (s *Service) isKnown(ctx context.Context, from netip.Addr, addresses ...string) (bool, error) {
 	var counters []counter
 	for _, a := range addresses {
@@ -217,10 +218,10 @@ func (s *Service) isKnown(ctx context.Context, from netip.Addr, addresses ...str
 	return len(found) > 0, err
 }
 
-// reserve counts one attempt on each counter before anything is compared, in one write.
-// If one is blocked, none of them counts: no guess was made, and a blocked network must
-// not use up the account's attempts. isOver reports whether a silent counter is
-// blocked, which is written even so: the time would tell.
+// reserve counts one attempt on each counter in one write, before anything is compared. If one
+// is blocked, none of them counts: no guess was made, and a blocked network must not use up
+// the account's attempts. isOver reports whether a silent counter is blocked. It is written
+// even then, because the time would disclose the difference.
 func (s *Service) reserve(ctx context.Context, counters []counter) (isOver bool, err error) {
 	err = s.updateThrottles(ctx, counters, func(c *counter, t *throttle, now time.Time) error {
 		c.at = now
@@ -233,8 +234,7 @@ func (s *Service) reserve(ctx context.Context, counters []counter) (isOver bool,
 	return isOver, err
 }
 
-// release gives a reserved attempt back on each counter. It is done even when
-// the request was given up meanwhile.
+// release gives a reserved attempt back on each counter, even if the request was canceled.
 func (s *Service) release(ctx context.Context, counters []counter) error {
 	return s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, _ time.Time) error {
 		c.giveBack(t)
@@ -242,8 +242,8 @@ func (s *Service) release(ctx context.Context, counters []counter) error {
 	})
 }
 
-// settle gives the attempt back after a right answer, forgets the failures that it makes
-// good, and notes known networks.
+// settle gives the attempt back after a right answer, clears the forgiven failures, and
+// records known networks.
 func (s *Service) settle(ctx context.Context, counters []counter) error {
 	return s.updateThrottles(context.WithoutCancel(ctx), counters, func(c *counter, t *throttle, now time.Time) error {
 		switch {
@@ -258,7 +258,7 @@ func (s *Service) settle(ctx context.Context, counters []counter) error {
 	})
 }
 
-// forgetFailures clears what is counted for a person as a whole.
+// forgetFailures clears what is counted for a user as a whole.
 func (s *Service) forgetFailures(ctx context.Context, u *idp.User) error {
 	counters := []counter{s.codeCounter(u.ID), s.personCounter(string(u.ID))}
 	for _, e := range u.Emails {
@@ -270,18 +270,18 @@ func (s *Service) forgetFailures(ctx context.Context, u *idp.User) error {
 	return s.settle(ctx, counters)
 }
 
-// refuse is the error of a counter that is blocked.
+// refuse returns the error of a blocked counter.
 func (c counter) refuse(t *throttle, now time.Time) *ThrottledError {
 	return &ThrottledError{RetryAfter: max(time.Second, t.BlockedTo.Sub(now)), Limit: c.name}
 }
 
-// take counts an attempt, or refuses it with a *ThrottledError.
+// take counts an attempt, or returns a *ThrottledError.
 func (c counter) take(t *throttle, now time.Time) error {
 	if t.BlockedTo.After(now) {
 		return c.refuse(t, now)
 	}
-	// A finished block ends the window that led to it. A window that began in
-	// the future is one from before the clock was set back.
+	// A finished block ends the window that led to it. A window that begins in the future
+	// was started before the clock was set back.
 	if !t.BlockedTo.IsZero() || now.Sub(t.FirstAt) >= c.limit.Window || t.FirstAt.After(now) {
 		t.Count, t.FirstAt, t.BlockedTo = 0, now, time.Time{}
 	}
@@ -293,9 +293,8 @@ func (c counter) take(t *throttle, now time.Time) error {
 	return nil
 }
 
-// giveBack takes an attempt off again, with the block that it began. One that
-// was counted in an earlier window is left where it was: taken off this one, it
-// would make room for a guess too many.
+// giveBack removes an attempt, with the block that it began. An attempt counted in an earlier
+// window stays, because removing it from this one would allow one guess too many.
 func (c counter) giveBack(t *throttle) {
 	if t.Count == 0 || t.FirstAt.After(c.at) {
 		return
@@ -306,11 +305,11 @@ func (c counter) giveBack(t *throttle) {
 		t.Streak = max(0, t.Streak-1)
 	}
 	if t.Count == 0 && t.BlockedTo.IsZero() && t.Streak == 0 {
-		*t = throttle{} // it says nothing any more
+		*t = throttle{} // nothing is left to count
 	}
 }
 
-// block is the length of the block after streak others in a row.
+// block returns the length of a block after streak consecutive blocks.
 func (l Limit) block(streak int) time.Duration {
 	if l.Growth <= 1 {
 		return l.Block
@@ -322,7 +321,7 @@ func (l Limit) block(streak int) time.Duration {
 	return time.Duration(d)
 }
 
-// expiry is when the counter says nothing any more.
+// expiry returns when the counter no longer has any effect.
 func (l Limit) expiry(t *throttle) time.Time {
 	at := t.FirstAt.Add(l.Window)
 	if t.BlockedTo.After(at) {

@@ -13,8 +13,8 @@ import (
 	"vernal/idp"
 )
 
-// aliceOfThree is a person with three addresses, whom strangers have guessed at
-// as often as one address allows, at all of them together.
+// aliceOfThree returns a user with three email addresses, at all of which together there were
+// as many guesses as one address allows.
 func aliceOfThree(t *testing.T) (*house, []string) {
 	t.Helper()
 	h := newHouse(t)
@@ -36,8 +36,8 @@ func aliceOfThree(t *testing.T) (*house, []string) {
 	return h, all
 }
 
-// A person with three addresses is guessed at no more often than one with one,
-// and whoever guesses is not told that the three are one person's.
+// A user with three email addresses can be guessed at no more often than one with a single
+// address, and a guesser does not learn that the three belong to one user.
 func TestGuessLimitSpansAllEmails(t *testing.T) {
 	t.Parallel()
 	h, all := aliceOfThree(t)
@@ -64,8 +64,8 @@ func TestUserLimitExpires(t *testing.T) {
 	h.attempt("an hour later", step{email: all[0], from: "203.0.113.1", right: true})
 }
 
-// What a refused person's store is asked to write is what it is asked to write
-// for an address that nobody has.
+// For a refused user, the store gets the same writes as for an email address without an
+// account.
 func TestUserLimitWritesLikeUnknownEmail(t *testing.T) {
 	t.Parallel()
 	h, all := aliceOfThree(t)

@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// step is one attempt of a story: where from, whether it is right, and what it
-// meets ("" for an attempt that was compared, else the limit).
+// step is one attempt of a test case: its network, whether it is right, and its result ("" for
+// an attempt that was compared, otherwise the limit).
 type step struct {
 	wait  time.Duration
 	times int
@@ -25,7 +25,7 @@ type step struct {
 	retry time.Duration
 }
 
-// Each story is told with the default limits.
+// Each case uses the default limits.
 func TestPasswordGuessesAreThrottled(t *testing.T) {
 	t.Parallel()
 	const bob, v6 = "bob@example.gov", "2001:db8::"
@@ -117,8 +117,8 @@ func (h *house) attempt(name string, s step) {
 	}
 }
 
-// Guessing from many networks is bounded by the account's own limit, which a
-// network that the person signed in from does not meet.
+// The account's own limit bounds guessing from many networks. It does not apply to a network
+// that the user signed in from.
 func TestGuessesFromManyNetworksAreLimited(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -156,8 +156,8 @@ func TestUnlockClearsTheAccountLimit(t *testing.T) {
 	h.attempt("unlocked", step{email: alice, right: true})
 }
 
-// A refusal by a later limit gives back what the earlier ones counted: a
-// network that is blocked must not use up an account's attempts.
+// A refusal by a later limit gives back what the earlier ones counted, because a blocked
+// network must not use up an account's attempts.
 func TestLaterRefusalGivesBackCounts(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -205,7 +205,7 @@ func TestBlockGrows(t *testing.T) {
 	}
 }
 
-// The counter alone: a streak of blocks grows, and is forgotten in time.
+// The counter alone: consecutive blocks grow, and are forgotten in time.
 func TestBlocksGrowAndAreForgotten(t *testing.T) {
 	t.Parallel()
 	c := counter{name: "x", key: "x", limit: Limit{Max: 2, Window: time.Minute, Block: time.Minute, Growth: 2, MaxBlock: 3 * time.Minute, Forget: time.Hour}}
@@ -233,9 +233,9 @@ func TestBlocksGrowAndAreForgotten(t *testing.T) {
 	}
 }
 
-// However attempts, right answers and time come: no stretch of the window's
-// length sees twice as many wrong answers as the limit allows in one. (It may
-// see the end of one window and the beginning of the next.)
+// For any order of attempts, right answers and time, no period of the window's length contains
+// more than twice as many wrong answers as the limit allows. (It may contain the end of one
+// window and the beginning of the next.)
 func TestCounterNeverAllowsTwiceTheLimit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

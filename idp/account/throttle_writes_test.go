@@ -10,8 +10,8 @@ import (
 	"vernal/idp"
 )
 
-// An attempt is counted in one durable write, and settled in another one if it was
-// right: from a network that is known or not, for whatever number of counters.
+// An attempt is counted in one durable write, and settled in another one if it was right, from
+// a known or unknown network, for any number of counters.
 func TestDurableWritesPerAttempt(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -37,7 +37,7 @@ func TestDurableWritesPerAttempt(t *testing.T) {
 			t.Errorf("%s: %d durable writes, want %d", tt.name, n, tt.writes)
 		}
 	}
-	// One that is blocked costs none.
+	// A blocked attempt costs none.
 	for range 5 {
 		h.attempt("wrong", step{email: alice, from: "198.51.100.4"})
 	}
@@ -46,7 +46,7 @@ func TestDurableWritesPerAttempt(t *testing.T) {
 	if n := h.store.Changes() - before; n != 0 {
 		t.Errorf("a blocked attempt: %d durable writes, want none", n)
 	}
-	// The store sees no address of an attempt.
+	// The store sees no email address of an attempt.
 	docs, err := h.store.Documents(t.Context(), "throttle", idp.DocumentQuery{All: true})
 	if err != nil || len(docs) == 0 {
 		t.Fatalf("%d counters, %v", len(docs), err)
@@ -60,7 +60,7 @@ func TestDurableWritesPerAttempt(t *testing.T) {
 	}
 }
 
-// A code is counted and settled in two writes, besides the one that marks it as used.
+// A code is counted and settled in two writes, in addition to the one that marks it as used.
 func TestDurableWritesPerCode(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -22,14 +22,13 @@ import (
 )
 
 const (
-	// MaxTOTPs is how many authenticators one person can have.
+	// MaxTOTPs is how many authenticators one user can have.
 	MaxTOTPs = 2
 	// secretSize is the length of our secrets: as long as the hash (RFC 4226
 	// §4, R6, recommends 160 bits).
 	secretSize = 20
-	// minSecret and maxSecret bound given ones. RFC 4226 R6 wants 128 bits;
-	// tokens that people hold already, and the secrets that common software
-	// makes, have 80.
+	// minSecret and maxSecret limit given secrets. RFC 4226 R6 requires 128 bits, but many
+	// existing tokens, and secrets from common software, have 80.
 	minSecret, maxSecret = 10, 64
 	codeDigits           = 6
 )
@@ -38,42 +37,42 @@ var base32NoPad = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // NewTOTP is an authenticator to add.
 type NewTOTP struct {
-	// Name tells a person's authenticators apart; may be empty. It is text as in a
-	// profile.
+	// Name distinguishes a user's authenticators and may be empty. It has the form of a
+	// text in a profile.
 	Name string
-	// Secret is a given secret, base32; empty: a random one of 160 bits.
+	// Secret is a given secret, base32. If empty, a random one of 160 bits is generated.
 	Secret string
 	// Period is 30 or 60 seconds; 0 means 30.
 	Period int
 }
 
-// CheckTOTP proves the second factor of a person who has proved the first: a
-// code of 6 digits of one of their authenticators, of this step, the one before
-// or the one after. Each step is accepted once: a code that was used, or one of
-// an older step, is wrong, also for two requests at the same moment.
+// CheckTOTP proves the second factor of a user who has proved the first: a code of 6 digits of
+// one of the user's authenticators, of the current step, the previous or the next. Each step
+// is accepted once: a used code, or a code of an older step, is wrong, also for two
+// simultaneous requests.
 //
-// Errors: ErrWrong (ErrReplayed for a used code), *ThrottledError, ErrLocked, ErrNoFactor; any other is a
-// fault, and the attempt was given back. Too many wrong codes block the person's
-// codes from everywhere: whoever gets here has the password.
+// Errors: ErrWrong (ErrReplayed for a used code), *ThrottledError, ErrLocked, ErrNoFactor. Any
+// other error is a fault, and the attempt was given back. Too many wrong codes block the
+// user's codes from all networks, because the sender has the password.
 func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr) error {
 	return s.CompleteTOTP(ctx, user, code, from, SignIn{})
 }
 
-// SignIn is what a sign-in has for its second factor to make good.
+// SignIn is what a sign-in records once its second factor is proved.
 type SignIn struct {
-	// CameAs is the AddressMark of the address that the person gave.
+	// CameAs is the AddressMark of the email address that the user entered.
 	CameAs string
-	// Remember is the browser to remember; nil for not.
+	// Remember is the browser to remember; nil for none.
 	Remember *Remembering
 }
 
-// CompleteTOTP is CheckTOTP for the code that ends a sign-in. What the sign-in
-// has is noted in the same step, so that whatever forgets devices forgets this
-// one, or comes first.
+// CompleteTOTP does what CheckTOTP does, for the code that completes a sign-in. It records the
+// data of the sign-in in the same step, so that a removal of devices either includes this one
+// or happens before it.
 func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr, in SignIn) error {
 	code, ok := normalCode(code)
 	if !ok {
-		return ErrWrong // no guess at all, so nothing to count
+		return ErrWrong // not a guess, so nothing is counted
 	}
 	u, err := s.Store.User(ctx, user)
 	switch {
@@ -111,9 +110,9 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 	return s.settle(ctx, counters)
 }
 
-// acceptCode finds the step that the code belongs to and marks it as used. It
-// runs inside the store's update, so that comparing and marking are one step.
-// All codes are compared whatever the first ones give.
+// acceptCode finds the step that the code belongs to and marks it as used. It runs inside the
+// store's update, so that comparing and marking are one step. It always compares all codes, so
+// that the time does not depend on which one matches.
 func acceptCode(u *idp.User, code string, now time.Time) error {
 	if u.Locked() {
 		return ErrLocked
@@ -121,7 +120,7 @@ func acceptCode(u *idp.User, code string, now time.Time) error {
 	found, foundStep, replayed := -1, int64(0), false
 	for i, t := range u.TOTPs {
 		if t.Period <= 0 {
-			continue // such a record was not written by us
+			continue // this installation did not write such a record
 		}
 		step := now.Unix() / int64(t.Period)
 		for _, candidate := range []int64{step - 1, step, step + 1} {
@@ -146,13 +145,13 @@ func acceptCode(u *idp.User, code string, now time.Time) error {
 	return nil
 }
 
-// codeAt is the code of a step (RFC 6238 §4.2, SHA-1, 6 digits).
+// codeAt returns the code of a step (RFC 6238 §4.2, SHA-1, 6 digits).
 func codeAt(secret []byte, step int64) (code string, err error) {
 	if step < 0 {
 		return "", nil
 	}
-	// HMAC-SHA-1 is what authenticators speak and is no weaker for it; strict
-	// FIPS mode would panic. A stated exception.
+	// Authenticators use HMAC-SHA-1, which is not weaker for this purpose. Strict FIPS
+	// mode would panic, so this is a documented exception.
 	fips140.WithoutEnforcement(func() {
 		code, err = hotp.GenerateCodeCustom(base32NoPad.EncodeToString(secret), uint64(step),
 			hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
@@ -160,13 +159,13 @@ func codeAt(secret []byte, step int64) (code string, err error) {
 	return code, err
 }
 
-// CodeAt is the code that an authenticator shows at a time. It is for the
-// demonstration and for tests, which play the person's telephone.
+// CodeAt returns the code that an authenticator shows at a time, for the demonstration and for
+// tests.
 func CodeAt(t idp.TOTP, at time.Time) (string, error) {
 	return codeAt(t.Secret, at.Unix()/int64(t.Period))
 }
 
-// normalCode takes the spaces out that authenticators show in the middle.
+// normalCode removes the spaces that authenticators show within a code.
 func normalCode(code string) (string, bool) {
 	if len(code) > 32 {
 		return "", false
@@ -175,14 +174,13 @@ func normalCode(code string) (string, bool) {
 	return code, len(code) == codeDigits && strings.Trim(code, "0123456789") == ""
 }
 
-// Check reports, as an *InputError, why AddTOTP would not take the
-// authenticator, whoever it is for.
+// Check returns an *InputError if AddTOTP would refuse the authenticator for every user.
 func (n NewTOTP) Check() error {
 	_, err := newTOTP(n, time.Time{})
 	return err
 }
 
-// newTOTP checks and fills in what is given.
+// newTOTP checks the given values and fills in the missing ones.
 func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
 	name, ok := plainText(n.Name)
 	t := idp.TOTP{Name: name, Period: n.Period, AddedAt: now}
@@ -213,8 +211,8 @@ func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
 	return t, nil
 }
 
-// enrolment is the otpauth address of an authenticator, in the key URI format
-// that all of them read.
+// enrolment returns the otpauth URL of an authenticator, in the key URI format that all of
+// them read.
 func (s *Service) enrolment(t idp.TOTP, address string) *Enrolment {
 	issuer := cmp.Or(s.Issuer, "Vernal")
 	secret := base32NoPad.EncodeToString(t.Secret)
@@ -229,7 +227,7 @@ func (s *Service) enrolment(t idp.TOTP, address string) *Enrolment {
 		Scheme: "otpauth",
 		Host:   "totp",
 		Path:   "/" + issuer + ":" + address,
-		// Some authenticators show a "+" as it stands.
+		// Some authenticators show a "+" literally.
 		RawQuery: strings.ReplaceAll(query.Encode(), "+", "%20"),
 	}
 	return &Enrolment{Secret: secret, URL: u.String()}

@@ -34,7 +34,7 @@ func TestCodeAt(t *testing.T) {
 	}
 }
 
-// code is what the person's authenticator shows, offset steps from now.
+// code returns what the user's authenticator shows, offset steps from now.
 func (h *house) code(id idp.UserID, offset int) string {
 	h.t.Helper()
 	key := h.user(id).TOTPs[0]
@@ -129,7 +129,7 @@ func TestCheckTOTPReplay(t *testing.T) {
 	}
 }
 
-// Of two requests with one code at the same moment, one gets in.
+// Of two simultaneous requests with one code, one succeeds.
 func TestCheckTOTPRace(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -166,7 +166,7 @@ func TestCheckTOTPThrottle(t *testing.T) {
 		}
 	}
 	for i, c := range wrong {
-		from := netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}) // a network each: it does not help
+		from := netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}) // separate networks, which must not help
 		if err := h.CheckTOTP(t.Context(), u.ID, c, from); !errors.Is(err, ErrWrong) {
 			t.Fatalf("guess %d: %v", i+1, err)
 		}
@@ -210,7 +210,7 @@ func TestAddTOTP(t *testing.T) {
 	if len(got.TOTPs) != 2 || got.TOTPs[1].Name != "token" || got.TOTPs[1].Period != 60 {
 		t.Fatalf("authenticators = %+v", got.TOTPs)
 	}
-	// Either one signs in, and each has steps of its own.
+	// Either one signs in, and each has its own steps.
 	for i, key := range got.TOTPs {
 		code, err := CodeAt(key, h.clock())
 		if err != nil {
@@ -229,7 +229,7 @@ func TestAddTOTP(t *testing.T) {
 	}
 }
 
-// Check says beforehand what AddTOTP says.
+// Check returns in advance what AddTOTP returns.
 func TestNewTOTPCheck(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -259,7 +259,7 @@ func TestNewTOTPCheck(t *testing.T) {
 	}
 }
 
-// The enrolment is what other people's software reads.
+// Authenticators of other vendors can read the enrolment.
 func TestEnrolmentURLIsReadByAuthenticators(t *testing.T) {
 	t.Parallel()
 	const given = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -304,7 +304,7 @@ func TestEnrolmentURLIsReadByAuthenticators(t *testing.T) {
 				t.Errorf("secret of %d bytes, %v", len(raw), err)
 			}
 			var code string
-			fips140.WithoutEnforcement(func() { // an authenticator is not under our rules
+			fips140.WithoutEnforcement(func() { // our FIPS rules do not apply to an authenticator
 				code, err = totp.GenerateCodeCustom(e.Secret, h.clock(), totp.ValidateOpts{Period: uint(tt.period), Digits: otp.DigitsSix})
 			})
 			if err != nil {

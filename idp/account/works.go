@@ -10,20 +10,19 @@ import (
 	"vernal/idp"
 )
 
-// The record of works: what the dearest hashes cost that are stored or ever were. With
-// it, a server knows after each start how long a "no" must take without reading all
-// users.
+// The record of works: the cost of the most expensive hashes that are or ever were stored. It
+// lets a server know at start how long a "no" must take, without reading all users.
 const (
 	worksKind = "account"
 	worksKey  = "password-works"
 )
 
-// maxWorks bounds the list, for imports whose hashes have many costs.
+// maxWorks limits the list, for imports whose hashes have many costs.
 const maxWorks = 8
 
-// Prepare has the Hasher know how long a "no" must take. Call it before the first
-// sign-in. It measures the dearest hashes in use, which takes a fraction of a second
-// unless users were imported with hashes that take longer.
+// Prepare determines how long a "no" must take. Call it before the first sign-in. It measures
+// the most expensive hashes in use, which takes a fraction of a second unless imported users
+// have hashes that take longer.
 func (s *Service) Prepare(ctx context.Context) error {
 	works, err := s.addWorks(ctx, s.Hasher.currentParams().workOf())
 	if err != nil {
@@ -35,8 +34,8 @@ func (s *Service) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// learnWork makes up for a hash that takes longer than every one in the record, as from
-// a store that was restored. The first "no" takes longer, further ones do not.
+// learnWork records a hash that takes longer than every one in the record, for example after a
+// store was restored. Only the first "no" takes longer.
 func (s *Service) learnWork(ctx context.Context, w work) {
 	if !w.isValid() || s.Hasher.pace.coversWork(w) {
 		return
@@ -50,8 +49,8 @@ func (s *Service) learnWork(ctx context.Context, w work) {
 	}
 }
 
-// addWorks adds works to the record and returns what it holds then. It writes only if
-// one of them is new.
+// addWorks adds works to the record and returns its content. It writes only if one of them is
+// new.
 func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 	records := idp.Records[[]work]{Store: s.Store, Kind: worksKind, Clock: s.Clock}
 	stored, err := records.Get(ctx, worksKey)
@@ -77,8 +76,7 @@ func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 	return works, nil
 }
 
-// importWorks adds the works of users who are to be added, and has a server that runs
-// measure them.
+// importWorks adds the works of users to import, and makes a running server measure them.
 func (s *Service) importWorks(ctx context.Context, people []idp.ImportedUser) error {
 	works, err := s.addWorks(ctx, worksOf(people)...)
 	if err == nil && s.Hasher.pace.isMeasured(s.Hasher.currentParams().workOf()) {
@@ -87,7 +85,7 @@ func (s *Service) importWorks(ctx context.Context, people []idp.ImportedUser) er
 	return err
 }
 
-// worksOf reads the works from the hashes of users who are to be added.
+// worksOf returns the works of the hashes of users to import.
 func worksOf(people []idp.ImportedUser) (works []work) {
 	for i := range people {
 		if p, err := parsePHC(people[i].User.PasswordHash); err == nil && !people[i].Existing {
@@ -97,8 +95,8 @@ func worksOf(people []idp.ImportedUser) (works []work) {
 	return works
 }
 
-// mergeWorks adds works to a list and leaves out those that another one covers. Of too
-// many it keeps the ones that take longest.
+// mergeWorks adds works to a list and drops those covered by another. If there are too many,
+// it keeps the ones that take longest.
 func mergeWorks(works, add []work) []work {
 	merged := slices.Clone(works)
 	for _, w := range add {

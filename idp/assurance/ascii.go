@@ -7,7 +7,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// inASCII are letters that no decomposition takes to ASCII.
+// inASCII contains letters that no decomposition converts to ASCII.
 var inASCII = map[rune]string{
 	'Æ': "AE", 'æ': "ae", 'Œ': "OE", 'œ': "oe", 'Ø': "O", 'ø': "o", 'ß': "ss", 'ẞ': "SS",
 	'Ð': "D", 'ð': "d", 'Đ': "D", 'đ': "d", 'Þ': "Th", 'þ': "th", 'Ł': "L", 'ł': "l",
@@ -15,12 +15,12 @@ var inASCII = map[rune]string{
 	'‘': "'", '’': "'", 'ʼ': "'", 'ʻ': "'", '“': `"`, '”': `"`, '‐': "-", '‑': "-", '–': "-", '—': "-",
 }
 
-// toASCII writes a name or an address in ASCII: letters without their marks,
-// "?" for what has no such form, as the reference does.
+// toASCII converts a name or a postal address to ASCII: letters without their marks, and "?"
+// for characters without such a form, as the reference implementation does.
 func toASCII(s string) string {
 	var out strings.Builder
-	// Composed first, so that a mark that belongs to a letter without ASCII
-	// form does not add a second "?".
+	// Compose first, so that a mark on a letter without an ASCII form does not add a
+	// second "?".
 	for _, r := range norm.NFC.String(s) {
 		if r < utf8.RuneSelf {
 			out.WriteRune(r)
@@ -45,5 +45,5 @@ func toASCII(s string) string {
 	return out.String()
 }
 
-// isMark reports whether a rune stands for nothing without a letter.
+// isMark reports whether a rune only modifies a letter.
 func isMark(r rune) bool { return norm.NFD.PropertiesString(string(r)).CCC() != 0 }

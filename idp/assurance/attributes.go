@@ -18,53 +18,51 @@ const (
 // email_attribute claim-uri (Entra External ID knows no other).
 const claimEmail = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
 
-// Level is what it takes for an attribute to be released.
+// Level is the condition for releasing an attribute.
 type Level string
 
 // The levels.
 const (
 	LevelAny     Level = "any"     // every sign-in
-	LevelProofed Level = "proofed" // a proofed identity was asked for, or IALMax
-	// LevelEligible: as LevelProofed, or the provider may ask for proofed
-	// identities, whatever it asks for this time.
+	LevelProofed Level = "proofed" // a proofed identity was requested, or IALMax
+	// LevelEligible is met like LevelProofed, or if the provider may ask for proofed
+	// identities, regardless of this request.
 	LevelEligible Level = "eligible"
 	LevelPIV      Level = "piv" // a PIV/CAC card was used in this session
 )
 
 // Row is one attribute that a service provider can be registered for.
 type Row struct {
-	// Name is the attribute's name in requests and registrations, and its
-	// FriendlyName; its Name on the wire but for what Rule says.
+	// Name is the attribute's name in requests and registrations, and its FriendlyName. It
+	// is also its Name on the wire, unless Rule says otherwise.
 	Name       string
 	NameFormat string
 	Level      Level
-	// Always is true of attributes that are sent unasked.
+	// Always is true for attributes that are sent without a request.
 	Always bool
 	// Source says where the value comes from, Rule its form.
 	Source, Rule string
 
-	// value appends the values to dst; nil while there is no source yet. No
-	// values give an empty Attribute element.
+	// value appends the values to dst; nil if this version has no source. No values give
+	// an empty Attribute element.
 	value func(dst []string, r *Requirement, p Person) []string
 }
 
-// tokenASCII in a list of attributes is no attribute: it asks for proofed
-// values in ASCII.
+// tokenASCII in a list of attributes is not an attribute. It requests proofed values in ASCII.
 const tokenASCII = "ascii"
 
-// Table is the list of all attributes, in the order in which they are sent. It
-// belongs to the caller.
+// Table returns a copy of the list of all attributes, in the order in which they are sent.
 func Table() []Row { return slices.Clone(table) }
 
-// Known reports whether the name may stand in a registration.
+// Known reports whether a registration may contain the name.
 func Known(name string) bool { return name == tokenASCII || findRow(name) >= 0 }
 
-// findRow is the index of an attribute in the table; -1 if there is none.
+// findRow returns the index of an attribute in the table, or -1.
 func findRow(name string) int {
 	return slices.IndexFunc(table, func(row Row) bool { return row.Name == name })
 }
 
-// Dropped is a requested attribute that is not sent, and why.
+// Dropped is a requested attribute that is not sent, with the reason.
 type Dropped struct {
 	Name   string     `json:"name"`
 	Reason DropReason `json:"reason"`
@@ -77,14 +75,14 @@ type DropReason string
 const (
 	DropUnknown       DropReason = "unknown"        // no such attribute
 	DropNotRegistered DropReason = "not-registered" // the provider is not registered for it
-	DropLevel         DropReason = "level"          // the request is below the level it takes
+	DropLevel         DropReason = "level"          // the request is below the required level
 	DropNoSource      DropReason = "no-source"      // this version has no value for it
 )
 
-// requestedAttributes reads a value of AuthnContextClassRef that lists
-// attributes ("…/requested_attributes?ReqAttr=email,phone"); ok is false for
-// one that does not. Names are parted by anything that is not part of a name,
-// may be percent-encoded and in either case.
+// requestedAttributes reads a value of AuthnContextClassRef that lists attributes
+// ("…/requested_attributes?ReqAttr=email,phone"). ok is false for other values. Names are
+// separated by any characters that are not part of a name, and may be percent-encoded and in
+// either case.
 func requestedAttributes(ref string) (names []string, ok bool) {
 	if len(ref) < len(nsReqAttr) || !strings.EqualFold(ref[:len(nsReqAttr)], nsReqAttr) {
 		return nil, false
@@ -94,7 +92,7 @@ func requestedAttributes(ref string) (names []string, ok bool) {
 		return nil, false
 	}
 	rest = strings.TrimPrefix(rest, "?")
-	// A "%" that encodes nothing is one more thing between names.
+	// A "%" that encodes nothing counts as a separator.
 	if plain, err := url.PathUnescape(rest); err == nil {
 		rest = plain
 	}
@@ -105,12 +103,12 @@ func requestedAttributes(ref string) (names []string, ok bool) {
 	}), true
 }
 
-// RequestAttributes is the AuthnContextClassRef that asks for the attributes.
+// RequestAttributes returns the AuthnContextClassRef that requests the attributes.
 func RequestAttributes(names ...string) string {
 	return nsReqAttr + "?ReqAttr=" + strings.Join(names, ",")
 }
 
-// selectAttributes takes what was asked, or the registered bundle, down to what
+// selectAttributes reduces the requested attributes, or the registered bundle, to those that
 // may be sent.
 func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 	names := sp.Attributes
@@ -132,7 +130,7 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 	}
 	for i := range table {
 		if table[i].Level == LevelEligible && r.IAL.isProofed() && r.isGranted(&table[i], sp) {
-			chosen[i] = true // goes with proofed data, asked for or not
+			chosen[i] = true // sent with proofed data, requested or not
 		}
 		if chosen[i] {
 			r.Attributes = append(r.Attributes, table[i].Name)
@@ -140,7 +138,7 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 	}
 }
 
-// dropReason says why the attribute of row i is not sent; "" if it is.
+// dropReason returns why the attribute of row i is not sent; "" if it is sent.
 func (r *Requirement) dropReason(i int, name string, sp *idp.ServiceProvider) DropReason {
 	switch {
 	case i < 0:
@@ -157,14 +155,14 @@ func (r *Requirement) dropReason(i int, name string, sp *idp.ServiceProvider) Dr
 	return ""
 }
 
-// isGranted reports whether the provider may have the attribute of the row at all: it is
-// registered for it, or is to have it as Login.gov gives it, with proofed data.
+// isGranted reports whether the provider may ever get the attribute of the row: it is
+// registered for it, or gets it with proofed data because it is compatible with Login.gov.
 func (r *Requirement) isGranted(row *Row, sp *idp.ServiceProvider) bool {
 	return slices.Contains(sp.Attributes, row.Name) || row.Level == LevelEligible && r.IAL.isProofed() && sp.IsLoginGovCompatible()
 }
 
-// isLevelEnough reports whether the level of what was asked for is enough. What a
-// session must hold besides is not its to say.
+// isLevelEnough reports whether the requested level is enough. It does not consider what the
+// session must hold in addition.
 func (r *Requirement) isLevelEnough(l Level, sp *idp.ServiceProvider) bool {
 	switch l {
 	case LevelProofed:

@@ -11,7 +11,7 @@ import (
 	"vernal/idp"
 )
 
-// What the documents say of the table beside its rules.
+// What the documents say about the table in addition to its rules.
 func TestEveryAttributeIsKnownAndSourced(t *testing.T) {
 	t.Parallel()
 	for _, r := range Table() {
@@ -82,11 +82,11 @@ func TestDroppedAttributesAreBounded(t *testing.T) {
 	}
 }
 
-// Attribute ial never says more than is on record, though nobody is signed in
-// who has less than was asked for.
+// Attribute ial never states more than the user's record, even though no user with less than
+// the requested level is signed in.
 func TestIALSaysNoMore(t *testing.T) {
 	t.Parallel()
-	for asked, want := range map[string][2]string{ // of somebody unproofed, and proofed without facial match
+	for asked, want := range map[string][2]string{ // for a user without proofing, and one proofed without facial match
 		ial2:         {ial1, ial2},
 		loa3:         {ial1, ial2},
 		ial2Face:     {ial1, ial2},
@@ -107,9 +107,8 @@ func TestIALSaysNoMore(t *testing.T) {
 	}
 }
 
-// No request whatsoever makes an attribute leave that the provider is not
-// registered for or that the level does not allow, and no value is stated that
-// was not asked for or is not the registration's default.
+// No request releases an attribute that the provider is not registered for or that the level
+// does not allow. Every stated value was requested or is the registration's default.
 func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 	t.Parallel()
 	var refs, names []string

@@ -1,7 +1,7 @@
 package assurance
 
-// Text says in English what the attribute holds, for documents; the pages have
-// it in every language, and a test holds the two together.
+// Text describes in English what the attribute holds, for documents. The pages have the text
+// in every language, and a test compares the two.
 func (r Row) Text() string {
 	if r.Rule == "" {
 		return r.Source
@@ -9,7 +9,7 @@ func (r Row) Text() string {
 	return r.Source + ": " + r.Rule
 }
 
-// Format is the last word of NameFormat: "basic" or "uri".
+// Format returns the last part of NameFormat: "basic" or "uri".
 func (r Row) Format() string {
 	if r.NameFormat == NameFormatBasic {
 		return "basic"
@@ -17,11 +17,11 @@ func (r Row) Format() string {
 	return "uri"
 }
 
-// Sent is false of an attribute that can be registered for and that this version
-// has no value for.
+// Sent reports whether this version has a value for the attribute. Attributes without one can
+// still be registered.
 func (r Row) Sent() bool { return r.value != nil }
 
-// When says in English when the attribute is released.
+// When describes in English when the attribute is released.
 func (r Row) When() string {
 	switch {
 	case !r.Sent():

@@ -7,8 +7,8 @@ import (
 	"vernal/idp"
 )
 
-// AuthnInstant is that of the oldest proof that the level needs, each as it was
-// last given.
+// AuthnInstant is the time of the oldest proof that the level needs, counting the latest use
+// of each factor.
 func TestAuthnInstantIsOldestNeededProof(t *testing.T) {
 	t.Parallel()
 	const (

@@ -1,46 +1,45 @@
-// Package assurance decides what a sign-in must prove and what it may tell.
+// Package assurance decides what a sign-in must prove and what it may disclose.
 //
 //	Resolve    RequestedAuthnContext + registration ─► Requirement, or a Refusal
 //	Met        Requirement + session               ─► what is still missing
-//	Release    Requirement + registration + person ─► attributes of the Assertion
+//	Release    Requirement + registration + user   ─► attributes of the Assertion
 //
-// It is pure: no store, no clock of its own, no logging. The values that it
-// knows are one table (contexts), the attributes another (Table, table.go); reading the
-// two and their tests teaches the rules.
+// It is pure: no store, no clock, no logging. One table (contexts) holds the values that it
+// knows, another (Table, table.go) the attributes. Both tables and their tests document the
+// rules.
 //
-// The package does not read XML, does not find out what a person can prove, and
-// does not refuse somebody for a factor they lack: it says which factors would
-// do (Missing.Factors), and the caller knows whether the person has one.
+// The package does not read XML, does not determine which factors a user has, and does not
+// refuse users for a missing factor. It returns the factors that would do (Missing.Factors),
+// and the caller knows whether the user has one.
 package assurance
 
 import "vernal/idp"
 
-// IAL is the identity assurance that a request needs. Higher values demand
-// more of the person's record.
+// IAL is the identity assurance that a request needs. Higher values demand more of the user's
+// record.
 type IAL int
 
 // The identity assurance levels.
 const (
-	// AuthOnly: no proofed identity.
+	// AuthOnly demands no proofed identity.
 	AuthOnly IAL = iota
-	// IALMax: proofed data if the person has it, nothing demanded.
+	// IALMax releases proofed data if the user has it, and demands nothing.
 	IALMax
-	// Verified: a proofed identity.
+	// Verified demands a proofed identity.
 	Verified
-	// FacialPreferred: a proofed identity, by facial match unless the person
-	// was proofed without it already.
+	// FacialPreferred demands a proofed identity, by facial match unless the user was
+	// already proofed without it.
 	FacialPreferred
-	// FacialRequired: a proofed identity by facial match.
+	// FacialRequired demands a proofed identity by facial match.
 	FacialRequired
 )
 
-// String is the level in the words of a registration; "ialmax" is ial/0.
+// String returns the level as written in a registration; "ialmax" is ial/0.
 func (l IAL) String() string {
 	return [...]string{"auth-only", "ialmax", "verified", "facial-match-preferred", "facial-match-required"}[l]
 }
 
-// isProofed reports whether the level is about proofed data, which makes AAL2
-// the least that is accepted.
+// isProofed reports whether the level concerns proofed data, which requires at least AAL2.
 func (l IAL) isProofed() bool { return l != AuthOnly }
 
 func (l IAL) isFacialMatch() bool { return l == FacialPreferred || l == FacialRequired }
@@ -50,23 +49,22 @@ type AAL int
 
 // The authentication assurance levels.
 const (
-	// AALDefault: two factors, of which the second may be a device that was
-	// remembered.
+	// AALDefault demands two factors, of which the second may be a remembered device.
 	AALDefault AAL = iota
-	// AAL2: a second factor used in this session.
+	// AAL2 demands a second factor used in this session.
 	AAL2
-	// AALPhishingResistant: a passkey or PIV/CAC card used in this session.
+	// AALPhishingResistant demands a passkey or PIV/CAC card used in this session.
 	AALPhishingResistant
-	// AALHSPD12: a PIV/CAC card used in this session.
+	// AALHSPD12 demands a PIV/CAC card used in this session.
 	AALHSPD12
 )
 
-// String is the level in the words of a registration.
+// String returns the level as written in a registration.
 func (l AAL) String() string {
 	return [...]string{idp.AALDefault, idp.AAL2, idp.AALPhishingResistant, idp.AALHSPD12}[l]
 }
 
-// Proofing is what a person's record says of their identity.
+// Proofing is what a user's record says about their identity.
 type Proofing int
 
 // The states of proofing.
@@ -76,8 +74,8 @@ const (
 	ProofedFace                 // proofed by facial match
 )
 
-// The URIs of assurance, each once. The forms with urn:acr.login.gov and ial
-// name identity assurance, loa is the older spelling of ial.
+// The assurance URIs, each defined once. The forms with urn:acr.login.gov and ial name
+// identity assurance. loa is the older spelling of ial.
 const (
 	nsAssurance = "http://idmanagement.gov/ns/assurance/"
 	nsReqAttr   = "http://idmanagement.gov/ns/requested_attributes"
@@ -104,7 +102,7 @@ const (
 	uriAAL2HSPD12   = nsAssurance + "aal/2?hspd12=true"
 	uriAAL3         = nsAssurance + "aal/3"
 	uriAAL3HSPD12   = nsAssurance + "aal/3?hspd12=true"
-	// uriDuo is what a Response states where nothing was asked.
+	// uriDuo is stated in a Response to a request that asked for nothing.
 	uriDuo = "urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo"
 
 	uriPassword          = nsClasses + "Password"
@@ -112,14 +110,14 @@ const (
 	uriUnspecified       = nsClasses + "unspecified"
 )
 
-// kind is what a value of AuthnContextClassRef speaks about.
+// kind is the subject of a value of AuthnContextClassRef.
 type kind int
 
 const (
 	kindIAL     kind = iota + 1 // an identity assurance level
 	kindAAL                     // an authentication assurance level
 	kindStrict                  // looks like an identity level, has no effect
-	kindGeneric                 // what libraries send without having been told
+	kindGeneric                 // what libraries send by default
 )
 
 // context is one value of AuthnContextClassRef that we know.
@@ -128,16 +126,16 @@ type context struct {
 	kind kind
 	ial  IAL // of kindIAL
 	aal  AAL // of kindAAL
-	// rank decides between several identity levels in one request: the lowest
-	// wins, whatever their order.
+	// rank decides between several identity levels in one request: the lowest wins,
+	// independent of their order.
 	rank int
-	// companion is true of a value that asks for nothing, and so makes no
-	// request valid alone.
+	// companion is true for a value that requests nothing, and so does not make a request
+	// valid alone.
 	companion bool
 }
 
-// contexts are all values that are recognised. They are compared as they
-// stand: URIs of an AuthnContext are case-sensitive (saml-core §2.7.2.2).
+// contexts contains all recognized values. They are compared exactly, because URIs of an
+// AuthnContext are case-sensitive (saml-core §2.7.2.2).
 var contexts = indexByURI(contextList)
 
 var contextList = []context{
@@ -167,9 +165,8 @@ var contextList = []context{
 	{uri: uriUnspecified, kind: kindGeneric},
 }
 
-// ClassRefs are the values of AuthnContextClassRef that make a request valid, in
-// the order of the table: identity first, then authentication, then those that
-// libraries send by default.
+// ClassRefs returns the values of AuthnContextClassRef that make a request valid, in the order
+// of the table: identity first, then authentication, then the defaults of libraries.
 func ClassRefs() []string {
 	var all []string
 	for _, c := range contextList {
@@ -188,7 +185,7 @@ func indexByURI(list []context) map[string]*context {
 	return m
 }
 
-// defaultAAL is what applies, and what is stated, for a registration when the
+// defaultAAL returns the level that applies to a registration, and its stated value, when the
 // request names no authentication level.
 func defaultAAL(sp *idp.ServiceProvider) (AAL, string) {
 	switch sp.AAL {
@@ -202,8 +199,8 @@ func defaultAAL(sp *idp.ServiceProvider) (AAL, string) {
 	return AALDefault, uriDuo
 }
 
-// defaultIAL is what applies for a registration when the request names no
-// identity level. Facial match has to be asked for.
+// defaultIAL returns the level that applies to a registration when the request names no
+// identity level. Facial match must be requested.
 func defaultIAL(sp *idp.ServiceProvider) IAL {
 	if allowsVerified(sp) {
 		return Verified
@@ -220,8 +217,8 @@ func allowsVerified(sp *idp.ServiceProvider) bool {
 func (c *context) isAllowedFor(sp *idp.ServiceProvider) bool {
 	switch {
 	case c.kind == kindStrict:
-		// It has no effect, but it is echoed: a provider that may not ask
-		// for proofing must not be told that there was any.
+		// It has no effect but is echoed. A provider that may not ask for proofing
+		// must not learn that there was any.
 		return allowsVerified(sp)
 	case c.kind != kindIAL || c.ial == AuthOnly:
 		return true

@@ -7,10 +7,10 @@ import (
 	"vernal/idp"
 )
 
-// Missing is what a session still lacks for a request.
+// Missing is what a session lacks for a request.
 type Missing string
 
-// What a session can lack, in the order in which it is asked for.
+// What a session can lack, in the order in which users are asked for it.
 const (
 	NothingMissing           Missing = ""
 	MissingPassword          Missing = "password"
@@ -19,14 +19,13 @@ const (
 	MissingPIV               Missing = "piv"
 )
 
-// RememberedFor is how long a remembered device stands for a second factor. The
-// time of its FactorUse is when the device was remembered, that is when a real
-// second factor was used on it.
+// RememberedFor is how long a remembered device replaces a second factor. The time of its
+// FactorUse is when the device was remembered, that is, when a real second factor was used on
+// it.
 const RememberedFor = 30 * 24 * time.Hour
 
-// Factors are those of which any one would fill the gap. A person who has none
-// of them cannot be signed in at this level; whether that is so is the caller's
-// to find out (idp.RefusedNoFactor).
+// Factors returns the factors of which any one would fill the gap. A user who has none of them
+// cannot be signed in at this level. The caller must check that (idp.RefusedNoFactor).
 func (m Missing) Factors() []idp.Factor { return slices.Clone(fillers[m]) }
 
 var fillers = map[Missing][]idp.Factor{
@@ -36,11 +35,11 @@ var fillers = map[Missing][]idp.Factor{
 	MissingPIV:               {idp.FactorPIV},
 }
 
-// Met says what the session still lacks at now, one thing at a time; nil stands
-// for no session. A session that meets the requirement gives NothingMissing.
+// Met returns what the session lacks at now, one thing at a time, or NothingMissing. nil means
+// no session.
 //
-// It does not look at ForceAuthn, at the session's lifetime or at the person's
-// proofing (SatisfiedBy). A FactorUse in the future counts: clocks are set.
+// It does not consider ForceAuthn, the session's lifetime or the user's proofing
+// (SatisfiedBy). A FactorUse in the future counts, because clocks are adjusted.
 func (r *Requirement) Met(s *idp.Session, now time.Time) Missing {
 	if s == nil || s.Used(idp.FactorPassword).IsZero() {
 		return MissingPassword
@@ -57,13 +56,12 @@ func (r *Requirement) Met(s *idp.Session, now time.Time) Missing {
 	return need
 }
 
-// AuthnInstant is when the user proved who they are for the requirement: of the
-// factors that it needs, the time of the one proved longest ago, each as it was
-// last used. A step-up does not make an older password newer, nor does a factor
-// that the level does not need make anything older.
+// AuthnInstant returns when the user authenticated for the requirement: the earliest of the
+// latest uses of the factors that it needs. A step-up does not make an older password newer,
+// and a factor that the level does not need does not make the result older.
 //
-// A remembered device proves nothing now, so it never counts. Where it stands
-// for the second factor, the password alone was proved.
+// A remembered device proves nothing now, so it never counts. Where it replaces the second
+// factor, only the password was proved.
 func (r *Requirement) AuthnInstant(s *idp.Session, now time.Time) time.Time {
 	at := s.Used(idp.FactorPassword)
 	need := r.secondFactor()
@@ -77,12 +75,12 @@ func (r *Requirement) AuthnInstant(s *idp.Session, now time.Time) time.Time {
 		at = second
 	}
 	if at.IsZero() || at.After(now) {
-		return now // a clock was set back: no SP takes a time to come
+		return now // a clock was set back, and SPs refuse a future time
 	}
 	return at
 }
 
-// secondFactor is what the level wants beside the password.
+// secondFactor returns what the level requires in addition to the password.
 func (r *Requirement) secondFactor() Missing {
 	switch r.AAL {
 	case AALPhishingResistant:
@@ -93,5 +91,6 @@ func (r *Requirement) secondFactor() Missing {
 	return MissingSecondFactor
 }
 
-// filledBy is Factors as a question, for the way that every request takes.
+// filledBy reports whether f is one of Factors. It avoids the copy, because every request
+// calls it.
 func (m Missing) filledBy(f idp.Factor) bool { return slices.Contains(fillers[m], f) }

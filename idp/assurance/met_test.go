@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// What a session lacks for each level, for every set of factors that matters.
+// What a session lacks for each level, for every relevant set of factors.
 func TestMissingFactorForEachLevel(t *testing.T) {
 	t.Parallel()
 	const (
@@ -83,7 +83,7 @@ func TestRememberedDeviceCountsFor30Days(t *testing.T) {
 	}
 }
 
-// Whatever is missing, each of its Factors fills the gap, and no other does.
+// For everything that can be missing, each of its Factors fills the gap, and no other does.
 func TestOnlyNamedFactorsFillTheGap(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)

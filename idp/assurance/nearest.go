@@ -8,15 +8,14 @@ import (
 	"vernal/idp/suggest"
 )
 
-// Nearest is the value of AuthnContextClassRef that somebody probably meant by
-// one that is not known; "" if it is like none. Case is looked past, which the
-// standard does not.
+// Nearest returns the known value of AuthnContextClassRef most similar to an unknown one; ""
+// if none is. Unlike the standard, it ignores case.
 func Nearest(ref string) string {
 	ref = strings.TrimSpace(ref)
 	return suggest.Nearest(ref, slices.Sorted(maps.Keys(contexts)), len(ref)/4)
 }
 
-// NearestAttribute is Nearest for the name of an attribute.
+// NearestAttribute does the same as Nearest for the name of an attribute.
 func NearestAttribute(name string) string {
 	names := make([]string, len(table))
 	for i := range table {

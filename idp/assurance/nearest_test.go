@@ -23,7 +23,7 @@ func TestNearestSuggestsKnownContext(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for range 20 { // always the same of several
+			for range 20 { // the same result every time among several
 				if got := assurance.Nearest(tt.ref); got != tt.want {
 					t.Errorf("%q is like %q, want %q", tt.ref, got, tt.want)
 				}

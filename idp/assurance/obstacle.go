@@ -7,42 +7,41 @@ import (
 	"vernal/idp"
 )
 
-// Obstacle is what keeps a person from being signed in for a requirement
-// whatever they do at our pages: something that is not on their record.
+// Obstacle is what keeps a user from being signed in for a requirement, regardless of what
+// they do on our pages: something that is missing in their record.
 type Obstacle struct {
 	// Code is idp.RefusedNoProofing or idp.RefusedNoFactor.
 	Code idp.RefusalCode
-	// Lacks says what was asked for and is not there.
+	// Lacks says what was requested and is missing.
 	Lacks Lack
-	// ClassRef is the AuthnContextClassRef that was asked for, or the default.
+	// ClassRef is the requested AuthnContextClassRef, or the default.
 	ClassRef string
-	// Have are the factors that the person can prove.
+	// Have are the factors that the user can prove.
 	Have []idp.Factor
 }
 
-// Lack names what a person's record lacks. Catalogues use it.
+// Lack names what a user's record lacks. Catalogues use it.
 type Lack string
 
 // What can be lacking.
 const (
 	LackProofing          Lack = "proofing"           // a proofed identity
-	LackFacialMatch       Lack = "facial-match"       // one proofed by facial match
+	LackFacialMatch       Lack = "facial-match"       // an identity proofed by facial match
 	LackPassword          Lack = "password"           // the first factor
 	LackSecondFactor      Lack = "second-factor"      // any second factor
 	LackPhishingResistant Lack = "phishing-resistant" // a passkey or a PIV/CAC card
 	LackPIV               Lack = "piv"                // a PIV/CAC card
 )
 
-// Refusal is the obstacle in the terms of an integrator.
+// Refusal returns the obstacle in the terms of an integrator.
 func (o *Obstacle) Refusal() *idp.Refusal {
 	return idp.Refuse(o.Code, fieldClassRef, o.ClassRef, o.ClassRef)
 }
 
-// Obstacle finds what a person lacks who can prove the factors in have and has
-// proved those of the session; nil if nothing does. It is to be asked once the
-// password was proved, and not before: the answer says something of the record.
-// It is worth asking before anything else is: nobody should look for their
-// telephone to be told that it does not help.
+// Obstacle returns what a user lacks who can prove the factors in have and has proved those of
+// the session; nil if nothing is lacking. Call it only after the password was proved, because
+// the answer discloses something of the record. Call it before asking for anything else, so
+// that no user is asked for a code that cannot help.
 func (r *Requirement) Obstacle(s *idp.Session, p Proofing, have []idp.Factor, now time.Time) *Obstacle {
 	o := &Obstacle{ClassRef: r.asked, Have: have}
 	if !r.SatisfiedBy(p) {

@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// Who cannot be signed in whatever they do, by what they can prove, what they
-// have proved, and what is asked.
+// Users who cannot be signed in regardless of what they do, by what they can prove, what they
+// have proved, and what is requested.
 func TestObstacleNamesUnprovableRequirement(t *testing.T) {
 	t.Parallel()
 	const (

@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// Recognized returns those of the values that Resolve acts upon: known contexts, and
-// one list of the attributes that exist. Resolve decides the same about them, and
-// only its Dropped and Unknown are shorter. Their length is bounded by our own
-// words, so a sender cannot blow up what must be carried along until the sign-in
-// is over.
+// Recognized returns the values that Resolve acts on: known contexts, and one list of the
+// attributes that exist. Resolve decides the same about them; only its Dropped and Unknown are
+// shorter. Our own constants bound their length, so a sender cannot inflate the data kept
+// until the sign-in is over.
 func Recognized(refs []string) (kept []string) {
 	var names []string
 	lists := false

@@ -30,8 +30,7 @@ func TestRecognizedDropsUnknownClassRefs(t *testing.T) {
 	}
 }
 
-// What is decided about an accepted request does not depend on what Recognized
-// leaves out.
+// The decision about an accepted request does not depend on what Recognized omits.
 func TestRecognizedDecidesTheSame(t *testing.T) {
 	t.Parallel()
 	refs := []string{"urn:x", ns + "aal/xyz", req, req + "email,none", req + "first_name%2Cx", req + "ascii,phone"}

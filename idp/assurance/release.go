@@ -7,25 +7,24 @@ import (
 	"vernal/idp/saml"
 )
 
-// Person is what the attributes of one Assertion are made from. It holds what
-// the service provider may learn and nothing that it may not: the UUID is the
-// person's NameID in the provider's scope.
+// Person is the source of the attributes of one Assertion. It holds only what the service
+// provider may learn: the UUID is the user's NameID in the provider's scope.
 type Person struct {
 	UUID  idp.NameID
 	Email string
-	// Emails are all addresses; those that are confirmed can be released.
+	// Emails are all email addresses. Only confirmed ones can be released.
 	Emails []idp.Email
-	// Locale is the language of the pages that the person was shown.
+	// Locale is the language of the pages shown to the user.
 	Locale string
-	// Proofed is nil for somebody without a proofed identity.
+	// Proofed is nil for a user without a proofed identity.
 	Proofed *idp.Proofed
-	// Profile is theirs if attributes are made of it, see ReadsProfile; else it
+	// Profile is the user's Profile if attributes need it; see ReadsProfile. Otherwise it
 	// may be nil.
 	Profile *idp.Profile
 }
 
-// ProofingOf is what a person's record says of their identity. A level that
-// nobody knows counts as none.
+// ProofingOf returns what a user's record says about their identity. An unknown level counts
+// as none.
 func ProofingOf(p *idp.Proofed) Proofing {
 	switch {
 	case p == nil:
@@ -42,12 +41,11 @@ func ProofingOf(p *idp.Proofed) Proofing {
 // element.
 type Attribute = saml.Attribute
 
-// Release makes the attributes of the Assertion, in the order of Table: those
-// that are sent to everyone and the Requirement's. Nothing else can leave: the
-// Requirement was made from the same registration and holds only what it and
-// the level allow, and what they do not is passed over here too. Of somebody
-// without a proofed identity there are no proofed attributes, not even empty
-// ones (IALMax asks for them without demanding any).
+// Release returns the attributes of the Assertion, in the order of Table: those that are
+// always sent and those of the Requirement. Nothing else can be released: the Requirement was
+// made from the same registration and holds only what the registration and the level allow,
+// and Release checks that again. A user without a proofed identity gets no proofed attributes,
+// not even empty ones (IALMax requests them without demanding any).
 func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 	if ProofingOf(p.Proofed) == Unproofed {
 		p.Proofed, p.Profile = nil, nil
@@ -55,10 +53,10 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 	const always = 3
 	n := always + len(r.Attributes)
 	out := make([]Attribute, 0, n)
-	// One backing array for all values; append moves on to another if an
-	// attribute has several, and those cut off before stay good.
+	// All values share one backing array. append moves to another array if an attribute
+	// has several values, and the slices cut before stay valid.
 	values := make([]string, 0, n)
-	next := 0 // of r.Attributes, which are in the order of the table
+	next := 0 // index into r.Attributes, which are in the order of the table
 	for i := range table {
 		row := &table[i]
 		if !row.Always {
@@ -70,7 +68,7 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 				continue
 			}
 			if p.Proofed == nil && !slices.Contains(sp.Attributes, row.Name) {
-				continue // granted with proofed data alone, and there is none
+				continue // granted only with proofed data, which this user lacks
 			}
 		}
 		from := len(values)
@@ -87,14 +85,13 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
 	return out
 }
 
-// mayRelease reports whether the attribute of the row may leave.
+// mayRelease reports whether the attribute of the row may be released.
 func (r *Requirement) mayRelease(row *Row, sp *idp.ServiceProvider) bool {
 	return r.isGranted(row, sp) && r.isLevelEnough(row.Level, sp) && row.value != nil
 }
 
-// ReadsProfile reports whether Release makes attributes of the Profile of a
-// person of whom the record says proofed. Where it does not, the profile can
-// stay sealed.
+// ReadsProfile reports whether Release needs the Profile of a user whose record contains
+// proofed. If not, the profile can stay sealed.
 func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofed) bool {
 	if ProofingOf(proofed) == Unproofed {
 		return false
@@ -105,7 +102,7 @@ func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofed
 	})
 }
 
-// ialValue is what attribute ial says: what was reached, not what was asked.
+// ialValue returns the value of attribute ial: the level reached, not the level requested.
 func (r *Requirement) ialValue(p Proofing) string {
 	plain, urn := uriIAL1, uriAuthOnly
 	switch {

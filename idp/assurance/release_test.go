@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-// anybody is a person with or without a profile.
+// anybody returns a user with or without a profile.
 func anybody(t *rapid.T) Person {
 	p := Person{UUID: "u", Email: "e", Locale: "en", Emails: []idp.Email{{Address: "e", ConfirmedAt: time.Unix(1, 0)}, {Address: "unconfirmed"}}}
 	if rapid.Bool().Draw(t, "profile") {
@@ -32,8 +32,8 @@ func TestToASCII(t *testing.T) {
 	}
 }
 
-// A Requirement that names more than a provider may have, made under another
-// registration or wrongly: Release does not take its word for it.
+// Release does not trust a Requirement that names more than a provider may have, made under
+// another registration or incorrectly.
 func TestReleaseTakesNoWord(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

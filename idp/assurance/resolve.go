@@ -13,51 +13,49 @@ type Ask struct {
 	// "better".
 	Comparison string
 	ClassRefs  []string
-	// Unsigned is set for a request that anybody may have made. What it asks is
-	// not the provider's word, so it cannot ask for less than the provider is
-	// registered with.
+	// Unsigned is set for a request that anyone may have made. The provider does not vouch
+	// for it, so it cannot ask for less than the registered level.
 	Unsigned bool
 }
 
-// AskOf is what a stored request says.
+// AskOf returns what a stored request asks for.
 func AskOf(req *idp.LoginRequest) Ask {
 	return Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs, Unsigned: req.CertSHA256 == ""}
 }
 
-// Requirement is what a sign-in must prove, and what the Response then says.
+// Requirement is what a sign-in must prove, and what the Response then states.
 type Requirement struct {
 	IAL IAL
 	AAL AAL
-	// RememberedDevice reports whether a remembered device may stand for the
-	// second factor.
+	// RememberedDevice reports whether a remembered device may replace the second factor.
 	RememberedDevice bool
 	// ClassRef is the AuthnContextClassRef of the Response.
 	ClassRef string
-	// Attributes are the requested attributes that the provider is registered
-	// for and the level allows, by their names in Table and in its order.
-	// Those that are sent to everyone are not among them.
+	// Attributes are the requested attributes that the provider is registered for and the
+	// level allows, by their names in Table and in its order. They do not include the ones
+	// that are always sent.
 	Attributes []string
-	// ASCII asks for proofed values in ASCII.
+	// ASCII requests proofed values in ASCII.
 	ASCII bool
 
-	// Dropped are requested attributes that are not sent, Unknown values of
-	// AuthnContextClassRef that were passed over. Both are for the log and
-	// for the integrator: cut short, in the order asked.
+	// Dropped lists requested attributes that are not sent, Unknown lists ignored values
+	// of AuthnContextClassRef. Both are for the log and the integrator: limited in length,
+	// in the requested order.
 	Dropped []Dropped
 	Unknown []string
 
-	aalValue string // what attribute aal says
-	asked    string // the value that a refusal of the user names
-	urn      bool   // attribute ial speaks in urn:acr.login.gov
+	aalValue string // value of attribute aal
+	asked    string // value that a refusal of the user names
+	urn      bool   // attribute ial uses urn:acr.login.gov
 }
 
 const fieldClassRef = "AuthnContextClassRef"
 
-// maxClassRefs bounds, in bytes, the values of a request. They are kept until the
-// sign-in is over, so a stranger's must be few.
+// maxClassRefs limits, in bytes, the values of a request. They are stored until the sign-in is
+// over, so an unverified sender must not store many.
 const maxClassRefs = 8 << 10
 
-// CheckLength refuses values that are too long to be kept.
+// CheckLength refuses values that are too long to store.
 func (a Ask) CheckLength() error {
 	n := 0
 	for _, ref := range a.ClassRefs {
@@ -69,29 +67,27 @@ func (a Ask) CheckLength() error {
 	return nil
 }
 
-// noted bounds the lists that only a log reads.
+// noted limits the lists that only a log contains.
 const noted = 20
 
-// Resolve works out what the request needs from the service provider's
-// registration. The rules, each a row of a test:
+// Resolve derives what the request needs, using the service provider's registration. Each rule
+// is a row of a test:
 //
-//   - one recognised value is enough; unknown ones beside it are passed over;
-//   - the identity level is the strongest one asked for, the authentication
-//     level the first one; what is not asked for comes from the registration;
-//   - anything about proofed identity needs AAL2 at least;
-//   - an unsigned request needs the registered authentication level at least;
-//   - "minimum" with a level below proofing, from a provider that may ask for
-//     proofing, takes proofed data if the person has it. Otherwise the
-//     comparison changes nothing;
-//   - the Response states the authentication value asked for, else the
-//     identity value, else what a library sent unasked, else the default;
-//   - a provider that was built for Login.gov is told the authentication value
-//     asked for, else the default, and never an identity value. It gets verified_at
-//     with any proofed data, asked for and registered or not.
+//   - One recognized value is enough. Unknown values next to it are ignored.
+//   - The identity level is the strongest one requested, the authentication level the first
+//     one. A level that is not requested comes from the registration.
+//   - Every level that concerns proofed identity needs at least AAL2.
+//   - An unsigned request needs at least the registered authentication level.
+//   - "minimum" with a level below proofing, from a provider that may ask for proofing, takes
+//     proofed data if the user has it. Otherwise the comparison changes nothing.
+//   - The Response states the requested authentication value, otherwise the identity value,
+//     otherwise what a library sends by default, otherwise the default.
+//   - A provider that was built for Login.gov gets the requested authentication value,
+//     otherwise the default, and never an identity value. It gets verified_at with any proofed
+//     data, even if not requested or registered.
 //
-// Errors are *idp.Refusal: RefusedComparison, RefusedAuthnContext for values
-// that are all unknown, RefusedAuthnContextLevel for more than the provider may
-// ask.
+// Errors are *idp.Refusal: RefusedComparison, RefusedAuthnContext if all values are unknown,
+// RefusedAuthnContextLevel for a higher level than the provider may request.
 func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 	switch a.Comparison {
 	case "", "exact", "minimum", "maximum", "better": // saml-core §3.3.2.2.1
@@ -108,14 +104,14 @@ func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 	return r, nil
 }
 
-// wanted is what the values of one request come down to.
+// wanted is the result of reading the values of one request.
 type wanted struct {
 	ial, aal, strict, generic *context
 	attributes                []string // requested names, lower case
-	hasAttributes             bool     // asked, if only for none
+	hasAttributes             bool     // true even if none is requested
 }
 
-// readRefs sorts the values and refuses what cannot be asked.
+// readRefs sorts the values and refuses those that are not allowed.
 func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w wanted, err error) {
 	var bad []string // for a refusal
 	valid := false
@@ -147,7 +143,7 @@ func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w wanted
 	return w, nil
 }
 
-// addContext keeps the value that counts of each kind.
+// addContext keeps the value of each kind that counts.
 func (w *wanted) addContext(c *context) {
 	switch {
 	case c.kind == kindIAL && (w.ial == nil || c.rank < w.ial.rank):
@@ -161,7 +157,7 @@ func (w *wanted) addContext(c *context) {
 	}
 }
 
-// decideLevels fills in the levels and what the Response states about them.
+// decideLevels sets the levels and what the Response states about them.
 func (r *Requirement) decideLevels(a Ask, w wanted, sp *idp.ServiceProvider) {
 	r.IAL = defaultIAL(sp)
 	if w.ial != nil {
@@ -195,18 +191,18 @@ func (r *Requirement) decideLevels(a Ask, w wanted, sp *idp.ServiceProvider) {
 	if r.IAL.isProofed() {
 		r.AAL = max(r.AAL, AAL2)
 	}
-	// A provider that may see proofed data never takes a remembered device,
-	// not even when it asks for none of it this time.
+	// A provider that may see proofed data never accepts a remembered device, even if this
+	// request asks for no proofed data.
 	r.RememberedDevice = r.AAL == AALDefault && !allowsVerified(sp)
 }
 
-// trimParameters is a value without its parameters.
+// trimParameters returns a value without its parameters.
 func trimParameters(uri string) string {
 	b, _, _ := strings.Cut(uri, "?")
 	return b
 }
 
-// appendBounded appends to a list for the log, within bounds.
+// appendBounded appends to a list for the log, within its limits.
 func appendBounded(list []string, s string) []string {
 	if len(list) >= noted {
 		return list
@@ -217,13 +213,13 @@ func appendBounded(list []string, s string) []string {
 	return append(list, s)
 }
 
-// SatisfiedBy reports whether a person proofed so can be signed in. If not, the
-// request is refused or the person is sent to be proofed.
+// SatisfiedBy reports whether a user with this proofing can be signed in. If not, the request
+// is refused or the user is sent to be proofed.
 func (r *Requirement) SatisfiedBy(p Proofing) bool {
 	switch r.IAL {
 	case Verified, FacialPreferred:
-		// "preferred" asks for a facial match only of somebody who has no
-		// proofed identity yet; then, too, it is not satisfied.
+		// "preferred" demands a facial match only from a user who has no proofed
+		// identity yet, and it is not satisfied in that case either.
 		return p != Unproofed
 	case FacialRequired:
 		return p == ProofedFace

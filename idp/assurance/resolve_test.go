@@ -21,8 +21,8 @@ func TestUnknownClassRefsAreBounded(t *testing.T) {
 	}
 }
 
-// What a request lists is kept while somebody signs in, and anybody can send
-// one: it is bounded as a whole.
+// The list in a request is stored until the sign-in is over, and anyone can send a request, so
+// its total size is limited.
 func TestCheckLength(t *testing.T) {
 	t.Parallel()
 	half := strings.Repeat("x", 4<<10)
@@ -35,8 +35,8 @@ func TestCheckLength(t *testing.T) {
 	}
 }
 
-// A refusal of unknown values names those that are known, and each of them makes a
-// request valid alone.
+// A refusal of unknown values names the known ones, and each of them makes a request valid
+// alone.
 func TestUnknownContextNamesTheKnown(t *testing.T) {
 	t.Parallel()
 	all := &idp.ServiceProvider{IAL: idp.IALFacialMatch, AllowIALMax: true}

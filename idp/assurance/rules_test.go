@@ -12,7 +12,7 @@ import "vernal/idp"
 // reference states duo there, which strict providers refuse (saml-core
 // §3.3.2.2.1, exact).
 var rules = []rule{
-	// The values, each alone. A provider that may ask for no proofing:
+	// The values, each alone. A provider that may not ask for proofing:
 	{"auth-only: any two factors", mayAuth, every, asks{urnAuthOnly}, anyone,
 		needs(AuthOnly, AALDefault, device).states(urnAuthOnly).says(duo, urnAuthOnly)},
 	{"ial/1: the same", mayAuth, every, asks{ial1}, anyone, needs(AuthOnly, AALDefault, device).states(ial1).says(duo, ial1)},
@@ -40,7 +40,7 @@ var rules = []rule{
 	{"aal/3 hspd12: a passkey is not enough", mayAuth, every, asks{aal3Card}, anyone.with(passkey), refused(idp.RefusedNoFactor, aal3Card)},
 	{"attributes only", mayAuth, every, asks{req + "email"}, anyone, needs(AuthOnly, AALDefault, device).states(duo).says(duo, ial1)},
 
-	// One that may ask for proofing:
+	// A provider that may ask for proofing:
 	{"verified: proofing, at AAL2", mayVerify, every, asks{urnVerified}, known,
 		needs(Verified, AAL2, noDevice).states(urnVerified).says(duo, urnVerified)},
 	{"ial/2: the same", mayVerify, every, asks{ial2}, known, needs(Verified, AAL2, noDevice).states(ial2).says(duo, ial2)},
@@ -58,7 +58,7 @@ var rules = []rule{
 	{"ial/0: proofed data if there is any, AAL2", sp(idp.IALAuthOnly, withIALMax), every, asks{ial0}, known,
 		needs(IALMax, AAL2, noDevice).states(ial0).says(duo, ial2)},
 
-	// What libraries send without having been told; and nothing else is known.
+	// The defaults of libraries, and no other values, are known.
 	{"ours: Password", mayAuth, every, asks{password}, anyone, needs(AuthOnly, AALDefault, device).states(password).says(duo, ial1)},
 	{"ours: PasswordProtectedTransport", mayAuth, every, asks{ppt}, anyone, needs(AuthOnly, AALDefault, device).states(ppt).says(duo, ial1)},
 	{"ours: unspecified", mayAuth, every, asks{unspecified}, anyone,
@@ -80,7 +80,7 @@ var rules = []rule{
 	{"white space around a value", mayAuth, every, asks{"\n  " + ial1 + "\t"}, anyone,
 		needs(AuthOnly, AALDefault, device).states(ial1).says(duo, ial1)},
 
-	// A provider that was built for Login.gov is told the authentication level alone.
+	// A provider that was built for Login.gov gets only the authentication level.
 	{"Login.gov: nothing asked", sp(idp.IALAuthOnly, loginGov), every, nil, anyone, needs(AuthOnly, AALDefault, device).states(duo).says(duo, ial1)},
 	{"Login.gov: an identity level is never stated", sp(idp.IALVerified, loginGov), every, asks{ial2}, known,
 		needs(Verified, AAL2, noDevice).states(duo).says(duo, ial2).sends(email, verifiedAt)},
@@ -104,7 +104,7 @@ var rules = []rule{
 	{"Login.gov, unsigned: as any other", sp(idp.IALVerified, loginGov, unsigned), every, asks{ial2}, known,
 		needs(Verified, AAL2, noDevice).states(ial2).says(duo, ial2)},
 
-	// What a provider may ask by its registration.
+	// What a provider may request according to its registration.
 	{"auth-only may not ask verified", mayAuth, every, asks{urnVerified}, known, refused(idp.RefusedAuthnContextLevel, urnVerified)},
 	{"auth-only may not ask ial/2", mayAuth, every, asks{ial2}, known, refused(idp.RefusedAuthnContextLevel, ial2)},
 	{"auth-only may not ask loa/3", mayAuth, every, asks{loa3}, known, refused(idp.RefusedAuthnContextLevel, loa3)},
@@ -115,7 +115,7 @@ var rules = []rule{
 	{"verified may not prefer it", mayVerify, every, asks{urnPreferred}, faced, refused(idp.RefusedAuthnContextLevel, urnPreferred)},
 	{"ial/0 takes a switch of its own", sp(idp.IALFacialMatch), every, asks{ial0}, known, refused(idp.RefusedAuthnContextLevel, ial0)},
 
-	// Several identity levels: by priority, whatever their order.
+	// Several identity levels: by priority, independent of their order.
 	{"facial match: the URN before bio=required", mayFace, every, asks{ial2Face, urnFace}, faced,
 		needs(FacialRequired, AAL2, noDevice).states(urnFace).says(duo, urnFace)},
 	{"required before preferred", mayFace, every, asks{urnPreferred, ial2Face}, faced,
@@ -138,7 +138,7 @@ var rules = []rule{
 	{"strict beside a level is no level", mayVerify, others, asks{ial2Strict, ial1}, known,
 		needs(AuthOnly, AALDefault, noDevice).states(ial1).says(duo, ial1)},
 
-	// Several authentication levels: the first, though it may be weaker.
+	// Several authentication levels: the first, even if it is weaker.
 	{"the first of two", mayAuth, every, asks{ial1, aal2, aal3}, anyone, needs(AuthOnly, AAL2, noDevice).states(aal2).says(aal2, ial1)},
 	{"the first, though weaker", mayAuth, every, asks{duo, aal3}, anyone, needs(AuthOnly, AALDefault, device).states(duo).says(duo, ial1)},
 	{"the first, here the stricter", mayAuth, every, asks{aal3Card, duo}, anyone, refused(idp.RefusedNoFactor, aal3Card)},
@@ -151,7 +151,7 @@ var rules = []rule{
 	{"proofing leaves a higher one", mayVerify, every, asks{ial2, aal2Card}, known.with(card),
 		needs(Verified, AALHSPD12, noDevice).states(aal2Card).says(aal2, ial2)},
 
-	// What is not asked comes from the registration.
+	// What is not requested comes from the registration.
 	{"nothing asked, auth-only", mayAuth, every, nil, anyone, needs(AuthOnly, AALDefault, device).states(duo).says(duo, ial1)},
 	{"nothing asked, nothing registered", &idp.ServiceProvider{}, every, nil, anyone,
 		needs(AuthOnly, AALDefault, device).states(duo).says(duo, ial1).sends()},
@@ -183,7 +183,7 @@ var rules = []rule{
 	{"more asked than registered, and not signed", sp(idp.IALAuthOnly, withAAL(idp.AAL2)), every, asks{aal2Card}, anyone.with(card).unsign(),
 		needs(AuthOnly, AALHSPD12, noDevice).states(aal2Card).says(aal2, ial1)},
 
-	// Comparison: only minimum means anything, and only below proofing.
+	// Comparison: only minimum has an effect, and only below proofing.
 	{"minimum of ial/1, where proofing may be asked: IALMax", mayVerify, minimum, asks{ial1}, known,
 		needs(IALMax, AAL2, noDevice).states(ial1).says(duo, ial2)},
 	{"minimum of auth-only likewise", mayVerify, minimum, asks{urnAuthOnly}, known,
@@ -193,7 +193,7 @@ var rules = []rule{
 	{"a Comparison with white space", mayAuth, at{"minimum "}, nil, anyone, refused(idp.RefusedComparison, "minimum ")},
 	{"a Comparison that is none", mayAuth, at{"none"}, nil, anyone, refused(idp.RefusedComparison, "none")},
 
-	// Who is enough, and what attribute ial says of them: what was reached.
+	// Which users satisfy the request, and the value of attribute ial: what was reached.
 	{"verified of somebody unproofed", mayVerify, every, asks{urnVerified}, anyone, refused(idp.RefusedNoProofing, urnVerified)},
 	{"verified of somebody proofed by facial match", mayVerify, every, asks{ial2}, faced,
 		needs(Verified, AAL2, noDevice).states(ial2).says(duo, ial2)},
@@ -211,7 +211,8 @@ var rules = []rule{
 	{"a level of proofing that nobody knows is none", mayVerify, every, asks{ial2}, known.but(unknownLevel), refused(idp.RefusedNoProofing, ial2)},
 	{"proofing is missed before the factor", mayVerify, every, asks{ial2, aal2Card}, anyone, refused(idp.RefusedNoProofing, aal2Card)},
 
-	// What the Response states: one of those asked if any was known, and never an unknown one.
+	// What the Response states: a requested value if any was known, and never an unknown
+	// one.
 	{"ours: the level, where no AAL was asked", mayVerify, every, asks{ial2, req + "email"}, known,
 		needs(Verified, AAL2, noDevice).states(ial2).says(duo, ial2)},
 	{"the AAL asked, though the level is verified", mayVerify, every, asks{urnVerified, aal2}, known,
@@ -281,7 +282,7 @@ var rules = []rule{
 	{"x509_presented without a card", of(idp.IALAuthOnly, "x509_presented"), every, nil, anyone, none.drops(DropNoSource, "x509_presented")},
 	{"x509_subject alone gives nothing", of(idp.IALAuthOnly, "x509_subject"), every, nil, anyone.with(card), none.drops(DropNoSource, "x509_subject")},
 
-	// Attributes together: order, selection, and for whom.
+	// Attributes together: order, selection, and user.
 	{"all, in one order", of(idp.IALVerified, "ssn", "verified_at", "phone", "dob", "zipcode", "state", "city", "address2", "address1",
 		"last_name", "middle_name", "first_name", "locale", "all_emails", "email"), every, asks{ial2}, known,
 		data.sends(email, b("all_emails", "a@x.gov", "b@x.gov"), u("locale", "es"), u("first_name", "Zoë"), u("middle_name", "Đ"),
@@ -311,8 +312,8 @@ var rules = []rule{
 }
 
 var (
-	// none and data are what rows of attributes have in common: nothing asked
-	// of a provider without proofing, and ial/2 asked of one with it.
+	// none and data are what rows of attributes have in common: nothing requested by a
+	// provider without proofing, and ial/2 requested by one with it.
 	none = needs(AuthOnly, AALDefault, device).states(duo).says(duo, ial1).sends()
 	data = needs(Verified, AAL2, noDevice).states(ial2).says(duo, ial2).sends()
 

@@ -57,7 +57,7 @@ var table = []Row{
 	{Name: "x509_presented", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "true when a card was used in this session"},
 }
 
-// profileRow is an attribute that is a value of the profile.
+// profileRow returns the row of an attribute that is a value of the profile.
 func profileRow(name, rule string, value func(*idp.Profile) string) Row {
 	return Row{Name: name, NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: rule,
 		value: func(dst []string, r *Requirement, p Person) []string {
@@ -72,7 +72,7 @@ func profileRow(name, rule string, value func(*idp.Profile) string) Row {
 		}}
 }
 
-// appendGiven appends a value if there is one.
+// appendGiven appends a value unless it is empty.
 func appendGiven(dst []string, v string) []string {
 	if v == "" {
 		return dst

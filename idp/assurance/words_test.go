@@ -12,8 +12,8 @@ import (
 	"vernal/idp"
 )
 
-// The values of AuthnContextClassRef, spelled here once more: a change of one in
-// the program must fail.
+// The values of AuthnContextClassRef, repeated here so that a change of one in the program
+// fails.
 const (
 	ns  = "http://idmanagement.gov/ns/assurance/"
 	acr = "urn:acr.login.gov:"
@@ -41,8 +41,8 @@ const (
 	uri   = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 )
 
-// Service providers, by what they may ask. Unless a row says otherwise they are
-// registered for email alone.
+// Service providers, by what they may request. Unless a row says otherwise they are registered
+// only for email.
 var (
 	mayAuth   = sp(idp.IALAuthOnly)
 	mayVerify = sp(idp.IALVerified)
@@ -59,7 +59,7 @@ func sp(ial string, change ...func(*idp.ServiceProvider)) *idp.ServiceProvider {
 	return p
 }
 
-// of is a provider that is registered for the attributes.
+// of returns a provider that is registered for the attributes.
 func of(ial string, attributes ...string) *idp.ServiceProvider {
 	return sp(ial, registeredFor(attributes...))
 }
@@ -72,18 +72,18 @@ func withAAL(aal string) func(*idp.ServiceProvider) {
 	return func(p *idp.ServiceProvider) { p.AAL = aal }
 }
 
-// loginGov is a provider that was built for Login.gov.
+// loginGov returns a provider that was built for Login.gov.
 func loginGov(p *idp.ServiceProvider) { p.Compat = idp.CompatLoginGov }
 
-// unsigned may leave its requests unsigned, which no registration that passed allows
-// beside loginGov.
+// unsigned may leave its requests unsigned, which no valid registration combines with
+// loginGov.
 func unsigned(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
 
 func withIALMax(p *idp.ServiceProvider) { p.AllowIALMax = true }
 
 func withClaim(p *idp.ServiceProvider) { p.EmailAttribute = idp.EmailAttributeClaimURI }
 
-// at is the Comparisons at which a row holds.
+// at returns the Comparisons at which a row holds.
 type at []string
 
 var (
@@ -95,13 +95,12 @@ var (
 
 type asks []string
 
-// who is somebody who has, and has used, a password and one other factor: a
-// code by TOTP for anyone (unproofed), known (proofed) and faced (by facial
-// match).
+// who returns a user who has, and has used, a password and one other factor: TOTP for anyone
+// (unproofed), known (proofed) and faced (by facial match).
 type who struct {
 	Person
 	used     idp.Factor
-	unsigned bool // is their request: it may be their own making
+	unsigned bool // their request is unsigned, so they may have made it up
 }
 
 const passkey, card = idp.FactorPasskey, idp.FactorPIV
@@ -142,7 +141,7 @@ func profile() *idp.Profile {
 	}
 }
 
-// outcome is what comes of a request: a refusal, or all the rest.
+// outcome is the result of a request: a refusal, or everything else.
 type outcome struct {
 	Refused idp.RefusalCode
 	Seen    string // the value that the refusal names
@@ -153,7 +152,7 @@ type outcome struct {
 	ClassRef   string      // stated in the Response
 	Attributes []Attribute // all, in order
 	Dropped    []Dropped   // requested attributes
-	Unknown    []string    // values passed over
+	Unknown    []string    // ignored values
 
 	aal, ial string
 	sent     []Attribute
@@ -167,16 +166,16 @@ func needs(ial IAL, aal AAL, remembered bool) outcome {
 	return outcome{IAL: ial, AAL: aal, Remembered: remembered, sent: []Attribute{email}}
 }
 
-// states is the AuthnContextClassRef of the Response.
+// states sets the AuthnContextClassRef of the Response.
 func (o outcome) states(classRef string) outcome { o.ClassRef = classRef; return o }
 
-// says are the values of the attributes aal and ial.
+// says sets the values of the attributes aal and ial.
 func (o outcome) says(aal, ial string) outcome { o.aal, o.ial = aal, ial; return o }
 
-// sends are the attributes between uuid, and aal and ial.
+// sends sets the attributes between uuid, and aal and ial.
 func (o outcome) sends(a ...Attribute) outcome { o.sent = a; return o }
 
-// drops are attributes that were asked for, or registered, and are not sent.
+// drops adds requested or registered attributes that are not sent.
 func (o outcome) drops(why DropReason, names ...string) outcome {
 	for _, n := range names {
 		o.Dropped = append(slices.Clip(o.Dropped), Dropped{n, why})
@@ -184,10 +183,10 @@ func (o outcome) drops(why DropReason, names ...string) outcome {
 	return o
 }
 
-// passes are values passed over.
+// passes sets the ignored values.
 func (o outcome) passes(values ...string) outcome { o.Unknown = values; return o }
 
-// whole is the outcome with all its attributes.
+// whole returns the outcome with all its attributes.
 func (o outcome) whole() outcome {
 	if o.Refused == "" {
 		o.Attributes = slices.Concat([]Attribute{b("uuid", uuid)}, o.sent, []Attribute{u("aal", o.aal), u("ial", o.ial)})
@@ -215,8 +214,8 @@ type rule struct {
 	want outcome
 }
 
-// TestAssertionFollowsRequestedAssurance: a request goes the way that it goes in a
-// sign-in, from what it asks to the attributes of the Assertion.
+// TestAssertionFollowsRequestedAssurance passes a request through the same steps as a sign-in,
+// from what it requests to the attributes of the Assertion.
 func TestAssertionFollowsRequestedAssurance(t *testing.T) {
 	t.Parallel()
 	for _, tt := range rules {
@@ -239,7 +238,7 @@ func signIn(t *testing.T, a Ask, sp *idp.ServiceProvider, w who) outcome {
 	if err == nil {
 		session := &idp.Session{Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}, {Factor: w.used, At: now}}}
 		o := r.Obstacle(session, ProofingOf(w.Proofed), []idp.Factor{idp.FactorPassword, w.used}, now)
-		for _, name := range r.Attributes { // Release would hide one too many
+		for _, name := range r.Attributes { // Release would hide an extra one
 			if granted := name == "verified_at" && sp.IsLoginGovCompatible() && r.IAL.isProofed(); !granted && !slices.Contains(sp.Attributes, name) {
 				t.Errorf("%s is chosen, registered is %q", name, sp.Attributes)
 			}
@@ -266,8 +265,7 @@ func signIn(t *testing.T, a Ask, sp *idp.ServiceProvider, w who) outcome {
 	return refused(refusal.Code, refusal.Seen)
 }
 
-// Each value that is known has a row of its own, and so has each attribute; no
-// row has another's name.
+// Each known value has its own row, and so has each attribute. Row names are unique.
 func TestEveryValueHasItsOwnRule(t *testing.T) {
 	t.Parallel()
 	values, attributes, rows := map[string]bool{}, map[string]bool{}, map[string]bool{}

@@ -10,7 +10,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// A client that has to wait gets the form again or, if it asks for text or JSON, the failure.
+// A client that must wait gets the form again or, if it requests text or JSON, the failure.
 func TestThrottledSignInHonoursAccept(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

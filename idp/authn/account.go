@@ -10,12 +10,12 @@ import (
 	"vernal/templates"
 )
 
-// showHome is GET /, for a browser that no service provider sent here.
+// showHome answers GET /, for a browser that no service provider sent here.
 func (h *Handler) showHome(w http.ResponseWriter, r *http.Request) exit {
 	return redirectTo(w, r, AccountPath)
 }
 
-// showAccount is GET /account, the home of a user who is signed in.
+// showAccount answers GET /account, the home page of a signed-in user.
 func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	if r.Method != http.MethodHead {
 		if err := h.Sessions.Touch(r.Context(), s); err != nil {
@@ -51,8 +51,8 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Ses
 	return endShown(h.showPage(w, page))
 }
 
-// signOut is POST /account/sign-out. It ends the session here and does not notify
-// service providers.
+// signOut answers POST /account/sign-out. It ends the session here and does not notify service
+// providers.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) exit {
 	s, err := h.currentSession(r)
 	decision, user := audit.NothingDecided, idp.UserID("")
@@ -61,10 +61,10 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) exit {
 		decision, user = audit.SignedOut, s.User
 		err = h.Sessions.End(w, r, ownEvent(r, audit.SignedOut, s.User))
 	case errors.Is(err, idp.ErrNotFound):
-		err = h.Sessions.End(w, r) // what is left of an earlier one
+		err = h.Sessions.End(w, r) // removes what is left of an earlier session
 	}
 	if err != nil {
-		return endFailed(err) // the page must not say that a live session has ended
+		return endFailed(err) // the page must not claim that a live session has ended
 	}
 	page := templates.SignedOutPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
 	return endDecided(decision, user, h.showPage(w, page))

@@ -19,14 +19,14 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// tab is a tab of a headless Chromium. Pages take their time there in earnest,
-// while the clock of the identity provider stands.
+// tab is a tab of a headless Chromium. Time in its pages is real, while the identity
+// provider's clock is stopped.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
 
 	mu     sync.Mutex
-	faults []string // what the browser minds, the policy above all
+	faults []string // what the browser reports, mainly policy violations
 }
 
 func openTab(t *testing.T) *tab {
@@ -34,8 +34,7 @@ func openTab(t *testing.T) *tab {
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(binary.Need(t, "chromium")), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
-	// The test's own context ends before its clean-up, which closes the browser
-	// in order.
+	// The test's own context ends before its clean-up, which closes the browser in order.
 	ctx, _ := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	ctx, _ = chromedp.NewContext(ctx)
 	t.Cleanup(func() {
@@ -63,7 +62,7 @@ func openTab(t *testing.T) *tab {
 }
 
 func (b *tab) note(ev any) {
-	// It minds the answer to a form with a mistake too, which is as it should be.
+	// The browser also reports the answer to a form with a mistake, which is expected.
 	if ev, ok := ev.(*log.EventEntryAdded); ok && !strings.Contains(ev.Entry.Text, "status of 422") {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -78,7 +77,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// says evaluates an expression that gives a text.
+// says evaluates an expression that returns a text.
 func (b *tab) says(expression string) string {
 	b.t.Helper()
 	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](expression))
@@ -88,7 +87,7 @@ func (b *tab) says(expression string) string {
 	return text
 }
 
-// shown waits until the element is the one of the two boxes that is seen.
+// shown waits until the element is the visible one of the two boxes.
 func (b *tab) shown(id string) {
 	b.t.Helper()
 	for b.says(seen) != id {
@@ -98,25 +97,27 @@ func (b *tab) shown(id string) {
 	}
 }
 
-// seen names the boxes of the code page that are seen, and have a height.
+// seen returns the visible boxes of the code page that have a height.
 const seen = `["time", "time-over"].filter(id => { const e = document.getElementById(id);
 	return e && getComputedStyle(e).visibility == "visible" && e.offsetHeight >= 24 }).join(" ")`
 
-// lies is where the button to go on and the warning lie: what is above the fold.
+// lies returns the position of the continue button and the warning, which must be above the
+// fold.
 const lies = `(() => { const top = s => Math.round(document.querySelector(s).getBoundingClientRect().top + scrollY);
 	const box = document.getElementById("time").getBoundingClientRect();
 	return [top(".vernal-submit"), top("#remember"), box.bottom + scrollY <= innerHeight ? "seen" : "below the fold"].join() })()`
 
-// The code page in the browser of a small phone, with a script and without: the
-// warning appears by itself while somebody types, where it is seen and moves
-// nothing; its button gives more time and loses nothing but the code, and is not
-// the one that Enter presses; and the end is told.
+// The code page in the browser of a small phone, with and without a script: the warning
+// appears automatically while the user types, in a visible place where it moves nothing. Its
+// button extends the time, loses only the code, and is not the one that Enter activates. The
+// page says when the time is over.
 func TestMoreTimeInBrowser(t *testing.T) {
 	t.Parallel()
 	for _, script := range []bool{true, false} {
 		t.Run(map[bool]string{true: "script", false: "no script"}[script], func(t *testing.T) {
 			t.Parallel()
-			// Half a minute before its end a page of a minute warns.
+			// A page with a limit of one minute warns half a minute before its
+			// end.
 			i := idptest.New(t, idptest.Options{CodeTime: time.Minute})
 			ann, b := i.AddPerson("ann@example.gov"), openTab(t)
 			off := emulation.SetScriptExecutionDisabledParams{Value: !script}
@@ -142,7 +143,8 @@ func TestMoreTimeInBrowser(t *testing.T) {
 			b.do(chromedp.Navigate(i.URL+"/sign-in/code"), chromedp.SendKeys(chromedp.CSS("#code"), "123"), chromedp.Click(chromedp.CSS("#remember")))
 			before := b.says(lies)
 			b.shown("time")
-			// Enter and whatever fills in forms by program press the first.
+			// The Enter key and programs that fill in forms press the first
+			// button.
 			if got := b.says(`document.querySelector("button[type=submit]").className`); !strings.Contains(got, "vernal-submit") {
 				t.Errorf("the first button is %q", got)
 			}
@@ -158,7 +160,7 @@ func TestMoreTimeInBrowser(t *testing.T) {
 				t.Errorf("after more time: code, remember, boxes: %q", got)
 			}
 			b.do(chromedp.SendKeys(chromedp.CSS("#code"), "12345\r"), chromedp.WaitVisible(chromedp.CSS("#code-error")))
-			i.Clock.Advance(59 * time.Second) // which would be too late without
+			i.Clock.Advance(59 * time.Second) // too late without the extension
 			b.do(chromedp.Navigate(i.URL + "/sign-in/code"))
 			b.shown("time-over")
 			b.aloud("time-over", script)
@@ -172,8 +174,8 @@ func TestMoreTimeInBrowser(t *testing.T) {
 	}
 }
 
-// aloud checks that screen readers are told of the box: by a script in the one
-// live region that was there from the beginning, without it as an alert.
+// aloud checks that the box is announced to screen readers: by a script in the one live region
+// that existed from the beginning, without a script as an alert.
 func (b *tab) aloud(id string, script bool) {
 	b.t.Helper()
 	text := b.says(`document.querySelector("#` + id + ` p").textContent`)

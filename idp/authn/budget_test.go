@@ -29,7 +29,7 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// lines are those logged so far that contain all the words.
+// lines returns the logged lines that contain all the words.
 func (b *logBuffer) lines(words ...string) (found []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,7 +45,7 @@ lines:
 	return found
 }
 
-// recordsAfter lists the audit records that follow one, and the last one's number.
+// recordsAfter returns the audit records after a given one, and the number of the last one.
 func recordsAfter(t *testing.T, i *idptest.IdP, after uint64) ([]idp.AuditRecord, uint64) {
 	t.Helper()
 	records, err := audit.Records(t.Context(), i.Store, after, 100_000)
@@ -58,7 +58,7 @@ func recordsAfter(t *testing.T, i *idptest.IdP, after uint64) ([]idp.AuditRecord
 	return records, after
 }
 
-// countRecords counts the records of a kind and outcome that name the user.
+// countRecords returns the number of records of a kind and outcome that name the user.
 func countRecords(records []idp.AuditRecord, kind idp.AuditKind, outcome string, user idp.UserID) (n int) {
 	for _, r := range records {
 		if r.Kind == kind && r.Outcome == outcome && r.User == user {
@@ -68,10 +68,10 @@ func countRecords(records []idp.AuditRecord, kind idp.AuditKind, outcome string,
 	return n
 }
 
-// spendStrangersBudget sends wrong passwords for invented email addresses from one
-// network, 19 a minute for 22 minutes, which the throttle allows. In the minute that
-// follows it sends 11 more: as many as became free meanwhile, and few enough for the
-// throttle to let the caller try 8 times.
+// spendStrangersBudget sends wrong passwords for invented email addresses from one network, 19
+// a minute for 22 minutes, which the throttle allows. In the following minute it sends 11
+// more: as many as have become free, and few enough for the throttle to let the caller try 8
+// times.
 func spendStrangersBudget(t *testing.T, i *idptest.IdP) {
 	t.Helper()
 	b, n := i.Browser(), 0
@@ -91,9 +91,8 @@ func spendStrangersBudget(t *testing.T, i *idptest.IdP) {
 	send(11)
 }
 
-// TestWrongCodesSurviveStrangersFlood is finding M5 a: strangers that spend the
-// budget of the sign-in pages must not hide guesses at a known user's second
-// factor.
+// TestWrongCodesSurviveStrangersFlood is finding M5 a: senders that spend the budget of the
+// sign-in pages must not hide guesses at a known user's second factor.
 func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 	t.Parallel()
 	log := &logBuffer{}
@@ -121,8 +120,8 @@ func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 	}
 }
 
-// TestRightPasswordWithoutCodeIsRecorded is the first half of finding M5 b: a
-// right password that no code follows is the one sure sign of a stolen one.
+// TestRightPasswordWithoutCodeIsRecorded is the first half of finding M5 b: a right password
+// without a following code is the one sure sign of a stolen password.
 func TestRightPasswordWithoutCodeIsRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -168,9 +167,9 @@ func TestLockedAccountIsRecordedWithUser(t *testing.T) {
 	}
 }
 
-// TestSpentBudgetHidesNoAttack spends each budget that a sender with a user's
-// password, or without, can reach, and then guesses: what does not find room for a
-// record of its own is counted, and the count names the user.
+// TestSpentBudgetHidesNoAttack spends each budget that a sender can reach with or without a
+// user's password, and then guesses. Events beyond the budget are counted, and the count names
+// the user.
 func TestSpentBudgetHidesNoAttack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -178,14 +177,14 @@ func TestSpentBudgetHidesNoAttack(t *testing.T) {
 	spendStrangersBudget(t, i)
 	_, last := recordsAfter(t, i, 0)
 
-	// Wrong passwords for a known user share the strangers' budget, else the time
-	// of an answer would disclose who has an account. They are counted for the user.
+	// Wrong passwords for a known user share the budget of unknown senders. Otherwise the
+	// time of an answer would disclose who has an account. They are counted for the user.
 	const passwords = 4
 	for range passwords {
 		i.Browser().Post("/sign-in", url.Values{"email": {bob.Email}, "password": {"wrong"}})
 	}
-	// Throttled codes are sent as often as the sender likes. They must not use up
-	// the room of the wrong codes that follow once the block is over.
+	// Throttled codes can be sent without limit. They must not use up the budget of the
+	// wrong codes that follow once the block is over.
 	b := begun(t, i, alice)
 	limit := account.DefaultLimits().Code
 	i.Clock.Advance(2 * time.Minute)

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// crowd has as many attempts for an email address under way as may be, until all of
+// crowd keeps the maximum number of attempts for an email address in progress, until all of
 // them leave.
 func crowd(t *testing.T, i *idptest.IdP, email string) (leave func()) {
 	t.Helper()
@@ -30,9 +30,9 @@ func crowd(t *testing.T, i *idptest.IdP, email string) (leave func()) {
 	}
 }
 
-// An attempt that finds no room gets a page with 503 and Retry-After that keeps the
-// email address. It is the same whether or not the address has an account, is no guess
-// and counts for nothing.
+// An attempt that finds no room gets a page with 503 and Retry-After that keeps the email
+// address. The page is the same whether or not the email address has an account. The attempt
+// is not a guess and is not counted.
 func TestBusySignInAnswers503(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -14,8 +14,8 @@ import (
 	"vernal/templates"
 )
 
-// inSignIn makes a handler of a step of the sign-in that waits for its code. Of a user who
-// was deleted meanwhile none waits.
+// inSignIn returns a handler for a step of a sign-in that waits for its code. A sign-in of a
+// deleted user does not wait.
 func (h *Handler) inSignIn(do func(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit) web.Handler {
 	return h.inFlow(func(w http.ResponseWriter, r *http.Request, f flow) exit {
 		var user *idp.User
@@ -34,12 +34,13 @@ func (h *Handler) inSignIn(do func(w http.ResponseWriter, r *http.Request, f flo
 	})
 }
 
-// showCode is GET /sign-in/code.
+// showCode answers GET /sign-in/code.
 func (h *Handler) showCode(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
 	return endShown(h.codePage(w, r, f, user, http.StatusOK, h.askCode(f), h.pendingLimit(pending)))
 }
 
-// checkCode is POST /sign-in/code: the second factor, and the new session.
+// checkCode answers POST /sign-in/code: it checks the second factor and starts the new
+// session.
 func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
 	if r.PostForm.Has(templates.FieldMore) {
 		return h.extendPending(w, r, f, pending, user)
@@ -62,13 +63,13 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 	return h.completeSignIn(w, r, f, pending, idp.FactorUse{Factor: idp.FactorTOTP, At: h.Accounts.Clock.Now()}, device)
 }
 
-// askCode is the code page of a sign-in.
+// askCode returns the code page of a sign-in.
 func (h *Handler) askCode(f flow) templates.CodePage {
 	return templates.CodePage{Action: CodePath, Remember: f.mayRemember()}
 }
 
-// proveCode checks the code in the form. ok is true only after a right code;
-// otherwise the exit says what was decided.
+// proveCode checks the code in the form. ok is true only after a right code; otherwise the
+// exit contains the decision.
 func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit, check func(code string) error) (refused exit, ok bool) {
 	// Users type codes as their application shows them, in two groups.
 	code := strings.Map(dropSpace, r.PostForm.Get(templates.FieldCode))
@@ -107,13 +108,14 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	return endFailed(fmt.Errorf("check code: %w", err)), false
 }
 
-// nothingPending answers at the code page when no sign-in waits for a code. With a
-// live session another tab was faster, or the back button led here: the user is
-// signed in, and what more is needed is not for this page to say. Without one they
-// were too slow, and begin again.
+// nothingPending answers at the code page when no sign-in waits for a code. With a live
+// session, another tab was faster or the user pressed the back button: the user is signed in,
+// and another page decides what else is needed. Without a session, the user was too slow and
+// starts again.
 //
-// A form that was sent twice, by a second click or on a bad line, is judged by a
-// GET: the cookies of the first answer came after the second form had left.
+// A form that was sent twice, by a second click or on a bad connection, is answered by a
+// redirect to GET, because the second form was sent before the cookies of the first answer
+// arrived.
 func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow) exit {
 	if r.Method == http.MethodPost {
 		return redirectTo(w, r, f.withRequest(CodePath))
@@ -128,12 +130,12 @@ func (h *Handler) nothingPending(w http.ResponseWriter, r *http.Request, f flow)
 	return endShown(h.signInPage(w, r, f, http.StatusUnprocessableEntity, templates.SignInPage{Notice: templates.NoticeTimedOut}))
 }
 
-// completeSignIn gives the browser its session and sends it on. device is the cookie
-// by which the browser is remembered from now on, nil for none.
+// completeSignIn starts the browser's session and redirects it. device is the cookie by which
+// the browser is remembered from now on, nil for none.
 func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, second idp.FactorUse, device *http.Cookie) exit {
 	decision := audit.SignedIn
 	if before, err := h.Sessions.Current(r); err == nil && before.User == pending.User {
-		decision = audit.SteppedUp // they were signed in, and that was not enough
+		decision = audit.SteppedUp // the user was signed in with less than the request needs
 	}
 	event := proofEvent(r, decision, pending.User, "password+"+string(second.Factor))
 	if device != nil {
@@ -153,7 +155,7 @@ func (h *Handler) completeSignIn(w http.ResponseWriter, r *http.Request, f flow,
 	return endDecided(decision, pending.User, writeRedirect(w, r, h.nextURL(f)))
 }
 
-// proofEvent records what a user proved.
+// proofEvent returns the audit event of a factor that a user proved.
 func proofEvent(r *http.Request, d audit.Decision, user idp.UserID, factors string) idp.AuditEvent {
 	event := ownEvent(r, d, user)
 	event.Detail = map[string]string{"factors": factors}

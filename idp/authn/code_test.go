@@ -11,8 +11,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// What cannot be a code is told at once, however often, and is no guess: a
-// finger that slips does not bring anybody nearer to a limit.
+// Input that cannot be a code is reported at once, no matter how often, and does not count as
+// a guess: a typo brings no user closer to a limit.
 func TestSlipIsNoGuess(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -28,8 +28,7 @@ func TestSlipIsNoGuess(t *testing.T) {
 	says(t, b.GiveCode(page, ann), http.StatusOK, text("account.sign_out"))
 }
 
-// The audit trail says that a browser is remembered from now on where it is, and
-// nowhere else.
+// The audit trail says that a browser is remembered only where that begins.
 func TestRememberedIsOnRecord(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -55,8 +54,8 @@ func TestRememberedIsOnRecord(t *testing.T) {
 	}
 }
 
-// What cannot be an address and a password is told as that, and not as a wrong
-// one: nobody is looked up for it.
+// Input that cannot be an email address and a password is reported as such, and not as a wrong
+// one. No user is looked up for it.
 func TestMalformedSignInIsNoGuess(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -74,8 +73,8 @@ func TestMalformedSignInIsNoGuess(t *testing.T) {
 	}
 }
 
-// Wrong codes are on record, with whose they would have been, and so is the
-// limit that they reach, of which the client is told how long it lasts.
+// Wrong codes are recorded with the user they were for, and so is the limit that they reach.
+// The client learns how long the limit lasts.
 func TestWrongCodeIsOnRecord(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -106,7 +105,7 @@ func TestWrongCodeIsOnRecord(t *testing.T) {
 	}
 }
 
-// The cookie of the password goes when the session's comes.
+// The cookie of the password is removed when the session's cookie is set.
 func TestSignInCookieIsTakenBack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -11,8 +11,8 @@ import (
 	"vernal/templates"
 )
 
-// listDevices puts the browsers that the person is remembered in on the account
-// page, the newest first. Those that are not remembered any more are not listed.
+// listDevices adds the user's remembered browsers to the account page, the newest first. It
+// leaves out expired ones.
 func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.AccountPage) {
 	here, now := h.Sessions.DeviceHash(r), h.Sessions.Clock.Now()
 	for i := len(u.Devices) - 1; i >= 0; i-- {
@@ -28,18 +28,19 @@ func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.Acco
 	}
 }
 
-// forgetOne is POST /account/devices/forget: one browser that the user is remembered
-// in, this one or another.
+// forgetOne answers POST /account/devices/forget: it removes one of the user's remembered
+// browsers, this one or another.
 func (h *Handler) forgetOne(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	return changeOwn(w, r, s, audit.DevicesForgotten, templates.FieldDevice, doneDevice, h.forgetDevices)
 }
 
-// forgetAll is POST /account/devices/forget-all.
+// forgetAll answers POST /account/devices/forget-all.
 func (h *Handler) forgetAll(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	return changeOwn(w, r, s, audit.DevicesForgotten, "", doneDevices, h.forgetDevices)
 }
 
-// forgetDevices forgets devices. The cookie stays in its browser, and means nothing.
+// forgetDevices removes remembered devices. The cookie stays in its browser and no longer has
+// any effect.
 func (h *Handler) forgetDevices(ctx context.Context, s *idp.Session, short string, event idp.AuditEvent) (int, error) {
 	return h.Accounts.ForgetDevices(ctx, s.User, short, event)
 }

@@ -12,8 +12,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// rememberedIn is a browser in which the person has signed in and asked to be
-// remembered.
+// rememberedIn returns a browser in which the user has signed in and asked to be remembered.
 func rememberedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
 	t.Helper()
 	b := i.Browser()
@@ -33,7 +32,7 @@ func asked(t *testing.T, b *idptest.Browser, p *idptest.Person) bool {
 	return code
 }
 
-// devices are the names of those on the page, in its forms.
+// devices returns the IDs of the devices in the page's forms.
 func devices(page *idptest.Page) (all []string) {
 	for _, m := range regexp.MustCompile(`name="device" value="([0-9a-f]+)"`).FindAllSubmatch(page.Body, -1) {
 		all = append(all, string(m[1]))
@@ -64,7 +63,7 @@ func TestForgetDevices(t *testing.T) {
 		t.Error("the page lists somebody else's device")
 	}
 
-	// What is not one's own stays, and so does everything if another site asks.
+	// Another user's devices stay, and so does everything if another site sends the form.
 	form := func(name string) url.Values { return url.Values{"device": {name}} }
 	says(t, one.Post("/account/devices/forget", form(bobsNames[0])), http.StatusOK, "That device is forgotten")
 	says(t, one.Post("/account/devices/forget", nil), http.StatusBadRequest)
@@ -77,7 +76,7 @@ func TestForgetDevices(t *testing.T) {
 		t.Errorf("%d devices were not used yet, want the other one alone", n)
 	}
 
-	// The newer one, from elsewhere. No session ends.
+	// Forget the newer device from another browser. No session ends.
 	says(t, one.Post("/account/devices/forget", form(names[0])), http.StatusOK, "That device is forgotten")
 	says(t, two.Get("/account"), http.StatusOK, text("account.sign_out"), ann.Email)
 	if !asked(t, two, ann) || asked(t, one, ann) {
@@ -104,7 +103,7 @@ func TestForgetDevices(t *testing.T) {
 	}
 }
 
-// A browser that is remembered again is one device, and after 30 days none.
+// A browser that is remembered again is one device, and after 30 days it is none.
 func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -129,7 +128,7 @@ func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	says(t, other.Get("/account"), http.StatusOK, text("account.remembered_none"))
 }
 
-// What changes how a person signs in forgets their devices, seen from a browser.
+// Changes to how a user signs in remove their remembered devices, as seen from a browser.
 func TestChangesForgetDevices(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -183,8 +182,8 @@ func TestChangesForgetDevices(t *testing.T) {
 	})
 }
 
-// A person who forgets a device while it is being used is asked for a code, or
-// was signed in before: the device is never remembered afterwards.
+// A user who forgets a device while it is being used is asked for a code, or was signed in
+// before. The device is never remembered afterwards.
 func TestForgottenDeviceStaysForgotten(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

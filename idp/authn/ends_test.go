@@ -14,8 +14,8 @@ import (
 
 func rand() string { return crand.Text() }
 
-// Each change of how a person signs in ends all their sessions and sign-ins that
-// were begun, and nobody else's.
+// Each change to how a user signs in ends all their sessions and pending sign-ins, and those
+// of no other user.
 func TestChangesEndSessionsAndSignIns(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -10,9 +10,9 @@ import (
 	"vernal/templates"
 )
 
-// exit is how a handler ends: what it decided, about which user, and how it answers.
-// Every handler of this package returns one, so that what is recorded follows from
-// the decision and not from the place where the code returns.
+// exit is the result of a handler: its decision, the user concerned, and the answer. Every
+// handler of this package returns one, so that the audit record follows from the decision and
+// not from the place where the code returns.
 type exit struct {
 	decision audit.Decision
 	user     idp.UserID
@@ -28,12 +28,12 @@ func endDecided(d audit.Decision, user idp.UserID, write func() error) exit {
 	return exit{decision: d, user: user, answer: write}
 }
 
-// showPage writes a page.
+// showPage returns a function that writes a page.
 func (h *Handler) showPage(w http.ResponseWriter, page templates.Page) func() error {
 	return func() error { return h.Pages.Render(w, http.StatusOK, page) }
 }
 
-// endShown ends with a page, or a redirect to one, where nothing was decided.
+// endShown ends with a page, or a redirect to one, without a decision.
 func endShown(write func() error) exit { return exit{decision: audit.NothingDecided, answer: write} }
 
 // endFailed ends with an error, whose page records it under its code.
@@ -41,11 +41,11 @@ func endFailed(err error) exit {
 	return exit{decision: audit.ByError, answer: func() error { return err }}
 }
 
-// errUndecided is a fault of ours: nothing may be answered that is not recorded.
+// errUndecided is a fault on our side: an answer must not be sent unrecorded.
 var errUndecided = errors.New("handler ended without a decision")
 
-// runStep makes a web.Handler of a step. A decision without a change of its own is
-// recorded before the answer is written, so that the sender cannot prevent it.
+// runStep returns a web.Handler that runs a step. A decision without a change of its own is
+// recorded before the answer is written, so that the sender cannot prevent the record.
 func (h *Handler) runStep(do step) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		x := do(w, r)
@@ -57,8 +57,8 @@ func (h *Handler) runStep(do step) web.Handler {
 	}
 }
 
-// currentSession is the browser's session. The request is the user's from here on: log and
-// audit trail name them.
+// currentSession returns the browser's session. From here on, the log and the audit trail
+// attribute the request to the session's user.
 func (h *Handler) currentSession(r *http.Request) (*idp.Session, error) {
 	s, err := h.Sessions.Current(r)
 	if err == nil {

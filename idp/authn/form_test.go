@@ -13,7 +13,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// element is the element with an id, nil without one.
+// element returns the element with an ID, nil without one.
 func element(page *idptest.Page, id string) *html.Node {
 	for n := range page.Doc.Descendants() {
 		if attribute(n, "id") == id {
@@ -23,8 +23,8 @@ func element(page *idptest.Page, id string) *html.Node {
 	return nil
 }
 
-// marked are the fields of a form that are marked as wrong, for those who see it and for
-// those who hear it, and whether the summary of the errors takes the focus.
+// marked returns the fields of a form that are marked as wrong, both visibly and for screen
+// readers, and whether the error summary takes the focus.
 func marked(t *testing.T, page *idptest.Page) (fields []string, focused bool) {
 	t.Helper()
 	for n := range page.Doc.Descendants() {
@@ -43,13 +43,13 @@ func marked(t *testing.T, page *idptest.Page) (fields []string, focused bool) {
 	return fields, summary != nil && attribute(summary, "tabindex") == "-1" && hasAttribute(summary, "autofocus")
 }
 
-// withoutNonce is a page but for what is different in every answer.
+// withoutNonce returns a page without the parts that differ in every answer.
 func withoutNonce(page []byte) []byte {
 	return regexp.MustCompile(`nonce="[^"]*"`).ReplaceAll(page, nil)
 }
 
-// TestFormShowsAllErrorsAtOnce: each field that is wrong is marked, and the summary takes the
-// focus, alone.
+// TestFormShowsAllErrorsAtOnce checks that each wrong field is marked, and that only the
+// summary takes the focus.
 func TestFormShowsAllErrorsAtOnce(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -84,8 +84,8 @@ func TestFormShowsAllErrorsAtOnce(t *testing.T) {
 	}
 }
 
-// TestLanguageSwitchKeepsForm: what was typed and what was wrong with it are there in the
-// other language, but for password and code.
+// TestLanguageSwitchKeepsForm checks that the input and its problems are kept in the other
+// language, except password and code.
 func TestLanguageSwitchKeepsForm(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -1,17 +1,15 @@
-// Package authn proves who a person is: the pages for password and code.
+// Package authn authenticates users: the pages for password and code.
 //
-// Its flow: sign-in page → password → pending session → code page → code →
-// session → back to whoever asked. A browser that the person asked to be
-// remembered in passes the code page, where the request allows it. Somebody who
-// is signed in and must prove a factor more sees the step-up page alone.
+// Its flow: sign-in page → password → pending session → code page → code → session → back to
+// the caller. A remembered browser skips the code page if the request allows it. A signed-in
+// user who must prove one more factor sees only the step-up page.
 //
-// The user who asked is, with a LoginRequest that waits ("request" in the address), the
-// continue address of package sso, which alone decides what comes next; without
-// one it is the account page.
+// If a LoginRequest is waiting ("request" in the URL), the caller is the continue URL of
+// package sso, which alone decides the next step. Otherwise it is the account page.
 //
-// What a right password or code is, and how often one may try, is decided by
-// package account. Every handler returns an exit, which names what was decided; what
-// the audit trail gets of it is the table of package audit.
+// Package account decides whether a password or code is right, and how many attempts are
+// allowed. Every handler returns an exit, which names the decision. The table of package audit
+// defines what the audit trail records of it.
 package authn
 
 import (
@@ -35,7 +33,7 @@ import (
 	"vernal/templates"
 )
 
-// Addresses of this package's pages.
+// URL paths of this package's pages.
 const (
 	SignInPath  = "/sign-in"
 	CodePath    = "/sign-in/code"
@@ -57,8 +55,7 @@ type Handler struct {
 	Sessions *session.Manager
 	Registry *sp.Registry
 	Pages    *web.Pages
-	// ContinuePath is where a sign-in for a LoginRequest goes on; package sso
-	// owns it.
+	// ContinuePath is where a sign-in for a LoginRequest continues. Package sso owns it.
 	ContinuePath string
 }
 
@@ -77,27 +74,27 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.forgetAll)})
 }
 
-// flow is the request that a sign-in is for, and what it needs.
+// flow is the request that a sign-in is for, and its requirement.
 type flow struct {
 	request  *idp.LoginRequest
 	provider *sp.Provider
 	need     *assurance.Requirement
 }
 
-// forAccount is the flow of a sign-in for the account page: for no request and no
-// provider, with any two factors. It is read-only.
+// forAccount is the flow of a sign-in for the account page: without a request or a provider,
+// with any two factors. It is read-only.
 var forAccount = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{RememberedDevice: true}}
 
 // isForAccount reports whether the sign-in is for no request.
 func (f flow) isForAccount() bool { return f.request.Handle == "" }
 
-// mayRemember reports whether a remembered device may stand for the second
-// factor, and so whether it makes sense to offer that one be remembered.
+// mayRemember reports whether a remembered device may replace the second factor, and so
+// whether to offer to remember the browser.
 func (f flow) mayRemember() bool {
 	return f.need.RememberedDevice && !f.request.ForceAuthn
 }
 
-// inFlow makes a handler of a step of a flow. An error of it gets the name of the provider.
+// inFlow returns a handler for a step of a flow. Its errors get the name of the provider.
 func (h *Handler) inFlow(do func(http.ResponseWriter, *http.Request, flow) exit) web.Handler {
 	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
 		f, err := h.flowOf(r)
@@ -112,9 +109,9 @@ func (h *Handler) inFlow(do func(http.ResponseWriter, *http.Request, flow) exit)
 	})
 }
 
-// flowOf finds the flow that the URL names or, if it is posted, the form. A handle
-// that leads nowhere is an error with a page that says how to begin again: to sign in
-// and then see the account page would leave the user lost.
+// flowOf finds the flow that the URL names or, for a POST, the form. An unknown handle is an
+// error whose page says how to start again, because a sign-in that ends on the account page
+// would leave the user lost.
 func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	handle := r.URL.Query().Get(templates.FieldRequest)
 	if r.Method == http.MethodPost {
@@ -153,7 +150,7 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	case !provider.Active:
 		return flow{}, f.addProvider(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
 	}
-	// Resolved anew: what the provider may ask can have changed since.
+	// Resolve again, because the provider's permissions can have changed since.
 	f.need, err = assurance.Resolve(assurance.AskOf(req), &provider.ServiceProvider)
 	if err != nil {
 		return flow{}, f.addProvider(err)
@@ -161,20 +158,20 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	return f, nil
 }
 
-// pageBase is the page's frame: the provider's name and the way back to it.
+// pageBase returns the page's frame: the provider's name and the link back to it.
 func (f flow) pageBase(p *web.Pages, r *http.Request) templates.Base {
 	b := p.Base(r, f.provider.Name)
 	b.ReturnURL = f.provider.ReturnToSPURL
 	return b
 }
 
-// addProvider gives an error the provider's name and start address.
+// addProvider adds the provider's name and start URL to an error.
 func (f flow) addProvider(err error) error {
 	return web.NameSender(f.provider.Name, f.provider.StartURL(), err)
 }
 
-// obstacleError is the refusal of a person who lacks what the flow needs, given what
-// they have proved so far; nil if they do not.
+// obstacleError returns the refusal of a user who lacks what the flow needs, considering the
+// factors proved so far; nil if nothing is lacking.
 func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
 	o := f.need.Obstacle(s, assurance.ProofingOf(u.Proofed), u.Factors(), now)
 	if o == nil {
@@ -183,7 +180,7 @@ func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
 	return web.Lacking(&f.provider.ServiceProvider, o)
 }
 
-// withRequest adds the flow's handle to one of our addresses.
+// withRequest adds the flow's handle to one of our URLs.
 func (f flow) withRequest(path string) string {
 	if f.isForAccount() {
 		return path
@@ -191,7 +188,7 @@ func (f flow) withRequest(path string) string {
 	return path + "?request=" + url.QueryEscape(string(f.request.Handle))
 }
 
-// nextURL is where the person goes once signed in.
+// nextURL returns where the user goes once signed in.
 func (h *Handler) nextURL(f flow) string {
 	if f.isForAccount() {
 		return AccountPath
@@ -199,7 +196,7 @@ func (h *Handler) nextURL(f flow) string {
 	return f.withRequest(h.ContinuePath)
 }
 
-// writeRedirect sends the browser on after a decision.
+// writeRedirect redirects the browser after a decision.
 func writeRedirect(w http.ResponseWriter, r *http.Request, to string) func() error {
 	return func() error {
 		http.Redirect(w, r, to, http.StatusSeeOther)
@@ -207,13 +204,13 @@ func writeRedirect(w http.ResponseWriter, r *http.Request, to string) func() err
 	}
 }
 
-// redirectTo sends the browser on where nothing was decided.
+// redirectTo redirects the browser without a decision.
 func redirectTo(w http.ResponseWriter, r *http.Request, to string) exit {
 	return endShown(writeRedirect(w, r, to))
 }
 
-// retryLater ends with a page that has the client wait for so long. limit is the bound
-// that was met.
+// retryLater ends with a page that asks the client to wait. limit names the limit that was
+// reached.
 func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, d audit.Decision, user idp.UserID, wait time.Duration, limit string, page func() error) exit {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	web.EventOf(r).Note(slog.String("limit", limit))
@@ -226,13 +223,12 @@ func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, d audit.Dec
 	return x
 }
 
-// badForm is the answer to a form that is not one of ours.
+// badForm returns the error for a form that is not one of ours.
 func badForm(err error) error {
 	return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)}
 }
 
-// loadUser loads a person who has a session. A person who was deleted meanwhile
-// has none any more.
+// loadUser loads the user of a session. A user who was deleted since no longer has one.
 func (h *Handler) loadUser(ctx context.Context, id idp.UserID) (*idp.User, error) {
 	u, err := h.Users.User(ctx, id)
 	if err != nil {

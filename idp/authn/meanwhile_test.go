@@ -13,8 +13,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// beforeBegin is a store that has something happen once, after a password was
-// found right and before the sign-in that it begins is stored.
+// beforeBegin is a store that calls a function once, after a password was found right and
+// before the resulting sign-in is stored.
 type beforeBegin struct {
 	idp.Store
 	once sync.Once
@@ -28,9 +28,9 @@ func (b *beforeBegin) StartSession(ctx context.Context, s idp.SessionStart, even
 	return b.Store.StartSession(ctx, s, events...)
 }
 
-// Whoever locks an account, changes its password or deletes it ends the sessions
-// that there are. A sign-in whose password was right a moment before, and which
-// is stored a moment after, ends too.
+// Locking an account, changing its password or deleting it ends the existing sessions. A
+// sign-in whose password was right a moment before, and which is stored a moment after, ends
+// too.
 func TestSignInMeetsChange(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -56,7 +56,7 @@ func TestSignInMeetsChange(t *testing.T) {
 			i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
 			ann, b := i.AddPerson("ann@example.gov"), i.Browser()
 			store.then = func() {
-				i.Clock.Advance(1) // a password is known by when it was changed
+				i.Clock.Advance(1) // the time of its change identifies a password
 				if err := tt.change(t.Context(), i, ann); err != nil {
 					t.Error(err)
 				}
@@ -72,8 +72,8 @@ func TestSignInMeetsChange(t *testing.T) {
 	}
 }
 
-// A step-up that another tab was faster with asks for nothing more: the code in
-// the form is not looked at, and the person goes on.
+// A step-up that another tab has completed first asks for nothing more: the code in the form
+// is not checked, and the user continues.
 func TestStepUpInTwoTabs(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -95,8 +95,8 @@ func TestStepUpInTwoTabs(t *testing.T) {
 	}
 }
 
-// Where a remembered browser does not count, nobody is offered to have theirs
-// remembered, and a form that asks for it all the same does not get it.
+// Where a remembered browser does not count, no user is offered to have it remembered, and a
+// form that asks for it anyway is ignored.
 func TestRememberIsOfferedOnlyWhereItCounts(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -113,8 +113,8 @@ func TestRememberIsOfferedOnlyWhereItCounts(t *testing.T) {
 	}
 }
 
-// A provider that is switched off while a person signs in gets nobody's
-// password: the page says what happened.
+// A provider that is deactivated while a user signs in does not get to ask for the password:
+// the page says what happened.
 func TestProviderSwitchedOffDuringSignIn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -133,7 +133,7 @@ func TestProviderSwitchedOffDuringSignIn(t *testing.T) {
 	}
 }
 
-// A code is taken as applications show it, in groups.
+// A code is accepted as applications show it, in groups.
 func TestCodeMayBeTypedInGroups(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -16,11 +16,11 @@ import (
 	"vernal/templates"
 )
 
-// maxListed bounds the sessions on the account page. Those used last are
-// listed; "end all others" reaches the rest.
+// maxListed limits the sessions on the account page. The most recently used ones are listed,
+// and "end all others" includes the rest.
 const maxListed = 20
 
-// What the account page says was done, in its address after a form.
+// Values in the account page's URL that say what a form has done.
 const (
 	doneOne     = "session"
 	doneOthers  = "others"
@@ -28,13 +28,13 @@ const (
 	doneDevices = "devices"
 )
 
-// doneNotices say it in words; read-only.
+// doneNotices are the texts of these values. It is read-only.
 var doneNotices = map[string]templates.Key{
 	doneOne: templates.NoticeSessionEnded, doneOthers: templates.NoticeSessionsEnded,
 	doneDevice: templates.NoticeDeviceForgotten, doneDevices: templates.NoticeDevicesForgotten,
 }
 
-// listOwn puts the person's sessions on the account page, this one first.
+// listOwn adds the user's sessions to the account page, the current one first.
 func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *templates.AccountPage) error {
 	all, err := h.Sessions.Own(ctx, here.User)
 	if err != nil {
@@ -64,7 +64,7 @@ func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *template
 	return nil
 }
 
-// networkText is a network as people know addresses: "203.0.113.x".
+// networkText returns a network in the familiar form of an IP address: "203.0.113.x".
 func networkText(network string) string {
 	p, err := netip.ParsePrefix(network)
 	if err != nil {
@@ -77,9 +77,8 @@ func networkText(network string) string {
 	return strings.TrimSuffix(text, "::") + ":x"
 }
 
-// inSession makes a handler of what a user does or sees about their own account. ended
-// answers a browser without a session: with what became of it, or with a redirect to the
-// page that says so.
+// inSession returns a handler for what users do or see in their own account. ended answers a
+// browser without a session, with the reason or with a redirect to the page that shows it.
 func (h *Handler) inSession(ended step, do func(http.ResponseWriter, *http.Request, *idp.Session) exit) web.Handler {
 	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
 		s, err := h.currentSession(r)
@@ -93,27 +92,27 @@ func (h *Handler) inSession(ended step, do func(http.ResponseWriter, *http.Reque
 	})
 }
 
-// ownEvent records what a user does for themselves.
+// ownEvent returns the audit event of a user's action on their own account.
 func ownEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent {
 	e := web.AuditEvent(r, d, user)
 	e.Actor = "user:" + string(user)
 	return e
 }
 
-// endOne is POST /account/sessions/end: one other session of the user's.
+// endOne answers POST /account/sessions/end: it ends one other session of the user.
 func (h *Handler) endOne(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	return changeOwn(w, r, s, audit.SessionsEnded, templates.FieldSession, doneOne, h.Sessions.EndOwn)
 }
 
-// endOthers is POST /account/sessions/end-others: all of the user's sessions but
-// this one.
+// endOthers answers POST /account/sessions/end-others: it ends all of the user's sessions
+// except the current one.
 func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	return changeOwn(w, r, s, audit.SessionsEnded, "", doneOthers, h.Sessions.EndOwn)
 }
 
-// changeOwn ends or forgets what a field of the form names, or all with no field. What
-// is not there is gone already, or is another user's: both get the same answer, and
-// the latter stays.
+// changeOwn ends or removes what a field of the form names, or all without a field. An unknown
+// name either no longer exists or belongs to another user. Both get the same answer, and
+// nothing of another user changes.
 func changeOwn(w http.ResponseWriter, r *http.Request, s *idp.Session, d audit.Decision, field, done string,
 	change func(ctx context.Context, s *idp.Session, short string, event idp.AuditEvent) (int, error),
 ) exit {
@@ -128,7 +127,7 @@ func changeOwn(w http.ResponseWriter, r *http.Request, s *idp.Session, d audit.D
 	}
 	n, err := change(r.Context(), s, short, ownEvent(r, d, s.User))
 	if errors.Is(err, idp.ErrSessionEnded) {
-		return redirectTo(w, r, AccountPath) // which says so
+		return redirectTo(w, r, AccountPath) // the account page shows the result
 	}
 	if err != nil {
 		return endFailed(err)

@@ -31,8 +31,8 @@ func says(t *testing.T, page *idptest.Page, status int, words ...string) {
 	}
 }
 
-// text is a text of the pages in English, so that tests name a key and not its words: of one
-// with placeholders the longest part between two.
+// text returns an English text of the pages, so that tests name a key and not its words. For a
+// text with placeholders, it returns the longest part between two.
 func text(key string) string {
 	texts := make(map[string]string)
 	b, err := os.ReadFile("../../templates/catalogue/en.json")
@@ -46,7 +46,7 @@ func text(key string) string {
 	return strings.TrimSpace(slices.MaxFunc(parts, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
 }
 
-// signedIn is a browser in which the person has signed in, and its session.
+// signedIn returns a browser in which the user has signed in, and its session.
 func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser, *idp.Session) {
 	t.Helper()
 	b := i.Browser()
@@ -58,7 +58,7 @@ func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser
 	return b, sessions[len(sessions)-1]
 }
 
-// begun is a browser in which the person has given the password only.
+// begun returns a browser in which the user has given only the password.
 func begun(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
 	t.Helper()
 	b := i.Browser()
@@ -86,18 +86,19 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 		t.Error("the page lists a session of somebody else")
 	}
 
-	// What is not one's own is not ended, and the answer does not tell.
+	// The session of another user is not ended, and the answer does not disclose that it
+	// exists.
 	one := url.Values{"session": {bobsSession.ID.Short()}}
 	says(t, here.Post("/account/sessions/end", one), http.StatusOK, "That session has ended")
 	says(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
 	says(t, here.Post("/account/sessions/end", nil), http.StatusBadRequest)
-	says(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.Short()}}), http.StatusOK, "ann@example.gov") // there is a button to sign out for that
+	says(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.Short()}}), http.StatusOK, "ann@example.gov") // the sign-out button is for that
 	says(t, here.CrossSitePost("/account/sessions/end-others", nil), http.StatusForbidden)
-	says(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // nobody's
+	says(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // no session
 
 	says(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.Short()}}), http.StatusOK, "That session has ended")
 	says(t, there.Get("/account"), http.StatusOK, "Your session has ended", text("ended.elsewhere"))
-	says(t, there.Get("/account"), http.StatusOK, "Password") // it is said once
+	says(t, there.Get("/account"), http.StatusOK, "Password") // it is said only once
 	says(t, third.Get("/sign-in/code"), http.StatusOK, "Enter your code")
 
 	signedIn(t, i, ann)
@@ -145,8 +146,8 @@ func TestUnlistedSessionsEndToo(t *testing.T) {
 	}
 }
 
-// TestSessionEndIsAnnouncedAndExtended goes to the end of a session: warned of it,
-// kept, and at last ended.
+// TestSessionEndIsAnnouncedAndExtended follows a session to its end: warned, extended, and
+// finally ended.
 func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -170,7 +171,7 @@ func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	says(t, b.CrossSitePost("/account/stay", nil), http.StatusForbidden)
 	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out"), "ann@example.gov")
 
-	// To look at the warning, or at the page's head, is no use of the session.
+	// Loading the warning, or a HEAD request, does not count as use of the session.
 	for range 14 {
 		i.Clock.Advance(time.Minute)
 		says(t, b.Get("/account/stay"), http.StatusOK)
@@ -189,8 +190,7 @@ func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	}
 }
 
-// A session that is always in use ends all the same, and another one can be
-// begun before.
+// A session in constant use still ends, and another one can be begun before that.
 func TestSessionEndsDespiteUse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -203,7 +203,7 @@ func TestSessionEndsDespiteUse(t *testing.T) {
 	other := i.Browser()
 	other.SignIn(other.Get("/sign-in"), ann)
 	i.Clock.Advance(s.ExpiresAt.Sub(i.Clock.Now()) - time.Minute)
-	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out")) // which changes nothing
+	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out")) // changes nothing
 	says(t, b.Get("/account/stay"), http.StatusOK, text("stay.final.one"), text("stay.again"))
 	says(t, b.Get("/sign-in"), http.StatusOK, text("account.sign_out"))
 	says(t, b.Get("/sign-in?again=1"), http.StatusOK, "Password")

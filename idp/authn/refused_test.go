@@ -11,9 +11,9 @@ import (
 	"vernal/idp/idptest"
 )
 
-// TestSelfCausedRefusalHasOneWayOn: where the user waited too long, changed browsers or went
-// back, the page has one button, to the service provider if it is known, else to the account.
-// The report is folded.
+// TestSelfCausedRefusalHasOneWayOn checks the pages for users who waited too long, changed
+// browsers or went back. They have one button, to the service provider if it is known,
+// otherwise to the account. The report is folded.
 func TestSelfCausedRefusalHasOneWayOn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -58,7 +58,7 @@ func TestSelfCausedRefusalHasOneWayOn(t *testing.T) {
 	}
 }
 
-// attribute is an element's attribute, "" without it.
+// attribute returns an element's attribute, "" without it.
 func attribute(n *html.Node, name string) string {
 	for _, a := range n.Attr {
 		if a.Key == name {

@@ -13,7 +13,7 @@ import (
 	"vernal/templates"
 )
 
-// showSignIn is GET /sign-in. It does not look for a live session: the page that
+// showSignIn answers GET /sign-in. It does not look for a live session, because the page that
 // sends a user here has decided that they must sign in.
 func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f flow) exit {
 	page := templates.SignInPage{}
@@ -24,14 +24,14 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f flow) exi
 	switch {
 	case f.request.ForceAuthn && isSignedIn():
 		page.Notice, page.NoticeArgs = templates.NoticeForceAuthn, []string{f.provider.Name}
-	// Towards the end of a session users may begin another one before it.
+	// Near the end of a session, users may begin another one early.
 	case f.isForAccount() && !r.URL.Query().Has("again") && isSignedIn():
 		return redirectTo(w, r, AccountPath)
 	}
 	return endShown(h.signInPage(w, r, f, http.StatusOK, page))
 }
 
-// checkSignIn is POST /sign-in: the password.
+// checkSignIn answers POST /sign-in: it checks the password.
 func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) exit {
 	email := strings.TrimSpace(r.PostForm.Get(templates.FieldEmail))
 	password := r.PostForm.Get(templates.FieldPassword)
@@ -54,7 +54,7 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 		return h.retryLater(w, r, audit.PasswordThrottled, "", tooMany.RetryAfter, tooMany.Limit,
 			again(http.StatusTooManyRequests, templates.Throttled(tooMany.RetryAfter)))
 	case errors.As(err, &busy):
-		web.EventOf(r).Raise(slog.LevelWarn) // a flood, or a machine too small
+		web.EventOf(r).Raise(slog.LevelWarn) // caused by a flood or by a machine that is too small
 		return h.retryLater(w, r, audit.PasswordBusy, "", busy.RetryAfter, busy.Limit,
 			again(http.StatusServiceUnavailable, templates.NewProblems(templates.ProblemBusy)))
 	case errors.Is(err, account.ErrWrong):
@@ -72,18 +72,17 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 	return h.beginSignIn(w, r, f, user, email, wrong)
 }
 
-// beginSignIn continues with a user whose password was right: to the code page, or past
-// it in a browser that is remembered. Two factors, always: a password alone proves
-// too little to any service provider. wrong is the page for a password that is no
-// longer right.
+// beginSignIn continues after a right password: to the code page, or past it in a remembered
+// browser. Two factors are always required, because a password alone proves too little to any
+// service provider. wrong is the page for a password that is no longer right.
 func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, email string, wrong func() error) exit {
 	now := h.Accounts.Clock.Now()
 	known := &idp.Session{User: user.ID, Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
 	if err := f.obstacleError(known, user, now); err != nil {
 		return endFailed(err)
 	}
-	// A right password that no code follows is the surest sign of a stolen one, so it
-	// is recorded now and not when the sign-in is complete.
+	// A right password without a following code is the surest sign of a stolen password,
+	// so it is recorded now and not when the sign-in is complete.
 	recorded := h.Pages.WithinBudget(r, audit.PasswordRight, user.ID)
 	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.AddressMark(user.ID, email), recorded...)
 	if errors.Is(err, idp.ErrNotFound) { // deleted at this moment
@@ -92,9 +91,9 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 	if err != nil {
 		return endFailed(err)
 	}
-	// The record is read again now that there is a pending session: a lock or a new
-	// password from here on ends that session. One that came before did not see it,
-	// so the session ends here.
+	// Read the record again after the pending session was stored. A lock or a new password
+	// from here on ends that session. An earlier one did not see it, so the session ends
+	// here.
 	latest, err := h.loadUser(r.Context(), user.ID)
 	if err != nil || latest.Locked() || !latest.PasswordChangedAt.Equal(user.PasswordChangedAt) {
 		if err := h.Sessions.Abandon(w, r, pending); err != nil {
@@ -110,7 +109,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
 	if device, ok := h.Sessions.Remembered(r, latest); ok && f.mayRemember() {
-		// One that is forgotten at this moment is not remembered.
+		// A device that is removed at this moment no longer counts.
 		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.CameAs)
 		if err == nil {
 			return h.completeSignIn(w, r, f, pending, device, nil)
@@ -122,8 +121,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 	return endDecided(audit.PasswordRight, user.ID, writeRedirect(w, r, f.withRequest(CodePath)))
 }
 
-// signInProblems is all that is wrong with a form, as far as that shows without looking
-// a user up.
+// signInProblems returns all problems of a form that can be found without looking a user up.
 func signInProblems(email, password string) templates.Problems {
 	var ofEmail, ofPassword templates.Key
 	switch {
@@ -138,7 +136,7 @@ func signInProblems(email, password string) templates.Problems {
 	return templates.NewProblems(ofEmail, ofPassword)
 }
 
-// signInPage writes the sign-in page.
+// signInPage returns a function that writes the sign-in page.
 func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) func() error {
 	return func() error {
 		page.Base = f.pageBase(h.Pages, r)
@@ -150,7 +148,7 @@ func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, sta
 	}
 }
 
-// languageForm is the form that carries the switcher, "" on a page without one.
+// languageForm returns the form that carries the language switcher, "" on a page without one.
 func languageForm(l templates.Languages, form string) string {
 	if len(l.Langs) == 0 {
 		return ""

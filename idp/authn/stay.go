@@ -12,18 +12,17 @@ import (
 	"vernal/templates"
 )
 
-// warnBefore is how long before the end of a session its person is warned, with
-// one button to stay (WCAG 2.2.1 wants 20 seconds at least).
+// warnBefore is how long before the end of a session the user is warned and offered one button
+// to stay (WCAG 2.2.1 requires at least 20 seconds).
 const warnBefore = 2 * time.Minute
 
-// warnAt is when to warn of the end of the session. Where sessions are short,
-// half of one is left.
+// warnAt returns when to warn of the end of the session. Short sessions warn halfway.
 func (h *Handler) warnAt(s *idp.Session) time.Time {
 	return h.Sessions.EndsAt(s).Add(-min(warnBefore, h.Sessions.Idle/2))
 }
 
-// warnLater has the browser go to the warning by itself, without a script, when
-// it is due. Only pages on which nothing is typed may do that.
+// warnLater makes the browser load the warning automatically when it is due, without a script.
+// Use it only on pages without input, because the reload would discard it.
 func (h *Handler) warnLater(w http.ResponseWriter, s *idp.Session) { h.stayAt(w, h.warnAt(s)) }
 
 func (h *Handler) stayAt(w http.ResponseWriter, at time.Time) {
@@ -31,9 +30,9 @@ func (h *Handler) stayAt(w http.ResponseWriter, at time.Time) {
 	w.Header().Set("Refresh", fmt.Sprintf("%d; url=%s", int(math.Max(1, math.Ceil(wait))), stayPath))
 }
 
-// showStay is GET /account/stay: how long the session lasts and, towards its
-// end, the warning. Browsers come here by themselves, so to look is no use of
-// the session: two tabs that are left open would keep it alive for ever.
+// showStay answers GET /account/stay: how long the session lasts and, near its end, the
+// warning. Browsers load this page automatically, so loading it does not count as use.
+// Otherwise two open tabs would keep the session alive permanently.
 func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	now, end, warn := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
 	page := templates.StayPage{
@@ -49,7 +48,7 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Sessio
 	return endShown(h.showPage(w, page))
 }
 
-// staySignedIn is POST /account/stay: the user is still there.
+// staySignedIn answers POST /account/stay: the user is still there.
 func (h *Handler) staySignedIn(w http.ResponseWriter, r *http.Request, s *idp.Session) exit {
 	if err := h.Sessions.Touch(r.Context(), s); err != nil {
 		return endFailed(err)
@@ -57,9 +56,9 @@ func (h *Handler) staySignedIn(w http.ResponseWriter, r *http.Request, s *idp.Se
 	return redirectTo(w, r, AccountPath)
 }
 
-// showEnded answers at a page for signed-in users when the browser's session is
-// over: it says so once, and takes the cookie back. A browser that never had a
-// session is sent to sign in.
+// showEnded answers at a page for signed-in users when the browser's session is over: it says
+// so once and removes the cookie. A browser that never had a session is sent to the sign-in
+// page.
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 	why, err := h.Sessions.Lapsed(r)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"vernal/templates"
 )
 
-// inStepUp makes a handler of a step of the step-up.
+// inStepUp returns a handler for a step of the step-up.
 func (h *Handler) inStepUp(do func(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit) web.Handler {
 	return h.inFlow(func(w http.ResponseWriter, r *http.Request, f flow) exit {
 		s, user, err := h.sessionLackingCode(r, f)
@@ -21,7 +21,8 @@ func (h *Handler) inStepUp(do func(w http.ResponseWriter, r *http.Request, f flo
 		if user == nil {
 			return redirectTo(w, r, h.nextURL(f))
 		}
-		// A user who gets here has the whole time, and not what is left of it.
+		// The visit extends the session, so that the user has its whole idle time for
+		// the code.
 		if r.Method != http.MethodHead {
 			if err := h.Sessions.Touch(r.Context(), s); err != nil {
 				return endFailed(err)
@@ -31,14 +32,14 @@ func (h *Handler) inStepUp(do func(w http.ResponseWriter, r *http.Request, f flo
 	})
 }
 
-// showStepUp is GET /sign-in/step-up: the code page of a user who is signed in with
-// less than the request needs.
+// showStepUp answers GET /sign-in/step-up: the code page of a user who is signed in with less
+// than the request needs.
 func (h *Handler) showStepUp(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit {
 	return endShown(h.codePage(w, r, f, user, http.StatusOK, askMore(f), h.sessionLimit(s)))
 }
 
-// checkStepUp is POST /sign-in/step-up: the factor that was missing, and a new
-// session with what the old one had.
+// checkStepUp answers POST /sign-in/step-up: it checks the missing factor and starts a new
+// session that keeps the factors of the old one.
 func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request, f flow, s *idp.Session, user *idp.User) exit {
 	if r.PostForm.Has(templates.FieldMore) {
 		return h.moreTime(w, r, f, user, askMore(f), h.sessionLimit(s))
@@ -61,14 +62,14 @@ func (h *Handler) checkStepUp(w http.ResponseWriter, r *http.Request, f flow, s 
 	return endDecided(audit.SteppedUp, user.ID, next)
 }
 
-// askMore is the code page of a step-up.
+// askMore returns the code page of a step-up.
 func askMore(f flow) templates.CodePage {
 	return templates.CodePage{Action: StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.provider.Name}}
 }
 
-// sessionLackingCode is the browser's session and its user, if a code is what the session
-// lacks for the flow, and nothing else; nil for both if not. Then this page has
-// nothing to ask: the decision what comes next is not its own.
+// sessionLackingCode returns the browser's session and its user if the session lacks only a
+// code for the flow; otherwise nil for both. Then this page has nothing to ask, and another
+// page decides the next step.
 func (h *Handler) sessionLackingCode(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
 	if f.isForAccount() {
 		return nil, nil, nil

@@ -16,7 +16,7 @@ const aal2 = "http://idmanagement.gov/ns/assurance/aal/2"
 
 var moreTime = url.Values{"more": {"yes"}, "remember": {"yes"}, "code": {"123"}}
 
-// timed fails unless the page has its warning and its end in so many seconds.
+// timed fails unless the page has its warning and its end after the given seconds.
 func timed(t *testing.T, page *idptest.Page, warnIn, endIn time.Duration) {
 	t.Helper()
 	if want := fmt.Sprintf("#time { animation-delay: %.0fs, %.0fs }", warnIn.Seconds(), endIn.Seconds()); !strings.Contains(string(page.Body), want) {
@@ -30,8 +30,8 @@ func timed(t *testing.T, page *idptest.Page, warnIn, endIn time.Duration) {
 	}
 }
 
-// A person who needs longer for the code gets the time again, what they ticked
-// stays ticked, and the code is then taken.
+// A user who needs longer for the code gets the time again, ticked boxes stay ticked, and the
+// code is then accepted.
 func TestUserGetsMoreTimeForCode(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -54,7 +54,7 @@ func TestUserGetsMoreTimeForCode(t *testing.T) {
 	says(t, b.GiveCode(page, ann, "remember"), http.StatusOK, text("account.sign_out"), text("account.remembered"), text("account.forget"))
 }
 
-// Ten times at least, and not for ever; and never once it is over.
+// More time is available at least ten times, not without end, and never once the time is over.
 func TestMoreTimeIsBounded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -87,7 +87,7 @@ func TestMoreTimeIsBounded(t *testing.T) {
 	says(t, i.Browser().Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
 }
 
-// A step-up has as long as the session lasts, and its button is use of that.
+// A step-up has as much time as the session, and its button counts as use.
 func TestMoreTimeForStepUp(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -23,13 +23,13 @@ import (
 	"vernal/idp/sp"
 )
 
-// hookStore is a store that has something happen before a step of a sign-in, or has
-// the step fail.
+// hookStore is a store that calls a function before a step of a sign-in, or makes the step
+// fail.
 type hookStore struct {
 	idp.Store
 	mu       sync.Mutex
-	create   func() error // before a sign-in that begins
-	complete func() error // before one that is completed
+	create   func() error // before a sign-in begins
+	complete func() error // before one is completed
 	replace  func() error // before a session is stepped up
 }
 
@@ -59,8 +59,8 @@ func (s *hookStore) StartSession(ctx context.Context, b idp.SessionStart, events
 	return s.Store.StartSession(ctx, b, events...)
 }
 
-// walker drives the pages of one identity provider and compares what each exit
-// leaves with the table of package audit.
+// walker drives the pages of one identity provider and compares the records of each exit with
+// the table of package audit.
 type walker struct {
 	*idptest.IdP
 	t     *testing.T
@@ -74,9 +74,9 @@ type exitCase struct {
 	// walk leads up to the exit and returns the request that takes it.
 	walk func(w *walker, ann *idptest.Person) func() *idptest.Page
 	want []audit.Decision
-	// noUser says that the records name no user.
+	// noUser reports whether the records name no user.
 	noUser bool
-	// outcome is that of the last record, where the decision leaves it open.
+	// outcome is the outcome of the last record, where the decision does not determine it.
 	outcome string
 }
 
@@ -120,13 +120,13 @@ func (w *walker) lockQuietly(p *idptest.Person) {
 	}
 }
 
-// waiting is a browser at the code page.
+// waiting returns a browser at the code page.
 func (w *walker) waiting(p *idptest.Person) *idptest.Browser {
 	w.t.Helper()
 	return begun(w.t, w.IdP, p)
 }
 
-// stepping is a browser at the step-up page, and the page's form.
+// stepping returns a browser at the step-up page, and the page's form.
 func (w *walker) stepping(p *idptest.Person) (*idptest.Browser, idptest.Form) {
 	w.t.Helper()
 	a := w.provider()
@@ -146,7 +146,7 @@ func (w *walker) send(b *idptest.Browser, form idptest.Form, code string) func()
 	return func() *idptest.Page { return b.Post(form.Action, form.Fields) }
 }
 
-// handle is that of a request that the browser has begun.
+// handle returns the handle of a request that the browser has begun.
 func (w *walker) handle(b *idptest.Browser, a *idptest.Provider) string {
 	w.t.Helper()
 	h := b.Get(a.URL(&idptest.Request{})).Form().Fields.Get("request")
@@ -158,7 +158,7 @@ func (w *walker) handle(b *idptest.Browser, a *idptest.Provider) string {
 
 var errDisk = errors.New("no space left on device")
 
-// exits are the exits of the handlers of package authn.
+// exits returns the exits of the handlers of package authn.
 func exits() []exitCase {
 	type page = func() *idptest.Page
 	nothing := []audit.Decision(nil)
@@ -428,10 +428,9 @@ func exits() []exitCase {
 	}
 }
 
-// TestEveryExitIsRecorded walks the exits of the handlers and compares the records
-// that each leaves with the table of package audit: no more, no fewer, with the
-// user's ID where the user is known. Then it looks for what the code can decide and
-// no exit was walked for.
+// TestEveryExitIsRecorded walks the exits of the handlers and compares the records of each
+// with the table of package audit: no more, no fewer, with the user's ID where the user is
+// known. Then it looks for decisions in the code without a walked exit.
 func TestEveryExitIsRecorded(t *testing.T) {
 	t.Parallel()
 	walked, outcomes := map[audit.Decision]bool{}, map[string]bool{}
@@ -495,8 +494,8 @@ func TestEveryExitIsRecorded(t *testing.T) {
 	}
 }
 
-// TestEveryOutcomeOfAccountIsDecided holds that package authn tells apart every error
-// that package account names: a new one must not end as the old one beside it.
+// TestEveryOutcomeOfAccountIsDecided checks that package authn distinguishes every error that
+// package account declares, so that a new error is not handled like another one.
 func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 	t.Parallel()
 	decided := map[string]audit.Decision{
@@ -510,7 +509,7 @@ func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 	here := readPackage(t, ".").selected("account")
 	for _, name := range readPackage(t, "../account").errorsDeclared() {
 		if name == "InputError" || name == "InputErrors" || name == "FileError" {
-			continue // of changes and imports, which no sign-in makes
+			continue // errors of changes and imports, which no sign-in makes
 		}
 		if decided[name].Rule().Name == "" {
 			t.Errorf("account.%s has no decision", name)
@@ -521,8 +520,8 @@ func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 	}
 }
 
-// TestEveryHandlerEndsWithDecision holds that the router reaches the handlers of this
-// package only through runStep, or by what is made of it, which want a decision.
+// TestEveryHandlerEndsWithDecision checks that the router reaches the handlers of this package
+// only through runStep, or through its wrappers, which require a decision.
 func TestEveryHandlerEndsWithDecision(t *testing.T) {
 	t.Parallel()
 	ways := []string{"runStep", "inFlow", "inSignIn", "inStepUp", "inSession"}
@@ -555,7 +554,7 @@ func TestEveryHandlerEndsWithDecision(t *testing.T) {
 	}
 }
 
-// source is the code of a package, without tests.
+// source returns the code of a package, without tests.
 type source []*ast.File
 
 func readPackage(t *testing.T, folder string) (files source) {
@@ -580,7 +579,7 @@ func readPackage(t *testing.T, folder string) (files source) {
 	return files
 }
 
-// selected are the names that the code uses of another package.
+// selected returns the names of another package that the code uses.
 func (s source) selected(pkg string) (names []string) {
 	for _, f := range s {
 		ast.Inspect(f, func(n ast.Node) bool {
@@ -595,7 +594,7 @@ func (s source) selected(pkg string) (names []string) {
 	return names
 }
 
-// errorsDeclared are the exported error values and error types of a package.
+// errorsDeclared returns the exported error values and error types of a package.
 func (s source) errorsDeclared() (names []string) {
 	for _, f := range s {
 		for _, decl := range f.Decls {
@@ -622,7 +621,7 @@ func (s source) errorsDeclared() (names []string) {
 	return names
 }
 
-// decisionNamed is the decision with the name of its constant.
+// decisionNamed returns the decision with the name of its constant.
 func decisionNamed(name string) (audit.Decision, bool) {
 	for _, d := range audit.Decisions() {
 		if strings.EqualFold(strings.ReplaceAll(d.String(), "_", ""), name) {
@@ -632,7 +631,7 @@ func decisionNamed(name string) (audit.Decision, bool) {
 	return 0, false
 }
 
-// refusalCodes are the codes of package idp by the names of their constants.
+// refusalCodes returns the codes of package idp by the names of their constants.
 func refusalCodes(t *testing.T) map[string]string {
 	t.Helper()
 	codes := map[string]string{}

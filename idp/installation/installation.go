@@ -1,10 +1,10 @@
-// Package installation builds the services of an identity provider: the service providers,
-// the users, the years and their rotation, notices and the audit trail. This is the one
-// place where they are connected. The server, the demo, commands without a server and tests
-// all work on an Installation, so that what holds for one holds for the others.
+// Package installation builds the services of an identity provider: the service providers, the
+// users, the years and their rotation, notices and the audit trail. It is the one place where
+// they are connected. The server, the demo, commands without a server and tests all use an
+// Installation, so that they all behave the same.
 //
-// It listens nowhere and starts nothing. The store is opened by the caller, as only programs
-// and tests name a concrete one, and Rotation fills Years once it is started.
+// It listens on no port and starts nothing. The caller opens the store, because only programs
+// and tests name a concrete one. Rotation fills Years once it is started.
 package installation
 
 import (
@@ -34,9 +34,9 @@ import (
 	"vernal/templates"
 )
 
-// Config is what the services are built from.
+// Config contains what the services are built from.
 type Config struct {
-	// IdP holds base_url, and what metadata says of the operator.
+	// IdP holds base_url, and what metadata says about the operator.
 	IdP metadata.IdP
 	// Brand is the name in titles, headers and mails; optional.
 	Brand string
@@ -44,22 +44,24 @@ type Config struct {
 	Branding *templates.Brand
 	// Languages are those of pages and mails, the default one first; optional.
 	Languages []templates.Lang
-	// CommandLine renders what an operator can do next; optional.
+	// CommandLine renders an operator's next steps; optional.
 	CommandLine idp.CommandLine
 
 	Policy rotation.Policy
-	// KeySpec is how signing keys are made, NewSigner makes their private keys in tests.
+	// KeySpec says how to create signing keys. NewSigner creates their private keys in
+	// tests.
 	KeySpec   certs.Spec
 	NewSigner func(bits int) (crypto.Signer, error)
-	// Keys is the folder of signing keys, Vault the token where keys are made; nil without.
+	// Keys is the folder of signing keys. Vault is the token that creates keys; nil
+	// without one.
 	Keys  *certs.Dir
 	Vault certs.Vault
-	// PasswordCost is that of new password hashes; the usual one if zero.
+	// PasswordCost is the cost of new password hashes; the default if zero.
 	PasswordCost account.Cost
-	// Master loads the master key that is configured now.
+	// Master loads the currently configured master key.
 	Master func() (*seal.Master, error)
 
-	// Mail and Webhook deliver notices; nil: this way is not used. Operators get them by mail.
+	// Mail and Webhook deliver notices; nil disables one. Operators get notices by mail.
 	Mail      *notify.Mailer
 	Webhook   *notify.Webhook
 	Operators []string
@@ -68,7 +70,7 @@ type Config struct {
 	Clock idp.Clock
 }
 
-// Store is what keeps an installation.
+// Store stores an installation.
 type Store interface {
 	idp.Store
 	rekey.Store
@@ -79,7 +81,7 @@ type Store interface {
 type Installation struct {
 	Config
 	Store idp.Store
-	// Sealer seals what is kept outside of the store, such as in browsers.
+	// Sealer seals what is kept outside the store, for example in browsers.
 	Sealer    idp.Sealer
 	Registry  *sp.Registry
 	Accounts  *account.Service
@@ -95,7 +97,7 @@ type Installation struct {
 	Rehearsal *rehearsal.Service
 }
 
-// Build connects the services of the installation that the store keeps.
+// Build connects the services of an installation on its store.
 func Build(c Config, store Store) *Installation {
 	i := &Installation{Config: c, Store: store, Sealer: store.Ring(), Years: keyring.NewRing(c.Policy)}
 	i.Registry = sp.New(store, c.Clock)
@@ -132,8 +134,8 @@ func Build(c Config, store Store) *Installation {
 // Secure reports whether browsers reach the installation by https.
 func (i *Installation) Secure() bool { return strings.HasPrefix(i.IdP.BaseURL, "https://") }
 
-// certificates are those of all years, so that the registry refuses them as a service
-// provider's.
+// certificates returns the certificates of all years, so that the registry refuses them for
+// service providers.
 func (i *Installation) certificates() []*x509.Certificate {
 	var certificates []*x509.Certificate
 	for _, e := range i.Years.All(i.Clock.Now()) {

@@ -1,10 +1,9 @@
-// Package logo reads the logos that pages show: an SVG or PNG file of the operator or
-// of a service provider.
+// Package logo reads the logos that pages show: an SVG or PNG file of the operator or of a
+// service provider.
 //
-// A browser runs what an SVG file contains when it is opened on its own, with the
-// rights of our origin. So the bytes of a file are never served: a PNG is decoded and
-// encoded again, and an SVG is written again from the elements and attributes that a
-// drawing needs.
+// A browser runs the content of an SVG file that is opened directly, with the rights of our
+// origin. So the original bytes are never served: a PNG is decoded and encoded again, and an
+// SVG is rebuilt from the elements and attributes that a drawing needs.
 package logo
 
 import (
@@ -19,13 +18,13 @@ import (
 const (
 	// MaxBytes limits a file.
 	MaxBytes = 64 << 10
-	// maxSide limits width and height of a PNG, which bounds the memory that a small
-	// file can ask for.
+	// maxSide limits width and height of a PNG, which limits the memory that a small file
+	// can require.
 	maxSide = 1024
 )
 
-// CSP is the Content-Security-Policy of a logo: opened on its own, it runs nothing and
-// loads nothing. Drawings have styles of their own.
+// CSP is the Content-Security-Policy of a logo: opened directly, it runs nothing and loads
+// nothing. Drawings have inline styles.
 const CSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 // The content types of logos.
@@ -42,7 +41,7 @@ type Image struct {
 
 // Error says why a file was refused.
 type Error struct {
-	Line   int // of an SVG; 0 for the whole file
+	Line   int // line in an SVG; 0 for the whole file
 	Reason string
 }
 
@@ -74,7 +73,7 @@ func (i *Image) Name() string {
 	return hex.EncodeToString(sum[:16]) + extension
 }
 
-// parsePNG leaves out everything but the pixels.
+// parsePNG keeps only the pixels.
 func parsePNG(data []byte) (*Image, error) {
 	config, err := png.DecodeConfig(bytes.NewReader(data))
 	if err != nil {

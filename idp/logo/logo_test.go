@@ -131,7 +131,7 @@ func TestOtherFilesAreRefused(t *testing.T) {
 	}
 }
 
-// encodePNG makes a PNG with one red pixel.
+// encodePNG returns a PNG with one red pixel.
 func encodePNG(t *testing.T, width, height int) []byte {
 	t.Helper()
 	img := image.NewNRGBA(image.Rect(0, 0, width, height))
@@ -162,7 +162,7 @@ func TestPNGIsWrittenAgain(t *testing.T) {
 	}
 }
 
-// A few kilobytes can ask for gigabytes.
+// A few kilobytes can require gigabytes.
 func TestLargePNGIsRefusedBeforeItIsDecoded(t *testing.T) {
 	t.Parallel()
 	if _, err := logo.Parse(encodePNG(t, 1025, 1)); err == nil {
@@ -173,7 +173,8 @@ func TestLargePNGIsRefusedBeforeItIsDecoded(t *testing.T) {
 	}
 }
 
-// FuzzParse: what Parse returns is stable, and contains nothing that runs or loads.
+// FuzzParse checks that the result of Parse is stable, and contains nothing that runs or
+// loads.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(plain))
 	for _, body := range []string{`<path style="fill:#fff" fill="url(#a)"/>`, `<style>a{b:c}</style>`, `<a:b xmlns:a="urn:a"/>`, `<linearGradient xlink:href="#a" href="#b"/>`, "<text>&lt;script&gt;<![CDATA[x]]></text>"} {

@@ -15,12 +15,12 @@ const (
 	xlinkNamespace = "http://www.w3.org/1999/xlink"
 )
 
-// svgLimits are far above what a logo needs.
+// svgLimits returns limits far above what a logo needs.
 func svgLimits() xmltree.Limits {
 	return xmltree.Limits{Bytes: MaxBytes, Depth: 32, Elements: 2000, Attrs: 64, AllAttrs: 10000, Scope: 64, Comments: true}
 }
 
-// setOf makes a set of the words of a text.
+// setOf returns the set of the words of a text.
 func setOf(words string) map[string]bool {
 	set := make(map[string]bool)
 	for _, w := range strings.Fields(words) {
@@ -29,13 +29,13 @@ func setOf(words string) map[string]bool {
 	return set
 }
 
-// allowedElements draw shapes. Those that repeat others (use, pattern) are not among
-// them: a few lines of these can keep a browser busy for hours.
+// allowedElements draw shapes. Elements that repeat others (use, pattern) are not included,
+// because a few lines of them can keep a browser busy for hours.
 var allowedElements = setOf(`svg g defs title desc path rect circle ellipse line polyline polygon
 	linearGradient radialGradient stop clipPath mask text tspan style switch`)
 
-// droppedElements are left out with their content: editors write them, and no browser
-// draws them.
+// droppedElements are removed with their content. Editors write them, and no browser draws
+// them.
 var droppedElements = setOf("metadata")
 
 var allowedAttributes = setOf(`id class style transform viewBox width height x y x1 y1 x2 y2 cx cy r rx ry fx fy fr
@@ -51,7 +51,7 @@ var allowedAttributes = setOf(`id class style transform viewBox width height x y
 var (
 	localReference = regexp.MustCompile(`^#[A-Za-z_][\w.-]*$`)
 	localURL       = regexp.MustCompile(`^url\(\s*['"]?#[A-Za-z_][\w.-]*['"]?\s*\)$`)
-	// anyCall is a function of CSS, among them all that load a file.
+	// anyCall matches a CSS function, including all that load a file.
 	anyCall = regexp.MustCompile(`([A-Za-z_-]*)\s*\(`)
 )
 
@@ -64,8 +64,8 @@ type svgWriter struct {
 	count  int // elements seen, in document order
 }
 
-// parseSVG writes a drawing again. What editors add in namespaces of their own is left
-// out. What a drawing may not contain is refused, so that its author notices.
+// parseSVG rebuilds a drawing. It drops what editors add in their own namespaces, and refuses
+// content that a drawing must not contain, so that its author notices.
 func parseSVG(data []byte) (*Image, error) {
 	root, err := xmltree.Parse(data, svgLimits())
 	if err != nil {
@@ -93,7 +93,7 @@ func parseSVG(data []byte) (*Image, error) {
 	return &Image{TypeSVG, out}, nil
 }
 
-// refuse names the line of the element that is being copied.
+// refuse returns an error with the line of the element being copied.
 func (w *svgWriter) refuse(format string, args ...any) error {
 	return &Error{Line: lineOf(w.source, w.count), Reason: fmt.Sprintf(format, args...)}
 }
@@ -134,8 +134,8 @@ func (w *svgWriter) copyElement(e *xmltree.Element) error {
 	return nil
 }
 
-// copyAttributes returns the allowed attributes. An attribute of another namespace, or
-// one that is unknown, is left out.
+// copyAttributes returns the allowed attributes. It drops unknown attributes and those of
+// another namespace.
 func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 	var attrs []xmltree.Attr
 	for _, a := range e.Attrs {
@@ -145,7 +145,7 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 			return nil, w.refuse("href of %s leads out of the file; only a reference such as #id is allowed", e.Local)
 		case isLink:
 			if _, twice := e.Attr("href"); twice && a.Space != "" {
-				continue // xlink:href beside href counts for nothing
+				continue // xlink:href is ignored if there is an href
 			}
 		case strings.HasPrefix(strings.ToLower(a.Local), "on"):
 			return nil, w.refuse("the attribute %.40q of %s runs a script; remove it", a.Local, e.Local)
@@ -163,8 +163,8 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 	return attrs, nil
 }
 
-// isSafeValue reports whether the value of an attribute loads nothing. CSS reads
-// escapes, so a backslash could hide a function.
+// isSafeValue reports whether the value of an attribute loads nothing. CSS interprets escapes,
+// so a backslash could hide a function.
 func isSafeValue(value string) bool {
 	return localURL.MatchString(strings.TrimSpace(value)) || !strings.Contains(value, `\`) && !callsForeign(value)
 }
@@ -179,8 +179,8 @@ func callsForeign(text string) bool {
 	return false
 }
 
-// checkStyle accepts declarations and rules that load nothing. Comments are refused
-// because they can part the name of a function.
+// checkStyle accepts declarations and rules that load nothing. It refuses comments, because
+// they can split the name of a function.
 func (w *svgWriter) checkStyle(css string) error {
 	for _, bad := range []string{"@", `\`, "/*", "<"} {
 		if strings.Contains(css, bad) {
@@ -193,8 +193,8 @@ func (w *svgWriter) checkStyle(css string) error {
 	return nil
 }
 
-// lineOf returns the line of the nth start tag. In XML that was parsed, "<" begins
-// nothing but a tag, a comment, a CDATA section or the declaration.
+// lineOf returns the line of the nth start tag. In parsed XML, "<" only begins a tag, a
+// comment, a CDATA section or the declaration.
 func lineOf(data []byte, n int) int {
 	for at := 0; at < len(data); {
 		i := bytes.IndexByte(data[at:], '<')

@@ -15,24 +15,24 @@ import (
 	"vernal/templates"
 )
 
-// adminRetry is how often a busy address is tried again.
+// adminRetry is how often the server retries an address that is in use.
 const adminRetry = 30 * time.Second
 
-// adminListener is the listener for operators and their machines; see package
-// watch. It is a side service: when it cannot listen, sign-ins go on, and the
-// log says so until it can. Its requests are short, so its end waits for none.
+// adminListener is the listener for operators and their machines; see package watch. It is
+// secondary: if it cannot listen, sign-ins continue, and the log reports it until it can. Its
+// requests are short, so shutdown does not wait for them.
 type adminListener struct {
 	address string       // to listen on again
 	ln      net.Listener // nil while it cannot listen
 	srv     *http.Server // nil without an address: it serves no one
 	log     *slog.Logger
 	retry   time.Duration
-	ctx     context.Context // of the retries
+	ctx     context.Context // context of the retries
 	cancel  context.CancelFunc
 }
 
-// listenAdmin opens the admin listener. An address that cannot be listened on is
-// no error: serve tries it again.
+// listenAdmin opens the admin listener. A failure to listen is not an error, because serve
+// retries.
 func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
 	a := &adminListener{address: s.AdminListen, ln: s.AdminListener, log: s.Log, retry: cmp.Or(s.AdminRetry, adminRetry)}
 	a.ctx, a.cancel = context.WithCancel(ctx)
@@ -78,7 +78,7 @@ func (a *adminListener) noteFailure(err error) {
 		slog.String("admin_listen", a.address), slog.String("error", err.Error()), slog.Duration("next_try", a.retry))
 }
 
-// serve answers until close, and listens again when it cannot or no longer.
+// serve answers until close, and listens again after a failure.
 func (a *adminListener) serve() {
 	if a.srv == nil {
 		return
@@ -108,13 +108,13 @@ func (a *adminListener) close() {
 	}
 }
 
-// countTraffic is what the public listener counts and the admin listener reports.
+// countTraffic returns what the public listener counts and the admin listener reports.
 func (s *Server) countTraffic() *adminhttp.Traffic {
 	s.traffic.Do(func() { s.counts = adminhttp.NewTraffic() })
 	return s.counts
 }
 
-// AdminHandler is the admin listener's handler.
+// AdminHandler returns the admin listener's handler.
 func (s *Server) AdminHandler() (http.Handler, error) {
 	set, err := templates.New()
 	if err != nil {

@@ -33,7 +33,7 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// bare is an installation whose pages no test asks for.
+// bare returns an installation for tests that request no pages.
 func bare(log io.Writer) *installation.Installation {
 	return &installation.Installation{Config: installation.Config{Log: slog.New(slog.NewTextHandler(log, nil)), Clock: time.Now}}
 }

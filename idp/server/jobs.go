@@ -16,11 +16,11 @@ import (
 
 const (
 	sweepEvery = time.Minute
-	sweepBatch = 25 // records a step, so that no sign-in waits long behind one
+	sweepBatch = 25 // records per step, so that no sign-in waits long for one
 )
 
-// startJobs starts what the server does besides answering. What it returns ends
-// the jobs and waits for them.
+// startJobs starts the server's background jobs. The returned function stops the jobs and
+// waits for them.
 func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -62,8 +62,8 @@ func (s *Server) sweepExpired(ctx context.Context) {
 	}
 }
 
-// mountHealth adds the addresses that watchers poll: /healthz says that the
-// process answers, /readyz that it can sign people in.
+// mountHealth adds the paths for monitoring: /healthz says that the process answers, /readyz
+// that it can sign users in.
 func (s *Server) mountHealth(rt *web.Router) {
 	rt.Handle("/healthz", web.Methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) error {
 		_, err := io.WriteString(w, "ok\n")
@@ -82,7 +82,7 @@ func (s *Server) mountHealth(rt *web.Router) {
 }
 
 func (s *Server) checkReady(ctx context.Context) error {
-	// Every answer rests upon this document.
+	// Every answer depends on this document.
 	if _, err := s.Store.Documents(ctx, idp.RotationKind, idp.DocumentQuery{Keys: []string{idp.RotationKey}}); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

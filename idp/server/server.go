@@ -1,8 +1,8 @@
-// Package server wires Vernal together: it builds the handlers, mounts their
-// routes in one list, listens, runs the background jobs and shuts down.
+// Package server wires Vernal together: it builds the handlers, mounts their routes in one
+// list, listens, runs the background jobs and shuts down.
 //
-// It decides nothing about SAML or sign-ins. The services are those of an
-// Installation; listeners and lifetimes are handed in by the command.
+// It decides nothing about SAML or sign-ins. The services come from an Installation. The
+// command supplies listeners and lifetimes.
 package server
 
 import (
@@ -36,50 +36,49 @@ import (
 	"vernal/templates"
 )
 
-// Server is an identity provider that is ready to run: the services of an
-// installation, and how they are reached.
+// Server is an identity provider that is ready to run: the services of an installation, and
+// how to reach them.
 type Server struct {
 	*installation.Installation
 	// Listen is the address of the public listener.
 	Listen string
-	// Listener takes the place of Listen for a caller that had to know its port
-	// before; optional.
+	// Listener replaces Listen for a caller that needs to know its port in advance;
+	// optional.
 	Listener net.Listener
-	// AdminListen is the address of the admin listener, on loopback; "" for
-	// none. AdminListener takes its place, as Listener does.
+	// AdminListen is the address of the admin listener, on loopback; "" for none.
+	// AdminListener replaces it, like Listener does.
 	AdminListen   string
 	AdminListener net.Listener
-	// AdminRetry is how often a busy AdminListen is tried again; 30 seconds if
-	// zero.
+	// AdminRetry is how often to retry an AdminListen that is in use; 30 seconds if zero.
 	AdminRetry time.Duration
-	// AdminURL is the name under which a proxy passes on the secret addresses
-	// there; optional.
+	// AdminURL is the base URL under which a proxy forwards the secret URLs of the admin
+	// listener; optional.
 	AdminURL string
-	// TLS is set when the server ends TLS itself; nil behind a proxy.
+	// TLS is set if the server terminates TLS itself; nil behind a proxy.
 	TLS *tls.Config
-	// TrustedProxies are the peers whose X-Forwarded-For is believed; optional.
+	// TrustedProxies are the peers whose X-Forwarded-For is trusted; optional.
 	TrustedProxies []netip.Prefix
 	// Idle and Absolute are the lifetimes of a session.
 	Idle, Absolute time.Duration
 	// CodeTime is how long users have for the second factor before they must ask
 	// for more time; session.PendingLifetime if zero.
 	CodeTime time.Duration
-	// Grace is how long requests under way may take once the server is to end;
-	// 20 seconds if zero. Later than that Run is a context.DeadlineExceeded.
+	// Grace is how long requests in progress may take after shutdown begins; 20 seconds if
+	// zero. After that, Run returns context.DeadlineExceeded.
 	Grace time.Duration
 	// Ready is called with the address once the server listens; optional.
 	Ready func(net.Addr)
-	// AdminReady is called before, with the address of the admin listener, if it
+	// AdminReady is called before Ready, with the address of the admin listener, if it
 	// listens by then; optional.
 	AdminReady func(net.Addr)
-	// Version is that of the program, for who watches; optional.
+	// Version is the program's version, for monitoring; optional.
 	Version string
 
-	traffic sync.Once // makes counts
+	traffic sync.Once // guards the creation of counts
 	counts  *adminhttp.Traffic
 }
 
-// Handler is the public listener's handler. This is the map of all addresses.
+// Handler returns the public listener's handler. It mounts all public paths.
 func (s *Server) Handler() (http.Handler, error) {
 	set, err := templates.New()
 	if err != nil {
@@ -151,9 +150,8 @@ func (s *Server) Handler() (http.Handler, error) {
 	}, nil
 }
 
-// guardForms refuses forms that another site posts. The SAML addresses are the
-// exception: being posted to by other sites is what they are for, and the
-// signature guards them.
+// guardForms refuses forms that another site posts. The SAML endpoints are the exception:
+// other sites must post to them, and signatures protect them.
 func (s *Server) guardForms(pages *web.Pages, next http.Handler) (http.Handler, error) {
 	base, err := url.Parse(s.IdP.BaseURL)
 	if err != nil {
@@ -168,8 +166,8 @@ func (s *Server) guardForms(pages *web.Pages, next http.Handler) (http.Handler, 
 	}))
 	protected := cop.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The path as it was sent: an encoded one could mean another address
-		// to the router than it looks like here.
+		// Use the path as sent: an encoded path could mean another one to the router
+		// than it appears here.
 		path := r.URL.EscapedPath()
 		if strings.HasPrefix(path, "/api/saml/") && !strings.Contains(path, "%") && !strings.Contains(path, "..") {
 			next.ServeHTTP(w, r)
@@ -179,23 +177,22 @@ func (s *Server) guardForms(pages *web.Pages, next http.Handler) (http.Handler, 
 	}), nil
 }
 
-// GCPercent suits a server whose live heap is a few megabytes and that is given
-// some 40 kB to collect with every sign-in: the collector runs a quarter as
-// often as by default, for some tens of megabytes. GOGC in the environment goes
-// before it.
+// GCPercent suits a server with a live heap of a few megabytes that allocates about 40 kB with
+// every sign-in: the collector runs a quarter as often as by default, for some tens of
+// megabytes. GOGC in the environment overrides it.
 const GCPercent = 400
 
-// memoryBase is what a server needs besides password hashes, with room for a thousand
-// open connections and for what the collector has not collected yet.
+// memoryBase is what a server needs in addition to password hashes, with room for a thousand
+// open connections and for garbage that is not collected yet.
 const memoryBase = 96 << 20
 
-// MemoryLimit is the soft limit of the memory of a server whose password hashes take
-// so many bytes at once (account.Hasher.PeakMemory). GCPercent alone would let five
-// times as much pile up behind each hash. Two of everything are allowed: one in use,
-// and one that waits for the collector. GOMEMLIMIT in the environment goes before it.
+// MemoryLimit returns the soft memory limit of a server whose password hashes take so many
+// bytes at once (account.Hasher.PeakMemory). GCPercent alone would let five times as much
+// accumulate behind each hash. The limit allows two of each: one in use, and one that waits
+// for the collector. GOMEMLIMIT in the environment overrides it.
 func MemoryLimit(hashes int64) int64 { return memoryBase + 2*hashes }
 
-// Run serves until ctx ends, then finishes the requests under way.
+// Run serves until ctx ends, then finishes the requests in progress.
 func (s *Server) Run(ctx context.Context) error {
 	handler, err := s.Handler()
 	if err != nil {
@@ -214,7 +211,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(err, ln.Close())
 	}
 	defer watch.close()
-	// The jobs outlive the requests: the last of those are still counted.
+	// The jobs outlive the requests, so that the last ones are still counted.
 	defer s.startJobs(context.WithoutCancel(ctx))()
 
 	failed := make(chan error, 1)
@@ -231,7 +228,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	select {
 	case err := <-failed:
-		_ = srv.Close() // it served, or never will
+		_ = srv.Close() // it has stopped serving, or never will
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
@@ -243,7 +240,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// httpServer is a server with our limits.
+// httpServer returns a server with our limits.
 func (s *Server) httpServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,

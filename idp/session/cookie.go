@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// cookieName is the full name of one of our cookies.
+// cookieName returns the full name of one of our cookies.
 func (m *Manager) cookieName(short string) string {
 	if m.Secure {
 		return "__Host-vernal-" + short
@@ -14,9 +14,9 @@ func (m *Manager) cookieName(short string) string {
 	return "vernal-" + short
 }
 
-// newCookie makes a cookie. SameSite=Lax: it comes along when a service
-// provider sends the browser here by GET, and not with a form that another
-// site posts. An age of 0 lasts as long as the browser runs.
+// newCookie returns a cookie. SameSite=Lax: the browser sends it when a service provider
+// redirects it here by GET, and not with a form that another site posts. With an age of 0, it
+// lasts as long as the browser runs.
 func (m *Manager) newCookie(name, value string, age time.Duration) *http.Cookie {
 	return &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(age / time.Second),
@@ -24,13 +24,13 @@ func (m *Manager) newCookie(name, value string, age time.Duration) *http.Cookie 
 	}
 }
 
-// hashOf is what we keep of a cookie's value.
+// hashOf returns what we store of a cookie's value.
 func hashOf(value string) []byte {
 	sum := sha256.Sum256([]byte(value))
 	return sum[:]
 }
 
-// dropCookie takes a cookie back.
+// dropCookie removes a cookie from the browser.
 func (m *Manager) dropCookie(w http.ResponseWriter, name string) {
 	http.SetCookie(w, m.newCookie(name, "", -time.Second))
 }

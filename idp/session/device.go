@@ -7,11 +7,11 @@ import (
 	"vernal/idp"
 )
 
-// maxUserAgent bounds how much of a User-Agent is looked at.
+// maxUserAgent limits how much of a User-Agent is examined.
 const maxUserAgent = 512
 
-// mark is what in a User-Agent tells a name. The first that is found counts, as
-// most browsers also name those whom they resemble.
+// mark maps a token in a User-Agent to a name. The first match counts, because most browsers
+// also name the browsers that they resemble.
 type mark struct{ token, name string }
 
 var browsers = []mark{
@@ -37,10 +37,10 @@ var systems = []mark{
 	{"Linux", "Linux"},
 }
 
-// DeviceOf is what a person can know a browser by: its family and system, from
-// the User-Agent that it sent, and its network. Nothing of the User-Agent itself
-// is kept, as it is the client's to choose, and tells more of people than they
-// need to know their own devices. The same goes for the rest of the address.
+// DeviceOf returns what lets a user recognize a browser: its family and system, from its
+// User-Agent, and its network. Nothing else of the User-Agent is kept, because the client
+// chooses it, and it discloses more than users need to recognize their own devices. The same
+// applies to the rest of the IP address.
 func DeviceOf(userAgent string, client netip.Addr) idp.Device {
 	agent := userAgent[:min(len(userAgent), maxUserAgent)]
 	return idp.Device{Browser: nameOf(browsers, agent), System: nameOf(systems, agent), Network: networkOf(client)}
@@ -63,6 +63,6 @@ func networkOf(client netip.Addr) string {
 	if client = client.Unmap().WithZone(""); client.Is4() {
 		bits = 24
 	}
-	p, _ := client.Prefix(bits) // the address has as many
+	p, _ := client.Prefix(bits) // the IP address always has that many
 	return p.String()
 }

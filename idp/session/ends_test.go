@@ -11,8 +11,8 @@ import (
 	"vernal/idp/session"
 )
 
-// A session ends when it was not used, or when its time is over, whichever comes
-// first. A sign-in that waits for its code has only the time for that.
+// A session ends when it is idle for too long, or when its time is over, whichever comes
+// first. A sign-in that waits for its code has only the time for the code.
 func TestSessionEndsWhenIdleOrExpired(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
@@ -56,8 +56,8 @@ func TestTimeForCodeHasDefault(t *testing.T) {
 	}
 }
 
-// The session that a request was answered from ties it, too; another one, or
-// none, does not.
+// The session from which a request was answered ties it, too. Another session, or none, does
+// not.
 func TestRequestBelongsToItsSession(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -15,42 +15,42 @@ import (
 	"vernal/idp"
 )
 
-// A request that its sender has no budget to store waits in the browser: sealed, in
-// the request's own cookie. Nothing is written before it is answered. The cookie is
-// then both the request and the secret that ties it to the browser, and Request
-// gives it to every step of the sign-in as it gives a stored one.
+// A request that its sender has no budget to store waits in the browser: sealed, in the
+// request's own cookie. Nothing is written before it is answered. The cookie is then both the
+// request and the secret that ties it to the browser. Request returns it to every step of the
+// sign-in like a stored one.
 //
 // The value is
 //
 //	"w." | base64url( seal( DEFLATE( JSON of the request )))
 //
 // with the handle in the context, which gives each its own key. A handle is sealed once,
-// so no number of requests that strangers send comes near the limit of random nonces
+// so no number of requests that anyone can send comes near the limit of random nonces
 // that one AES-GCM key has (NIST SP 800-38D §8.3).
 
 const (
-	heldPrefix = "w." // no secret of TieTo has a dot
+	heldPrefix = "w." // secrets of TieTo contain no dot
 
-	// maxHeldCookie bounds name and value of the cookie, in bytes. A usual request
-	// takes 400, one with a RelayState of 2,048 some 2,500. A browser holds that
-	// much in such cookies and gets at most as much again before Trim takes the older
-	// ones back. With all our other cookies it stays below 8 kB, the longest header
-	// line that nginx takes by default: a site that sends a browser here with huge
-	// requests must not lock it out. The answer that sets the cookie stays below 4 kB,
-	// all the header that nginx takes by default.
+	// maxHeldCookie limits name and value of the cookie, in bytes. A usual request takes
+	// 400, one with a RelayState of 2,048 about 2,500. A browser holds that much in such
+	// cookies, and at most as much again before Trim removes the older ones. With all our
+	// other cookies it stays below 8 kB, the longest header line that nginx accepts by
+	// default: a site that sends a browser here with huge requests must not lock it out.
+	// The answer that sets the cookie stays below 4 kB, the largest header that nginx
+	// accepts by default.
 	maxHeldCookie = 3000
-	// maxHeldCookies bounds the requests that one browser holds.
+	// maxHeldCookies limits the requests that one browser holds.
 	maxHeldCookies = 2
-	// maxHeldJSON bounds what a value is inflated to, in bytes. A RelayState of
-	// 2,048 bytes that JSON escapes six-fold is the most of it.
+	// maxHeldJSON limits the inflated size of a value, in bytes. Most of it is a
+	// RelayState of 2,048 bytes, which JSON can escape six-fold.
 	maxHeldJSON = 32 << 10
 )
 
 // ErrTooLong is returned by Hold for a request that does not fit into a cookie.
 var ErrTooLong = errors.New("request does not fit into a cookie")
 
-// heldDictionary is what most requests contain. It makes a usual one some 500 bytes.
-// A change of it makes stale what browsers hold at that moment.
+// heldDictionary is what most requests contain. It shrinks a usual one to about 500 bytes.
+// Changing it invalidates the requests that browsers hold at that moment.
 const heldDictionary = `2026-01-01T00:00:00Z","expires_at":"2026-01-02T00:00:00Z","cert_sha256":"","preview":"field","locale":"en` +
 	`"relay_state":"https://","has_relay":true,"force_authn":true,"is_passive":true,` +
 	`"urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport","urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo",` +
@@ -60,17 +60,17 @@ const heldDictionary = `2026-01-01T00:00:00Z","expires_at":"2026-01-02T00:00:00Z
 	`"name_id_format":"urn:oasis:names:tc:SAML:2.0:nameid-format:persistent","subject_hash":"","message_hash":"","comparison":"exact","class_refs":["` +
 	`"],"issued_at":"2026-01-01T00:00:00Z","received_at":"2026-01-01T00:00:00Z","expires_at":"2026-01-01T00:00:00Z"}`
 
-// heldWriters compress. One is most of a megabyte of tables, so they are used again.
+// heldWriters pools compressors, because one holds almost a megabyte of tables.
 var heldWriters = sync.Pool{New: func() any {
 	w, err := flate.NewWriterDict(nil, flate.DefaultCompression, []byte(heldDictionary))
 	if err != nil {
-		panic(err) // of the level alone
+		panic(err) // only an invalid level fails
 	}
 	return w
 }}
 
-// Hold gives the request to the browser, in place of the store. It returns
-// ErrTooLong, and sets no cookie, if the request does not fit.
+// Hold stores the request in the browser instead of the store. It returns ErrTooLong, and sets
+// no cookie, if the request does not fit.
 func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
 	held := *req
 	held.SecretHash = nil
@@ -102,8 +102,8 @@ func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
 	return nil
 }
 
-// Holds reports whether the browser brings the request itself, as opposed to the
-// secret of one that is stored.
+// Holds reports whether the browser sends the request itself, as opposed to the secret of a
+// stored one.
 func (m *Manager) Holds(r *http.Request, handle idp.RequestHandle) bool {
 	c, err := r.Cookie(m.requestCookie(handle))
 	return err == nil && isHeld(c)
@@ -111,8 +111,8 @@ func (m *Manager) Holds(r *http.Request, handle idp.RequestHandle) bool {
 
 func isHeld(c *http.Cookie) bool { return strings.HasPrefix(c.Value, heldPrefix) }
 
-// openHeld opens the request that the browser holds under the handle; idp.ErrNotFound
-// if there is none, or if the value is not one that Hold made for this handle.
+// openHeld opens the request that the browser holds under the handle. It returns
+// idp.ErrNotFound if there is none, or if Hold did not make the value for this handle.
 func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
 	c, err := r.Cookie(m.requestCookie(handle))
 	if err != nil || !isHeld(c) || len(c.Name)+len(c.Value) > maxHeldCookie {
@@ -137,7 +137,7 @@ func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.Logi
 	return req, nil
 }
 
-// unpackHeld reads what was sealed.
+// unpackHeld decompresses and parses a held request.
 func unpackHeld(packed []byte, handle idp.RequestHandle) (*idp.LoginRequest, error) {
 	z := flate.NewReaderDict(bytes.NewReader(packed), []byte(heldDictionary))
 	plain, err := io.ReadAll(io.LimitReader(z, maxHeldJSON+1))
@@ -161,8 +161,8 @@ var errNoSealer = errors.New("session.Manager has no Sealer")
 
 func heldContext(handle idp.RequestHandle) string { return "request-held-by-browser/" + string(handle) }
 
-// heldTooMuch lists those of the cookies, oldest first, that a browser must give back
-// because it holds too many requests. The newest one stays.
+// heldTooMuch lists the cookies, oldest first, that a browser must give up because it holds
+// too many requests. The newest one stays.
 func heldTooMuch(cookies []*http.Cookie) (names []string) {
 	kept, size := 0, 0
 	for i := len(cookies) - 1; i >= 0; i-- {

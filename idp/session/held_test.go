@@ -37,7 +37,7 @@ func heldRequest() *idp.LoginRequest {
 	}
 }
 
-// hold has the browser hold the request and gives its cookie.
+// hold makes the browser hold the request and returns its cookie.
 func hold(t testing.TB, m *Manager, req *idp.LoginRequest) *http.Cookie {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -87,8 +87,7 @@ func TestHeldRequestComesBack(t *testing.T) {
 	}
 }
 
-// A value that was changed, that is another request's, or another installation's, is
-// no request.
+// A value that was changed, or belongs to another request or another installation, is refused.
 func TestHeldRequestIsSealed(t *testing.T) {
 	t.Parallel()
 	m, one, two := newHolder(), heldRequest(), heldRequest()
@@ -114,7 +113,7 @@ func TestHeldRequestIsSealed(t *testing.T) {
 	}
 }
 
-// What is sealed is still inflated and decoded within bounds.
+// Inflating and decoding stay within limits even for sealed values.
 func TestUnpackHeldIsBounded(t *testing.T) {
 	t.Parallel()
 	pack := func(text string) []byte {
@@ -140,8 +139,8 @@ func TestUnpackHeldIsBounded(t *testing.T) {
 	}
 }
 
-// Every request that a sender can make us accept fits, or is refused: never is a
-// cookie set that a browser or a proxy would not carry.
+// Every request that we accept either fits or is refused. A cookie that a browser or a proxy
+// would not carry is never set.
 func TestHeldRequestIsBounded(t *testing.T) {
 	t.Parallel()
 	m := newHolder()
@@ -172,8 +171,8 @@ func TestHeldRequestIsBounded(t *testing.T) {
 	}
 }
 
-// A browser holds two requests, or one large one, whatever it is sent; those whose
-// requests are stored count apart.
+// A browser holds two requests, or one large one, no matter how many it gets. Stored requests
+// count separately.
 func TestTrimBoundsRequestsHeldByBrowser(t *testing.T) {
 	t.Parallel()
 	m := newHolder()
@@ -217,7 +216,7 @@ func TestTrimBoundsRequestsHeldByBrowser(t *testing.T) {
 	}
 }
 
-// The request that goes on stays, however old it is.
+// The request in progress stays, however old it is.
 func TestTrimKeepsCurrentRequest(t *testing.T) {
 	t.Parallel()
 	m := newHolder()
@@ -243,7 +242,7 @@ func TestTrimKeepsCurrentRequest(t *testing.T) {
 	}
 }
 
-// All that a browser can bring of ours fits into one header line of 8 kB.
+// All cookies that a browser can send us fit into one header line of 8 kB.
 func TestCookieHeaderIsBounded(t *testing.T) {
 	t.Parallel()
 	m := newHolder()
@@ -257,7 +256,7 @@ func TestCookieHeaderIsBounded(t *testing.T) {
 		add(m.requestCookie(NewHandle(heldNow)), len(token))
 		add(m.cookieName("preview-")+strings.Repeat("0", 16), 100) // package yearaccess has as many
 	}
-	n += 2*maxHeldCookie + 2*len("=; ") // what Trim leaves, and a new one
+	n += 2*maxHeldCookie + 2*len("=; ") // what Trim keeps, and a new one
 	if n > 8<<10 {
 		t.Errorf("%d bytes", n)
 	}

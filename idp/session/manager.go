@@ -1,13 +1,12 @@
-// Package session keeps browser sessions and ties requests to browsers: those that
-// the store keeps, and those that a browser holds itself (see Hold).
+// Package session keeps browser sessions and ties requests to browsers: stored requests, and
+// requests that a browser holds itself (see Hold).
 //
-// A session's cookie holds 256 random bits; the store holds only their hash,
-// so that a copy of the store opens no session. Every change of privilege
-// makes a new session with a new cookie: the password makes a pending one, the
-// second factor the real one.
+// A session's cookie holds 256 random bits. The store holds only their hash, so that a copy of
+// the store gives access to no session. Every change of privilege creates a new session with a
+// new cookie: the password a pending one, the second factor the real one.
 //
-// It decides lifetimes and cookies. Whether a session is good enough for a
-// request is decided by package sso.
+// It decides lifetimes and cookies. Package sso decides whether a session is good enough for a
+// request.
 package session
 
 import (
@@ -22,44 +21,42 @@ import (
 	"vernal/idp"
 )
 
-// touchEvery is how exactly SeenAt is kept: a session is written at most this
-// often for being used. One that ends very soon without use is written more often.
+// touchEvery is the accuracy of SeenAt: use writes a session at most this often. A session
+// that soon ends without use is written more often.
 const touchEvery = time.Minute
 
 // Manager starts, finds and ends sessions.
 type Manager struct {
 	Store idp.SessionStore
 	Clock idp.Clock
-	// Sealer seals the requests that browsers hold; nil where no
-	// request comes.
+	// Sealer seals the requests that browsers hold; nil if there are none.
 	Sealer idp.Sealer
-	// Idle and Absolute are the lifetimes of a session: since its last use,
-	// and since the person signed in.
+	// Idle and Absolute are the lifetimes of a session: since its last use, and since the
+	// user signed in.
 	Idle, Absolute time.Duration
 	// Secure is set when base_url is https: cookies are then Secure and carry
 	// the __Host- prefix (RFC 6265bis §4.1.3.2).
 	Secure bool
-	// CodeTime is how long a person has for the second factor, unless they ask
-	// for more; PendingLifetime if zero.
+	// CodeTime is how long a user has for the second factor, unless they ask for more;
+	// PendingLifetime if zero.
 	CodeTime time.Duration
-	// Device tells what a browser runs on; nil if nobody asks.
+	// Device returns what a browser runs on; nil if that is not recorded.
 	Device func(*http.Request) idp.Device
 }
 
-// Current is the browser's session. It returns idp.ErrNotFound if there is
-// none, or if it has reached one of its ends.
+// Current returns the browser's session, or idp.ErrNotFound if there is none or if it has
+// reached one of its ends.
 func (m *Manager) Current(r *http.Request) (*idp.Session, error) {
 	return m.loadSession(r, "session", func(s *idp.Session) bool { return !s.Pending && s.User != idp.RehearsalUser })
 }
 
-// Pending is the browser's sign-in that waits for its second factor;
-// idp.ErrNotFound if there is none.
+// Pending returns the browser's sign-in that waits for its second factor, or idp.ErrNotFound.
 func (m *Manager) Pending(r *http.Request) (*idp.Session, error) {
 	return m.loadSession(r, "signin", func(s *idp.Session) bool { return s.Pending })
 }
 
-// loadSession loads the live session of a cookie if it fits there: a session under the
-// wrong cookie opens nothing.
+// loadSession loads the live session of a cookie if it fits there: a session under the wrong
+// cookie gives no access.
 func (m *Manager) loadSession(r *http.Request, cookie string, fits func(*idp.Session) bool) (*idp.Session, error) {
 	ids := m.replacedSession(r, cookie)
 	if len(ids) == 0 {
@@ -70,7 +67,7 @@ func (m *Manager) loadSession(r *http.Request, cookie string, fits func(*idp.Ses
 	case errors.Is(err, idp.ErrNotFound):
 		return nil, idp.ErrNotFound
 	case errors.Is(err, idp.ErrTampered):
-		// Someone else wrote it. The session that it was is over.
+		// This installation did not write it. The original session is over.
 		if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: ids}); err != nil {
 			return nil, fmt.Errorf("end session: %w", err)
 		}
@@ -89,8 +86,8 @@ func (m *Manager) Live(s *idp.Session) bool {
 	return m.Clock.Now().Before(m.EndsAt(s))
 }
 
-// EndsAt is when the session ends if it is not used again. A lifetime that was
-// shortened counts for sessions that were begun before, too.
+// EndsAt returns when the session ends if it is not used again. A shortened lifetime also
+// applies to sessions that began before.
 func (m *Manager) EndsAt(s *idp.Session) time.Time {
 	end := s.EndsAt()
 	if idle := s.SeenAt.Add(m.Idle); !s.Pending && idle.Before(end) {
@@ -99,7 +96,7 @@ func (m *Manager) EndsAt(s *idp.Session) time.Time {
 	return end
 }
 
-// Touch notes that the session is in use, in s too; see touchEvery.
+// Touch records that the session is in use, also in s; see touchEvery.
 func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 	now := m.Clock.Now()
 	if now.Sub(s.SeenAt) < min(touchEvery, m.Idle/4) {
@@ -118,8 +115,8 @@ func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 	return nil
 }
 
-// StartPending begins the sign-in of a user whose password was right. cameAs is kept
-// for its second factor, see idp.Session. The events are written in the same step.
+// StartPending begins the sign-in of a user whose password was right. cameAs is kept for the
+// second factor; see idp.Session. The events are written in the same step.
 func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID, cameAs string, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
@@ -133,7 +130,7 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 	return s, nil
 }
 
-// startSession stores a session that begins in this browser, under a new token in the cookie.
+// startSession stores a session that begins in this browser, with a new token in the cookie.
 func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie string, b idp.SessionStart, events ...idp.AuditEvent) error {
 	token := newToken()
 	b.Session.ID, b.Session.Device = idp.HashSessionToken(token), m.deviceOf(r)
@@ -144,10 +141,10 @@ func (m *Manager) startSession(w http.ResponseWriter, r *http.Request, cookie st
 	return nil
 }
 
-// Complete makes the session of a user who has proved a second factor, now or, as a
-// remembered device does, at another time. The pending sign-in and whatever session the browser had end with it; if
-// that was the same person's, the service providers in it are carried over. It
-// returns idp.ErrSessionEnded if the pending sign-in was ended meanwhile.
+// Complete starts the session of a user who has proved a second factor, now or, for a
+// remembered device, earlier. The pending sign-in and any other session of the browser end
+// with it. If that session belonged to the same user, its service providers are carried over.
+// It returns idp.ErrSessionEnded if the pending sign-in has ended in the meantime.
 func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.Session, second idp.FactorUse, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
@@ -163,8 +160,8 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 	return s, nil
 }
 
-// End ends the browser's session and a sign-in that it has begun. The events
-// go with the session.
+// End ends the browser's session and any sign-in that it has begun. The events are written in
+// the same step.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.AuditEvent) error {
 	for _, cookie := range []string{"session", "signin"} {
 		if ids := m.replacedSession(r, cookie); len(ids) > 0 {
@@ -178,7 +175,7 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.Audi
 	return nil
 }
 
-// Forget takes the cookies of a session back that was ended in the store.
+// Forget removes the cookies of a session that was ended in the store.
 func (m *Manager) Forget(w http.ResponseWriter) {
 	m.dropCookie(w, m.cookieName("session"))
 	m.dropCookie(w, m.cookieName("signin"))
@@ -193,8 +190,7 @@ func (m *Manager) Abandon(w http.ResponseWriter, r *http.Request, pending *idp.S
 	return nil
 }
 
-// Drop takes back the cookie of a session that is over. A sign-in that was begun
-// stays.
+// Drop removes the cookie of a session that is over. A pending sign-in stays.
 func (m *Manager) Drop(w http.ResponseWriter) { m.dropCookie(w, m.cookieName("session")) }
 
 func (m *Manager) deviceOf(r *http.Request) idp.Device {
@@ -204,7 +200,7 @@ func (m *Manager) deviceOf(r *http.Request) idp.Device {
 	return m.Device(r)
 }
 
-// replacedSession is the session that the named cookie stands for, live or not.
+// replacedSession returns the session of the named cookie, live or not.
 func (m *Manager) replacedSession(r *http.Request, cookie string) []idp.SessionID {
 	c, err := r.Cookie(m.cookieName(cookie))
 	if err != nil || c.Value == "" {
@@ -213,7 +209,7 @@ func (m *Manager) replacedSession(r *http.Request, cookie string) []idp.SessionI
 	return []idp.SessionID{idp.HashSessionToken(c.Value)}
 }
 
-// newToken is a cookie's value: 256 random bits.
+// newToken returns a cookie's value: 256 random bits.
 func newToken() string {
 	var b [32]byte
 	rand.Read(b[:])

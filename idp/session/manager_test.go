@@ -16,7 +16,7 @@ func manager(i *idptest.IdP, secure bool) *session.Manager {
 	return &session.Manager{Store: i.Store, Clock: i.Clock.Now, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, Secure: secure}
 }
 
-// browserOf is a request with the cookies that w set.
+// browserOf returns a request with the cookies that w set.
 func browserOf(w *httptest.ResponseRecorder) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for _, c := range w.Result().Cookies() {
@@ -47,8 +47,8 @@ func TestPendingSessionCookieIsRestricted(t *testing.T) {
 	}
 }
 
-// A pending sign-in is not a session, under whichever cookie it comes, nor the
-// other way round.
+// A pending sign-in is not a session, whichever cookie carries it, and a session is not a
+// pending sign-in.
 func TestPendingIsNoSession(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -10,18 +10,18 @@ import (
 	"vernal/idp"
 )
 
-// Lapse says why a browser that holds a session's cookie has no session.
+// Lapse says why a browser with a session cookie has no session.
 type Lapse string
 
 // Why a session is over.
 const (
 	LapseIdle     Lapse = "idle"     // it was not used
 	LapseAbsolute Lapse = "absolute" // it reached its end, in use or not
-	LapseEnded    Lapse = "ended"    // somebody ended it, or it is long over
+	LapseEnded    Lapse = "ended"    // it was ended, or expired long ago
 )
 
-// Lapsed tells what became of the session whose cookie the browser holds; ""
-// if it holds none, or if the session is live.
+// Lapsed returns what became of the session whose cookie the browser holds; "" if it holds
+// none, or if the session is live.
 func (m *Manager) Lapsed(r *http.Request) (Lapse, error) {
 	ids := m.replacedSession(r, "session")
 	if len(ids) == 0 {
@@ -41,8 +41,8 @@ func (m *Manager) Lapsed(r *http.Request) (Lapse, error) {
 	return LapseAbsolute, nil
 }
 
-// Own lists the sessions of a person that have not ended, those that wait for a
-// second factor included, the one used last first.
+// Own lists the live sessions of a user, including those that wait for a second factor, the
+// most recently used first.
 func (m *Manager) Own(ctx context.Context, user idp.UserID) ([]*idp.Session, error) {
 	all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: user})
 	if err != nil {
@@ -53,11 +53,10 @@ func (m *Manager) Own(ctx context.Context, user idp.UserID) ([]*idp.Session, err
 	return all, nil
 }
 
-// EndOwn ends sessions of a person but the one given, from which it is asked
-// for: the one named by short, or all with "", sign-ins included that wait for
-// their second factor or have it at this moment. It reports how many ended, and
-// writes event with a Detail for each. It returns idp.ErrSessionEnded if the one
-// given has been ended meanwhile.
+// EndOwn ends sessions of a user except from, which makes the request: the one identified by
+// short, or all with "". That includes sign-ins that wait for their second factor or get it at
+// this moment. It returns how many ended, and writes event with a Detail for each. It returns
+// idp.ErrSessionEnded if from has ended in the meantime.
 func (m *Manager) EndOwn(ctx context.Context, from *idp.Session, short string, event idp.AuditEvent) (int, error) {
 	on := func(s *idp.Session) idp.AuditEvent {
 		e := event
@@ -65,7 +64,7 @@ func (m *Manager) EndOwn(ctx context.Context, from *idp.Session, short string, e
 		return e
 	}
 	end, events := idp.SessionEnd{User: from.User, Keep: from.ID, Event: on}, []idp.AuditEvent(nil)
-	if short != "" { // the one that is named, be it past its end
+	if short != "" { // the named session, even past its end
 		all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: from.User})
 		if err != nil {
 			return 0, fmt.Errorf("end sessions: %w", err)

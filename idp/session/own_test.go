@@ -10,8 +10,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// Whoever ends all their other sessions has one afterwards, also if a sign-in
-// gets its second factor, or a session is stepped up, at that very moment.
+// A user who ends all their other sessions has one left, even if a sign-in gets its second
+// factor, or a session is stepped up, at that moment.
 func TestEndOthersRacesSignIn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -61,7 +61,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 	}
 }
 
-// A session that was ended ends no others, however late its request comes.
+// An ended session ends no others, however late its request arrives.
 func TestEndOthersFromEnded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

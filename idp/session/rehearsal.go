@@ -9,20 +9,21 @@ import (
 	"vernal/idp"
 )
 
-// rehearsalCookie is a cookie of its own: what it holds is no session anywhere
-// but in a rehearsal, and no other session is one in there.
+// rehearsalCookie is a separate cookie. Its value is a session only in a rehearsal, and no
+// other session is one there.
 const rehearsalCookie = "rehearsal"
 
-// MintRehearsal makes a session of idp.RehearsalUser without a sign-in, which
-// that person has no means for, and gives its cookie. It is not in anybody's
-// browser, and ends after lifetime whatever happens.
+// MintRehearsal creates a session of idp.RehearsalUser without a sign-in, because that user
+// cannot sign in, and returns its cookie. No browser holds it, and it ends after lifetime in
+// any case.
 func (m *Manager) MintRehearsal(ctx context.Context, lifetime time.Duration, events ...idp.AuditEvent) (*http.Cookie, idp.SessionID, error) {
 	now := m.Clock.Now()
 	token := newToken()
 	s := &idp.Session{
 		ID: idp.HashSessionToken(token), User: idp.RehearsalUser,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(lifetime),
-		// As if signed in, so that a request without wishes is answered.
+		// The factors of a normal sign-in, so that a request without requirements is
+		// answered.
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}, {Factor: idp.FactorTOTP, At: now}},
 	}
 	if err := m.Store.StartSession(ctx, idp.SessionStart{Session: s}, events...); err != nil {
@@ -31,7 +32,7 @@ func (m *Manager) MintRehearsal(ctx context.Context, lifetime time.Duration, eve
 	return &http.Cookie{Name: m.cookieName(rehearsalCookie), Value: token}, s.ID, nil
 }
 
-// Rehearsal is the session of a rehearsal; idp.ErrNotFound without one.
+// Rehearsal returns the session of a rehearsal, or idp.ErrNotFound.
 func (m *Manager) Rehearsal(r *http.Request) (*idp.Session, error) {
 	return m.loadSession(r, rehearsalCookie, func(s *idp.Session) bool {
 		return !s.Pending && s.User == idp.RehearsalUser && m.Clock.Now().Before(s.ExpiresAt)

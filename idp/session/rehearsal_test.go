@@ -11,8 +11,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// A rehearsal's session is one under its own cookie, for its own time, and a
-// person's is none there.
+// A rehearsal's session is valid only under its own cookie, for its own time, and a user's
+// session is not valid there.
 func TestRehearsalSessionIsSeparate(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

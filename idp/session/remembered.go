@@ -8,14 +8,14 @@ import (
 	"vernal/idp/assurance"
 )
 
-// deviceCookie is the name of the cookie of a remembered device. A browser has
-// one, and so remembers the person who asked for it last: who shares it with
-// others is not told that others are remembered there.
+// deviceCookie is the name of the cookie of a remembered device. A browser has one, and so
+// remembers the user who asked for it last. Users who share a browser do not learn that others
+// are remembered there.
 const deviceCookie = "device"
 
-// NewDevice makes the cookie by which a browser is remembered, and what is kept
-// of it with the person. The cookie is always a new one: a cookie that
-// somebody else has put into the browser is never remembered.
+// NewDevice returns the cookie by which a browser is remembered, and what is stored of it for
+// the user. The cookie is always a new one: a cookie that someone else has planted in the
+// browser is never remembered.
 func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, d idp.RememberedDevice) {
 	token := newToken()
 	is := m.deviceOf(r)
@@ -23,8 +23,7 @@ func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, d idp.Remembe
 	return m.newCookie(m.cookieName(deviceCookie), token, assurance.RememberedFor), d
 }
 
-// DeviceHash is the hash of the browser's cookie of a remembered device; nil
-// without one.
+// DeviceHash returns the hash of the browser's cookie of a remembered device; nil without one.
 func (m *Manager) DeviceHash(r *http.Request) []byte {
 	c, err := r.Cookie(m.cookieName(deviceCookie))
 	if err != nil || c.Value == "" {
@@ -33,8 +32,8 @@ func (m *Manager) DeviceHash(r *http.Request) []byte {
 	return hashOf(c.Value)
 }
 
-// Remembered is the use of the browser as a second factor of the person; ok is
-// false if it is not remembered, or was too long ago.
+// Remembered returns the use of the browser as a second factor of the user. ok is false if it
+// is not remembered, or was remembered too long ago.
 func (m *Manager) Remembered(r *http.Request, u *idp.User) (use idp.FactorUse, ok bool) {
 	at, ok := u.Remembers(m.DeviceHash(r))
 	if !ok || !m.Clock.Now().Before(RememberedUntil(at)) {
@@ -43,6 +42,6 @@ func (m *Manager) Remembered(r *http.Request, u *idp.User) (use idp.FactorUse, o
 	return idp.FactorUse{Factor: idp.FactorRememberedDevice, At: at}, true
 }
 
-// RememberedUntil is when a device stops to count as a second factor that was
-// remembered at a time.
+// RememberedUntil returns when a device remembered at a time stops counting as a second
+// factor.
 func RememberedUntil(at time.Time) time.Time { return at.Add(assurance.RememberedFor) }

@@ -18,20 +18,19 @@ import (
 // RequestLifetime is how long a stored request waits for its sign-in.
 const RequestLifetime = 24 * time.Hour
 
-// maxRequestCookies bounds the requests that one browser can have open; the
-// oldest gives way. Browsers and servers limit the size of a Cookie header.
+// maxRequestCookies limits the requests that one browser can have open. The oldest is dropped.
+// Browsers and servers limit the size of a Cookie header.
 const maxRequestCookies = 8
 
-// maxDrops bounds how many cookies one answer takes back: who sends thousands
-// made them up.
+// maxDrops limits how many cookies one answer removes. A client that sends thousands made them
+// up.
 const maxDrops = 20
 
-// ErrOtherBrowser is returned for a stored request that is not tied to the
-// browser that asks for it.
+// ErrOtherBrowser is returned for a stored request that is not tied to the requesting browser.
 var ErrOtherBrowser = errors.New("request belongs to another browser")
 
-// NewHandle makes a RequestHandle. It begins with the time, so that requests
-// lie in the store in the order they came.
+// NewHandle returns a new RequestHandle. It begins with the time, so that the store keeps
+// requests in the order of arrival.
 func NewHandle(now time.Time) idp.RequestHandle {
 	var b [15]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
@@ -41,24 +40,24 @@ func NewHandle(now time.Time) idp.RequestHandle {
 
 var handleEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// Tie binds a request that is about to be stored to the browser that will read
-// the answer: it returns the request's own cookie, to set once the request is stored, and
-// sets the hash of its secret in req. The session cookie is never used for this, as a POST from another
+// Tie binds a request that is about to be stored to the browser that will read the answer: it
+// returns the request's own cookie, to set once the request is stored, and sets the hash of
+// its secret in req. The session cookie is never used for this, because a POST from another
 // site comes without it and must not overwrite it.
 func (m *Manager) Tie(req *idp.LoginRequest) (cookie *http.Cookie) {
 	cookie, req.SecretHash = m.TieTo(req.Handle, RequestLifetime)
 	return cookie
 }
 
-// TieTo makes the cookie that ties a stored request of any kind to a browser,
-// and the hash of its secret that is stored with the request.
+// TieTo returns the cookie that ties a stored request of any kind to a browser, and the hash
+// of its secret to store with the request.
 func (m *Manager) TieTo(handle idp.RequestHandle, lifetime time.Duration) (cookie *http.Cookie, hash []byte) {
 	secret := newToken()
 	return m.newCookie(m.requestCookie(handle), secret, lifetime), hashOf(secret)
 }
 
-// Retie makes of a cookie of TieTo the one for another handle: the message
-// turned out to be stored under that one.
+// Retie converts a cookie of TieTo for another handle, under which the message was already
+// stored.
 func (m *Manager) Retie(cookie *http.Cookie, handle idp.RequestHandle) *http.Cookie {
 	c := *cookie
 	c.Name = m.requestCookie(handle)
@@ -71,12 +70,11 @@ func (m *Manager) TiedTo(r *http.Request, handle idp.RequestHandle, hash []byte)
 	return err == nil && subtle.ConstantTimeCompare(hashOf(c.Value), hash) == 1
 }
 
-// Request loads the request that handle names, from the store or else from the
-// browser that holds it, if it is tied to this browser. It returns idp.ErrNotFound
-// when it is gone or expired, and ErrOtherBrowser, together with the request, when
-// the tie is missing.
+// Request loads the request of a handle, from the store or else from the browser that holds
+// it, if it is tied to this browser. It returns idp.ErrNotFound when it is gone or expired,
+// and ErrOtherBrowser, together with the request, when the tie is missing.
 //
-// The store comes first: a request that waited in the browser is stored once it is
+// The store comes first, because a request that waited in the browser is stored once it is
 // answered.
 func (m *Manager) Request(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
 	if len(handle) == 0 || len(handle) > 64 {
@@ -111,9 +109,8 @@ func (m *Manager) Tied(r *http.Request, req *idp.LoginRequest) bool {
 	return len(s) == 1 && subtle.ConstantTimeCompare([]byte(s[0]), []byte(req.AnsweredIn)) == 1
 }
 
-// Trim takes back the cookies of the oldest requests when a browser has more than
-// maxRequestCookies, or holds too many requests itself. The request that the URL
-// names stays.
+// Trim removes the cookies of the oldest requests when a browser has more than
+// maxRequestCookies, or holds too many requests itself. The request that the URL names stays.
 func (m *Manager) Trim(w http.ResponseWriter, r *http.Request) {
 	prefix, current := m.cookieName("request-"), m.requestCookie(idp.RequestHandle(r.URL.Query().Get("request")))
 	var all []*http.Cookie

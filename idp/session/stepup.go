@@ -8,12 +8,11 @@ import (
 	"vernal/idp"
 )
 
-// StepUp makes the session of a person who has proved one factor more within
-// the one they have, which ends with it: a change of privilege has a new
-// cookie, so that one that was planted or stolen before gains nothing. The
-// session ends when it would have ended; the time of authentication is now.
-// Service providers in it are carried over. It returns idp.ErrSessionEnded if
-// the session was ended meanwhile.
+// StepUp starts the session of a user who has proved one more factor within the current one,
+// which ends with it. A change of privilege gets a new cookie, so that one planted or stolen
+// before gains nothing. The session keeps its absolute end, and its time of authentication is
+// now. Its service providers are carried over. It returns idp.ErrSessionEnded if the session
+// has ended in the meantime.
 func (m *Manager) StepUp(w http.ResponseWriter, r *http.Request, old *idp.Session, factor idp.Factor, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{

@@ -7,13 +7,13 @@ import (
 	"vernal/idp"
 )
 
-// ChooseACS gives the address that the Response to a request goes to: the
-// registered one that equals the request's AssertionConsumerServiceURL, else
-// the one of its AssertionConsumerServiceIndex, else the default. The index says
-// nothing beside an address. An address is compared byte by byte: anything looser
-// has been a way to lead an assertion elsewhere. One that is not registered is
-// refused or, for a provider that was built for Login.gov, passed over. The error is
-// an *idp.Refusal that quotes what the request held and never what is registered.
+// ChooseACS returns the URL that the Response to a request goes to: the registered one that
+// equals the request's AssertionConsumerServiceURL, otherwise the one of its
+// AssertionConsumerServiceIndex, otherwise the default. The index is ignored if there is a
+// URL. URLs are compared byte by byte, because looser comparisons have been used to redirect
+// assertions. An unregistered URL is refused or, for a provider that was built for Login.gov,
+// ignored. The error is an *idp.Refusal that quotes what the request contained and never what
+// is registered.
 func (p *Provider) ChooseACS(address string, hasURL bool, index int, hasIndex bool) (string, error) {
 	switch {
 	case hasURL && address != "" && slices.Contains(p.ACSURLs, address):
@@ -33,7 +33,7 @@ func (p *Provider) ChooseACS(address string, hasURL bool, index int, hasIndex bo
 	return p.ACSURLs[0], nil
 }
 
-// acsPosition finds an index among the registered ones; -1 if it is not there.
+// acsPosition returns the position of a registered index, or -1.
 func (p *Provider) acsPosition(index int) int {
 	if len(p.ACSIndexes) > 0 {
 		index = slices.Index(p.ACSIndexes, index)

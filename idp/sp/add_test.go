@@ -10,8 +10,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// lastScope is a store that has something happen once, after the scope of a
-// removed provider was read.
+// lastScope is a store that calls a function once, after the scope of a removed provider was
+// read.
 type lastScope struct {
 	idp.Store
 	then atomic.Pointer[func()]
@@ -25,8 +25,8 @@ func (l *lastScope) Provider(ctx context.Context, id idp.EntityID) (*idp.Service
 	return p, err
 }
 
-// A provider that is added while another of its name comes and goes is a new one:
-// without Resume it never sees the NameIDs of the one before.
+// A provider that is added while another one with its EntityID is added and removed is new:
+// without Resume it never sees the NameIDs of the earlier one.
 func TestAddDuringRemoveGetsNewNameIDScope(t *testing.T) {
 	t.Parallel()
 	other, store := newRegistry(t)
@@ -46,13 +46,13 @@ func TestAddDuringRemoveGetsNewNameIDScope(t *testing.T) {
 		mustRemove(t, r, entity)
 	}
 
-	// With Resume there is something to resume once the other one is gone, and it is that.
+	// Resume works once the other provider is removed, and resumes its scope.
 	slow.then.Store(&meanwhile)
 	if after := mustAdd(t, r, newProvider(t, entity), sp.Options{Resume: true}); after.NameIDScope != before {
 		t.Errorf("resumed the scope %q, want %q", after.NameIDScope, before)
 	}
 
-	// Of one that is registered, that is the answer, whatever was asked.
+	// For a registered provider, the result is that it exists, whatever was asked.
 	if _, err := r.Add(t.Context(), newProvider(t, entity), sp.Options{Resume: true}, "test"); !errors.Is(err, idp.ErrExists) {
 		t.Errorf("added twice: %v, want ErrExists", err)
 	}

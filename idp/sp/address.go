@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// checkAddress says why an address cannot be registered. permitted tells that
-// it could be with the operator's word for it (AllowInsecureURL).
+// checkAddress returns why a URL cannot be registered. permitted reports whether an operator
+// may allow it (AllowInsecureURL).
 func checkAddress(address string, baseIsHTTP bool) (what string, permitted bool) {
 	if len(address) > idp.MaxURL {
 		return fmt.Sprintf("is longer than %d bytes", idp.MaxURL), false

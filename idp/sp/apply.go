@@ -10,8 +10,8 @@ import (
 	"vernal/metadata"
 )
 
-// AddEdit registers a provider from what an operator gave: Defaults, then the
-// provider's metadata if there is any, then the edit. Errors are those of Add.
+// AddEdit registers a provider from an operator's input: Defaults, then the provider's
+// metadata if there is any, then the edit. Errors are those of Add.
 func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
 	p := Defaults()
 	p.EntityID = id
@@ -33,8 +33,8 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 	return c, nil
 }
 
-// ApplyEdit changes a registration by what an operator gave. From metadata it
-// takes what metadata is about and leaves what is the operator's to say.
+// ApplyEdit changes a registration by an operator's input. It takes from metadata what
+// metadata may define, and leaves what only the operator decides.
 func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
 	var from *idp.ServiceProvider
 	var notes []metadata.Note
@@ -60,8 +60,8 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document,
 	return c, nil
 }
 
-// addNotes puts what was noted about the metadata before the other warnings. What both
-// suggest is there once.
+// addNotes puts the notes about the metadata before the other warnings. It keeps one of two
+// identical suggestions.
 func (c *Change) addNotes(notes []metadata.Note) {
 	warnings, suggestions := warningsOf(notes, c.Provider.EntityID)
 	c.Warnings = append(warnings, c.Warnings...)
@@ -80,9 +80,8 @@ func otherEntity(want, have idp.EntityID) error {
 	}}}
 }
 
-// refreshFrom takes over what a provider's metadata says about addresses and
-// certificates. What it may have and be asked stays as the operator set it;
-// encryption is turned on by metadata, never off.
+// refreshFrom copies URLs and certificates from a provider's metadata. The provider's
+// permissions stay as the operator set them. Metadata turns encryption on, never off.
 func refreshFrom(p, from *idp.ServiceProvider) {
 	from = cloneProvider(from)
 	p.ACSURLs, p.ACSIndexes = from.ACSURLs, from.ACSIndexes

@@ -112,8 +112,8 @@ func TestAddEditReplacesDefaults(t *testing.T) {
 	}
 }
 
-// compat is the operator's to give: metadata never sets it, nor takes it away, and it
-// excludes unsigned requests from whichever side they come.
+// Only the operator sets compat: metadata neither sets nor removes it, and it excludes
+// unsigned requests from both sides.
 func TestCompatIsTheOperators(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)

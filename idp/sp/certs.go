@@ -8,10 +8,10 @@ import (
 	"vernal/idp/partnercert"
 )
 
-// expirySoon is how long before its end a request certificate is warned of.
+// expirySoon is how long before its expiry an operator is warned of a request certificate.
 const expirySoon = 30 * 24 * time.Hour
 
-// parseAll reads a list of registered certificates, one to a string.
+// parseAll parses a list of registered certificates, one per string.
 func parseAll(texts []string) ([]*x509.Certificate, error) {
 	var out []*x509.Certificate
 	for _, s := range texts {
@@ -24,7 +24,7 @@ func parseAll(texts []string) ([]*x509.Certificate, error) {
 	return out, nil
 }
 
-// encodeEach writes certificates as registrations keep them, one to a string.
+// encodeEach encodes certificates in the form of registrations, one per string.
 func encodeEach(list []*x509.Certificate) []string {
 	var out []string
 	for _, c := range list {
@@ -33,8 +33,7 @@ func encodeEach(list []*x509.Certificate) []string {
 	return out
 }
 
-// certWarning says what an operator should know of a certificate's dates; "" if
-// nothing.
+// certWarning returns what an operator should know about a certificate's dates; "" if nothing.
 func certWarning(cert *x509.Certificate, now time.Time) string {
 	const day = time.DateOnly
 	end := cert.NotAfter.UTC()

@@ -14,9 +14,9 @@ import (
 	"vernal/idp"
 )
 
-// Add registers p, of which it sets NameIDScope, CreatedAt and UpdatedAt. An
-// EntityID that is registered is idp.ErrExists, unless o.Replace. Other errors
-// are an *InvalidError with all that is wrong, and a *RefusedError.
+// Add registers p and sets its NameIDScope, CreatedAt and UpdatedAt. A registered EntityID is
+// idp.ErrExists, unless o.Replace. Other errors are an *InvalidError with all problems, and a
+// *RefusedError.
 func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) (*Change, error) {
 	p = cloneProvider(p)
 	normalizeProvider(p)
@@ -34,7 +34,7 @@ func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, a
 		err := r.createProvider(ctx, next, o, actor)
 		switch {
 		case errors.Is(err, idp.ErrProviderChanged):
-			continue // it was removed meanwhile: its NameIDs are a matter of o.Resume now
+			continue // it was removed in the meantime, so o.Resume now decides about its NameIDs
 		case err != nil:
 			return nil, err
 		}
@@ -42,7 +42,7 @@ func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, a
 	}
 }
 
-// createProvider adds p with the scope that its past and o give it.
+// createProvider adds p with the scope that follows from its history and o.
 func (r *Registry) createProvider(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) error {
 	var last idp.NameIDScope
 	_, err := r.store.Provider(ctx, p.EntityID)
@@ -69,11 +69,11 @@ func (r *Registry) createProvider(ctx context.Context, p *idp.ServiceProvider, o
 	return nil
 }
 
-// replaceProvider puts p in the place of the registration with its EntityID.
+// replaceProvider replaces the registration with the EntityID of p.
 func (r *Registry) replaceProvider(ctx context.Context, p *idp.ServiceProvider, o Options, actor string) (*Change, error) {
 	return r.Edit(ctx, p.EntityID, func(old *idp.ServiceProvider) error {
 		next := cloneProvider(p)
-		if next.Agency == "" { // an agency is only ever left by name
+		if next.Agency == "" { // leaving an agency must be explicit
 			next.Agency = old.Agency
 		}
 		next.NameIDScope, next.CreatedAt = old.NameIDScope, old.CreatedAt
@@ -82,8 +82,8 @@ func (r *Registry) replaceProvider(ctx context.Context, p *idp.ServiceProvider, 
 	}, o, actor)
 }
 
-// scopeForNew decides whose NameIDs a provider that is added will see; last is
-// its scope when it was removed, "" if it never was.
+// scopeForNew returns the scope whose NameIDs a new provider will see. last is its scope when
+// it was removed, "" if it never was.
 func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o Options) (idp.NameIDScope, error) {
 	switch {
 	case last == "" && o.Resume:
@@ -109,11 +109,10 @@ func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o O
 	return freshScope(p.EntityID, last, r.clock.Now()), nil
 }
 
-// Edit changes a registration; idp.ErrNotFound if it is not there. change must
-// not call the registry; EntityID, NameIDScope and the times are not its to set.
-// Errors are those of change, an *InvalidError, or a *RefusedError if Agency
-// changes without o saying what becomes of the NameIDs, or if they cannot be
-// kept.
+// Edit changes a registration, or returns idp.ErrNotFound. change must not call the registry,
+// and must not set EntityID, NameIDScope or the times. Errors are those of change, an
+// *InvalidError, or a *RefusedError if Agency changes and o does not say what happens to the
+// NameIDs, or if they cannot be kept.
 func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.ServiceProvider) error, o Options, actor string) (*Change, error) {
 	r.editing.Lock()
 	defer r.editing.Unlock()
@@ -142,12 +141,12 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 	return c, r.settleParsed(ctx, id)
 }
 
-// writeEdit puts next in the place of old, with the NameIDs in the same step if
-// they are to be kept: a person who signs in meanwhile is known by one NameID
-// before and after. It reports how many were copied.
+// writeEdit replaces old by next, and copies the NameIDs in the same step if they are kept: a
+// user who signs in meanwhile has one NameID before and after. It returns how many were
+// copied.
 func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider, o Options, e idp.AuditEvent) (copied int, err error) {
 	u := idp.ProviderUpdate{ID: next.EntityID, Change: func(stored *idp.ServiceProvider) error {
-		if !reflect.DeepEqual(stored, old) { // the event tells the difference to old
+		if !reflect.DeepEqual(stored, old) { // the event contains the difference to old
 			return errMoved
 		}
 		*stored = *cloneProvider(next)
@@ -205,10 +204,9 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 	return nil
 }
 
-// normalizeProvider gives a registration without a name its EntityID as one, leaves out
-// indexes that say no more than the order does, and writes its certificates as
-// single PEM blocks, each once. What cannot be read is left for Validate to
-// name.
+// normalizeProvider uses the EntityID as the missing name of a registration, removes indexes
+// that equal the position, and writes its certificates as single PEM blocks, each once. It
+// leaves unreadable values for Validate to report.
 func normalizeProvider(p *idp.ServiceProvider) {
 	if strings.TrimSpace(p.Name) == "" {
 		p.Name = p.EntityID.DisplayName()
@@ -223,8 +221,8 @@ func normalizeProvider(p *idp.ServiceProvider) {
 	}
 }
 
-// diffFields yields the JSON names of the fields in which the registrations differ, with
-// the new value in brief, cut so that none fills an audit record.
+// diffFields yields the JSON names of the fields in which the registrations differ, with the
+// new value, shortened so that none fills an audit record.
 func diffFields(old, p *idp.ServiceProvider) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for i := range fieldTable {

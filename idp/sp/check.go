@@ -12,19 +12,18 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// maxCerts is how many certificates a list may have: more would never be tried.
+// maxCerts is how many certificates a list may have. Verification would never try more.
 const maxCerts = xmldsig.MaxCertificates
 
-// Problem is one thing that is wrong with a registration.
+// Problem is one problem of a registration.
 type Problem struct {
 	// Field is the JSON name of the field.
 	Field string `json:"field"`
-	// Value is what is wrong in it, cut short; "" if it is missing.
+	// Value is the wrong value, shortened; "" if it is missing.
 	Value string `json:"value,omitempty"`
-	// Text says what is wrong, to stand after field and value.
+	// Text describes the problem and follows field and value.
 	Text string `json:"text"`
-	// Option is the setting by which an operator can have it anyway; zero if there is
-	// none.
+	// Option is the setting by which an operator can allow it; zero if there is none.
 	Option idp.Option `json:"option,omitzero"`
 }
 
@@ -36,17 +35,17 @@ func (p Problem) String() string {
 	return s + ": " + p.Text
 }
 
-// insecureURL is the option that lets URLs be http.
+// insecureURL is the option that allows http URLs.
 var insecureURL = idp.Option{Name: string(PermitInsecureURL)}
 
-// InvalidError says everything that is wrong with a registration.
+// InvalidError lists all problems of a registration.
 type InvalidError struct {
 	Problems []Problem
-	// Suggestions are what can be done about it.
+	// Suggestions are ways to fix them.
 	Suggestions []idp.Suggestion
 }
 
-// Suggested returns what can be done about it, for idp.SuggestionsOf.
+// Suggested returns the suggestions, for idp.SuggestionsOf.
 func (e *InvalidError) Suggested() []idp.Suggestion { return e.Suggestions }
 
 func (e *InvalidError) Error() string {
@@ -57,21 +56,20 @@ func (e *InvalidError) Error() string {
 	return "the registration is not valid: " + strings.Join(lines, "; ")
 }
 
-// Validate checks a registration by the rules for addresses, certificates and
-// values, and returns all that is wrong. baseIsHTTP tells that our own address
-// is http, which only a machine's loopback has; allowInsecure is the operator's
-// word for http addresses elsewhere.
+// Validate checks a registration by the rules for URLs, certificates and values, and returns
+// all problems. baseIsHTTP reports that our own URL is http, which is only allowed on
+// loopback. allowInsecure is the operator's permission for http URLs on other hosts.
 func Validate(p *idp.ServiceProvider, baseIsHTTP, allowInsecure bool) []Problem {
 	c := checker{baseIsHTTP: baseIsHTTP, insecure: func(string) bool { return allowInsecure }}
 	return c.checkAll(p)
 }
 
-// checker gathers the problems of one registration.
+// checker collects the problems of one registration.
 type checker struct {
 	baseIsHTTP bool
-	// insecure reports whether an http address may stay.
+	// insecure reports whether an http URL is allowed.
 	insecure func(address string) bool
-	// ours are our own signing certificates, which no provider may have.
+	// ours are our own signing certificates, which a provider must not have.
 	ours     []*x509.Certificate
 	problems []Problem
 }
@@ -115,7 +113,7 @@ func (c *checker) checkAddresses(p *idp.ServiceProvider) {
 	if len(p.ACSURLs) == 0 {
 		c.add("acs_urls", "", "is empty: there is no address to send a Response to")
 	}
-	if len(p.ACSURLs) != len(p.ACSIndexes) { // else a URL may have several indexes
+	if len(p.ACSURLs) != len(p.ACSIndexes) { // otherwise a URL may have several indexes
 		c.checkList("acs_urls", p.ACSURLs, idp.MaxList)
 	} else if len(p.ACSURLs) > idp.MaxList {
 		c.add("acs_urls", "", "has %d entries; %d are allowed", len(p.ACSURLs), idp.MaxList)
@@ -151,7 +149,7 @@ type namedValues struct {
 	values []string
 }
 
-// addressFields lists every address in a registration.
+// addressFields lists every URL in a registration.
 func addressFields(p *idp.ServiceProvider) []namedValues {
 	var fields []namedValues
 	for _, name := range []string{
@@ -197,7 +195,8 @@ func (c *checker) checkValues(p *idp.ServiceProvider) {
 		}
 	}
 	if p.Compat == idp.CompatLoginGov && p.SignRequests == idp.SignRequestsOptional {
-		// A sender who names the provider could have it answered by looser rules.
+		// An attacker who names the provider in an unsigned request would get the
+		// looser rules.
 		c.add("compat", p.Compat, "does not go with sign_requests optional: it is for requests that are known to be the provider's")
 	}
 	if len(p.NameIDFormats) == 0 {
@@ -224,7 +223,7 @@ func (c *checker) checkTexts(p *idp.ServiceProvider) {
 	}
 }
 
-// checkText checks one line that people or operators read.
+// checkText checks one line of text for users or operators.
 func (c *checker) checkText(field, s string, limit int) {
 	if n := utf8.RuneCountInString(s); n > limit {
 		c.add(field, s, "has %d characters; %d are allowed", n, limit)
@@ -234,7 +233,7 @@ func (c *checker) checkText(field, s string, limit int) {
 	}
 }
 
-// checkList checks the length of a list and that nothing is in it twice.
+// checkList checks the length of a list and that it has no duplicates.
 func (c *checker) checkList(field string, values []string, limit int) {
 	if len(values) > limit {
 		c.add(field, "", "has %d entries; %d are allowed", len(values), limit)

@@ -201,8 +201,8 @@ func TestWarningsReportCertificateDates(t *testing.T) {
 	}
 }
 
-// TestRegistrableAttributesAreReleasable holds the attributes that can be registered
-// against those that can be released.
+// TestRegistrableAttributesAreReleasable compares the attributes that can be registered with
+// those that can be released.
 func TestRegistrableAttributesAreReleasable(t *testing.T) {
 	t.Parallel()
 	i := slices.IndexFunc(sp.Fields(), func(f sp.Field) bool { return f.Name == "attributes" })

@@ -9,11 +9,10 @@ import (
 	"vernal/idp/saml"
 )
 
-// ChooseNameIDFormat chooses the format of the NameID: the address for a
-// provider that may have it, unless it asks for a persistent one; an address
-// that is asked for without leave is refused; all else is persistent, as old
-// software asks for formats it does not mean. policy may be nil. The error is an
-// *idp.Refusal.
+// ChooseNameIDFormat returns the format of the NameID: the email address for a provider that
+// may have it, unless it asks for a persistent one. A request for an email address without
+// permission is refused. Everything else is persistent, because old software asks for formats
+// that it does not need. policy may be nil. The error is an *idp.Refusal.
 func (p *Provider) ChooseNameIDFormat(policy *saml.NameIDPolicy) (string, error) {
 	asked := ""
 	if policy != nil {
@@ -31,10 +30,10 @@ func (p *Provider) ChooseNameIDFormat(policy *saml.NameIDPolicy) (string, error)
 	return saml.NameIDFormatPersistent, nil
 }
 
-// CheckSubject refuses a Subject that no Response with a NameID of the format could be
-// about: the NameID of a Response must be the one asked for (saml-core §3.3.4). A
-// format that is absent or unspecified fits either. us is our entity ID. The error is
-// an *idp.Refusal, which does not quote the name.
+// CheckSubject refuses a Subject that does not fit any Response with a NameID of the format:
+// the NameID of a Response must be the requested one (saml-core §3.3.4). A format that is
+// absent or unspecified fits both. us is our entity ID. The error is an *idp.Refusal, which
+// does not quote the NameID.
 func (p *Provider) CheckSubject(id *saml.NameID, format string, us idp.EntityID) error {
 	field, seen := "", ""
 	switch {
@@ -50,10 +49,10 @@ func (p *Provider) CheckSubject(id *saml.NameID, format string, us idp.EntityID)
 	return idp.Refuse(idp.RefusedSubjectForm, "Subject NameID "+field, seen)
 }
 
-// Recipient is the certificate that an assertion is encrypted to at a time: of
-// the registered encryption certificates the one to use then, else the one that
-// verified the request (nil if none did), else the only request certificate. nil:
-// it is sent in the clear. The error is an *idp.Refusal.
+// Recipient returns the certificate that an assertion is encrypted to at a time: the
+// registered encryption certificate to use then, otherwise the one that verified the request
+// (nil if none did), otherwise the only request certificate. nil means no encryption. The
+// error is an *idp.Refusal.
 func (p *Provider) Recipient(verified *x509.Certificate, now time.Time) (*x509.Certificate, error) {
 	switch {
 	case p.Encryption == idp.EncryptionNone || p.Encryption == "":

@@ -10,11 +10,10 @@ import (
 	"vernal/idp"
 )
 
-// errMoved is what a change gets whose registration was changed by somebody
-// else in the meantime.
+// errMoved is returned for a change to a registration that was changed in the meantime.
 var errMoved = errors.New("the registration changed in the meantime")
 
-// cloneProvider copies a registration with all that it points to.
+// cloneProvider returns a deep copy of a registration.
 func cloneProvider(p *idp.ServiceProvider) *idp.ServiceProvider {
 	out := *p
 	for _, f := range fieldTable {
@@ -27,13 +26,13 @@ func cloneProvider(p *idp.ServiceProvider) *idp.ServiceProvider {
 	return &out
 }
 
-// IsAs reports whether the registration is still the one that is stored.
+// IsAs reports whether the registration still equals the stored one.
 func (p *Provider) IsAs(stored *idp.ServiceProvider) bool {
 	return reflect.DeepEqual(p.ServiceProvider, *stored)
 }
 
-// CheckStanding returns idp.ErrProviderChanged if the registration is not the
-// one that a write finds in the store.
+// CheckStanding returns idp.ErrProviderChanged if the registration differs from the one that a
+// write finds in the store.
 func (p *Provider) CheckStanding(s idp.Standing) error {
 	if known := p.revision.Load(); known != nil && bytes.Equal(*known, s.Revision) {
 		return nil

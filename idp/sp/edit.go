@@ -11,24 +11,23 @@ import (
 	"vernal/idp/partnercert"
 )
 
-// Edit is a change to a registration, written as text under the JSON names of
-// its fields. It is what the commands send.
+// Edit is a change to a registration, as text under the JSON names of its fields. The commands
+// send it.
 type Edit struct {
-	// Set gives a field new values. To a list they are added; a field of
-	// another kind takes exactly one.
+	// Set gives a field new values. They are added to a list. A field of another kind
+	// accepts exactly one.
 	Set map[string][]string `json:"set,omitempty"`
-	// Remove takes values from a list, before Set adds to it: a certificate by
-	// its PEM or by the beginning of its fingerprint, a help text by its
-	// language. A field that is no list is emptied, whatever values are given.
+	// Remove removes values from a list, before Set adds to it: a certificate by its PEM
+	// or by the beginning of its fingerprint, a help text by its language. A field that is
+	// not a list is cleared, regardless of the values.
 	Remove map[string][]string `json:"remove,omitempty"`
 }
 
 // Empty reports whether the edit changes nothing.
 func (e Edit) Empty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 }
 
-// Apply changes p. Values are checked by Validate afterwards; the error, an
-// *InvalidError, is about fields that do not exist, values that cannot be read
-// and values to remove that are not there.
+// Apply changes p. Validate checks the values afterwards. The error, an *InvalidError,
+// concerns unknown fields, unreadable values and values to remove that do not exist.
 func (e Edit) Apply(p *idp.ServiceProvider) error {
 	a := applier{p: p}
 	for name := range e.Remove {
@@ -42,7 +41,7 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 		if values, ok := e.Remove[f.Name]; ok {
 			a.removeFrom(f, values)
 		}
-		// The indexes are set with the addresses they belong to.
+		// The indexes are set together with the URLs they belong to.
 		if values, ok := e.Set[f.Name]; ok && f.Kind != KindInts {
 			a.setField(f, values, e.Set["acs_indexes"])
 		}
@@ -56,8 +55,8 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 	return nil
 }
 
-// onDefaults applies the edit to a registration that is being made: a list that
-// the edit sets replaces the default one.
+// onDefaults applies the edit to a new registration: a list that the edit sets replaces the
+// default one.
 func (e Edit) onDefaults(p *idp.ServiceProvider) error {
 	if len(e.Set["attributes"]) > 0 {
 		p.Attributes = nil
@@ -112,7 +111,7 @@ func (a *applier) setField(f *Field, values, indexes []string) {
 	}
 }
 
-// appendNew appends the values that are not in the list yet.
+// appendNew appends the values that the list does not contain yet.
 func appendNew(list, values []string) []string {
 	for _, v := range values {
 		if !slices.Contains(list, v) {
@@ -136,7 +135,7 @@ func (a *applier) setTexts(f *Field, values []string) {
 	}
 }
 
-// readCerts reads certificates as registrations keep them.
+// readCerts parses certificates into the form of registrations.
 func (a *applier) readCerts(f *Field, values []string) (texts []string) {
 	for _, v := range values {
 		list, err := partnercert.Read([]byte(v))
@@ -148,7 +147,7 @@ func (a *applier) readCerts(f *Field, values []string) (texts []string) {
 	return texts
 }
 
-// addACS adds addresses with the indexes given for them, or the next free ones.
+// addACS adds URLs with the given indexes, or the next free ones.
 func (a *applier) addACS(values, indexes []string) {
 	if len(indexes) > 0 && len(indexes) != len(values) {
 		a.addProblem("acs_indexes", "", "has %d values for %d addresses: give one for each", len(indexes), len(values))
@@ -175,8 +174,8 @@ func (a *applier) addACS(values, indexes []string) {
 	a.dropPlainIndexes()
 }
 
-// spellIndexes writes out indexes that were implied by position, so that they
-// stay with their addresses when positions change.
+// spellIndexes makes implied indexes explicit, so that they stay with their URLs when
+// positions change.
 func (a *applier) spellIndexes() {
 	if len(a.p.ACSIndexes) != 0 {
 		return
@@ -186,8 +185,8 @@ func (a *applier) spellIndexes() {
 	}
 }
 
-// dropPlainIndexes forgets indexes that position implies. A URL with two
-// indexes keeps them: without, it would be in the list twice for no reason.
+// dropPlainIndexes removes indexes that equal their position. A URL with two indexes keeps
+// them. Without them, it would be in the list twice for no reason.
 func (a *applier) dropPlainIndexes() {
 	for i, n := range a.p.ACSIndexes {
 		if i != n || i < len(a.p.ACSURLs) && slices.Contains(a.p.ACSURLs[:i], a.p.ACSURLs[i]) {
@@ -253,8 +252,8 @@ func (a *applier) removeValue(f *Field, list *[]string, v string) {
 	a.dropPlainIndexes()
 }
 
-// removeCert removes the certificates that v names. A fingerprint may be cut,
-// but not so short that it is likely to mean another one.
+// removeCert removes the certificates that v names. A fingerprint may be shortened, but not so
+// much that it is likely to match another one.
 func (a *applier) removeCert(f *Field, list *[]string, v string) {
 	names := make(map[string]bool)
 	if named, err := partnercert.Read([]byte(v)); err == nil {

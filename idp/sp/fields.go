@@ -10,7 +10,7 @@ import (
 	"vernal/idp"
 )
 
-// Kind tells how a field of a registration is written as text.
+// Kind says how a field of a registration is written as text.
 type Kind int
 
 // The kinds of field.
@@ -26,23 +26,23 @@ const (
 // IsList reports whether a field of the kind takes any number of values.
 func (k Kind) IsList() bool { return k >= KindList }
 
-// Field describes one field of a registration to whatever lets people edit it.
+// Field describes one field of a registration to programs that edit it.
 type Field struct {
 	// Name is the JSON name.
 	Name string
 	Kind Kind
-	// Values are the ones allowed; empty: any that Validate takes.
+	// Values are the allowed values; if empty, any that Validate accepts.
 	Values []string
-	// Clears tells that the field may be emptied.
+	// Clears reports whether the field may be cleared.
 	Clears bool
-	// Help says what the field is for, in a few words.
+	// Help describes the purpose of the field in a few words.
 	Help string
 
-	one   string // what one value of a list is called, if not Name
+	one   string // the name of one value of a list, if not Name
 	index int    // of the field in an idp.ServiceProvider
 }
 
-// Option is the name of the setting that gives the field a value, as in idp.Option.
+// Option returns the name of the setting that gives the field a value, as in idp.Option.
 func (f *Field) Option() string {
 	if f.one != "" {
 		return f.one
@@ -57,15 +57,15 @@ func Fields() []Field { return slices.Clone(fieldTable) }
 // languages are the keys of HelpText.
 var languages = []string{"en", "es", "fr"}
 
-// attributeNames are the attributes that a provider can be allowed.
+// attributeNames are the attributes that a provider can be registered for.
 var attributeNames = []string{
 	"uuid", "email", "all_emails", "locale", "first_name", "middle_name", "last_name",
 	"address1", "address2", "city", "state", "zipcode", "dob", "ssn", "phone", "verified_at",
 	"aal", "ial", "x509_subject", "x509_issuer", "x509_presented", "ascii",
 }
 
-// fieldTable is never changed. EntityID is not in it: it is what a registration
-// is found by, and it stays.
+// fieldTable is never changed. It does not contain EntityID, which identifies a registration
+// and cannot be edited.
 var fieldTable = placeFields([]Field{
 	{Name: "name", Help: "the `NAME` that users see when they sign in"},
 	{Name: "agency", Clears: true, Help: "the agency; its providers get the same NameID for a user"},
@@ -101,8 +101,8 @@ var fieldTable = placeFields([]Field{
 	{Name: "active", Help: "whether users can sign in to it"},
 })
 
-// placeFields finds the fields in a registration. Their Go types are their kinds, but for
-// certificates.
+// placeFields finds the fields in a registration. Their Go types determine their kinds, except
+// for certificates.
 func placeFields(table []Field) []Field {
 	indexes := make(map[string]int)
 	for i, sf := range reflect.VisibleFields(reflect.TypeFor[idp.ServiceProvider]()) {
@@ -128,7 +128,7 @@ func placeFields(table []Field) []Field {
 	return table
 }
 
-// pointTo points to the field in p: a *string, *bool, *[]string, *[]int or
+// pointTo returns a pointer to the field in p: a *string, *bool, *[]string, *[]int or
 // *map[string]string.
 func (f *Field) pointTo(p *idp.ServiceProvider) any {
 	v := reflect.ValueOf(p).Elem().Field(f.index)
@@ -138,7 +138,7 @@ func (f *Field) pointTo(p *idp.ServiceProvider) any {
 	return v.Addr().Interface()
 }
 
-// lookupField finds a field by its JSON name; nil if there is none.
+// lookupField returns a field by its JSON name, or nil.
 func lookupField(name string) *Field {
 	i := slices.IndexFunc(fieldTable, func(f Field) bool { return f.Name == name })
 	if i < 0 {
@@ -147,7 +147,7 @@ func lookupField(name string) *Field {
 	return &fieldTable[i]
 }
 
-// Read gives the field's values as text, none for an empty one.
+// Read returns the field's values as text, none for an empty one.
 func (f *Field) Read(p *idp.ServiceProvider) []string {
 	var out []string
 	switch v := f.pointTo(p).(type) {
@@ -173,8 +173,8 @@ func (f *Field) Read(p *idp.ServiceProvider) []string {
 	return out
 }
 
-// shortValue gives the field's value as one short text for the audit trail. What may
-// be about a person, or is long, is only counted.
+// shortValue returns the field's value as one short text for the audit trail. It only counts
+// values that are long or may contain personal data.
 func (f *Field) shortValue(p *idp.ServiceProvider) string {
 	switch {
 	case f.Name == "contacts" || f.Kind == KindMap:

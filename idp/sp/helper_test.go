@@ -22,12 +22,12 @@ import (
 	"vernal/idp/store/bolt"
 )
 
-// testTime is when the tests take place.
+// testTime is the time at which the tests run.
 var testTime = time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC)
 
 func testClock() time.Time { return testTime }
 
-// The keys are made once: that is the slow part.
+// The keys are generated once, because that is slow.
 var (
 	rsaKey   = sync.OnceValue(func() crypto.Signer { return mustKey(rsa.GenerateKey(rand.Reader, 2048)) })
 	smallKey = sync.OnceValue(func() crypto.Signer { return mustKey(rsa.GenerateKey(rand.Reader, 1024)) })
@@ -41,7 +41,7 @@ func mustKey[K crypto.Signer](k K, err error) crypto.Signer {
 	return k
 }
 
-// newCert makes a certificate that ends at the given time.
+// newCert returns a certificate that expires at the given time.
 func newCert(t *testing.T, key crypto.Signer, name string, end time.Time) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
@@ -59,12 +59,12 @@ func newCert(t *testing.T, key crypto.Signer, name string, end time.Time) *x509.
 	return cert
 }
 
-// goodCert is a certificate that nothing is wrong with.
+// goodCert returns a certificate without problems.
 func goodCert(t *testing.T) *x509.Certificate {
 	return newCert(t, rsaKey(), "sp.example.gov", testTime.AddDate(0, 6, 0))
 }
 
-// newProvider is a registration that nothing is wrong with.
+// newProvider returns a registration without problems.
 func newProvider(t *testing.T, id idp.EntityID) *idp.ServiceProvider {
 	t.Helper()
 	p := sp.Defaults()
@@ -75,7 +75,7 @@ func newProvider(t *testing.T, id idp.EntityID) *idp.ServiceProvider {
 	return p
 }
 
-// newRegistry is a registry on a store of its own.
+// newRegistry returns a registry on its own store.
 func newRegistry(t *testing.T) (*sp.Registry, idp.Store) {
 	t.Helper()
 	return newRegistryAt(t, testClock)
@@ -99,7 +99,7 @@ func newRegistryAt(t *testing.T, clock idp.Clock) (*sp.Registry, idp.Store) {
 	return sp.New(store, clock), store
 }
 
-// certOf is the first certificate of a registration.
+// certOf returns the first certificate of a registration.
 func certOf(t *testing.T, p *idp.ServiceProvider) *x509.Certificate {
 	t.Helper()
 	certs, err := partnercert.Read([]byte(p.Certs[0]))

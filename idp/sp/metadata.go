@@ -9,15 +9,14 @@ import (
 	"vernal/metadata"
 )
 
-// Document is metadata that an operator gives with a change; the zero value is
-// none.
+// Document is metadata that an operator supplies with a change; the zero value means none.
 type Document struct {
 	Data []byte
-	// Fetched is set when it comes from a URL, and not from a file.
+	// Fetched is set if it comes from a URL, and not from a file.
 	Fetched bool
 }
 
-// instead are the options that give what a document lacks.
+// instead contains the options that supply what a document lacks.
 var instead = map[metadata.Part]idp.Option{
 	metadata.PartACS:           {Name: "acs_url"},
 	metadata.PartSigningKey:    {Name: idp.OptionCert},
@@ -25,11 +24,11 @@ var instead = map[metadata.Part]idp.Option{
 	metadata.PartEncryptionKey: {Name: "encryption", Value: idp.EncryptionNone},
 }
 
-// FromMetadata makes a registration of a provider's EntityDescriptor: Defaults,
-// and what the document says. It never holds an agency, nor emailAddress among
-// the NameIDFormats, nor a compat: those are an operator's to grant. ours are our
-// own signing certificates, which no provider has. The notes are what
-// the operator should know; the error is an *InvalidError.
+// FromMetadata converts a provider's EntityDescriptor into a registration: Defaults, and the
+// content of the document. It never sets an agency, emailAddress among the NameIDFormats, or a
+// compat, which only an operator may grant. ours are our own signing certificates, which a
+// provider must not have. The notes are what the operator should know. The error is an
+// *InvalidError.
 func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
 	return fromMetadata(doc, now, ours, metadata.Options{})
 }
@@ -61,7 +60,7 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 	return p, d.Notes, nil
 }
 
-// warningsOf makes warnings of what was noted about the metadata of a provider.
+// warningsOf converts the notes about a provider's metadata into warnings.
 func warningsOf(notes []metadata.Note, id idp.EntityID) (warnings []string, suggestions []idp.Suggestion) {
 	for _, n := range notes {
 		warnings = append(warnings, n.Text)
@@ -76,8 +75,8 @@ func warningsOf(notes []metadata.Note, id idp.EntityID) (warnings []string, sugg
 	return warnings, suggestions
 }
 
-// readDocument reads metadata that comes with an edit of old, nil for a new registration:
-// what the edit gives, the document need not have.
+// readDocument reads metadata that comes with an edit of old, nil for a new registration. The
+// document may lack what the edit supplies.
 func (r *Registry) readDocument(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []metadata.Note, error) {
 	gives := func(field string) bool { return len(e.Set[field]) > 0 }
 	unsigned := gives("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional

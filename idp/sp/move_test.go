@@ -12,8 +12,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// signIn lets a person sign in to a provider as it is registered now, and
-// gives the NameID that the provider is told.
+// signIn signs a user in at a provider as currently registered, and returns the NameID
+// disclosed to the provider.
 func signIn(t *testing.T, r *sp.Registry, s idp.Store, id idp.EntityID, user string) idp.NameID {
 	t.Helper()
 	ctx := t.Context()
@@ -45,7 +45,7 @@ func join(agency string) func(*idp.ServiceProvider) error {
 	return func(p *idp.ServiceProvider) error { p.Agency = agency; return nil }
 }
 
-// TestKeepNameIDs moves providers with people into an agency and out again.
+// TestKeepNameIDs moves providers with users into an agency and out again.
 func TestKeepNameIDs(t *testing.T) {
 	t.Parallel()
 	r, store := newRegistry(t)
@@ -112,7 +112,7 @@ func mustGet(t *testing.T, r *sp.Registry, id idp.EntityID) *idp.ServiceProvider
 	return p
 }
 
-// lastEvent is the newest record of the trail.
+// lastEvent returns the newest record of the trail.
 func lastEvent(t *testing.T, s idp.Store) idp.AuditRecord {
 	t.Helper()
 	records, err := audit.Records(t.Context(), s, 0, 1000)

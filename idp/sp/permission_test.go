@@ -10,7 +10,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// grant is Options with one permission.
+// grant returns Options with one permission.
 func grant(p sp.Permission) sp.Options {
 	return sp.Options{
 		Replace: p == sp.PermitReplace, Resume: p == sp.PermitResume, AllowInsecureURL: p == sp.PermitInsecureURL,
@@ -18,7 +18,7 @@ func grant(p sp.Permission) sp.Options {
 	}
 }
 
-// A refusal names the permissions that let the change be made, and each of them does.
+// A refusal names the permissions that allow the change, and each of them does.
 func TestRefusalsNamePermissions(t *testing.T) {
 	t.Parallel()
 	roads := func(p *idp.ServiceProvider) error { p.Agency = "Roads"; return nil }
@@ -61,7 +61,7 @@ func TestRefusalsNamePermissions(t *testing.T) {
 	}
 }
 
-// What metadata lacks, or has in a form that is not taken, comes with what to do about it.
+// A problem of metadata comes with a suggestion to fix it.
 func TestMetadataRefusalSuggestsFix(t *testing.T) {
 	t.Parallel()
 	const good = "https://sp.example.gov/a"

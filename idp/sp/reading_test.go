@@ -21,7 +21,7 @@ import (
 	"vernal/idp/xmlenc"
 )
 
-// spMetadata is a document with the given inner elements of its role.
+// spMetadata returns a document with the given inner elements of its role.
 func spMetadata(id, inner string) sp.Document {
 	return sp.Document{Data: []byte(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="` + id + `">
 <SPSSODescriptor AuthnRequestsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">` + inner + `</SPSSODescriptor></EntityDescriptor>`)}
@@ -33,7 +33,7 @@ func acsElement(url, index string) string {
 
 const sloElement = `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="http://sp.example.gov/slo"/>`
 
-// unsigned lets a registration do without a certificate.
+// unsigned allows a registration without a certificate.
 var unsigned = values{"sign_requests": {"optional"}, "name": {"Permits"}}
 
 // TestAddWithBrokenParts registers the usable parts of metadata, by the rules of
@@ -114,7 +114,7 @@ func manyACS(n int) string {
 	return b.String()
 }
 
-// An http URL that was allowed once stays when metadata is read again.
+// An http URL that was allowed before stays when metadata is read again.
 func TestEditKeepsInsecureURL(t *testing.T) {
 	t.Parallel()
 	r, _ := newRegistry(t)
@@ -131,8 +131,8 @@ func TestEditKeepsInsecureURL(t *testing.T) {
 	}
 }
 
-// An index that means two URLs is refused; each index of a URL that has several
-// means it; and the URL goes with all of them.
+// An index of two URLs is refused. Each index of a URL with several selects it, and removing
+// the URL removes all of them.
 func TestAmbiguousACSIndexIsRefused(t *testing.T) {
 	t.Parallel()
 	const a, b = "https://sp.example.gov/a", "https://sp.example.gov/b"
@@ -171,7 +171,7 @@ func TestAmbiguousACSIndexIsRefused(t *testing.T) {
 	}
 }
 
-// A provider without a name is noted once, whatever its entity ID is like.
+// A missing name is noted once, whatever the entity ID looks like.
 func TestMissingNameIsNotedOnce(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"urn:a", "https://sp.example.gov/" + strings.Repeat("x", 200), strings.Repeat("é", 150)} {
@@ -231,8 +231,8 @@ func TestRecipientIsChosenAtUse(t *testing.T) {
 	}
 }
 
-// TestWarningsNameUsedEncryptionCert: a certificate that is never chosen is not warned of as
-// if it were used, and the one that is chosen is named.
+// TestWarningsNameUsedEncryptionCert checks that warnings do not describe a certificate that
+// is never chosen as if it were used, and name the one that is chosen.
 func TestWarningsNameUsedEncryptionCert(t *testing.T) {
 	t.Parallel()
 	ended := newCert(t, rsaKey(), "ended", testTime.AddDate(0, 0, -1))
@@ -260,7 +260,7 @@ func TestWarningsNameUsedEncryptionCert(t *testing.T) {
 		if len(got) != tt.want || tt.used != nil && !strings.Contains(got[len(got)-1], certs.CertSHA256(tt.used)[:16]) {
 			t.Errorf("%s: %q", tt.name, got)
 		}
-		// The one that is of no use any more can be removed.
+		// An unused certificate can be removed.
 		var want []idp.Suggestion
 		if len(tt.list) > 1 && slices.Contains(tt.list, ended) {
 			want = append(want, idp.Suggest(idp.DoSPEdit, string(entity)).With(idp.OptionRemoveEncryptionCert, certs.CertSHA256(ended)[:16]).Labeled(idp.LabelRemoveCertificate))
@@ -271,8 +271,8 @@ func TestWarningsNameUsedEncryptionCert(t *testing.T) {
 	}
 }
 
-// A certificate that is read for its key alone serves as one that is whole:
-// requests verify with it, and assertions are encrypted to it.
+// A certificate that is read only for its key works like a complete one: requests verify with
+// it, and assertions are encrypted to it.
 func TestOddCertificateVerifiesAndEncrypts(t *testing.T) {
 	t.Parallel()
 	whole := newCert(t, rsaKey(), "sp", testTime.AddDate(0, 6, 0))

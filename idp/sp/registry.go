@@ -14,7 +14,7 @@ import (
 	"vernal/idp/gate"
 )
 
-// Permission names one of Options: what is not done without the operator's word.
+// Permission names one of Options: what needs the operator's explicit consent.
 type Permission string
 
 // The permissions.
@@ -26,7 +26,7 @@ const (
 	PermitReplace     Permission = "replace"
 )
 
-// Permissions lists them all.
+// Permissions lists all permissions.
 func Permissions() []Permission {
 	return []Permission{PermitInsecureURL, PermitKeepNameIDs, PermitNewNameIDs, PermitResume, PermitReplace}
 }
@@ -34,12 +34,12 @@ func Permissions() []Permission {
 // Registry finds and changes registrations. Its methods may be called
 // concurrently.
 type Registry struct {
-	// BaseIsHTTP tells that our own address is http, which lets providers have
-	// http addresses too. Set before use.
+	// BaseIsHTTP reports that our own URL is http, which allows providers to have http
+	// URLs too. Set it before use.
 	BaseIsHTTP bool
-	// OurCerts lists our own signing certificates, of all years. A provider
-	// that is registered with one of them was set up the wrong way round, and
-	// is refused. None if not set; set before use.
+	// OurCerts returns our own signing certificates, of all years. A provider registered
+	// with one of them was set up with the roles swapped, and is refused. If nil, nothing
+	// is checked. Set it before use.
 	OurCerts func() []*x509.Certificate
 
 	store idp.ProviderStore
@@ -49,33 +49,33 @@ type Registry struct {
 	editing sync.Mutex
 
 	mu sync.RWMutex
-	// parsed holds what Lookup found, by EntityID; guarded by mu. It never
-	// holds what is not registered, so strangers cannot make it grow.
+	// parsed caches the results of Lookup by EntityID; guarded by mu. It only holds
+	// registered providers, so requests for unknown ones cannot make it grow.
 	parsed map[idp.EntityID]*Provider
-	// rehearsal is the provider of a rehearsal that runs, else nil.
+	// rehearsal is the provider of a running rehearsal; nil without one.
 	rehearsal atomic.Pointer[rehearsal]
-	// changes counts invalidations, so that a look-up that began before a
-	// change does not put back what it read; guarded by mu.
+	// changes counts invalidations, so that a look-up that began before a change does not
+	// cache what it read; guarded by mu.
 	changes uint64
-	// all is what All found when changes was allChanges; guarded by mu.
+	// all is the result of All when changes was allChanges; guarded by mu.
 	all        []*Provider
 	allChanges uint64
 
 	answering gate.Gate
 }
 
-// BeginAnswer is called before the look-up of a provider that is about to be
-// answered, and end when the answer is signed. A change of a registration
-// returns only after the answers that began before it have ended.
+// BeginAnswer must be called before looking up a provider to answer, and end once the answer
+// is signed. A change of a registration returns only after the answers that began before it
+// have ended.
 func (r *Registry) BeginAnswer() (end func()) { return r.answering.Enter() }
 
-// settleTime is how long a change waits for answers under way: far longer than
-// a signature takes, unless a token hangs.
+// settleTime is how long a change waits for answers in progress: far longer than a signature
+// takes, unless a token hangs.
 const settleTime = 30 * time.Second
 
-// settleParsed drops what was parsed of an entity, after it changed in the store, and
-// waits until no answer is under way that rests on what was dropped. It waits
-// although the caller is gone: the change is made.
+// settleParsed drops the cached entity after it changed in the store, and waits until no
+// answer that uses the dropped data is in progress. It waits even if the caller is gone,
+// because the change is made.
 func (r *Registry) settleParsed(ctx context.Context, id idp.EntityID) error {
 	r.forgetParsed(id)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
@@ -86,43 +86,41 @@ func (r *Registry) settleParsed(ctx context.Context, id idp.EntityID) error {
 	return nil
 }
 
-// New makes a registry on a store that nothing else changes providers in.
+// New returns a registry on a store in which nothing else changes providers.
 func New(store idp.ProviderStore, clock idp.Clock) *Registry {
 	return &Registry{store: store, clock: clock, parsed: make(map[idp.EntityID]*Provider), OurCerts: func() []*x509.Certificate { return nil }}
 }
 
-// Options are an operator's words for what is not done without them.
+// Options contains an operator's consent to changes that need it.
 type Options struct {
-	// Replace lets Add put a registration in the place of another one. It
-	// keeps that one's NameIDScope, and its Agency unless it names one.
+	// Replace lets Add replace another registration. The new one keeps the NameIDScope,
+	// and the Agency unless it names one.
 	Replace bool `json:"replace,omitempty"`
-	// Resume gives a provider that was removed and comes back the NameIDs it
-	// had.
+	// Resume gives a removed provider that is added again its previous NameIDs.
 	Resume bool `json:"resume,omitempty"`
-	// KeepNameIDs and NewNameIDs say what becomes of a provider's NameIDs when
-	// its agency changes. Kept, those of its old scope are copied to the new
-	// one, where the agency's other providers see them from then on; refused if
-	// that contradicts a NameID there.
+	// KeepNameIDs and NewNameIDs say what happens to a provider's NameIDs when its agency
+	// changes. If kept, those of its old scope are copied to the new one, where the
+	// agency's other providers see them from then on. That is refused if it contradicts a
+	// NameID there.
 	KeepNameIDs bool `json:"keep_name_ids,omitempty"`
 	NewNameIDs  bool `json:"new_name_ids,omitempty"`
-	// AllowInsecureURL lets addresses be http on other hosts than this one.
+	// AllowInsecureURL allows http URLs on hosts other than this one.
 	AllowInsecureURL bool `json:"allow_insecure_url,omitempty"`
 }
 
-// RefusedError is a change that is not made without the operator's word, or not
-// at all.
+// RefusedError is a change that needs the operator's consent, or is never made.
 type RefusedError struct {
 	// Code names the reason, for programs: "replace", "resume", "name_ids".
 	Code string
-	// Text says what would happen.
+	// Text says what the change would do.
 	Text string
-	// Permissions are those of which one lets the change be made.
+	// Permissions lists the permissions of which any one allows the change.
 	Permissions []Permission
 }
 
 func (e *RefusedError) Error() string { return e.Text }
 
-// Defaults is a registration as far as nobody said otherwise.
+// Defaults returns a registration with the default values.
 func Defaults() *idp.ServiceProvider {
 	return &idp.ServiceProvider{
 		SignRequests:     idp.SignRequestsRequired,
@@ -139,8 +137,8 @@ func Defaults() *idp.ServiceProvider {
 	}
 }
 
-// NameOf is what people call a provider: its name, or its EntityID where it is
-// not registered any more.
+// NameOf returns the name of a provider to display: its name, or its EntityID if it is no
+// longer registered.
 func (r *Registry) NameOf(ctx context.Context, id idp.EntityID) string {
 	if p, err := r.Lookup(ctx, id); err == nil {
 		return p.Name
@@ -148,9 +146,8 @@ func (r *Registry) NameOf(ctx context.Context, id idp.EntityID) string {
 	return string(id)
 }
 
-// Lookup returns the registration of an entity, active or not;
-// idp.ErrNotFound if there is none. A second look-up reads and allocates
-// nothing.
+// Lookup returns the registration of an entity, active or not, or idp.ErrNotFound. A second
+// look-up reads and allocates nothing.
 func (r *Registry) Lookup(ctx context.Context, id idp.EntityID) (*Provider, error) {
 	if id == idp.RehearsalSP {
 		return r.lookupRehearsal()
@@ -177,14 +174,14 @@ func (r *Registry) Lookup(ctx context.Context, id idp.EntityID) (*Provider, erro
 	return p, nil
 }
 
-// Reload is Lookup past what is remembered, for a caller who was given
-// idp.ErrProviderChanged: a write in the store is seen there a moment earlier.
+// Reload does what Lookup does without the cache, for a caller that got
+// idp.ErrProviderChanged: a write in the store is visible there a moment earlier.
 func (r *Registry) Reload(ctx context.Context, id idp.EntityID) (*Provider, error) {
 	r.forgetParsed(id)
 	return r.Lookup(ctx, id)
 }
 
-// forgetParsed drops what was parsed of an entity, after it changed in the store.
+// forgetParsed drops the cached entity after it changed in the store.
 func (r *Registry) forgetParsed(id idp.EntityID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -192,8 +189,8 @@ func (r *Registry) forgetParsed(id idp.EntityID) {
 	delete(r.parsed, id)
 }
 
-// List returns all registrations, sorted by EntityID. With an *idp.TamperedError it
-// returns those that are authentic.
+// List returns all registrations, sorted by EntityID. With an *idp.TamperedError it returns
+// the authentic ones.
 func (r *Registry) List(ctx context.Context) ([]*idp.ServiceProvider, error) {
 	list, err := r.store.Providers(ctx)
 	if err != nil {
@@ -202,10 +199,10 @@ func (r *Registry) List(ctx context.Context) ([]*idp.ServiceProvider, error) {
 	return list, nil
 }
 
-// All returns all authentic registrations parsed, active or not, sorted by EntityID. What
-// it returns is shared and read-only. A registration that does not parse, which
-// Validate lets none be, is there without its certificates. A second call reads
-// nothing until a registration changes.
+// All returns all authentic registrations parsed, active or not, sorted by EntityID. The
+// result is shared and read-only. A registration that does not parse, which Validate prevents,
+// is included without its certificates. A second call reads nothing until a registration
+// changes.
 func (r *Registry) All(ctx context.Context) ([]*Provider, error) {
 	r.mu.RLock()
 	all, before, fresh := r.all, r.changes, r.all != nil && r.allChanges == r.changes
@@ -214,7 +211,7 @@ func (r *Registry) All(ctx context.Context) ([]*Provider, error) {
 		return all, nil
 	}
 	stored, err := r.List(ctx)
-	if err != nil && !errors.Is(err, idp.ErrTampered) { // one forged registration must not stop the others
+	if err != nil && !errors.Is(err, idp.ErrTampered) { // one forged registration must not block the others
 		return nil, err
 	}
 	all = make([]*Provider, len(stored))
@@ -231,8 +228,8 @@ func (r *Registry) All(ctx context.Context) ([]*Provider, error) {
 	return all, nil
 }
 
-// HasPreview reports whether the registration of some provider opens a year
-// before it is published.
+// HasPreview reports whether any provider's registration gives access to a year before it is
+// published.
 func (r *Registry) HasPreview(ctx context.Context) (bool, error) {
 	if r.rehearsal.Load() != nil {
 		return true, nil
@@ -244,8 +241,7 @@ func (r *Registry) HasPreview(ctx context.Context) (bool, error) {
 	return slices.ContainsFunc(all, func(p *Provider) bool { return p.Preview != "" }), nil
 }
 
-// Get returns a copy of one registration, which belongs to the caller;
-// idp.ErrNotFound if there is none.
+// Get returns a copy of one registration, which belongs to the caller, or idp.ErrNotFound.
 func (r *Registry) Get(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error) {
 	p, err := r.store.Provider(ctx, id)
 	if err != nil {
@@ -254,8 +250,7 @@ func (r *Registry) Get(ctx context.Context, id idp.EntityID) (*idp.ServiceProvid
 	return p, nil
 }
 
-// Remove takes a registration away. The NameIDs it saw stay taken; see
-// Options.Resume.
+// Remove removes a registration. Its NameIDs stay taken; see Options.Resume.
 func (r *Registry) Remove(ctx context.Context, id idp.EntityID, actor string) error {
 	err := r.store.RemoveProvider(ctx, id, registryEvent(idp.AuditSPRemove, id, actor, nil))
 	if err != nil {
@@ -265,23 +260,23 @@ func (r *Registry) Remove(ctx context.Context, id idp.EntityID, actor string) er
 	return r.settleParsed(ctx, id)
 }
 
-// Change says what Add or Edit did.
+// Change is the result of Add or Edit.
 type Change struct {
-	// Provider is the registration as it stands now.
+	// Provider is the registration after the change.
 	Provider *idp.ServiceProvider `json:"sp"`
-	// Created is set when it was not there before.
+	// Created is set if the registration is new.
 	Created bool `json:"created,omitempty"`
 	// Fields are the JSON names of the fields that changed.
 	Fields []string `json:"changed,omitempty"`
-	// NameIDsCopied is how many NameIDs came along to another agency.
+	// NameIDsCopied is how many NameIDs were copied to another agency.
 	NameIDsCopied int `json:"name_ids_copied,omitempty"`
-	// Warnings are things that are allowed, yet worth knowing.
+	// Warnings describe allowed but unusual settings.
 	Warnings []string `json:"warnings,omitempty"`
-	// Suggestions are what can be done about them.
+	// Suggestions are ways to fix them.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
-// newChange makes the report of a change; old is nil for a new registration.
+// newChange returns the report of a change. old is nil for a new registration.
 func (r *Registry) newChange(old, p *idp.ServiceProvider) *Change {
 	c := &Change{Provider: p, Created: old == nil}
 	c.Warnings, c.Suggestions = Warnings(p, r.clock.Now())
@@ -293,9 +288,8 @@ func (r *Registry) newChange(old, p *idp.ServiceProvider) *Change {
 	return c
 }
 
-// allowsInsecure reports which http addresses may be registered: those that the
-// operator allows, and those that old had, which were allowed once. old may be
-// nil.
+// allowsInsecure returns which http URLs may be registered: those that the operator allows,
+// and those of old, which were allowed before. old may be nil.
 func allowsInsecure(old *idp.ServiceProvider, o Options) func(address string) bool {
 	var had []string
 	if old != nil {
@@ -306,7 +300,7 @@ func allowsInsecure(old *idp.ServiceProvider, o Options) func(address string) bo
 	return func(a string) bool { return o.AllowInsecureURL || slices.Contains(had, a) }
 }
 
-// validateProvider checks p, which takes the place of old.
+// validateProvider checks p, which replaces old.
 func (r *Registry) validateProvider(old, p *idp.ServiceProvider, o Options) error {
 	c := checker{baseIsHTTP: r.BaseIsHTTP, insecure: allowsInsecure(old, o), ours: r.OurCerts()}
 	if problems := c.checkAll(p); len(problems) > 0 {
@@ -319,8 +313,8 @@ func registryEvent(kind idp.AuditKind, id idp.EntityID, actor string, detail map
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, SP: id, Detail: detail}
 }
 
-// notFound reports whether err says that a record is not there.
+// notFound reports whether err means that a record does not exist.
 func notFound(err error) bool { return errors.Is(err, idp.ErrNotFound) }
 
-// nowForRecord is the time that a record is given.
+// nowForRecord returns the time to write into a record.
 func (r *Registry) nowForRecord() time.Time { return r.clock.Now().Truncate(time.Second) }

@@ -65,7 +65,7 @@ func TestLookupFollowsEdits(t *testing.T) {
 	}
 }
 
-// TestLookupAllocatesNothing holds the look-up of every request to nothing.
+// TestLookupAllocatesNothing checks that the look-up of every request allocates nothing.
 func TestLookupAllocatesNothing(t *testing.T) {
 	r, _ := newRegistry(t)
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
@@ -80,8 +80,8 @@ func TestLookupAllocatesNothing(t *testing.T) {
 	}
 }
 
-// slowStore gives a provider as it was read only once another goroutine lets
-// it, so that a change can come in between.
+// slowStore returns a provider it has read only once another goroutine allows it, so that a
+// change can happen in between.
 type slowStore struct {
 	idp.ProviderStore
 	read, release chan struct{}
@@ -96,8 +96,8 @@ func (s *slowStore) Provider(ctx context.Context, id idp.EntityID) (*idp.Service
 	return p, err
 }
 
-// TestLookupForgetsWhatChanged makes sure that what was read before a change is not
-// remembered after it: a certificate that was removed would stay good for ever.
+// TestLookupForgetsWhatChanged checks that data read before a change is not cached after it.
+// Otherwise a removed certificate would stay valid permanently.
 func TestLookupForgetsWhatChanged(t *testing.T) {
 	t.Parallel()
 	registry, store := newRegistry(t)

@@ -7,15 +7,15 @@ import (
 	"vernal/idp"
 )
 
-// rehearsal is the service provider of a rehearsal that runs.
+// rehearsal is the service provider of a running rehearsal.
 type rehearsal struct {
 	provider *Provider
 	until    time.Time
 }
 
-// Rehearse makes p, which is idp.RehearsalSP, known to Lookup until the given
-// time. It is in memory alone: it is never listed, stored or edited. There is
-// one at a time; a later one takes its place.
+// Rehearse makes p, which is idp.RehearsalSP, available to Lookup until the given time. It
+// exists only in memory and is never listed, stored or edited. There is one at a time. A later
+// one replaces it.
 func (r *Registry) Rehearse(p *idp.ServiceProvider, until time.Time) error {
 	if p.EntityID != idp.RehearsalSP {
 		return fmt.Errorf("rehearse: %q is not the provider of rehearsals", p.EntityID)
@@ -28,10 +28,10 @@ func (r *Registry) Rehearse(p *idp.ServiceProvider, until time.Time) error {
 	return nil
 }
 
-// EndRehearsal takes the provider of a rehearsal back.
+// EndRehearsal removes the provider of a rehearsal.
 func (r *Registry) EndRehearsal() { r.rehearsal.Store(nil) }
 
-// lookupRehearsal is Lookup for idp.RehearsalSP.
+// lookupRehearsal does what Lookup does, for idp.RehearsalSP.
 func (r *Registry) lookupRehearsal() (*Provider, error) {
 	if now := r.rehearsal.Load(); now != nil && r.clock.Now().Before(now.until) {
 		return now.provider, nil

@@ -9,8 +9,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// The provider of rehearsals is there while one runs, and is nobody's to add,
-// list or edit.
+// The provider of rehearsals exists while one runs, and cannot be added, listed or edited.
 func TestRehearsalProviderIsTemporaryAndHidden(t *testing.T) {
 	t.Parallel()
 	now := testTime

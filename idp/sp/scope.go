@@ -8,15 +8,15 @@ import (
 	"vernal/idp"
 )
 
-// Which NameIDScope a registration gets decides who may recognise a person:
+// The NameIDScope of a registration decides which providers can recognize a user:
 //
 //	agency:NAME       all providers of an agency
-//	sp:ENTITYID       a provider that stands alone
+//	sp:ENTITYID       a provider without an agency
 //	sp:ENTITYID#N     the same, after it lost its NameIDs; N only ever grows
 //
-// What they look like is idp's, see idp.OwnScope.
+// Package idp defines their form; see idp.OwnScope.
 
-// firstScope is the scope of a provider that was never registered before.
+// firstScope returns the scope of a provider that was never registered before.
 func firstScope(p *idp.ServiceProvider) idp.NameIDScope {
 	if p.Agency != "" {
 		return idp.AgencyScope(p.Agency)
@@ -24,10 +24,10 @@ func firstScope(p *idp.ServiceProvider) idp.NameIDScope {
 	return idp.OwnScope(p.EntityID)
 }
 
-// freshScope is a scope of a provider alone that it has not had before. last is
-// the one it had. After an agency's, earlier scopes of its own may exist that
-// nobody remembers, so the number is taken from the clock, which is far above
-// any count.
+// freshScope returns a scope that a provider without an agency has not had before. last is its
+// previous scope. If that was an agency's, the provider may have had earlier scopes of its own
+// that are no longer known, so the number is taken from the clock, which is far above any
+// count.
 func freshScope(id idp.EntityID, last idp.NameIDScope, now time.Time) idp.NameIDScope {
 	own := string(idp.OwnScope(id))
 	if string(last) == own {

@@ -13,14 +13,14 @@ type step struct {
 	do     string // "add", "edit" or "remove"
 	agency string
 	opts   sp.Options
-	// want is the scope afterwards; refused the code of a refusal instead.
+	// want is the scope afterwards. refused is the code of a refusal instead.
 	want    idp.NameIDScope
 	refused string
 }
 
-// TestNameIDScope walks registrations through their lives. The scope decides
-// which NameIDs a provider sees, so a wrong one makes strangers of people, or
-// tells one provider who another one's people are.
+// TestNameIDScope walks registrations through additions, moves and removals. The scope decides
+// which NameIDs a provider sees. A wrong scope makes known users unknown, or discloses to one
+// provider who the users of another are.
 func TestNameIDScope(t *testing.T) {
 	t.Parallel()
 	resume, fresh, keep := sp.Options{Resume: true}, sp.Options{NewNameIDs: true}, sp.Options{KeepNameIDs: true}

@@ -1,15 +1,14 @@
-// Package sp is the registry of service providers: it checks registrations,
-// keeps them in a store, finds them by EntityID and chooses the Assertion
-// Consumer Service (ACS) that a Response goes to.
+// Package sp is the registry of service providers: it checks registrations, keeps them in a
+// store, finds them by EntityID and chooses the Assertion Consumer Service (ACS) that a
+// Response goes to.
 //
-// It does not verify messages (package xmldsig does, with the certificates
-// found here) and decides nothing about a sign-in.
+// It does not verify messages (package xmldsig does, with the certificates found here) and
+// decides nothing about a sign-in.
 //
-// A registration starts as [Defaults], or as what [FromMetadata] reads, takes
-// an [Edit] or plain assignments, and passes [Validate] before [Registry.Add]
-// or [Registry.Edit] stores it. [Registry.Lookup] gives it back parsed. The
-// registry remembers what it parsed, so it must be the store's only writer of
-// providers; the commands see to that by asking a running server.
+// A registration starts as [Defaults], or as the result of [FromMetadata], takes an [Edit] or
+// plain assignments, and passes [Validate] before [Registry.Add] or [Registry.Edit] stores it.
+// [Registry.Lookup] returns it parsed. The registry caches parsed registrations, so it must be
+// the store's only writer of providers. The commands ensure that by asking a running server.
 package sp
 
 import (
@@ -24,28 +23,28 @@ import (
 	"vernal/idp"
 )
 
-// Provider is a registration whose certificates and addresses are parsed. It is
-// shared between requests and read-only.
+// Provider is a registration whose certificates and URLs are parsed. It is shared between
+// requests and read-only.
 type Provider struct {
 	idp.ServiceProvider
-	// RequestCerts are Certs, each to be tried alone. Expired ones are among
-	// them: the end of a request certificate is warned of, never enforced.
+	// RequestCerts are the parsed Certs. Each one is tried separately. They include
+	// expired ones, because the expiry of a request certificate causes a warning and is
+	// never enforced.
 	RequestCerts []*x509.Certificate
-	// EncryptionX509 are EncryptionCerts.
+	// EncryptionX509 are the parsed EncryptionCerts.
 	EncryptionX509 []*x509.Certificate
 
-	// fingerprints names RequestCerts.
+	// fingerprints contains the fingerprints of RequestCerts.
 	fingerprints map[*x509.Certificate]string
 	// formActions are the sources for each of ACSURLs and for LogoutURL.
 	formActions map[string]string
-	// revision is that of the stored registration that this one was found to
-	// be; see CheckStanding.
+	// revision is the revision of the stored registration that this one is known to equal;
+	// see CheckStanding.
 	revision atomic.Pointer[[]byte]
 }
 
-// Parse reads the certificates and addresses of a registration. It keeps p's
-// slices, so the caller must not change them afterwards. A registration that
-// passed Validate parses.
+// Parse parses the certificates and URLs of a registration. It keeps p's slices, so the caller
+// must not change them afterwards. A registration that passed Validate parses.
 func Parse(p *idp.ServiceProvider) (*Provider, error) {
 	out := &Provider{ServiceProvider: *p, formActions: make(map[string]string), fingerprints: make(map[*x509.Certificate]string)}
 	var err error
@@ -66,15 +65,14 @@ func Parse(p *idp.ServiceProvider) (*Provider, error) {
 	return out, nil
 }
 
-// CertSHA256 is the Fingerprint of one of RequestCerts, and "" for any other
-// certificate and for nil: an unsigned request.
+// CertSHA256 returns the Fingerprint of one of RequestCerts, and "" for any other certificate
+// and for nil, which means an unsigned request.
 func (p *Provider) CertSHA256(c *x509.Certificate) string { return p.fingerprints[c] }
 
-// FormAction is the source list of the Content-Security-Policy directive
-// form-action for a page that posts to address: its origin and those of
-// RedirectURIs, because Chromium holds every redirect after the post against
-// the directive. For an address that is not one of the provider's own it is
-// "'none'".
+// FormAction returns the source list of the Content-Security-Policy directive form-action for
+// a page that posts to a URL: its origin and those of RedirectURIs, because Chromium checks
+// every redirect after the post against the directive. For a URL that is not one of the
+// provider's own, it returns "'none'".
 func (p *Provider) FormAction(address string) string {
 	if s, ok := p.formActions[address]; ok {
 		return s
@@ -96,10 +94,9 @@ func formAction(address string, more []string) string {
 	return strings.Join(origins, " ")
 }
 
-// originOf is the scheme, host and port of an address (RFC 6454 §6.1), or "" for
-// what is no web address. The characters of the host are looked at once more,
-// though Validate did: one ";" here would let a registration write directives
-// of its own.
+// originOf returns the scheme, host and port of a URL (RFC 6454 §6.1), or "" if it is not a
+// web URL. It checks the characters of the host again, although Validate did, because one ";"
+// here would let a registration add its own directives.
 func originOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !plainHost(u) {

@@ -12,7 +12,7 @@ import (
 	"vernal/idp/partnercert"
 )
 
-// certName tells an operator which certificate is meant.
+// certName returns what identifies a certificate to an operator.
 func certName(cert *x509.Certificate) string {
 	name := cert.Subject.CommonName
 	if name == "" {
@@ -24,11 +24,11 @@ func certName(cert *x509.Certificate) string {
 	return fmt.Sprintf("%s (SHA-256 %s…)", name, certs.CertSHA256(cert)[:16])
 }
 
-// Warnings says what is allowed in a registration, yet an operator should know, and
-// what can be done about it.
+// Warnings returns what an operator should know about an allowed registration, and how to fix
+// it.
 func Warnings(p *idp.ServiceProvider, now time.Time) (out []string, suggestions []idp.Suggestion) {
 	request, err := parseAll(p.Certs)
-	if err == nil { // else Validate says so
+	if err == nil { // otherwise Validate reports it
 		for _, cert := range request {
 			if w := certWarning(cert, now); w != "" {
 				out = append(out, fmt.Sprintf("the request certificate %s %s", certName(cert), w))
@@ -63,14 +63,14 @@ func suggestName(id idp.EntityID) idp.Suggestion {
 	return idp.Suggest(idp.DoSPEdit, string(id)).With(idp.OptionName, "").Labeled(idp.LabelNameProvider)
 }
 
-// unusedCerts are the encryption certificates that have ended and are not used.
+// unusedCerts returns the expired encryption certificates that are not used.
 func unusedCerts(list []*x509.Certificate, now time.Time) []*x509.Certificate {
 	used := partnercert.Choose(list, now)
 	return slices.DeleteFunc(slices.Clone(list), func(c *x509.Certificate) bool { return c == used || !now.After(c.NotAfter) })
 }
 
-// encryptionWarnings is about the certificates of which one is encrypted to. One
-// that is never chosen does no harm, yet another is needed when that one ends.
+// encryptionWarnings returns the warnings about encryption certificates. One that is never
+// chosen does no harm, but another one is needed before the used one expires.
 func encryptionWarnings(list []*x509.Certificate, now time.Time) []string {
 	var out []string
 	used := partnercert.Choose(list, now)

@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// format is how an answer is written.
+// format is the format of an answer.
 type format int
 
-// The formats, in the order in which one is chosen among those that a client likes
-// equally well: a browser must never get less than its page.
+// The formats, in the order of choice among formats that a client prefers equally: a browser
+// must always get its page.
 const (
 	formatHTML format = iota
 	formatJSON
 	formatText
-	formats // how many there are
+	formats // the number of formats
 )
 
 var mediaTypes = [formats]string{"text/html", "application/json", "text/plain"}
 
-// maxAccept is more than any client sends, in bytes. A longer header says nothing.
+// maxAccept is longer than the header of any client, in bytes. A longer header is ignored.
 const maxAccept = 2048
 
 // How closely a media range names a type (RFC 9110 §12.5.1).
@@ -35,9 +35,9 @@ const (
 const fullWeight = 1000
 
 // chooseFormat chooses the format of an answer by the Accept header (RFC 9110 §12.5.1): the
-// one of the highest weight. Among equals a type that is named goes before one that a
-// wildcard covers. usual is the format for a client that names none of ours: without the
-// header, with */* alone or with other types only.
+// one of the highest weight. Among equals, a named type precedes one that a wildcard covers.
+// usual is the format for a client that names none of ours: without the header, with */* alone
+// or with other types only.
 func chooseFormat(r *http.Request, usual format) format {
 	header := strings.Join(r.Header.Values("Accept"), ",")
 	if len(header) > maxAccept {
@@ -66,7 +66,7 @@ func chooseFormat(r *http.Request, usual format) format {
 	return best
 }
 
-// closenessOf says how closely a media range names a media type.
+// closenessOf returns how closely a media range names a media type.
 func closenessOf(name, media string) int {
 	main, _, _ := strings.Cut(media, "/")
 	switch name {
@@ -80,8 +80,8 @@ func closenessOf(name, media string) int {
 	return unnamed
 }
 
-// readWeight reads the parameter q of a media range, in thousandths. A weight that cannot be
-// read counts as none given, which is the full one: the client did name the type.
+// readWeight reads the parameter q of a media range, in thousandths. An unreadable weight
+// counts as a missing one, which is the full weight, because the client did name the type.
 func readWeight(parameters string) int {
 	for len(parameters) > 0 {
 		var parameter string
@@ -90,7 +90,7 @@ func readWeight(parameters string) int {
 		if !strings.EqualFold(strings.TrimSpace(name), "q") {
 			continue
 		}
-		// Not "nan" nor an exponent, which ParseFloat would take.
+		// Refuse "nan" and exponents, which ParseFloat would accept.
 		value = strings.TrimSpace(value)
 		q, err := strconv.ParseFloat(value, 64)
 		if err != nil || strings.Trim(value, "0123456789.") != "" || q > 1 {
@@ -101,7 +101,7 @@ func readWeight(parameters string) int {
 	return fullWeight
 }
 
-// cutQuoted is strings.Cut at the first separator outside a quoted string.
+// cutQuoted does what strings.Cut does, at the first separator outside a quoted string.
 func cutQuoted(s string, separator byte) (before, after string) {
 	quoted := false
 	for i := 0; i < len(s); i++ {

@@ -12,11 +12,11 @@ const (
 	acceptFirefox = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 )
 
-// The format that a client asks for, for answers that are HTML for a client that names none,
-// and for those that are text.
+// The format that a client requests, for answers that default to HTML and for those that
+// default to text.
 func TestChooseFormat(t *testing.T) {
 	t.Parallel()
-	// What answers give that are usually HTML, and those that are usually text.
+	// The results for answers that default to HTML, and for those that default to text.
 	type answers struct{ html, text format }
 	usual, html := answers{formatHTML, formatText}, answers{formatHTML, formatHTML}
 	json, text := answers{formatJSON, formatJSON}, answers{formatText, formatText}
@@ -74,8 +74,8 @@ func TestChooseFormat(t *testing.T) {
 	}
 }
 
-// Whatever the header says, the answer has a format, and a client that names HTML alone with
-// its full weight gets it.
+// For any header, the answer has a format, and a client that names only HTML with full weight
+// gets it.
 func FuzzChooseFormat(f *testing.F) {
 	for _, seed := range []string{"", "*/*", acceptChrome, acceptFirefox, `a/b;c="d\",e";q=0.3,text/plain`, ",;q=,=", `"`, `\`} {
 		f.Add(seed)

@@ -6,8 +6,8 @@ import (
 	"vernal/templates"
 )
 
-// ServeBrand serves the operator's own files under BrandPrefix. Their names change with
-// their content, so answers may be cached permanently.
+// ServeBrand serves the operator's own files under BrandPrefix. Their names change with their
+// content, so answers may be cached permanently.
 func ServeBrand(brand *templates.Brand) Handler {
 	files := make(map[string]templates.BrandFile)
 	if brand != nil {

@@ -16,37 +16,36 @@ import (
 	"vernal/templates"
 )
 
-// Event is what the log will say of one request. Handlers add to it with Note;
-// the middleware writes it once, at the end.
+// Event collects what the log will contain about one request. Handlers add to it with Note.
+// The middleware writes it once, at the end.
 type Event struct {
-	// ID names the request in the log; a page that fails shows its own error
-	// id beside it, see Pages.Fail.
+	// ID identifies the request in the log. A page that fails shows its own error ID in
+	// addition; see Pages.Fail.
 	ID string
-	// Client is the address the request came from, after trusted proxies, and
-	// Address the same as text.
+	// Client is the IP address that sent the request, after trusted proxies, and Address
+	// the same as text.
 	Client  netip.Addr
 	Address string
-	// Route is the address that answers, as it was mounted: unlike the path it
-	// holds nothing that the client chose. "" for an address that we do not have.
+	// Route is the path pattern that answers, as mounted. Unlike the path, it contains
+	// nothing that the client chose. "" for an unknown URL.
 	Route string
-	// HidePath has the log name the route and not the path, which holds a secret.
+	// HidePath makes the log name the route and not the path, which contains a secret.
 	HidePath bool
-	// SP, Year and User are what the request is about, as far as it is known: the
-	// audit trail names them if it is refused, and the log line names the user. SP
-	// must be registered; Verified says that it has proven, by a signature, that it
-	// is the one: an unsigned request only claims its SP. User must have been proven, by
-	// the password or a session: its refusals spend that user's budget.
+	// SP, Year and User are the subjects of the request, as far as they are known. The
+	// audit trail names them if it is refused, and the log line names the user. SP must be
+	// registered. Verified reports that a signature has proved the SP; an unsigned request
+	// only claims it. User must have been proved by the password or a session, because
+	// refusals spend that user's budget.
 	SP       idp.EntityID
 	Year     idp.Year
 	User     idp.UserID
 	Verified bool
-	// SignedIn is the year whose key signed an assertion in the answer; "" if
-	// none did.
+	// SignedIn is the year whose key signed an assertion in the answer; "" if none did.
 	SignedIn idp.Year
 
-	// asked is the language that the request asks for; see Ask. lang is that of
-	// the answer, "" for one that has none; shown: the route has a page of its
-	// own, by GET.
+	// asked is the language that the request asks for; see Ask. lang is the language of
+	// the answer, "" if it has none. shown is true if the route has a page of its own, by
+	// GET.
 	asked   string
 	askedAt time.Time
 	lang    templates.Lang
@@ -55,17 +54,17 @@ type Event struct {
 	chosen templates.Lang
 
 	refused idp.RefusalCode
-	ended   bool // NoteEnded has spoken
+	ended   bool // NoteEnded has warned
 	start   time.Time
 	level   slog.Level
 	attrs   []slog.Attr
-	buffer  [16]slog.Attr // room for what a sign-in notes
+	buffer  [16]slog.Attr // space for the attributes of a usual sign-in
 }
 
-// Answered is a request that has its answer, for those who count. All of it is
-// ours: there are few routes, years and codes, however many are asked for.
+// Answered is an answered request, for counters. Its values are our own: there are few routes,
+// years and codes, regardless of what clients request.
 type Answered struct {
-	// Route and SignedIn are the Event's.
+	// Route and SignedIn are copied from the Event.
 	Route    string
 	SignedIn idp.Year
 	// Refused is why the request was refused; "" if it was not.
@@ -76,8 +75,8 @@ type Answered struct {
 
 type eventKey struct{}
 
-// EventOf is the event of the request; never nil, so that handlers can be
-// tested without the middleware.
+// EventOf returns the event of the request. It is never nil, so that handlers can be tested
+// without the middleware.
 func EventOf(r *http.Request) *Event {
 	if e, ok := r.Context().Value(eventKey{}).(*Event); ok {
 		return e
@@ -85,8 +84,8 @@ func EventOf(r *http.Request) *Event {
 	return &Event{ID: newID(), start: time.Now()}
 }
 
-// Note adds attributes to the request's log event. No secret and nothing
-// personal but the network address may be noted.
+// Note adds attributes to the request's log event. They must not contain secrets or personal
+// data other than the IP address.
 func (e *Event) Note(attrs ...slog.Attr) { e.attrs = append(e.attrs, attrs...) }
 
 // noteUser adds the user's ID to the log event, once.
@@ -96,8 +95,8 @@ func (e *Event) noteUser(user idp.UserID) {
 	}
 }
 
-// NoteEnded warns, once in a request, that the year which answers it has a
-// certificate past its end: it works on, and whoever reads the log shall know.
+// NoteEnded warns, once in a request, that the certificate of the answering year has expired.
+// The year continues to work, but operators must learn of it from the log.
 func (e *Event) NoteEnded(entry keyring.Entry, now time.Time) {
 	if e.ended || !entry.CertExpired(now) {
 		return
@@ -107,13 +106,12 @@ func (e *Event) NoteEnded(entry keyring.Entry, now time.Time) {
 	e.Raise(slog.LevelWarn)
 }
 
-// relayStateBound is the standard's limit in bytes (saml-bindings §3.4.3). A
-// longer one works up to what package saml takes, and is noted.
+// relayStateBound is the standard's limit in bytes (saml-bindings §3.4.3). A longer RelayState
+// works, up to the limit of package saml, and is noted.
 const relayStateBound = 80
 
-// NoteMessage tells what is unusual about a message that was accepted: a long
-// RelayState, and, as a warning, a request certificate that has ended. cert is
-// nil for an unsigned message.
+// NoteMessage logs what is unusual about an accepted message: a long RelayState, and, as a
+// warning, an expired request certificate. cert is nil for an unsigned message.
 func (e *Event) NoteMessage(relayState string, cert *x509.Certificate, now time.Time) {
 	if n := len(relayState); n > relayStateBound {
 		e.Note(slog.Int("relay_state_bytes", n))
@@ -124,9 +122,9 @@ func (e *Event) NoteMessage(relayState string, cert *x509.Certificate, now time.
 	}
 }
 
-// Ask says what language a service provider's request asked for, and when it
-// came: everything that is shown within it is in that language if we have it,
-// unless the person chose another one since. An empty locale asks for none.
+// Ask records the language that a service provider's request asked for, and when it arrived.
+// All pages of the request use that language if we have it, unless the user chose another one
+// since. An empty locale asks for none.
 func (e *Event) Ask(locale string, at time.Time) {
 	if locale != "" {
 		e.asked, e.askedAt = locale, at
@@ -140,10 +138,10 @@ func withEvent(r *http.Request, e *Event) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
 }
 
-// idEncoding is Crockford's alphabet: no letter that is misread aloud.
+// idEncoding is Crockford's alphabet, without letters that are easily misread aloud.
 var idEncoding = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
 
-// newID makes an id of 80 random bits that can be read over the telephone.
+// newID returns an ID of 80 random bits that can be read out over the telephone.
 func newID() string {
 	var b [10]byte
 	rand.Read(b[:])

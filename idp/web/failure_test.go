@@ -24,8 +24,8 @@ var failures = []struct {
 	err    error
 	status int
 	code   string
-	fields []string // of the JSON, besides code
-	usual  string   // the type for a client that asks for none
+	fields []string // of the JSON, in addition to code
+	usual  string   // the type for a client that requests none
 }{
 	{"refusal", idp.Refuse(idp.RefusedVersion, "Version", "1.1").With(errors.New("secret")), 400, "version", report, html},
 	{"refusal of the level", &Error{SPName: "A", StartURL: "https://a.example", Err: idp.Refuse(idp.RefusedAuthnContext, "RequestedAuthnContext", "x")},
@@ -57,8 +57,8 @@ var (
 	failed = []string{"error_id", "text", "title"}
 )
 
-// Every kind of failure is answered in the format that the client asks for, with the same
-// status, and says in each that it depends on Accept.
+// Every kind of failure is answered in the format that the client requests, with the same
+// status, and each answer says that it depends on Accept.
 func TestFailuresHonourAccept(t *testing.T) {
 	t.Parallel()
 	set, err := templates.New()

@@ -1,14 +1,13 @@
-// Package web is what every handler needs and none should write again: the
-// handler type that returns its error, the router that knows methods and
-// years, the middleware around all of them, and the one place where an error
-// becomes a page.
+// Package web contains what every handler needs: the handler type that returns its error, the
+// router that knows methods and years, the middleware around all of them, and the one place
+// where an error becomes a page.
 //
-// The flow of a request: Middleware (request id, peer's address, body limit,
-// security headers, recovery, one log event) → Router (path, method) →
-// Handler → Pages.Fail, if the handler returned an error.
+// The flow of a request: Middleware (request ID, peer's IP address, body limit, security
+// headers, recovery, one log event) → Router (path, method) → Handler → Pages.Fail, if the
+// handler returned an error.
 //
-// It knows nothing of SAML beyond the form of a year in a path, and which parts
-// of a request a message travels in.
+// It knows nothing of SAML except the form of a year in a path, and the parts of a request
+// that carry a message.
 package web
 
 import (
@@ -19,33 +18,33 @@ import (
 	"vernal/idp/assurance"
 )
 
-// Handler answers a request, or returns an error without having written
-// anything. The error becomes a page in one place, see Pages.Fail.
+// Handler answers a request, or returns an error without having written anything. The error
+// becomes a page in one place; see Pages.Fail.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Error is a failure with what the person is to be told of it. Without one, an
-// *idp.Refusal is a 400 and any other error a 500 that says nothing.
+// Error is a failure with what its page discloses to the user. Without one, an *idp.Refusal is
+// a 400 and any other error a 500 without details.
 type Error struct {
-	// Status is the HTTP status; 0 leaves it to the kind of Err.
+	// Status is the HTTP status; 0 derives it from Err.
 	Status int
-	// Key names the page's texts in the catalogues ("error.KEY.title"); it is
-	// not used when Err holds an *idp.Refusal, which has its own.
+	// Key names the page's texts in the catalogues ("error.KEY.title"). It is not used
+	// when Err holds an *idp.Refusal, which has its own.
 	Key string
 	// Args fill the placeholders of the texts.
 	Args []string
-	// SPName and StartURL say where the person came from, if it is known.
+	// SPName and StartURL say where the user came from, if it is known.
 	SPName, StartURL string
 	// SignInURL is where the user can sign in as someone else; "" if that does not
 	// help.
 	SignInURL string
-	// Obstacle says what the person lacks who is refused, LeaveURL where they
-	// can go with that; see Lacking.
+	// Obstacle says what the refused user lacks, LeaveURL where they can go with that; see
+	// Lacking.
 	Obstacle *assurance.Obstacle
 	LeaveURL string
-	// Plain asks for text, whatever the client says it takes: no person reads
-	// it.
+	// Plain requests text, regardless of what the client accepts, because the client is a
+	// program.
 	Plain bool
-	// Err is for the log, and for the kind of the page.
+	// Err is for the log, and selects the kind of the page.
 	Err error
 }
 
@@ -58,9 +57,9 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Lacking is the refusal of a person who lacks what the service provider asks
-// for. They are sent back to where it helps people who could not be proofed, if
-// that is what it is about, else to its return address.
+// Lacking returns the refusal of a user who lacks what the service provider asks for. If that
+// is proofing, its LeaveURL is the provider's help for users who could not be proofed,
+// otherwise its return URL.
 func Lacking(p *idp.ServiceProvider, o *assurance.Obstacle) *Error {
 	e := &Error{SPName: p.Name, StartURL: p.StartURL(), LeaveURL: p.ReturnToSPURL, Obstacle: o, Err: o.Refusal()}
 	if o.Code == idp.RefusedNoProofing && p.FailureToProofURL != "" {
@@ -69,9 +68,9 @@ func Lacking(p *idp.ServiceProvider, o *assurance.Obstacle) *Error {
 	return e
 }
 
-// NameSender gives an error the name of the service provider that the user came from, and
-// the way back. nil stays nil. An error that is a page already stays as it is, the 404 of
-// an unpublished year among them, which names no one.
+// NameSender adds to an error the name of the service provider that the user came from, and
+// the way back. nil stays nil. An error that is already a page stays unchanged, including the
+// 404 of an unpublished year, which names no one.
 func NameSender(name, startURL string, err error) error {
 	if _, isPage := errors.AsType[*Error](err); err == nil || isPage {
 		return err
@@ -79,5 +78,5 @@ func NameSender(name, startURL string, err error) error {
 	return &Error{SPName: name, StartURL: startURL, Err: err}
 }
 
-// ErrNotFound makes the plain 404 page.
+// ErrNotFound is the plain 404 page.
 var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such address")}

@@ -13,8 +13,7 @@ import (
 	"vernal/templates"
 )
 
-// LanguagePath is where the switcher of a page posts the language that the
-// person chose.
+// LanguagePath is where a page's language switcher posts the user's choice.
 const LanguagePath = "/language"
 
 const (
@@ -22,29 +21,29 @@ const (
 	chosenFor = 365 * 24 * time.Hour
 	// maxAcceptLanguage is more than any browser sends, in bytes.
 	maxAcceptLanguage = 512
-	// maxReturn bounds an address that the switcher leads back to, which stands
-	// in the page; a page with a longer one has no switcher.
+	// maxReturn limits a URL that the switcher leads back to, because the page contains
+	// it. A page with a longer URL has no switcher.
 	maxReturn = 8 << 10
 )
 
-// Mount adds the address of the switcher to the router.
+// Mount adds the switcher's path to the router.
 func (p *Pages) Mount(rt *Router) {
 	rt.Handle(LanguagePath, Methods{http.MethodPost: p.choose})
 }
 
-// Lang is the language of the answer. It is, of those that Pages has:
+// Lang returns the language of the answer. Of the languages that Pages has, it is:
 //
-//  1. what the person chose with the switcher, or what the service provider's
-//     request says (locale), whichever came last;
+//  1. the user's choice with the switcher, or the locale of the service provider's
+//     request, whichever is newer;
 //  2. what the browser prefers (Accept-Language);
 //  3. the first.
 //
-// The last word counts because both speak for the person. A choice that is made
-// here within a sign-in is about this sign-in; but whoever comes anew from a page
-// in French, by a link that says locale=fr, is to go on in French, whatever they
-// chose here months ago. Where no request says anything, the choice stays.
+// The latest choice counts, because both express what the user wants. A choice made during a
+// sign-in is about this sign-in. A user who later arrives from a French page, by a link with
+// locale=fr, continues in French regardless of an older choice. Where no request names a
+// language, the choice stays.
 //
-// The answer is then marked as one that depends on the language, see Event.
+// The answer is then marked as dependent on the language; see Event.
 func (p *Pages) Lang(r *http.Request) templates.Lang {
 	e := EventOf(r)
 	e.lang = p.choice(r, e)
@@ -73,7 +72,7 @@ func (p *Pages) choice(r *http.Request, e *Event) templates.Lang {
 	return p.preferredLang(r, langs)
 }
 
-// langs are the languages to choose from, the default one first.
+// langs returns the languages to choose from, the default one first.
 func (p *Pages) langs() []templates.Lang {
 	if len(p.Langs) > 0 {
 		return p.Langs
@@ -81,8 +80,8 @@ func (p *Pages) langs() []templates.Lang {
 	return p.Set.Langs()
 }
 
-// matchLocale is the language that a locale names, in either case and with or without
-// a region; "" for one that Pages has not.
+// matchLocale returns the language that a locale names, in either case and with or without a
+// region; "" if Pages does not have it.
 func (p *Pages) matchLocale(locale string) templates.Lang {
 	locale, _, _ = strings.Cut(strings.ToLower(strings.ReplaceAll(locale, "_", "-")), "-")
 	if lang := templates.Lang(locale); slices.Contains(p.langs(), lang) {
@@ -91,13 +90,13 @@ func (p *Pages) matchLocale(locale string) templates.Lang {
 	return ""
 }
 
-// preferredLang is the language that the browser likes best.
+// preferredLang returns the language that the browser prefers.
 func (p *Pages) preferredLang(r *http.Request, langs []templates.Lang) templates.Lang {
 	header := r.Header.Get("Accept-Language")
 	if header == "" || len(header) > maxAcceptLanguage {
 		return langs[0]
 	}
-	// What is written badly is dropped there; none left is no preference.
+	// ParseAcceptLanguage drops invalid parts. An empty result means no preference.
 	want, _, err := language.ParseAcceptLanguage(header)
 	if err != nil || len(want) == 0 {
 		return langs[0]
@@ -112,8 +111,8 @@ func (p *Pages) preferredLang(r *http.Request, langs []templates.Lang) templates
 
 func (p *Pages) secure() bool { return strings.HasPrefix(p.BaseURL, "https://") }
 
-// languageCookie holds the choice and its time in milliseconds: "fr.1772366400000".
-// It says nothing else of the person, and nothing here trusts it.
+// languageCookie returns the name of the cookie with the choice and its time in milliseconds:
+// "fr.1772366400000". It discloses nothing else about the user, and nothing here trusts it.
 func (p *Pages) languageCookie() string {
 	if p.secure() {
 		return "__Host-vernal-language"
@@ -121,7 +120,8 @@ func (p *Pages) languageCookie() string {
 	return "vernal-language"
 }
 
-// chosenLang is what the person chose with the switcher, and when; "" for no choice.
+// chosenLang returns the language that the user chose with the switcher, and when; "" for no
+// choice.
 func (p *Pages) chosenLang(r *http.Request) (templates.Lang, time.Time) {
 	c, err := r.Cookie(p.languageCookie())
 	if err != nil {
@@ -135,8 +135,8 @@ func (p *Pages) chosenLang(r *http.Request) (templates.Lang, time.Time) {
 	return p.matchLocale(name), time.UnixMilli(ms)
 }
 
-// choose is POST /language. It changes a cookie of its own and nothing else, so
-// it needs no session and a sign-in goes on where it was.
+// choose answers POST /language. It changes only its own cookie, so it needs no session, and a
+// sign-in continues unchanged.
 func (p *Pages) choose(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return &Error{Status: http.StatusBadRequest, Key: "bad_form", Err: err}
@@ -150,9 +150,9 @@ func (p *Pages) choose(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ChooseLanguage is the switcher of a page whose own form carries it (templates.Languages.Form):
-// the answer is the same page in the language that the form names. It reports whether the
-// form names one.
+// ChooseLanguage handles the switcher of a page whose own form carries it
+// (templates.Languages.Form): the answer is the same page in the language that the form names.
+// It reports whether the form names one.
 func (p *Pages) ChooseLanguage(w http.ResponseWriter, r *http.Request) bool {
 	lang := p.matchLocale(r.PostForm.Get(templates.FieldLanguage))
 	if lang == "" {
@@ -163,7 +163,7 @@ func (p *Pages) ChooseLanguage(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// keepChoice has the browser remember a language.
+// keepChoice makes the browser remember a language.
 func (p *Pages) keepChoice(w http.ResponseWriter, r *http.Request, lang templates.Lang) {
 	http.SetCookie(w, &http.Cookie{
 		Name: p.languageCookie(), Value: string(lang) + "." + strconv.FormatInt(EventOf(r).start.UnixMilli(), 10),
@@ -172,9 +172,8 @@ func (p *Pages) keepChoice(w http.ResponseWriter, r *http.Request, lang template
 	})
 }
 
-// returnTo is the address of ours that a form wants to go back to, else the
-// first page: never another site. A locale in it was the last word, and is not
-// any more.
+// returnTo returns the URL of ours that a form leads back to, otherwise the first page, and
+// never another site. It removes a locale from the URL, because the new choice overrides it.
 func returnTo(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || len(address) > maxReturn || u.IsAbs() || u.Host != "" || u.User != nil ||
@@ -185,8 +184,8 @@ func returnTo(address string) string {
 	return to.RequestURI()
 }
 
-// Languages is the switcher of the page at address here; none if there is
-// nothing to choose, or no such page.
+// Languages returns the language switcher of the page at here; none if there is only one
+// language, or no such page.
 func (p *Pages) Languages(here string) templates.Languages {
 	langs := p.langs()
 	if len(langs) < 2 || here == "" || len(here) > maxReturn {
@@ -198,8 +197,8 @@ func (p *Pages) Languages(here string) templates.Languages {
 	return templates.Languages{Action: LanguagePath, Return: here, Langs: langs}
 }
 
-// linkSwitcher is a switcher of links to the same address with another locale. They
-// are relative: the address may be a secret, which is not repeated.
+// linkSwitcher returns a switcher of links to the same URL with another locale. They are
+// relative, because the URL may contain a secret, which must not be repeated.
 func linkSwitcher(here string, langs []templates.Lang) (l templates.Languages) {
 	_, query, _ := strings.Cut(here, "?")
 	for _, lang := range langs {
@@ -209,8 +208,8 @@ func linkSwitcher(here string, langs []templates.Lang) (l templates.Languages) {
 	return l
 }
 
-// withoutLocale are the parts of a query but for the locale, as they stand: a
-// signature may cover them.
+// withoutLocale returns the parts of a query except the locale, unchanged, because a signature
+// may cover them.
 func withoutLocale(query string) (kept []string) {
 	for pair := range strings.SplitSeq(query, "&") {
 		if name, _, _ := strings.Cut(pair, "="); name != "locale" && pair != "" {
@@ -220,9 +219,9 @@ func withoutLocale(query string) (kept []string) {
 	return kept
 }
 
-// pageURL is the address that gives the page of this request again, in another
-// language. The answer to one of our forms has that of its page, without what
-// was typed; one to a message that was posted has none.
+// pageURL returns the URL that shows the page of this request again, in another language. The
+// answer to one of our forms has the URL of its page, without the input. The answer to a
+// posted message has none.
 func (p *Pages) pageURL(r *http.Request) string {
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:

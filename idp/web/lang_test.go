@@ -29,7 +29,7 @@ func TestLanguageIsChosenInOrder(t *testing.T) {
 	tests := []struct {
 		name   string
 		cookie string
-		asked  string // by a request that came at noon
+		asked  string // by a request received at noon
 		query  string // of this page, opened at noon
 		accept string
 		langs  []templates.Lang
@@ -84,7 +84,7 @@ func TestLanguageIsChosenInOrder(t *testing.T) {
 	}
 }
 
-// TestReturnToStaysOnOurPages: the switcher leads back to a page of ours, and to nobody else's.
+// TestReturnToStaysOnOurPages checks that the switcher only leads back to one of our pages.
 func TestReturnToStaysOnOurPages(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, address, want string }{

@@ -8,11 +8,11 @@ import (
 	"vernal/idp/saml"
 )
 
-// Inbound is what of a request package saml reads: its query, and the body of a
-// POST. A HEAD is read as the GET that it stands for.
+// Inbound returns the part of a request that package saml reads: its query, and the body of a
+// POST. A HEAD is read like the corresponding GET.
 //
-// A body that does not come whole (cut off, too slow, longer than MaxBody) is
-// the sender's doing and not ours: a *Error with 4xx.
+// An incomplete body (cut off, too slow, longer than MaxBody) is the sender's fault and not
+// ours: a *Error with 4xx.
 func Inbound(r *http.Request) (saml.Inbound, error) {
 	in := saml.Inbound{Method: r.Method, RawQuery: r.URL.RawQuery}
 	switch r.Method {
@@ -29,8 +29,8 @@ func Inbound(r *http.Request) (saml.Inbound, error) {
 	return in, nil
 }
 
-// ReadMessage decodes the message of a request that a browser brought. The error is that of
-// Inbound or an *idp.Refusal.
+// ReadMessage decodes the message of a request from a browser. The error is that of Inbound or
+// an *idp.Refusal.
 func ReadMessage(r *http.Request) (*saml.Message, error) {
 	in, err := Inbound(r)
 	if err != nil {

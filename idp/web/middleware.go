@@ -16,7 +16,7 @@ import (
 	"vernal/idp"
 )
 
-// MaxBody is the most that any request's body may hold, in bytes.
+// MaxBody is the largest request body, in bytes.
 const MaxBody = 1 << 20
 
 // Middleware is the outermost handler of the public listener.
@@ -25,13 +25,12 @@ type Middleware struct {
 	Pages *Pages
 	Log   *slog.Logger
 	Clock idp.Clock
-	// TrustedProxies are the peers whose X-Forwarded-For is believed. Empty:
-	// the peer's address is the address.
+	// TrustedProxies are the peers whose X-Forwarded-For is trusted. If empty, the peer's
+	// IP address is used.
 	TrustedProxies []netip.Prefix
-	// Count is told of each request that was answered; it must not block. nil if
-	// nobody counts.
+	// Count is called for each answered request and must not block; nil to count nothing.
 	Count func(Answered)
-	// Strangers notices a proxy that is not trusted; nil if no one does.
+	// Strangers detects a proxy that is not trusted; nil to detect none.
 	Strangers *Strangers
 	// HSTS adds Strict-Transport-Security; set when base_url is https.
 	HSTS bool
@@ -63,7 +62,7 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 	}
 	took := m.Clock.Now().Sub(e.start)
 	if m.Count != nil {
-		// A handler that writes nothing has net/http answer 200.
+		// If a handler writes nothing, net/http answers 200.
 		m.Count(Answered{Route: e.Route, SignedIn: e.SignedIn, Refused: e.refused, Status: cmp.Or(w.status, http.StatusOK), Took: took})
 	}
 	if !m.Log.Enabled(r.Context(), e.level) {
@@ -82,8 +81,8 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 	m.Log.LogAttrs(r.Context(), e.level, "request", attrs...)
 }
 
-// loggedPath is the path, but not of an address that we do not have and that is
-// none of SAML's: people type all sorts of things there, their own included.
+// loggedPath returns the path to log. It omits the path of an unknown URL outside SAML,
+// because users may type anything there, including personal data.
 func loggedPath(r *http.Request, e *Event, status int) string {
 	if e.HidePath {
 		return cmp.Or(e.Route, "(unknown)")
@@ -94,8 +93,8 @@ func loggedPath(r *http.Request, e *Event, status int) string {
 	return r.URL.Path
 }
 
-// The values of headers that are the same in every answer. They are shared
-// slices, so that a request allocates none of them; nothing may append to them.
+// The values of headers that are the same in every answer. They are shared slices, so that a
+// request allocates none of them. They must not be appended to.
 var (
 	headerNosniff  = []string{"nosniff"}
 	headerDeny     = []string{"DENY"}
@@ -105,13 +104,13 @@ var (
 	headerHSTS     = []string{"max-age=31536000; includeSubDomains"}
 )
 
-// DefaultCSP is the Content-Security-Policy of every page that does not set
-// its own. It allows no script.
+// DefaultCSP is the Content-Security-Policy of every page that does not set its own. It allows
+// no script.
 const DefaultCSP = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// AllowScript lets a page have a style and a script of its own, with the nonce that it
-// returns.
+// AllowScript allows a page to have one style and one script of its own, with the returned
+// nonce.
 func AllowScript(w http.ResponseWriter) (nonce string) {
 	nonce = newNonce()
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self' 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+"'; "+
@@ -119,8 +118,8 @@ func AllowScript(w http.ResponseWriter) (nonce string) {
 	return nonce
 }
 
-// AllowPost lets a page hand a message to a service provider: its form may go to the sources
-// of formAction, and the one script with the nonce that it returns may send it.
+// AllowPost allows a page to send a message to a service provider: its form may go to the
+// sources of formAction, and the one script with the returned nonce may submit it.
 func AllowPost(w http.ResponseWriter, formAction string) (nonce string) {
 	nonce = newNonce()
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "+
@@ -128,7 +127,7 @@ func AllowPost(w http.ResponseWriter, formAction string) (nonce string) {
 	return nonce
 }
 
-// newNonce makes the nonce of one answer.
+// newNonce returns the nonce of one answer.
 func newNonce() string {
 	var raw [16]byte
 	rand.Read(raw[:])
@@ -146,8 +145,8 @@ func (m *Middleware) setHeaders(h http.Header) {
 	}
 }
 
-// clientAddress is the address that the request came from: the peer, or, if the peer
-// is a trusted proxy, the last address in X-Forwarded-For that is not one.
+// clientAddress returns the IP address that sent the request: the peer, or, if the peer is a
+// trusted proxy, the last IP address in X-Forwarded-For that is not one.
 func (m *Middleware) clientAddress(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -174,8 +173,8 @@ func (m *Middleware) clientAddress(r *http.Request) netip.Addr {
 	return addr
 }
 
-// parseHop reads an address as proxies write it; some add the port. What is
-// called a zone is only known to the machine that wrote it.
+// parseHop parses an IP address as proxies write it. Some add the port. A zone only has a
+// meaning on the machine that wrote it.
 func parseHop(hop string) (netip.Addr, bool) {
 	if addr, err := netip.ParseAddr(hop); err == nil {
 		return addr.Unmap().WithZone(""), true
@@ -188,8 +187,8 @@ func (m *Middleware) isTrustedProxy(a netip.Addr) bool {
 	return slices.ContainsFunc(m.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// recorder remembers the status for the log, and marks an answer in a language
-// that was chosen: whoever asked for the language made the answer depend on it.
+// recorder remembers the status for the log, and marks answers that depend on the language.
+// Asking for the language makes an answer depend on it.
 type recorder struct {
 	http.ResponseWriter
 	event  *Event
@@ -223,7 +222,7 @@ func (w *recorder) markWritten() {
 
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// bodyTooLarge reports whether err came of MaxBody.
+// bodyTooLarge reports whether MaxBody caused err.
 func bodyTooLarge(err error) bool {
 	var tooLarge *http.MaxBytesError
 	return errors.As(err, &tooLarge)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestClientAddressTrustsOnlyProxies is whose address a request has: throttles and the
-// audit trail go by it, so nobody may choose their own.
+// TestClientAddressTrustsOnlyProxies checks the IP address of a request. Throttles and the
+// audit trail use it, so clients must not be able to choose their own.
 func TestClientAddressTrustsOnlyProxies(t *testing.T) {
 	t.Parallel()
 	const proxy, other = "10.0.0.1:4000", "203.0.113.7:4000"
@@ -55,7 +55,7 @@ func TestClientAddressTrustsOnlyProxies(t *testing.T) {
 	}
 }
 
-// A request whose first line names another host is not sent there.
+// A request whose first line names another host is not redirected there.
 func TestRouterNeverRedirectsToOtherHost(t *testing.T) {
 	t.Parallel()
 	rt := NewRouter(newPages(t, "en"))

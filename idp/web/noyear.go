@@ -12,9 +12,8 @@ import (
 	"vernal/templates"
 )
 
-// endpointPath matches the path of an endpoint with anything that was meant as its year, and
-// one without: the forms that people and their software get wrong. Other paths are none of
-// our endpoints.
+// endpointPath matches the path of an endpoint with anything in place of its year, or without
+// a year: the forms that users and their software get wrong. Other paths are not ours.
 var endpointPath = regexp.MustCompile(`^/api/saml/(auth|logout|remotelogout|metadata|certificate)(?:[-_/]?(?:[0-9][0-9A-Za-z]{0,15}|\{year\}|YEAR))?(?:\.pem|\.xml)?/?$`)
 
 // endpointURLs are the URLs of the endpoints by year.
@@ -23,9 +22,9 @@ var endpointURLs = map[string]func(metadata.IdP, idp.Year) string{
 	"metadata": metadata.IdP.MetadataURL, "certificate": metadata.IdP.CertificateURL,
 }
 
-// noYearPage is the page for an endpoint URL without a year that answers; false for any other
-// URL. It depends on the path and the live years alone, so that a year which is not published
-// looks, and costs, like one that was never made.
+// noYearPage returns the page for an endpoint URL without an existing year; false for any
+// other URL. It depends only on the path and the live years, so that an unpublished year
+// looks, and costs, like one that was never created.
 func (p *Pages) noYearPage(r *http.Request, base templates.Base) (templates.NoYearPage, bool) {
 	if p.Years == nil {
 		return templates.NoYearPage{}, false
@@ -34,7 +33,7 @@ func (p *Pages) noYearPage(r *http.Request, base templates.Base) (templates.NoYe
 	if endpoint == nil {
 		return templates.NoYearPage{}, false
 	}
-	// Without the query, which is that of a message.
+	// Leave out the query, which belongs to a message.
 	base.Languages = p.Languages(r.URL.EscapedPath())
 	page := templates.NoYearPage{Base: base, Path: r.URL.Path, Load: endpoint[1] == "metadata" || endpoint[1] == "certificate"}
 	now := EventOf(r).start

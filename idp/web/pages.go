@@ -16,34 +16,34 @@ import (
 	"vernal/templates"
 )
 
-// Pages renders pages, and is the one place where an error becomes one.
+// Pages renders pages. It is the one place where an error becomes a page.
 type Pages struct {
 	Set *templates.Set
 	// Langs are the languages to choose from, the default one first; empty for
 	// all of Set.
 	Langs []templates.Lang
-	// Linked has the switcher made of links (locale), for a listener that takes
-	// no POST.
+	// Linked makes the switcher of links (locale), for a listener without POST.
 	Linked bool
 	// Brand is the name of the service in titles and headers.
 	Brand string
 	// Branding is the look that the operator configured; nil for Vernal's own.
 	Branding *templates.Brand
-	// BaseURL is base_url, for the addresses that a retired year's page names.
+	// BaseURL is base_url, for the URLs on a retired year's page.
 	BaseURL string
 	// HelpURL and DevelopersURL are the indexes of the guides that pages link to; "" for
 	// no links.
 	HelpURL, DevelopersURL string
-	// Years are ours, for the 404 of an endpoint URL without one of them; nil lists none.
+	// Years are our years, for the 404 of an endpoint URL without one of them; nil lists
+	// none.
 	Years *keyring.Ring
-	// Refusals records who was refused and why; nil to record nothing.
+	// Refusals records refusals and their reasons; nil to record nothing.
 	Refusals *audit.Refusals
-	// SessionUser is the user of the browser's session, "" without one; optional. The
-	// records of previews name them.
+	// SessionUser returns the user of the browser's session, "" without one; optional. The
+	// records of previews name the user.
 	SessionUser func(*http.Request) idp.UserID
 }
 
-// Base is what every page starts from.
+// Base returns the common part of every page.
 func (p *Pages) Base(r *http.Request, spName string) templates.Base {
 	base := p.BareBase(r, spName)
 	base.Languages = p.Languages(p.pageURL(r))
@@ -51,16 +51,16 @@ func (p *Pages) Base(r *http.Request, spName string) templates.Base {
 	return base
 }
 
-// BareBase is Base without the languages to choose from and our guides, for a page that
-// leads elsewhere.
+// BareBase returns a Base without the language switcher and our guides, for a page that leads
+// to another site.
 func (p *Pages) BareBase(r *http.Request, spName string) templates.Base {
 	lang := p.Lang(r)
 	b := p.Branding.In(lang)
 	return templates.Base{Lang: lang, SPName: spName, Brand: cmp.Or(b.Name, p.Brand), Branding: b}
 }
 
-// Render renders a page to memory first and only then writes status and body,
-// so that a template that fails half-way leaves no half page.
+// Render renders a page to memory before it writes status and body, so that a failing template
+// leaves no partial page.
 func (p *Pages) Render(w http.ResponseWriter, status int, page templates.Page) error {
 	var b bytes.Buffer
 	if err := p.Set.WriteHTML(&b, page); err != nil {
@@ -69,8 +69,8 @@ func (p *Pages) Render(w http.ResponseWriter, status int, page templates.Page) e
 	return WritePage(w, status, b.Bytes())
 }
 
-// WritePage writes a page that was rendered. The error is always nil: a peer that has gone
-// is no failure.
+// WritePage writes a rendered page. The error is always nil, because a disconnected peer is
+// not a failure.
 func WritePage(w http.ResponseWriter, status int, page []byte) error {
 	return write(w, status, "text/html; charset=utf-8", page)
 }
@@ -83,11 +83,11 @@ func write(w http.ResponseWriter, status int, contentType string, body []byte) e
 	return nil
 }
 
-// Fail answers with the page for err. What the person may know is on the page;
-// the rest goes to the log, joined to the page by the error id.
+// Fail answers with the page for err. The page contains what the user may know. The log
+// contains the rest, linked to the page by the error ID.
 func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		w.WriteHeader(499) // the peer has gone; the status is for the log alone
+		w.WriteHeader(499) // the peer has gone; the status is only for the log
 		return
 	}
 	e := EventOf(r)
@@ -99,12 +99,12 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// Note tells the log of a failure that is answered in another way than by a
-// page, and returns the error id to answer with.
+// Note logs a failure that is answered without a page, and returns the error ID for the
+// answer.
 func (p *Pages) Note(r *http.Request, err error) string { return p.noteFailure(r, err).errorID }
 
-// noteFailure tells the log of a failure, and the audit trail if somebody was turned
-// down. The page that is shown next thus has its error id on record already.
+// noteFailure logs a failure and adds a refusal to the audit trail. The error ID is thus
+// recorded before the page shows it.
 func (p *Pages) noteFailure(r *http.Request, err error) failure {
 	e := EventOf(r)
 	f := classifyError(err)
@@ -121,17 +121,18 @@ func (p *Pages) noteFailure(r *http.Request, err error) failure {
 	return f
 }
 
-// busyRetryAfter is when a client may ask again that came when too much was waiting.
+// busyRetryAfter is when a client may try again after a refusal because of too many waiting
+// changes.
 const busyRetryAfter = 5 * time.Second
 
-// failure is an error as its page needs it.
+// failure is an error with what its page needs.
 type failure struct {
 	Error   // its Status and Key are set
 	refusal *idp.Refusal
 	gone    *Gone
 	errorID string
-	busy    bool // nothing more can be written now
-	// retryAfter goes into the header; 0 for none.
+	busy    bool // no further change can be written now
+	// retryAfter is the value of the header; 0 for none.
 	retryAfter time.Duration
 }
 
@@ -155,7 +156,8 @@ func classifyError(err error) failure {
 	}
 	f.Status, f.Key = cmp.Or(f.Status, status), cmp.Or(f.Key, key)
 	if errors.Is(err, idp.ErrTampered) {
-		// It is no one's fault who asks, and it may be right again when the store is.
+		// The client is not at fault, and the request may succeed once the store works
+		// again.
 		f.Status, f.Key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
 	if bodyTooLarge(err) {
@@ -164,7 +166,7 @@ func classifyError(err error) failure {
 	return f
 }
 
-// showFailure writes the failure's page in the format that the client asks for.
+// showFailure writes the failure's page in the format that the client requests.
 func (p *Pages) showFailure(w http.ResponseWriter, r *http.Request, f failure) error {
 	if f.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
@@ -187,8 +189,8 @@ func (p *Pages) writeAs(w http.ResponseWriter, f format, status int, page templa
 	return p.Render(w, status, page)
 }
 
-// AnswerForm answers a form that has to wait, with the page that shows it again or, to a client
-// that asks for text or JSON, with the failure of that key. The caller records it.
+// AnswerForm answers a form that must wait: with the page that shows it again or, for a client
+// that requests text or JSON, with the failure of that key. The caller records it.
 func (p *Pages) AnswerForm(w http.ResponseWriter, r *http.Request, status int, key string, page func() error) error {
 	w.Header().Add("Vary", "Accept")
 	f := chooseFormat(r, formatHTML)
@@ -198,8 +200,8 @@ func (p *Pages) AnswerForm(w http.ResponseWriter, r *http.Request, status int, k
 	return p.writeAs(w, f, status, newErrorPage(p.Base(r, ""), &failure{Error: Error{Status: status, Key: key}}))
 }
 
-// pageOf returns the page of a failure, and its format for a client that asks for none. Where
-// an unknown or retired year is, that is text: those clients are mostly programs that fetch
+// pageOf returns the page of a failure, and the format for a client that requests none. For an
+// unknown or retired year that is text, because those clients are mostly programs that fetch
 // metadata.
 func (p *Pages) pageOf(r *http.Request, f failure) (templates.Page, format) {
 	base := p.Base(r, f.SPName)
@@ -233,8 +235,8 @@ func newErrorPage(base templates.Base, f *failure) templates.ErrorPage {
 	}
 }
 
-// notFoundPage is the same for all URLs that we do not have, so its switcher of languages leads
-// to one that we have.
+// notFoundPage returns the same page for all unknown URLs, so its language switcher leads to
+// an existing one.
 func (p *Pages) notFoundPage(r *http.Request, base templates.Base) templates.Page {
 	if page, ok := p.noYearPage(r, base); ok {
 		return page
@@ -245,8 +247,8 @@ func (p *Pages) notFoundPage(r *http.Request, base templates.Base) templates.Pag
 	return templates.NotFoundPage{Base: base, HomeURL: "/"}
 }
 
-// isUserCaused reports whether users bring about such a refusal themselves: by waiting, by
-// another browser or by the back button. They need a way on more than a report.
+// isUserCaused reports whether users cause such a refusal themselves: by waiting, by using
+// another browser or by going back. They need a way to continue more than a report.
 func isUserCaused(code idp.RefusalCode) bool {
 	switch code {
 	case idp.RefusedStale, idp.RefusedOtherBrowser, idp.RefusedAnswered, idp.RefusedReplay:

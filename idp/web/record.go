@@ -10,8 +10,8 @@ import (
 	"vernal/idp/audit"
 )
 
-// AuditEvent begins the record of a decision about a request: who, from where and
-// for which service provider. user is "" where none is known.
+// AuditEvent returns the audit event of a decision about a request: the user, the IP address
+// and the service provider. user is "" if unknown.
 func AuditEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent {
 	e := EventOf(r)
 	ev := d.Event()
@@ -19,9 +19,9 @@ func AuditEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEve
 	return ev
 }
 
-// Record records a decision that leaves a page without an error ID, such as a wrong
-// password, before its answer is written. It names no actor: the sender need not
-// have been the user. The log line says the same.
+// Record records a decision that leads to a page without an error ID, such as a wrong
+// password, before its answer is written. It names no actor, because the sender may not be the
+// user. The log line contains the same.
 func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detail map[string]string) {
 	rule := d.Rule()
 	if rule.Writer != audit.Budgeted {
@@ -40,8 +40,8 @@ func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detai
 	p.recordRefusal(r, groupOf(d), ev)
 }
 
-// RecordPreview records that an unpublished year was opened to the request: by a
-// registration, or by the link with that ID. A HEAD opens nothing.
+// RecordPreview records that a request was given access to an unpublished year: by a
+// registration, or by the link with that ID. A HEAD gives no access.
 func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID, y idp.Year, by string) {
 	if r.Method == http.MethodHead {
 		return
@@ -55,13 +55,13 @@ func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID
 	p.Record(r, d, user, map[string]string{"preview": by})
 }
 
-// WithinBudget is the event of a decision for the change that it makes, or none if
-// the sender has spent the budget: it is counted then.
+// WithinBudget returns the event of a decision for the change that it makes. If the sender has
+// spent the budget, it counts the event and returns none.
 func (p *Pages) WithinBudget(r *http.Request, d audit.Decision, user idp.UserID) []idp.AuditEvent {
 	return p.TakeRecord(groupOf(d), AuditEvent(r, d, user))
 }
 
-// TakeRecord is WithinBudget for an event of a group.
+// TakeRecord does the same as WithinBudget for an event of a group.
 func (p *Pages) TakeRecord(g audit.Group, ev idp.AuditEvent) []idp.AuditEvent {
 	if p.Refusals == nil || !p.Refusals.Take(g, ev) {
 		return nil
@@ -76,8 +76,8 @@ func (p *Pages) CountRecord(g audit.Group, ev idp.AuditEvent) {
 	}
 }
 
-// groupOf says who can spend the budget of a decision's records. A password that
-// was not right proves nothing, whomever it would have been of.
+// groupOf returns whose budget pays for a decision's records. A wrong password proves nothing,
+// whichever user it was for.
 func groupOf(d audit.Decision) audit.Group {
 	switch d {
 	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled, audit.PasswordBusy:
@@ -88,9 +88,8 @@ func groupOf(d audit.Decision) audit.Group {
 	return audit.User
 }
 
-// turnedDown records a failure. A URL that we do not have is none: no one was
-// refused there. A refusal of a user who is known by password or session spends
-// that user's budget and no one else's.
+// turnedDown records a failure, except for an unknown URL, which refuses no one. A refusal of
+// a user identified by password or session spends only that user's budget.
 func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	outcome := f.Key
 	kind, group := idp.AuditRefusal, audit.Strangers
@@ -102,7 +101,7 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 	case f.Status == http.StatusNotFound:
 		return
 	case f.Status >= http.StatusInternalServerError:
-		kind = idp.AuditFailure // ours
+		kind = idp.AuditFailure // caused by us
 	}
 	switch {
 	case e.User != "":
@@ -119,17 +118,17 @@ func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
 		ev.Detail["field"] = f.refusal.Field
 	}
 	if f.refusal != nil && f.refusal.Code == idp.RefusedSignature && f.refusal.Seen != "" {
-		ev.Detail["seen"] = f.refusal.Seen // an algorithm of ours and a SHA-256
+		ev.Detail["seen"] = f.refusal.Seen // one of our algorithm names and a SHA-256
 	}
 	if f.busy {
-		p.CountRecord(group, ev) // a record would be one more change that waits
+		p.CountRecord(group, ev) // a record would be one more waiting change
 		return
 	}
 	p.recordRefusal(r, group, ev)
 }
 
-// refusalEvent holds nothing of what was sent: not the path, but the route that
-// answered.
+// refusalEvent returns an event that contains nothing of what was sent. It names the route
+// instead of the path.
 func refusalEvent(e *Event, outcome string) idp.AuditEvent {
 	ev := idp.AuditEvent{
 		Kind: idp.AuditRefusal, Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,
@@ -141,7 +140,7 @@ func refusalEvent(e *Event, outcome string) idp.AuditEvent {
 	case e.Verified:
 		ev.Actor = "sp:" + string(e.SP)
 	case e.SP != "":
-		ev.Detail["sp"] = "claimed" // its name was used; nobody knows by whom
+		ev.Detail["sp"] = "claimed" // the sender only claims to be this SP
 	}
 	return ev
 }

@@ -9,8 +9,8 @@ import (
 	"vernal/templates"
 )
 
-// retiredPage says what whoever set up a service provider by hand has to change.
-// All of it is public: it stands in our metadata.
+// retiredPage lists what the administrator of a service provider configured by hand must
+// change. All of it is public, because our metadata contains it.
 func (p *Pages) retiredPage(base templates.Base, f failure) templates.RetiredPage {
 	g, us := f.gone, metadata.IdP{BaseURL: p.BaseURL}
 	page := templates.RetiredPage{

@@ -14,29 +14,29 @@ import (
 // Methods are the handlers of one path. A GET handler answers HEAD too.
 type Methods map[string]Handler
 
-// Router sends requests to handlers. What it does not know is a 404, a method
-// that a path does not have a 405 with Allow (RFC 9110 §15.5.6).
+// Router dispatches requests to handlers. An unknown path is a 404. A method that a path does
+// not have is a 405 with Allow (RFC 9110 §15.5.6).
 type Router struct {
 	mux   *mux.Router
 	pages *Pages
 }
 
-// NewRouter makes an empty router whose errors are shown by pages.
+// NewRouter returns an empty router that shows its errors with pages.
 func NewRouter(pages *Pages) *Router {
 	rt := &Router{mux: mux.NewRouter(), pages: pages}
 	rt.mux.NotFoundHandler = rt.adaptHandler("", func(http.ResponseWriter, *http.Request) error { return ErrNotFound })
 	return rt
 }
 
-// Handle mounts the handlers of a path. "{year}" in the path stands for a year
-// in the form of idp.YearPattern; see Year.
+// Handle mounts the handlers of a path. "{year}" in the path matches idp.YearPattern; see
+// Year.
 func (rt *Router) Handle(path string, methods Methods) {
 	pattern := strings.ReplaceAll(path, "{year}", "{year:"+idp.YearPattern+"}")
 	rt.mux.Handle(pattern, rt.adaptHandler(path, methods.chooseHandler(rt.pages)))
 }
 
-// chooseHandler chooses by method. A year that is not public has no methods: to say which it
-// takes would make its URL differ from one that we do not have.
+// chooseHandler chooses by method. An unpublished year has no methods: listing them would
+// distinguish its URL from an unknown one.
 func (methods Methods) chooseHandler(pages *Pages) Handler {
 	allow := slices.Collect(maps.Keys(methods))
 	if methods[http.MethodGet] != nil {
@@ -63,16 +63,16 @@ func (methods Methods) chooseHandler(pages *Pages) Handler {
 	}
 }
 
-// HandlePrefix mounts a handler of GET under a prefix, for static files.
+// HandlePrefix mounts a GET handler under a prefix, for static files.
 func (rt *Router) HandlePrefix(prefix string, get Handler) {
-	// The rest of the prefix changes with the files.
+	// The rest of the path changes with the files.
 	first, _, _ := strings.Cut(strings.TrimPrefix(prefix, "/"), "/")
 	rt.mux.PathPrefix(prefix).Handler(rt.adaptHandler("/"+first+"/", Methods{http.MethodGet: get}.chooseHandler(rt.pages)))
 }
 
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// A request may name the host in its first line too (RFC 9112 §3.2.2), and
-	// the router would send it there when it tidies the path.
+	// A request may also name the host in its first line (RFC 9112 §3.2.2), and the router
+	// would redirect to it when it cleans the path.
 	if u := r.URL; u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		local := *u
 		local.Scheme, local.Host, local.User, local.Opaque = "", "", nil, ""
@@ -81,7 +81,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.mux.ServeHTTP(w, r)
 }
 
-// adaptHandler is the one place where a handler's error meets the response.
+// adaptHandler is the one place that turns a handler's error into a response.
 func (rt *Router) adaptHandler(route string, h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		EventOf(r).Route = route
@@ -91,8 +91,8 @@ func (rt *Router) adaptHandler(route string, h Handler) http.Handler {
 	})
 }
 
-// Param is what the request's path holds in the place of "{name}".
+// Param returns the part of the request's path that matched "{name}".
 func Param(r *http.Request, name string) string { return mux.Vars(r)[name] }
 
-// Year is the year in the request's path.
+// Year returns the year in the request's path.
 func Year(r *http.Request) idp.Year { return idp.Year(mux.Vars(r)["year"]) }

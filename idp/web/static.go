@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Static serves files under a prefix that changes with their content, so that
-// they may be kept for ever. Folders are not listed.
+// Static serves files under a prefix that changes with their content, so that they may be
+// cached permanently. It does not list directories.
 func Static(prefix string, files fs.FS) Handler {
 	serve := http.StripPrefix(prefix, http.FileServerFS(files))
 	return func(w http.ResponseWriter, r *http.Request) error {

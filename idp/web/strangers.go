@@ -10,22 +10,22 @@ import (
 	"vernal/idp"
 )
 
-// strangerEvery is how often at most a warning is written: anyone can send the
-// header.
+// strangerEvery limits how often a warning is logged, because anyone can send the header.
 const strangerEvery = time.Hour
 
-// Strangers warns of a peer that sends X-Forwarded-For and is not a trusted
-// proxy. That is either a client that made the header up or a proxy missing from
-// trusted_proxies. Behind such a proxy all clients share one IP address, and one
-// client's wrong passwords lock out the others.
+// Strangers warns of a peer that sends X-Forwarded-For and is not a trusted proxy. That is
+// either a client that made the header up or a proxy missing from trusted_proxies. Behind such
+// a proxy all clients share one IP address, and one client's wrong passwords lock out the
+// others.
 type Strangers struct {
 	Log   *slog.Logger
 	Clock idp.Clock
 
-	lastAt atomic.Int64 // of the last warning, Unix nanoseconds; 0 for none
+	lastAt atomic.Int64 // time of the last warning, Unix nanoseconds; 0 for none
 }
 
-// noteStranger does nothing but read the clock in all but one request an hour.
+// noteStranger logs at most one warning an hour. For all other requests it only reads the
+// clock.
 func (s *Strangers) noteStranger(ctx context.Context, peer netip.Addr) {
 	now, last := s.Clock.Now().UnixNano(), s.lastAt.Load()
 	if last != 0 && now-last < int64(strangerEvery) && now >= last || !s.lastAt.CompareAndSwap(last, now) {

@@ -11,12 +11,12 @@ import (
 	"vernal/idp/rotation"
 )
 
-// closedRetryAfter is when a client may ask a closed year again: the rotation
-// looks for its restored key every minute.
+// closedRetryAfter is when a client may ask a closed year again. The rotation looks for its
+// restored key every minute.
 const closedRetryAfter = 2 * time.Minute
 
-// Closed is the answer of a live year whose signing key is missing or not the
-// recorded one: 503 with Retry-After, as it opens again when the key is back.
+// Closed is the answer of a live year whose signing key is missing or not the recorded one:
+// 503 with Retry-After, because it opens again when the key is back.
 type Closed struct {
 	Year  idp.Year
 	Fault rotation.KeyFault
@@ -26,22 +26,22 @@ func (c *Closed) Error() string {
 	return fmt.Sprintf("year %s is closed: %s", c.Year, c.Fault)
 }
 
-// Gone is the answer of a year that is over. Its page names the year to move to,
-// and what changes with it.
+// Gone is the answer of a year that is over. Its page names the year to move to, and what
+// changes with it.
 type Gone struct {
 	Year idp.Year
 	// Revoked and EndedAt say how and when it ended; a zero time if that is unknown.
 	Revoked bool
 	EndedAt time.Time
-	// Successor is the year that service providers should move to, "" if there is
-	// none; Cert its certificate.
+	// Successor is the year that service providers should move to, "" if there is none.
+	// Cert is its certificate.
 	Successor idp.Year
 	Cert      *x509.Certificate
-	// SignOut is where the page's form to sign out here goes; "" for no form.
+	// SignOut is the URL of the page's form to sign out here; "" for no form.
 	SignOut string
 }
 
-// goneYear is the answer of a year that is over.
+// goneYear returns the answer of a year that is over.
 func goneYear(years *keyring.Ring, e keyring.Entry, now time.Time) *Gone {
 	g := &Gone{Year: e.Key.Year, Revoked: e.State == rotation.Revoked, EndedAt: years.EndedAt(e.Key.Year)}
 	if t, ok := years.Target(now); ok {
@@ -52,9 +52,9 @@ func goneYear(years *keyring.Ring, e keyring.Entry, now time.Time) *Gone {
 
 func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" }
 
-// LookupYear returns a year that can sign, published or not. Otherwise the error is a
-// *Gone for a year that is over, a *Closed for a live one that cannot sign, or
-// ErrNotFound. Only package yearaccess asks here: it decides who may use the year.
+// LookupYear returns a year that can sign, published or not. Otherwise the error is a *Gone
+// for a year that is over, a *Closed for a live one that cannot sign, or ErrNotFound. Only
+// package yearaccess calls it, which decides who may use the year.
 func LookupYear(years *keyring.Ring, y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := years.Lookup(y, now)
 	switch {
@@ -70,7 +70,7 @@ func LookupYear(years *keyring.Ring, y idp.Year, now time.Time) (keyring.Entry, 
 	return keyring.Entry{}, ErrNotFound
 }
 
-// EndedYear is the answer of a year that is over by the store, which knows it a
+// EndedYear returns the answer of a year that is over according to the store, which knows it a
 // moment before the Ring does.
 func EndedYear(years *keyring.Ring, y idp.Year, now time.Time) error {
 	_, err := LookupYear(years, y, now)
