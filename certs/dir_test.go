@@ -14,8 +14,8 @@ import (
 	"vernal/idp"
 )
 
-// xorSealer stands in for idp/seal, which this package must not import: it is
-// reversible, and tied to its context.
+// xorSealer replaces idp/seal, which this package must not import. It is reversible and bound
+// to its context.
 type xorSealer struct{}
 
 func (xorSealer) Seal(context string, plain []byte) []byte {

@@ -36,7 +36,7 @@ func (f Finding) String() string {
 // FindingCode names a finding, for programs.
 type FindingCode string
 
-// The problems, each of which stands against an import.
+// The problems. Each of them refuses an import.
 const (
 	FoundMismatch FindingCode = "key_mismatch"
 	FoundNotRSA   FindingCode = "not_rsa"
@@ -87,8 +87,8 @@ type Foreign struct {
 	Span rotation.Span
 }
 
-// ImportError is a certificate that is refused: everything that stands against
-// it, and what would be a warning besides.
+// ImportError reports a refused certificate: every problem that refuses it, and the warnings
+// it would get otherwise.
 type ImportError struct {
 	Year               idp.Year
 	Problems, Warnings []Finding

@@ -141,8 +141,8 @@ func codes(problems, warnings []Finding) (all []string) {
 	return all
 }
 
-// A certificate of another key is told as that and as nothing else; a key or a
-// serial number that another year has is told whatever became of that year.
+// TestCheckImportAgainstOthers checks that a certificate of another key is reported as only
+// that, and that a key or serial number of another year is reported even if that year is over.
 func TestCheckImportAgainstOthers(t *testing.T) {
 	t.Parallel()
 	now := at("2027-01-20")
@@ -163,8 +163,8 @@ func TestCheckImportAgainstOthers(t *testing.T) {
 	}
 }
 
-// The certificate of the key is picked from a chain, wherever it stands in it;
-// of two, the one that ends last.
+// TestPickFindsCertificateOfKey checks that Pick finds the certificate of the key anywhere in a
+// chain. If there are two, it picks the one that expires last.
 func TestPickFindsCertificateOfKey(t *testing.T) {
 	t.Parallel()
 	key, other := testRSA()[0], testRSA()[1]

@@ -86,8 +86,8 @@ func TestDirKeepsPublicHalfOfVaultKey(t *testing.T) {
 	}
 }
 
-// Whether a certificate comes from elsewhere is told by the file of the key
-// itself, and stays so when it has come.
+// TestKeyFileRecordsExternalCertificate checks that the key file records that its certificate
+// is external, and still does after the certificate was imported.
 func TestKeyFileRecordsExternalCertificate(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)

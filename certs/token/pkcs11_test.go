@@ -126,8 +126,8 @@ func sealed(t *testing.T, h *binary.SoftHSM, label string) {
 	}
 }
 
-// TestSigningSurvivesLostConnection loses the connection in the ways that there are,
-// while others sign: nobody is told.
+// TestSigningSurvivesLostConnection loses the connection in each possible way while other
+// goroutines sign. No signature may fail.
 func TestSigningSurvivesLostConnection(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	tok := open(t, h)

@@ -31,7 +31,7 @@ type initResult struct {
 	Years   []initYear `json:"years"`
 	// TrustedProxies is what was written for an https base_url without TLS.
 	TrustedProxies []string `json:"trusted_proxies,omitempty"`
-	// Waits is the year whose key and certificate come from elsewhere first.
+	// Waits is the year that waits for its external key and certificate.
 	Waits idp.Year `json:"waits,omitzero"`
 }
 
@@ -115,7 +115,7 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 // must not say anything else than the flags.
 func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error) {
 	name := cmp.Or(a.ConfigFile, config.DefaultFile)
-	set := map[string]string{"base_url": config.Default().BaseURL} // never to change by itself
+	set := map[string]string{"base_url": config.Default().BaseURL} // written out, so that a new default never changes it
 	maps.Copy(set, given)
 	if a.needsProxy(set["base_url"]) {
 		set["trusted_proxies"] = loopbackProxies

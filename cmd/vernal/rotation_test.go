@@ -66,7 +66,7 @@ func threeYears(t interface{ Fatalf(string, ...any) }, st ops.RotationStatus) (t
 	return fmt.Sprint(n), fmt.Sprint(n + 1), fmt.Sprint(n + 2)
 }
 
-// clockAt is a clock that stands.
+// clockAt returns a clock that always shows the same time.
 func clockAt(text string) func() time.Time {
 	return func() time.Time {
 		t, err := time.Parse(time.DateTime, text)

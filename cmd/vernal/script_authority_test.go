@@ -28,8 +28,8 @@ var authorityKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// authority is the command of scripts that stands for one: it certifies
-// requests, and people's own keys.
+// authority is the script command that acts as a CA: it signs certificate requests and makes
+// key pairs with a certificate.
 func authority(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case neg || len(args) < 3:

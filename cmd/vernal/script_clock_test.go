@@ -23,8 +23,8 @@ import (
 // run knows it.
 const clockEnv = "TURNED_CLOCK"
 
-// turned is the program as scripts run it: where clockEnv names a file, the time
-// is what stands there, and stands still. A server there follows `turn`.
+// turned runs the program as scripts do. If clockEnv names a file, the time is read from that
+// file and does not advance. A server with such a clock follows `turn`.
 func turned() {
 	a := defaultApp(os.Stdin, os.Stdout, os.Stderr)
 	if file := os.Getenv(clockEnv); file != "" {
@@ -60,8 +60,8 @@ func writeClock(file string, now time.Time) error {
 	return os.Rename(file+".new", file)
 }
 
-// follow does what the server does every minute whenever it is asked to, at an
-// address that the file is told.
+// follow listens for requests to run the server's jobs of one minute, and writes the URL to
+// file.
 func follow(ctx context.Context, d *deps, file string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -135,7 +135,7 @@ func suspend(ts *testscript.TestScript, neg bool, args []string) {
 	leap(ts, neg, args, func(slept time.Duration) time.Duration { return slept })
 }
 
-// leap turns the clock at once. The server is then told how long it ran.
+// leap turns the clock at once, then runs the server's jobs with the uptime that ran returns.
 func leap(ts *testscript.TestScript, neg bool, args []string, ran func(time.Duration) time.Duration) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: drift or suspend DURATION, such as 30h")

@@ -94,8 +94,7 @@ func requestAddress(ts *testscript.TestScript, entityID, to string, now time.Tim
 	return address.String(), nil
 }
 
-// signedWith reports whether a Response says that somebody was signed in, and
-// names the certificate.
+// signedWith checks that a Response signs a user in and contains the certificate.
 func signedWith(response, certificate []byte) error {
 	block, _ := pem.Decode(certificate)
 	switch {

@@ -21,7 +21,7 @@ import (
 	"vernal/idp/admin"
 )
 
-// nobody is the user ID of another user.
+// nobody is the Unix user ID of an unprivileged user.
 const nobody = 65534
 
 // needRoot skips a test that gives files away; CI runs as root and skips none.

@@ -38,7 +38,7 @@ type Error struct {
 	Permissions []sp.Permission `json:"permissions,omitempty"`
 	// Suggestions are what can be done about it.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
-	// Users are the service providers whose use stands against it.
+	// Users are the service providers whose use of a year prevents the step.
 	Users []idp.EntityID `json:"users,omitempty"`
 	// Reason is why a step of the rotation is refused.
 	Reason *rotation.Reason `json:"reason,omitempty"`

@@ -132,8 +132,8 @@ func checkFree(ctx context.Context, dataDir string) error {
 	return nil
 }
 
-// bind makes the socket under a random name, closes it to others, and only then
-// gives it its name: whatever the umask, nobody else ever finds it open.
+// bind creates the socket under a random name, restricts its mode, and only then gives it its
+// final name. Whatever the umask, no other user ever finds it open.
 func bind(dataDir string) (net.Listener, error) {
 	name := "." + rand.Text()[:16]
 	path, done, err := reach(dataDir, name)

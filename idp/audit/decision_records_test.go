@@ -37,7 +37,7 @@ func newDecisionDeployment(t *testing.T) *decisionDeployment {
 	return &decisionDeployment{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}, TLS: true}), t: t, next: next, walked: map[audit.Decision]bool{}}
 }
 
-// anyUser stands for a user whose ID is not known before.
+// anyUser matches a user whose ID is not known in advance.
 const anyUser idp.UserID = "*"
 
 // leaves walks one exit and checks that it leaves the records of the decisions, in

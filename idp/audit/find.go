@@ -61,11 +61,11 @@ type Found struct {
 // examined bounds the records that one call looks at.
 const examined = 10 * pageSize
 
-// Before finds records that the filter chooses, newest first, up to limit of
-// them, before the one named; 0 stands for the end. It looks at a bounded number
-// of records: Next may be set though nothing was found.
+// Before finds up to limit records that match the filter, newest first, before the given one.
+// 0 means the end of the trail. It reads a bounded number of records, so Next may be set though
+// nothing was found.
 //
-// Records are not verified; one that cannot be read is given as such.
+// Records are not verified. A record that cannot be read is returned as unreadable.
 func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int) (*Found, error) {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err != nil {

@@ -28,8 +28,8 @@ const (
 	tailLen = len(prevMark) - 1 + hexLen + len(hashMark) + hexLen + len(endMark)
 )
 
-// Place is a place in the chain: a record's number and its hash. The zero Place
-// stands before record 1.
+// Place is a position in the chain: a record's number and its hash. The zero Place is the one
+// before record 1.
 type Place struct {
 	Seq  uint64 `json:"seq"`
 	Hash string `json:"hash"`

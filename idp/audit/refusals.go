@@ -136,8 +136,8 @@ func countName(ev *idp.AuditEvent) string {
 	return ev.Outcome
 }
 
-// Record writes the event, or counts it. A failure to write is logged, the event is
-// counted, and nothing changes for the user: the refusal stands.
+// Record writes the event or counts it. If the write fails, Record logs the failure and counts
+// the event. The request is refused either way.
 func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
 	if !r.Take(g, ev) {
 		return

@@ -62,8 +62,8 @@ func (s *Service) logHead(ctx context.Context) {
 	s.Log.LogAttrs(ctx, slog.LevelInfo, "audit trail", slog.Uint64("seq", page.Head.Seq), slog.String("head", page.Head.Hash), slog.String("mac", page.Head.MAC))
 }
 
-// checkEnd looks at the last record alone, which costs nothing: whoever cuts a
-// trail begins there.
+// checkEnd checks only the last record, which costs nothing: an attacker who cuts a trail
+// begins there.
 func (s *Service) checkEnd(ctx context.Context) {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err == nil && page.Head.Seq > 0 {

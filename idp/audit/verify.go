@@ -33,10 +33,10 @@ type Progress struct {
 	Compared bool `json:"compared"`
 }
 
-// Verify goes on from p until the end of the trail, or until budget is used up.
-// With at, a place that was noted elsewhere, the trail must go through it.
+// Verify continues from p until the end of the trail, or until budget is used up.
+// If at is set, a place noted outside the store, the trail must go through it.
 //
-// An error means that the trail could not be read; what is wrong with it is in
+// An error means that the trail could not be read. A break in the trail is reported in
 // Broken. Records that are added meanwhile are verified too. Each page is read
 // in a transaction of its own.
 func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time.Duration) (Progress, error) {

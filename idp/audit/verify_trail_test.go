@@ -88,8 +88,8 @@ func TestVerifyTrail(t *testing.T) {
 	}
 }
 
-// TestNewRecordsDoNotHideTampering goes on writing after somebody was at the trail: new records
-// do not cover it up.
+// TestNewRecordsDoNotHideTampering adds records after the trail was tampered with. New records
+// must not hide it.
 func TestNewRecordsDoNotHideTampering(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -112,8 +112,8 @@ func TestNewRecordsDoNotHideTampering(t *testing.T) {
 	}
 }
 
-// TestOlderStoreCopyIsDetected puts an older copy of the store back, head, MAC and all: only
-// what was noted elsewhere shows it.
+// TestOlderStoreCopyIsDetected restores an older copy of the store, including head and MAC. Only
+// a place noted outside the store shows it.
 func TestOlderStoreCopyIsDetected(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -176,8 +176,8 @@ func (r *Ring) VerifyMAC(context string, data, mac []byte) bool {
 	return false
 }
 
-// Hash is a keyed hash, for look-ups by something that must not be readable in the
-// store. Without the key no one can tell whether a hash stands for a guessed value.
+// Hash returns a keyed hash, for look-ups by a value that must not be readable in the
+// store. Without the key, no one can test whether a hash belongs to a guessed value.
 func (r *Ring) Hash(context string, data []byte) []byte {
 	return hashWith(r.newestGeneration().keys[indexKey], context, data)
 }

@@ -13,9 +13,9 @@ import (
 	"vernal/idp/audit"
 )
 
-// An exported file has a record on each line, as it is stored. Where the trail
-// was pruned before, the file begins with the checkpoint that stands for what
-// came before it; where it was pruned with this file, it ends with one.
+// An exported file contains one record per line, as stored. If the trail was pruned before, the
+// file begins with the checkpoint that replaces the earlier records. If it was pruned with this
+// file, the file ends with a checkpoint.
 
 // maxAuditLine bounds a line of an exported file.
 const maxAuditLine = 4 << 20
@@ -35,7 +35,7 @@ type auditFile struct {
 	// Signed: it ends with a checkpoint for its last record.
 	Signed   bool `json:"signed"`
 	Compared bool `json:"compared"`
-	// Standing says how it stands to the trail in the store.
+	// Standing is how the file relates to the trail in the store.
 	Standing string             `json:"standing,omitempty"`
 	Broken   *audit.BrokenError `json:"broken,omitempty"`
 

@@ -23,8 +23,8 @@ const (
 	ellipsis = "…"
 )
 
-// Table writes rows in columns under a header. On a terminal the widest columns are cut
-// until a row fits; elsewhere nothing is cut.
+// Table writes rows in columns under a header. On a terminal it cuts the widest columns until
+// each row fits. Other output is never cut.
 func Table(w io.Writer, header []string, rows [][]string) error {
 	return writeColumns(w, cleanCells(header, rows), false)
 }

@@ -167,7 +167,7 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 	if len(all) > 1 {
 		m.Number, m.Of = number, len(all)
 	}
-	// Escaped, a query is longer than what was pasted: no number is told of it.
+	// An escaped query is longer than the pasted text, so a byte count would confuse the user.
 	if len(m.XML)+len(m.Query)+len(m.InURL) > maxMessage {
 		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
 	}

@@ -140,6 +140,6 @@ func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 // character that some take for a cell separator.
 var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
-// escapeCell is text from elsewhere as a spreadsheet may have it: names in a
-// registration come from strangers' metadata, and must be shown, not run.
+// escapeCell escapes external text for a spreadsheet. Names in a registration come from
+// metadata of third parties and must be shown, not run as formulas.
 func escapeCell(s string) string { return formula.ReplaceAllString(idp.OneLine(s), "$1$2'$3") }

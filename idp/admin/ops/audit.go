@@ -26,7 +26,7 @@ type AuditQuery struct {
 // AuditVerify asks to verify a part of the trail that follows Progress.
 type AuditVerify struct {
 	Progress audit.Progress `json:"progress"`
-	// At is a place that was noted elsewhere.
+	// At is a place noted outside the store that the trail must go through.
 	At *audit.Place `json:"at,omitempty"`
 }
 

@@ -34,8 +34,8 @@ type PreviewLink struct {
 	DryRun bool           `json:"dry_run"`
 	Link   sharelink.Link `json:"link"`
 	Name   string         `json:"name"`
-	// URL is the link, told this once. MetadataURL and CertificateURL hold its
-	// secret too.
+	// URL is the link, disclosed only in this answer. MetadataURL and CertificateURL contain
+	// its secret too.
 	URL            string `json:"url,omitzero"`
 	MetadataURL    string `json:"metadata_url,omitzero"`
 	CertificateURL string `json:"certificate_url,omitzero"`

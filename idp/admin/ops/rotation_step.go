@@ -16,7 +16,7 @@ type StepRequest struct {
 	Step rotation.StepKind `json:"step"`
 	// Year is left out for rollback, resume and confirm-clock.
 	Year idp.Year `json:"year,omitzero"`
-	// Until is when the hold of a rollback ends by itself; zero: never.
+	// Until is when the hold of a rollback expires. Zero means never.
 	Until time.Time `json:"until,omitzero"`
 	// Force retires a year that is still used; it needs a Reason.
 	Force  bool   `json:"force,omitzero"`
@@ -48,8 +48,8 @@ type RotationChange struct {
 	CutOff []idp.EntityID `json:"cut_off,omitzero"`
 	// Suggestions are for those that are cut off.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
-	// Revocation is whom to tell, and what; nil for other steps, and for a
-	// year that nobody could know.
+	// Revocation says which service providers to notify, and of what. It is nil for other
+	// steps, and for a year that was never published.
 	Revocation *notify.Revocation `json:"revocation,omitempty"`
 }
 

@@ -32,8 +32,8 @@ func newRotation(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	return s, f
 }
 
-// TestDryRunPredictsRotationStep walks through steps: each is on record under the
-// caller's name, and a dry run answers the same and leaves no trace.
+// TestDryRunPredictsRotationStep takes several steps. Each is recorded under the caller's name,
+// and a dry run returns the same answer without leaving a trace.
 func TestDryRunPredictsRotationStep(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
@@ -74,7 +74,7 @@ func TestDryRunPredictsRotationStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A year that is over is not told of again.
+	// A year that is over is not reported again.
 	same := []ops.YearChange{{Year: "2031b", From: rotation.Preferred, To: rotation.Preferred}}
 	if diff := cmp.Diff(same, next.Unchanged); diff != "" {
 		t.Errorf("unchanged (-want +got):\n%s", diff)
@@ -84,7 +84,7 @@ func TestDryRunPredictsRotationStep(t *testing.T) {
 	}
 }
 
-// auditKinds are the kinds and actors of all that is on record.
+// auditKinds returns the kind and actor of every audit record.
 func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 	t.Helper()
 	records, err := audit.Records(t.Context(), store, 0, 100)

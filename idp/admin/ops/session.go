@@ -58,7 +58,7 @@ type Session struct {
 	// ID is the short one, which names it in commands.
 	ID   string     `json:"id"`
 	User idp.UserID `json:"user"`
-	// Email is the person's first address; absent for somebody without a record.
+	// Email is the user's first email address. It is absent if the user has no record.
 	Email string `json:"email,omitempty"`
 	// Pending is a sign-in that waits for its second factor.
 	Pending bool      `json:"pending"`

@@ -90,7 +90,7 @@ type User struct {
 	// Devices are the browsers that stand for the second factor where a service
 	// provider leaves that open, the newest last.
 	Devices []RememberedDevice `json:"devices,omitempty"`
-	// Profile is nil for somebody without a proofed identity.
+	// Profile is nil for a user without a proofed identity.
 	Profile    *Profile  `json:"profile,omitempty"`
 	Role       string    `json:"role,omitempty"`
 	Locked     bool      `json:"locked"`
@@ -373,8 +373,8 @@ func (s *Service) userInfo(u *idp.User) User {
 type Profile struct {
 	Level      string    `json:"level"`
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
-	// Fields names the values on record. They are told where one person is
-	// shown; to list everybody, or after another change, nothing is unsealed.
+	// Fields names the recorded values. It is set only where a single user is shown: a list of
+	// users, or the answer to another change, unseals no profile.
 	Fields []string `json:"fields,omitempty"`
 }
 
@@ -393,8 +393,8 @@ type UserVerified struct {
 	// Before and After are levels: none, verified or facial-match.
 	Before string `json:"level_before"`
 	After  string `json:"level"`
-	// Changed names the values that changed, Missing those that service
-	// providers may ask for and that are not on record.
+	// Changed names the values that changed. Missing names those that service providers may
+	// ask for and that are not recorded.
 	Changed []string `json:"changed"`
 	Missing []string `json:"missing,omitempty"`
 }

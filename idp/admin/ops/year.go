@@ -35,7 +35,7 @@ type YearList struct {
 	PreferredMetadataURL string `json:"preferred_metadata_url,omitempty"`
 }
 
-// Year is one year as it stands.
+// Year is the current state of one year.
 type Year struct {
 	Year  idp.Year `json:"year"`
 	State string   `json:"state"`

@@ -31,8 +31,8 @@ func (s *Store) runCommitter() {
 	for ok := true; ok; {
 		batch, ok = s.queue.take(batch)
 		c.commitBatch(batch)
-		// Those who were answered may have another change at hand; letting
-		// them queue it first makes fuller batches and delays nobody.
+		// Callers that just got their answer may have another change. Letting them queue it
+		// first makes fuller batches and delays no one.
 		runtime.Gosched()
 	}
 }
@@ -157,11 +157,10 @@ func (w *writer) stageJob(j *job) (err error) {
 	return w.err
 }
 
-// syncTx commits. If that fails it is usually certain that nothing was written,
-// and the store goes on: the disk was full, say. If the end of the transaction
-// did reach the file and only its sync failed, bbolt shows the change although
-// nobody knows whether it will be there after a crash. The store then stops:
-// whoever opens it next finds one of the two.
+// syncTx commits. If the commit fails, usually nothing was written (the disk was full, for
+// example), and the store goes on. If the end of the transaction reached the file and only the
+// sync failed, bbolt shows the change although it may be gone after a crash. The store then
+// stops: the process that opens it next finds the change or finds it missing.
 func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 	id := tx.ID()
 	defer func() {

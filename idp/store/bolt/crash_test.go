@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// ack is one line that the victim prints: a NameID that it was told is durable.
+// ack is one line that the victim prints: a NameID that the store reported as durable.
 type ack struct{ scope, user, name, message string }
 
 // TestKilledStoreKeepsAcknowledgedIssuances kills a process at twenty random moments

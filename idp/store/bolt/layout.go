@@ -135,9 +135,8 @@ func (b bucket) isAppendOnly() bool {
 	return b == inRequests || b == inExpiry || b == inAudit || b == inAuditAddresses
 }
 
-// pairKey is the composite key of a and b. The length stands first, so that no
-// two pairs give the same key whatever bytes they hold, and all keys with the
-// same a lie together.
+// pairKey returns the composite key of a and b. The length comes first, so that no two pairs
+// give the same key whatever bytes they contain, and all keys with the same a are adjacent.
 func pairKey(a, b string) []byte {
 	key := make([]byte, 0, 2+len(a)+len(b))
 	key = binary.BigEndian.AppendUint16(key, uint16(len(a)))

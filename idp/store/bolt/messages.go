@@ -8,8 +8,8 @@ import (
 	"vernal/idp"
 )
 
-// message stands for a message's sender and ID. It is a hash because both are
-// foreign strings of any length.
+// message identifies a message by a hash of its sender and ID, because both are external
+// strings of any length.
 type message [sha256.Size]byte
 
 func messageOf(sp idp.EntityID, id string) message {

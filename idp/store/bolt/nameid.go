@@ -38,7 +38,7 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	}
 	p, err := w.provider(sp)
 	switch {
-	case errors.Is(err, idp.ErrNotFound): // removed: nobody looks anywhere
+	case errors.Is(err, idp.ErrNotFound): // removed: its scope is never read again
 	case err != nil:
 		return "", err
 	case p.NameIDScope != scope:

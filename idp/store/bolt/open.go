@@ -42,7 +42,7 @@ type Options struct {
 	Masters *seal.Masters
 	// Clock gives the time of audit records. Required.
 	Clock idp.Clock
-	// Log is told of what an operator should know; nil for none.
+	// Log receives what an operator should know. It may be nil.
 	Log *slog.Logger
 	// LockWait is how long Open waits for another process to let go of the
 	// file. Zero: it tries once.

@@ -13,9 +13,9 @@ import (
 // a profile, or beside another one, would be believed by every decision.
 var errProofed = errors.New("change of a person: Proofed is set with the profile and from it")
 
-// Profile unseals what was proofed of a person's identity. A profile that is not
-// the one that the record speaks of is damage: somebody who can write to the file
-// may have put back one of the person's earlier ones.
+// Profile unseals the proofed identity of a user. A profile that does not match the user's
+// record counts as tampering: an attacker with write access to the file may have put back an
+// earlier profile of the same user.
 func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error) {
 	return readValue(ctx, s, func(r *reader) (p *idp.Profile, err error) {
 		u, err := r.user(id)

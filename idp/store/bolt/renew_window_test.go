@@ -58,8 +58,8 @@ func renewAll(t *testing.T, s *Store) {
 	}
 }
 
-// Whoever reads right after the commit that begins a renewal, or ends it, reads with
-// the keys of that commit.
+// TestReadRightAfterRenewalCommits checks that a read right after the commit that begins or
+// ends a renewal uses the keys of that commit.
 func TestReadRightAfterRenewalCommits(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)

@@ -406,9 +406,8 @@ func TestTamperedSessionEnds(t *testing.T) {
 	}
 }
 
-// TestOlderRecordContradictsNewerOnes puts back a record as it was. That cannot be told
-// apart from a store that was restored, but what was read with a newer one does not fit
-// together with it.
+// TestOlderRecordContradictsNewerOnes puts back an earlier version of a record. That looks the
+// same as a restored store, but data read together with a newer record does not match it.
 func TestOlderRecordContradictsNewerOnes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

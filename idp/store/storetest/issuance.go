@@ -74,7 +74,7 @@ func testIssuanceTold(t *testing.T, s idp.Store) {
 	got, err = s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 
-	i = issuance("s2", "rehearsal", "m9") // somebody without a record
+	i = issuance("s2", "rehearsal", "m9") // a user without a record
 	i.Address = "ann@example.org"
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "rehearsal")}))
 	_, err = s.RecordIssuance(ctx, i)
@@ -167,7 +167,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 		checkSame(t, idp.UserID(user), who, err)
 	}
 	issue("s1", "u1", "m1", "agency:A", "n1", "n1")
-	issue("s1", "u1", "m2", "agency:A", "n2", "n1") // kept for ever
+	issue("s1", "u1", "m2", "agency:A", "n2", "n1") // permanent
 	issue("s1", "u1", "m3", "agency:A", "", "n1")
 	issue("s1", "u1", "m4", "sp:A", "n1", "n1") // scopes never meet
 	issue("s2", "u2", "m5", "sp:A", "n2", "n2")
