@@ -78,7 +78,7 @@ func newMonths(tb testing.TB, t fataler) *months {
 	return m
 }
 
-// RoundTrip takes what the webhook is told.
+// RoundTrip keeps the notice sent to the webhook.
 func (m *months) RoundTrip(r *http.Request) (*http.Response, error) {
 	var n notify.Notice
 	if err := json.NewDecoder(r.Body).Decode(&n); err != nil {
@@ -671,8 +671,9 @@ func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 	m.take(tb, s)
 }
 
-// In February the new year is published and not preferred. The list behind "have
-// still to move from 2026" has nobody whose label says moved.
+// TestYearLinkListsNoOneWhoHasMoved checks the list behind "have still to move from 2026" in
+// February, when the new year is published and not preferred. No service provider in it may
+// be labeled as moved.
 func TestYearLinkListsNoOneWhoHasMoved(t *testing.T) {
 	t.Parallel()
 	m := newMonths(t, t)

@@ -154,11 +154,12 @@ type ical struct{ out bytes.Buffer }
 
 // icalEvent is an event of a whole day.
 type icalEvent struct {
-	// UID names the event for ever: who subscribes sees it move, not double.
+	// UID names the event permanently, so that a subscribed calendar moves the event instead
+	// of duplicating it.
 	UID string
 	// Day is the day of its date in UTC.
 	Day time.Time
-	// Stamp is the moment that the event is told for (DTSTAMP).
+	// Stamp is the moment for which the event is computed (DTSTAMP).
 	Stamp                time.Time
 	Summary, Description string
 	// Alarms are how many days before to remind.

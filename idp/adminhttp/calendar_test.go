@@ -148,7 +148,8 @@ func TestCalendarListsEachRotationStep(t *testing.T) {
 	}
 }
 
-// TestCalendarRemindsOfManualSteps: who has to do something by hand is reminded, and told how.
+// TestCalendarRemindsOfManualSteps checks that each manual step has a reminder that says how
+// to take it.
 func TestCalendarRemindsOfManualSteps(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

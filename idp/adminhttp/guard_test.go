@@ -133,8 +133,8 @@ func TestProxyReachesOnlySecretLinks(t *testing.T) {
 	}
 }
 
-// TestLogHidesTokens: neither a token that opens nor one that does not, nor
-// what else was typed, stands in the log.
+// TestLogHidesTokens checks that the log contains neither valid nor invalid tokens, nor any
+// other path that was requested.
 func TestLogHidesTokens(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

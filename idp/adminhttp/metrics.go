@@ -199,8 +199,8 @@ func (s sample) rotation(st rotation.Status) {
 // service provider apart, in characters.
 const shortFingerprint = 16
 
-// board tells who has moved. The names are those of the registry: nobody gets
-// in there but by an operator's hand.
+// board sets the gauges of the migration board. Their labels name service providers in the
+// registry, which only an operator can add.
 func (s sample) board(b *migration.Board) {
 	for _, y := range b.Years {
 		s.gauge("year_sps", float64(y.SPs), string(y.Year))

@@ -112,8 +112,8 @@ func TestNewRecordsDoNotHideTampering(t *testing.T) {
 	}
 }
 
-// TestOlderStoreCopyIsDetected restores an older copy of the store, including head and MAC. Only
-// a place noted outside the store shows it.
+// TestOlderStoreCopyIsDetected restores an older copy of the store, including head and MAC.
+// Only a place noted outside the store shows it.
 func TestOlderStoreCopyIsDetected(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

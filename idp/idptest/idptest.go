@@ -47,7 +47,7 @@ type IdP struct {
 
 // Options of New; the zero value is good.
 type Options struct {
-	// Now is where the clock stands; the real time if zero.
+	// Now is the time that the clock starts with. Zero means the real time.
 	Now time.Time
 	// Log is where the server logs to; the test's output if nil.
 	Log slog.Handler
@@ -91,7 +91,7 @@ func New(tb testing.TB, o Options) *IdP {
 	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := i.serving.Load()
 		if h == nil {
-			panic(http.ErrAbortHandler) // nobody answers
+			panic(http.ErrAbortHandler) // as if no server listened
 		}
 		(*h).ServeHTTP(w, r)
 	}))
@@ -150,8 +150,8 @@ func (i *IdP) checkKinds() {
 	}
 }
 
-// Stop ends the server, as a crash or a machine that is switched off does: what
-// was not written is lost. Nobody answers until Start.
+// Stop ends the server as a crash or a power failure does: unwritten changes are lost.
+// Requests get no answer until Start.
 func (i *IdP) Stop() {
 	i.tb.Helper()
 	if i.serving.Swap(nil) == nil {

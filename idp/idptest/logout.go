@@ -17,8 +17,8 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// LogoutRequest is a LogoutRequest to be made. The zero value is one of nobody
-// to the preferred year, with a fresh ID.
+// LogoutRequest describes a LogoutRequest to send. The zero value names no user, goes to the
+// preferred year, and has a new ID.
 type LogoutRequest struct {
 	ID     string
 	Year   idp.Year

@@ -132,8 +132,8 @@ func (p *Provider) fill(r *Request) {
 	}
 }
 
-// XML is the AuthnRequest as text, in exclusive canonical form, so that it can
-// be signed as it stands. signAt is where an enveloped signature belongs.
+// XML returns the AuthnRequest as text, in exclusive canonical form, so that it can be
+// signed without changes. signAt is the offset for an enveloped signature.
 func (p *Provider) XML(r *Request) (text string, signAt int) {
 	p.fill(r)
 	var b strings.Builder

@@ -98,7 +98,8 @@ func TestPreviewIsNoUse(t *testing.T) {
 	}
 }
 
-// A fetch is told with what the client says of itself, and stays a hint.
+// TestMetadataFetchIsOnlyHint checks that a metadata fetch is shown with its User-Agent and
+// counts only as a hint.
 func TestMetadataFetchIsOnlyHint(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)})

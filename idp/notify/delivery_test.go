@@ -25,9 +25,9 @@ func wantNotice(t *testing.T, got, want notify.Notice) {
 	}
 }
 
-// A step that fails is told at once, once a day for the same reason; another
-// reason on the same day is another notice. A step by hand is nobody's news, a
-// revocation is everybody's.
+// TestFailedStepIsNotifiedAtOnce checks that a failed step is notified at once, and once a
+// day for the same reason. Another reason on the same day is another notice. A manual step
+// notifies no one, a revocation everyone.
 func TestFailedStepIsNotifiedAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-01-13")
@@ -122,7 +122,8 @@ func TestNoticesSurviveReceiverOutage(t *testing.T) {
 	}
 }
 
-// What nobody takes is given up after some days, and said so in the log.
+// TestUndeliveredNoticeIsGivenUp checks that a notice that no one accepts is given up after
+// some days, and that the log says so.
 func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-01-14")

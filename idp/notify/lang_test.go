@@ -74,8 +74,9 @@ func TestLetterUsesContactsLanguage(t *testing.T) {
 	}
 }
 
-// Operators are told in the first of the installation's languages, by mail and to
-// the webhook; what the webhook's program reads is the same in each.
+// TestOperatorsGetDefaultLanguage checks that mails and webhook texts for operators are in
+// the installation's first language. The machine-readable fields of the webhook are the same
+// in each.
 func TestOperatorsGetDefaultLanguage(t *testing.T) {
 	t.Parallel()
 	for lang, want := range map[templates.Lang]string{

@@ -82,7 +82,7 @@ type writer struct {
 	revoked idp.Year
 }
 
-// state is how one of our years stands.
+// state returns the state of one of our years.
 func (w *writer) state(y idp.Year) rotation.State {
 	e, _ := w.Years.Lookup(y, w.at)
 	switch {

@@ -179,8 +179,8 @@ func TestHostileNameIsHarmlessInLetter(t *testing.T) {
 	}
 }
 
-// Letters go to contacts that are mail addresses. What is on record says how
-// many, and no address.
+// TestLettersGoToMailContactsOnly checks that letters go only to contacts that are email
+// addresses. The audit record contains their number and no address.
 func TestLettersGoToMailContactsOnly(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-10")

@@ -105,8 +105,8 @@ func TestMailImplicitTLS(t *testing.T) {
 	}
 }
 
-// A recipient that is refused keeps nobody else's mail, and all go over one
-// connection.
+// TestRefusedRecipientKeepsOthersMail checks that a refused recipient does not stop the mail
+// to others, and that all mails use one connection.
 func TestRefusedRecipientKeepsOthersMail(t *testing.T) {
 	t.Parallel()
 	box, at := newMailbox(t, &smtptest.Server{Refuse: func(to string) string {

@@ -101,8 +101,8 @@ func TestRehearsalPassesAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// nothingLeft checks that what a rehearsal was given is gone, and that nobody
-// was told of it but the audit trail.
+// nothingLeft checks that what a rehearsal was given is gone, and that only the audit trail
+// records the rehearsal.
 func (w *deployment) nothingLeft(walk *rehearsal.Walk) {
 	w.t.Helper()
 	if bad := failed(walk.Run(w.t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
@@ -201,7 +201,8 @@ func TestSecondRehearsalIsRefused(t *testing.T) {
 	t.Errorf("the failure is not on record: %+v", records)
 }
 
-// What a rehearsal was given ends by itself, and is good for nothing else.
+// TestRehearsalTermsOpenNothingElse checks that what a rehearsal was given expires
+// automatically and opens nothing else.
 func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -89,8 +89,8 @@ func TestWalkBehindTLS(t *testing.T) {
 	}
 }
 
-// TestPlainWayKeepsTheHost: without TLS the server is still asked by the name in
-// base_url, and a client that was not told so sends nothing without TLS.
+// TestPlainWayKeepsTheHost checks that a request without TLS still names the host in
+// base_url, and that a client sends nothing without TLS unless Plain is set.
 func TestPlainWayKeepsTheHost(t *testing.T) {
 	t.Parallel()
 	var hosts []string

@@ -31,7 +31,8 @@ func TestHistoryJSON(t *testing.T) {
 	}
 }
 
-// Nothing changes a history that somebody else may hold.
+// TestHistoryIsNotChanged checks that no step changes a history that another goroutine may
+// hold.
 func TestHistoryIsNotChanged(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-03-15")

@@ -10,7 +10,7 @@ import (
 	"vernal/idp"
 )
 
-// With keys from elsewhere there is never a self-signed one.
+// TestImportModeNeverSelfSigns checks that with external keys no certificate is self-signed.
 func TestImportModeNeverSelfSigns(t *testing.T) {
 	t.Parallel()
 	p := DefaultPolicy()

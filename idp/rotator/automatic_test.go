@@ -105,7 +105,8 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 }
 
-// A step that fails is told to people, tried again, and forgotten once it works.
+// TestFailedStepIsRetried checks that a failed step is reported, tried again, and no longer
+// reported once it works.
 func TestFailedStepIsRetried(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -253,8 +254,8 @@ func (b *between) UpdateDocuments(ctx context.Context, kind string, keys []strin
 	return b.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
-// A step that was due when it was chosen, and is held when it is claimed, is not
-// taken: somebody rolled back on another server meanwhile.
+// TestClaimSeesTheHold checks that a step is not taken if it was due when it was chosen and
+// is held when it is claimed, because an operator rolled back on another server meanwhile.
 func TestClaimSeesTheHold(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))

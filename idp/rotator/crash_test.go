@@ -58,8 +58,8 @@ func TestMain(m *testing.M) {
 type doomed struct {
 	Folder string
 	Master []byte
-	// Signer is the private key that a create uses, Foreign one that comes from
-	// elsewhere; PKCS#8.
+	// Signer is the private key that a create uses. Foreign is an external one. Both are
+	// PKCS#8.
 	Signer, Foreign []byte
 	Now             time.Time
 	Act             string
@@ -141,7 +141,7 @@ func (d *doomed) bring(ctx context.Context, s *rotator.Service) error {
 	return err
 }
 
-// sigkill stands between a service and its disk and ends the process with
+// sigkill is the document store between a service and its disk that ends the process with
 // SIGKILL, which leaves no time for anything.
 type sigkill struct {
 	idp.DocumentStore
@@ -308,7 +308,7 @@ func (d *doomed) dies(t *testing.T, template string) bool {
 	return false
 }
 
-// look is how the installation stands after a process that was not killed.
+// look returns the rotation status of the installation after a process that was not killed.
 func (d *doomed) look(t *testing.T) rotation.Status {
 	t.Helper()
 	w := openDeployment(t, d.Folder, d.Master, d.Now)
@@ -360,8 +360,8 @@ func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	}
 }
 
-// waitsOrCertified checks that no certificate was made here for a key whose
-// certificate comes from elsewhere, and that the one that came is kept.
+// waitsOrCertified checks that a key whose certificate is external was not certified here,
+// and that an imported certificate is kept.
 func (w *deployment) waitsOrCertified(d *doomed) {
 	w.t.Helper()
 	keys, err := w.Keys.Load()

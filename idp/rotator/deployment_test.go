@@ -136,8 +136,8 @@ func states(st rotation.Status) map[idp.Year]rotation.State {
 
 var errKilled = errors.New("killed")
 
-// killer stands between a service and its disk. After a number of writes the
-// process is dead: nothing is written any more.
+// killer is the document store between a service and its disk that fails after a number of
+// writes, as if the process were dead.
 type killer struct {
 	idp.DocumentStore
 	rotator.Keys

@@ -28,7 +28,7 @@ func TestSpringThroughHTTP(t *testing.T) {
 		until     time.Time
 		preferred idp.Year
 		want      answers
-		use       idp.Year // where somebody signs in
+		use       idp.Year // year of the endpoint that a user signs in at
 	}{
 		{day(2027, 1, 14), "2026", answers{works, missing}, "2026"},
 		{day(2027, 1, 31), "2026", answers{works, missing}, "2026"},

@@ -27,12 +27,12 @@ type load struct {
 	allowed []map[idp.Year]int
 	// stage is the one that is reached: what the step before it did is done.
 	stage  atomic.Int32
-	signed chan struct{} // a token for each answer; dropped if nobody waits
+	signed chan struct{} // a token for each answer; dropped if no one waits
 }
 
-// A load of concurrent sign-ins through every step of a spring and an emergency:
-// whoever asks gets the Response of the year that they asked for. An address is
-// shut only before its year is published and after its year is revoked.
+// TestSignInsSurviveEveryStep signs in concurrently through every step of a spring and an
+// emergency. Each request must get the Response of the year it asked for. An endpoint URL
+// may refuse only before its year is published and after its year is revoked.
 func TestSignInsSurviveEveryStep(t *testing.T) {
 	t.Parallel()
 	const shut, works, gone = http.StatusNotFound, http.StatusOK, http.StatusGone
@@ -102,7 +102,7 @@ func (l *load) run(ctx context.Context, t *testing.T, y idp.Year, cookies []*htt
 			t.Errorf("stage %d, %s: %v", from, y, err)
 			return
 		}
-		// The next step may have been done, though not told yet.
+		// The next step may be done before stage says so.
 		to := min(int(l.stage.Load())+1, len(l.allowed)-1)
 		allowed := map[int]bool{}
 		for s := from; s <= to; s++ {

@@ -116,7 +116,7 @@ func TestForgedTokenOpensNothing(t *testing.T) {
 	w.opens(sharelink.Wall, token, false)
 	w.opens(sharelink.Calendar, wall, false)
 
-	// Somebody who can write to the store cannot widen what a token opens.
+	// An attacker who can write to the store cannot widen what a token opens.
 	for _, change := range []func(*sharelink.Link){
 		func(l *sharelink.Link) { l.SP = "https://other.example" },
 		func(l *sharelink.Link) { l.Year = "2033" },

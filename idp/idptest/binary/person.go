@@ -14,7 +14,7 @@ import (
 // totpPeriod is the length of a TOTP step in seconds.
 const totpPeriod = 30
 
-// Person is somebody who can sign in.
+// Person is a user who can sign in.
 type Person struct {
 	Email, Password string
 

@@ -32,7 +32,7 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	go func() {
-		_ = cmd.Wait() // how it ended is told by ProcessState
+		_ = cmd.Wait() // ProcessState says how it ended
 		close(p.done)
 	}()
 	t.Cleanup(func() {

@@ -62,7 +62,7 @@ type scene struct {
 	mu       sync.Mutex
 	accounts []*binary.Person     // whose command ended well
 	visitors []*visitor           // who were given a session
-	seen     map[pair]string      // NameIDs that a provider was told
+	seen     map[pair]string      // NameIDs disclosed to a service provider
 	owner    map[[2]string]string // provider and NameID to the person
 	visits   int
 }
@@ -151,7 +151,7 @@ func (s *scene) join(t *testing.T, email string) {
 	s.note(t, p.Email, sp, nameID)
 }
 
-// visit takes somebody with a session to some provider.
+// visit signs a user with a session in to a random service provider.
 func (s *scene) visit(t *testing.T) {
 	s.mu.Lock()
 	v := s.visitors[mathrand.IntN(len(s.visitors))]
@@ -174,8 +174,7 @@ func (s *scene) failed(t *testing.T, what string, err error) {
 	}
 }
 
-// note keeps a NameID that a provider was told, and compares it with those
-// before.
+// note records a NameID disclosed to a service provider, and compares it with earlier ones.
 func (s *scene) note(t *testing.T, email string, sp *provider, nameID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

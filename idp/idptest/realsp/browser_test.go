@@ -170,8 +170,8 @@ func (b *tab) status() int64 {
 	return b.statuses[address]
 }
 
-// finish reports what Chromium minded, and keeps a picture of the page for
-// whoever reads a failure.
+// finish reports the errors that Chromium logged, and keeps a screenshot for the analysis of
+// a failure.
 func (b *tab) finish() {
 	b.mu.Lock()
 	for _, fault := range b.faults {

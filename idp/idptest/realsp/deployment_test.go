@@ -19,7 +19,8 @@ type deployment struct {
 	dir  string // readable by the user that Apache runs as
 	data string // testdata/realsp
 	sps  map[string]*provider
-	// elsewhere is a provider whose sign-ins tell that a session here still lives.
+	// elsewhere is the key of a service provider whose sign-ins show that a session with us
+	// still lives.
 	elsewhere string
 	browser   context.Context
 	// metadataFiles is set if Shibboleth has our metadata of one year in a

@@ -38,9 +38,9 @@ func testLogOut(t *testing.T, w *deployment, key string) {
 	c.passThrough(w.sps[w.elsewhere], "first", other)
 }
 
-// testLogOutPartial: who has been to another provider too is told that they may
-// still be signed in there (saml-core §3.7.3.2), and is signed out of this one all
-// the same.
+// testLogOutPartial checks that a user who has also visited another service provider is
+// warned of a possible session there (saml-core §3.7.3.2), and is still signed out of this
+// one.
 func testLogOutPartial(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "partly-"+key+"@example.org")
 	b := w.profile(t)
@@ -71,8 +71,8 @@ func testShibbolethSOAP(t *testing.T, w *deployment) {
 	b.expect(pageSignIn)
 }
 
-// testLogOutElsewhere: the provider asks for the logout of somebody who has
-// signed out here already, from a browser that is another person's by now.
+// testLogOutElsewhere has the service provider ask for the logout of a user who has already
+// signed out with us. Another user is signed in in the same browser by then.
 func testLogOutElsewhere(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
 	first, second := w.idp.AddPerson(t, "gone-"+key+"@example.org"), w.idp.AddPerson(t, "came-"+key+"@example.org")

@@ -30,8 +30,8 @@ type move struct {
 	requests  map[string]map[string]int // by provider and year
 }
 
-// resident is somebody who stays signed in with us throughout, and whom their
-// provider forgets between two sign-ins.
+// resident is a user who stays signed in with us throughout, and whose session at the
+// service provider ends between two sign-ins.
 type resident struct {
 	tab    *tab
 	person *binary.Person
@@ -137,7 +137,7 @@ func (m *move) round(t *testing.T, stage string) {
 	}
 }
 
-// begin lets somebody new begin to sign in; what it returns ends that.
+// begin starts the sign-in of a new user. The returned function completes it.
 func (m *move) begin(t *testing.T, key string) (end func()) {
 	t.Helper()
 	sp, b := m.sps[key], m.profile(t)
@@ -213,7 +213,7 @@ func (m *move) leadsTo(t *testing.T, key string) string {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return strings.TrimSpace(err.Error()) // Apache is being started anew
+		return strings.TrimSpace(err.Error()) // Apache is restarting
 	}
 	_ = resp.Body.Close()
 	return to

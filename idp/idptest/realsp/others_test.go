@@ -14,9 +14,8 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// other is one of the service providers that an application of ours on
-// somebody else's library plays; all of the application's are told apart by
-// the host.
+// other is one of the service providers that a test application on a third-party library
+// plays. The application tells them apart by the host.
 type other struct {
 	key, name string
 	// options are the application's own, in its configuration.
@@ -59,8 +58,8 @@ func (w *deployment) startPySAML2(t *testing.T) {
 	})
 }
 
-// startNode starts the application on node-saml. It takes no unsigned Response
-// of any kind unless it is told to.
+// startNode starts the application on node-saml. It accepts no unsigned Response of any kind
+// unless configured to.
 func (w *deployment) startNode(t *testing.T) {
 	t.Helper()
 	node, npm := binary.Need(t, "node"), binary.Need(t, "npm")

@@ -109,8 +109,8 @@ func testTwoTabs(t *testing.T, w *deployment) {
 	first.giveCode(person)
 	one := first.arrived(mellon, "one", person)
 
-	// The first tab has made a session of the sign-in that the second was in;
-	// the second may go on with its code or be asked anew.
+	// The first tab has turned the sign-in that the second was in into a session. The second
+	// may continue with its code, or the user must sign in again.
 	second.giveCode(person)
 	if second.shown() == pageSignIn {
 		second.givePassword(person)

@@ -96,8 +96,9 @@ func testSignIn(t *testing.T, w *deployment, key string) {
 	}
 }
 
-// testShibbolethLogIn: what is asked of Shibboleth's own page to log in, it asks
-// of us: silence, which without a session leads to NoPassive, and proof anew.
+// testShibbolethLogIn checks that Shibboleth's login page passes isPassive and forceAuthn on
+// to us. Without a session, isPassive must end in NoPassive. With one, forceAuthn must ask
+// for the password again.
 func testShibbolethLogIn(t *testing.T, w *deployment) {
 	sp, person := w.sps["shibboleth"], w.idp.AddPerson(t, "shibboleth-log-in@example.org")
 	logIn := sp.base + "/Shibboleth.sso/Login?target=" + url.QueryEscape(sp.secret("second")) + "&"

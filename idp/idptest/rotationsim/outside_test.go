@@ -175,8 +175,7 @@ func (w *deployment) compareYear(y idp.Year, s rotation.State) {
 	}
 }
 
-// compareAttention checks that a retirement that is due and cannot be done is
-// told of, and no other.
+// compareAttention checks that a retirement that is due and held is reported, and no other.
 func (w *deployment) compareAttention() {
 	w.t.Helper()
 	st, err := w.i.Rotation.Status(w.t.Context(), nil)

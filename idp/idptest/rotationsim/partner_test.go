@@ -127,8 +127,8 @@ func (p *partner) move(w *deployment, y idp.Year) {
 	p.saved = w.metadata(string(y))
 }
 
-// visits reports whether somebody uses the partner today: on each day on which
-// something happens, else about every sixth time.
+// visits reports whether a user visits the partner today: on each day with an event, and
+// otherwise about every sixth time.
 func (p *partner) visits(w *deployment, random *rand.Rand) bool {
 	busy := random.IntN(6) == 0 || w.changes[w.day()]
 	if p.name != "never" {

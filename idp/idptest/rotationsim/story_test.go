@@ -29,8 +29,8 @@ type life struct {
 	end rotation.StepKind
 }
 
-// lives of the years. Where a date is not the calendar's, the reason stands
-// with it.
+// lives lists the lives of the years. Where a date differs from the calendar, a comment
+// gives the reason.
 var lives = []life{
 	{"2025", begin, begin, "2026-09-15 12:10" /* by force: still used */, "2026-10-15 12:10", "retire"},
 	{"2026", "2026-01-15", "2026-02-01", "2027-09-03 12:05" /* unused at last */, "2027-10-03 12:05", "retire"},

@@ -70,8 +70,8 @@ func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 	})
 }
 
-// recordDisclosure records which email address was disclosed to the service provider. An address
-// that was removed from the user since the user was read is not recorded.
+// recordDisclosure records which email address was disclosed to the service provider. An
+// address that was removed from the user since the user was read is not recorded.
 func (w *writer) recordDisclosure(i *idp.Issuance) error {
 	if i.Address == "" {
 		return nil

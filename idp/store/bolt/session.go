@@ -262,10 +262,10 @@ func mergeParticipants(into, from []idp.Participant) []idp.Participant {
 	return into
 }
 
-// addParticipant adds what was disclosed to a service provider to the participants. A service
-// provider has one entry for each NameID it was given. That is usually one, and two if its scope
-// changed during the session, so that a logout with the older NameID is still understood. The
-// latest SessionIndex is the last of its entry.
+// addParticipant adds what was disclosed to a service provider to the participants. A
+// service provider has one entry for each NameID it was given. That is usually one, and two
+// if its scope changed during the session, so that a logout with the older NameID is still
+// understood. The latest SessionIndex is the last of its entry.
 func addParticipant(into []idp.Participant, sp idp.EntityID, name idp.NameID, year idp.Year, at time.Time, indexes ...string) []idp.Participant {
 	i := slices.IndexFunc(into, func(p idp.Participant) bool { return p.SP == sp && p.NameID == name })
 	if i < 0 {

@@ -129,9 +129,9 @@ func testIssuanceMoved(t *testing.T, s idp.Store) {
 	holds(t, s, "sp:a", "met", "")
 }
 
-// testMoveRace moves a service provider to another scope while new users sign in to it, all with
-// the scope from before. Whatever the order, the scope after must contain the NameID that was
-// disclosed to the service provider.
+// testMoveRace moves a service provider to another scope while new users sign in to it, all
+// with the scope from before. Whatever the order, the scope after must contain the NameID
+// that was disclosed to the service provider.
 func testMoveRace(t *testing.T, s idp.Store) {
 	const n = 60
 	ctx := t.Context()
