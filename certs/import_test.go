@@ -43,7 +43,7 @@ func issued(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) 
 	return cert
 }
 
-// span2027 is what the certificate of 2027 must cover if it comes in January.
+// span2027 is the time that the certificate of 2027 must cover if it is imported in January.
 var span2027 = rotation.Span{BeginBy: at("2027-02-01"), EndFrom: at("2028-03-01"), EndAt: at("2028-04-01")}
 
 // TestCheckImport gives certificates with one fault each. Codes of problems have

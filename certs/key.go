@@ -59,8 +59,8 @@ func Derived[T any](k *Key, build func(*Key) (T, error)) (T, error) {
 	return v, err
 }
 
-// backdate is how far notBefore lies before the moment of making, for service
-// providers whose clock is behind.
+// backdate moves notBefore before the time of issuance, for service providers whose clock is
+// behind.
 const backdate = 5 * time.Minute
 
 // Spec is the form of new keys and certificates.
@@ -89,7 +89,7 @@ func (s Spec) Validate() error {
 type Subject struct {
 	// CommonName; empty: the host of the base URL.
 	CommonName string
-	// The rest is left out of the name where it is empty.
+	// Empty fields are left out of the name.
 	Country, Province, Locality, Organization, OrganizationalUnit string
 }
 

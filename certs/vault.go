@@ -12,10 +12,9 @@ import (
 // configured.
 var ErrNoVault = errors.New("its private key is in a token, and no token is configured (rotation.pkcs11)")
 
-// Vault keeps private keys that never leave it, such as a PKCS#11 token. One
-// that cannot be reached for a while is no reason to forget its keys: what is
-// written down of them (Dir) is enough to know that they exist. All methods may
-// be called concurrently.
+// Vault keeps private keys that never leave it. A PKCS#11 token is one. An unreachable Vault
+// is no reason to forget its keys: the public halves in Dir show that they exist. All
+// methods are safe for concurrent use.
 type Vault interface {
 	// Make makes the RSA key of a year and returns its public half. The key that
 	// an interrupted making left is found, and no second one made.

@@ -17,7 +17,7 @@ import (
 type conn struct {
 	*crypto11.Context
 	keys sync.Map // idp.Year -> crypto11.Signer
-	// found tells when a key was last seen to be there.
+	// found records when each key was last found in the token.
 	found sync.Map // idp.Year -> sighting
 }
 

@@ -88,7 +88,7 @@ func TestTokenKeyIsMadeAndDestroyedOnce(t *testing.T) {
 	}
 }
 
-// sealed asks the token itself what it would do with the private key.
+// sealed checks the attributes of the private key in the token itself.
 func sealed(t *testing.T, h *binary.SoftHSM, label string) {
 	t.Helper()
 	p := pkcs11.New(h.Module) // initialized by the connection that is open

@@ -24,16 +24,16 @@ type Config struct {
 	Label string
 	// PIN is the user's.
 	PIN string
-	// Installation tells the keys of several installations in one token apart:
-	// the base URL, which never changes.
+	// Installation distinguishes the keys of several installations in one token. It is the
+	// base URL, which never changes.
 	Installation string
 }
 
 // ErrNotBuilt is returned by Open in a program that has no PKCS#11 in it.
 var ErrNotBuilt = errors.New("this binary was built without PKCS#11; build it with -tags pkcs11")
 
-// ErrPIN is returned once the token has refused the PIN. It is not tried again
-// in this process, as a token locks itself after a few wrong ones.
+// ErrPIN is returned once the token has refused the PIN. This process does not try it again,
+// because a token locks itself after a few wrong PINs.
 var ErrPIN = errors.New("the token refuses the PIN")
 
 // String keeps the PIN out of every message that prints a Config.

@@ -48,7 +48,8 @@ func TestErrorsKeepAdvice(t *testing.T) {
 	}
 }
 
-// A command that meets a store with too much to write says so, and the caller can tell.
+// TestBusyStoreHasItsOwnCode checks that a command that fails because the store has too much
+// to write returns its own code.
 func TestBusyStoreHasItsOwnCode(t *testing.T) {
 	t.Parallel()
 	e := toError(fmt.Errorf("lock user: %w", idp.ErrBusy))

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// Caller is who gives a command.
+// Caller is the operator or program that gives a command.
 type Caller struct {
 	UID int
 	// Name is the user's name here, "" if it has none.
@@ -38,7 +38,7 @@ func Self() Caller { return callerOf(os.Geteuid()) }
 
 type callerKey struct{}
 
-// WithCaller notes who gives the commands of a context.
+// WithCaller returns a context whose commands have the given caller.
 func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }

@@ -53,11 +53,10 @@ func reach(dir, name string) (path string, done func(), err error) {
 	return filepath.Join(short, name), func() { f.Close() }, nil
 }
 
-// Dial connects to the socket in the data folder. The error is fs.ErrNotExist
-// if there is none. Commands carry passwords, so the server must prove who it is
-// before it gets one: the kernel's credentials of the program that listens
-// (SO_PEERCRED) must be the owner of the data folder, else the error is
-// ErrImpostor.
+// Dial connects to the socket in the data folder. The error is fs.ErrNotExist if there is no
+// socket. Commands contain passwords, so the server must prove its identity before it gets
+// one: by the kernel's credentials (SO_PEERCRED), the program that listens must belong to
+// the owner of the data folder. Otherwise the error is ErrImpostor.
 func Dial(ctx context.Context, dataDir string) (net.Conn, error) {
 	path, done, err := reach(dataDir, SocketName)
 	if err != nil {
@@ -98,10 +97,10 @@ func checkServer(conn net.Conn, dataDir string) error {
 	return nil
 }
 
-// Listen opens the socket in the data folder, for its owner alone. A socket
-// that a dead server left behind is replaced; one that answers is ErrInUse, and
-// what is no socket is left alone. The caller must hold the store's lock, which
-// keeps two servers from doing this at once.
+// Listen opens the socket in the data folder, for its owner alone. It replaces a socket that
+// a dead server left behind. It returns ErrInUse if a server answers there, and leaves any
+// other file alone. The caller must hold the store's lock, which keeps two servers from
+// doing this at once.
 func Listen(ctx context.Context, dataDir string) (net.Listener, error) {
 	if err := checkFree(ctx, dataDir); err != nil {
 		return nil, fmt.Errorf("open the admin socket: %w", err)
@@ -174,7 +173,7 @@ func (l *listener) Close() error {
 	return err
 }
 
-// shutdownTime is how long a command under way may take once the server stops.
+// shutdownTime is the time that a command under way may take once the server stops.
 const shutdownTime = 5 * time.Second
 
 // Serve answers on the listener until ctx ends, and closes it. Commands under

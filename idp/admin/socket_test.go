@@ -15,8 +15,8 @@ import (
 	"vernal/idp/admin"
 )
 
-// TestSocketPathMayBeLong puts the socket into folders around and beyond the length that a
-// socket's address takes (108 bytes).
+// TestSocketPathMayBeLong puts the socket into folders around and beyond the maximum length
+// of a socket path (108 bytes).
 func TestSocketPathMayBeLong(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{80, 86, 87, 88, 95, 96, 97, 107, 108, 150, 1000} {

@@ -70,9 +70,9 @@ func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, bo
 
 // BrokenError says where a chain breaks first.
 type BrokenError struct {
-	// Seq is the first record that is not what it should be.
+	// Seq is the first record that is wrong.
 	Seq uint64 `json:"seq"`
-	// What is wrong with it, for an operator.
+	// What describes the fault, for an operator.
 	What string `json:"what"`
 }
 
@@ -80,8 +80,8 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("audit record %d %s", e.Seq, e.What)
 }
 
-// encodeRecord gives the JSON that is hashed. The address is never part of it. It cannot
-// fail: every field is a string, a number, or a time that representable has seen.
+// encodeRecord returns the JSON that is hashed. The IP address is never part of it. It
+// cannot fail: every field is a string, a number, or a time that representable has checked.
 func encodeRecord(rec *idp.AuditRecord) []byte {
 	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.AddressSum, Prev: rec.Prev}
 	u.Address = ""

@@ -49,10 +49,10 @@ func (f *Filter) mayMatch(line idp.AuditLine) bool {
 	return f.ID == "" || bytes.Contains(line.JSON, []byte(f.ID))
 }
 
-// Found is a part of what was looked for.
+// Found is one page of the records that match.
 type Found struct {
 	Records []idp.AuditRecord `json:"records"`
-	// Next is where to go on; 0 at the end.
+	// Next is where the next page begins. It is 0 at the end.
 	Next uint64 `json:"next,omitempty"`
 	// Last is the last record that there was, chosen or not.
 	Last uint64 `json:"last"`
@@ -109,8 +109,8 @@ func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int
 	return out, nil
 }
 
-// After finds records that the filter chooses, oldest first, after the one
-// named. Next is where to go on and never 0.
+// After finds records that match the filter, oldest first, after the given one. Next is
+// where the next page begins, and never 0.
 func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) (*Found, error) {
 	page, err := s.Store.AuditPage(ctx, after, pageSize)
 	if err != nil {

@@ -35,7 +35,7 @@ type Place struct {
 	Hash string `json:"hash"`
 }
 
-// Line is what the sums of a stored record say.
+// Line contains the hashes of a stored record.
 type Line struct {
 	Seq              uint64
 	Prev, Hash       string
@@ -43,7 +43,7 @@ type Line struct {
 	fits, addressFit bool
 }
 
-// ReadLine reads the sums of a stored record; false for what is no record.
+// ReadLine reads the hashes of a stored record. ok is false if it is no record.
 func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	raw := stored.JSON
 	digits, isRecord := bytes.CutPrefix(raw, []byte(seqMark))
@@ -73,7 +73,7 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	hex.Encode(text[:], h.Sum(sum[:0]))
 	l.fits = string(text[:]) == l.Hash
 
-	// The address's sum, if there is one, ends where the tail begins.
+	// The hash of the address, if there is one, ends where the tail begins.
 	if at := cut - hexLen - 1; at > len(sumMark) && bytes.Equal(raw[at-len(sumMark):at], []byte(sumMark)) {
 		l.AddressSum = string(raw[at : at+hexLen])
 	}
@@ -110,7 +110,7 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 // HashOrFirst is the Prev of the record after the place.
 func (p Place) HashOrFirst() string { return cmp.Or(p.Hash, First) }
 
-// CheckpointText is what the signature and the MAC of a checkpoint cover.
+// CheckpointText returns the text that the signature and the MAC of a checkpoint cover.
 func CheckpointText(c idp.AuditCheckpoint) []byte {
 	return fmt.Appendf(nil, "vernal audit checkpoint 1\nseq %d\nhash %s\nat %s\nissuer %q\nyear %s\ncert_sha256 %s\n",
 		c.Seq, c.Hash, truncateTime(c.At).Format("2006-01-02T15:04:05.999999999Z"), c.Issuer, c.Year, c.SHA256)

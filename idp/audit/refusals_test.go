@@ -12,7 +12,7 @@ import (
 	"vernal/idp/audit"
 )
 
-// counts sums the records of what went beyond a budget, by whom they name.
+// counts returns the sums of the count records, by the user or service provider they name.
 func (w *deployment) counts() map[string]int {
 	w.tb.Helper()
 	records, err := audit.Records(w.tb.Context(), w.fixture.Bolt, 0, 100_000)
@@ -161,8 +161,8 @@ func TestFlushKeepsWhatItCannotWrite(t *testing.T) {
 	}
 }
 
-// Users who are tracked do not fill the memory, and none of their events is lost:
-// it has a record, or it is counted.
+// TestManyUsersAreBounded checks that users in memory are bounded and that none of their
+// events is lost: each has a record or is counted.
 func TestManyUsersAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -13,9 +13,9 @@ const (
 	headEvery  = time.Hour
 )
 
-// Run writes what was counted every minute, and the end of the trail into the
-// log: at once, every hour, and when ctx ends. A copy of the log thus shows when
-// records were cut off, or an older store was put back.
+// Run writes the counts every minute, and the end of the trail into the log: at once, every
+// hour, and when ctx ends. A copy of the log thus shows when records were cut off, or an
+// older store was put back.
 func (s *Service) Run(ctx context.Context) {
 	s.checkEnd(ctx)
 	s.logHead(ctx)
@@ -37,7 +37,7 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// flushRefusals writes what was counted. At the end of the server nothing may wait.
+// flushRefusals writes the counts, all of them when the server stops.
 func (s *Service) flushRefusals(ctx context.Context, done bool) {
 	if s.Refusals == nil {
 		return

@@ -24,7 +24,7 @@ type Service struct {
 	Refusals *Refusals
 }
 
-// pageSize is how many records are read in one transaction.
+// pageSize is the number of records read in one transaction.
 const pageSize = 2000
 
 // Records lists up to limit records with Seq greater than after. It verifies no chain.

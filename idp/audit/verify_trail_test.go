@@ -16,7 +16,7 @@ import (
 
 func key(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// TestVerifyTrail finds what was done to the file, and says to which record.
+// TestVerifyTrail tampers with the file and checks that the affected record is named.
 func TestVerifyTrail(t *testing.T) {
 	t.Parallel()
 	records := func(tx *bbolt.Tx) *bbolt.Bucket { return tx.Bucket([]byte("audit")) }
@@ -135,9 +135,8 @@ func TestOlderStoreCopyIsDetected(t *testing.T) {
 	}
 }
 
-// TestFlippedByteIsDetected flips bits of what is stored of a trail: each byte of a record, of
-// an address, of the head and of the checkpoint, with their keys; the sequence; and
-// bytes anywhere.
+// TestFlippedByteIsDetected flips bits in the stored trail: in each byte of a record, an IP
+// address, the head and the checkpoint, with their keys; in the sequence; and at random.
 func TestFlippedByteIsDetected(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -16,7 +16,7 @@ import (
 // write it, or not there.
 var ErrMAC = errors.New("MAC does not fit")
 
-// purposes are what ring keys are for. Each generation has one key for each.
+// purposes are the uses of ring keys. Each generation has one key for each.
 var purposes = [...]string{"mac", "index", "browser"}
 
 const (
@@ -74,8 +74,9 @@ func OpenGeneration(number byte, wrapped map[string][]byte, m *Masters) (*Genera
 	return g.isReady(), nil
 }
 
-// Ring holds the generations in force, at most two: what it makes, it makes with the
-// newest. What the one before made is accepted until Set leaves it out. It implements idp.Sealer and is safe for concurrent use.
+// Ring holds the generations in force, at most two. It seals with the newest. Output of the
+// previous one is accepted until Set removes that generation. It implements idp.Sealer and
+// is safe for concurrent use.
 type Ring struct {
 	hidden
 	list atomic.Pointer[[]*Generation]
@@ -107,7 +108,7 @@ func (r *Ring) newestGeneration() *Generation { return (*r.list.Load())[0] }
 // §5), which no one can try on a store faster than it can be read.
 const macSize = 16
 
-// trailerSize is what Protect adds.
+// trailerSize is the number of bytes that Protect adds.
 const trailerSize = 1 + macSize
 
 // Protect appends to a record the MAC over its kind, its key and its content. The

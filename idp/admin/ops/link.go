@@ -55,7 +55,7 @@ type LinkRevoke struct {
 type LinkRevoked struct {
 	DryRun bool           `json:"dry_run"`
 	Link   sharelink.Link `json:"link"`
-	// Before tells that it had been revoked before: nothing was changed.
+	// Before reports that the link had been revoked before, so nothing was changed.
 	Before bool `json:"before,omitzero"`
 }
 

@@ -125,7 +125,7 @@ func (r ImportRequest) parse() (in rotator.Import, err error) {
 	return in, nil
 }
 
-// name is what people know a certificate by.
+// name returns the subject of a certificate, or its serial number if it has none.
 func name(c *x509.Certificate) string {
 	if subject := c.Subject.String(); subject != "" {
 		return subject

@@ -45,7 +45,8 @@ type PreviewLink struct {
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
-// CreatePreview makes a preview link or, for a dry run, says what it would open.
+// CreatePreview makes a preview link. For a dry run it only returns what the link would
+// open.
 var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Context, by admin.Caller, req PreviewRequest) (PreviewLink, error) {
 	if err := checkYear(req.Year); err != nil {
 		return PreviewLink{}, err

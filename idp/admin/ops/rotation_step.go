@@ -53,7 +53,7 @@ type RotationChange struct {
 	Revocation *notify.Revocation `json:"revocation,omitempty"`
 }
 
-// YearChange is what a step did to a year.
+// YearChange is the effect of a step on a year.
 type YearChange struct {
 	Year idp.Year       `json:"year"`
 	From rotation.State `json:"from"`
@@ -64,7 +64,7 @@ type YearChange struct {
 	KeyDestroyed bool `json:"key_destroyed,omitzero"`
 }
 
-// TakeStep takes a step or, for a dry run, says what it would do.
+// TakeStep takes a step. For a dry run it only returns what the step would do.
 var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
 	if err := req.check(); err != nil {
 		return RotationChange{}, err
@@ -99,7 +99,7 @@ func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest
 // maxReason bounds a reason, which stays in the history for good.
 const maxReason = 500
 
-// check finds what is wrong with a request, whatever the rotation's state.
+// check finds the faults of a request that do not depend on the rotation's state.
 func (r StepRequest) check() error {
 	switch {
 	case !r.Step.IsCommand():

@@ -97,8 +97,8 @@ func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 	return kinds
 }
 
-// TestRefusedStepExplainsAndWritesNothing asks for what is not done: the answer says
-// why and, where something would, what helps. Nothing is written.
+// TestRefusedStepExplainsAndWritesNothing asks for steps that are refused. Each answer says
+// why and, where possible, how to fix it. Nothing is written.
 func TestRefusedStepExplainsAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
@@ -108,7 +108,7 @@ func TestRefusedStepExplainsAndWritesNothing(t *testing.T) {
 		name string
 		req  ops.StepRequest
 		code admin.Code
-		// why is the reason code of a refusal, do what is suggested.
+		// why is the reason code of a refusal, do the suggestion.
 		why rotation.ReasonCode
 		do  []idp.Suggestion
 	}{
@@ -220,8 +220,8 @@ func TestEndedRequestCertNeedsAttention(t *testing.T) {
 	}
 }
 
-// TestRetireNamesProvidersOfUsedYear asks to retire a year that is used: the answer names who
-// uses it, in words and for programs.
+// TestRetireNamesProvidersOfUsedYear asks to retire a year that is used. The answer names
+// the service providers that use it, in the text and in a field.
 func TestRetireNamesProvidersOfUsedYear(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)

@@ -21,7 +21,7 @@ const (
 	// sessionBatch bounds those that one command ends: they end in one step of
 	// the store, and no sign-in should wait long behind it.
 	sessionBatch = 250
-	// minShort is how much of a session's ID names it.
+	// minShort is the minimum length of a session ID's prefix that names the session.
 	minShort = 8
 )
 
@@ -40,7 +40,7 @@ type SessionQuery struct {
 	After idp.SessionID `json:"after,omitempty"`
 }
 
-// SessionList is the answer to session/list, by ID. Next is where to go on; ""
+// SessionList is the answer to session/list, by ID. Next is where the next page begins, ""
 // at the end.
 type SessionList struct {
 	Sessions []Session     `json:"sessions"`
@@ -143,8 +143,8 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
 		found = s.filterSessions(q, user, found)
-		// What was listed or ended of one person is not looked for again: theirs
-		// are few, and the order is another one.
+		// The sessions of a single user are few and in another order, so there is no next
+		// page.
 		return found, "", nil
 	}
 	next = q.After
@@ -165,7 +165,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 	return found, next, nil
 }
 
-// findUser is the person that the query names; "" if it names none.
+// findUser returns the user that the query names, "" if it names none.
 func (s *Service) findUser(ctx context.Context, q SessionQuery) (idp.UserID, error) {
 	if q.Email == "" {
 		return "", nil
@@ -216,7 +216,7 @@ func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Sess
 	return found[:1], nil
 }
 
-// emailOf is a person's first address.
+// emailOf returns a user's first email address.
 func (s *Service) emailOf(ctx context.Context, known map[idp.UserID]string, id idp.UserID) (string, error) {
 	if email, ok := known[id]; ok {
 		return email, nil

@@ -31,7 +31,7 @@ type Document struct {
 // YearList is the answer to year/list, oldest first.
 type YearList struct {
 	Years []Year `json:"years"`
-	// PreferredMetadataURL is where the preferred year's metadata is; "" without one.
+	// PreferredMetadataURL is the metadata URL of the preferred year, "" if there is none.
 	PreferredMetadataURL string `json:"preferred_metadata_url,omitempty"`
 }
 

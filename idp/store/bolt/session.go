@@ -22,8 +22,8 @@ func (r *reader) session(id idp.SessionID) (*idp.Session, error) {
 	return sess, err
 }
 
-// isOver reports whether err says that there is no session to go on with: it is not
-// there, or what is there is not authentic and cannot be trusted with anything.
+// isOver reports whether err means that there is no session to continue: it is missing, or
+// it is not authentic and cannot be trusted.
 func isOver(err error) bool {
 	return errors.Is(err, idp.ErrNotFound) || errors.Is(err, idp.ErrTampered)
 }
@@ -193,7 +193,7 @@ func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp
 	})
 }
 
-// endUserSessions notes the end of a person's sessions but keep.
+// endUserSessions queues the end of all sessions of a user except keep.
 func (w *writer) endUserSessions(user idp.UserID, keep idp.SessionID) ([]*idp.Session, error) {
 	sessions, err := w.userSessions(user)
 	if err != nil {

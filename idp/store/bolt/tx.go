@@ -84,8 +84,8 @@ func (r *reader) bucket(b bucket) *bbolt.Bucket {
 	return r.buckets[b]
 }
 
-// get reads a value; nil if the key is not there. In a guarded bucket the value is
-// what its MAC covers, and idp.ErrTampered is returned if that does not fit.
+// get reads a value, nil if the key is missing. In a guarded bucket it returns the part of
+// the value that its MAC covers, or idp.ErrTampered if the MAC does not match.
 func (r *reader) get(b bucket, key []byte) ([]byte, error) {
 	value := r.bucket(b).Get(key)
 	if value == nil {
@@ -151,8 +151,8 @@ func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
 	return record, err
 }
 
-// scan gives the entries whose keys begin with prefix, in order. What it gives of a
-// guarded bucket is not verified: see verified.
+// scan yields the entries whose keys begin with prefix, in order. It does not verify those
+// of a guarded bucket: see verified.
 func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := r.bucket(b).Cursor()
@@ -164,8 +164,8 @@ func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// scanAfter gives the entries whose keys sort after the given one, in order. What it
-// gives of a guarded bucket is not verified.
+// scanAfter yields the entries whose keys sort after the given one, in order. It does not
+// verify those of a guarded bucket.
 func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := r.bucket(b).Cursor()
@@ -178,26 +178,25 @@ func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// writer is what a change runs with. It reads the store as the changes before
-// it left it, and notes what to write; nothing is written before the change has
-// returned nil, so that one that fails, or panics, has provably changed nothing
-// and costs the others in its transaction nothing. A change does not see its
-// own notes.
+// writer is the store as one change sees it. It reads what earlier changes of the
+// transaction left and queues what to write. Nothing is written before the change has
+// returned nil, so a change that fails or panics changes nothing and does not harm the
+// others in its transaction. A change does not see its own queued writes.
 type writer struct {
 	reader
 	ops    []op
-	events []idp.AuditEvent // that the change decided, besides those of its job
+	events []idp.AuditEvent // that the change decided, in addition to those of its job
 	err    error            // of the first note that could never be written
-	// messages is what this transaction has changed in the store's index: a
-	// handle, or "" for a request that was removed.
+	// messages contains what this transaction has changed in the store's index of messages:
+	// a handle, or "" for a removed request.
 	messages map[message]idp.RequestHandle
 	// nextRing is the ring keys that the change puts in force; nil for no others. They
 	// hold for the changes after it.
 	nextRing *seal.Ring
 }
 
-// op is one note: value for key, or nil to delete it. One in inRequests that
-// adds or removes a request tells its message too.
+// op is one queued write: value for key, or nil to delete it. An op in inRequests that adds
+// or removes a request has its message too.
 type op struct {
 	in         bucket
 	key, value []byte
@@ -237,7 +236,7 @@ func (w *writer) delete(b bucket, key []byte) {
 	w.ops = append(w.ops, op{in: b, key: key})
 }
 
-// flush writes what was noted.
+// flush writes the queued ops.
 func (w *writer) flush() error {
 	for _, o := range w.ops {
 		if o.message != nil {

@@ -50,8 +50,8 @@ func testIssuance(t *testing.T, s idp.Store) {
 	checkSame(t, sess, stored, err)
 }
 
-// By which address a person was named to a provider is noted once, in the one
-// step with the issuance, and an address that is not theirs is not.
+// testIssuanceTold checks that the email address disclosed to a service provider is recorded
+// once, in the same transaction as the issuance, and that an address of another user is not.
 func testIssuanceTold(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	u := person("u1", "ann@example.org", "ann@home.example")
@@ -183,7 +183,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 	_, err := s.NameID(ctx, "agency:B", "u1")
 	is(t, err, idp.ErrNotFound)
 
-	// Another person's NameID is refused, not given away.
+	// Another user's NameID is refused, not given away.
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u3")}))
 	i := issuance("s3", "u3", "m7")
 	i.Proposed = "n1"
@@ -193,7 +193,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 }
 
-// testIssuanceRace lets fifty sign-ins of one person make the NameID at once.
+// testIssuanceRace has fifty sign-ins of one user make the NameID at once.
 func testIssuanceRace(t *testing.T, s idp.Store) {
 	const n = 50
 	ok(t, s.StartSession(t.Context(), idp.SessionStart{Session: session("s1", "u1")}))

@@ -80,7 +80,8 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	checkSame(t, other, got, err)
 	ok(t, s.CreateLoginRequest(ctx, request("h1", logoutSP, "m1")))
 
-	// An answer changes neither what it says nor whom it waits for.
+	// Recording an answer changes neither the content of the request nor its service
+	// provider.
 	out, err := s.RecordLogout(ctx, logout(again, "ok"))
 	ok(t, err)
 	checkSame(t, withAnswer(&want, "ok"), out.Request, nil)
@@ -97,8 +98,8 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	checkSame(t, again, got, err)
 }
 
-// A decision is made about the request as it was first received and the sessions
-// of the users whom it names, and ends none that it was not given.
+// testLogoutDecided checks that a decision gets the request as it was first received and the
+// sessions of the users it names, and ends no other session.
 func testLogoutDecided(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	for n, x := range []struct{ id, user string }{{"a", "u1"}, {"b", "u2"}, {"c", "u3"}, {"d", "u1"}, {"e", "u2"}} {
@@ -192,7 +193,7 @@ func testLogoutRepeated(t *testing.T, s idp.Store) {
 	ok(t, err)
 	checkSame(t, withAnswer(r, "no"), out.Request, nil)
 	for range 5 {
-		repeat(logout(r, "perhaps"), "perhaps") // the answer may be another, by who brings it
+		repeat(logout(r, "perhaps"), "perhaps") // the answer may differ, depending on the browser that brings the request
 	}
 	stored("no")
 	kinds(t, s, 0, "logout no")
@@ -269,7 +270,8 @@ func testLogoutConcurrent(t *testing.T, s idp.Store) {
 	kinds(t, s, 0, "logout ok")
 }
 
-// What a decision does to what it is given, or how it ends, changes nothing.
+// testLogoutFunction checks that a decision that modifies its arguments does not change what
+// is stored, and that a panic in it changes nothing.
 func testLogoutFunction(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	sess := session("s1", "u1")

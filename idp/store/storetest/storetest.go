@@ -127,7 +127,7 @@ func is(t *testing.T, got, want error) {
 	}
 }
 
-// checkSame compares what a look-up gave with what is expected.
+// checkSame compares the result of a look-up with the expected one.
 func checkSame[T any](t *testing.T, want T, got T, err error) {
 	t.Helper()
 	if err != nil {
@@ -229,7 +229,7 @@ func issuance(sess, user, message string) *idp.Issuance {
 	}
 }
 
-// addUser adds one person without NameIDs.
+// addUser adds one user without NameIDs.
 func addUser(ctx context.Context, s idp.Store, u *idp.User, events ...idp.AuditEvent) error {
 	in := idp.ImportedUser{User: u}
 	if len(events) > 0 {
