@@ -68,7 +68,7 @@ func (f filter) fields() (set []templates.Field) {
 	return set
 }
 
-// url is where the filter is applied.
+// url returns the URL of the page with the filter applied.
 func (f filter) url() string {
 	q := url.Values{}
 	for _, field := range f.fields() {

@@ -40,7 +40,8 @@ type comingStep struct {
 	waits []rotation.Reason
 	// hand: an operator must take it.
 	hand bool
-	// open: at is the date in the calendar. The step is late if what it waits for lasts.
+	// open means that at is the date in the calendar, and that the step is late if what it
+	// waits for takes longer.
 	open bool
 	// marks are the days before at on which operators are notified.
 	marks []int

@@ -110,8 +110,8 @@ func (w *writer) certEndAt(y idp.Year) (at time.Time) {
 	return at
 }
 
-// letter is what to tell one service provider, without words; false if it has
-// nothing to do.
+// letter returns the content of the letter to one service provider, without its wording. It
+// returns false if the service provider has nothing to do.
 func (w *writer) letter(line migration.Line, only idp.Year) (Letter, bool) {
 	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []migration.RequestCert{}}
 	if !line.Active {
@@ -155,7 +155,7 @@ func (w *writer) dueAt(l Letter) (due time.Time) {
 	return due
 }
 
-// letterData is what a letter says.
+// letterData is the data of the letter's template.
 type letterData struct {
 	Letter
 	sender

@@ -23,8 +23,8 @@ const (
 
 // readTrail notifies of the steps that were recorded since the last round.
 func (s *Service) readTrail(ctx context.Context, now time.Time) error {
-	// Even a server that is stopped at once has begun: of what is recorded while it is
-	// down, the next one notifies.
+	// Record the beginning even if the server is stopped at once: then the next server
+	// notifies of the records made while it was down.
 	if err := s.beginTrail(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}

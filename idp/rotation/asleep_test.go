@@ -33,7 +33,8 @@ func TestAsleepIsNoQuietTime(t *testing.T) {
 	}
 }
 
-// What is suggested about a clock leaves a rollback alone.
+// TestClockSuggestionKeepsRollback checks that a suggestion about the clock does not end a
+// rollback.
 func TestClockSuggestionKeepsRollback(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-03-15").hand("rollback 2026").drift()

@@ -75,9 +75,9 @@ type Span struct {
 	EndAt   time.Time `json:"end_at"`
 }
 
-// Span is what the certificate of a year must cover if it comes at now. EndFrom
-// leaves the overlap with the year after that every calendar must have: its
-// preferring, and the time that service providers are given to move.
+// Span returns the time that the certificate of a year must cover if it is imported at now.
+// EndFrom leaves the overlap with the next year that every calendar must have: until the
+// next year is preferred, and the time that service providers get to move.
 func (p Policy) Span(h History, y idp.Year, now time.Time) Span {
 	d, next := p.Dates(y), p.dates(number(y)+1)
 	s := Span{BeginBy: maxTime(d.PublishAt, now.UTC()), EndAt: p.CreateStep(h, y, now).CertEndAt}

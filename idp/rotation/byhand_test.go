@@ -111,7 +111,8 @@ func TestForcedStepsNeedReason(t *testing.T) {
 	wantRefused(t, err, newReason(RefusedReasonMissing, Args{}))
 }
 
-// Automatic mode does not undo what was done ahead of its date.
+// TestAheadIsNotUndone checks that automatic mode does not undo a step taken before its
+// date.
 func TestAheadIsNotUndone(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").hand("create 2027", "publish 2027", "prefer 2027")

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// reading is what one Tick is given: how far the time went, and how long the
-// server ran by a clock that no one sets.
+// reading is the input of one Tick: how far the clock went, and how long the server ran by a
+// clock that no one sets.
 type reading struct {
 	wall, ran time.Duration
 }
@@ -245,8 +245,8 @@ func (l *clockLife) tick(wall, ran time.Duration) {
 	l.readings = append(l.readings, reading{wall, ran})
 }
 
-// worst is the most that the clock gained in any stretch of time, beyond what it
-// may. Unlike the code it looks at every stretch.
+// worst returns the most that the clock gained in any interval beyond the allowed drift.
+// Unlike the code under test, it checks every interval.
 func (l *clockLife) worst() (worst time.Duration) {
 	for i := range l.readings {
 		sum := time.Duration(0)

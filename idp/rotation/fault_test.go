@@ -12,7 +12,7 @@ import (
 	"vernal/idp"
 )
 
-// keyOf is what the rules know of the key and certificate of a year.
+// keyOf returns the key and certificate of a year as the rules see them.
 func keyOf(y idp.Year) Made {
 	m := full(y)
 	m.CertSHA256, m.PublicKeySHA256 = "certificate of "+string(y), "key of "+string(y)

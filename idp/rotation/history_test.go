@@ -181,8 +181,8 @@ func TestBeginGivesStatesOfFirstStart(t *testing.T) {
 	}
 }
 
-// Keys alone make no year live: no one can tell from them which certificates
-// service providers trust.
+// TestAdoptMakesNoYearLive checks that keys alone make no year live: they do not show which
+// certificates service providers trust.
 func TestAdoptMakesNoYearLive(t *testing.T) {
 	t.Parallel()
 	h := DefaultPolicy().Adopt(History{}, []Made{gone("2025"), full("2026"), full("2027"), full("2028")}, at("2027-08-10"))

@@ -57,11 +57,11 @@ func (d Date) In(n int) time.Time {
 	return time.Date(n+d.Years, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 }
 
-// Policy is the calendar that every year follows, and who takes its steps.
+// Policy is the calendar that every year follows, and whether the server takes the steps.
 type Policy struct {
 	// MakeAt to RetireAt are the dates of a year's life, in this order.
 	MakeAt, PublishAt, PreferAt, CertEndAt, RetireAt Date
-	// KeySource is where keys come from; empty means SourceGenerate.
+	// KeySource is the source of keys. Empty means SourceGenerate.
 	KeySource KeySource
 	// Manual leaves the steps to operators: the server only reminds.
 	Manual bool
@@ -120,9 +120,9 @@ func (p Policy) dates(n int) Dates {
 	}
 }
 
-// FirstYears is what an installation that has no keys makes at now: the year
-// that the calendar prefers today, and every later one whose making date has
-// passed; oldest first, never empty.
+// FirstYears returns the years that an installation without keys makes at now: the year that
+// the calendar prefers today, and every later one whose making date has passed. They are
+// sorted, oldest first, and never empty.
 func (p Policy) FirstYears(now time.Time) []idp.Year {
 	n := p.number(now)
 	years := []idp.Year{yearOf(n)}
@@ -206,7 +206,7 @@ func (p Policy) Validate() error {
 	return &PolicyError{PolicyKeySource, fmt.Sprintf("key source %q: use %s, %s or %s", p.KeySource, SourceGenerate, SourceImport, SourcePKCS11)}
 }
 
-// check finds what is wrong with the dates of a year, given those of the year after.
+// check finds the faults in the dates of a year, given those of the next year.
 func (d Dates) check(next Dates) error {
 	overlap, kept := d.CertEndAt.Sub(next.PublishAt), d.RetireAt.Sub(next.PublishAt)
 	for _, w := range []struct {

@@ -107,7 +107,8 @@ func rank(s State) int {
 	return slices.Index([]State{Planned, Created, Published, Preferred, Expiring, Retired, Revoked}, s)
 }
 
-// checkMove: only a rollback takes a year back, and no address dies too early.
+// checkMove checks that only a rollback moves a year back, and that no endpoint URL closes
+// too early.
 func (l *life) checkMove(before History, s Step) {
 	l.rt.Helper()
 	for _, r := range l.h.Records {
@@ -231,8 +232,8 @@ func TestEverySequenceOfStepsKeepsTheRules(t *testing.T) {
 	})
 }
 
-// An installation that is left alone has two years at most besides the
-// preferred one, and every year gets its turn on its date.
+// TestAutomaticModeKeepsThreeYearsAtMost checks that an unattended installation has at most
+// two years in addition to the preferred one, and that every year is preferred on its date.
 func TestAutomaticModeKeepsThreeYearsAtMost(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -21,7 +21,7 @@ type Reason struct {
 // ReasonCode names a reason for programs. Codes never change, but texts may.
 type ReasonCode string
 
-// Args is what a reason is about. A code always fills the same fields.
+// Args are the arguments of a reason. A code always fills the same fields.
 type Args struct {
 	// Year is set if it is not the year that the reason is given for.
 	Year idp.Year `json:"year,omitzero"`

@@ -8,7 +8,8 @@ import (
 
 type states = map[idp.Year]State
 
-// The first start on the days that people will start on, and what follows.
+// TestFirstStartOpensYearOfDate starts an installation on typical days and checks the steps
+// that follow.
 func TestFirstStartOpensYearOfDate(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -81,7 +82,8 @@ func TestYearRotatesOnCalendarDates(t *testing.T) {
 	}
 }
 
-// After downtime the calendar decides what is made; partners decide how fast.
+// TestDowntimeDelaysStepsSafely checks that after downtime the calendar decides which years
+// are made, and that partners still get their time to move.
 func TestDowntimeDelaysStepsSafely(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

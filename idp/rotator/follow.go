@@ -78,7 +78,7 @@ func (s *Service) isLoaded(r rotation.Record) bool {
 	return s.closedYears()[r.Year] == "" && k != nil && (k.Cert != nil || r.CertEndAt.IsZero())
 }
 
-// openableKeys is what is in memory of the years that can sign, and what is in the
+// openableKeys returns the keys in memory of the years that can sign, and the keys in the
 // folder of the others.
 func (s *Service) openableKeys(folder []*certs.Key, damaged []certs.DamagedYear) []*certs.Key {
 	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k *certs.Key) bool {

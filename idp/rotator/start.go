@@ -91,7 +91,7 @@ func (s *Service) findDestroyed(h rotation.History, keys []*certs.Key, damaged [
 	}
 }
 
-// reportFaults logs what is wrong with the folder.
+// reportFaults logs the faults in the folder.
 func (s *Service) reportFaults(ctx context.Context, damaged []certs.DamagedYear) {
 	for _, d := range damaged {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),

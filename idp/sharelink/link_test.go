@@ -98,8 +98,8 @@ func TestLinkOpensUntilExpiryOrRevocation(t *testing.T) {
 	}
 }
 
-// No token opens what it was not made for, and what is in the store opens
-// nothing.
+// TestForgedTokenOpensNothing checks that a token opens only what it was made for, and that
+// the data in the store opens nothing.
 func TestForgedTokenOpensNothing(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

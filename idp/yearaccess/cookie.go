@@ -129,7 +129,7 @@ func (g *Gate) Leave(w http.ResponseWriter, id string) {
 	http.SetCookie(w, c)
 }
 
-// newCookie is SameSite=None where it can be: see the package comment.
+// newCookie returns a cookie that is SameSite=None if it can be: see the package comment.
 func (g *Gate) newCookie(id, value string) *http.Cookie {
 	c := &http.Cookie{
 		Name: g.cookieName(id), Value: value, Path: "/",

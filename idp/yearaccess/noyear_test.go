@@ -117,7 +117,8 @@ func TestYearsThatAnswerFollowRotation(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", when, diff)
 		}
-		// Besides the list and its URL, a page names the preferred year and the newest.
+		// A page also names the preferred year and the newest, in addition to the list and
+		// its URL.
 		for _, accept := range []string{"text/html", "text/plain"} {
 			_, body := w.fetch(http.MethodGet, "/api/saml/auth2019", accept)
 			for _, y := range want {

@@ -39,7 +39,8 @@ func (w *server) isInvisible(name string, page *idptest.Page) {
 	}
 }
 
-// What is taken back while the user signs in opens nothing any more, by either binding.
+// TestAccessIsDecidedAtEachStep checks that a permission revoked while the user signs in
+// opens nothing any more, by either binding.
 func TestAccessIsDecidedAtEachStep(t *testing.T) {
 	t.Parallel()
 	leave := func(w *server, b *idptest.Browser, _ sharelink.Link) {

@@ -120,14 +120,14 @@ func (w *server) cookie(sp string, y idp.Year, value string) *http.Cookie {
 	return &http.Cookie{Name: name, Value: value}
 }
 
-// answer is what one request got, without the redirects.
+// answer is the answer to one request, without following redirects.
 type answer struct {
 	path            string
 	status, cookies int
 	text            string // all of it but what differs each time
 }
 
-// perAnswer is what differs from one answer to the next whatever was asked.
+// perAnswer matches the parts that differ between any two answers.
 var perAnswer = regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{16}|nonce[-="][^' "]+|(?m)^Date: .*$`)
 
 func (w *server) send(method, address string, form url.Values, change ...func(*http.Request)) answer {

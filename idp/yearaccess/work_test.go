@@ -16,7 +16,7 @@ import (
 	"vernal/idp/yearaccess"
 )
 
-// counted is the store of links that notes what is read.
+// counted is the store of links, and records what is read.
 type counted struct {
 	idp.DocumentStore
 	reads []string

@@ -37,7 +37,7 @@ func (s *Store) runCommitter() {
 	}
 }
 
-// committer is what the committer goroutine keeps between batches.
+// committer is the state of the committer goroutine between batches.
 type committer struct {
 	store *Store
 	// tail is the end of the audit trail as last committed; nil if it was not
@@ -136,13 +136,13 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	return nil, nil
 }
 
-// panicError is how a change ended that panicked. The panic is its caller's, see update,
-// and must not end the committer.
+// panicError is the outcome of a change that panicked. update repeats the panic in its
+// caller. It must not end the committer.
 type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("change panicked: %v", e.value) }
 
-// stageJob runs the job's change; what it notes is in w.ops if it returns nil.
+// stageJob runs the job's change. If it returns nil, the queued writes are in w.ops.
 func (w *writer) stageJob(j *job) (err error) {
 	clear(w.ops)
 	w.ops, w.events, w.err, w.nextRing = w.ops[:0], nil, nil, nil

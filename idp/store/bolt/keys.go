@@ -19,8 +19,8 @@ var (
 	renewalKey = []byte("renewal")
 )
 
-// masterChange is the state of a change of the master key, as it is stored. It is
-// absent when one master key is in force and every key is wrapped by it alone.
+// masterChange is the stored state of a change of the master key. It is absent when one
+// master key is in force and every key is wrapped by it alone.
 type masterChange struct {
 	// From and To are the IDs of the two.
 	From  string           `json:"from"`
@@ -64,8 +64,8 @@ func (w *writer) deleteGenerations(keep ...*seal.Generation) {
 	}
 }
 
-// wrappedGenerations are the wrapped ring keys that are stored, by generation and
-// purpose. What is no ring key is passed over.
+// wrappedGenerations returns the stored wrapped ring keys by generation and purpose. It
+// skips entries that are not ring keys.
 func (r *reader) wrappedGenerations() map[byte]map[string][]byte {
 	all := make(map[byte]map[string][]byte)
 	for key, value := range r.scan(inRingKeys, nil) {
@@ -167,7 +167,7 @@ func (r *reader) opensRing(m *seal.Master) bool {
 	return err == nil
 }
 
-// Ring is what protects values outside the store with the store's keys.
+// Ring returns the ring that protects values outside the store with the store's keys.
 func (s *Store) Ring() *seal.Ring { return s.ring }
 
 // KeyState reports which keys are in force and what change is under way.
@@ -319,8 +319,8 @@ func (s *Store) RewrapUserKeys(ctx context.Context, after idp.UserID, limit int)
 	})
 }
 
-// userKeyContext is what a user's wrapped key is for. The generation is the ring's
-// at the time when the key was made: it shows which keys a renewal has reached.
+// userKeyContext returns the context of a user's wrapped key. The generation is that of the
+// ring when the key was made: it shows which keys a renewal has reached.
 func userKeyContext(generation byte, id idp.UserID) string {
 	return fmt.Sprintf("%d/user/%s", generation, id)
 }

@@ -174,7 +174,7 @@ const (
 	documentKind kind = 'd'
 )
 
-// kindBuckets is where the records of each kind are. inMeta, which is 0, holds none.
+// kindBuckets maps each kind to the bucket of its records. inMeta, which is 0, means none.
 var kindBuckets = map[kind]bucket{
 	sessionKind: inSessions, requestKind: inRequests, logoutKind: inLogouts, documentKind: inDocuments,
 }

@@ -29,12 +29,11 @@ func messageIn(record []byte) (message, error) {
 	return messageOf(r.SP, r.MessageID), nil
 }
 
-// messages finds stored requests by message. It is the one index that is in
-// memory, made again at Open from the bucket of requests: its keys fall
-// anywhere, so that on disk each sign-in would change a page of its own in it,
-// a quarter of all its cost. It holds what is committed, about 150 bytes for
-// each request that has not been swept. Package sso has budgets for those that
-// wait, and each one that was answered had a user.
+// messages finds stored requests by message. It is the only index in memory, and Open
+// rebuilds it from the bucket of requests. Its keys are random, so on disk each sign-in
+// would change a page of its own in it, a quarter of the total cost of a sign-in. It
+// contains what is committed, about 150 bytes for each request that has not been swept.
+// Package sso has budgets for waiting requests, and each answered request had a user.
 type messages struct {
 	mu      sync.RWMutex
 	handles map[message]idp.RequestHandle
@@ -84,7 +83,8 @@ func (m *messages) load(r *reader) error {
 	})
 }
 
-// hasMessage reports whether the message is stored, as the changes before left it.
+// hasMessage reports whether the message is stored, after the earlier changes of the
+// transaction.
 func (w *writer) hasMessage(of message) bool {
 	if h, ok := w.messages[of]; ok {
 		return h != ""

@@ -41,7 +41,7 @@ func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error
 	})
 }
 
-// SetProfile replaces a person's profile. The one before is not read.
+// SetProfile replaces a user's profile without reading the previous one.
 func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, at time.Time, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		u, err := w.user(id)
@@ -57,8 +57,8 @@ func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, a
 	})
 }
 
-// putProofed notes a person with the profile, and the record says what the
-// profile says. *u is not changed.
+// putProofed queues a user's profile, and the user's record with the same Proofed. It does
+// not change *u.
 func (w *writer) putProofed(u *idp.User, p *idp.Profile, dataKey *seal.DataKey) error {
 	kept := *u
 	kept.Proofed = p.Proofed()

@@ -14,8 +14,8 @@ type ringSince struct {
 	ring *seal.Ring // never changed
 }
 
-// maxRings is how many changes of the ring are known to reads that go on: a renewal
-// makes two, and before it there is one.
+// maxRings is the number of ring changes that a read under way must know: a renewal makes
+// two, and before it there is one.
 const maxRings = 3
 
 // ringOf is the ring keys in force in a transaction. What a transaction finds in the

@@ -11,9 +11,9 @@ import (
 	"vernal/idp"
 )
 
-// session reads a session; idp.ErrNotFound if it is not there. One that its user's index
-// does not name has ended: a writer who took the entry out must not get a session that its
-// user cannot end.
+// session reads a session, and returns idp.ErrNotFound if it is missing. A session that its
+// user's index does not name has ended: an attacker who removed the entry must not get a
+// session that its user cannot end.
 func (r *reader) session(id idp.SessionID) (*idp.Session, error) {
 	sess, err := decode[idp.Session](r, inSessions, []byte(id))
 	if err == nil && !r.has(inUserSessions, pairKey(string(sess.User), string(id))) {
