@@ -21,7 +21,7 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// initResult is what `vernal init` did.
+// initResult is the result of `vernal init`.
 type initResult struct {
 	Config  string     `json:"config"`
 	DataDir string     `json:"data_dir"`
@@ -29,7 +29,7 @@ type initResult struct {
 	Created []string   `json:"created"`
 	Kept    []string   `json:"kept"`
 	Years   []initYear `json:"years"`
-	// TrustedProxies is what was written for an https base_url without TLS.
+	// TrustedProxies is the value written for an https base_url without TLS.
 	TrustedProxies []string `json:"trusted_proxies,omitempty"`
 	// Waits is the year that waits for its external key and certificate.
 	Waits idp.Year `json:"waits,omitzero"`

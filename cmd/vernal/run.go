@@ -31,8 +31,7 @@ type app struct {
 	*cli.App
 	// environ is the whole environment, to find misspelt variables; optional.
 	environ []string
-	// lockWait is how long to wait for a store that is held while no server
-	// answers.
+	// lockWait is how long to wait for a locked store while no server answers.
 	lockWait time.Duration
 	// opened is handed what the server works with, before it listens; optional.
 	opened func(context.Context, *deps)

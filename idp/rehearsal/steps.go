@@ -27,7 +27,7 @@ import (
 type step struct {
 	name string
 	try  func(*Walk, context.Context) (string, error)
-	// needs is what earlier steps must have found for this one to be tried; "" for nothing.
+	// needs names the results of earlier steps that this step requires, "" for none.
 	needs notTriedError
 }
 

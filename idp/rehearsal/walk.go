@@ -47,7 +47,7 @@ type Walk struct {
 type answer struct {
 	binding   string
 	request   request
-	url       string // where it was asked for by HTTP-Redirect
+	url       string // URL of the request by HTTP-Redirect
 	response  []byte
 	assertion *crewjam.Assertion
 }
@@ -137,7 +137,7 @@ type page struct {
 	body   []byte
 }
 
-// get asks for a URL, as a browser does, with the cookies.
+// get requests a URL as a browser does, with the cookies.
 func (w *Walk) get(ctx context.Context, status int, url string, cookies ...*http.Cookie) (page, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

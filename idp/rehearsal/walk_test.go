@@ -16,7 +16,7 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// deployment is a server and who rehearses on it.
+// deployment is a server and the rehearsals on it.
 type deployment struct {
 	t *testing.T
 	*idptest.IdP
@@ -227,7 +227,8 @@ func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 		}
 	}
 
-	// Its service provider, for another year, by another key, for a person.
+	// The rehearsal's service provider cannot use another year, another key, or a user's
+	// session.
 	stolen := *walk
 	key, cert, err := rehearsal.NewKey("rehearsal", w.Clock.Now(), w.Clock.Now().Add(time.Hour))
 	if err != nil {
@@ -250,7 +251,7 @@ func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 		t.Errorf("without its session: only %v failed", bad)
 	}
 
-	// A person who is signed in here is not shown to it, under either name.
+	// The rehearsal's service provider does not see a signed-in user, under either name.
 	person, browser := w.AddPerson("ada@example.gov"), w.Browser()
 	browser.SignIn(browser.Get(a.URL(&idptest.Request{})), person)
 	for _, c := range browser.Cookies() {

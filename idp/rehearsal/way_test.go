@@ -47,7 +47,7 @@ func outcomes(results []rehearsal.Result) map[string]rehearsal.Outcome {
 	return m
 }
 
-// unreached is how a rehearsal ends that reaches no server.
+// unreached returns the outcomes of a rehearsal that reaches no server.
 func unreached() map[string]rehearsal.Outcome {
 	m := map[string]rehearsal.Outcome{"reach": rehearsal.OutcomeFailed}
 	for _, name := range strings.Fields("metadata metadata_signature certificate certificate_dates redirect post library encryption assertion replay wrong_year") {

@@ -23,8 +23,8 @@ func BenchmarkUse(b *testing.B) {
 	}
 }
 
-// BenchmarkLastUses is what the rotation asks for every minute and before each
-// step, with ten thousand SPs that each used three years.
+// BenchmarkLastUses measures the query of the rotation every minute and before each step,
+// with ten thousand SPs that each used three years.
 func BenchmarkLastUses(b *testing.B) {
 	in := newInstallation(b, noon(2026, 2, 1))
 	l := in.ledger()

@@ -91,8 +91,8 @@ func TestClientTextIsCleaned(t *testing.T) {
 	}
 }
 
-// However many clients there are, little is kept of them, and one address does
-// not drive out the others.
+// TestClientsAreBounded checks that little is kept of any number of clients, and that one IP
+// address does not drive out the others.
 func TestClientsAreBounded(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))

@@ -14,7 +14,7 @@ import (
 // model is a ledger without any arithmetic: the list of all uses, in order.
 type model []idp.Use
 
-// sums is what a Tally adds up, for people.
+// sums are the totals of a Tally.
 type sums struct {
 	Year          idp.Year
 	First, Last   time.Time

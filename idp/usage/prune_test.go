@@ -101,8 +101,9 @@ func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 	}
 }
 
-// Where the document of the last uses is damaged or missing, the tallies tell them, and the
-// next flush that writes makes it again.
+// TestLastUsesAreMadeAgain checks that if the document of the last uses is damaged or
+// missing, the last uses come from the tallies, and the next flush that writes rebuilds the
+// document.
 func TestLastUsesAreMadeAgain(t *testing.T) {
 	t.Parallel()
 	for _, doc := range []string{"null", "[1]", `{"years":{"2026":"x"}}`, ""} { // "": it is lost

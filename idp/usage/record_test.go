@@ -12,7 +12,8 @@ import (
 	"vernal/idp"
 )
 
-// What is stored reads back as it was. Anything else is damaged, and does no harm.
+// FuzzRecord checks that a stored record reads back unchanged, and that anything else counts
+// as damaged and does no harm.
 func FuzzRecord(f *testing.F) {
 	now := noon(2026, 6, 1)
 	l := &Ledger{Log: slog.New(slog.DiscardHandler)}

@@ -8,7 +8,7 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// KeepDays is how many days have a count of their own.
+	// KeepDays is the number of days that have a count of their own.
 	KeepDays = 30
 	// OddTime is how long an oddity is remembered after it was last seen.
 	OddTime = 30 * day

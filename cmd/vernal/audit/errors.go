@@ -46,7 +46,8 @@ What was sent is in the log only, under the same ID.`,
 	return c
 }
 
-// errorID mends an id as people read it out: our alphabet has no I, L, O and U.
+// errorID normalizes an error ID that was read out or typed: our alphabet has no I, L, O and
+// U.
 func errorID(text string) string {
 	id := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(text))
 	if len(id) != 16 || strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != "" {
@@ -55,10 +56,10 @@ func errorID(text string) string {
 	return id
 }
 
-// sameRequest is how far apart the records of one request may lie.
+// sameRequest is the maximum time between the records of one request.
 const sameRequest = 5 * time.Minute
 
-// Story is what is known of an error id.
+// Story contains everything recorded under an error ID.
 type Story struct {
 	ID string `json:"id"`
 	// Records are those of the same request, oldest first.

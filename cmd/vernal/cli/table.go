@@ -19,7 +19,7 @@ const (
 	minColumn = 8
 	// niceColumn is the width below which only the first column has to be cut, too.
 	niceColumn = 12
-	// ellipsis ends what was cut.
+	// ellipsis marks the end of a cut cell.
 	ellipsis = "…"
 )
 

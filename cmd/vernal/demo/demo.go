@@ -25,7 +25,7 @@ import (
 	"vernal/templates"
 )
 
-// grace is how long Ctrl-C may take.
+// grace is the time that a shutdown after Ctrl-C may take.
 const grace = 500 * time.Millisecond
 
 // Ports are the listeners of a demo.
@@ -178,5 +178,5 @@ func (d *Demo) YearMetadata() string { return d.BaseURL() + "/api/saml/metadata"
 // RotationURL is the migration board.
 func (d *Demo) RotationURL() string { return "http://" + d.Ports.Admin.Addr().String() + "/rotation" }
 
-// MailURL is where the mail is shown.
+// MailURL returns the URL of the page with the mail.
 func (d *Demo) MailURL() string { return "http://" + d.Ports.MailPage.Addr().String() + "/" }

@@ -154,7 +154,7 @@ func (s *Sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 	web.EventOf(r).Note(slog.String("sample", s.Name), slog.String("cause", cause))
 	web.EventOf(r).Raise(slog.LevelWarn)
 	page := templates.DemoErrorPage{Base: s.base(w, r), Sample: s.describeSample("/"), Cause: cause, RetryURL: pathSignedIn, Response: indent(posted(r))}
-	page.Languages = templates.Languages{} // what came is not to be had twice
+	page.Languages = templates.Languages{} // the answer cannot be shown again in another language
 	if err := s.pages.Render(w, http.StatusForbidden, page); err != nil {
 		s.pages.Fail(w, r, err)
 	}
@@ -171,8 +171,8 @@ func (s *Sample) base(w http.ResponseWriter, r *http.Request) templates.Base {
 	return b
 }
 
-// describeSample is what each page knows of the sample; other is the page of the other
-// one that it leads to.
+// describeSample returns what every page shows of the sample. other is the page of the other
+// sample that it links to.
 func (s *Sample) describeSample(other string) templates.DemoSample {
 	return templates.DemoSample{Second: s.second, Other: s.other.Name, OtherURL: s.other.URL + other}
 }

@@ -18,7 +18,8 @@ import (
 // maxNamed bounds the service providers named in a line.
 const maxNamed = 5
 
-// printMoves says of each live year how many use it and who has still to move.
+// printMoves prints for each live year how many service providers use it and which must
+// still move.
 func (a *commands) printMoves(st ops.RotationStatus) error {
 	if st.Board == nil || len(st.Board.SPs) == 0 {
 		return nil
@@ -74,7 +75,7 @@ func (u used) daysLeft(now time.Time) string {
 	return strconv.Itoa(idp.DaysUntil(now, u.certEndAt))
 }
 
-// printBoard is a line for each service provider: what it did in the year.
+// printBoard prints a line for each service provider with its use of the year.
 func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
 	var rows, warnings [][]string
 	for _, l := range st.Board.SPs {

@@ -140,7 +140,7 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 	return errors.New(text)
 }
 
-// ownAddress is where the server listens, as --connect takes it.
+// ownAddress returns where the server listens, in the form of --connect.
 func ownAddress(pong ops.Pong) string {
 	if pong.TLS {
 		return pong.Address

@@ -65,7 +65,7 @@ moved.`,
 	return c
 }
 
-// rotationStatus prints the years or, of one, who used it.
+// rotationStatus prints the years or, for one year, the service providers that used it.
 func (a *commands) rotationStatus(ctx context.Context, y idp.Year, csv bool) error {
 	st, err := cli.Ask(ctx, a.App, ops.ShowStatus, ops.Empty{})
 	if err != nil {

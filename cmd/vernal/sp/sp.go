@@ -64,7 +64,7 @@ type listFlags struct {
 	limit               int
 }
 
-// selects reports whether a service provider is to be listed.
+// selects reports whether the flags select a service provider.
 func (f *listFlags) selects(p *idp.ServiceProvider) bool {
 	search := strings.ToLower(f.search)
 	if f.inactive && p.Active || f.state != "" && p.State != f.state {
