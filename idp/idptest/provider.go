@@ -186,7 +186,7 @@ func flag(on bool) string {
 	return ""
 }
 
-// Form is what the browser posts: HTTP-POST with an enveloped signature.
+// Form returns the form that the browser posts: HTTP-POST with an enveloped signature.
 func (p *Provider) Form(r *Request) url.Values {
 	text, at := p.XML(r)
 	doc := []byte(text)
@@ -206,8 +206,7 @@ func (p *Provider) Form(r *Request) url.Values {
 	return form
 }
 
-// URL is the address that the browser is sent to: HTTP-Redirect with a detached
-// signature.
+// URL returns the URL of the request by HTTP-Redirect with a detached signature.
 func (p *Provider) URL(r *Request) string {
 	text, _ := p.XML(r)
 	key := r.Key

@@ -23,7 +23,7 @@ type Person struct {
 	last   int64 // the newest step that Code has used
 }
 
-// NewPerson makes a person whom no installation knows yet.
+// NewPerson returns a user that no installation knows yet.
 func NewPerson(email string) *Person {
 	secret := make([]byte, 20)
 	rand.Read(secret)
@@ -34,13 +34,13 @@ func NewPerson(email string) *Person {
 	}
 }
 
-// AddArgs are the arguments of `vernal` that add the person; the password goes
-// to its input.
+// AddArgs returns the arguments of `vernal` that add the user. The password goes to its
+// standard input.
 func (p *Person) AddArgs() []string {
 	return []string{"user", "add", "--email", p.Email, "--password-stdin", "--totp-secret", p.secret}
 }
 
-// AddPerson adds a person with password and TOTP secret.
+// AddPerson adds a user with password and TOTP secret.
 func (v *Vernal) AddPerson(t testing.TB, email string) *Person {
 	t.Helper()
 	p := NewPerson(email)

@@ -21,8 +21,7 @@ type Process struct {
 	output output
 }
 
-// Start runs cmd until the test ends. What it writes is kept, and shown if the
-// test fails.
+// Start runs cmd until the test ends. Its output is kept, and shown if the test fails.
 func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{name: name, cmd: cmd, done: make(chan struct{})}
@@ -44,8 +43,8 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// Stop asks the process to end, and after a while ends it and what is left of
-// its group. It reports whether asking was enough.
+// Stop asks the process to end, and kills it and the rest of its process group after
+// stopTime. It reports whether asking was enough.
 func (p *Process) Stop() bool {
 	if p.Ended() {
 		return true // its number may be another process's by now

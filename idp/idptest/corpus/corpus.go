@@ -1,8 +1,8 @@
-// Package corpus reads testdata/saml: messages, each with its verdict. Its
-// README says what is in a file.
+// Package corpus reads testdata/saml: messages, each with its verdict. The README there
+// describes the files.
 //
-// Package saml's tests judge every message in one loop; package logout's tests
-// send every one of them through HTTP, to see whose sessions end.
+// The tests of package saml check every message in one loop. The tests of package logout
+// send every message over HTTP, to check whose sessions end.
 package corpus
 
 import (
@@ -34,8 +34,8 @@ const (
 // Case is one file of the corpus.
 type Case struct {
 	Name, About string
-	// Endpoint is the kind of address that it comes to; by SOAP if the
-	// Content-Type says so.
+	// Endpoint is the kind of endpoint URL that receives it, by SOAP if the Content-Type
+	// says so.
 	Endpoint    string
 	Now         time.Time
 	In          saml.Inbound
@@ -48,7 +48,7 @@ type Case struct {
 	// accepted LogoutRequest; Ends lists whose sessions end.
 	Status string
 	Ends   []string
-	// Accepted is JSON of what was read; Message the XML, for readers.
+	// Accepted is the parsed message as JSON. Message is its XML, for readers.
 	Accepted, Message string
 }
 
@@ -68,7 +68,7 @@ func Root(t testing.TB) string {
 	return ""
 }
 
-// Folder is where the files are.
+// Folder returns the folder with the files.
 func Folder(t testing.TB) string { return filepath.Join(Root(t), "saml") }
 
 // Read reads all cases.

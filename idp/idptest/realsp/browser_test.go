@@ -37,7 +37,7 @@ func (w *deployment) startBrowser(t *testing.T) {
 		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("disable-breakpad", true),
 		chromedp.Flag("password-store", "basic"),
-		// What it leaves lying about is removed with the shared folder.
+		// Leftover files are removed with the shared folder.
 		chromedp.Env("HOME="+w.dir, "TMPDIR="+w.dir),
 	}
 	if os.Getuid() == 0 {
@@ -96,7 +96,7 @@ func openTab(t *testing.T, parent context.Context, idp string, options ...chrome
 		}
 		return err
 	}))
-	t.Cleanup(b.finish) // before cancel, as the last added runs first
+	t.Cleanup(b.finish) // before cancel: the last added runs first
 	return b
 }
 

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// deployment is what all tests share.
+// deployment is shared by all tests.
 type deployment struct {
 	idp  *binary.Vernal
 	year string // the preferred one
@@ -30,9 +30,9 @@ type deployment struct {
 
 // provider is a service provider that runs.
 type provider struct {
-	name string // what people read on our pages
-	base string // its address, without a final slash
-	// issuer is its entity ID if that is not made of its address.
+	name string // display name on our pages
+	base string // its base URL, without a final slash
+	// issuer is its entity ID, if that does not derive from its base URL.
 	issuer string
 	key    string // file with its private key
 	// encrypted is set if its assertions are, signedResponse if the Response is
@@ -44,7 +44,7 @@ type provider struct {
 	signedLogout bool
 }
 
-// entityID is what the provider calls itself.
+// entityID returns the service provider's entity ID.
 func (p *provider) entityID() string {
 	if p.issuer != "" {
 		return p.issuer
@@ -52,7 +52,7 @@ func (p *provider) entityID() string {
 	return p.base + "/sp"
 }
 
-// start is where a sign-in begins at the provider.
+// start returns the URL that starts a sign-in at the service provider.
 func (p *provider) start() string { return p.secret("start") }
 
 // secret is a page that needs a sign-in; the provider shows the path back.

@@ -17,8 +17,8 @@ const logoutResponseName = "urn:oasis:names:tc:SAML:2.0:protocol:LogoutResponse"
 // signedOut is the page at which a logout ends at Apache's providers.
 func (p *provider) signedOut() string { return p.base + "/signed-out.html" }
 
-// testLogOut: a person signs in, logs out at the provider, and must sign in
-// again, whereas another one in another browser need not.
+// testLogOut checks that a user who logs out at the service provider must sign in again,
+// whereas another user in another browser need not.
 func testLogOut(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
 	b, c := w.profile(t), w.profile(t)
@@ -110,8 +110,7 @@ func testLogOutUnsigned(t *testing.T, w *deployment, key string) {
 	b.expect(pageSignIn)
 }
 
-// noSignature is how SimpleSAMLphp, whose pages of errors have the status 200,
-// tells what it minds.
+// noSignature matches the complaint of SimpleSAMLphp, whose error pages have the status 200.
 var noSignature = regexp.MustCompile(`no signature found on message`)
 
 // testLogOutSOAP: the provider's server asks ours, without the browser; the

@@ -48,9 +48,8 @@ func (b *tab) fits() {
 	}
 }
 
-// testBackAndReload: what is left of a sign-in in the browser's history leads
-// to a page that explains, never to a failure of ours, and never to a second
-// Response.
+// testBackAndReload checks that a URL of a finished sign-in in the browser's history leads
+// to a page that explains, never to an internal error, and never to a second Response.
 func testBackAndReload(t *testing.T, w *deployment) {
 	sp, person := w.sps["ruby-get"], w.idp.AddPerson(t, "back@example.org")
 	b := w.profile(t)
@@ -68,7 +67,7 @@ func testBackAndReload(t *testing.T, w *deployment) {
 	b.leave(chromedp.Reload())
 	b.spent(sp, "after a reload")
 
-	// Every address of ours that this browser was at, opened again.
+	// Open again every URL of ours that this browser visited.
 	for _, visited := range b.visited() {
 		address, get := strings.CutPrefix(visited, "GET ")
 		if !get || !strings.HasPrefix(address, w.idp.BaseURL) {

@@ -72,7 +72,7 @@ func TestRealProvidersSignInAndOut(t *testing.T) {
 	})
 }
 
-// testSignIn signs a person in at one provider and looks closely at what the
+// testSignIn signs a user in at one service provider and checks the messages that the
 // browser carried there.
 func testSignIn(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, key+"@example.org")
@@ -80,7 +80,7 @@ func testSignIn(t *testing.T, w *deployment, key string) {
 	nameID := b.signIn(sp, deep, person)
 	w.checkResponse(t, sp, b.response(), nameID)
 	if key == "mellon" || key == "mellon-encrypted" {
-		return // shows neither, but refuses what it did not ask for
+		return // shows neither, but refuses unsolicited Responses
 	}
 	if got, want := b.text("authn-context"), "http://idmanagement.gov/ns/assurance/aal/2"; got != want {
 		t.Errorf("AuthnContextClassRef is %q, want %q", got, want)
@@ -120,8 +120,8 @@ func testShibbolethLogIn(t *testing.T, w *deployment) {
 	}
 }
 
-// testNameIDs: a person is another one at every provider, except within an
-// agency, and always the same at the same one.
+// testNameIDs checks that a user has a different NameID at every service provider, except
+// within an agency, and always the same at the same one.
 func testNameIDs(t *testing.T, w *deployment) {
 	person := w.idp.AddPerson(t, "names@example.org")
 	b := w.profile(t)
@@ -168,7 +168,7 @@ func testSingleSignOn(t *testing.T, w *deployment) {
 	b.expect(pageSignIn)
 }
 
-// testForceAuthn: the provider asks that the person prove again who they are.
+// testForceAuthn checks that ForceAuthn makes the user sign in again.
 func testForceAuthn(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "force-"+key+"@example.org")
 	b := w.profile(t)

@@ -33,8 +33,8 @@ func testMetadata(t *testing.T, w *deployment) {
 	}
 }
 
-// checkResponse checks what was posted to a provider: valid by the schema, its
-// assertion, decrypted by xmlsec1 if need be, signed, and about nameID.
+// checkResponse checks a Response posted to a service provider: valid by the schema, its
+// assertion (decrypted by xmlsec1 if needed) signed, and about nameID.
 func (w *deployment) checkResponse(t *testing.T, sp *provider, response []byte, nameID string) {
 	t.Helper()
 	const schema = "saml-schema-protocol-2.0.xsd"

@@ -17,7 +17,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// get asks for an address as software does, which wants no pages.
+// get requests a URL as software does, which accepts no pages.
 func (w *deployment) get(path string) (status int, body []byte) {
 	w.t.Helper()
 	resp, err := w.i.Client.Get(w.i.URL + path)
@@ -31,13 +31,13 @@ func (w *deployment) get(path string) (status int, body []byte) {
 	return resp.StatusCode, body
 }
 
-// status is what an address answers.
+// status returns the HTTP status of a path.
 func (w *deployment) status(path string) int {
 	status, _ := w.get(path)
 	return status
 }
 
-// document is what an address gives; it must answer.
+// document returns the body of a path, which must answer 200.
 func (w *deployment) document(path string) []byte {
 	w.t.Helper()
 	status, body := w.get(path)
@@ -64,7 +64,7 @@ func (w *deployment) stable() *crewjam.EntityDescriptor {
 	return w.stableDoc
 }
 
-// certificate is what /certificate{year}.pem gives, as base64; it stays.
+// certificate returns the content of /certificate{year}.pem as base64. It never changes.
 func (w *deployment) certificate(y idp.Year) string {
 	if c := w.pems[y]; c != "" {
 		return c
@@ -129,7 +129,7 @@ func (w *deployment) compare() {
 	}
 }
 
-// yearsOf tells whose certificates they are.
+// yearsOf returns the years that the certificates belong to.
 func (w *deployment) yearsOf(list []string) (years []idp.Year) {
 	for _, c := range list {
 		y := idp.Year("?")
@@ -191,8 +191,8 @@ func (w *deployment) compareAttention() {
 	}
 }
 
-// compareBoard holds who has not moved, by the board, against what the partners
-// did.
+// compareBoard compares the service providers that have not moved, by the migration board,
+// with the partners.
 func (w *deployment) compareBoard() {
 	w.t.Helper()
 	board, err := w.i.Board.Board(w.t.Context())

@@ -32,15 +32,14 @@ type partner struct {
 	// follows is set for software that reloads the stable metadata.
 	follows bool
 
-	year   idp.Year // whose address its requests go to
+	year   idp.Year // year of the endpoint URL of its requests
 	saved  *crewjam.EntityDescriptor
 	loaded time.Time
 	last   map[idp.Year]time.Time // successful visits
 }
 
-// unmoved reports whether people would say that the partner has still to move
-// from the year: it is older than the target, and no newer one is used, or this one
-// is within two weeks.
+// unmoved reports whether the partner must still move from the year: the year is older than
+// the target, and the partner uses no newer one, or used this one within two weeks.
 func (p *partner) unmoved(y idp.Year, now time.Time) bool {
 	if p.last[y].IsZero() || y >= target(now) {
 		return false
@@ -169,8 +168,8 @@ func (p *partner) visit(w *deployment) error {
 	return p.check(w, r, page.Response())
 }
 
-// check is what the partner's software does with a Response, by a library that
-// none of us wrote; and that the certificate in it is that of the year.
+// check verifies a Response as the partner's software does, with a third-party library, and
+// checks that the certificate in it is that of the year.
 func (p *partner) check(w *deployment, r *idptest.Request, response []byte) error {
 	if until := p.saved.ValidUntil; !until.IsZero() && w.now().After(until) {
 		return fmt.Errorf("the metadata loaded on %s was valid until %s", p.loaded, until)
@@ -209,7 +208,7 @@ func certificates(md *crewjam.EntityDescriptor) (all []string) {
 	return all
 }
 
-// ssoYear is the year of the address for AuthnRequests.
+// ssoYear returns the year of the endpoint URL for AuthnRequests.
 func ssoYear(md *crewjam.EntityDescriptor) idp.Year {
 	location := md.IDPSSODescriptors[0].SingleSignOnServices[0].Location
 	_, y, _ := strings.Cut(location, "/api/saml/auth")
