@@ -65,8 +65,8 @@ func OpenDir(path string, s Sealer) *Dir {
 	return &Dir{path: path, sealer: s, writing: new(sync.Mutex)}
 }
 
-// WithVault is the same folder for an installation in which a Vault keeps some
-// of the private keys.
+// WithVault returns the same folder for an installation in which a Vault keeps some of the
+// private keys.
 func (d *Dir) WithVault(v Vault) *Dir {
 	return &Dir{path: d.path, sealer: d.sealer, vault: v, writing: d.writing}
 }
@@ -253,7 +253,7 @@ func (d *Dir) years(exts ...string) (years []idp.Year, err error) {
 	return slices.Compact(years), nil
 }
 
-// writeNew is durable.WriteNew with our word for a name that is taken.
+// writeNew is durable.WriteNew, except that it returns our error for an existing name.
 func writeNew(path string, data []byte) error {
 	err := durable.WriteNew(path, data)
 	if errors.Is(err, fs.ErrExist) {

@@ -24,7 +24,7 @@ type Finding struct {
 	Ask string `json:"ask,omitempty"`
 }
 
-// String is the text with what to ask for.
+// String returns the text and what to request from the CA.
 func (f Finding) String() string {
 	if f.Ask == "" {
 		return f.Text

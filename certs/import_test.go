@@ -184,8 +184,8 @@ func TestPickFindsCertificateOfKey(t *testing.T) {
 	}
 }
 
-// A request is the same each time, says what a self-signed certificate would,
-// and asks for signing.
+// TestRequestIsDeterministicAndSigned checks that a certificate request is the same each
+// time, has the content of a self-signed certificate, and asks for signing.
 func TestRequestIsDeterministicAndSigned(t *testing.T) {
 	t.Parallel()
 	spec, key := Spec{Subject: Subject{Organization: "Agency"}}, testRSA()[0]
@@ -209,7 +209,8 @@ func TestRequestIsDeterministicAndSigned(t *testing.T) {
 	}
 }
 
-// An error names everything, each thing in a line of its own.
+// TestImportErrorNamesEveryProblem checks that an error names each problem on a line of its
+// own.
 func TestImportErrorNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	f := Foreign{Year: "2027", Cert: issued(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
@@ -230,8 +231,9 @@ func TestImportErrorNamesEveryProblem(t *testing.T) {
 	}
 }
 
-// A key that another year has is not imported, although that year has lost it:
-// the holder of a revoked key could bring it back as the next year's.
+// TestImportRefusesRecordedKeyOfOtherYear checks that a key of another year is refused even
+// if that year has lost it: the holder of a revoked key could otherwise bring it back as the
+// next year's.
 func TestImportRefusesRecordedKeyOfOtherYear(t *testing.T) {
 	t.Parallel()
 	k := madeKey(t, "2027")

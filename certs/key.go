@@ -71,7 +71,7 @@ type Spec struct {
 	Subject Subject
 }
 
-// KeyBits is the length of a new RSA key in bits.
+// KeyBits returns the length of a new RSA key in bits.
 func (s Spec) KeyBits() int {
 	return cmp.Or(s.Bits, 2048)
 }
@@ -154,8 +154,8 @@ func newSerial(rand io.Reader) (*big.Int, error) {
 	return new(big.Int).SetBytes(b), nil
 }
 
-// pkixName is the subject of a certificate, with the host of baseURL as CommonName
-// if the policy sets none.
+// pkixName returns the subject of a certificate, with the host of baseURL as CommonName if
+// the policy sets none.
 func (s Subject) pkixName(baseURL string) (pkix.Name, error) {
 	name := pkix.Name{
 		CommonName:         s.CommonName,
@@ -186,8 +186,8 @@ func list(s string) []string {
 	return []string{s}
 }
 
-// Public is the public half of the private key or, without that, the key of the
-// certificate; nil if there is neither.
+// Public returns the public half of the private key or, without that, the key of the
+// certificate. It is nil if both are missing.
 func (k *Key) Public() crypto.PublicKey {
 	if all := k.publicKeys(); len(all) > 0 {
 		return all[0]
@@ -243,8 +243,7 @@ func FindKey(keys []*Key, y idp.Year) *Key {
 	return keys[i]
 }
 
-// CertSHA256 is the SHA-256 of a certificate's DER, in hexadecimal digits; ""
-// for nil.
+// CertSHA256 returns the SHA-256 of a certificate's DER in hexadecimal digits, "" for nil.
 func CertSHA256(c *x509.Certificate) string {
 	if c == nil {
 		return ""
@@ -267,10 +266,9 @@ func EncodePEM(list ...*x509.Certificate) string {
 	return string(out)
 }
 
-// PublicKeySHA256 is the SHA-256 of a public key's SubjectPublicKeyInfo, in
-// hexadecimal digits. It is computed from the key and not from a certificate,
-// whose encoding of the same key can differ, so that a certificate that comes
-// for a waiting key matches it.
+// PublicKeySHA256 returns the SHA-256 of a public key's SubjectPublicKeyInfo in hexadecimal
+// digits. It is computed from the key and not from a certificate, whose encoding of the same
+// key can differ, so that a certificate imported for a waiting key matches it.
 func PublicKeySHA256(pub crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {

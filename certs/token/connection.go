@@ -42,7 +42,7 @@ func (t *Token) withConnection(do func(*conn) error) error {
 	}
 }
 
-// openConnection is the connection; it is made if there is none.
+// openConnection returns the connection, and opens it if there is none.
 func (t *Token) openConnection() (*conn, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

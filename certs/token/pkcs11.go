@@ -197,10 +197,10 @@ func (t *Token) lookUp(c *conn, y idp.Year) (crypto11.Signer, error) {
 	return nil, fmt.Errorf("it is not there: %w", idp.ErrNotFound)
 }
 
-// keyLabel is the CKA_LABEL of a year's key.
+// keyLabel returns the CKA_LABEL of a year's key.
 func keyLabel(y idp.Year) []byte { return []byte("vernal-" + string(y)) }
 
-// keyID is its CKA_ID.
+// keyID returns the CKA_ID of a year's key.
 func (c Config) keyID(y idp.Year) []byte {
 	sum := sha256.Sum256([]byte("vernal signing key\x00" + c.Installation + "\x00" + string(y)))
 	return sum[:20]

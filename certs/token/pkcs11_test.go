@@ -45,7 +45,8 @@ func signs(t *testing.T, tok *Token, pub crypto.PublicKey) {
 	}
 }
 
-// TestTokenKeyIsMadeAndDestroyedOnce is the life of a key: made once, used, and destroyed once.
+// TestTokenKeyIsMadeAndDestroyedOnce checks that a key is made once, used, and destroyed
+// once.
 func TestTokenKeyIsMadeAndDestroyedOnce(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	tok := open(t, h)
@@ -164,8 +165,8 @@ func TestSigningSurvivesLostConnection(t *testing.T) {
 	}
 }
 
-// TestWrongPINIsTriedOnce: a wrong PIN is tried once, a token that is not there is looked
-// for again.
+// TestWrongPINIsTriedOnce checks that a wrong PIN is tried once, and that a missing token is
+// looked for again.
 func TestWrongPINIsTriedOnce(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	wrong := open(t, h)

@@ -126,5 +126,5 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 	return nil
 }
 
-// demoLog is the path of the demo's log.
+// demoLog returns the path of the demo's log.
 func demoLog(c *Config) string { return filepath.Join(c.DataDir, "demo.log") }

@@ -263,7 +263,7 @@ func (d *deps) service(address string) *ops.Service {
 	}
 }
 
-// adminURL is the base of the secret URLs of the admin listener; "" if nothing listens.
+// adminURL returns the base of the secret URLs of the admin listener, "" if nothing listens.
 func (d *deps) adminURL() string {
 	c := d.config
 	switch {

@@ -237,7 +237,7 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	return a.Print(r, nil)
 }
 
-// configHint is the --config that the next command needs too.
+// configHint returns the --config that the next command needs too.
 func (a *app) configHint() string {
 	if a.ConfigFile == "" {
 		return ""

@@ -19,9 +19,9 @@ import (
 // opensslLine matches an openssl command that the guide or a statement asks the partner to run.
 var opensslLine = regexp.MustCompile(`(?m)^ *(openssl .*)$`)
 
-// TestExport checks an export as a partner would: with openssl, by the lines of
-// the guide and by those of the statement itself. What was changed on the way
-// is found out.
+// TestPartnerCanVerifyExport verifies an export as a partner does: with openssl, by the
+// commands in the guide and those in the statement. It also checks that a changed file is
+// detected.
 func TestPartnerCanVerifyExport(t *testing.T) {
 	t.Parallel()
 	binary.Need(t, "openssl")

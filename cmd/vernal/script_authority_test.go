@@ -54,7 +54,7 @@ func authority(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// certificate is one that lasts for years, but for its fault.
+// certificate returns a certificate that is valid for years, except for the given fault.
 func certificate(ts *testscript.TestScript, pub crypto.PublicKey, subject pkix.Name, fault string) []byte {
 	now := time.Now()
 	serial := make([]byte, 16)

@@ -86,16 +86,16 @@ func follow(ctx context.Context, d *deps, file string) {
 	}
 }
 
-// minute is one round of the server's jobs, after it ran for a time.
+// minute runs the server's jobs of one minute. ran is the uptime since the last run.
 func minute(ctx context.Context, d *deps, ran time.Duration) error {
 	tick := d.Rotation.Tick(ctx, ran)
 	_, automatic := d.Rotation.Automatic(ctx)
 	return errors.Join(tick, automatic, d.Usage.Flush(ctx), d.Trail.Refusals.Flush(ctx), d.Notices.Tick(ctx))
 }
 
-// turn is the command of scripts that turns the clock forward: at once while no
-// server runs, else by the hour at which a day begins, so that the server takes
-// every step on its date.
+// turn is the script command that turns the clock forward. While no server runs it does so
+// at once, otherwise from midnight to midnight, so that the server takes every step on its
+// date.
 func turn(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: turn TIME, such as 2027-02-01T09:00:00Z")
@@ -123,14 +123,14 @@ func turn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// drift is the command of scripts that turns the clock forward while the server
-// runs for a minute.
+// drift is the script command that turns the clock forward while the server runs for one
+// minute.
 func drift(ts *testscript.TestScript, neg bool, args []string) {
 	leap(ts, neg, args, func(time.Duration) time.Duration { return time.Minute })
 }
 
-// suspend is the command of scripts that suspends the server's machine: when it
-// wakes up, the time has gone on and so has its uptime.
+// suspend is the script command that suspends the server's machine: when it wakes up, both
+// the time and the uptime have advanced.
 func suspend(ts *testscript.TestScript, neg bool, args []string) {
 	leap(ts, neg, args, func(slept time.Duration) time.Duration { return slept })
 }
@@ -166,7 +166,7 @@ func pass(address string, ran time.Duration) error {
 	return err
 }
 
-// newClock is the file of a script's clock.
+// newClock writes the file of a script's clock.
 func newClock(e *testscript.Env, now string) error {
 	at, err := time.Parse(time.RFC3339, now)
 	if err != nil {

@@ -83,7 +83,7 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// status is the HTTP status that goes with the error.
+// status returns the HTTP status of the error.
 func (e *Error) status() int {
 	for _, k := range kinds {
 		if k.code == e.Code {

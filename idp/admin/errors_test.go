@@ -14,7 +14,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// What can be done about an error reaches the caller as values, whatever the error is.
+// TestErrorsKeepAdvice checks that the caller gets the suggestions of every error as values.
 func TestErrorsKeepAdvice(t *testing.T) {
 	t.Parallel()
 	next := []idp.Suggestion{idp.Suggest(idp.DoSPEdit, "urn:a").With(idp.OptionName, "").Labeled(idp.LabelNameProvider)}

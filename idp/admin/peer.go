@@ -16,7 +16,7 @@ type Caller struct {
 	Name string
 }
 
-// Actor is the caller as audit records name them: "cli:uid=1000(ops)".
+// Actor returns the caller's name in audit records: "cli:uid=1000(ops)".
 func (c Caller) Actor() string {
 	if c.Name == "" {
 		return fmt.Sprintf("cli:uid=%d", c.UID)
@@ -33,7 +33,7 @@ func callerOf(uid int) Caller {
 	return c
 }
 
-// Self is the user that this process runs as.
+// Self returns the user that this process runs as.
 func Self() Caller { return callerOf(os.Geteuid()) }
 
 type callerKey struct{}

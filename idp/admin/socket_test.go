@@ -38,7 +38,8 @@ func TestSocketPathMayBeLong(t *testing.T) {
 	}
 }
 
-// TestSocketModeIgnoresUmask is not parallel: the umask is the whole process's.
+// TestSocketModeIgnoresUmask is not parallel, because the umask belongs to the whole
+// process.
 func TestSocketModeIgnoresUmask(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
@@ -116,8 +117,8 @@ func TestListenOverWhatIsThere(t *testing.T) {
 	})
 }
 
-// The server proves who it is before it gets a command: a password must not go
-// to the program that put a socket there.
+// TestDialRefusesAnotherUsersServer checks that the server proves its identity before it
+// gets a command: a password must not go to another user's program that put a socket there.
 func TestDialRefusesAnotherUsersServer(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

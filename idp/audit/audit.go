@@ -97,8 +97,8 @@ func hashBody(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// truncateTime is the time as it comes back from JSON: UTC, without a
-// monotonic reading, in a year of four digits (RFC 3339 has no others).
+// truncateTime returns the time as it comes back from JSON: UTC, without a monotonic
+// reading, in a year of four digits (RFC 3339 allows no others).
 func truncateTime(at time.Time) time.Time {
 	at = at.Round(0).UTC()
 	if y := at.Year(); y < 1 || y > 9999 {

@@ -47,7 +47,7 @@ func reread(t *testing.T, rec idp.AuditRecord) idp.AuditRecord {
 	return out
 }
 
-// link is the record that follows prev.
+// link returns the record that follows prev.
 func link(prev idp.AuditRecord, ev idp.AuditEvent, at time.Time) idp.AuditRecord {
 	rec, _, _ := audit.Link(audit.Place{Seq: prev.Seq, Hash: prev.Hash}, ev, at)
 	return rec

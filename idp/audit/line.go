@@ -107,7 +107,7 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	return Place{Seq: l.Seq, Hash: l.Hash}, nil
 }
 
-// HashOrFirst is the Prev of the record after the place.
+// HashOrFirst returns the Prev of the record after the place.
 func (p Place) HashOrFirst() string { return cmp.Or(p.Hash, First) }
 
 // CheckpointText returns the text that the signature and the MAC of a checkpoint cover.

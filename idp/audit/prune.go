@@ -51,8 +51,8 @@ func (s *Service) Checkpoint(ctx context.Context, at Place) (*idp.AuditCheckpoin
 
 const macContext = "audit/checkpoint"
 
-// Check is why a checkpoint is not ours, or nil: its MAC must fit and, as long as
-// the certificate of its year is here, its signature.
+// Check returns why a checkpoint is not ours, or nil. Its MAC must match and, as long as the
+// certificate of its year is here, its signature.
 func (s *Service) Check(c idp.AuditCheckpoint) error {
 	text := CheckpointText(c)
 	if mac, err := hex.DecodeString(c.MAC); err != nil || hex.EncodeToString(mac) != c.MAC || !s.Sealer.VerifyMAC(macContext, text, mac) {

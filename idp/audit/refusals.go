@@ -66,7 +66,7 @@ type group struct {
 	outcome string
 }
 
-// groupOf is the group whose budget the event spends.
+// groupOf returns the group whose budget the event spends.
 func groupOf(kind Group, ev *idp.AuditEvent) group {
 	switch kind {
 	case Provider, Passive:
@@ -226,7 +226,7 @@ func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 	return err
 }
 
-// countEvent is the record of what went beyond a budget.
+// countEvent returns the record of the events beyond a budget.
 func countEvent(s subject, of map[string]int) idp.AuditEvent {
 	detail := make(map[string]string, len(of))
 	for outcome, n := range of {

@@ -618,7 +618,8 @@ var errDisk = errors.New("no space left on device")
 
 func (brokenDisk) Rewrap(context.Context) error { return errDisk }
 
-// TestFailingDiskStopsTheChange: what cannot be written is not passed over.
+// TestFailingDiskStopsTheChange checks that a change stops at a failed write instead of
+// skipping it.
 func TestFailingDiskStopsTheChange(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)

@@ -99,7 +99,7 @@ func (r *Ring) Set(list ...*Generation) {
 	r.list.Store(&list)
 }
 
-// Generations are those in force, the newest first.
+// Generations returns the generations in force, the newest first.
 func (r *Ring) Generations() []*Generation { return slices.Clone(*r.list.Load()) }
 
 func (r *Ring) newestGeneration() *Generation { return (*r.list.Load())[0] }
@@ -162,7 +162,7 @@ func (g *Generation) appendMAC(out []byte, kind string, key, content []byte) []b
 	return h.Sum(out)
 }
 
-// MAC is HMAC-SHA256 over the context and the data.
+// MAC returns the HMAC-SHA256 over the context and the data.
 func (r *Ring) MAC(context string, data []byte) []byte {
 	return r.newestGeneration().appendMAC(nil, "value/"+context, nil, data)
 }
@@ -183,8 +183,8 @@ func (r *Ring) Hash(context string, data []byte) []byte {
 	return hashWith(r.newestGeneration().keys[indexKey], context, data)
 }
 
-// OlderHashes are the hashes of the other generations in force, under which an entry
-// may still be found.
+// OlderHashes returns the hashes of the other generations in force, under which an entry may
+// still be found.
 func (r *Ring) OlderHashes(context string, data []byte) (hashes [][]byte) {
 	for _, g := range (*r.list.Load())[1:] {
 		hashes = append(hashes, hashWith(g.keys[indexKey], context, data))

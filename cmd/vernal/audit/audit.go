@@ -227,7 +227,7 @@ func bareOrQuoted(s string) string {
 	return s
 }
 
-// recordPairs is all of a record but its place, time, kind, outcome and sums.
+// recordPairs returns the fields of a record except place, time, kind, outcome and hashes.
 func recordPairs(r *idp.AuditRecord) [][2]string {
 	list := [][2]string{
 		{"by", r.Actor}, {"user", string(r.User)}, {"sp", string(r.SP)}, {"year", string(r.Year)},

@@ -78,8 +78,8 @@ type RequestCert struct {
 	EndsAt time.Time `json:"ends_at"`
 }
 
-// requestCerts are the certificates that a signature was compared with; none for a refusal of
-// another kind.
+// requestCerts returns the certificates that a signature was compared with. It returns none
+// for another kind of refusal.
 func requestCerts(code string, p *idp.ServiceProvider) (list []RequestCert, err error) {
 	switch idp.RefusalCode(code) {
 	case idp.RefusedSignature, idp.RefusedDigest:
@@ -134,7 +134,7 @@ func (a *commands) showError(ctx context.Context, id string) error {
 	return a.Print(story, func() error { return a.printStory(&story, &about) })
 }
 
-// refusalMeaning is the text that goes with a refusal.
+// refusalMeaning returns the explanation of a refusal.
 func refusalMeaning(r idp.AuditRecord) (string, error) {
 	if r.Kind != idp.AuditRefusal || r.Detail["field"] == "" {
 		return "", nil

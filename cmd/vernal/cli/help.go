@@ -214,7 +214,7 @@ func writeFlags(b *strings.Builder, flags []*pflag.Flag) {
 	}
 }
 
-// visibleCommands are the subcommands that help lists.
+// visibleCommands returns the subcommands that help lists.
 func visibleCommands(c *cobra.Command) (list []*cobra.Command) {
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() || sub.Name() == "help" {

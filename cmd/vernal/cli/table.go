@@ -29,8 +29,8 @@ func Table(w io.Writer, header []string, rows [][]string) error {
 	return writeColumns(w, cleanCells(header, rows), false)
 }
 
-// TextTable is Table for a last column that is text: on a terminal it goes on in further
-// lines and is not cut.
+// TextTable is Table for a last column of text, which on a terminal is wrapped instead of
+// cut.
 func TextTable[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
 	rows := make([][]string, len(list))
 	for i, item := range list {
@@ -191,7 +191,7 @@ func shorten(text string, width int) string {
 	return string([]rune(text)[:width-1]) + ellipsis
 }
 
-// terminalWidth is the number of columns of the terminal that w writes to; 0 for none.
+// terminalWidth returns the number of columns of the terminal that w writes to, 0 for none.
 func terminalWidth(w io.Writer) int {
 	f, ok := Unfiltered(w).(*os.File)
 	if !ok {

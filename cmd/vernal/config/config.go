@@ -128,7 +128,7 @@ type Error struct {
 	Refused bool
 }
 
-// ExitCode is 3 for files that are not safe to use, 1 for values that are wrong.
+// ExitCode returns 3 for files that are not safe to use, and 1 for wrong values.
 func (e *Error) ExitCode() int {
 	if e.Refused {
 		return 3

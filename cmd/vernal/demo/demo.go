@@ -45,7 +45,7 @@ func (p *Ports) Close() {
 	}
 }
 
-// BaseURL is the URL of what listens there, under a name of loopback.
+// BaseURL returns the base URL of the listener, with a host name of loopback.
 func BaseURL(host string, l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 }
@@ -102,7 +102,7 @@ func Start(ctx context.Context, o Options) (_ *Demo, err error) {
 	return d, nil
 }
 
-// Done is closed when the demo ends.
+// Done returns a channel that is closed when the demo ends.
 func (d *Demo) Done() <-chan struct{} { return d.ctx.Done() }
 
 // Close stops everything and waits for it. The error is why something stopped
@@ -163,19 +163,19 @@ func (d *Demo) serve(what string, l net.Listener, handler http.Handler) {
 	})
 }
 
-// BaseURL is the identity provider's.
+// BaseURL returns the identity provider's base URL.
 func (d *Demo) BaseURL() string { return d.Server.IdP.BaseURL }
 
-// Year is the preferred year; "" if none can sign.
+// Year returns the preferred year, "" if none can sign.
 func (d *Demo) Year() idp.Year {
 	entry, _ := d.Server.Years.Preferred(d.Server.Clock.Now())
 	return entry.Year()
 }
 
-// YearMetadata is the URL of its metadata.
+// YearMetadata returns the metadata URL of the preferred year.
 func (d *Demo) YearMetadata() string { return d.BaseURL() + "/api/saml/metadata" + string(d.Year()) }
 
-// RotationURL is the migration board.
+// RotationURL returns the URL of the migration board.
 func (d *Demo) RotationURL() string { return "http://" + d.Ports.Admin.Addr().String() + "/rotation" }
 
 // MailURL returns the URL of the page with the mail.

@@ -24,7 +24,7 @@ const (
 	pathSLO      = "/saml/slo"
 )
 
-// handler is everything that a sample answers.
+// handler returns the handler of everything that a sample answers.
 func (s *Sample) handler() http.Handler {
 	rt := web.NewRouter(s.pages)
 	messages := web.Methods{http.MethodPost: s.hold, http.MethodGet: s.accept}
@@ -69,7 +69,7 @@ func (s *Sample) onItsHost(next http.Handler) http.Handler {
 	})
 }
 
-// home is GET /.
+// home answers GET /.
 func (s *Sample) home(w http.ResponseWriter, r *http.Request) error {
 	code, err := s.demo.User.Code(r.Context())
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Sample) home(w http.ResponseWriter, r *http.Request) error {
 	return s.pages.Render(w, http.StatusOK, page)
 }
 
-// code is GET /code: the current code, for the script of the first page.
+// code answers GET /code with the current code, for the script of the first page.
 func (s *Sample) code(w http.ResponseWriter, r *http.Request) error {
 	code, err := s.demo.User.Code(r.Context())
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Sample) code(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(code)
 }
 
-// signedIn is GET /signed-in, the page that wants the user to be signed in.
+// signedIn answers GET /signed-in, the page that requires the user to be signed in.
 func (s *Sample) signedIn(w http.ResponseWriter, r *http.Request) {
 	srv := s.demo.Server
 	page := samlsp.SessionFromContext(r.Context()).(*received).page(srv.Years.All(srv.Clock.Now()))
@@ -130,8 +130,8 @@ func (s *Sample) hold(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// accept is the GET for the message that was posted a moment before. It is taken
-// once; after a reload there is either a session or a new start.
+// accept answers the GET for the message posted just before. The message is taken once: a
+// reload leads to the session or to a new sign-in.
 func (s *Sample) accept(w http.ResponseWriter, r *http.Request) error {
 	form, ok := s.held.take(r.URL.Query().Get("form"))
 	if !ok {

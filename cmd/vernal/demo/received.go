@@ -68,7 +68,7 @@ type received struct {
 	encryption       string // the algorithm
 }
 
-// GetNameID is for the library's logout.
+// GetNameID implements the interface of the library's logout.
 func (v *received) GetNameID() string {
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
 		return s.NameID.Value
@@ -91,7 +91,7 @@ func newSessions(o samlsp.Options) *sessions {
 // signedOutCookie makes the next first page say that the session is over.
 const signedOutCookie = "signed_out"
 
-// CreateSession is called with an assertion that was accepted.
+// CreateSession creates a session for an accepted assertion.
 func (s *sessions) CreateSession(w http.ResponseWriter, r *http.Request, assertion *saml.Assertion) error {
 	provider := s.CookieSessionProvider
 	provider.Codec = codec{s: s, response: posted(r)}
@@ -208,7 +208,7 @@ func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, year
 	}
 }
 
-// posted is the message of a form; nil if there is none.
+// posted returns the message in a form, nil if there is none.
 func posted(r *http.Request) []byte {
 	message, _ := base64.StdEncoding.DecodeString(r.PostForm.Get("SAMLResponse"))
 	return message

@@ -90,11 +90,11 @@ func newSample(ctx context.Context, d *Demo, k kind, base, metadata string) (*Sa
 	return s, nil
 }
 
-// EntityID is the URL of the sample's metadata.
+// EntityID returns the sample's entity ID, the URL of its metadata.
 func (s *Sample) EntityID() string { return s.saml.ServiceProvider.MetadataURL.String() }
 
-// metadata is the sample's EntityDescriptor. The one that wants no encryption
-// must not publish a key for it.
+// metadata returns the sample's EntityDescriptor. The sample without encryption must not
+// publish a key for it.
 func (s *Sample) metadata() ([]byte, error) {
 	doc := s.saml.ServiceProvider.Metadata()
 	if role := &doc.SPSSODescriptors[0]; !s.encrypted {

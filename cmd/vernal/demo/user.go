@@ -64,7 +64,7 @@ type Code struct {
 	Used bool `json:"used"`
 }
 
-// Code is the user's code now.
+// Code returns the user's current code.
 func (p *User) Code(ctx context.Context) (Code, error) {
 	u, err := p.users.User(ctx, p.id)
 	if err != nil {

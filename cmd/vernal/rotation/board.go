@@ -104,8 +104,8 @@ func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
 	return cli.TextTable(a.Out, []string{"ENTITY ID", "WARNING"}, warnings, slices.Clone[[]string])
 }
 
-// writeBoardCSV is the board for a spreadsheet: a row for each service provider
-// and, without a year, each year that it used.
+// writeBoardCSV writes the board for a spreadsheet: a row for each service provider and, if
+// no year is given, for each year that it used.
 func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 	w := csv.NewWriter(a.Data())
 	_ = w.Write([]string{ // an error stays until Flush

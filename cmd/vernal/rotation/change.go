@@ -180,8 +180,7 @@ func nextCommand(req ops.StepRequest, change ops.RotationChange) string {
 	return "vernal rotation status"
 }
 
-// byHandNext is the next step of a year, with its date where the server takes
-// it.
+// byHandNext returns the next step of a year, with its date if the server takes it.
 func byHandNext(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) string {
 	text := fmt.Sprintf("vernal rotation %s %s", kind, y)
 	n := yearStatus(st, y).Next

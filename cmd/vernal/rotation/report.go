@@ -156,7 +156,7 @@ func mustDo(l notify.Letter) string {
 	return strings.Join(all, "; ")
 }
 
-// dueText is by when a service provider must act.
+// dueText returns the deadline of a service provider.
 func dueText(l notify.Letter) string {
 	if l.DueAt.IsZero() {
 		return "now"

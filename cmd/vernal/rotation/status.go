@@ -136,7 +136,7 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 	return a.printAttention(st.Attention)
 }
 
-// clockText is why the clock is not trusted, and what ends it.
+// clockText explains why the clock is not trusted, and how to fix it.
 func (a *commands) clockText(k rotation.Clock) string {
 	confirm := a.CommandLine(idp.Suggest(idp.DoRotationConfirmClock))
 	if k.HasDrifted() {

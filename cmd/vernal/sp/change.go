@@ -182,8 +182,8 @@ func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 	return e, nil
 }
 
-// flagValues are the values given to an option; files names that they are the
-// names of files whose content is meant.
+// flagValues returns the values given to an option. If files is set, the values are file
+// names, and flagValues returns the contents.
 func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error) {
 	flag := flags.Lookup(name)
 	list, ok := flag.Value.(pflag.SliceValue)

@@ -125,7 +125,7 @@ func (a *commands) printSPs(list []*idp.ServiceProvider) error {
 	})
 }
 
-// certsEnd is when the last of a provider's request certificates ends.
+// certsEnd returns when the last of a service provider's request certificates ends.
 func (a *commands) certsEnd(p *idp.ServiceProvider) string {
 	parsed, err := sp.Parse(p)
 	if err != nil {

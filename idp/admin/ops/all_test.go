@@ -124,7 +124,7 @@ func codeOf(err error) admin.Code {
 	return ""
 }
 
-// fieldsOf are the paths of the fields in a JSON answer.
+// fieldsOf returns the paths of the fields in a JSON answer.
 func fieldsOf(t *testing.T, data []byte) []string {
 	t.Helper()
 	if data == nil {

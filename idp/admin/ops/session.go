@@ -124,7 +124,8 @@ func (s *Service) endFound(ctx context.Context, by admin.Caller, q SessionQuery,
 	return n, nil
 }
 
-// findSessions is up to limit sessions that are meant, and where to go on.
+// findSessions returns up to limit sessions that the query selects, and where the next page
+// begins.
 func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (found []*idp.Session, next idp.SessionID, err error) {
 	user, err := s.findUser(ctx, q)
 	if err != nil {
@@ -181,7 +182,7 @@ func (s *Service) findUser(ctx context.Context, q SessionQuery) (idp.UserID, err
 	return u.ID, nil
 }
 
-// filterSessions are those of the sessions that the query means.
+// filterSessions returns the sessions that the query selects.
 func (s *Service) filterSessions(q SessionQuery, user idp.UserID, all []*idp.Session) (found []*idp.Session) {
 	now := s.Clock.Now()
 	for _, sess := range all {
@@ -197,7 +198,7 @@ func takesPart(sess *idp.Session, id idp.EntityID) bool {
 	return slices.ContainsFunc(sess.Participants, func(p idp.Participant) bool { return p.SP == id })
 }
 
-// sessionByShort is the session whose ID begins so.
+// sessionByShort returns the session whose ID begins with short.
 func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Session, error) {
 	short = strings.ToLower(short)
 	if len(short) < minShort || strings.Trim(short, "0123456789abcdef") != "" {

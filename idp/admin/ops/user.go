@@ -299,7 +299,7 @@ var DeleteUser = declareUser("user/delete", func(s *Service, ctx context.Context
 	return Deleted{Email: req.Email}, nil
 })
 
-// changed is the answer to a change that ended sessions.
+// changed returns the answer to a change that ended sessions.
 func (s *Service) changed(ctx context.Context, email string, sessions int, err error) (UserChanged, error) {
 	if err != nil {
 		return UserChanged{}, userError(email, err)

@@ -65,8 +65,8 @@ var (
 	checkpointKey = []byte("checkpoint")
 )
 
-// readHead is the end of the trail as it was last written. It is authentic if its
-// MAC fits; one that cannot be read is not.
+// readHead returns the end of the trail as it was last written. It is authentic if its MAC
+// matches. A head that cannot be read is not.
 func (r *reader) readHead() (head idp.AuditHead, authentic bool) {
 	if decodeExactly(r.bucket(inAuditHead).Get(headKey), &head) != nil {
 		return idp.AuditHead{}, false

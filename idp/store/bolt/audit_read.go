@@ -52,7 +52,7 @@ func (r *reader) readLines(page *idp.AuditPage, after uint64, limit int) {
 	page.Stray = page.Stray || k == nil && ka != nil && limit > 0
 }
 
-// placeOf is the number of the record that belongs at a key; 0 where none does.
+// placeOf returns the number of the record that belongs at a key, 0 if none does.
 func placeOf(key []byte) uint64 {
 	if len(key) != 8 {
 		return 0

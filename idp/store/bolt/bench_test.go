@@ -96,7 +96,7 @@ func benchIssue(person int, id string) *idp.Issuance {
 	}
 }
 
-// cpuTime is what this process has used, in user and kernel mode.
+// cpuTime returns the time that this process has used in user and kernel mode.
 func cpuTime(tb testing.TB) (user, system time.Duration) {
 	tb.Helper()
 	var u syscall.Rusage

@@ -23,7 +23,7 @@ import (
 // writing itself breaks at a job, the transaction is given up and the others
 // run again without it: a change may run more than once.
 
-// runCommitter is the committer.
+// runCommitter commits the queued changes batch by batch until the queue is closed.
 func (s *Store) runCommitter() {
 	defer close(s.stopped)
 	c := &committer{store: s}

@@ -58,7 +58,7 @@ func TestForgedNameIDEndsTheListOfScopes(t *testing.T) {
 	}
 }
 
-// TestJunkInAuditTrail: sign-ins go on, and record 1 stays what it is.
+// TestJunkInAuditTrail checks that sign-ins go on, and that record 1 stays unchanged.
 func TestJunkInAuditTrail(t *testing.T) {
 	t.Parallel()
 	last := string(bytes.Repeat([]byte{0xff}, 8))

@@ -173,7 +173,7 @@ func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err
 	return scopes, err
 }
 
-// firstOf is the first half of a pair.
+// firstOf returns the first half of a pair.
 func firstOf(key []byte) (string, error) {
 	if len(key) >= 2 {
 		if n := int(binary.BigEndian.Uint16(key)); len(key) >= 2+n {

@@ -8,9 +8,8 @@ import (
 	"vernal/idp"
 )
 
-// RecordIssuance is the one write of an issued assertion, and the one that
-// every warm sign-in pays. It does not change *i. A pending session counts as
-// ended.
+// RecordIssuance makes the durable write behind an assertion, the only one of a warm
+// sign-in. It does not change *i. A pending session counts as ended.
 func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued, error) {
 	if i.Request == nil {
 		return idp.Issued{}, errors.New("record issuance: no request")

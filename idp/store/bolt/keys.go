@@ -117,17 +117,17 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 	return nil
 }
 
-// readRenewal is the one under way; nil if there is none.
+// readRenewal returns the renewal under way, nil if there is none.
 func (r *reader) readRenewal() (*renewal, error) {
 	return decodeAny[renewal](r, inMeta, renewalKey)
 }
 
-// masterChange is the change under way; nil if there is none.
+// masterChange returns the change under way, nil if there is none.
 func (r *reader) masterChange() (*masterChange, error) {
 	return decodeAny[masterChange](r, inMeta, mastersKey)
 }
 
-// masterChangeIn is the change under way in the phase; seal.ErrNoChange for any other.
+// masterChangeIn returns the change under way in the phase, or seal.ErrNoChange.
 func (r *reader) masterChangeIn(phase seal.MasterPhase) (*masterChange, error) {
 	c, err := r.masterChange()
 	if err == nil && (c == nil || c.Phase != phase) {

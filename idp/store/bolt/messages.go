@@ -16,8 +16,8 @@ func messageOf(sp idp.EntityID, id string) message {
 	return sha256.Sum256(pairKey(string(sp), id))
 }
 
-// messageIn is the message of a stored request, which it begins with. Open reads those
-// of all, so the rest is left alone.
+// messageIn returns the message of a stored request, which is at the beginning of the
+// record. Open reads those of all requests, so messageIn does not decode the rest.
 func messageIn(record []byte) (message, error) {
 	var r struct {
 		SP        idp.EntityID

@@ -119,7 +119,7 @@ func open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// boltOptions are chosen for many small commits to a file that may grow large.
+// boltOptions returns options for many small commits to a file that may grow large.
 func boltOptions(wait time.Duration) *bbolt.Options {
 	return &bbolt.Options{
 		// Zero would wait without end.

@@ -40,11 +40,10 @@ func (w *writer) deleteSession(sess *idp.Session) {
 	w.delete(inExpiry, expiryKey(sweepTime(sess), sessionKind, []byte(sess.ID)))
 }
 
-// sweepTime is when the sweep looks for a session: in steps of Idle from its
-// beginning, the first step at which it may have ended. So the entry in the
-// index follows from the record, and moves at most once in Idle however often
-// the session is used, with a write that is made anyway; the sweep meets only
-// sessions that have ended. They wait for it for another Idle at most.
+// sweepTime returns when the sweep looks at a session: the first step, in steps of Idle from
+// its beginning, at which it may have ended. So the index entry follows from the record, and
+// moves at most once in Idle however often the session is used, with a write that is made
+// anyway. The sweep meets only ended sessions. They wait for it for another Idle at most.
 func sweepTime(sess *idp.Session) time.Time {
 	if sess.Idle <= 0 {
 		return sess.ExpiresAt

@@ -41,7 +41,8 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) error {
 	return look(s.reader(tx))
 }
 
-// readValue is view for a look-up with a result, which is the zero value with an error.
+// readValue is view for a look-up with a result, which is the zero value if there is an
+// error.
 func readValue[T any](ctx context.Context, s *Store, look func(*reader) (T, error)) (out T, err error) {
 	err = s.view(ctx, func(r *reader) error {
 		found, err := look(r)
@@ -53,7 +54,7 @@ func readValue[T any](ctx context.Context, s *Store, look func(*reader) (T, erro
 	return out, err
 }
 
-// changeValue is update for a change with a result, which is the zero value with an
+// changeValue is update for a change with a result, which is the zero value if there is an
 // error.
 func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, change func(*writer) (T, error)) (out T, err error) {
 	var made T
@@ -69,7 +70,7 @@ func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, 
 
 func (s *Store) reader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.ringOf(tx)} }
 
-// checkAvailable is why nothing can be looked up, or nil.
+// checkAvailable returns why nothing can be looked up, or nil.
 func (s *Store) checkAvailable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -94,7 +95,7 @@ func (r *reader) get(b bucket, key []byte) ([]byte, error) {
 	return r.verifyValue(b, key, value)
 }
 
-// find is get for a value that must be there; idp.ErrNotFound if it is not.
+// find is get for a value that must exist. It returns idp.ErrNotFound if it is missing.
 func (r *reader) find(b bucket, key []byte) ([]byte, error) {
 	value, err := r.get(b, key)
 	if value == nil && err == nil {
@@ -103,7 +104,7 @@ func (r *reader) find(b bucket, key []byte) ([]byte, error) {
 	return value, err
 }
 
-// verifyValue is the content of a stored value.
+// verifyValue returns the content of a stored value.
 func (r *reader) verifyValue(b bucket, key, value []byte) ([]byte, error) {
 	if !b.isGuarded() {
 		return value, nil
@@ -142,7 +143,7 @@ func decodeValue[R any](b bucket, key, value []byte) (*R, error) {
 	return record, nil
 }
 
-// decodeAny is decode for a record that may be missing: nil then.
+// decodeAny is decode for a record that may be missing. It then returns nil.
 func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
 	record, err := decode[R](r, b, key)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -266,8 +267,8 @@ func (w *writer) flush() error {
 	return nil
 }
 
-// missingError is the error of a look-up in b. It names no key: some are secret or
-// personal, and callers know what they asked for.
+// missingError returns the error of a look-up in b. It names no key, because some keys are
+// secret or personal, and the caller knows the key.
 func missingError(b bucket) error {
 	return fmt.Errorf("%v: %w", b, idp.ErrNotFound)
 }
@@ -276,7 +277,7 @@ func existsError(b bucket) error {
 	return fmt.Errorf("%v: %w", b, idp.ErrExists)
 }
 
-// corruptError is the error for a value that this package did not write.
+// corruptError returns the error for a value that this package did not write.
 func corruptError(b bucket, key []byte, err error) error {
 	return fmt.Errorf("store is damaged: bucket %v, key %.100q: %w", b, key, err)
 }

@@ -39,7 +39,7 @@ func (r *reader) emailKey(address string) []byte {
 	return r.ring.Hash(emailHash, []byte(strings.ToLower(address)))
 }
 
-// olderEmailKeys are the entries under ring keys that are being replaced.
+// olderEmailKeys returns the index keys under ring keys that are being replaced.
 func (r *reader) olderEmailKeys(address string) [][]byte {
 	return r.ring.OlderHashes(emailHash, []byte(strings.ToLower(address)))
 }
@@ -63,7 +63,7 @@ func (r *reader) isEmailTaken(address string) (bool, error) {
 	return err == nil, err
 }
 
-// emailsOf is the set of a user's email addresses as the index has them.
+// emailsOf returns the set of a user's email addresses in the form of the index.
 func emailsOf(u *idp.User) map[string]bool {
 	if u == nil {
 		return nil

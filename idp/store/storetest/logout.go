@@ -32,15 +32,15 @@ func logout(r *idp.LogoutRequest, status string, end ...idp.SessionID) *idp.Logo
 	}
 }
 
-// withAnswer is r with an answer.
+// withAnswer returns a copy of r with an answer.
 func withAnswer(r *idp.LogoutRequest, status string) *idp.LogoutRequest {
 	x := *r
 	x.AnsweredAt, x.Status, x.StatusDetail = start.Add(time.Minute), status, "detail"
 	return &x
 }
 
-// A message that waits for its browser is one record, however often it comes;
-// the browser that brought it last is the one that it waits for.
+// testLogoutReceived checks that a message that waits for its browser is a single record,
+// however often it arrives, and that it waits for the browser that brought it last.
 func testLogoutReceived(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	r := logoutRequest("h1", "m1")
@@ -161,8 +161,8 @@ func ids(sessions []*idp.Session) (out []idp.SessionID) {
 	return out
 }
 
-// A repetition is decided again, about the message as it first came. It is
-// recorded if something ended, and writes nothing else.
+// testLogoutRepeated checks that a repeated message is decided again, in the form in which
+// it first arrived, and that it is recorded only if something ended.
 func testLogoutRepeated(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
@@ -206,8 +206,8 @@ func testLogoutRepeated(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 }
 
-// A session that is there when a message is first received began before it,
-// though the clock was set back between the two.
+// testLogoutClock checks that a session that exists when a message is first received counts
+// as older, even if the clock was set back between the two.
 func testLogoutClock(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	later := session("later", "u1")

@@ -69,7 +69,7 @@ func testProviderErrors(t *testing.T, s idp.Store) {
 	kinds(t, s, 0)
 }
 
-// lastScope is the scope of a provider that was removed.
+// lastScope returns the scope of a removed service provider.
 func lastScope(ctx context.Context, s idp.Store, id idp.EntityID) (idp.NameIDScope, error) {
 	_, err := s.Provider(ctx, id)
 	if removed, ok := errors.AsType[*idp.RemovedError](err); ok && errors.Is(err, idp.ErrNotFound) {

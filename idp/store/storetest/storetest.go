@@ -256,7 +256,7 @@ func moveProvider(ctx context.Context, s idp.Store, id idp.EntityID, change func
 	return s.UpdateProvider(ctx, idp.ProviderUpdate{ID: id, Change: change, KeepNameIDs: true}, events...)
 }
 
-// nameOf is the NameID of an issuance.
+// nameOf returns the NameID of an issuance.
 func nameOf(i idp.Issued, err error) (idp.NameID, error) { return i.NameID, err }
 
 func numberedName(prefix string, n int) string { return fmt.Sprintf("%s%04d", prefix, n) }
