@@ -348,7 +348,7 @@ func (m *months) compareBoard(tr *truth, report report) {
 
 var theMoves = []string{"unmoved", "both", "moved", "unseen"}
 
-// rows are the service providers of a list, with how far each has moved. An
+// rows returns the service providers of a list, with the label of how far each has moved. An
 // inactive one has no label.
 func (m *months) rows(href string) map[string]string {
 	rows := map[string]string{}
@@ -535,8 +535,8 @@ func (m *months) page(path string) *html.Node {
 	return doc
 }
 
-// elements are those that have all the attributes; with "" first, those with the
-// name that follows.
+// elements returns the elements that have all the attributes. If the first is "", it returns
+// those with the name that follows.
 func elements(root *html.Node, attrs ...string) (found []*html.Node) {
 	for n := range root.Descendants() {
 		if n.Type != html.ElementNode {
@@ -611,7 +611,7 @@ func checkAgreement(t *testing.T, histories int) {
 	})
 }
 
-// oneInFour is not drawn from a range, of which rapid prefers the ends.
+// oneInFour draws two booleans instead of a number from a range, whose ends rapid prefers.
 func oneInFour(rt *rapid.T, label string) bool {
 	half := rapid.Bool().Draw(rt, label)
 	return half && rapid.Bool().Draw(rt, label+", really")
@@ -642,7 +642,7 @@ func (m *months) someUses(rt *rapid.T) {
 	}
 }
 
-// someStep is taken by hand.
+// someStep takes a random step by hand.
 func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 	all := m.i.Years.All(m.i.Clock.Now())
 	newest := all[len(all)-1].Year()
@@ -692,8 +692,8 @@ func TestYearLinkListsNoOneWhoHasMoved(t *testing.T) {
 	}
 }
 
-// The wallboard shows the migration that can still be made in time. Those who are
-// late for the one before do not hide it.
+// TestWallIsNotHeldByStragglers checks that the wallboard shows the migration that can still
+// be made in time, even if service providers are late for the one before.
 func TestWallIsNotHeldByStragglers(t *testing.T) {
 	t.Parallel()
 	m := newMonths(t, t)
@@ -719,8 +719,8 @@ func TestWallIsNotHeldByStragglers(t *testing.T) {
 	}
 }
 
-// The page of a retired year and the letters name the same year to move to, one
-// that does not end next month.
+// TestRetiredPageNamesTheYearOfTheLetters checks that the page of a retired year and the
+// letters name the same year to move to, one that does not expire next month.
 func TestRetiredPageNamesTheYearOfTheLetters(t *testing.T) {
 	t.Parallel()
 	m := newMonths(t, t)

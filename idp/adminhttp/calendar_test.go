@@ -88,8 +88,8 @@ func events(t *testing.T, lines []string) (all []map[string]string) {
 	return all
 }
 
-// TestCalendarListsEachRotationStep: each step of the plan has its day, and what has
-// happened keeps its event under the same name.
+// TestCalendarListsEachRotationStep checks that each step of the plan has its day, and that
+// a past step keeps its event under the same UID.
 func TestCalendarListsEachRotationStep(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
@@ -172,7 +172,8 @@ func TestCalendarRemindsOfManualSteps(t *testing.T) {
 	}
 }
 
-// TestCalendarShowsRolledBackStepOnce: what is undone is foretold again, and has one event.
+// TestCalendarShowsRolledBackStepOnce checks that a rolled back step is planned again and
+// has a single event.
 func TestCalendarShowsRolledBackStepOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -56,7 +56,7 @@ func readFilter(q url.Values) filter {
 	return f
 }
 
-// fields are the parameters of the filter but for its page.
+// fields returns the parameters of the filter except its page.
 func (f filter) fields() (set []templates.Field) {
 	for _, field := range []templates.Field{
 		{Name: "show", Value: string(f.Show)}, {Name: "year", Value: string(f.Year)}, {Name: "q", Value: f.Query}, {Name: "locale", Value: f.Locale},

@@ -16,7 +16,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// scrape is what Prometheus gets, a line per series.
+// scrape returns the metrics, one entry per series.
 func scrape(t *testing.T, i *idptest.IdP) map[string]string {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:9090/metrics", nil)
@@ -126,8 +126,8 @@ func TestMetricsOfASpring(t *testing.T) {
 	}
 }
 
-// However strangers ask, they make no new series, and nothing of what they send
-// is in one.
+// TestStrangersMakeNoSeries checks that requests of strangers make no new series, and that
+// no series contains anything they send.
 func TestStrangersMakeNoSeries(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: inMarch})

@@ -47,7 +47,7 @@ type comingStep struct {
 	marks []int
 }
 
-// id is the same for each notice of the step with this date and mark.
+// id returns the ID of the notices of the step with this date and mark.
 func (c comingStep) id(at time.Time, mark int) string {
 	return fmt.Sprintf("%s/%s/%s/%d", c.kind, c.year, at.UTC().Format(time.DateOnly), mark)
 }

@@ -83,8 +83,8 @@ func TestFailedStepIsNotifiedAtOnce(t *testing.T) {
 	}
 }
 
-// Receivers that are down for two days get every notice, once, and are not
-// called all the time meanwhile.
+// TestNoticesSurviveReceiverOutage checks that receivers that are down for two days get
+// every notice once, and are not tried all the time meanwhile.
 func TestNoticesSurviveReceiverOutage(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-01-14")
@@ -151,7 +151,7 @@ func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 	}
 }
 
-// No address of an operator is kept.
+// TestStoredNoticesHoldNoEmail checks that no email address of an operator is stored.
 func TestStoredNoticesHoldNoEmail(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-01-14")
@@ -171,7 +171,8 @@ func TestStoredNoticesHoldNoEmail(t *testing.T) {
 	}
 }
 
-// The first notice says that notices come: once, and not again with a restart.
+// TestFirstNoticeIsSentOnce checks that a first notice announces the notices, and that a
+// restart does not repeat it.
 func TestFirstNoticeIsSentOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2026-11-22")

@@ -202,7 +202,7 @@ func newReceiver(t *testing.T, clock func() time.Time) *receiver {
 	return r
 }
 
-// verify is what a receiver does; "" if the call is good.
+// verify verifies a call as a receiver does. It returns "" if the call is valid.
 func verify(header string, body, secret []byte, now time.Time) string {
 	var unix int64
 	var sum string

@@ -10,8 +10,8 @@ import (
 	"vernal/templates"
 )
 
-// A contact says its language in front of its address; who says none is written
-// to in the installation's. Each language is a letter of its own.
+// TestLetterUsesContactsLanguage checks that a contact can begin with its language, that
+// others get the installation's language, and that each language is a letter of its own.
 func TestLetterUsesContactsLanguage(t *testing.T) {
 	t.Parallel()
 	const english, spanish, french = "change the sign-in settings", "cambie la configuración", "modifiez la configuration"

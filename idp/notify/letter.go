@@ -95,7 +95,7 @@ func (w *writer) state(y idp.Year) rotation.State {
 	return e.State
 }
 
-// cert is our certificate of a year; nil if there is none.
+// cert returns our certificate of a year, nil if there is none.
 func (w *writer) cert(y idp.Year) *x509.Certificate {
 	if e, ok := w.Years.Lookup(y, w.at); ok {
 		return e.Key.Cert
@@ -206,7 +206,7 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 	return render(l.Lang, "move.txt", d)
 }
 
-// changes are the URLs of the years.
+// changes returns the changes of URLs from some years to another.
 func (w *writer) changes(from []idp.Year, to idp.Year) (all []change) {
 	for _, k := range []struct {
 		what string

@@ -133,7 +133,8 @@ func TestRefusedRecipientKeepsOthersMail(t *testing.T) {
 	}
 }
 
-// What is foreign reaches no second line of the head and no command.
+// TestMailHeadersCannotBeInjected checks that untrusted text adds neither a header line nor
+// an SMTP command.
 func TestMailHeadersCannotBeInjected(t *testing.T) {
 	t.Parallel()
 	box, at := newMailbox(t, &smtptest.Server{})

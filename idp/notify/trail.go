@@ -73,7 +73,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	return nil
 }
 
-// endOfTrail is the Seq of the last record; 0 if there is none.
+// endOfTrail returns the Seq of the last record, 0 if there is none.
 func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 	page, err := s.Store.AuditPage(ctx, math.MaxInt64, 0)
 	if err != nil {

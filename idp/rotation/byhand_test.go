@@ -7,7 +7,7 @@ import (
 	"vernal/idp"
 )
 
-// Steps by hand may run ahead of their dates, in order.
+// TestCheckStep checks that manual steps may run ahead of their dates, in order.
 func TestCheckStep(t *testing.T) {
 	t.Parallel()
 	imports := func(w *deployment) { w.p.KeySource = SourceImport }

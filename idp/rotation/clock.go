@@ -62,7 +62,7 @@ func (c Clock) trust() Clock {
 }
 
 // StartClock is the first Tick of a process. Downtime cannot be distinguished from a wrong
-// clock, so the time since the last measurement is no drift.
+// clock, so the time since the last measurement does not count as drift.
 func (h History) StartClock(now time.Time) History {
 	h = h.Tick(now, 0)
 	h.Clock.MeasuredAt = now.UTC()

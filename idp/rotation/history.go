@@ -241,9 +241,9 @@ func (h History) Steady(now time.Time) (from, until time.Time) {
 	return from, until
 }
 
-// Target is the year that service providers should move to: the newest published
-// one or, while a rollback holds, the preferred one. A year that is over or closed
-// because of its key is none; "" if no year is left.
+// Target returns the year that service providers should move to: the newest published one
+// or, while a rollback holds, the preferred one. A year that is over or closed because of
+// its key does not qualify. Target is "" if no year is left.
 func (h History) Target(now time.Time) (target idp.Year) {
 	for _, r := range h.Records {
 		if r.answers() && (r.Year == h.Preferred || !h.Hold.Active(now)) {

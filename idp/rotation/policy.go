@@ -52,7 +52,7 @@ type Date struct {
 	Day   int
 }
 
-// In is the moment of the date for year number n.
+// In returns the moment of the date for year number n.
 func (d Date) In(n int) time.Time {
 	return time.Date(n+d.Years, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 }
@@ -80,9 +80,8 @@ const (
 	SourcePKCS11 KeySource = "pkcs11"
 )
 
-// DefaultPolicy is the calendar for year N: key made on 15 January, published
-// on 1 February, preferred on 1 March, certificate ended on 1 April N+1,
-// retired on 1 July N+1.
+// DefaultPolicy returns the calendar for year N: key made on 15 January, published on 1
+// February, preferred on 1 March, certificate ended on 1 April N+1, retired on 1 July N+1.
 func DefaultPolicy() Policy {
 	return Policy{
 		MakeAt:    Date{0, time.January, 15},
@@ -98,9 +97,9 @@ type Dates struct {
 	MakeAt, PublishAt, PreferAt, CertEndAt, RetireAt time.Time
 }
 
-// Dates is the calendar of one year. A year with a letter has the dates of its
-// number: an emergency key takes over the rest of the life of the one before.
-// The year must be Valid.
+// Dates returns the calendar of one year. A year with a letter has the dates of its number:
+// an emergency key takes over the rest of the life of the one before. The year must be
+// Valid.
 func (p Policy) Dates(y idp.Year) Dates { return p.dates(number(y)) }
 
 // EarlyCreate returns the calendar's date for the creation of y if that is so far
@@ -132,7 +131,7 @@ func (p Policy) FirstYears(now time.Time) []idp.Year {
 	return years
 }
 
-// number is that of the calendar's year: the one that it prefers at now.
+// number returns the number of the year that the calendar prefers at now.
 func (p Policy) number(now time.Time) int {
 	n := now.UTC().Year() + 2
 	for p.PreferAt.In(n).After(now) {
@@ -141,7 +140,7 @@ func (p Policy) number(now time.Time) int {
 	return n
 }
 
-// number is the four digits of a year; 0 for one that is not Valid.
+// number returns the four digits of a year, 0 for one that is not Valid.
 func number(y idp.Year) int {
 	if len(y) != 4 && (len(y) != 5 || y[4] < 'a' || y[4] > 'z') {
 		return 0

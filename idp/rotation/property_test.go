@@ -77,7 +77,7 @@ func (l *life) attempt(s Step) error {
 	return nil
 }
 
-// checkPreferred: exactly one year is preferred, and it can sign.
+// checkPreferred checks that exactly one year is preferred, and that it can sign.
 func (l *life) checkPreferred() {
 	l.rt.Helper()
 	var preferred []idp.Year
@@ -125,7 +125,7 @@ func (l *life) checkMove(before History, s Step) {
 	}
 }
 
-// checkEnd: r has been retired with the step, and that was right.
+// checkEnd checks that the step was allowed to retire r.
 func (l *life) checkEnd(before History, s Step, r Record) {
 	l.rt.Helper()
 	known := slices.ContainsFunc(before.Records, func(o Record) bool {

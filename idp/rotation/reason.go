@@ -148,7 +148,7 @@ const (
 	RefusedYearCannotBeTrusted ReasonCode = "year_not_to_be_trusted"
 )
 
-// Reason is why a year with the fault cannot sign.
+// Reason returns why a year with the fault cannot sign.
 func (f KeyFault) Reason(y idp.Year) Reason { return newReason(ReasonCode(f), Args{Year: y}) }
 
 // Suggestion returns what to do if a year's key is lost permanently. Otherwise its folder

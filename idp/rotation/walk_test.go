@@ -50,7 +50,8 @@ func TestFirstStartOpensYearOfDate(t *testing.T) {
 	}
 }
 
-// The spring of 2027 as an installation of November 2026 lives it.
+// TestYearRotatesOnCalendarDates checks the spring of 2027 in an installation of November
+// 2026.
 func TestYearRotatesOnCalendarDates(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22T13:36:00Z")
@@ -126,7 +127,8 @@ func TestDowntimeDelaysStepsSafely(t *testing.T) {
 	}
 }
 
-// An emergency while two years are live, in the weeks when partners move.
+// TestRevokeDuringOverlapKeepsSigning checks an emergency while two years are live, in the
+// weeks when partners move.
 func TestRevokeDuringOverlapKeepsSigning(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -163,7 +163,7 @@ func (k *sigkill) UpdateDocuments(ctx context.Context, kind string, keys []strin
 	return k.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
-// Save is two writes: the private key, then the certificate if there is one.
+// Save makes two writes: the private key, then the certificate if there is one.
 func (k *sigkill) Save(key *certs.Key) error {
 	k.pass()
 	if key.Cert == nil {
@@ -185,10 +185,10 @@ func (k *sigkill) Destroy(y idp.Year) error {
 	return k.Keys.Destroy(y)
 }
 
-// A process that takes a step is killed, with kill -9, before and after each of
-// its writes. Another process starts on what it left behind: it signs, has every
-// key that was published, shows nothing odd, and the step, taken again if it did
-// not happen, ends as if nothing had been.
+// TestKilledStepIsCompletedLater kills a process with kill -9 before and after each write of
+// a step. Another process then starts on the same data. It must sign, have every published
+// key, and show nothing unusual. The step, repeated if it did not happen, must have the
+// usual result.
 func TestKilledStepIsCompletedLater(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -326,8 +326,8 @@ func (w *deployment) served() *rotator.Service {
 	return s
 }
 
-// checkAfter is the next start, and the step once more. before and after are
-// how things stood without a kill.
+// checkAfter checks the next start and repeats the step. before and after are the statuses
+// without a kill.
 func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	t.Helper()
 	w := openDeployment(t, d.Folder, d.Master, d.Now)
