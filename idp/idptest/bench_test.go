@@ -27,8 +27,8 @@ import (
 	"vernal/idp/session"
 )
 
-// BenchmarkRSASign is the bare signing rate of this machine: what every
-// sign-in costs at least. The other figures are read against it.
+// BenchmarkRSASign measures the bare signing rate of this machine, the minimum cost of a
+// sign-in. Compare the other figures with it.
 func BenchmarkRSASign(b *testing.B) {
 	key := signingKey(b)
 	sum := sha256.Sum256([]byte("message"))
@@ -198,8 +198,8 @@ func BenchmarkMetadata(b *testing.B) {
 	}
 }
 
-// BenchmarkStart is the time from starting `vernal serve` to the first metadata
-// that it serves.
+// BenchmarkStart measures the time from starting `vernal serve` to the first metadata that
+// it serves.
 func BenchmarkStart(b *testing.B) {
 	v := binary.New(b, b.TempDir(), "localhost")
 	for b.Loop() {

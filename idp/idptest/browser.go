@@ -181,13 +181,13 @@ func ReadPage(resp *http.Response) (*Page, error) {
 	return &Page{URL: resp.Request.URL, Status: resp.StatusCode, Header: resp.Header, Body: body, Doc: doc}, err
 }
 
-// Cookies are those the browser would send to the identity provider.
+// Cookies returns the cookies that the browser would send to the identity provider.
 func (b *Browser) Cookies() []*http.Cookie {
 	u, _ := url.Parse(b.idp.URL)
 	return b.jar.Cookies(u)
 }
 
-// Session is the value of the browser's session cookie; "" without one.
+// Session returns the value of the browser's session cookie, "" without one.
 func (b *Browser) Session() string {
 	for _, c := range b.Cookies() {
 		if strings.TrimPrefix(c.Name, "__Host-") == "vernal-session" {
@@ -267,7 +267,7 @@ func isUnchecked(n *html.Node) bool {
 	return attr(n, "type") == "checkbox" && !ticked
 }
 
-// Response is the SAML Response that the page posts; nil if it posts none.
+// Response returns the SAML Response that the page posts, nil if it posts none.
 func (p *Page) Response() []byte {
 	xml, err := base64.StdEncoding.DecodeString(p.Form().Fields.Get("SAMLResponse"))
 	if err != nil || len(xml) == 0 {
@@ -306,5 +306,5 @@ func attr(n *html.Node, name string) string {
 	return ""
 }
 
-// Year is the preferred year of the identity provider.
+// Year returns the preferred year of the identity provider.
 func (b *Browser) Year() idp.Year { return b.idp.Year() }

@@ -57,7 +57,7 @@ func (i *IdP) recordSteps(made []rotation.Made, now time.Time) {
 	}
 }
 
-// Year is the preferred year.
+// Year returns the preferred year.
 func (i *IdP) Year() idp.Year {
 	e, err := i.Years.Preferred(i.Clock.Now())
 	if err != nil {

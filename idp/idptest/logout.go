@@ -115,7 +115,7 @@ func (p *Provider) LogoutURL(r *LogoutRequest) string {
 	return p.LogoutAddress(r) + "?" + p.query(text, r.RelayState, key)
 }
 
-// SignedLogout is the request with an enveloped signature.
+// SignedLogout returns the request with an enveloped signature.
 func (p *Provider) SignedLogout(r *LogoutRequest) []byte {
 	text, at := p.LogoutXML(r)
 	if r.Unsigned {
@@ -197,7 +197,7 @@ func (p *Provider) send(address, contentType, body string) *Answer {
 	return a
 }
 
-// LogoutResponse is the one that the page posts; nil if it posts none.
+// LogoutResponse returns the LogoutResponse that the page posts, nil if it posts none.
 func (p *Page) LogoutResponse() *saml.LogoutResponse { return parseLogoutResponse(p.Response()) }
 
 func parseLogoutResponse(doc []byte) *saml.LogoutResponse {

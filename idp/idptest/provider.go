@@ -268,7 +268,7 @@ func (p *Provider) CheckLogout(r *LogoutRequest, response []byte) error {
 	return err
 }
 
-// crewjam is the provider in crewjam/saml, with the metadata of the year.
+// crewjam returns the service provider in crewjam/saml, with the metadata of the year.
 func (p *Provider) crewjam(y idp.Year) (*saml.ServiceProvider, error) {
 	var md saml.EntityDescriptor
 	if err := xml.Unmarshal(p.idp.Get("/api/saml/metadata"+string(y)), &md); err != nil {

@@ -17,7 +17,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// seen returns a line of the board of a running server, before and after a flush.
+// seen returns a line of the board of a running server, and checks that a flush does not
+// change the board.
 func seen(t *testing.T, i *idptest.IdP, id string) migration.Line {
 	t.Helper()
 	noted, err := i.Board.Board(t.Context())

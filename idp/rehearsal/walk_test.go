@@ -44,7 +44,7 @@ func newWorldAt(t *testing.T, baseURL string) *deployment {
 	}}
 }
 
-// after is the year after y.
+// after returns the year after y.
 func after(y idp.Year) idp.Year {
 	at, err := time.Parse("2006", string(y)[:4])
 	if err != nil {
@@ -66,7 +66,7 @@ func (w *deployment) begin(y idp.Year) *rehearsal.Walk {
 	return &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(rehearsal.Way{}), Clock: w.Clock.Now}
 }
 
-// failed are the steps that did not go well.
+// failed returns the steps that failed.
 func failed(results []rehearsal.Result) (names []string) {
 	for _, r := range results {
 		if !r.OK {

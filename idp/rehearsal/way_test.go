@@ -34,7 +34,7 @@ func behindTLS(t *testing.T) (w *deployment, plain, proxy *httptest.Server) {
 	return w, plain, proxy
 }
 
-// outcomes are those of the steps that are not ok.
+// outcomes returns the outcomes of the steps that are not ok.
 func outcomes(results []rehearsal.Result) map[string]rehearsal.Outcome {
 	m := map[string]rehearsal.Outcome{}
 	for _, r := range results {
@@ -113,7 +113,8 @@ func TestPlainWayKeepsTheHost(t *testing.T) {
 	}
 }
 
-// A proxy that keeps /healthz to itself fails one step, and the others are tried.
+// TestBlockedHealthzFailsOneStep checks that a proxy that does not forward /healthz fails
+// one step, and that the others are tried.
 func TestBlockedHealthzFailsOneStep(t *testing.T) {
 	t.Parallel()
 	w, plain, _ := behindTLS(t)
@@ -133,7 +134,8 @@ func TestBlockedHealthzFailsOneStep(t *testing.T) {
 	}
 }
 
-// What builds on metadata or on a Response is not tried without it.
+// TestMissingMetadataSkipsDependentSteps checks that steps that need metadata or a Response
+// are not tried without it.
 func TestMissingMetadataSkipsDependentSteps(t *testing.T) {
 	t.Parallel()
 	w, plain, _ := behindTLS(t)
@@ -157,7 +159,8 @@ func TestMissingMetadataSkipsDependentSteps(t *testing.T) {
 	}
 }
 
-// A clock that is not trusted fails a step, which suggests what to do.
+// TestWalkWithUntrustedClock checks that a clock that is not trusted fails a step, which
+// suggests what to do.
 func TestWalkWithUntrustedClock(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -15,9 +15,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// A sign-in that was begun before a step ends as it should after it: with the
-// key of the year that was asked for or, if that is over, at the page that says
-// so. It waits at every page in turn.
+// TestSignInAcrossStep checks that a sign-in that began before a step ends correctly after
+// it: with the key of the requested year or, if that is over, at the page that says so. It
+// waits at every page in turn.
 func TestSignInAcrossStep(t *testing.T) {
 	t.Parallel()
 	const y2026, y2027 = idp.Year("2026"), idp.Year("2027")

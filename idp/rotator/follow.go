@@ -15,8 +15,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// closedYears are the years that are closed because of their key. The map never changes. It is
-// read without the lock of a step.
+// closedYears returns the years that are closed because of their key. The map never changes.
+// It is read without the lock of a step.
 func (s *Service) closedYears() map[idp.Year]rotation.KeyFault {
 	if faults := s.faults.Load(); faults != nil {
 		return *faults
@@ -98,7 +98,7 @@ func (s *Service) openableKeys(folder []*certs.Key, damaged []certs.DamagedYear)
 	return keys
 }
 
-// damagedYears are those of an error of Keys; nil for any other error.
+// damagedYears returns the damaged years in an error of Keys, nil for any other error.
 func damagedYears(err error) []certs.DamagedYear {
 	if damaged, ok := errors.AsType[*certs.DamagedError](err); ok {
 		return damaged.Years
@@ -120,7 +120,7 @@ func (s *Service) signingFault(cause error) error {
 	return err
 }
 
-// undestroyed are the years whose key must still be destroyed.
+// undestroyed returns the years whose key must still be destroyed.
 func (s *Service) undestroyed() (years []idp.Year) {
 	for _, r := range s.shown.Records {
 		if !r.KeyDestroyedAt.IsZero() && !s.destroyed[r.Year] {

@@ -13,8 +13,9 @@ import (
 	"vernal/idp/rotation"
 )
 
-// A spring as service providers see it: addresses open and close on their dates
-// without a restart, and sign-ins work on the old year and on the new one.
+// TestSpringThroughHTTP checks a spring as service providers see it: endpoint URLs open and
+// close on their dates without a restart, and sign-ins work on the old year and on the new
+// one.
 func TestSpringThroughHTTP(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 1, 10, 12, 0, 0, 0, time.UTC)})

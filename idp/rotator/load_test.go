@@ -142,7 +142,7 @@ func ask(client *http.Client, address string, cookies []*http.Cookie) (status in
 
 var responseField = regexp.MustCompile(`name="SAMLResponse" value="([^"]*)"`)
 
-// responseIn is the Response in a page that posts one; nil if it posts none.
+// responseIn returns the Response in a page, nil if the page posts none.
 func responseIn(page []byte) []byte {
 	m := responseField.FindSubmatch(page)
 	if m == nil {

@@ -28,7 +28,7 @@ var ErrNoHistory = fmt.Errorf("no year is recorded: %w", keyring.ErrNoSigner)
 // preferred. Then nothing can be served, but steps can be taken.
 func (s *Service) Start(ctx context.Context) error { return s.start(ctx, false) }
 
-// Begin is Start for a new installation, whose keys were just made: it records them
+// Begin is Start for a new installation whose keys were just made. It records them
 // (rotation.Policy.Begin). If a year is recorded already, it is the same as Start.
 func (s *Service) Begin(ctx context.Context) error { return s.start(ctx, true) }
 

@@ -113,8 +113,8 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	return l, nil
 }
 
-// List is every link that was not removed, of the kinds or of all if none is given, the
-// newest first.
+// List returns every link that was not removed, of the given kinds or of all if none is
+// given, the newest first.
 func (s *Service) List(ctx context.Context, kinds ...Kind) ([]Link, error) {
 	stored, err := s.links().List(ctx)
 	if err != nil {

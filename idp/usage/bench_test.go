@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-// BenchmarkUse is the price that a request pays.
+// BenchmarkUse measures the cost of counting a use in a request.
 func BenchmarkUse(b *testing.B) {
 	in := newInstallation(b, noon(2026, 2, 1))
 	l := in.ledger()

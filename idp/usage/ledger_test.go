@@ -103,7 +103,8 @@ func TestFlushThatFailsHalfway(t *testing.T) {
 	}
 }
 
-// Servers that share a store add to each other's counts, at the same time too.
+// TestServersAddToSharedCounts checks that servers that share a store add to each other's
+// counts, also concurrently.
 func TestServersAddToSharedCounts(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -134,8 +135,8 @@ func TestServersAddToSharedCounts(t *testing.T) {
 	}
 }
 
-// No flush comes between the two places that a reader reads, so it sees every
-// use exactly once.
+// TestFlushWaitsForReaders checks that no flush comes between a reader's two reads, so that
+// it sees every use exactly once.
 func TestFlushWaitsForReaders(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -180,7 +181,8 @@ func TestRunFlushesEveryMinute(t *testing.T) {
 	})
 }
 
-// Users are the active, registered SPs that used the year since a moment.
+// TestUsersAreActiveProvidersSince checks that Users returns the active, registered SPs that
+// used the year since a moment.
 func TestUsersAreActiveProvidersSince(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -211,8 +213,7 @@ func TestUsersAreActiveProvidersSince(t *testing.T) {
 	}
 }
 
-// The last use is by any SP: one that was removed since used the year while it
-// was registered.
+// TestLastUsesAreByAnySP checks that the last use can be by an SP that was removed since.
 func TestLastUsesAreByAnySP(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))

@@ -72,8 +72,8 @@ func TestStoredUsageReadsBack(t *testing.T) {
 	}
 }
 
-// Clients cannot fill the memory between two flushes, nor while the store cannot
-// be written. Those that came first are dropped.
+// TestNotedUsesAreBounded checks that clients cannot fill the memory between two flushes, or
+// while the store cannot be written. The oldest loads are dropped.
 func TestNotedUsesAreBounded(t *testing.T) {
 	t.Parallel()
 	at := noon(2026, 6, 1)

@@ -141,9 +141,9 @@ func (g *Gate) newCookie(id, value string) *http.Cookie {
 	return c
 }
 
-// isNavigation is false where the browser says that it loads the URL for another page: as
-// an image, a script or a frame. A browser that does not say (Firefox before 90, Safari
-// before 16.4) counts as navigating; that Safari sends no cookies for such loads.
+// isNavigation reports whether the browser loads the URL as a page. It is false for an
+// image, a script or a frame of another page. A browser that does not say (Firefox before
+// 90, Safari before 16.4) counts as navigating. That Safari sends no cookies for such loads.
 func isNavigation(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return dest == "" || dest == "document"

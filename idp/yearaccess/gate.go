@@ -204,8 +204,8 @@ func (g *Gate) Live(y idp.Year) (keyring.Entry, error) {
 	return entry, err
 }
 
-// EndedYear is the error of a year that is over by the store, which knows it a moment
-// before Years does.
+// EndedYear returns the error of a year that is over according to the store, which knows it
+// a moment before Years does.
 func (g *Gate) EndedYear(y idp.Year) error { return web.EndedYear(g.Years, y, g.Clock.Now()) }
 
 // lookupYear returns a year. hidden is set for one that is not published and, with a zero

@@ -79,13 +79,13 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// ExitCode is that of an ended process; -1 if a signal ended it.
+// ExitCode returns the exit code of an ended process, -1 if a signal ended it.
 func (p *Process) ExitCode() int {
 	<-p.done
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Output is what the process has written so far.
+// Output returns what the process has written so far.
 func (p *Process) Output() string { return p.output.tail(1 << 20) }
 
 // output keeps what a process writes; safe to read while it does.

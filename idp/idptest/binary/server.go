@@ -58,7 +58,7 @@ type Build struct {
 	Env []string
 }
 
-// NewBuilt is New for a command that is built in another way.
+// NewBuilt is New with build options.
 func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
 	t.Helper()
 	port := FreePort(t)
@@ -83,8 +83,8 @@ func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
 	return v
 }
 
-// cleanEnv is our environment without variables for Vernal: the command refuses
-// those that only tests know (VERNAL_SHOTS), and others would configure it.
+// cleanEnv returns our environment without variables for Vernal: the command refuses those
+// that only tests know (VERNAL_SHOTS), and others would configure it.
 func cleanEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "VERNAL_") })
 }
@@ -151,7 +151,7 @@ func (v *Vernal) Serve(t testing.TB) *Process {
 	return p
 }
 
-// Year is the year that the running server prefers.
+// Year returns the year that the running server prefers.
 func (v *Vernal) Year(t testing.TB) string {
 	t.Helper()
 	stable, err := Get(t, Client(), v.BaseURL+"/api/saml/metadata")

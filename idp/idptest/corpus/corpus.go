@@ -52,7 +52,7 @@ type Case struct {
 	Accepted, Message string
 }
 
-// Root is the repository's testdata, as seen from the folder of a test.
+// Root returns the repository's testdata folder, relative to the folder of a test.
 func Root(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -175,7 +175,7 @@ func (c *Case) Envelope() bool {
 	return c.In.ContentType == "text/xml" || c.In.ContentType == "application/soap+xml"
 }
 
-// Format is the case as a file.
+// Format returns the case in the format of its file.
 func (c *Case) Format() []byte {
 	var b strings.Builder
 	for line := range strings.Lines(c.About) {
@@ -226,7 +226,7 @@ func Certs(t testing.TB, names ...string) []*x509.Certificate {
 	return certs
 }
 
-// KeyFile is the file of a private key of testdata/keys.
+// KeyFile returns the path of a private key in testdata/keys.
 func KeyFile(t testing.TB, name string) string { return filepath.Join(Root(t), "keys", name+".key") }
 
 // Key loads a private key of testdata/keys.

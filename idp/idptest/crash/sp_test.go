@@ -30,7 +30,7 @@ type provider struct {
 	key      *rsa.PrivateKey
 }
 
-// acs is the URL that Responses are posted to. Nothing listens there.
+// acs returns the URL that Responses are posted to. Nothing listens there.
 func (p *provider) acs() string { return p.entityID + "/acs" }
 
 // newProvider makes a provider and its metadata.

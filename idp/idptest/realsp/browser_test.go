@@ -126,7 +126,7 @@ func (b *tab) note(event any) {
 	}
 }
 
-// postedResponse is the Response in a posted form; nil if there is none.
+// postedResponse returns the Response in a posted form, nil if there is none.
 func postedResponse(r *network.Request) []byte {
 	var body []byte
 	for _, e := range r.PostDataEntries {
@@ -143,7 +143,7 @@ func postedResponse(r *network.Request) []byte {
 	return response
 }
 
-// response is the one Response that was posted from this tab.
+// response returns the only Response that was posted from this tab.
 func (b *tab) response() []byte {
 	b.t.Helper()
 	b.mu.Lock()
@@ -161,7 +161,7 @@ func (b *tab) visited() []string {
 	return append([]string(nil), b.seen...)
 }
 
-// status is that of the page the tab shows.
+// status returns the HTTP status of the page in the tab.
 func (b *tab) status() int64 {
 	b.t.Helper()
 	address := b.location()

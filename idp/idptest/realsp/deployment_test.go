@@ -91,7 +91,7 @@ func newIdP(t *testing.T, b binary.Build, programs ...string) *deployment {
 	return w
 }
 
-// metadata is our document of the year.
+// metadata returns our metadata of the year.
 func (w *deployment) metadata(t *testing.T, year string) []byte {
 	t.Helper()
 	return w.get(t, w.idp.BaseURL+"/api/saml/metadata"+year)

@@ -36,8 +36,8 @@ const showing = `(() => {
 	return location.href === 'about:blank' ? '' : 'other';
 })()`
 
-// shown is the page at which the tab comes to rest: pages that post themselves
-// are passed, by their button if there is no script.
+// shown returns the page at which the tab comes to rest. It passes pages that post
+// themselves, with their button if there is no script.
 func (b *tab) shown() string {
 	b.t.Helper()
 	var at string

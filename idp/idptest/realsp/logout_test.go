@@ -14,7 +14,7 @@ import (
 
 const logoutResponseName = "urn:oasis:names:tc:SAML:2.0:protocol:LogoutResponse"
 
-// signedOut is the page at which a logout ends at Apache's providers.
+// signedOut returns the page at which a logout ends at Apache's service providers.
 func (p *provider) signedOut() string { return p.base + "/signed-out.html" }
 
 // testLogOut checks that a user who logs out at the service provider must sign in again,
@@ -93,9 +93,8 @@ func testLogOutElsewhere(t *testing.T, w *deployment, key string) {
 	}
 }
 
-// testLogOutUnsigned: a provider that is not registered for signed
-// LogoutResponses and wants one shows an error; the session is over all the
-// same.
+// testLogOutUnsigned checks that a service provider that is not registered for signed
+// LogoutResponses and wants one shows an error, and that the session is over all the same.
 func testLogOutUnsigned(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "unsigned-"+key+"@example.org")
 	b := w.profile(t)
@@ -113,8 +112,8 @@ func testLogOutUnsigned(t *testing.T, w *deployment, key string) {
 // noSignature matches the complaint of SimpleSAMLphp, whose error pages have the status 200.
 var noSignature = regexp.MustCompile(`no signature found on message`)
 
-// testLogOutSOAP: the provider's server asks ours, without the browser; the
-// LogoutResponse comes back in the answer.
+// testLogOutSOAP has the service provider's server ask ours, without the browser. The
+// LogoutResponse is in the answer.
 func testLogOutSOAP(t *testing.T, w *deployment, key, path string) {
 	sp := w.sps[key]
 	b, c := w.profile(t), w.profile(t)
@@ -154,7 +153,7 @@ func (w *deployment) checkLogoutResponse(t *testing.T, sp *provider, doc []byte)
 	}
 }
 
-// last is the message that was posted last from this tab.
+// last returns the message that was posted last from this tab.
 func (b *tab) last() []byte {
 	b.t.Helper()
 	all := b.posted()
@@ -164,7 +163,7 @@ func (b *tab) last() []byte {
 	return all[len(all)-1]
 }
 
-// posted are the Responses and LogoutResponses that were posted from this tab.
+// posted returns the Responses and LogoutResponses that were posted from this tab.
 func (b *tab) posted() [][]byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -87,7 +87,7 @@ func (m *move) status(t *testing.T) (st rotationStatus) {
 	return st
 }
 
-// state is that of a year.
+// state returns the state of a year.
 func (st rotationStatus) state(year string) string {
 	for _, y := range st.Years {
 		if y.Year == year {

@@ -102,7 +102,7 @@ func (m *move) publish(t *testing.T) {
 	m.certs[m.new] = m.certificate(t, m.new)
 }
 
-// year is the one whose metadata the provider has.
+// year returns the year whose metadata the service provider has.
 func (m *move) year(key string) string {
 	if m.moved[key] {
 		return m.new

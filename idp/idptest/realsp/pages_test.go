@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// testNoScript: every page works by its button.
+// testNoScript checks that every page works with its button if there is no script.
 func testNoScript(t *testing.T, w *deployment) {
 	for _, key := range []string{"mellon", "ruby-post"} {
 		person := w.idp.AddPerson(t, "noscript-"+key+"@example.org")
@@ -22,7 +22,7 @@ func testNoScript(t *testing.T, w *deployment) {
 	}
 }
 
-// testPhone: a sign-in at the width of a telephone; no page is wider than it.
+// testPhone checks a sign-in at the width of a telephone: no page may be wider.
 func testPhone(t *testing.T, w *deployment) {
 	sp, person := w.sps["mellon"], w.idp.AddPerson(t, "a-rather-long-address-for-a-telephone@department.example.org")
 	b := w.profile(t)
@@ -93,7 +93,7 @@ func (b *tab) spent(sp *provider, when string) {
 	}
 }
 
-// testTwoTabs: two requests of one browser, taken in turns, both complete.
+// testTwoTabs checks that two requests of one browser, alternated, both complete.
 func testTwoTabs(t *testing.T, w *deployment) {
 	person := w.idp.AddPerson(t, "tabs@example.org")
 	mellon, ruby := w.sps["mellon"], w.sps["ruby-post"]

@@ -16,7 +16,8 @@ var uuidV4 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-
 // than the 80 bytes that RelayState may have by the standard.
 const deep = "files/ann%C3%A9e%202026/a+b.txt?view=full&from=%2Fhome%3Fx%3D1&note=%26quot%3B&long=0123456789012345678901234567890123456789"
 
-// TestRealProvidersSignInAndOut is all tests; they share what takes long to start.
+// TestRealProvidersSignInAndOut runs all tests in one, because they share processes that are
+// slow to start.
 func TestRealProvidersSignInAndOut(t *testing.T) {
 	w := newDeployment(t)
 	tests := []struct {
@@ -148,9 +149,9 @@ func testNameIDs(t *testing.T, w *deployment) {
 	}
 }
 
-// testSingleSignOn: within a live session nothing is asked, also when the
-// AuthnRequest is posted from another site and comes without cookies. After
-// signing out here everything is asked again.
+// testSingleSignOn checks that within a live session the user is asked nothing, even if the
+// AuthnRequest is posted from another site and arrives without cookies. After signing out
+// with us the user must sign in again.
 func testSingleSignOn(t *testing.T, w *deployment) {
 	person := w.idp.AddPerson(t, "sso@example.org")
 	b := w.profile(t)
@@ -181,8 +182,8 @@ func testForceAuthn(t *testing.T, w *deployment, key string) {
 	}
 }
 
-// testPassive: without a session a passive request is answered with NoPassive,
-// within one, begun at another provider, it is answered silently.
+// testPassive checks that a passive request is answered with NoPassive without a session,
+// and silently within a session begun at another service provider.
 func testPassive(t *testing.T, w *deployment, key, other string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "passive-"+key+"@example.org")
 	b := w.profile(t)

@@ -57,7 +57,7 @@ func (b *tab) open(address string) {
 // location returns the URL of the page.
 func (b *tab) location() string { return run(b, chromedp.Evaluate[string]("location.href")) }
 
-// text is that of the element with the id.
+// text returns the text of the element with the id.
 func (b *tab) text(id string) string {
 	b.t.Helper()
 	return strings.TrimSpace(run(b, chromedp.TextContent(chromedp.ID(id))))

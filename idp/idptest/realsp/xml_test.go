@@ -21,8 +21,7 @@ const (
 	assertionName  = "urn:oasis:names:tc:SAML:2.0:assertion:Assertion"
 )
 
-// testMetadata: both kinds of our metadata are valid and carry a signature that
-// holds.
+// testMetadata checks that both kinds of our metadata are valid and have a valid signature.
 func testMetadata(t *testing.T, w *deployment) {
 	for _, address := range []string{"/api/saml/metadata", "/api/saml/metadata" + w.year} {
 		t.Run(address, func(t *testing.T) {

@@ -47,7 +47,7 @@ func (w *deployment) document(path string) []byte {
 	return body
 }
 
-// metadata is the document of a year; "" for the stable one.
+// metadata returns the metadata of a year, the stable one for "".
 func (w *deployment) metadata(year string) *crewjam.EntityDescriptor {
 	md, err := parseMetadata(w.document("/api/saml/metadata" + year))
 	if err != nil {
@@ -56,7 +56,7 @@ func (w *deployment) metadata(year string) *crewjam.EntityDescriptor {
 	return md
 }
 
-// stable is today's stable metadata.
+// stable returns today's stable metadata.
 func (w *deployment) stable() *crewjam.EntityDescriptor {
 	if key := w.stamp(); w.stableAt != key {
 		w.stableAt, w.stableDoc = key, w.metadata("")
@@ -79,7 +79,7 @@ func (w *deployment) certificate(y idp.Year) string {
 	return w.pems[y]
 }
 
-// certEnd is the end of a certificate.
+// certEnd returns the end of a certificate.
 func (w *deployment) certEnd(c string) time.Time {
 	if w.ends[c].IsZero() {
 		w.ends[c] = parseCert(c).NotAfter

@@ -52,7 +52,7 @@ func (p *partner) unmoved(y idp.Year, now time.Time) bool {
 	return true
 }
 
-// partners, each with its own way of moving.
+// partners returns the partners, each with its own way of moving.
 func partners() []*partner {
 	return []*partner{
 		{name: "on-publish", moves: onPublish},
@@ -65,7 +65,7 @@ func partners() []*partner {
 	}
 }
 
-// next is the year after the partner's.
+// next returns the year after the partner's.
 func (p *partner) next() idp.Year { return idp.Year(certEnd(p.year).Format("2006")) }
 
 // onPublish looks for next year's metadata every day.
@@ -196,7 +196,7 @@ func (p *partner) check(w *deployment, r *idptest.Request, response []byte) erro
 
 var signedWith = regexp.MustCompile(`X509Certificate[^>]*>([^<]+)<`)
 
-// certificates are those in a document, in its order, as base64.
+// certificates returns the certificates in a document, in its order, as base64.
 func certificates(md *crewjam.EntityDescriptor) (all []string) {
 	for _, d := range md.IDPSSODescriptors {
 		for _, k := range d.KeyDescriptors {

@@ -79,8 +79,8 @@ func simulate(t *testing.T, until string, least int) {
 	}
 }
 
-// live is one day, from 00:00 to 00:00. Days on which nothing is due are lived
-// through quickly, but for each tenth.
+// live simulates one day, from 00:00 to 00:00. It shortens days on which nothing is due,
+// except every tenth.
 func (w *deployment) live(random *rand.Rand) {
 	if until, is := down(w.now()); is {
 		w.i.Stop()
@@ -113,7 +113,7 @@ func (w *deployment) live(random *rand.Rand) {
 	w.turn(w.noon(12 * 60))
 }
 
-// noon is today's 12:00 and some minutes.
+// noon returns today's 12:00 plus some minutes.
 func (w *deployment) noon(minutes int) time.Time {
 	return w.now().Truncate(24 * time.Hour).Add(12*time.Hour + time.Duration(minutes)*time.Minute)
 }
