@@ -23,7 +23,7 @@ type Vault interface {
 	Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) ([]byte, error)
 	// Ready reports whether Sign would work now, without signing anything.
 	Ready(y idp.Year, pub crypto.PublicKey) error
-	// Destroy removes the key for good. One that is gone already is no error.
+	// Destroy removes the key permanently. Destroying a missing key is no error.
 	Destroy(y idp.Year, pub crypto.PublicKey) error
 }
 

@@ -27,7 +27,7 @@ const (
 	pathACS      = "/saml/acs"
 )
 
-// runningDemo is the demo that the command runs, as its --json tells of it.
+// runningDemo is the demo that the command runs, with the fields of its --json output.
 type runningDemo struct {
 	demoResult
 	stop context.CancelFunc

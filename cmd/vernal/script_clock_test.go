@@ -52,7 +52,7 @@ func readClock(file string) (time.Time, error) {
 	return time.Parse(time.RFC3339, string(text))
 }
 
-// writeClock replaces the file, as it is read all the time.
+// writeClock replaces the file atomically, because it is read all the time.
 func writeClock(file string, now time.Time) error {
 	if err := os.WriteFile(file+".new", []byte(now.UTC().Format(time.RFC3339)), 0o600); err != nil {
 		return err

@@ -26,7 +26,7 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// The person of `visit`, whom a script adds.
+// The user of `visit`, added by a script.
 const (
 	visitorEmail    = "ana@agency.example"
 	visitorPassword = "plum jam on nine windows"

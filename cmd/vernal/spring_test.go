@@ -25,7 +25,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// springHost is where the scripts' identity provider is, to people.
+// springHost is the public host of the scripts' identity provider.
 const springHost = "login.agency.example"
 
 // TestRotationYearFollowsScripts runs the scripts in testdata/spring: a security

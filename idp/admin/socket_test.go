@@ -141,7 +141,7 @@ func TestDialRefusesAnotherUsersServer(t *testing.T) {
 	}
 }
 
-// greet is the one operation of the tests: it says who asks.
+// greet is the only operation of the tests. It returns the caller's name.
 var greet = admin.Op[string, struct{}, string]{Path: "greet", Do: func(s string, _ context.Context, by admin.Caller, _ struct{}) (string, error) {
 	return s + by.Actor(), nil
 }}

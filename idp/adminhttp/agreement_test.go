@@ -35,8 +35,8 @@ import (
 	"vernal/metadata"
 )
 
-// months is an installation that lives through months, and a model of who has
-// moved that knows the rule from its text alone: SPs move to the newest published
+// months is an installation over several months, and a model of which service providers have
+// moved. The model implements only the documented rule: SPs move to the newest published
 // year or, while a rollback holds, to the preferred one.
 type months struct {
 	t        fataler
@@ -269,8 +269,8 @@ func (m *months) model(d *data) *truth {
 	return tr
 }
 
-// compare asks every place that says who has moved, and gives what is not as the
-// model has it, by place.
+// compare checks every place that shows which service providers have moved, and returns the
+// differences from the model, by place.
 func (m *months) compare(tb testing.TB) (wrong []string) {
 	report := func(place string, want, got any) {
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -570,9 +570,9 @@ func text(n *html.Node) string {
 	return strings.TrimSpace(out.String())
 }
 
-// TestMovedMeansTheSameEverywhere runs through histories of years and of service
-// providers that move, and compares all places that say who has moved. The build tag
-// slow has a run through many more.
+// TestMovedMeansTheSameEverywhere runs through histories of years and of service providers
+// that move, and compares all places that show which ones have moved. The build tag slow
+// adds many more runs.
 func TestMovedMeansTheSameEverywhere(t *testing.T) {
 	t.Parallel()
 	checkAgreement(t, 15)
@@ -700,7 +700,7 @@ func TestWallIsNotHeldByStragglers(t *testing.T) {
 	straggler, late, early := m.add(t, true, true), m.add(t, true, true), m.add(t, true, true)
 	m.until(t, "2027-02-10")
 	for m.i.Clock.Now().Before(time.Date(2028, 2, 20, 0, 0, 0, 0, time.UTC)) {
-		m.use(straggler, "2026") // which is not retired, as it is used
+		m.use(straggler, "2026") // still used, so not retired
 		m.use(late, "2027")
 		if m.i.Clock.Now().After(time.Date(2028, 2, 2, 0, 0, 0, 0, time.UTC)) {
 			m.use(early, "2028")

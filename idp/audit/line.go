@@ -11,11 +11,11 @@ import (
 	"vernal/idp"
 )
 
-// A record as it is stored ends with its sums, at places that are known:
+// A stored record ends with its hashes, at fixed places:
 //
 //	{"seq":7,"at":…[,"address_sum":"…64…"],"prev":"…64…","hash":"…64…"}
 //
-// so nothing has to be decoded to verify it.
+// so a record is verified without decoding it.
 const (
 	hexLen   = 2 * sha256.Size
 	seqMark  = `{"seq":`

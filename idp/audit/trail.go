@@ -45,7 +45,7 @@ func Records(ctx context.Context, store idp.AuditStore, after uint64, limit int)
 	return out, nil
 }
 
-// Lines reads up to limit records after a place, as they are stored.
+// Lines reads up to limit records after a place, in their stored form.
 func (s *Service) Lines(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error) {
 	return s.Store.AuditPage(ctx, after, min(limit, pageSize))
 }

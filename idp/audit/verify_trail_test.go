@@ -148,7 +148,7 @@ func TestFlippedByteIsDetected(t *testing.T) {
 	w.add(6)
 	w.whole()
 
-	// Whatever is stored lies in the file as key and value, one after the other.
+	// Stored entries are in the file as key and value, one after the other.
 	var entries [][]byte
 	w.edit(func(tx *bbolt.Tx) error {
 		for _, name := range []string{"audit", "audit-addresses", "audit-head", "audit-checkpoint"} {

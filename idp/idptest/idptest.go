@@ -1,7 +1,7 @@
-// Package idptest is a whole identity provider on loopback, for tests of flows:
-// real store in a temporary folder, real keys, real router, a clock that can be
-// turned, a service provider that signs requests and checks responses with a
-// library that none of us wrote, and a browser that keeps cookies.
+// Package idptest runs a whole identity provider on loopback, for tests of flows: a real
+// store in a temporary folder, real keys, the real router, a clock that tests can turn, a
+// service provider that signs requests and checks responses with a third-party library, and
+// a browser that keeps cookies.
 package idptest
 
 import (

@@ -107,8 +107,8 @@ func (w *deployment) add(id idp.EntityID, contacts []string, ends ...string) {
 	ok(w.t, err)
 }
 
-// day is a day of the installation: the clock goes on, service providers sign
-// people in, the rotation is taken on, and the servers tell of it.
+// day simulates a day of the installation: the clock advances, users sign in at service
+// providers, the server takes the due steps, and the servers notify.
 func (w *deployment) day(servers ...*notify.Service) {
 	w.t.Helper()
 	w.Clock.Set(w.Clock.Now().AddDate(0, 0, 1))

@@ -375,7 +375,7 @@ func (w *deployment) waitsOrCertified(d *doomed) {
 	}
 }
 
-// chained checks that the audit trail is whole, and tells of no step twice.
+// chained checks that the audit trail is complete, and records no step twice.
 func (w *deployment) chained() {
 	w.t.Helper()
 	records, err := audit.Records(w.t.Context(), w.Bolt, 0, 10000)

@@ -18,8 +18,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// load is people who sign in all the time, each year's on connections that are
-// kept, while steps are taken.
+// load is a load of users that sign in all the time while steps are taken. Each year has its
+// own persistent connections.
 type load struct {
 	i  *idptest.IdP
 	sp *idptest.Provider

@@ -72,7 +72,7 @@ func TestAuditExportIsReadAgain(t *testing.T) {
 	}
 }
 
-// drawTrail draws a trail, as the server sends it and as records.
+// drawTrail draws a trail, both in the form in which the server sends it and as records.
 func drawTrail(t *rapid.T) (lines []ops.AuditLine, records []idp.AuditRecord) {
 	text := rapid.String()
 	var last idp.AuditRecord

@@ -17,7 +17,7 @@ const (
 	columnGap = 2
 	// minColumn is the width below which no column is cut.
 	minColumn = 8
-	// niceColumn is the width below which only the first column has to be cut, too.
+	// niceColumn is the width down to which other columns are cut before the first one.
 	niceColumn = 12
 	// ellipsis marks the end of a cut cell.
 	ellipsis = "…"

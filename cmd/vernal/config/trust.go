@@ -29,7 +29,7 @@ import (
 //
 // The machine's administrator must protect the folders above those.
 
-// ErrUntrusted is a file that someone else could have written.
+// ErrUntrusted is returned for a file that another user could have written.
 var ErrUntrusted = errors.New("not trusted")
 
 // maxFile bounds vernal.yaml, in bytes.

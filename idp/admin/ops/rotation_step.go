@@ -96,7 +96,7 @@ func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest
 	return s.Rotation.Take(ctx, step, by.Actor(), req.DryRun)
 }
 
-// maxReason bounds a reason, which stays in the history for good.
+// maxReason bounds a reason, which stays in the history permanently.
 const maxReason = 500
 
 // check finds the faults of a request that do not depend on the rotation's state.

@@ -48,8 +48,8 @@ func (v *Vernal) AddPerson(t testing.TB, email string) *Person {
 	return p
 }
 
-// Code is a TOTP code that was not used before. A server takes each step once
-// and looks one step ahead, so a third code within a step has to be waited for.
+// Code returns a TOTP code that was not used before. A server accepts each step once and
+// looks one step ahead, so Code waits before a third code within a step.
 func (p *Person) Code(t testing.TB) string {
 	t.Helper()
 	p.mu.Lock()

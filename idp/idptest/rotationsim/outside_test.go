@@ -166,7 +166,7 @@ func (w *deployment) compareYear(y idp.Year, s rotation.State) {
 	if got := w.status("/api/saml/auth" + string(y)); got != wantAuth {
 		w.t.Errorf("%s: auth%s answers %d, want %d: it is %s", w.stamp(), y, got, wantAuth, s)
 	}
-	wantPEM := http.StatusOK // for good, once it is known
+	wantPEM := http.StatusOK // permanently, once it is published
 	if !s.Live() && !s.Over() {
 		wantPEM = http.StatusNotFound
 	}

@@ -87,16 +87,16 @@ func decodeExactly(value []byte, into any) error {
 	return err
 }
 
-// putHead writes the end of the trail, with its MAC, in the transaction that
-// moves it. The bucket is so small that it lies in the root page, which every
-// transaction writes anyway.
+// putHead writes the end of the trail, with its MAC, in the transaction that moves it. The
+// bucket is small enough to be inlined in the root page, which every transaction writes
+// anyway.
 func (w *writer) putHead(end audit.Place) error {
 	hash := end.HashOrFirst()
 	value, err := json.Marshal(idp.AuditHead{Seq: end.Seq, Hash: hash, MAC: hex.EncodeToString(w.ring.MAC(headContext, headText(end.Seq, hash)))})
 	if err == nil {
 		b := w.tx.Bucket([]byte(inAuditHead.String()))
 		if err = b.Put(headKey, value); errors.Is(err, berrors.ErrIncompatibleValue) {
-			if err = b.DeleteBucket(headKey); err == nil { // someone put a bucket in its place
+			if err = b.DeleteBucket(headKey); err == nil { // an attacker put a bucket in its place
 				err = b.Put(headKey, value)
 			}
 		}

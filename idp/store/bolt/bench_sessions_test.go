@@ -119,8 +119,8 @@ func (h *house) lookUps(b *testing.B, n int) time.Duration {
 	return time.Since(start) / time.Duration(n)
 }
 
-// serve answers requests that bring a session's cookie, as every page for a person
-// who is signed in begins: 204 if the session is there.
+// serve answers requests with a session cookie like the beginning of every page for a
+// signed-in user: 204 if the session exists.
 func (h *house) serve(b *testing.B) (address string) {
 	sessions := &session.Manager{Store: h, Clock: func() time.Time { return benchStart.Add(time.Minute) }, Idle: 15 * time.Minute, Absolute: 12 * time.Hour}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -199,10 +199,10 @@ func (h *house) token() string {
 	return fmt.Sprint(i)
 }
 
-// BenchmarkMillionSessions measures what a store of a million sessions is asked
-// to do: a warm sign-in, which looks a session up and writes it, against one among
-// few; a walk over all of them for `vernal session list`, and
-// the sweep of the tenth that has ended, during which people sign in.
+// BenchmarkMillionSessions measures the work of a store with a million sessions: a warm
+// sign-in, which looks a session up and writes it, compared with one among few; a walk over
+// all of them for `vernal session list`; and the sweep of the expired tenth, while users
+// sign in.
 func BenchmarkMillionSessions(b *testing.B) {
 	small, h := fillHouse(b, few), fillHouse(b, many)
 	ctx := b.Context()

@@ -17,7 +17,7 @@ import (
 // A writer of the file may delete records. These tests hold that junk in indexes and
 // in the audit trail does no more than that: nothing else stops, and nothing is lost.
 
-// hostile opens a filled store after someone changed its file.
+// hostile opens a filled store after an attacker changed its file.
 func hostile(t *testing.T, change func(tx *bbolt.Tx) error) *bolt.Store {
 	t.Helper()
 	dir := t.TempDir()

@@ -1,8 +1,8 @@
 // Package bolt keeps an idp.Store in one file, with bbolt.
 //
-// It keeps records and their indexes in step and makes every change durable
-// before it is answered. It decides nothing about people, sessions or service
-// providers: lifetimes, limits and releases are the callers'.
+// It keeps records and their indexes consistent and makes every change durable
+// before it is answered. It decides nothing about users, sessions or service
+// providers: lifetimes, limits and releases are up to the callers.
 //
 // # Changes
 //
@@ -11,8 +11,8 @@
 //
 // # Secrecy and authenticity
 //
-// A writer of the file can delete a record or put back an older one. It can never
-// make one, change one or move one to another place:
+// An attacker who can write to the file can delete a record or put back an older
+// one, but can never make one, change one or move one to another place:
 //   - users and their profiles are sealed with a key of each user's own, which
 //     user-keys holds wrapped by the master key and DeleteUser deletes;
 //   - the buckets marked MAC are guarded: their values end with a MAC over the
@@ -21,8 +21,8 @@
 //   - user-sessions and expiry are made of what those say, and what is found through
 //     them is compared with it.
 //
-// A value whose MAC does not fit is never taken for one that is not there, and
-// nothing is written in its place: idp.ErrTampered is returned.
+// A value whose MAC does not match never counts as missing, and nothing is written
+// in its place: idp.ErrTampered is returned.
 //
 // # Layout
 //
@@ -56,9 +56,9 @@
 // Requests are found by SP and MessageID through an index in memory, see
 // messages.
 //
-// What a warm sign-in writes is laid out so that few pages change: handles,
-// Seq and the expiry of requests grow with time, so their entries are next to
-// one another. Only the session can be anywhere.
+// The layout lets a warm sign-in change few pages: handles, Seq and the expiry of
+// requests grow with time, so their entries are next to one another. Only the
+// session can be anywhere.
 package bolt
 
 import (

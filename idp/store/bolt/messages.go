@@ -76,8 +76,9 @@ func (m *messages) load(r *reader) error {
 		if err != nil {
 			return corruptError(inRequests, key, err)
 		}
-		// Of two requests with one message, the later was stored after the earlier one
-		// was swept, which someone has put back. Handles begin with their time.
+		// If two requests have the same message, the later was stored after the earlier one
+		// was swept, and an attacker has put the earlier one back. Handles begin with their
+		// time.
 		m.handles[of] = idp.RequestHandle(key)
 		return nil
 	})
