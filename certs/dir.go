@@ -41,8 +41,8 @@ type Dir struct {
 	writing *sync.Mutex
 }
 
-// Sealer seals each private key with a key of its own, wrapped by the master keys in
-// force; it is seal.Masters.
+// Sealer seals each private key with a key of its own, which the master keys in force wrap.
+// seal.Masters implements it.
 type Sealer interface {
 	Seal(context string, plaintext []byte) []byte
 	// Open returns an error if the value was not sealed for this context by a master

@@ -172,7 +172,7 @@ func (s Subject) pkixName(baseURL string) (pkix.Name, error) {
 		}
 		name.CommonName = u.Hostname()
 	}
-	// RFC 5280 allows a CommonName of 64 characters; no one matches on ours.
+	// RFC 5280 limits a CommonName to 64 characters. No one matches on ours.
 	if len(name.CommonName) > 64 {
 		name.CommonName = name.CommonName[:64]
 	}

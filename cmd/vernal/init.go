@@ -111,8 +111,8 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 	return a.reportInit(c, r)
 }
 
-// initConfig writes the configuration, or reads the one that is there; that one
-// must not say anything else than the flags.
+// initConfig writes the configuration, or reads the existing one, which must not contradict
+// the flags.
 func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error) {
 	name := cmp.Or(a.ConfigFile, config.DefaultFile)
 	set := map[string]string{"base_url": config.Default().BaseURL} // written out, so that a new default never changes it

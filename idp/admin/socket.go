@@ -29,8 +29,7 @@ var ErrInUse = errors.New("another server answers there")
 // by the owner of the data folder. Nothing was sent to it.
 var ErrImpostor = errors.New("not the server of this data folder")
 
-// dialTimeout bounds how long a socket may take to accept; a server that is up
-// does so at once.
+// dialTimeout bounds how long a socket may take to accept. A running server does so at once.
 const dialTimeout = 2 * time.Second
 
 // reach gives a path to name in dir that is short enough for a socket. A long

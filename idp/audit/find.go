@@ -12,7 +12,7 @@ import (
 	"vernal/idp"
 )
 
-// Filter chooses records; the zero value chooses all.
+// Filter selects records. The zero value selects all.
 type Filter struct {
 	// Kind is a kind, or the first part of kinds: "rotation" for all of
 	// "rotation.create", "rotation.publish", ….

@@ -81,8 +81,8 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	return l, true
 }
 
-// Next verifies that a stored record is the one that follows the place, and
-// returns its own; else a *BrokenError.
+// Next verifies that a stored record follows the place, and returns the place of that
+// record, or a *BrokenError.
 func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	broken := func(format string, args ...any) (Place, error) {
 		return p, &BrokenError{Seq: p.Seq + 1, What: fmt.Sprintf(format, args...)}

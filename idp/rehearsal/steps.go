@@ -27,7 +27,8 @@ import (
 type step struct {
 	name string
 	try  func(*Walk, context.Context) (string, error)
-	// needs names the results of earlier steps that this step requires, "" for none.
+	// needs is the error of this step if earlier steps did not find what it requires, "" if
+	// it requires nothing.
 	needs notTriedError
 }
 

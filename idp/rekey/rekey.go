@@ -1,8 +1,8 @@
-// Package rekey changes the keys of an installation while it works: the master key,
-// and the keys below it (see package seal).
+// Package rekey changes the keys of a running installation: the master key, and the keys
+// below it (see package seal).
 //
-// A change of the master key has three phases. Each begins with one write that says
-// which master keys are in force; what follows only wraps keys again, and can be
+// A change of the master key has three phases. Each begins with one write that records which
+// master keys are in force. The rest of a phase only wraps keys again, and can be
 // interrupted at any write and repeated.
 //
 //	Begin:  from and to are in force for new keys
@@ -12,14 +12,14 @@
 //	Finish: the ring keys are wrapped by to alone: from opens the store no more
 //	        every user key and year key is wrapped by to alone
 //
-// Cancel is Finish for the master key from before.
+// Cancel is Finish for the previous master key.
 //
-// A renewal makes every other key new, after a leak: the ring keys first, then record
-// by record the MACs, the look-up indexes and the user keys, then the year keys. What
-// the old ring keys made is accepted until the end.
+// A renewal replaces every other key after a leak: the ring keys first, then record by
+// record the MACs, the look-up indexes and the user keys, then the year keys. Output of the
+// old ring keys is accepted until the end.
 //
-// Service does these things one at a time and in the background. After a crash, Resume
-// goes on with what was begun.
+// Service does one of these at a time, in the background. After a crash, Resume continues
+// it.
 package rekey
 
 import (

@@ -255,7 +255,7 @@ func textColumn(line string) int {
 	return column
 }
 
-// hang breaks a line at spaces; what does not fit goes on at the column indent.
+// hang breaks a line at spaces, and continues it on the next line at the column indent.
 func hang(line string, indent, width int) string {
 	var out []string
 	for utf8.RuneCountInString(line) > width {

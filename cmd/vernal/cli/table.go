@@ -243,8 +243,8 @@ func (a *App) allowsColor(w io.Writer) bool {
 	return IsTerminal(w)
 }
 
-// Pairs writes names and values in two columns. A value of several lines has
-// one row for each; an empty one none. Values are never cut.
+// Pairs writes names and values in two columns. A value with several lines has one row for
+// each, an empty value none. Values are never cut.
 func Pairs(w io.Writer, list [][2]string) error {
 	width := 0
 	for _, p := range list {

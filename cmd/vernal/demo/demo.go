@@ -1,10 +1,9 @@
-// Package demo shows an identity provider at work: beside it run two sample
-// service providers, which show what they received, a user to sign in as, and a
-// page of the mail that was sent. The identity provider is the one that `serve`
-// runs; the samples are built on samlsp of crewjam/saml and know of it what its
-// metadata says.
+// Package demo runs an identity provider with two sample service providers that show what
+// they received, a user to sign in as, and a page with the mail that was sent. The identity
+// provider is the one that `serve` runs. The samples use samlsp of crewjam/saml and know
+// only the identity provider's metadata.
 //
-// Folder, configuration and terminal are the command's.
+// The command provides the folder, the configuration and the terminal.
 package demo
 
 import (

@@ -14,7 +14,7 @@ import (
 	"vernal/templates"
 )
 
-// Paths of a sample; those under /saml/ are the library's.
+// Paths of a sample. Those under /saml/ belong to the library.
 const (
 	pathSignedIn = "/signed-in"
 	pathSignOut  = "/sign-out"
@@ -120,8 +120,8 @@ func (s *Sample) serveMetadata(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// hold is a message that is posted. Another site's page posts it, so the browser
-// sends no cookie along (SameSite); the form waits for the GET that does bring them.
+// hold keeps a posted message. Another site's page posts it, so the browser sends no cookie
+// with it (SameSite). The form waits for the GET, which has the cookies.
 func (s *Sample) hold(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return err

@@ -66,8 +66,7 @@ const (
 
 var groups = []string{groupEndpoints, groupCertificates, groupAssurance, groupUsers, groupLifecycle}
 
-// groupOf returns the heading for a field; that of the lifecycle for one that is not
-// listed.
+// groupOf returns the heading for a field. An unlisted field gets that of the lifecycle.
 func groupOf(f sp.Field) string {
 	switch f.Name {
 	case "compat", "logo":

@@ -18,12 +18,12 @@ type StepRequest struct {
 	Year idp.Year `json:"year,omitzero"`
 	// Until is when the hold of a rollback expires. Zero means never.
 	Until time.Time `json:"until,omitzero"`
-	// Force retires a year that is still used; it needs a Reason.
+	// Force retires a year that is still used. It needs a Reason.
 	Force  bool   `json:"force,omitzero"`
 	Reason string `json:"reason,omitzero"`
 	// DestroyNow destroys the key of a retired year at once.
 	DestroyNow bool `json:"destroy_now,omitzero"`
-	// DryRun changes nothing; the answer says what would change.
+	// DryRun changes nothing and returns what would change.
 	DryRun bool `json:"dry_run,omitzero"`
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// sessionScan bounds the sessions that one command looks at, so that it
-	// answers soon however many there are; the caller goes on from Next.
+	// sessionScan bounds the sessions that one command reads, so that it answers soon
+	// however many there are. The caller continues from Next.
 	sessionScan = 20_000
 	// sessionPage bounds those that one answer holds.
 	sessionPage = 1000

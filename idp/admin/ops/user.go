@@ -129,8 +129,8 @@ type TOTP struct {
 // pageSize is the maximum number of users in an answer.
 const pageSize = 500
 
-// userScan bounds the users that one command looks at, so that it answers soon however few
-// of them are asked for; the caller goes on from Next.
+// userScan bounds the users that one command reads, so that it answers soon however few of
+// them match. The caller continues from Next.
 const userScan = 2000
 
 // declareUser declares an operation on one user, named by email address or ID. It passes the

@@ -235,11 +235,11 @@ func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) er
 	})
 }
 
-// FinishMaster ends the master key that is not keep: it opens the store no more.
-// Other keys that it still wraps must then be wrapped again by keep alone.
-// seal.ErrNoChange without a change that is complete; one that is not complete can
-// only be finished by keeping the key from before. With renewAll, the other keys are
-// renewed when the new one stays; where keep was chosen before, that is all it adds.
+// FinishMaster ends the master key that is not keep: it no longer opens the store. Other
+// keys that it still wraps must then be wrapped again by keep alone. FinishMaster returns
+// seal.ErrNoChange unless a change is complete. An incomplete change can only be finished by
+// keeping the previous key. With renewAll, the other keys are renewed if the new one stays.
+// If keep was chosen before, that is all it adds.
 func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
 	chosen := false
 	err := s.update(ctx, events, func(w *writer) error {

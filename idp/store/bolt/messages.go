@@ -46,8 +46,8 @@ func (m *messages) handle(of message) (idp.RequestHandle, bool) {
 	return h, ok
 }
 
-// merge takes over what a transaction that is now committed changed; an empty
-// handle is a request that was removed.
+// merge adds the changes of a committed transaction. An empty handle means a removed
+// request.
 func (m *messages) merge(changed map[message]idp.RequestHandle) {
 	if len(changed) == 0 {
 		return

@@ -224,8 +224,8 @@ func checkSchema(stored []byte) error {
 	return nil
 }
 
-// Close finishes the changes under way and releases the file. Later calls of
-// any method return an error; a second Close returns what the first did.
+// Close finishes the changes under way and releases the file. Later calls of any method
+// return an error. A second Close returns the result of the first.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.queue.close(errClosed)

@@ -66,8 +66,8 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h2"})
 	is(t, err, idp.ErrNotFound)
 
-	// A handle is one message's; an ID is one SP's, and an AuthnRequest's is
-	// another matter.
+	// A handle belongs to one message, and a message ID to one SP. An AuthnRequest with the
+	// same ID is unrelated.
 	_, err = s.ReceiveLogout(ctx, logoutRequest("h1", "m2"))
 	is(t, err, idp.ErrExists)
 	_, err = s.RecordLogout(ctx, logout(logoutRequest("h1", "m2"), "x"))

@@ -246,7 +246,7 @@ func testReplaceSession(t *testing.T, s idp.Store) {
 		t.Errorf("participants %v are not those before", got.Participants)
 	}
 
-	// When it began stays, over several step-ups; a sign-in in its place begins.
+	// Its beginning stays over several step-ups. A sign-in in its place begins again.
 	later := session("later", "u1")
 	later.CreatedAt = start.Add(time.Hour)
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: later, Continues: "new"}))
