@@ -50,11 +50,12 @@ type unhashed struct {
 	Prev       string `json:"prev"`
 }
 
-// Link makes the record that follows the place, and what is stored of it: the record's JSON, so that a sign-in pays for
-// encoding it once, and what to keep beside it of the address, nil if there is none.
+// Link returns the record that follows the place, and its stored forms: body is the record's
+// JSON, so that a sign-in encodes it only once, and address is the sidecar with its IP
+// address, nil if there is none.
 //
-// Strings that are not UTF-8 are repaired: JSON cannot carry them, and a record must
-// hash the same after it was read back.
+// Strings that are not UTF-8 are repaired: JSON cannot contain them, and a record must have
+// the same hash after it was read back.
 func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
 	rec = idp.AuditRecord{Seq: after.Seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(ev), Prev: after.HashOrFirst()}
 	if rec.Address != "" {

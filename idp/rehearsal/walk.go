@@ -55,7 +55,8 @@ type answer struct {
 // Outcome is the machine-readable result of a step.
 type Outcome string
 
-// The outcomes. A step without its prerequisites is not tried, which is not a failure of its own.
+// The outcomes. A step without its prerequisites is not tried, which is not a failure of its
+// own.
 const (
 	OutcomeOK       Outcome = "ok"
 	OutcomeFailed   Outcome = "failed"

@@ -36,12 +36,13 @@ func (h History) RollbackTo() (idp.Year, bool) {
 	return to, to != ""
 }
 
-// RevokeSteps returns the steps that revoke a year, in order. If no newer year can replace the
-// preferred year, its next letter is made first, with the same certificate end. The revoke itself
-// is one step, which also publishes and prefers the successor. The error is a *RefusedError.
+// RevokeSteps returns the steps that revoke a year, in order. If no newer year can replace
+// the preferred year, its next letter is made first, with the same certificate end. The
+// revoke itself is one step, which also publishes and prefers the successor. The error is a
+// *RefusedError.
 //
-// External keys cannot be made here, so the revoke is refused until the next letter has
-// been imported.
+// External keys cannot be made here, so the revoke is refused until the next letter has been
+// imported.
 func (p Policy) RevokeSteps(h History, y idp.Year, reason string, now time.Time) ([]Step, error) {
 	revoke := Step{Kind: StepRevoke, Year: y, Reason: reason}
 	err := p.CheckStep(revoke, h, now)

@@ -29,7 +29,8 @@ type Clock struct {
 	// Drift is how far the clock went forward while the server ran, beyond the running
 	// time. It is never negative, so that a slow clock cannot hide a later jump forward.
 	Drift time.Duration `json:"drift_ns,omitzero"`
-	// DriftedAt is when Drift passed 24 hours. Only an operator's confirmation resets it to zero.
+	// DriftedAt is when Drift passed 24 hours. Only an operator's confirmation resets it to
+	// zero.
 	DriftedAt time.Time `json:"drifted_at,omitzero"`
 }
 

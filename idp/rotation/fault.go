@@ -49,7 +49,8 @@ func (r Record) IsRecorded(certSHA256 string) bool {
 	return certSHA256 == r.CertificateSHA256
 }
 
-// recordIdentity records the certificate and public key of the year. Recorded values never change.
+// recordIdentity records the certificate and public key of the year. Recorded values never
+// change.
 func (r *Record) recordIdentity(certSHA256, publicKeySHA256 string) {
 	r.CertificateSHA256 = cmp.Or(r.CertificateSHA256, certSHA256)
 	r.PublicKeySHA256 = cmp.Or(r.PublicKeySHA256, publicKeySHA256)

@@ -202,7 +202,8 @@ func (h History) add(y idp.Year, now time.Time) History {
 	return h
 }
 
-// slot lists the records of a number that are not over, in order: the year itself and its letters.
+// slot lists the records of a number that are not over, in order: the year itself and its
+// letters.
 func (h History) slot(n int) (rs []Record) {
 	for _, r := range h.Records {
 		if number(r.Year) == n && !r.Over() {

@@ -103,8 +103,9 @@ func (s *Service) reportFaults(ctx context.Context, damaged []certs.DamagedYear)
 	}
 }
 
-// complete makes the certificates of private keys whose create was interrupted. A key that is
-// recorded without a certificate waits for an external one. If keys are external, every key does.
+// complete makes the certificates of private keys whose create was interrupted. A key that
+// is recorded without a certificate waits for an external one. If keys are external, every
+// key does.
 func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time) ([]*certs.Key, error) {
 	if s.Policy.KeySource == rotation.SourceImport {
 		return keys, nil

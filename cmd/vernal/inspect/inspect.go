@@ -1,4 +1,5 @@
-// Package inspect is the command "vernal inspect", which decodes a SAML message and applies every rule of the server to it.
+// Package inspect is the command "vernal inspect", which decodes a SAML message and applies
+// every rule of the server to it.
 package inspect
 
 import (

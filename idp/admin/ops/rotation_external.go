@@ -37,8 +37,9 @@ type CSR struct {
 // ImportRequest brings an external certificate.
 type ImportRequest struct {
 	YearRequest
-	// Cert is the content of the certificate file, Key that of the private key file. Key is empty
-	// if the certificate is for the waiting key. The key is only stored in the sealed folder.
+	// Cert is the content of the certificate file, Key that of the private key file. Key is
+	// empty if the certificate is for the waiting key. The key is only stored in the sealed
+	// folder.
 	Cert []byte `json:"cert"`
 	Key  []byte `json:"key,omitempty"`
 }
