@@ -17,7 +17,7 @@ import (
 	"vernal/idp/durable"
 )
 
-// Dir is the folder that keeps the years:
+// Dir is the folder that keeps the keys of the years:
 //
 //	2026.key    PKCS#8 private key, sealed with a key of the year's own that is wrapped
 //	            beside it; the context is "key/2026", or "key/2026/elsewhere" if its
@@ -25,14 +25,13 @@ import (
 //	2026.token  instead of it: public half of a private key in the Vault, PEM
 //	2026.crt    certificate, PEM
 //
-// They are written once and not replaced, but for the sealing of a private key
-// (Rewrap, Reseal). Destroy removes the private key at the end. The private key is written first: after a crash between the two, a
-// key without a certificate can be completed (Certify, then Save again). The
-// other order would leave a certificate alone, which means that the key was
+// Files are written once and never replaced, except to seal a private key again (Rewrap,
+// Reseal). Destroy removes the private key at the end. The private key is written first: after
+// a crash between the two writes, a key without a certificate can be completed (Certify, then
+// Save again). The other order would leave a certificate alone, which means that the key was
 // destroyed. Other files in the folder are ignored.
 //
-// The folder alone does not say which certificate is the right one of a year:
-// History does.
+// The folder alone does not show which certificate of a year is the right one. History does.
 type Dir struct {
 	path   string
 	sealer Sealer
@@ -42,8 +41,8 @@ type Dir struct {
 	writing *sync.Mutex
 }
 
-// Sealer seals each private key with a key of its own, wrapped by the master keys in
-// force; it is seal.Masters.
+// Sealer seals each private key with a key of its own, which the master keys in force wrap.
+// seal.Masters implements it.
 type Sealer interface {
 	Seal(context string, plaintext []byte) []byte
 	// Open returns an error if the value was not sealed for this context by a master
@@ -66,8 +65,8 @@ func OpenDir(path string, s Sealer) *Dir {
 	return &Dir{path: path, sealer: s, writing: new(sync.Mutex)}
 }
 
-// WithVault is the same folder for an installation in which a Vault keeps some
-// of the private keys.
+// WithVault returns the same folder for an installation in which a Vault keeps some of the
+// private keys.
 func (d *Dir) WithVault(v Vault) *Dir {
 	return &Dir{path: d.path, sealer: d.sealer, vault: v, writing: d.writing}
 }
@@ -254,7 +253,7 @@ func (d *Dir) years(exts ...string) (years []idp.Year, err error) {
 	return slices.Compact(years), nil
 }
 
-// writeNew is durable.WriteNew with our word for a name that is taken.
+// writeNew is durable.WriteNew, except that it returns our error for an existing name.
 func writeNew(path string, data []byte) error {
 	err := durable.WriteNew(path, data)
 	if errors.Is(err, fs.ErrExist) {

@@ -23,10 +23,10 @@ const (
 	elsewhereValue  = "elsewhere"
 )
 
-// sealContext ties a sealed private key to its year, so that a file renamed to
-// another year does not open. Whether its certificate comes from elsewhere is
-// told by the context too: it has to be known the moment the key is there, and
-// one file is written whole or not at all.
+// sealContext returns the context that ties a sealed private key to its year, so that a file
+// renamed to another year does not open. The context also records whether the certificate is
+// external: that must be known as soon as the key exists, and only a single file is written
+// atomically.
 func sealContext(y idp.Year, elsewhere bool) string {
 	if elsewhere {
 		return "key/" + string(y) + "/elsewhere"

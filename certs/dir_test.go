@@ -14,8 +14,8 @@ import (
 	"vernal/idp"
 )
 
-// xorSealer stands in for idp/seal, which this package must not import: it is
-// reversible, and tied to its context.
+// xorSealer replaces idp/seal, which this package must not import. It is reversible and bound
+// to its context.
 type xorSealer struct{}
 
 func (xorSealer) Seal(context string, plain []byte) []byte {
@@ -145,8 +145,9 @@ func files(t *testing.T, path string) map[string]string {
 	return all
 }
 
-// A crash between the two files leaves a private key alone. It is no retired
-// year, and it can be completed with its own certificate only.
+// TestSaveCompletesKeyAfterCrash checks that a private key left alone by a crash between the
+// two files does not count as a retired year, and can be completed only with its own
+// certificate.
 func TestSaveCompletesKeyAfterCrash(t *testing.T) {
 	t.Parallel()
 	d, _ := testDir(t)
@@ -234,7 +235,8 @@ func TestLoadNamesTheYear(t *testing.T) {
 	}
 }
 
-// A private key file under another year's name does not open.
+// TestLoadRefusesRenamed checks that a private key file under another year's name does not
+// open.
 func TestLoadRefusesRenamed(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)
@@ -308,7 +310,8 @@ func yearsOfKeys(keys []*Key) (years []idp.Year) {
 	return years
 }
 
-// One damaged year does not take the others down, and a year is read alone.
+// TestLoadBesideDamagedYear checks that a damaged year does not affect the others, and that
+// a single year can be read.
 func TestLoadBesideDamagedYear(t *testing.T) {
 	t.Parallel()
 	cert := madeKey(t, "2031")

@@ -21,10 +21,10 @@ import (
 // MaxForeign is the longest file with certificates or a key, in bytes.
 const MaxForeign = partnercert.MaxFile
 
-// ParseCertificates reads the certificates in an external file, of any form
-// that package partnercert reads. They become ours, so each must parse in
-// full: strict software would refuse one that is only read in part. An error says
-// what the file is instead and how to make of it what is wanted.
+// ParseCertificates reads the certificates in an external file, in any form that package
+// partnercert reads. We publish them as ours, so each must parse in full: strict software
+// would refuse a certificate that parses only in part. An error says what the file is
+// instead and how to convert it.
 func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	file, err := partnercert.Extract(data)
 	if err != nil {
@@ -56,8 +56,8 @@ func parseForeign(der []byte) (*x509.Certificate, error) {
 	return nil, &partnercert.Error{Code: partnercert.NotStrict, Text: "a certificate in it breaks the rules of RFC 5280, for example in a name or an extension, so strict software refuses it: ask for another one"}
 }
 
-// What is wrong with a file that should have a private key, besides the codes of package
-// partnercert.
+// The faults of a file that should contain a private key, in addition to the codes of
+// package partnercert.
 const (
 	KeyFileSeveral    partnercert.Code = "several"
 	KeyFileEncrypted  partnercert.Code = "encrypted"
@@ -69,7 +69,7 @@ func keyError(code partnercert.Code, format string, args ...any) error {
 	return &partnercert.Error{Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
-// indent is what YAML and editors put before each line of a PEM block.
+// indent matches the indentation that YAML and editors add to each line of a PEM block.
 var indent = regexp.MustCompile(`(?m)^[ \t]+`)
 
 // ParsePrivateKey reads the one private key in an external file: PEM,

@@ -20,7 +20,8 @@ func block(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-// The files that people have, and what they are told of those that will not do.
+// TestParseForeign reads the file formats that operators have, and checks the error for each
+// file that cannot be used.
 func TestParseForeign(t *testing.T) {
 	t.Parallel()
 	key := testRSA()[0]
@@ -144,7 +145,8 @@ func utf16LE(ascii string) []byte {
 	return out
 }
 
-// Files from elsewhere never end the process; what is read can be checked.
+// FuzzParseForeign checks that an external file never ends the process and that every
+// certificate read from one can be checked.
 func FuzzParseForeign(f *testing.F) {
 	key := testRSA()[0]
 	cert := issued(f, &key.PublicKey, nil)

@@ -18,14 +18,13 @@ import (
 // Finding is something about an external certificate or key.
 type Finding struct {
 	Code FindingCode `json:"code"`
-	// Text is what it is and what it means, for operators.
+	// Text describes the finding and its consequence, for operators.
 	Text string `json:"text"`
-	// Ask is what to ask the certification authority for; "" if that is no
-	// help.
+	// Ask is what to request from the CA. It is empty if the CA cannot help.
 	Ask string `json:"ask,omitempty"`
 }
 
-// String is the text with what to ask for.
+// String returns the text and what to request from the CA.
 func (f Finding) String() string {
 	if f.Ask == "" {
 		return f.Text
@@ -36,7 +35,7 @@ func (f Finding) String() string {
 // FindingCode names a finding, for programs.
 type FindingCode string
 
-// The problems, each of which stands against an import.
+// The problems. Each of them refuses an import.
 const (
 	FoundMismatch FindingCode = "key_mismatch"
 	FoundNotRSA   FindingCode = "not_rsa"
@@ -83,12 +82,12 @@ type Foreign struct {
 	// Recorded has the SHA-256 of the public key of every recorded year, also of
 	// years whose key is lost or destroyed.
 	Recorded map[idp.Year]string
-	// Span is what the certificate must cover.
+	// Span is the time that the certificate must cover.
 	Span rotation.Span
 }
 
-// ImportError is a certificate that is refused: everything that stands against
-// it, and what would be a warning besides.
+// ImportError reports a refused certificate: every problem that refuses it, and the warnings
+// it would get otherwise.
 type ImportError struct {
 	Year               idp.Year
 	Problems, Warnings []Finding
@@ -106,9 +105,9 @@ func (e *ImportError) Error() string {
 	return strings.Join(lines, "\n  ")
 }
 
-// CheckImport finds all that is wrong with an external certificate:
-// problems, any of which refuses it, and warnings. Who signed it is not asked:
-// service providers pin the certificate, or believe our metadata.
+// CheckImport finds all faults of an external certificate: problems, any of which refuses
+// it, and warnings. It does not check the issuer: service providers pin the certificate or
+// trust our metadata.
 func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
 	if c.checkReuse(); !SamePublic(f.Public, f.Cert.PublicKey) {
@@ -125,9 +124,9 @@ func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	return c.problems, c.warnings
 }
 
-// Pick chooses from a chain the certificate of a public key, the one that ends
-// last if there are several; the rest is left over. Without one, the first is
-// chosen, for CheckImport to tell what is wrong with it.
+// Pick picks the certificate of a public key from a chain, and returns the rest. If there
+// are several, it picks the one that expires last. If there is none, it picks the first, so
+// that CheckImport can report what is wrong with it.
 func Pick(chain []*x509.Certificate, pub crypto.PublicKey) (leaf *x509.Certificate, rest []*x509.Certificate) {
 	pick := 0
 	for i, c := range chain {

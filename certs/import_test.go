@@ -43,7 +43,7 @@ func issued(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) 
 	return cert
 }
 
-// span2027 is what the certificate of 2027 must cover if it comes in January.
+// span2027 is the time that the certificate of 2027 must cover if it is imported in January.
 var span2027 = rotation.Span{BeginBy: at("2027-02-01"), EndFrom: at("2028-03-01"), EndAt: at("2028-04-01")}
 
 // TestCheckImport gives certificates with one fault each. Codes of problems have
@@ -141,8 +141,8 @@ func codes(problems, warnings []Finding) (all []string) {
 	return all
 }
 
-// A certificate of another key is told as that and as nothing else; a key or a
-// serial number that another year has is told whatever became of that year.
+// TestCheckImportAgainstOthers checks that a certificate of another key is reported as only
+// that, and that a key or serial number of another year is reported even if that year is over.
 func TestCheckImportAgainstOthers(t *testing.T) {
 	t.Parallel()
 	now := at("2027-01-20")
@@ -163,8 +163,8 @@ func TestCheckImportAgainstOthers(t *testing.T) {
 	}
 }
 
-// The certificate of the key is picked from a chain, wherever it stands in it;
-// of two, the one that ends last.
+// TestPickFindsCertificateOfKey checks that Pick finds the certificate of the key anywhere in a
+// chain. If there are two, it picks the one that expires last.
 func TestPickFindsCertificateOfKey(t *testing.T) {
 	t.Parallel()
 	key, other := testRSA()[0], testRSA()[1]
@@ -184,8 +184,8 @@ func TestPickFindsCertificateOfKey(t *testing.T) {
 	}
 }
 
-// A request is the same each time, says what a self-signed certificate would,
-// and asks for signing.
+// TestRequestIsDeterministicAndSigned checks that a certificate request is the same each
+// time, has the content of a self-signed certificate, and asks for signing.
 func TestRequestIsDeterministicAndSigned(t *testing.T) {
 	t.Parallel()
 	spec, key := Spec{Subject: Subject{Organization: "Agency"}}, testRSA()[0]
@@ -209,7 +209,8 @@ func TestRequestIsDeterministicAndSigned(t *testing.T) {
 	}
 }
 
-// An error names everything, each thing in a line of its own.
+// TestImportErrorNamesEveryProblem checks that an error names each problem on a line of its
+// own.
 func TestImportErrorNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	f := Foreign{Year: "2027", Cert: issued(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
@@ -230,8 +231,9 @@ func TestImportErrorNamesEveryProblem(t *testing.T) {
 	}
 }
 
-// A key that another year has is not imported, although that year has lost it:
-// the holder of a revoked key could bring it back as the next year's.
+// TestImportRefusesRecordedKeyOfOtherYear checks that a key of another year is refused even
+// if that year has lost it: the holder of a revoked key could otherwise bring it back as the
+// next year's.
 func TestImportRefusesRecordedKeyOfOtherYear(t *testing.T) {
 	t.Parallel()
 	k := madeKey(t, "2027")

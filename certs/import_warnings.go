@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// checkSignature is about how the certificate itself is signed. No one has to verify
-// that, but old software reads it, and strict software minds.
+// checkSignature checks how the certificate itself is signed. No one must verify that
+// signature, but old software reads it, and strict software may refuse it.
 func (c *check) checkSignature() {
 	const ask = "one that is signed with RSA and SHA-256"
 	switch a := c.Cert.SignatureAlgorithm; a {
@@ -58,8 +58,8 @@ func (c *check) checkUses() {
 	}
 }
 
-// checkSerial is about the serial number (RFC 5280 §4.1.2.2): positive, at most 20
-// octets. A negative one is not read at all.
+// checkSerial checks the serial number (RFC 5280 §4.1.2.2): positive, at most 20 octets. A
+// certificate with a negative one does not parse.
 func (c *check) checkSerial() {
 	n := c.Cert.SerialNumber
 	switch bits := n.BitLen(); {
@@ -72,7 +72,7 @@ func (c *check) checkSerial() {
 	}
 }
 
-// checkNames is about empty names.
+// checkNames warns of empty names.
 func (c *check) checkNames() {
 	if len(c.Cert.Subject.Names) == 0 {
 		c.addWarning(FoundName, "one with a common name", "its subject is empty: some software shows or stores certificates by it")

@@ -59,8 +59,8 @@ func Derived[T any](k *Key, build func(*Key) (T, error)) (T, error) {
 	return v, err
 }
 
-// backdate is how far notBefore lies before the moment of making, for service
-// providers whose clock is behind.
+// backdate moves notBefore before the time of issuance, for service providers whose clock is
+// behind.
 const backdate = 5 * time.Minute
 
 // Spec is the form of new keys and certificates.
@@ -71,7 +71,7 @@ type Spec struct {
 	Subject Subject
 }
 
-// KeyBits is the length of a new RSA key in bits.
+// KeyBits returns the length of a new RSA key in bits.
 func (s Spec) KeyBits() int {
 	return cmp.Or(s.Bits, 2048)
 }
@@ -89,7 +89,7 @@ func (s Spec) Validate() error {
 type Subject struct {
 	// CommonName; empty: the host of the base URL.
 	CommonName string
-	// The rest is left out of the name where it is empty.
+	// Empty fields are left out of the name.
 	Country, Province, Locality, Organization, OrganizationalUnit string
 }
 
@@ -154,8 +154,8 @@ func newSerial(rand io.Reader) (*big.Int, error) {
 	return new(big.Int).SetBytes(b), nil
 }
 
-// pkixName is the subject of a certificate, with the host of baseURL as CommonName
-// if the policy sets none.
+// pkixName returns the subject of a certificate, with the host of baseURL as CommonName if
+// the policy sets none.
 func (s Subject) pkixName(baseURL string) (pkix.Name, error) {
 	name := pkix.Name{
 		CommonName:         s.CommonName,
@@ -172,7 +172,7 @@ func (s Subject) pkixName(baseURL string) (pkix.Name, error) {
 		}
 		name.CommonName = u.Hostname()
 	}
-	// RFC 5280 allows a CommonName of 64 characters; no one matches on ours.
+	// RFC 5280 limits a CommonName to 64 characters. No one matches on ours.
 	if len(name.CommonName) > 64 {
 		name.CommonName = name.CommonName[:64]
 	}
@@ -186,8 +186,8 @@ func list(s string) []string {
 	return []string{s}
 }
 
-// Public is the public half of the private key or, without that, the key of the
-// certificate; nil if there is neither.
+// Public returns the public half of the private key or, without that, the key of the
+// certificate. It is nil if both are missing.
 func (k *Key) Public() crypto.PublicKey {
 	if all := k.publicKeys(); len(all) > 0 {
 		return all[0]
@@ -243,8 +243,7 @@ func FindKey(keys []*Key, y idp.Year) *Key {
 	return keys[i]
 }
 
-// CertSHA256 is the SHA-256 of a certificate's DER, in hexadecimal digits; ""
-// for nil.
+// CertSHA256 returns the SHA-256 of a certificate's DER in hexadecimal digits, "" for nil.
 func CertSHA256(c *x509.Certificate) string {
 	if c == nil {
 		return ""
@@ -267,10 +266,9 @@ func EncodePEM(list ...*x509.Certificate) string {
 	return string(out)
 }
 
-// PublicKeySHA256 is the SHA-256 of a public key's SubjectPublicKeyInfo, in
-// hexadecimal digits. It is computed from the key and not from a certificate,
-// whose encoding of the same key can differ, so that a certificate that comes
-// for a waiting key matches it.
+// PublicKeySHA256 returns the SHA-256 of a public key's SubjectPublicKeyInfo in hexadecimal
+// digits. It is computed from the key and not from a certificate, whose encoding of the same
+// key can differ, so that a certificate imported for a waiting key matches it.
 func PublicKeySHA256(pub crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {

@@ -32,10 +32,10 @@ func at(s string) time.Time {
 	panic("not a time: " + s)
 }
 
-// endOf is when the certificate of a year ends.
+// endOf returns when the certificate of a year ends.
 func endOf(y idp.Year) time.Time { return at(string(y[:4])+"-04-01").AddDate(1, 0, 0) }
 
-// madeKey is the key of a year made on its making date.
+// madeKey returns the key of a year made on its making date.
 func madeKey(t testing.TB, y idp.Year) *Key {
 	t.Helper()
 	k, err := Certify(rand.Reader, testRSA()[0], y, endOf(y), Spec{}, "https://idp.example.gov:8443", at(string(y[:4])+"-01-15"))

@@ -12,10 +12,9 @@ import (
 // configured.
 var ErrNoVault = errors.New("its private key is in a token, and no token is configured (rotation.pkcs11)")
 
-// Vault keeps private keys that never leave it, such as a PKCS#11 token. One
-// that cannot be reached for a while is no reason to forget its keys: what is
-// written down of them (Dir) is enough to know that they exist. All methods may
-// be called concurrently.
+// Vault keeps private keys that never leave it. A PKCS#11 token is one. An unreachable Vault
+// is no reason to forget its keys: the public halves in Dir show that they exist. All
+// methods are safe for concurrent use.
 type Vault interface {
 	// Make makes the RSA key of a year and returns its public half. The key that
 	// an interrupted making left is found, and no second one made.
@@ -24,7 +23,7 @@ type Vault interface {
 	Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) ([]byte, error)
 	// Ready reports whether Sign would work now, without signing anything.
 	Ready(y idp.Year, pub crypto.PublicKey) error
-	// Destroy removes the key for good. One that is gone already is no error.
+	// Destroy removes the key permanently. Destroying a missing key is no error.
 	Destroy(y idp.Year, pub crypto.PublicKey) error
 }
 

@@ -34,8 +34,9 @@ func (s *safe) Destroy(idp.Year, crypto.PublicKey) error {
 	return s.away
 }
 
-// A key in a vault has a file with its public half and no other. It is there as
-// long as the vault has the key, whether the vault can be reached or not.
+// TestDirKeepsPublicHalfOfVaultKey checks that a key in a vault has a file with its public
+// half only, and exists as long as the vault has it, whether or not the vault can be
+// reached.
 func TestDirKeepsPublicHalfOfVaultKey(t *testing.T) {
 	t.Parallel()
 	plain, path := testDir(t)
@@ -86,8 +87,8 @@ func TestDirKeepsPublicHalfOfVaultKey(t *testing.T) {
 	}
 }
 
-// Whether a certificate comes from elsewhere is told by the file of the key
-// itself, and stays so when it has come.
+// TestKeyFileRecordsExternalCertificate checks that the key file records that its certificate
+// is external, and still does after the certificate was imported.
 func TestKeyFileRecordsExternalCertificate(t *testing.T) {
 	t.Parallel()
 	d, path := testDir(t)

@@ -17,7 +17,7 @@ import (
 type conn struct {
 	*crypto11.Context
 	keys sync.Map // idp.Year -> crypto11.Signer
-	// found tells when a key was last seen to be there.
+	// found records when each key was last found in the token.
 	found sync.Map // idp.Year -> sighting
 }
 
@@ -42,7 +42,7 @@ func (t *Token) withConnection(do func(*conn) error) error {
 	}
 }
 
-// openConnection is the connection; it is made if there is none.
+// openConnection returns the connection, and opens it if there is none.
 func (t *Token) openConnection() (*conn, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -65,9 +65,8 @@ func (t *Token) openConnection() (*conn, error) {
 	return t.conn, nil
 }
 
-// dropConnection closes a connection, once what is under way on it has ended. The module
-// must be unloaded before it is loaded again: that is what makes it look for the
-// token anew.
+// dropConnection closes a connection once the calls on it have ended. The module must be
+// unloaded before it is loaded again: only a reload makes it look for the token again.
 func (t *Token) dropConnection(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -78,8 +77,8 @@ func (t *Token) dropConnection(c *conn) {
 	_ = c.Close() // it is lost, whatever this says
 }
 
-// isConnectionLost reports whether an error says that the connection is of no use any more:
-// by itself, or because another request dropped it meanwhile.
+// isConnectionLost reports whether an error means that the connection can no longer be used,
+// because it failed or because another request dropped it meanwhile.
 func (t *Token) isConnectionLost(c *conn, err error) bool {
 	t.mu.Lock()
 	dropped := t.conn != c

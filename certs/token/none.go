@@ -4,5 +4,5 @@ package token
 
 import "vernal/certs"
 
-// Open is ErrNotBuilt.
+// Open returns ErrNotBuilt.
 func Open(Config) (certs.Vault, error) { return nil, ErrNotBuilt }

@@ -18,15 +18,15 @@ import (
 )
 
 const (
-	// maxSessions is how many signatures the token makes at once at most.
+	// maxSessions is the maximum number of concurrent signatures in the token.
 	maxSessions = 32
 	// sessionWait is how long a signature waits for a session.
 	sessionWait = 10 * time.Second
-	// retryAfter is how long a connection that failed is not tried again: every
-	// request would wait for it.
+	// retryAfter is the time during which a failed connection is not tried again, because
+	// every request would wait for it.
 	retryAfter = 2 * time.Second
-	// readyFor is how long a key that was found counts as ready: who asks whether
-	// the server is ready must not keep the token busy.
+	// readyFor is the time for which a found key counts as ready, so that readiness checks
+	// do not keep the token busy.
 	readyFor = 5 * time.Second
 )
 
@@ -85,8 +85,8 @@ func (t *Token) generateKey(c *conn, y idp.Year, bits int) (crypto11.Signer, err
 	return c.GenerateRSAKeyPairWithAttributes(public, private, bits)
 }
 
-// checkSealed makes sure that the token keeps the key to itself: what it was
-// asked for and what it did can be two things.
+// checkSealed checks that the token does not export the key. A token may ignore the
+// attributes it was asked for.
 func (c *conn) checkSealed(key crypto11.Signer) error {
 	attrs, err := c.GetAttributes(key, []crypto11.AttributeType{crypto11.CkaSensitive, crypto11.CkaExtractable})
 	if err != nil {
@@ -197,10 +197,10 @@ func (t *Token) lookUp(c *conn, y idp.Year) (crypto11.Signer, error) {
 	return nil, fmt.Errorf("it is not there: %w", idp.ErrNotFound)
 }
 
-// keyLabel is the CKA_LABEL of a year's key.
+// keyLabel returns the CKA_LABEL of a year's key.
 func keyLabel(y idp.Year) []byte { return []byte("vernal-" + string(y)) }
 
-// keyID is its CKA_ID.
+// keyID returns the CKA_ID of a year's key.
 func (c Config) keyID(y idp.Year) []byte {
 	sum := sha256.Sum256([]byte("vernal signing key\x00" + c.Installation + "\x00" + string(y)))
 	return sum[:20]

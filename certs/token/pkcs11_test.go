@@ -45,7 +45,8 @@ func signs(t *testing.T, tok *Token, pub crypto.PublicKey) {
 	}
 }
 
-// TestTokenKeyIsMadeAndDestroyedOnce is the life of a key: made once, used, and destroyed once.
+// TestTokenKeyIsMadeAndDestroyedOnce checks that a key is made once, used, and destroyed
+// once.
 func TestTokenKeyIsMadeAndDestroyedOnce(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	tok := open(t, h)
@@ -88,7 +89,7 @@ func TestTokenKeyIsMadeAndDestroyedOnce(t *testing.T) {
 	}
 }
 
-// sealed asks the token itself what it would do with the private key.
+// sealed checks the attributes of the private key in the token itself.
 func sealed(t *testing.T, h *binary.SoftHSM, label string) {
 	t.Helper()
 	p := pkcs11.New(h.Module) // initialized by the connection that is open
@@ -126,8 +127,8 @@ func sealed(t *testing.T, h *binary.SoftHSM, label string) {
 	}
 }
 
-// TestSigningSurvivesLostConnection loses the connection in the ways that there are,
-// while others sign: nobody is told.
+// TestSigningSurvivesLostConnection loses the connection in each possible way while other
+// goroutines sign. No signature may fail.
 func TestSigningSurvivesLostConnection(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	tok := open(t, h)
@@ -164,8 +165,8 @@ func TestSigningSurvivesLostConnection(t *testing.T) {
 	}
 }
 
-// TestWrongPINIsTriedOnce: a wrong PIN is tried once, a token that is not there is looked
-// for again.
+// TestWrongPINIsTriedOnce checks that a wrong PIN is tried once, and that a missing token is
+// looked for again.
 func TestWrongPINIsTriedOnce(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	wrong := open(t, h)

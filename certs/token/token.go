@@ -1,16 +1,14 @@
-// Package token keeps signing keys in a PKCS#11 token: a security module, a
-// card, or a program that stands in for one. A key is made in the token and
-// never leaves it (CKA_SENSITIVE, not CKA_EXTRACTABLE); what Vernal keeps of it
-// is the public half.
+// Package token keeps signing keys in a PKCS#11 token: a security module, a smart card, or a
+// program that emulates one. A key is generated in the token and never leaves it
+// (CKA_SENSITIVE, not CKA_EXTRACTABLE). Vernal keeps only the public half.
 //
-// A key is found by its label, vernal-YEAR, and an ID that is made of the
-// installation's address and the year, so that two installations may share a
-// token. The token is asked only when a key in it is needed, so commands that
-// need none work without it. After a restart of the token, or of whatever is
-// between, the connection is made anew.
+// A key is found by its label, vernal-YEAR, and by an ID derived from the installation's base
+// URL and the year, so that two installations can share a token. The token is opened only when
+// a key in it is needed, so commands that need none work without it. After a restart of the
+// token, or of anything between it and Vernal, Token connects again.
 //
-// The library behind it needs cgo. It is in the program only with the build tag
-// pkcs11; otherwise Open says so.
+// The PKCS#11 library needs cgo. It is compiled in only with the build tag pkcs11. Without the
+// tag, Open returns an error that says so.
 package token
 
 import (
@@ -26,16 +24,16 @@ type Config struct {
 	Label string
 	// PIN is the user's.
 	PIN string
-	// Installation tells the keys of several installations in one token apart:
-	// the base URL, which never changes.
+	// Installation distinguishes the keys of several installations in one token. It is the
+	// base URL, which never changes.
 	Installation string
 }
 
 // ErrNotBuilt is returned by Open in a program that has no PKCS#11 in it.
 var ErrNotBuilt = errors.New("this binary was built without PKCS#11; build it with -tags pkcs11")
 
-// ErrPIN is returned once the token has refused the PIN. It is not tried again
-// in this process, as a token locks itself after a few wrong ones.
+// ErrPIN is returned once the token has refused the PIN. This process does not try it again,
+// because a token locks itself after a few wrong PINs.
 var ErrPIN = errors.New("the token refuses the PIN")
 
 // String keeps the PIN out of every message that prints a Config.

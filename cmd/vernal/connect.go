@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// lockWait is how long a command waits for a store that is held while no
-	// server answers: a server that starts or stops, or another command.
+	// lockWait is how long a command waits for a locked store while no server answers: a
+	// server may be starting or stopping, or another command may run.
 	lockWait = 5 * time.Second
-	// lockTry is how long it waits before it looks for a server again.
+	// lockTry is the interval between two attempts to reach a server.
 	lockTry = 100 * time.Millisecond
 	// pingWait is how long a server that accepts may take to answer.
 	pingWait = 3 * time.Second

@@ -44,8 +44,8 @@ func call(t *testing.T, a *app, args ...string) int {
 	return a.execute(t.Context(), args)
 }
 
-// TestCommandGivesUpOnHeldStore holds the store as a server does that hangs, or another
-// command: commands wait for it, but not for ever.
+// TestCommandGivesUpOnHeldStore locks the store, as a hanging server or another command does.
+// Commands must wait for it, but not without limit.
 func TestCommandGivesUpOnHeldStore(t *testing.T) {
 	t.Parallel()
 	a, _, errOut := newApp(t)

@@ -19,11 +19,11 @@ import (
 	"vernal/idp"
 )
 
-// demoListen is where the demo's identity provider listens, as base_url is by
-// default.
+// demoListen is the listen address of the demo's identity provider, the same as in the
+// default base_url.
 const demoListen = "127.0.0.1:8080"
 
-// demoLockWait is how long a demo waits for one that is about to end.
+// demoLockWait is how long a demo waits for an earlier one to end.
 const demoLockWait = time.Second
 
 // demoOperator receives the demo's notices.
@@ -126,5 +126,5 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 	return nil
 }
 
-// demoLog is the path of the demo's log.
+// demoLog returns the path of the demo's log.
 func demoLog(c *Config) string { return filepath.Join(c.DataDir, "demo.log") }

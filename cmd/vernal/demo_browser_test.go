@@ -175,7 +175,7 @@ func demoInBrowser(b *tab, d *runningDemo) {
 	b.click(".usa-button")
 	b.see("#password", "7-sign-in-again") // the session at the identity provider is over too
 	b.do(chromedp.Navigate(d.Samples[0].URL + pathSignedIn))
-	b.see("#name-id", "8-still-in-a") // which nobody told
+	b.see("#name-id", "8-still-in-a") // this SP got no LogoutRequest
 	b.click(".vernal-buttons button")
 	b.see(".usa-alert", "9-signed-out-a")
 }

@@ -45,8 +45,8 @@ func TestDemoShowsErrors(t *testing.T) {
 	}
 }
 
-// The demo is wired as the server is: what its user does is in the audit trail, and
-// a wrong code names them.
+// TestDemoRecordsWrongCode checks that the demo is wired like the server: its user's actions
+// are in the audit trail, and the record of a wrong code names the user.
 func TestDemoRecordsWrongCode(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))

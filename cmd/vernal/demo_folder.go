@@ -76,8 +76,8 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	return c, bare.initKeys(c, master, "", result)
 }
 
-// listenDemo opens the ports of a demo: three that follow one another, or free ones
-// for port 0, and free ones for what is behind them.
+// listenDemo opens the ports of a demo: three consecutive ports, or free ones for port 0,
+// and free ones for the internal services.
 func listenDemo(listen string) (_ *demo.Ports, err error) {
 	host, text, err := net.SplitHostPort(listen)
 	port, portErr := strconv.ParseUint(text, 10, 16)

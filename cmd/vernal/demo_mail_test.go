@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestDemoMailIsServedOnItsOwnURL: what the demo mails is to be seen, on its own address alone.
+// TestDemoMailIsServedOnItsOwnURL checks that the demo's mail is shown only on its own URL.
 func TestDemoMailIsServedOnItsOwnURL(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))

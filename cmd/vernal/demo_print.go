@@ -14,7 +14,7 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// demoResult is what `vernal demo --json` prints, once everything answers.
+// demoResult is the output of `vernal demo --json`, once every part answers.
 type demoResult struct {
 	URL         string       `json:"url"`
 	MetadataURL string       `json:"metadata_url"`
@@ -27,7 +27,7 @@ type demoResult struct {
 	TOTPURL     string       `json:"totp_url"`
 	Code        string       `json:"code"`
 	DataDir     string       `json:"data_dir"`
-	// Config is what the other commands find the demo by, as --config.
+	// Config is the value of --config with which other commands find the demo.
 	Config string `json:"config"`
 	Log    string `json:"log"`
 }
@@ -129,8 +129,7 @@ func (a *app) showCodes(d *demo.Demo) {
 	}
 }
 
-// canRewriteLine reports whether what is printed goes to a terminal that can rewrite a
-// line.
+// canRewriteLine reports whether the output is a terminal that can rewrite a line.
 func canRewriteLine(w io.Writer) bool {
 	return os.Getenv("TERM") != "dumb" && cli.IsTerminal(w)
 }

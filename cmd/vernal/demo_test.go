@@ -27,7 +27,7 @@ const (
 	pathACS      = "/saml/acs"
 )
 
-// runningDemo is the demo that the command runs, as its --json tells of it.
+// runningDemo is the demo that the command runs, with the fields of its --json output.
 type runningDemo struct {
 	demoResult
 	stop context.CancelFunc
@@ -64,7 +64,7 @@ func startDemo(t *testing.T, ports *demo.Ports, dir string) *runningDemo {
 	return d
 }
 
-// year is the preferred year.
+// year returns the preferred year.
 func (d *runningDemo) year() string {
 	return strings.TrimPrefix(d.MetadataURL, d.URL+"/api/saml/metadata")
 }
@@ -132,8 +132,8 @@ func TestDemoSignsInAtBothSamples(t *testing.T) {
 	}
 }
 
-// TestDemoRestartKeepsNamesAndKey: the second start with a folder knows the person by the same
-// names, and signs with the same key.
+// TestDemoRestartKeepsNamesAndKey checks that a second start with the same folder keeps the
+// user's NameIDs and the signing key.
 func TestDemoRestartKeepsNamesAndKey(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
@@ -223,8 +223,9 @@ func TestDemoPrintsAccountAndURLs(t *testing.T) {
 	}
 }
 
-// TestSampleShowsRefusedResponse: what a sample does not accept ends on its error page, with
-// the cause; what is not for its host goes there.
+// TestSampleShowsRefusedResponse checks that a message that a sample refuses leads to its
+// error page, with the cause, and that a request for another host is redirected to the
+// sample's host.
 func TestSampleShowsRefusedResponse(t *testing.T) {
 	t.Parallel()
 	d := openDemo(t, filepath.Join(t.TempDir(), "demo"))

@@ -98,7 +98,7 @@ func (v *visitor) do(method, address string, form url.Values, jar http.CookieJar
 	return page
 }
 
-// nameID is the NameID that a sample shows.
+// nameID returns the NameID that a sample shows.
 func nameID(t *testing.T, page *idptest.Page) string {
 	t.Helper()
 	found := regexp.MustCompile(`<code id="name-id">([0-9a-f-]{36})</code>`).FindSubmatch(page.Body)
@@ -108,7 +108,7 @@ func nameID(t *testing.T, page *idptest.Page) string {
 	return string(found[1])
 }
 
-// codeOf is the person's code, a number of steps ahead of now.
+// codeOf returns the user's code, a number of steps ahead of now.
 func codeOf(t *testing.T, d *runningDemo, ahead int) string {
 	t.Helper()
 	code, err := totp.GenerateCode(d.TOTPSecret, time.Now().Add(time.Duration(ahead)*30*time.Second))

@@ -114,8 +114,8 @@ func checkQuery(t *testing.T, where, query string, scraped map[string][]string) 
 	}
 }
 
-// scrapeAll is a scrape in which every metric has a value, as the labels of each
-// series by name.
+// scrapeAll returns a scrape in which every metric has a value: the labels of each series by
+// name.
 func scrapeAll(t *testing.T) map[string][]string {
 	t.Helper()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 2, 10, 12, 0, 0, 0, time.UTC)})

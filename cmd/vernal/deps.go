@@ -43,7 +43,7 @@ type deps struct {
 	signErr error
 	// mailErr is why notices cannot be sent as configured; nil if they can.
 	mailErr error
-	// adminAddr is where the admin listener answers; "" while it does not.
+	// adminAddr is where the admin listener listens, "" while it does not.
 	adminAddr string
 }
 
@@ -99,7 +99,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	return d, nil
 }
 
-// isDamage reports whether a store could not be opened because of what is in its file.
+// isDamage reports whether a store could not be opened because its file is damaged.
 func isDamage(err error) bool {
 	if err == nil {
 		return false
@@ -166,9 +166,9 @@ type sealedError struct{ text string }
 
 func (e *sealedError) Error() string { return e.text }
 
-// start completes what was interrupted, and fills the ring. Without a signer,
-// commands can still fix it, but nothing can be served. first records the keys of a
-// new installation.
+// start completes interrupted steps and fills the ring. Without a signer, commands can still
+// fix the installation, but nothing can be served. first means to record the keys of a new
+// installation.
 func (d *deps) start(first bool) error {
 	start := d.Rotation.Start
 	if first {
@@ -238,20 +238,20 @@ func (e *unusableYearError) Error() string {
 
 func (e *unusableYearError) Unwrap() error { return e.UnusableKeyError }
 
-// faultText says what is wrong with the key of a year, and how to fix it.
+// faultText describes the fault of a year's key, and how to fix it.
 func faultText(f rotation.KeyFault, y idp.Year) string {
 	suggestion := f.Suggestion(y)
 	return fmt.Sprintf("%s; %s: %s", templates.TerminalPhrases().Reason(f.Reason(y)), templates.SuggestionLabel("en", suggestion.Label), commandLine(suggestion))
 }
 
-// metadataIdP is what our metadata says apart from keys.
+// metadataIdP returns the content of our metadata apart from keys.
 func metadataIdP(c *Config) metadata.IdP {
 	b := c.Branding
 	return metadata.IdP{BaseURL: c.BaseURL, Organization: b.Organization.Text, OrganizationURL: b.OrganizationURL.Text, Contact: b.Contact}
 }
 
-// service is what answers the commands. address is where the server listens; "" without
-// one.
+// service returns the service that answers the commands. address is where the server
+// listens, "" without one.
 func (d *deps) service(address string) *ops.Service {
 	return &ops.Service{
 		Installation: d.Installation,
@@ -263,7 +263,7 @@ func (d *deps) service(address string) *ops.Service {
 	}
 }
 
-// adminURL is the base of the secret URLs of the admin listener; "" if nothing listens.
+// adminURL returns the base of the secret URLs of the admin listener, "" if nothing listens.
 func (d *deps) adminURL() string {
 	c := d.config
 	switch {

@@ -18,8 +18,8 @@ import (
 	"vernal/templates"
 )
 
-// helpCommand prints the help of a command, or a guide. A name that is both means the
-// command; a test keeps the names apart.
+// helpCommand prints the help of a command or a guide. If a name is both, it means the
+// command. A test keeps the names apart.
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND|TOPIC]",

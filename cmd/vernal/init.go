@@ -21,7 +21,7 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// initResult is what `vernal init` did.
+// initResult is the result of `vernal init`.
 type initResult struct {
 	Config  string     `json:"config"`
 	DataDir string     `json:"data_dir"`
@@ -29,9 +29,9 @@ type initResult struct {
 	Created []string   `json:"created"`
 	Kept    []string   `json:"kept"`
 	Years   []initYear `json:"years"`
-	// TrustedProxies is what was written for an https base_url without TLS.
+	// TrustedProxies is the value written for an https base_url without TLS.
 	TrustedProxies []string `json:"trusted_proxies,omitempty"`
-	// Waits is the year whose key and certificate come from elsewhere first.
+	// Waits is the year that waits for its external key and certificate.
 	Waits idp.Year `json:"waits,omitzero"`
 }
 
@@ -111,11 +111,11 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 	return a.reportInit(c, r)
 }
 
-// initConfig writes the configuration, or reads the one that is there; that one
-// must not say anything else than the flags.
+// initConfig writes the configuration, or reads the existing one, which must not contradict
+// the flags.
 func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error) {
 	name := cmp.Or(a.ConfigFile, config.DefaultFile)
-	set := map[string]string{"base_url": config.Default().BaseURL} // never to change by itself
+	set := map[string]string{"base_url": config.Default().BaseURL} // written out, so that a new default never changes it
 	maps.Copy(set, given)
 	if a.needsProxy(set["base_url"]) {
 		set["trusted_proxies"] = loopbackProxies
@@ -237,7 +237,7 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 	return a.Print(r, nil)
 }
 
-// configHint is the --config that the next command needs too.
+// configHint returns the --config that the next command needs too.
 func (a *app) configHint() string {
 	if a.ConfigFile == "" {
 		return ""

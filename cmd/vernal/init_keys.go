@@ -138,8 +138,8 @@ func checkUnused(ctx context.Context, c *Config, client *admin.Client) error {
 	return errNotBegun
 }
 
-// checkYears is init for an installation that has been used: it reports the
-// recorded years, and refuses if one of them has lost its key.
+// checkYears is init for an installation that has been used. It reports the recorded years,
+// and refuses if one of them has lost its key.
 func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initResult) error {
 	client, release, err := a.connect(ctx)
 	if err != nil {

@@ -175,8 +175,8 @@ func checkCommandLine(line string) error {
 	return nil
 }
 
-// TestGuideNames: `vernal help NAME` shows the command of that name, so no guide may
-// have it.
+// TestGuideTopicsAreNoCommands checks that no guide has the name of a command, because
+// `vernal help NAME` shows the command.
 func TestGuideTopicsAreNoCommands(t *testing.T) {
 	t.Parallel()
 	taken := map[string]bool{}
@@ -191,7 +191,7 @@ func TestGuideTopicsAreNoCommands(t *testing.T) {
 	}
 }
 
-// TestReadmeIsShort: what is long belongs into a guide.
+// TestReadmeIsShort bounds the README, because longer text belongs in a guide.
 func TestReadmeIsShort(t *testing.T) {
 	t.Parallel()
 	readme := readDocuments(t)[0]

@@ -19,10 +19,10 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// rekeyPoll is how often a command asks whether the work has ended.
+// rekeyPoll is the interval at which a command asks whether the work has ended.
 const rekeyPoll = 50 * time.Millisecond
 
-// rekeyFlags say what to do; none of them: say what is in force.
+// rekeyFlags select the operation. Without a flag the command shows the keys in force.
 type rekeyFlags struct {
 	begin, finish, cancel, all bool
 	newKey                     string
@@ -173,7 +173,7 @@ func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, erro
 	return st, nil
 }
 
-// sayRekey says what was done and what comes next.
+// sayRekey says what was done and what to do next.
 func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
 	switch {
 	case f.begin:

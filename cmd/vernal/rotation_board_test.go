@@ -96,7 +96,8 @@ func TestRotationStatusPrintsBoard(t *testing.T) {
 	}
 }
 
-// The CSV reads back, and has nothing that a spreadsheet would run.
+// TestRotationBoardCSV checks that the CSV reads back and contains nothing that a
+// spreadsheet would run.
 func TestRotationBoardCSV(t *testing.T) {
 	t.Parallel()
 	a, out, errOut := boardApp(t)

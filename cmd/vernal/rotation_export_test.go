@@ -16,12 +16,12 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// opensslLine is a line that people are told to run.
+// opensslLine matches an openssl command that the guide or a statement asks the partner to run.
 var opensslLine = regexp.MustCompile(`(?m)^ *(openssl .*)$`)
 
-// TestExport checks an export as a partner would: with openssl, by the lines of
-// the guide and by those of the statement itself. What was changed on the way
-// is found out.
+// TestPartnerCanVerifyExport verifies an export as a partner does: with openssl, by the
+// commands in the guide and those in the statement. It also checks that a changed file is
+// detected.
 func TestPartnerCanVerifyExport(t *testing.T) {
 	t.Parallel()
 	binary.Need(t, "openssl")
@@ -48,7 +48,7 @@ func TestPartnerCanVerifyExport(t *testing.T) {
 	if !slices.Equal(done.Files, want) {
 		t.Errorf("wrote %q, want %q", done.Files, want)
 	}
-	// What the partner has used until now comes from elsewhere.
+	// The partner already has the certificate of the old year, so it is not part of the export.
 	old, err := os.ReadFile(filepath.Join(filepath.Dir(a.ConfigFile), "vernal-data", "keys", "2026.crt"))
 	if err != nil {
 		t.Fatal(err)

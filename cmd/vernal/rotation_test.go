@@ -39,7 +39,7 @@ func years(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("LATER", later)
 }
 
-// onlyNewest are the commands after which the newest year is the only live one.
+// onlyNewest returns the commands after which the newest year is the only live one.
 func onlyNewest(st ops.RotationStatus) (commands [][]string) {
 	for _, y := range st.Years {
 		if y.Year <= st.Preferred || y.State == rotation.Planned {
@@ -57,7 +57,7 @@ func onlyNewest(st ops.RotationStatus) (commands [][]string) {
 	return commands
 }
 
-// threeYears are the preferred year and the two after it.
+// threeYears returns the preferred year and the two after it.
 func threeYears(t interface{ Fatalf(string, ...any) }, st ops.RotationStatus) (this, next, later string) {
 	n, err := strconv.Atoi(string(st.Preferred))
 	if err != nil {
@@ -66,7 +66,7 @@ func threeYears(t interface{ Fatalf(string, ...any) }, st ops.RotationStatus) (t
 	return fmt.Sprint(n), fmt.Sprint(n + 1), fmt.Sprint(n + 2)
 }
 
-// clockAt is a clock that stands.
+// clockAt returns a clock that always shows the same time.
 func clockAt(text string) func() time.Time {
 	return func() time.Time {
 		t, err := time.Parse(time.DateTime, text)
@@ -242,8 +242,8 @@ func TestYearCanBeRotatedOnAnyDay(t *testing.T) {
 	}
 }
 
-// TestEarlyCreateNeedsConfirmation: more than 60 days before its date a year is created
-// after a confirmation alone.
+// TestEarlyCreateNeedsConfirmation checks that a year is created more than 60 days before
+// its date only after a confirmation.
 func TestEarlyCreateNeedsConfirmation(t *testing.T) {
 	t.Parallel()
 	a, out, errOut := newAppAt(t, clockAt("2031-11-16 00:00:00")) // 60 days before 15 January

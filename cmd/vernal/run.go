@@ -31,14 +31,13 @@ type app struct {
 	*cli.App
 	// environ is the whole environment, to find misspelt variables; optional.
 	environ []string
-	// lockWait is how long to wait for a store that is held while no server
-	// answers.
+	// lockWait is how long to wait for a locked store while no server answers.
 	lockWait time.Duration
 	// opened is handed what the server works with, before it listens; optional.
 	opened func(context.Context, *deps)
 }
 
-// newProgram is the program on the given streams.
+// newProgram returns the program on the given streams.
 func newProgram(in io.Reader, out, errOut io.Writer, getenv func(string) string, clock idp.Clock) *app {
 	a := &app{
 		App:      &cli.App{In: in, Out: out, Err: errOut, Getenv: getenv, Clock: clock, CommandLine: commandLine},
@@ -48,7 +47,7 @@ func newProgram(in io.Reader, out, errOut io.Writer, getenv func(string) string,
 	return a
 }
 
-// defaultApp is the program with the environment and time of this machine.
+// defaultApp returns the program with the environment and time of this machine.
 func defaultApp(in io.Reader, out, errOut io.Writer) *app {
 	a := newProgram(in, out, errOut, os.Getenv, time.Now)
 	a.environ = os.Environ()
@@ -65,8 +64,8 @@ func newCommandTree() *cobra.Command {
 	return newProgram(strings.NewReader(""), io.Discard, io.Discard, func(string) string { return "" }, time.Now).rootCommand()
 }
 
-// run is the whole program but for the process around it. SIGINT and SIGTERM
-// end the context of the command; a second one ends the process.
+// run runs the program and returns its exit code. SIGINT and SIGTERM end the context of the
+// command. A second signal ends the process.
 func (a *app) run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -87,7 +86,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	return a.Report(err)
 }
 
-// rootCommand is the tree of commands.
+// rootCommand returns the tree of commands.
 func (a *app) rootCommand() *cobra.Command {
 	a.FilterOutput()
 	root := &cobra.Command{
@@ -147,7 +146,7 @@ type Config = config.Config
 // config reads the configuration.
 func (a *app) config() (*Config, error) { return config.Load(a.ConfigFile, a.Getenv, a.environ...) }
 
-// ourMetadata is our metadata as configured.
+// ourMetadata returns our metadata as configured.
 func (a *app) ourMetadata() (ourmetadata.IdP, error) {
 	c, err := a.config()
 	if err != nil {

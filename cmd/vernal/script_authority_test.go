@@ -28,8 +28,8 @@ var authorityKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// authority is the command of scripts that stands for one: it certifies
-// requests, and people's own keys.
+// authority is the script command that acts as a CA: it signs certificate requests and makes
+// key pairs with a certificate.
 func authority(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case neg || len(args) < 3:
@@ -54,7 +54,7 @@ func authority(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// certificate is one that lasts for years, but for its fault.
+// certificate returns a certificate that is valid for years, except for the given fault.
 func certificate(ts *testscript.TestScript, pub crypto.PublicKey, subject pkix.Name, fault string) []byte {
 	now := time.Now()
 	serial := make([]byte, 16)

@@ -23,8 +23,8 @@ import (
 // run knows it.
 const clockEnv = "TURNED_CLOCK"
 
-// turned is the program as scripts run it: where clockEnv names a file, the time
-// is what stands there, and stands still. A server there follows `turn`.
+// turned runs the program as scripts do. If clockEnv names a file, the time is read from that
+// file and does not advance. A server with such a clock follows `turn`.
 func turned() {
 	a := defaultApp(os.Stdin, os.Stdout, os.Stderr)
 	if file := os.Getenv(clockEnv); file != "" {
@@ -52,7 +52,7 @@ func readClock(file string) (time.Time, error) {
 	return time.Parse(time.RFC3339, string(text))
 }
 
-// writeClock replaces the file, as it is read all the time.
+// writeClock replaces the file atomically, because it is read all the time.
 func writeClock(file string, now time.Time) error {
 	if err := os.WriteFile(file+".new", []byte(now.UTC().Format(time.RFC3339)), 0o600); err != nil {
 		return err
@@ -60,8 +60,8 @@ func writeClock(file string, now time.Time) error {
 	return os.Rename(file+".new", file)
 }
 
-// follow does what the server does every minute whenever it is asked to, at an
-// address that the file is told.
+// follow listens for requests to run the server's jobs of one minute, and writes the URL to
+// file.
 func follow(ctx context.Context, d *deps, file string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -86,16 +86,16 @@ func follow(ctx context.Context, d *deps, file string) {
 	}
 }
 
-// minute is one round of the server's jobs, after it ran for a time.
+// minute runs the server's jobs of one minute. ran is the uptime since the last run.
 func minute(ctx context.Context, d *deps, ran time.Duration) error {
 	tick := d.Rotation.Tick(ctx, ran)
 	_, automatic := d.Rotation.Automatic(ctx)
 	return errors.Join(tick, automatic, d.Usage.Flush(ctx), d.Trail.Refusals.Flush(ctx), d.Notices.Tick(ctx))
 }
 
-// turn is the command of scripts that turns the clock forward: at once while no
-// server runs, else by the hour at which a day begins, so that the server takes
-// every step on its date.
+// turn is the script command that turns the clock forward. While no server runs it does so
+// at once, otherwise from midnight to midnight, so that the server takes every step on its
+// date.
 func turn(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: turn TIME, such as 2027-02-01T09:00:00Z")
@@ -123,19 +123,19 @@ func turn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// drift is the command of scripts that turns the clock forward while the server
-// runs for a minute.
+// drift is the script command that turns the clock forward while the server runs for one
+// minute.
 func drift(ts *testscript.TestScript, neg bool, args []string) {
 	leap(ts, neg, args, func(time.Duration) time.Duration { return time.Minute })
 }
 
-// suspend is the command of scripts that suspends the server's machine: when it
-// wakes up, the time has gone on and so has its uptime.
+// suspend is the script command that suspends the server's machine: when it wakes up, both
+// the time and the uptime have advanced.
 func suspend(ts *testscript.TestScript, neg bool, args []string) {
 	leap(ts, neg, args, func(slept time.Duration) time.Duration { return slept })
 }
 
-// leap turns the clock at once. The server is then told how long it ran.
+// leap turns the clock at once, then runs the server's jobs with the uptime that ran returns.
 func leap(ts *testscript.TestScript, neg bool, args []string, ran func(time.Duration) time.Duration) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: drift or suspend DURATION, such as 30h")
@@ -166,7 +166,7 @@ func pass(address string, ran time.Duration) error {
 	return err
 }
 
-// newClock is the file of a script's clock.
+// newClock writes the file of a script's clock.
 func newClock(e *testscript.Env, now string) error {
 	at, err := time.Parse(time.RFC3339, now)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // tlsProxyKey is where a script keeps its proxy, as a **httptest.Server.
 type tlsProxyKey struct{}
 
-// tlsProxy is the command of scripts that starts or stops a reverse proxy.
+// tlsProxy is the script command that starts or stops a reverse proxy.
 func tlsProxy(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 || len(args) == 1 && args[0] != "down" {
 		ts.Fatalf("usage: tlsproxy [down]")

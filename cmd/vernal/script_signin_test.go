@@ -14,8 +14,8 @@ import (
 	"vernal/idp/store/bolt"
 )
 
-// signin notes in vernal-data, while no server runs, that a person signed in to
-// a provider, which was given the email address as a NameID, as the server would.
+// signin records in vernal-data, while no server runs, that a user signed in to a service
+// provider, which was given the email address as a NameID.
 func signin(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 4 {
 		ts.Fatalf("usage: signin ENTITY_ID EMAIL PROPOSED NAMEID")

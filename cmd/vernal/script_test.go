@@ -45,43 +45,43 @@ func TestMain(m *testing.M) {
 func TestCommandsFollowScripts(t *testing.T) { runScripts(t, "testdata") }
 
 // runScripts runs the scripts of a folder, each in a folder of its own, against the
-// real program. Beside the usual commands they have:
+// real program. It adds these commands to the usual ones:
 //
 //	ready           waits until the server that uses vernal-data answers
-//	address FILE    writes the address where it listens to a file
-//	get PATH TEXT   gets a page of that server; TEXT must be in it
-//	opens FILE TEXT gets the address that a file holds; TEXT must be in it. With
-//	                ! the address must answer 404
+//	address FILE    writes the server's URL to a file
+//	get PATH TEXT   gets a page of that server, which must contain TEXT
+//	opens FILE TEXT gets the URL in a file; the page must contain TEXT. With
+//	                ! the answer must be 404
 //	getfile FILE TEXT
 //	                the same with the path in a file
-//	years           sees to it that one year is live, and sets $THIS to it, $NEXT
+//	years           makes sure that one year is live, and sets $THIS to it, $NEXT
 //	                and $LATER to the two after it
 //	calendar        sets $FIRST to the year that the calendar prefers today, and
 //	                $LATER to the one after it
 //	authority issue REQUEST CERT [ended|sha1]
-//	                makes a certificate of a request, in a chain
+//	                issues a certificate for a request, in a chain
 //	authority pair KEY CERT
 //	                makes a private key and its certificate
 //	signin ENTITY_ID EMAIL PROPOSED NAMEID
-//	                without a server: a person signs in to a provider, which
-//	                must be told NAMEID; PROPOSED is made if there is none
+//	                without a server: a user signs in to a service provider, which
+//	                must get NAMEID; PROPOSED is stored if the user has none there
 //	remembered EMAIL BROWSER SYSTEM DAYS
-//	                without a server: a person is remembered in a browser, since
-//	                so many days
-//	forget years    without a server: the store records no year any more, or there
+//	                without a server: a user has a remembered device, since that
+//	                many days
+//	forget years    without a server: the store records no years any more, or there
 //	                is an empty one
 //	seen ENTITY_ID YEAR
-//	                without a server: a provider used the year
+//	                without a server: a service provider used the year
 //	tamper changed|removed|swapped|cut SEQ
-//	                without a server: somebody was at the audit trail
+//	                without a server: tampers with the audit trail
 //	tlsproxy [down] starts a proxy that ends TLS in front of the server, sets
 //	                $PROXY to it and trusts it; down stops it
 //	mailed ADDRESS TEXT
-//	                a mail with TEXT came for the address; gone@… is refused
+//	                a mail with TEXT arrived for the address; gone@… is refused
 //
 // $MAIL is the address of a mail server. $KEYS is the folder of the test keys,
-// $METADATA that of the corpus, and $WEB the address of a web server that gives
-// /sp.xml, /old.xml (the same, not valid any more), /big.xml, /moved (to another
+// $METADATA that of the corpus, and $WEB the URL of a web server that serves
+// /sp.xml, /old.xml (the same, no longer valid), /big.xml, /moved (to another
 // host by http) and /hop (to /sp.xml).
 func runScripts(t *testing.T, dir string) {
 	t.Helper()

@@ -26,17 +26,16 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// The person of `visit`, whom a script adds.
+// The user of `visit`, added by a script.
 const (
 	visitorEmail    = "ana@agency.example"
 	visitorPassword = "plum jam on nine windows"
 	visitorSecret   = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 )
 
-// signInAt is the command `visit` of scripts by which the person signs in at a service
-// provider that uses the addresses of a year, in a browser that keeps its
-// cookies: the Response must be signed by that year. With ! the year's address
-// must answer 410.
+// signInAt is the script command `visit`: the user signs in at a service provider that uses
+// the endpoint URLs of a year, in a browser that keeps its cookies. The Response must be
+// signed by that year. With ! the year's endpoint URL must answer 410.
 func signInAt(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: visit ENTITY_ID YEAR")
@@ -67,7 +66,7 @@ func signInAt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Logf("%s signed somebody in by %s", args[0], args[1])
 }
 
-// requestAddress is where a service provider sends the browser: a signed
+// requestAddress returns the URL to which a service provider sends the browser: a signed
 // AuthnRequest by HTTP-Redirect.
 func requestAddress(ts *testscript.TestScript, entityID, to string, now time.Time) (string, error) {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(ts.Getenv("KEYS"), "sp1.crt"), filepath.Join(ts.Getenv("KEYS"), "sp1.key"))
@@ -94,8 +93,7 @@ func requestAddress(ts *testscript.TestScript, entityID, to string, now time.Tim
 	return address.String(), nil
 }
 
-// signedWith reports whether a Response says that somebody was signed in, and
-// names the certificate.
+// signedWith checks that a Response signs a user in and contains the certificate.
 func signedWith(response, certificate []byte) error {
 	block, _ := pem.Decode(certificate)
 	switch {
@@ -171,8 +169,8 @@ func (b *visiting) fill(page *idptest.Page, now time.Time) (*idptest.Page, error
 	return b.do(http.MethodPost, to.String(), form.Fields)
 }
 
-// newProxy is the way to the server that a script runs, whatever host is asked
-// for: an HTTP proxy that knows CONNECT.
+// newProxy returns an HTTP proxy with CONNECT that connects to the script's server, whatever
+// host is requested.
 func newProxy(data string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		address, err := listenAddress(r.Context(), data)

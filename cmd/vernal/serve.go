@@ -41,10 +41,9 @@ finished. The log goes to standard error. All other commands work while it runs.
 	}
 }
 
-// serve runs the server and the admin socket until ctx ends or one of them
-// fails. The store is opened first, as its lock keeps a second server away; the
-// socket answers once the server does, so that a command that can reach it knows
-// that the server is up.
+// serve runs the server and the admin socket until ctx ends or one of them fails. It opens
+// the store first, because the store's lock keeps a second server away. The socket answers
+// only once the server does, so a command that reaches it knows that the server is up.
 func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	log := newLogger(c, a)
 	if a.Getenv("GOGC") == "" {

@@ -13,7 +13,8 @@ import (
 	"vernal/cmd/vernal/cli"
 )
 
-// A busy admin port does not stop sign-ins (finding L8).
+// TestServeWithBusyAdminPort checks that a busy admin port does not stop sign-ins (finding
+// L8).
 func TestServeWithBusyAdminPort(t *testing.T) {
 	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")

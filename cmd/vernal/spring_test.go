@@ -25,25 +25,25 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// springHost is where the scripts' identity provider is, to people.
+// springHost is the public host of the scripts' identity provider.
 const springHost = "login.agency.example"
 
 // TestRotationYearFollowsScripts runs the scripts in testdata/spring: a security
-// officer's year at the prompt, on a clock that begins on 22 November 2026 and is
-// turned. Beside the usual commands they have ready, mailed, and:
+// officer's year at the prompt. The clock begins on 22 November 2026 and is turned
+// by the script. Beside the usual commands there are ready, mailed, and:
 //
 //	turn TIME        turns the clock; a running server takes its steps on the way
-//	drift DURATION   turns the clock in one minute of a running server
+//	drift DURATION   turns the clock within one minute of a running server
 //	suspend DURATION suspends the machine of a running server
 //	visit ENTITY_ID YEAR
-//	                 somebody signs in at a service provider that uses the year;
-//	                 with ! the year's address must answer 410
-//	session FILE     types the command lines of a file, those with a "$ " in
-//	                 front, and holds what the terminal shows against the rest of
-//	                 it. There … stands for anything in a line or, alone in a
-//	                 line, for any lines
+//	                 a user signs in at a service provider that uses the year;
+//	                 with ! the year's endpoint URL must answer 410
+//	session FILE     types the command lines of a file, those that begin with
+//	                 "$ ", and compares the terminal with the rest of the file.
+//	                 There … matches any text in a line or, alone in a line,
+//	                 any lines
 //
-// What the guide "years" shows are such files (TestGuideSessionsMatchScripts).
+// The sessions in the guide "years" are such files (TestGuideSessionsMatchScripts).
 func TestRotationYearFollowsScripts(t *testing.T) {
 	t.Parallel()
 	keys, err := filepath.Abs("../../testdata/keys")
@@ -110,7 +110,7 @@ func springTLS(dir string) error {
 	return nil
 }
 
-// terminal is the command `session` of scripts, which stands for a terminal.
+// terminal is the script command `session`, which acts as a terminal.
 func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: session FILE")

@@ -16,7 +16,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// Every action that packages suggest is a command, with the options that they give it.
+// TestActionsAreCommands checks that every suggested action is a command with the suggested
+// options.
 func TestActionsAreCommands(t *testing.T) {
 	t.Parallel()
 	for _, s := range idp.Actions() {
@@ -26,7 +27,7 @@ func TestActionsAreCommands(t *testing.T) {
 	}
 }
 
-// What packages call settings has an option of a command.
+// TestSettingsAreOptions checks that every suggested setting is an option of a command.
 func TestSettingsAreOptions(t *testing.T) {
 	t.Parallel()
 	find := func(path ...string) func(name string) bool {
@@ -66,7 +67,8 @@ func checkSuggestion(t *testing.T, name string, s idp.Suggestion) {
 	}
 }
 
-// Every step is a command, with the options that its suggestion gives it.
+// TestStepsAreCommands checks that every step is a command with the options that its
+// suggestion uses.
 func TestStepsAreCommands(t *testing.T) {
 	t.Parallel()
 	for _, kind := range rotation.StepKinds() {
@@ -74,7 +76,7 @@ func TestStepsAreCommands(t *testing.T) {
 	}
 }
 
-// reasonCodes are the reasons that the catalogue has words for.
+// reasonCodes returns the reason codes that the catalogue has texts for.
 func reasonCodes(t *testing.T) (codes []rotation.ReasonCode) {
 	t.Helper()
 	data, err := os.ReadFile("../../templates/catalogue/en.json")
@@ -93,8 +95,8 @@ func reasonCodes(t *testing.T) (codes []rotation.ReasonCode) {
 	return codes
 }
 
-// Whatever the rotation suggests about a refusal can be typed: for every step, every
-// reason and every state of a year, and for every fault of a key.
+// TestRefusalsSuggestCommands checks that every suggestion about a refusal can be typed: for
+// every step, every reason and every state of a year, and for every fault of a key.
 func TestRefusalsSuggestCommands(t *testing.T) {
 	t.Parallel()
 	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }

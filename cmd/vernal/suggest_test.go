@@ -6,8 +6,9 @@ import (
 	"vernal/idp"
 )
 
-// A suggestion is typed as the command reads it: with quotes where a shell needs
-// them, and with the placeholder of what the user must fill in.
+// TestSuggestionIsTypedAsCommand checks that a suggestion is printed as the command reads
+// it: with quotes where a shell needs them, and with placeholders for what the user must
+// fill in.
 func TestSuggestionIsTypedAsCommand(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -77,8 +77,8 @@ func hostileServer(t *testing.T) string {
 	return "http://" + l.Addr().String() + "/metadata"
 }
 
-// What strangers choose reaches the terminal through commands: it must not act
-// on it.
+// TestCommandsKeepControlsAway checks that text chosen by strangers cannot act on the
+// terminal through the output of commands.
 func TestCommandsKeepControlsAway(t *testing.T) {
 	t.Parallel()
 	a, out, errOut := newApp(t)
@@ -119,7 +119,8 @@ func TestCommandsKeepControlsAway(t *testing.T) {
 	}
 }
 
-// Completion scripts are data for a shell and have nothing to filter.
+// TestCompletionIsNotFiltered checks that completion scripts, which are data for a shell,
+// are not filtered.
 func TestCompletionIsNotFiltered(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {

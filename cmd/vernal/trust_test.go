@@ -21,7 +21,7 @@ import (
 	"vernal/idp/admin"
 )
 
-// nobody is the user ID of another user.
+// nobody is the Unix user ID of an unprivileged user.
 const nobody = 65534
 
 // needRoot skips a test that gives files away; CI runs as root and skips none.
@@ -139,8 +139,8 @@ func give(t *testing.T, uid int, paths ...string) {
 	}
 }
 
-// A command that root gives in a stranger's folder sends nothing to the
-// stranger's socket (finding M7).
+// TestCommandsDoNotTrustThePlace checks that a command that root gives in a stranger's
+// folder sends nothing to the stranger's socket (finding M7).
 func TestCommandsDoNotTrustThePlace(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -224,8 +224,8 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 	}
 }
 
-// Root works on another user's installation if --config names it and the server
-// runs; and only through the socket.
+// TestRootNamesAnotherUsersInstallation checks that root works on another user's
+// installation only if --config names it and the server runs, and only through the socket.
 func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -281,7 +281,8 @@ func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 	_ = server.Wait()
 }
 
-// A folder with the sticky bit, such as /tmp, is fine, and so is a device.
+// TestStickyFolderAndDeviceAreTrusted checks that a folder with the sticky bit, such as
+// /tmp, and a device are trusted.
 func TestStickyFolderAndDeviceAreTrusted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -295,7 +296,8 @@ func TestStickyFolderAndDeviceAreTrusted(t *testing.T) {
 	}
 }
 
-// Without a server the same holds for what a command opens itself.
+// TestNothingThatOthersCanWriteIsOpened checks the same rule for the files that a command
+// opens itself while no server runs.
 func TestNothingThatOthersCanWriteIsOpened(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

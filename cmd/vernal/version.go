@@ -9,11 +9,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is what git calls the source, set by the linker (LDFLAGS in the
-// Makefile). "" in other builds: then the Go tool's own note of it counts.
+// version is the description of the source by git, set by the linker (LDFLAGS in the
+// Makefile). In other builds it is "", and the build information of the Go tool is used.
 var version string
 
-// buildVersion is what the binary was built from, as far as the build noted it.
+// buildVersion describes the source of the binary, as far as the build recorded it.
 type buildVersion struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`

@@ -11,8 +11,8 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// What the Makefile has the linker set is what the command tells: a name that
-// is not there is set without a word.
+// TestMakefileSetsVersion checks that the command prints the version that the Makefile has
+// the linker set. The linker ignores an unknown variable without an error.
 func TestMakefileSetsVersion(t *testing.T) {
 	t.Parallel()
 	const want = "v9.8.7-6-gabcdef0"

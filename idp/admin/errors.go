@@ -18,8 +18,8 @@ type Code string
 const (
 	CodeBadRequest Code = "bad_request" // the command was not understood
 	CodeForbidden  Code = "forbidden"   // the caller may not give commands
-	CodeNotFound   Code = "not_found"   // what it names is not there
-	CodeExists     Code = "exists"      // what it makes is there already
+	CodeNotFound   Code = "not_found"   // what the command names does not exist
+	CodeExists     Code = "exists"      // what the command makes exists already
 	CodeInvalid    Code = "invalid"     // a value is wrong; see Problems
 	CodeRefused    Code = "refused"     // not done without a further word
 	CodeBusy       Code = "busy"        // too much waits to be written; try again
@@ -36,9 +36,9 @@ type Error struct {
 	Problems []sp.Problem `json:"problems,omitempty"`
 	// Permissions are those of which one lets it be done.
 	Permissions []sp.Permission `json:"permissions,omitempty"`
-	// Suggestions are what can be done about it.
+	// Suggestions are the ways to fix it.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
-	// Users are the service providers whose use stands against it.
+	// Users are the service providers whose use of a year prevents the step.
 	Users []idp.EntityID `json:"users,omitempty"`
 	// Reason is why a step of the rotation is refused.
 	Reason *rotation.Reason `json:"reason,omitempty"`
@@ -58,7 +58,7 @@ func (e *Error) Error() string {
 // Suggested returns what can be done about it, for idp.SuggestionsOf.
 func (e *Error) Suggested() []idp.Suggestion { return e.Suggestions }
 
-// kinds are what HTTP and the domain call the codes. Others are faults of ours.
+// kinds maps codes to HTTP statuses and errors of the domain. Other errors are internal.
 var kinds = []struct {
 	code     Code
 	status   int
@@ -83,7 +83,7 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// status is the HTTP status that goes with the error.
+// status returns the HTTP status of the error.
 func (e *Error) status() int {
 	for _, k := range kinds {
 		if k.code == e.Code {
@@ -117,8 +117,8 @@ func toError(err error) *Error {
 	return e
 }
 
-// invalidCode tells a registration that an option would make valid from one that
-// nothing does.
+// invalidCode returns CodeRefused for a registration that an option would make valid, and
+// CodeInvalid for one that no option does.
 func invalidCode(e *sp.InvalidError) Code {
 	if slices.ContainsFunc(e.Problems, func(p sp.Problem) bool { return p.Option == (idp.Option{}) }) {
 		return CodeInvalid

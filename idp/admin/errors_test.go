@@ -14,7 +14,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// What can be done about an error reaches the caller as values, whatever the error is.
+// TestErrorsKeepAdvice checks that the caller gets the suggestions of every error as values.
 func TestErrorsKeepAdvice(t *testing.T) {
 	t.Parallel()
 	next := []idp.Suggestion{idp.Suggest(idp.DoSPEdit, "urn:a").With(idp.OptionName, "").Labeled(idp.LabelNameProvider)}
@@ -48,7 +48,8 @@ func TestErrorsKeepAdvice(t *testing.T) {
 	}
 }
 
-// A command that meets a store with too much to write says so, and the caller can tell.
+// TestBusyStoreHasItsOwnCode checks that a command that fails because the store has too much
+// to write returns its own code.
 func TestBusyStoreHasItsOwnCode(t *testing.T) {
 	t.Parallel()
 	e := toError(fmt.Errorf("lock user: %w", idp.ErrBusy))

@@ -57,8 +57,8 @@ func decodeStrict(body []byte, v any) error {
 	return nil
 }
 
-// Call gives a command and returns its answer. An error of the operation is an *Error;
-// others are about reaching it.
+// Call gives a command and returns its answer. An error of the operation is an *Error. Any
+// other error means that the operation could not be reached.
 func Call[S, Req, Res any](ctx context.Context, c *Client, op Op[S, Req, Res], req Req) (Res, error) {
 	var answer Res
 	body, err := json.Marshal(req)

@@ -9,14 +9,14 @@ import (
 	"strconv"
 )
 
-// Caller is who gives a command.
+// Caller is the operator or program that gives a command.
 type Caller struct {
 	UID int
 	// Name is the user's name here, "" if it has none.
 	Name string
 }
 
-// Actor is the caller as audit records name them: "cli:uid=1000(ops)".
+// Actor returns the caller's name in audit records: "cli:uid=1000(ops)".
 func (c Caller) Actor() string {
 	if c.Name == "" {
 		return fmt.Sprintf("cli:uid=%d", c.UID)
@@ -33,12 +33,12 @@ func callerOf(uid int) Caller {
 	return c
 }
 
-// Self is the user that this process runs as.
+// Self returns the user that this process runs as.
 func Self() Caller { return callerOf(os.Geteuid()) }
 
 type callerKey struct{}
 
-// WithCaller notes who gives the commands of a context.
+// WithCaller returns a context whose commands have the given caller.
 func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerUID is the user that opened the other end of the connection, as the
-// kernel noted it then (SO_PEERCRED, unix(7)).
+// peerUID returns the user ID at the other end of the connection, as the kernel recorded it
+// when the connection was opened (SO_PEERCRED, unix(7)).
 func peerUID(conn *net.UnixConn) (int, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// peerUID is known on Linux only; elsewhere the socket refuses every command.
+// peerUID works only on Linux. On other systems the socket refuses every command.
 func peerUID(*net.UnixConn) (int, error) {
 	return 0, errors.New("the peer of a socket cannot be told on this system")
 }

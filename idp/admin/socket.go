@@ -29,8 +29,7 @@ var ErrInUse = errors.New("another server answers there")
 // by the owner of the data folder. Nothing was sent to it.
 var ErrImpostor = errors.New("not the server of this data folder")
 
-// dialTimeout bounds how long a socket may take to accept; a server that is up
-// does so at once.
+// dialTimeout bounds how long a socket may take to accept. A running server does so at once.
 const dialTimeout = 2 * time.Second
 
 // reach gives a path to name in dir that is short enough for a socket. A long
@@ -53,11 +52,10 @@ func reach(dir, name string) (path string, done func(), err error) {
 	return filepath.Join(short, name), func() { f.Close() }, nil
 }
 
-// Dial connects to the socket in the data folder. The error is fs.ErrNotExist
-// if there is none. Commands carry passwords, so the server must prove who it is
-// before it gets one: the kernel's credentials of the program that listens
-// (SO_PEERCRED) must be the owner of the data folder, else the error is
-// ErrImpostor.
+// Dial connects to the socket in the data folder. The error is fs.ErrNotExist if there is no
+// socket. Commands contain passwords, so the server must prove its identity before it gets
+// one: by the kernel's credentials (SO_PEERCRED), the program that listens must belong to
+// the owner of the data folder. Otherwise the error is ErrImpostor.
 func Dial(ctx context.Context, dataDir string) (net.Conn, error) {
 	path, done, err := reach(dataDir, SocketName)
 	if err != nil {
@@ -98,10 +96,10 @@ func checkServer(conn net.Conn, dataDir string) error {
 	return nil
 }
 
-// Listen opens the socket in the data folder, for its owner alone. A socket
-// that a dead server left behind is replaced; one that answers is ErrInUse, and
-// what is no socket is left alone. The caller must hold the store's lock, which
-// keeps two servers from doing this at once.
+// Listen opens the socket in the data folder, for its owner alone. It replaces a socket that
+// a dead server left behind. It returns ErrInUse if a server answers there, and leaves any
+// other file alone. The caller must hold the store's lock, which keeps two servers from
+// doing this at once.
 func Listen(ctx context.Context, dataDir string) (net.Listener, error) {
 	if err := checkFree(ctx, dataDir); err != nil {
 		return nil, fmt.Errorf("open the admin socket: %w", err)
@@ -132,8 +130,8 @@ func checkFree(ctx context.Context, dataDir string) error {
 	return nil
 }
 
-// bind makes the socket under a random name, closes it to others, and only then
-// gives it its name: whatever the umask, nobody else ever finds it open.
+// bind creates the socket under a random name, restricts its mode, and only then gives it its
+// final name. Whatever the umask, no other user ever finds it open.
 func bind(dataDir string) (net.Listener, error) {
 	name := "." + rand.Text()[:16]
 	path, done, err := reach(dataDir, name)
@@ -174,7 +172,7 @@ func (l *listener) Close() error {
 	return err
 }
 
-// shutdownTime is how long a command under way may take once the server stops.
+// shutdownTime is the time that a command under way may take once the server stops.
 const shutdownTime = 5 * time.Second
 
 // Serve answers on the listener until ctx ends, and closes it. Commands under

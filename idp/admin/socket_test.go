@@ -15,8 +15,8 @@ import (
 	"vernal/idp/admin"
 )
 
-// TestSocketPathMayBeLong puts the socket into folders around and beyond the length that a
-// socket's address takes (108 bytes).
+// TestSocketPathMayBeLong puts the socket into folders around and beyond the maximum length
+// of a socket path (108 bytes).
 func TestSocketPathMayBeLong(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{80, 86, 87, 88, 95, 96, 97, 107, 108, 150, 1000} {
@@ -38,7 +38,8 @@ func TestSocketPathMayBeLong(t *testing.T) {
 	}
 }
 
-// TestSocketModeIgnoresUmask is not parallel: the umask is the whole process's.
+// TestSocketModeIgnoresUmask is not parallel, because the umask belongs to the whole
+// process.
 func TestSocketModeIgnoresUmask(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
@@ -116,8 +117,8 @@ func TestListenOverWhatIsThere(t *testing.T) {
 	})
 }
 
-// The server proves who it is before it gets a command: a password must not go
-// to the program that put a socket there.
+// TestDialRefusesAnotherUsersServer checks that the server proves its identity before it
+// gets a command: a password must not go to another user's program that put a socket there.
 func TestDialRefusesAnotherUsersServer(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -140,7 +141,7 @@ func TestDialRefusesAnotherUsersServer(t *testing.T) {
 	}
 }
 
-// greet is the one operation of the tests: it says who asks.
+// greet is the only operation of the tests. It returns the caller's name.
 var greet = admin.Op[string, struct{}, string]{Path: "greet", Do: func(s string, _ context.Context, by admin.Caller, _ struct{}) (string, error) {
 	return s + by.Actor(), nil
 }}

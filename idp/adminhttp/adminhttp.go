@@ -70,8 +70,8 @@ func (h *Handler) commandLine(s idp.Suggestion) string {
 	return h.CommandLine(s)
 }
 
-// Path is where a link of the kind opens with its token; "" for one that opens
-// nothing here.
+// Path returns the path at which a link of the kind opens with its token. It is "" for a
+// link that opens nothing here.
 func Path(kind sharelink.Kind, token string) string {
 	switch kind {
 	case sharelink.Wall:

@@ -35,8 +35,8 @@ import (
 	"vernal/metadata"
 )
 
-// months is an installation that lives through months, and a model of who has
-// moved that knows the rule from its text alone: SPs move to the newest published
+// months is an installation over several months, and a model of which service providers have
+// moved. The model implements only the documented rule: SPs move to the newest published
 // year or, while a rollback holds, to the preferred one.
 type months struct {
 	t        fataler
@@ -78,7 +78,7 @@ func newMonths(tb testing.TB, t fataler) *months {
 	return m
 }
 
-// RoundTrip takes what the webhook is told.
+// RoundTrip keeps the notice sent to the webhook.
 func (m *months) RoundTrip(r *http.Request) (*http.Response, error) {
 	var n notify.Notice
 	if err := json.NewDecoder(r.Body).Decode(&n); err != nil {
@@ -269,8 +269,8 @@ func (m *months) model(d *data) *truth {
 	return tr
 }
 
-// compare asks every place that says who has moved, and gives what is not as the
-// model has it, by place.
+// compare checks every place that shows which service providers have moved, and returns the
+// differences from the model, by place.
 func (m *months) compare(tb testing.TB) (wrong []string) {
 	report := func(place string, want, got any) {
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -348,7 +348,7 @@ func (m *months) compareBoard(tr *truth, report report) {
 
 var theMoves = []string{"unmoved", "both", "moved", "unseen"}
 
-// rows are the service providers of a list, with how far each has moved. An
+// rows returns the service providers of a list, with the label of how far each has moved. An
 // inactive one has no label.
 func (m *months) rows(href string) map[string]string {
 	rows := map[string]string{}
@@ -535,8 +535,8 @@ func (m *months) page(path string) *html.Node {
 	return doc
 }
 
-// elements are those that have all the attributes; with "" first, those with the
-// name that follows.
+// elements returns the elements that have all the attributes. If the first is "", it returns
+// those with the name that follows.
 func elements(root *html.Node, attrs ...string) (found []*html.Node) {
 	for n := range root.Descendants() {
 		if n.Type != html.ElementNode {
@@ -570,9 +570,9 @@ func text(n *html.Node) string {
 	return strings.TrimSpace(out.String())
 }
 
-// TestMovedMeansTheSameEverywhere runs through histories of years and of service
-// providers that move, and compares all places that say who has moved. The build tag
-// slow has a run through many more.
+// TestMovedMeansTheSameEverywhere runs through histories of years and of service providers
+// that move, and compares all places that show which ones have moved. The build tag slow
+// adds many more runs.
 func TestMovedMeansTheSameEverywhere(t *testing.T) {
 	t.Parallel()
 	checkAgreement(t, 15)
@@ -611,7 +611,7 @@ func checkAgreement(t *testing.T, histories int) {
 	})
 }
 
-// oneInFour is not drawn from a range, of which rapid prefers the ends.
+// oneInFour draws two booleans instead of a number from a range, whose ends rapid prefers.
 func oneInFour(rt *rapid.T, label string) bool {
 	half := rapid.Bool().Draw(rt, label)
 	return half && rapid.Bool().Draw(rt, label+", really")
@@ -642,7 +642,7 @@ func (m *months) someUses(rt *rapid.T) {
 	}
 }
 
-// someStep is taken by hand.
+// someStep takes a random step by hand.
 func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 	all := m.i.Years.All(m.i.Clock.Now())
 	newest := all[len(all)-1].Year()
@@ -671,8 +671,9 @@ func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 	m.take(tb, s)
 }
 
-// In February the new year is published and not preferred. The list behind "have
-// still to move from 2026" has nobody whose label says moved.
+// TestYearLinkListsNoOneWhoHasMoved checks the list behind "have still to move from 2026" in
+// February, when the new year is published and not preferred. No service provider in it may
+// be labeled as moved.
 func TestYearLinkListsNoOneWhoHasMoved(t *testing.T) {
 	t.Parallel()
 	m := newMonths(t, t)
@@ -691,15 +692,15 @@ func TestYearLinkListsNoOneWhoHasMoved(t *testing.T) {
 	}
 }
 
-// The wallboard shows the migration that can still be made in time. Those who are
-// late for the one before do not hide it.
+// TestWallIsNotHeldByStragglers checks that the wallboard shows the migration that can still
+// be made in time, even if service providers are late for the one before.
 func TestWallIsNotHeldByStragglers(t *testing.T) {
 	t.Parallel()
 	m := newMonths(t, t)
 	straggler, late, early := m.add(t, true, true), m.add(t, true, true), m.add(t, true, true)
 	m.until(t, "2027-02-10")
 	for m.i.Clock.Now().Before(time.Date(2028, 2, 20, 0, 0, 0, 0, time.UTC)) {
-		m.use(straggler, "2026") // which is not retired, as it is used
+		m.use(straggler, "2026") // still used, so not retired
 		m.use(late, "2027")
 		if m.i.Clock.Now().After(time.Date(2028, 2, 2, 0, 0, 0, 0, time.UTC)) {
 			m.use(early, "2028")
@@ -718,8 +719,8 @@ func TestWallIsNotHeldByStragglers(t *testing.T) {
 	}
 }
 
-// The page of a retired year and the letters name the same year to move to, one
-// that does not end next month.
+// TestRetiredPageNamesTheYearOfTheLetters checks that the page of a retired year and the
+// letters name the same year to move to, one that does not expire next month.
 func TestRetiredPageNamesTheYearOfTheLetters(t *testing.T) {
 	t.Parallel()
 	m := newMonths(t, t)

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// pageSize is how many service providers a page lists.
+	// pageSize is the number of service providers on a page.
 	pageSize = 200
 	// maxAttention and maxFetches bound the lists around the table, and maxOfOne those of
 	// one service provider.

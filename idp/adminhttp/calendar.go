@@ -54,8 +54,7 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// open checks the token in the path. Whatever is wrong with it, the answer is
-// that of an address that we do not have.
+// open checks the token in the path. Every failure gets the same answer as an unknown URL.
 func (h *Handler) open(r *http.Request, kind sharelink.Kind) error {
 	l, err := h.Links.Check(r.Context(), kind, web.Param(r, "token"))
 	switch {
@@ -154,11 +153,12 @@ type ical struct{ out bytes.Buffer }
 
 // icalEvent is an event of a whole day.
 type icalEvent struct {
-	// UID names the event for ever: who subscribes sees it move, not double.
+	// UID names the event permanently, so that a subscribed calendar moves the event instead
+	// of duplicating it.
 	UID string
 	// Day is the day of its date in UTC.
 	Day time.Time
-	// Stamp is the moment that the event is told for (DTSTAMP).
+	// Stamp is the moment for which the event is computed (DTSTAMP).
 	Stamp                time.Time
 	Summary, Description string
 	// Alarms are how many days before to remind.
@@ -174,7 +174,7 @@ func (c *ical) property(name, value string) {
 	for room := icalLine; len(line) > room; room = icalLine - 1 {
 		cut := room
 		for cut > room-utf8.UTFMax && !utf8.RuneStart(line[cut]) {
-			cut-- // a folded character is garbage to those who read line by line
+			cut-- // a folded character breaks clients that read line by line
 		}
 		c.out.WriteString(line[:cut])
 		c.out.WriteString("\r\n ")

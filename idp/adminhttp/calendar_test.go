@@ -88,8 +88,8 @@ func events(t *testing.T, lines []string) (all []map[string]string) {
 	return all
 }
 
-// TestCalendarListsEachRotationStep: each step of the plan has its day, and what has
-// happened keeps its event under the same name.
+// TestCalendarListsEachRotationStep checks that each step of the plan has its day, and that
+// a past step keeps its event under the same UID.
 func TestCalendarListsEachRotationStep(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
@@ -148,7 +148,8 @@ func TestCalendarListsEachRotationStep(t *testing.T) {
 	}
 }
 
-// TestCalendarRemindsOfManualSteps: who has to do something by hand is reminded, and told how.
+// TestCalendarRemindsOfManualSteps checks that each manual step has a reminder that says how
+// to take it.
 func TestCalendarRemindsOfManualSteps(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -171,7 +172,8 @@ func TestCalendarRemindsOfManualSteps(t *testing.T) {
 	}
 }
 
-// TestCalendarShowsRolledBackStepOnce: what is undone is foretold again, and has one event.
+// TestCalendarShowsRolledBackStepOnce checks that a rolled back step is planned again and
+// has a single event.
 func TestCalendarShowsRolledBackStepOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -117,7 +117,7 @@ func (w *deployment) page(path string) *html.Node {
 	return doc
 }
 
-// words is the text of an element.
+// words returns the text of an element.
 func words(n *html.Node) string {
 	var out strings.Builder
 	for d := range n.Descendants() {
@@ -131,7 +131,7 @@ func words(n *html.Node) string {
 	return strings.Join(strings.Fields(out.String()), " ")
 }
 
-// all are the elements that have a class, or the name if it begins with "<".
+// all returns the elements with a class, or with the name if class begins with "<".
 func all(doc *html.Node, class string) (found []*html.Node) {
 	for n := range doc.Descendants() {
 		if n.Type != html.ElementNode {

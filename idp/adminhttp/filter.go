@@ -56,7 +56,7 @@ func readFilter(q url.Values) filter {
 	return f
 }
 
-// fields are the parameters of the filter but for its page.
+// fields returns the parameters of the filter except its page.
 func (f filter) fields() (set []templates.Field) {
 	for _, field := range []templates.Field{
 		{Name: "show", Value: string(f.Show)}, {Name: "year", Value: string(f.Year)}, {Name: "q", Value: f.Query}, {Name: "locale", Value: f.Locale},
@@ -68,7 +68,7 @@ func (f filter) fields() (set []templates.Field) {
 	return set
 }
 
-// url is where the filter is applied.
+// url returns the URL of the page with the filter applied.
 func (f filter) url() string {
 	q := url.Values{}
 	for _, field := range f.fields() {

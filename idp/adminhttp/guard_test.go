@@ -78,7 +78,8 @@ func TestGuardRefusesForeignHostsAndSites(t *testing.T) {
 	}
 }
 
-// A link that is followed is a GET: nothing else of another site is let in.
+// TestGuardRefusesForeignNonGET checks that another site can only link to the pages: any
+// request of it other than a navigation by GET is refused.
 func TestGuardRefusesForeignNonGET(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -102,8 +103,8 @@ func TestGuardRefusesForeignNonGET(t *testing.T) {
 	}
 }
 
-// TestProxyReachesOnlySecretLinks: whatever is asked for through a proxy, it is a
-// secret address that opens, or one and the same answer.
+// TestProxyReachesOnlySecretLinks checks that a request through a proxy opens a secret URL
+// or gets always the same answer.
 func TestProxyReachesOnlySecretLinks(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -133,8 +134,8 @@ func TestProxyReachesOnlySecretLinks(t *testing.T) {
 	}
 }
 
-// TestLogHidesTokens: neither a token that opens nor one that does not, nor
-// what else was typed, stands in the log.
+// TestLogHidesTokens checks that the log contains neither valid nor invalid tokens, nor any
+// other path that was requested.
 func TestLogHidesTokens(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

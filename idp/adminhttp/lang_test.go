@@ -8,8 +8,8 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// TestAdminPagesKeepChosenLanguage: the pages of the listener choose their language as
-// all others do, write dates in its form, and stay in it from link to link.
+// TestAdminPagesKeepChosenLanguage checks that the pages of the admin listener choose their
+// language as all others do, write dates in its form, and keep it from link to link.
 func TestAdminPagesKeepChosenLanguage(t *testing.T) {
 	t.Parallel()
 	w := populated(t)

@@ -51,7 +51,7 @@ func (h *Handler) mountMetrics(rt *web.Router) {
 // that needs them and not in a Collector, which has no context and in which a panic
 // would end the process.
 type measures struct {
-	mu   sync.Mutex // held while they are read: who comes then waits for them
+	mu   sync.Mutex // held during the read, so that concurrent scrapes wait for it
 	at   time.Time
 	kept *prometheus.Registry
 }
@@ -113,7 +113,7 @@ func (s sample) attention(list []rotation.Attention) {
 	}
 }
 
-// gauges are all gauges: what each is called after "vernal_", what it tells, and its labels.
+// gauges lists all gauges: the name after "vernal_", the help text, and the labels.
 var gauges = []struct {
 	name, help string
 	labels     []string
@@ -156,7 +156,7 @@ func newSample() sample {
 // twice, and two entity IDs may be the same once made valid.
 func (s sample) gauge(name string, value float64, labels ...string) {
 	for i, l := range labels {
-		labels[i] = strings.ToValidUTF8(l, "�") // what is not would spoil the whole scrape
+		labels[i] = strings.ToValidUTF8(l, "�") // invalid UTF-8 would fail the whole scrape
 	}
 	s.vecs[name].WithLabelValues(labels...).Set(value)
 }
@@ -169,14 +169,14 @@ func (s sample) flag(name string, on bool, labels ...string) {
 	s.gauge(name, value, labels...)
 }
 
-// moment adds a time; the zero one is left out, as it would read as 1970.
+// moment adds a time. It leaves out the zero time, which would read as 1970.
 func (s sample) moment(name string, t time.Time, labels ...string) {
 	if !t.IsZero() {
 		s.gauge(name, float64(t.UnixMilli())/1000, labels...)
 	}
 }
 
-// rotation tells how the years stand.
+// rotation adds the gauges of the years.
 func (s sample) rotation(st rotation.Status) {
 	for _, y := range st.Years {
 		year := string(y.Year)
@@ -195,12 +195,12 @@ func (s sample) rotation(st rotation.Status) {
 	s.flag("clock_trusted", st.Clock.Trusted())
 }
 
-// shortFingerprint is how much of a SHA-256 tells the certificates of one
-// service provider apart, in characters.
+// shortFingerprint is the number of characters of a SHA-256 that distinguish the
+// certificates of one service provider.
 const shortFingerprint = 16
 
-// board tells who has moved. The names are those of the registry: nobody gets
-// in there but by an operator's hand.
+// board sets the gauges of the migration board. Their labels name service providers in the
+// registry, which only an operator can add.
 func (s sample) board(b *migration.Board) {
 	for _, y := range b.Years {
 		s.gauge("year_sps", float64(y.SPs), string(y.Year))

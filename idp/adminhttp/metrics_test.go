@@ -16,7 +16,7 @@ import (
 	"vernal/idp/idptest"
 )
 
-// scrape is what Prometheus gets, a line per series.
+// scrape returns the metrics, one entry per series.
 func scrape(t *testing.T, i *idptest.IdP) map[string]string {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:9090/metrics", nil)
@@ -59,7 +59,7 @@ func runDaily(t *testing.T, i *idptest.IdP, to time.Time) {
 	}
 }
 
-// A spring in numbers: what Prometheus is told on four days of it.
+// TestMetricsOfASpring checks the metrics on four days of a spring.
 func TestMetricsOfASpring(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 1, 10, 12, 0, 0, 0, time.UTC)})
@@ -126,8 +126,8 @@ func TestMetricsOfASpring(t *testing.T) {
 	}
 }
 
-// However strangers ask, they make no new series, and nothing of what they send
-// is in one.
+// TestStrangersMakeNoSeries checks that requests of strangers make no new series, and that
+// no series contains anything they send.
 func TestStrangersMakeNoSeries(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: inMarch})
@@ -165,8 +165,8 @@ func TestStrangersMakeNoSeries(t *testing.T) {
 	}
 }
 
-// What is read from the store is read once in ten seconds, and a store that
-// does not answer is told: there is no scrape without an answer.
+// TestMetricsWithoutAStore checks that the store is read at most once in ten seconds, and
+// that a scrape gets an answer that says so if the store cannot be read.
 func TestMetricsWithoutAStore(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: inMarch, Log: slog.DiscardHandler})

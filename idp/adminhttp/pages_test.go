@@ -32,7 +32,7 @@ func populated(t testing.TB) *deployment {
 	return w
 }
 
-// names are the service providers on a page of the board, in order.
+// names returns the service providers on a page of the board, in order.
 func names(t testing.TB, w *deployment, path string) (got []string) {
 	t.Helper()
 	for _, n := range all(w.page(path), "vernal-who") {
@@ -87,8 +87,8 @@ func TestBoardPageShowsEachProvider(t *testing.T) {
 	}
 }
 
-// TestBoardPageFiltersByQuery: parts of the list by plain links, and what is wrong with an
-// address is as if it were not there.
+// TestBoardPageFiltersByQuery checks that plain links filter the list, and that invalid
+// parameters in a URL are ignored.
 func TestBoardPageFiltersByQuery(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
@@ -187,8 +187,8 @@ func TestBoardIsServedAsJSON(t *testing.T) {
 	}
 }
 
-// TestEndedSecretLinkAnswers404: an address that never was, was taken back or has ended is
-// the 404 of any other, and one kind opens no other.
+// TestEndedSecretLinkAnswers404 checks that an unknown, revoked or expired URL gets the same
+// 404 as any other, and that a link of one kind opens no other.
 func TestEndedSecretLinkAnswers404(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

@@ -18,8 +18,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// The page's JSON and the metrics count the service providers that have no valid
-// request certificate, and only those.
+// TestMissingRequestCertsAreCounted checks that the page's JSON and the metrics count
+// exactly the service providers without a valid request certificate.
 func TestMissingRequestCertsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

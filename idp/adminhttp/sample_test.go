@@ -11,7 +11,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// What the registry holds is told as it is, and never spoils a scrape.
+// TestMeasuresOfTheBoard checks that no entry of the registry spoils a scrape, whatever it
+// contains.
 func TestMeasuresOfTheBoard(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2027, 3, 15, 12, 0, 0, 0, time.UTC)
@@ -64,7 +65,7 @@ func TestMeasuresOfTheBoard(t *testing.T) {
 	}
 }
 
-// The board of a big registry is told within a scrape.
+// BenchmarkMeasures measures the board of a big registry, which must fit in one scrape.
 func BenchmarkMeasures(b *testing.B) {
 	list := &migration.Board{}
 	for n := range 10_000 {

@@ -16,7 +16,7 @@ type view struct {
 	Board  *migration.Board
 }
 
-// planYears is how far the pages look ahead.
+// planYears is the number of years that the pages look ahead.
 const planYears = 1
 
 func (h *Handler) view(ctx context.Context) (*view, error) {

@@ -15,8 +15,8 @@ import (
 	"vernal/templates"
 )
 
-// TestWallboardShowsNoPrivateData: the wall tells who has not moved, and nothing that
-// is not for all eyes; it refers to no other file.
+// TestWallboardShowsNoPrivateData checks that the wallboard shows the service providers that
+// have not moved and no private data, and that it loads no other file.
 func TestWallboardShowsNoPrivateData(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
@@ -47,8 +47,8 @@ func TestWallboardShowsNoPrivateData(t *testing.T) {
 	}
 }
 
-// TestWallboardShowsEarlyMovers: in February the new year is published and not preferred, and
-// the wall shows who is early.
+// TestWallboardShowsEarlyMovers checks that in February, when the new year is published and
+// not preferred, the wallboard shows the service providers that moved early.
 func TestWallboardShowsEarlyMovers(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -68,9 +68,9 @@ func TestWallboardShowsEarlyMovers(t *testing.T) {
 	}
 }
 
-// TestWallboardListsNextMigrationFirst: the migration that ends next is at the top,
-// then those that are late. Who is not active is not waited for, and reasons are not
-// for all eyes.
+// TestWallboardListsNextMigrationFirst checks that the migration that ends next is at the
+// top, followed by the late ones. It leaves out inactive service providers and the reasons,
+// which are private.
 func TestWallboardListsNextMigrationFirst(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2033, 2, 2, 0, 0, 0, 0, time.UTC)

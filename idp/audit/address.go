@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// What stands beside a record that came from an address:
+// A sidecar is stored beside each record that came from an IP address:
 //
 //	time of the record, 8 bytes, Unix | salt, 16 bytes | the address as text
 //
-// The record holds the SHA-256 of all that. There are few addresses, so
-// without the salt anybody could try them all; with it gone, nobody can.
+// The record contains the SHA-256 of all that. IP addresses are few enough to try them all,
+// so the salt is what hides the address: once it is deleted, the hash discloses nothing.
 const (
 	timeLen = 8
 	saltLen = 16

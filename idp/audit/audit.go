@@ -50,11 +50,12 @@ type unhashed struct {
 	Prev       string `json:"prev"`
 }
 
-// Link makes the record that follows the place, and what is stored of it: the record's JSON, so that a sign-in pays for
-// encoding it once, and what to keep beside it of the address, nil if there is none.
+// Link returns the record that follows the place, and its stored forms: body is the record's
+// JSON, so that a sign-in encodes it only once, and address is the sidecar with its IP
+// address, nil if there is none.
 //
-// Strings that are not UTF-8 are repaired: JSON cannot carry them, and a record must
-// hash the same after it was read back.
+// Strings that are not UTF-8 are repaired: JSON cannot contain them, and a record must have
+// the same hash after it was read back.
 func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
 	rec = idp.AuditRecord{Seq: after.Seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(ev), Prev: after.HashOrFirst()}
 	if rec.Address != "" {
@@ -70,9 +71,9 @@ func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, bo
 
 // BrokenError says where a chain breaks first.
 type BrokenError struct {
-	// Seq is the first record that is not what it should be.
+	// Seq is the first record that is wrong.
 	Seq uint64 `json:"seq"`
-	// What is wrong with it, for an operator.
+	// What describes the fault, for an operator.
 	What string `json:"what"`
 }
 
@@ -80,8 +81,8 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("audit record %d %s", e.Seq, e.What)
 }
 
-// encodeRecord gives the JSON that is hashed. The address is never part of it. It cannot
-// fail: every field is a string, a number, or a time that representable has seen.
+// encodeRecord returns the JSON that is hashed. The IP address is never part of it. It
+// cannot fail: every field is a string, a number, or a time that representable has checked.
 func encodeRecord(rec *idp.AuditRecord) []byte {
 	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.AddressSum, Prev: rec.Prev}
 	u.Address = ""
@@ -97,8 +98,8 @@ func hashBody(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// truncateTime is the time as it comes back from JSON: UTC, without a
-// monotonic reading, in a year of four digits (RFC 3339 has no others).
+// truncateTime returns the time as it comes back from JSON: UTC, without a monotonic
+// reading, in a year of four digits (RFC 3339 allows no others).
 func truncateTime(at time.Time) time.Time {
 	at = at.Round(0).UTC()
 	if y := at.Year(); y < 1 || y > 9999 {

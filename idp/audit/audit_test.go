@@ -47,13 +47,13 @@ func reread(t *testing.T, rec idp.AuditRecord) idp.AuditRecord {
 	return out
 }
 
-// link is the record that follows prev.
+// link returns the record that follows prev.
 func link(prev idp.AuditRecord, ev idp.AuditEvent, at time.Time) idp.AuditRecord {
 	rec, _, _ := audit.Link(audit.Place{Seq: prev.Seq, Hash: prev.Hash}, ev, at)
 	return rec
 }
 
-// verify holds records against the chain, as they are stored.
+// verify verifies records against the chain, as they are stored.
 func verify(t *testing.T, records ...idp.AuditRecord) (err error) {
 	t.Helper()
 	var place audit.Place
@@ -141,8 +141,8 @@ func TestLinkJSON(t *testing.T) {
 	}
 }
 
-// The address is not in what is stored for good, and the record verifies with it and
-// without it.
+// TestLinkKeepsTheAddressApart checks that the permanent record does not contain the IP
+// address, and that the record verifies with the address and without it.
 func TestLinkKeepsTheAddressApart(t *testing.T) {
 	t.Parallel()
 	rec, body, kept := audit.Link(audit.Place{}, idp.AuditEvent{Kind: "authn", Outcome: "ok", Address: "192.0.2.77"}, start)

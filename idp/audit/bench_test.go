@@ -7,8 +7,8 @@ import (
 	"vernal/idp/audit"
 )
 
-// BenchmarkVerify verifies a million records, every second one with an address.
-// Ten seconds would be long for an operator who waits at the prompt.
+// BenchmarkVerify verifies a million records, every second one with an IP address. Ten
+// seconds would be long for an operator at the prompt.
 func BenchmarkVerify(b *testing.B) {
 	const records = 1_000_000
 	w := newDeployment(b)

@@ -37,7 +37,7 @@ func newDecisionDeployment(t *testing.T) *decisionDeployment {
 	return &decisionDeployment{IdP: idptest.New(t, idptest.Options{Years: []idp.Year{next}, TLS: true}), t: t, next: next, walked: map[audit.Decision]bool{}}
 }
 
-// anyUser stands for a user whose ID is not known before.
+// anyUser matches a user whose ID is not known in advance.
 const anyUser idp.UserID = "*"
 
 // leaves walks one exit and checks that it leaves the records of the decisions, in
@@ -90,7 +90,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	}
 	next := func() *idptest.Request { return &idptest.Request{Year: w.next} }
 
-	// Previews, by who comes: a stranger, and a user who is signed in.
+	// Previews, opened by a browser without a session and by a signed-in user.
 	stranger := w.Browser()
 	w.leaves("no link", func() { stranger.Get("/developers/preview?link=none.none") }, "")
 	w.leaves("unpublished year without a link", func() { stranger.Get(provider.URL(next())) }, "")
@@ -185,7 +185,8 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 
 	made := decisionsNamedIn(t, "../authn")
 	for _, d := range audit.Decisions() {
-		// The walk of package authn covers what it makes and what error pages record.
+		// The walk of package authn covers the records of that package and those of error
+		// pages.
 		writer := d.Rule().Writer
 		if !w.walked[d] && !made[d] && writer != audit.NoRecord && writer != audit.OnPage {
 			t.Errorf("no test walks the decision %s", d)

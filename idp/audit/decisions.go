@@ -8,9 +8,9 @@ import (
 	"vernal/idp"
 )
 
-// Decision is what was decided about a user or a request. What is recorded follows
-// from the decision, see Rules, and never from where code returns: a handler names
-// its decision at every exit.
+// Decision is a decision about a user or a request. The decision determines what is
+// recorded, see Rules. The place where code returns does not: a handler names its decision
+// at every exit.
 type Decision uint8
 
 // The decisions. Undecided, the zero value, is a fault: no handler may end with it.
@@ -67,7 +67,7 @@ const (
 	decisions // how many there are
 )
 
-// Writer is where the record of a decision is written.
+// Writer names the code that writes the record of a decision.
 type Writer uint8
 
 // The writers.
@@ -86,7 +86,7 @@ const (
 // Fields is a set of the fields of a record.
 type Fields uint8
 
-// The fields that a record can have besides kind, outcome and detail.
+// The fields that a record can have in addition to kind, outcome and detail.
 const (
 	HasActor Fields = 1 << iota
 	HasUser
@@ -97,7 +97,7 @@ const (
 	HasAddress
 )
 
-// Rule is what a decision leaves in the trail.
+// Rule describes the audit record of a decision.
 type Rule struct {
 	// Name is the stable name of the decision.
 	Name   string
@@ -178,8 +178,8 @@ func Decisions() (all []Decision) {
 	return all
 }
 
-// Rule is what the decision leaves in the trail. Undecided, and a decision that the
-// table does not have, have the zero Rule.
+// Rule returns the rule for the decision. It is the zero Rule for Undecided and for a
+// decision that is missing from the table.
 func (d Decision) Rule() Rule {
 	if d >= decisions {
 		return Rule{}
@@ -189,8 +189,8 @@ func (d Decision) Rule() Rule {
 
 func (d Decision) String() string { return d.Rule().Name }
 
-// Event begins the record of the decision. The caller adds who, for which service
-// provider and from where.
+// Event returns the beginning of the decision's record. The caller adds the user, the
+// service provider and the IP address.
 func (d Decision) Event() idp.AuditEvent {
 	r := d.Rule()
 	return idp.AuditEvent{Kind: r.Kind, Outcome: r.Outcome}

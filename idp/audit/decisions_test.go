@@ -8,8 +8,8 @@ import (
 	"vernal/idp/audit"
 )
 
-// Every decision has a rule, under a name of its own, whose kind is in the list of
-// kinds.
+// TestEveryDecisionHasRule checks that every decision has a rule under a unique name, whose
+// kind is in the list of kinds.
 func TestEveryDecisionHasRule(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
@@ -37,7 +37,7 @@ func TestEveryDecisionHasRule(t *testing.T) {
 	}
 }
 
-// A record that says more or less than its rule is found.
+// TestCheckRecord checks that a record with more or fewer fields than its rule is found.
 func TestCheckRecord(t *testing.T) {
 	t.Parallel()
 	good := idp.AuditEvent{Kind: "refusal", Outcome: "code", User: "u1", RequestID: "r", Address: "192.0.2.7", Detail: map[string]string{"route": "/sign-in/code"}}

@@ -12,7 +12,7 @@ import (
 	"vernal/idp"
 )
 
-// Filter chooses records; the zero value chooses all.
+// Filter selects records. The zero value selects all.
 type Filter struct {
 	// Kind is a kind, or the first part of kinds: "rotation" for all of
 	// "rotation.create", "rotation.publish", ….
@@ -49,10 +49,10 @@ func (f *Filter) mayMatch(line idp.AuditLine) bool {
 	return f.ID == "" || bytes.Contains(line.JSON, []byte(f.ID))
 }
 
-// Found is a part of what was looked for.
+// Found is one page of the records that match.
 type Found struct {
 	Records []idp.AuditRecord `json:"records"`
-	// Next is where to go on; 0 at the end.
+	// Next is where the next page begins. It is 0 at the end.
 	Next uint64 `json:"next,omitempty"`
 	// Last is the last record that there was, chosen or not.
 	Last uint64 `json:"last"`
@@ -61,11 +61,11 @@ type Found struct {
 // examined bounds the records that one call looks at.
 const examined = 10 * pageSize
 
-// Before finds records that the filter chooses, newest first, up to limit of
-// them, before the one named; 0 stands for the end. It looks at a bounded number
-// of records: Next may be set though nothing was found.
+// Before finds up to limit records that match the filter, newest first, before the given one.
+// 0 means the end of the trail. It reads a bounded number of records, so Next may be set though
+// nothing was found.
 //
-// Records are not verified; one that cannot be read is given as such.
+// Records are not verified. A record that cannot be read is returned as unreadable.
 func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int) (*Found, error) {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err != nil {
@@ -109,8 +109,8 @@ func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int
 	return out, nil
 }
 
-// After finds records that the filter chooses, oldest first, after the one
-// named. Next is where to go on and never 0.
+// After finds records that match the filter, oldest first, after the given one. Next is
+// where the next page begins, and never 0.
 func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) (*Found, error) {
 	page, err := s.Store.AuditPage(ctx, after, pageSize)
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 
 var errorID = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{16}\b`)
 
-// TestFlowsAreOnRecord goes through what people, service providers and strangers
-// do, by HTTP, and looks for each in the trail: who, what, which provider and year,
-// how it ended, and under which error id.
+// TestFlowsAreOnRecord performs over HTTP what users, service providers and strangers do,
+// and checks each audit record: the user, the action, the service provider and year, the
+// outcome, and the error ID.
 func TestFlowsAreOnRecord(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

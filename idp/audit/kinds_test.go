@@ -10,8 +10,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// The table has the kind of every decision and every rotation step, in order, each once
-// and with what it means: it is what people look kinds up in.
+// TestKindsListEveryDecisionAndStep checks that the table lists the kind of every decision
+// and rotation step once, in order, with its meaning. Operators look kinds up in it.
 func TestKindsListEveryDecisionAndStep(t *testing.T) {
 	t.Parallel()
 	known := idp.AuditKinds()

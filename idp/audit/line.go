@@ -11,11 +11,11 @@ import (
 	"vernal/idp"
 )
 
-// A record as it is stored ends with its sums, at places that are known:
+// A stored record ends with its hashes, at fixed places:
 //
 //	{"seq":7,"at":…[,"address_sum":"…64…"],"prev":"…64…","hash":"…64…"}
 //
-// so nothing has to be decoded to verify it.
+// so a record is verified without decoding it.
 const (
 	hexLen   = 2 * sha256.Size
 	seqMark  = `{"seq":`
@@ -28,14 +28,14 @@ const (
 	tailLen = len(prevMark) - 1 + hexLen + len(hashMark) + hexLen + len(endMark)
 )
 
-// Place is a place in the chain: a record's number and its hash. The zero Place
-// stands before record 1.
+// Place is a position in the chain: a record's number and its hash. The zero Place is the one
+// before record 1.
 type Place struct {
 	Seq  uint64 `json:"seq"`
 	Hash string `json:"hash"`
 }
 
-// Line is what the sums of a stored record say.
+// Line contains the hashes of a stored record.
 type Line struct {
 	Seq              uint64
 	Prev, Hash       string
@@ -43,7 +43,7 @@ type Line struct {
 	fits, addressFit bool
 }
 
-// ReadLine reads the sums of a stored record; false for what is no record.
+// ReadLine reads the hashes of a stored record. ok is false if it is no record.
 func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	raw := stored.JSON
 	digits, isRecord := bytes.CutPrefix(raw, []byte(seqMark))
@@ -73,7 +73,7 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	hex.Encode(text[:], h.Sum(sum[:0]))
 	l.fits = string(text[:]) == l.Hash
 
-	// The address's sum, if there is one, ends where the tail begins.
+	// The hash of the address, if there is one, ends where the tail begins.
 	if at := cut - hexLen - 1; at > len(sumMark) && bytes.Equal(raw[at-len(sumMark):at], []byte(sumMark)) {
 		l.AddressSum = string(raw[at : at+hexLen])
 	}
@@ -81,8 +81,8 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	return l, true
 }
 
-// Next verifies that a stored record is the one that follows the place, and
-// returns its own; else a *BrokenError.
+// Next verifies that a stored record follows the place, and returns the place of that
+// record, or a *BrokenError.
 func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	broken := func(format string, args ...any) (Place, error) {
 		return p, &BrokenError{Seq: p.Seq + 1, What: fmt.Sprintf(format, args...)}
@@ -107,10 +107,10 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	return Place{Seq: l.Seq, Hash: l.Hash}, nil
 }
 
-// HashOrFirst is the Prev of the record after the place.
+// HashOrFirst returns the Prev of the record after the place.
 func (p Place) HashOrFirst() string { return cmp.Or(p.Hash, First) }
 
-// CheckpointText is what the signature and the MAC of a checkpoint cover.
+// CheckpointText returns the text that the signature and the MAC of a checkpoint cover.
 func CheckpointText(c idp.AuditCheckpoint) []byte {
 	return fmt.Appendf(nil, "vernal audit checkpoint 1\nseq %d\nhash %s\nat %s\nissuer %q\nyear %s\ncert_sha256 %s\n",
 		c.Seq, c.Hash, truncateTime(c.At).Format("2006-01-02T15:04:05.999999999Z"), c.Issuer, c.Year, c.SHA256)

@@ -8,8 +8,8 @@ import (
 	"vernal/idp/audit"
 )
 
-// What is no record is told, however it is cut: files of records come from
-// outside.
+// TestReadLine checks that a line that is no record is refused, wherever it is cut. Files of
+// records are untrusted input.
 func TestReadLine(t *testing.T) {
 	t.Parallel()
 	_, body, _ := audit.Link(audit.Place{Seq: 6, Hash: strings.Repeat("a", 64)}, idp.AuditEvent{Kind: "k", Outcome: "ok"}, start)

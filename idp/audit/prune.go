@@ -15,12 +15,12 @@ import (
 	"vernal/idp"
 )
 
-// pruneBatch is how many records leave in one step, so that no sign-in waits
-// long behind one.
+// pruneBatch is the number of records pruned in one step, so that no sign-in waits long
+// behind one.
 const pruneBatch = 500
 
-// Checkpoint makes the signed checkpoint for the records up to a place. It
-// changes nothing yet: what is exported is to end with it.
+// Checkpoint returns the signed checkpoint for the records up to a place. It changes
+// nothing: an export ends with the checkpoint before anything is pruned.
 func (s *Service) Checkpoint(ctx context.Context, at Place) (*idp.AuditCheckpoint, error) {
 	records, err := Records(ctx, s.Store, at.Seq-1, 1)
 	if err != nil {
@@ -51,8 +51,8 @@ func (s *Service) Checkpoint(ctx context.Context, at Place) (*idp.AuditCheckpoin
 
 const macContext = "audit/checkpoint"
 
-// Check is why a checkpoint is not ours, or nil: its MAC must fit and, as long as
-// the certificate of its year is here, its signature.
+// Check returns why a checkpoint is not ours, or nil. Its MAC must match and, as long as the
+// certificate of its year is here, its signature.
 func (s *Service) Check(c idp.AuditCheckpoint) error {
 	text := CheckpointText(c)
 	if mac, err := hex.DecodeString(c.MAC); err != nil || hex.EncodeToString(mac) != c.MAC || !s.Sealer.VerifyMAC(macContext, text, mac) {
@@ -82,7 +82,7 @@ func (s *Service) RenewCheckpoint(ctx context.Context) error {
 	}
 	c := page.Checkpoint
 	if c == nil || s.Check(*c) != nil {
-		return nil // what is wrong with it is for Verify to say
+		return nil // Verify reports what is wrong with it
 	}
 	c.MAC = hex.EncodeToString(s.Sealer.MAC(macContext, CheckpointText(*c)))
 	if _, err := s.Store.PruneAudit(ctx, *c, 0); err != nil {
@@ -118,9 +118,9 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 	return removed, removed == pruneBatch, nil
 }
 
-// Knows says what the store has at a place: "present" if that record is there,
-// "checkpoint" if the trail begins after it, "differs" if another one is there,
-// and "unknown" if the store cannot tell.
+// Knows returns what the store has at a place: "present" if that record is there,
+// "checkpoint" if the trail begins after it, "differs" if another record is there, and
+// "unknown" if the store cannot know.
 func (s *Service) Knows(ctx context.Context, at Place) (string, error) {
 	page, err := s.Store.AuditPage(ctx, max(at.Seq, 1)-1, 1)
 	if err != nil {

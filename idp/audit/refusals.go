@@ -10,21 +10,20 @@ import (
 	"vernal/idp/budget"
 )
 
-// Refusals writes the records that a sender can cause as often as they like: what
-// was refused, right passwords, opened previews. Each group of senders has a
-// budget of records of its own. What goes beyond it is counted, and the counts are
-// written once a minute, with the user or service provider that they are about.
+// Refusals writes the records that a sender can cause at will: refusals, right passwords,
+// opened previews. Each group of senders has a budget of records of its own. Events beyond
+// it are counted, and the counts are written once a minute, with the user or service
+// provider that they are about.
 //
-// A budget is only as good as those who can spend it. No one can hide an attack
-// behind a budget that they spent before, because
+// An attacker must not be able to hide an attack behind a budget spent in advance. Therefore
 //   - a user's budgets are spent only by a sender who has proved that user's
 //     password or session, and each outcome has one of its own: throttled codes
 //     leave the room for wrong codes untouched;
-//   - what does not find room in a shared budget is still counted for the user.
+//   - an event that finds no room in a shared budget is still counted for the user.
 //
-// Whether a record finds room in a shared budget does not depend on the user that
-// it names, known or unknown: the time of an answer must not disclose who has an
-// account. Counting for a user costs no write, so it discloses nothing either.
+// Whether a record finds room in a shared budget does not depend on the user that it names,
+// known or unknown: the time of an answer must not disclose which users exist. Counting for
+// a user costs no write, so it discloses nothing either.
 type Refusals struct {
 	Store idp.AuditStore
 	Clock idp.Clock
@@ -44,7 +43,7 @@ type Group int
 const (
 	// Strangers have proved nothing. All of them share one budget.
 	Strangers Group = iota
-	// People are at the sign-in pages and have proved nothing: a wrong password,
+	// People are senders at the sign-in pages who have proved nothing: a wrong password,
 	// whether or not the email address has an account. They share one budget.
 	People
 	// Provider is one registered service provider whose signature was verified.
@@ -59,7 +58,7 @@ const (
 	Passive
 )
 
-// group is who shares a budget.
+// group identifies the senders that share a budget.
 type group struct {
 	kind    Group
 	sp      idp.EntityID
@@ -67,7 +66,7 @@ type group struct {
 	outcome string
 }
 
-// groupOf is the group whose budget the event spends.
+// groupOf returns the group whose budget the event spends.
 func groupOf(kind Group, ev *idp.AuditEvent) group {
 	switch kind {
 	case Provider, Passive:
@@ -84,9 +83,8 @@ func groupOf(kind Group, ev *idp.AuditEvent) group {
 // full again, which costs records and never loses one.
 func (g group) IsShared() bool { return g.kind == Strangers || g.kind == People || g.kind == Passive }
 
-// Allowance is how many records a group may have at once, and how many more each
-// minute. A user's wrong codes always fit: the throttle lets 10 through in 10
-// minutes.
+// Allowance returns how many records a group may have at once, and how many more each
+// minute. A user's wrong codes always fit: the throttle lets 10 through in 10 minutes.
 func (g group) Allowance() budget.Allowance {
 	switch g.kind {
 	case Provider:
@@ -110,8 +108,8 @@ const (
 	flushSubjects = 30
 )
 
-// subject is whom a count names: a user, a service provider whose signature was
-// verified, or, as the zero value, no one.
+// subject is the user or the service provider, with a verified signature, that a count
+// names. The zero value names no one.
 type subject struct {
 	user idp.UserID
 	sp   idp.EntityID
@@ -127,8 +125,8 @@ func subjectOf(kind Group, ev *idp.AuditEvent) subject {
 	return subject{}
 }
 
-// countName is what an event is counted as: a success by its kind, anything else by
-// its outcome.
+// countName returns the name under which an event is counted: the kind of a success, the
+// outcome of anything else.
 func countName(ev *idp.AuditEvent) string {
 	if ev.Outcome == "ok" {
 		return string(ev.Kind)
@@ -136,8 +134,8 @@ func countName(ev *idp.AuditEvent) string {
 	return ev.Outcome
 }
 
-// Record writes the event, or counts it. A failure to write is logged, the event is
-// counted, and nothing changes for the user: the refusal stands.
+// Record writes the event or counts it. If the write fails, Record logs the failure and counts
+// the event. The request is refused either way.
 func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
 	if !r.Take(g, ev) {
 		return
@@ -189,13 +187,12 @@ func (r *Refusals) addCount(s subject, outcome string, n int) {
 	of[outcome] += n
 }
 
-// Flush writes what was counted: one record for each user and service provider,
-// those that have waited longest first, and one for all others. It writes a
-// bounded number of records; the rest waits for the next Flush. What could not be
-// written is kept.
+// Flush writes the counts: one record for each user and service provider, those that have
+// waited longest first, and one for all others. It writes a bounded number of records and
+// leaves the rest for the next Flush. A count that cannot be written is kept.
 func (r *Refusals) Flush(ctx context.Context) error { return r.writeCounts(ctx, flushSubjects) }
 
-// FlushAll is Flush for everyone who waits. It is for the end of the server.
+// FlushAll writes all counts without a bound, when the server stops.
 func (r *Refusals) FlushAll(ctx context.Context) error { return r.writeCounts(ctx, maxSubjects) }
 
 func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
@@ -229,7 +226,7 @@ func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 	return err
 }
 
-// countEvent is the record of what went beyond a budget.
+// countEvent returns the record of the events beyond a budget.
 func countEvent(s subject, of map[string]int) idp.AuditEvent {
 	detail := make(map[string]string, len(of))
 	for outcome, n := range of {

@@ -12,7 +12,7 @@ import (
 	"vernal/idp/audit"
 )
 
-// counts sums the records of what went beyond a budget, by whom they name.
+// counts returns the sums of the count records, by the user or service provider they name.
 func (w *deployment) counts() map[string]int {
 	w.tb.Helper()
 	records, err := audit.Records(w.tb.Context(), w.fixture.Bolt, 0, 100_000)
@@ -35,7 +35,8 @@ func wrongCode(user idp.UserID) idp.AuditEvent {
 	return idp.AuditEvent{Kind: "refusal", Outcome: "code", User: user}
 }
 
-// A budget is spent by its own group alone, and a user's by one outcome alone.
+// TestBudgetsAreSpentBySendersOfTheirOwn checks that only its own group spends a budget, and
+// that a user's budget is spent by a single outcome.
 func TestBudgetsAreSpentBySendersOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -69,8 +70,9 @@ func TestBudgetsAreSpentBySendersOfTheirOwn(t *testing.T) {
 	}
 }
 
-// What does not find room is counted for the user, also in the strangers' budget,
-// and is written a bounded number of records at a time until all of it is.
+// TestOverflowNamesTheUser checks that events beyond a budget are counted for the user, in
+// the strangers' budget too, and that the counts are written a bounded number of records at
+// a time.
 func TestOverflowNamesTheUser(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -114,7 +116,7 @@ func TestOverflowNamesTheUser(t *testing.T) {
 	}
 }
 
-// A server that ends writes everything that waits.
+// TestFlushAllLeavesNothing checks that a server that stops writes all counts.
 func TestFlushAllLeavesNothing(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -142,7 +144,8 @@ func (s *failingStore) AppendAudit(ctx context.Context, events ...idp.AuditEvent
 	return s.AuditStore.AppendAudit(ctx, events...)
 }
 
-// Counts that could not be written are written later.
+// TestFlushKeepsWhatItCannotWrite checks that counts that could not be written are written
+// later.
 func TestFlushKeepsWhatItCannotWrite(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -161,8 +164,8 @@ func TestFlushKeepsWhatItCannotWrite(t *testing.T) {
 	}
 }
 
-// Users who are tracked do not fill the memory, and none of their events is lost:
-// it has a record, or it is counted.
+// TestManyUsersAreBounded checks that users in memory are bounded and that none of their
+// events is lost: each has a record or is counted.
 func TestManyUsersAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

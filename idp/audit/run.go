@@ -13,9 +13,9 @@ const (
 	headEvery  = time.Hour
 )
 
-// Run writes what was counted every minute, and the end of the trail into the
-// log: at once, every hour, and when ctx ends. A copy of the log thus shows when
-// records were cut off, or an older store was put back.
+// Run writes the counts every minute, and the end of the trail into the log: at once, every
+// hour, and when ctx ends. A copy of the log thus shows when records were cut off, or an
+// older store was put back.
 func (s *Service) Run(ctx context.Context) {
 	s.checkEnd(ctx)
 	s.logHead(ctx)
@@ -37,7 +37,7 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// flushRefusals writes what was counted. At the end of the server nothing may wait.
+// flushRefusals writes the counts, all of them when the server stops.
 func (s *Service) flushRefusals(ctx context.Context, done bool) {
 	if s.Refusals == nil {
 		return
@@ -62,8 +62,8 @@ func (s *Service) logHead(ctx context.Context) {
 	s.Log.LogAttrs(ctx, slog.LevelInfo, "audit trail", slog.Uint64("seq", page.Head.Seq), slog.String("head", page.Head.Hash), slog.String("mac", page.Head.MAC))
 }
 
-// checkEnd looks at the last record alone, which costs nothing: whoever cuts a
-// trail begins there.
+// checkEnd checks only the last record, which costs nothing: an attacker who cuts a trail
+// begins there.
 func (s *Service) checkEnd(ctx context.Context) {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err == nil && page.Head.Seq > 0 {

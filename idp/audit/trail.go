@@ -24,7 +24,7 @@ type Service struct {
 	Refusals *Refusals
 }
 
-// pageSize is how many records are read in one transaction.
+// pageSize is the number of records read in one transaction.
 const pageSize = 2000
 
 // Records lists up to limit records with Seq greater than after. It verifies no chain.
@@ -45,7 +45,7 @@ func Records(ctx context.Context, store idp.AuditStore, after uint64, limit int)
 	return out, nil
 }
 
-// Lines reads up to limit records after a place, as they are stored.
+// Lines reads up to limit records after a place, in their stored form.
 func (s *Service) Lines(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error) {
 	return s.Store.AuditPage(ctx, after, min(limit, pageSize))
 }

@@ -53,7 +53,7 @@ func (w *deployment) edit(change func(*bbolt.Tx) error) {
 	w.serve()
 }
 
-// add appends n events, every second one from an address.
+// add appends n events, every second one with an IP address.
 func (w *deployment) add(n int) {
 	w.tb.Helper()
 	events := make([]idp.AuditEvent, n)

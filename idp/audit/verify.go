@@ -10,16 +10,16 @@ import (
 	"vernal/idp"
 )
 
-// Progress is how far the verification of a trail has come. The zero value is
-// the beginning; each call of Verify takes it further, until Done.
+// Progress is the progress of a verification. The zero value is the beginning. Each call of
+// Verify continues it, until Done.
 type Progress struct {
 	Started bool `json:"started"`
 	// Seq and Hash are of the last record verified.
 	Seq  uint64 `json:"seq"`
 	Hash string `json:"hash"`
-	// Records is how many were verified.
+	// Records is the number of records verified so far.
 	Records uint64 `json:"records"`
-	// Total is how many records the trail has had, pruned ones included.
+	// Total is the number of records that the trail has had, including pruned ones.
 	Total uint64 `json:"total"`
 	Done  bool   `json:"done"`
 	// Broken is the first that is wrong; nil if nothing is, so far.
@@ -33,10 +33,10 @@ type Progress struct {
 	Compared bool `json:"compared"`
 }
 
-// Verify goes on from p until the end of the trail, or until budget is used up.
-// With at, a place that was noted elsewhere, the trail must go through it.
+// Verify continues from p until the end of the trail, or until budget is used up.
+// If at is set, a place noted outside the store, the trail must go through it.
 //
-// An error means that the trail could not be read; what is wrong with it is in
+// An error means that the trail could not be read. A break in the trail is reported in
 // Broken. Records that are added meanwhile are verified too. Each page is read
 // in a transaction of its own.
 func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time.Duration) (Progress, error) {
@@ -119,8 +119,8 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 	}
 	p.Checkpoint = c
 	p.Seq, p.Hash = c.Seq, c.Hash
-	// Records before the checkpoint were exported; if their pruning was cut
-	// short, what is left must still lead up to it.
+	// Records before the checkpoint were exported. If their pruning was interrupted, the
+	// remaining records must still lead up to the checkpoint.
 	if len(page.Lines) > 0 && page.Lines[0].Place <= c.Seq && page.Lines[0].Place > 0 {
 		l, _ := ReadLine(page.Lines[0])
 		p.Seq, p.Hash = page.Lines[0].Place-1, l.Prev

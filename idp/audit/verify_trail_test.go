@@ -16,7 +16,7 @@ import (
 
 func key(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// TestVerifyTrail finds what was done to the file, and says to which record.
+// TestVerifyTrail tampers with the file and checks that the affected record is named.
 func TestVerifyTrail(t *testing.T) {
 	t.Parallel()
 	records := func(tx *bbolt.Tx) *bbolt.Bucket { return tx.Bucket([]byte("audit")) }
@@ -88,8 +88,8 @@ func TestVerifyTrail(t *testing.T) {
 	}
 }
 
-// TestNewRecordsDoNotHideTampering goes on writing after somebody was at the trail: new records
-// do not cover it up.
+// TestNewRecordsDoNotHideTampering adds records after the trail was tampered with. New records
+// must not hide it.
 func TestNewRecordsDoNotHideTampering(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -112,8 +112,8 @@ func TestNewRecordsDoNotHideTampering(t *testing.T) {
 	}
 }
 
-// TestOlderStoreCopyIsDetected puts an older copy of the store back, head, MAC and all: only
-// what was noted elsewhere shows it.
+// TestOlderStoreCopyIsDetected restores an older copy of the store, including head and MAC.
+// Only a place noted outside the store shows it.
 func TestOlderStoreCopyIsDetected(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -135,9 +135,8 @@ func TestOlderStoreCopyIsDetected(t *testing.T) {
 	}
 }
 
-// TestFlippedByteIsDetected flips bits of what is stored of a trail: each byte of a record, of
-// an address, of the head and of the checkpoint, with their keys; the sequence; and
-// bytes anywhere.
+// TestFlippedByteIsDetected flips bits in the stored trail: in each byte of a record, an IP
+// address, the head and the checkpoint, with their keys; in the sequence; and at random.
 func TestFlippedByteIsDetected(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -149,7 +148,7 @@ func TestFlippedByteIsDetected(t *testing.T) {
 	w.add(6)
 	w.whole()
 
-	// Whatever is stored lies in the file as key and value, one after the other.
+	// Stored entries are in the file as key and value, one after the other.
 	var entries [][]byte
 	w.edit(func(tx *bbolt.Tx) error {
 		for _, name := range []string{"audit", "audit-addresses", "audit-head", "audit-checkpoint"} {

@@ -8,8 +8,9 @@ import (
 	"vernal/idp/idptest"
 )
 
-// For a day after a revocation no cache keeps our metadata for long, so that an
-// SP does not go on trusting the revoked certificate.
+// TestMetadataCachedBrieflyAfterRevocation checks that for a day after a revocation our
+// metadata is cached only briefly, so that an SP does not go on trusting the revoked
+// certificate.
 func TestMetadataCachedBrieflyAfterRevocation(t *testing.T) {
 	t.Parallel()
 	const usual, brief = "public, max-age=3600", "public, max-age=60"

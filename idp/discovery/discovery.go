@@ -38,7 +38,8 @@ const (
 	afterRevocation = "public, max-age=60"
 )
 
-// revocationTime is how long after a revocation our metadata is cached briefly.
+// revocationTime is the time after a revocation during which our metadata is cached only
+// briefly.
 const revocationTime = 24 * time.Hour
 
 // metadataControl returns the Cache-Control header of metadata documents.
@@ -244,8 +245,8 @@ func (h *Handler) serveCertificate(w http.ResponseWriter, r *http.Request) error
 	return sendDocument(w, r, pemType, control, &document{body: body, etag: metadata.ETag(body)})
 }
 
-// nameFile gives a document the name under which a browser saves it. Our URLs name none that
-// tells whose metadata it is.
+// nameFile sets the file name under which a browser saves a document. Our URLs do not
+// contain the name of the installation.
 func nameFile(w http.ResponseWriter, name string) {
 	w.Header().Set("Content-Disposition", `inline; filename="`+name+`"`)
 }

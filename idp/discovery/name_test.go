@@ -9,8 +9,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// A browser saves a document under a name that tells whose it is and of which year, and still
-// shows it in place.
+// TestDocumentsHaveFileNames checks that the file name of a saved document names the
+// installation and the year, and that a browser still shows the document in place.
 func TestDocumentsHaveFileNames(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 2, 15, 12, 0, 0, 0, time.UTC)})

@@ -20,10 +20,9 @@ var twelve = []string{
 	"email", "first_name", "middle_name", "last_name", "address1", "address2", "city", "state", "zipcode", "dob", "ssn", "phone",
 }
 
-// BenchmarkProofedSignIn is a warm sign-in of a proofed person that tells twelve
-// attributes, in the clear and encrypted, in turn with a plain one of the same
-// person. ratio is what it costs of the processor, of which it is to take
-// at most 1.3 times as much; the clock on the wall measures the disk.
+// BenchmarkProofedSignIn measures a warm sign-in of a proofed user with twelve attributes,
+// in the clear and encrypted, each in turn with a plain one of the same user. ratio compares
+// processor time and should be at most 1.3. Wall-clock time would measure the disk.
 func BenchmarkProofedSignIn(b *testing.B) {
 	i := idptest.New(b, idptest.Options{Log: slog.NewJSONHandler(io.Discard, nil)})
 	plain := i.AddProvider("https://plain.example")
@@ -42,7 +41,8 @@ func BenchmarkProofedSignIn(b *testing.B) {
 			var spent [2]time.Duration
 			b.ResetTimer()
 			for n := range 2 * b.N {
-				// Who goes first changes: what one leaves undone the next one pays.
+				// The order alternates, because each sign-in pays for work that the previous
+				// one left, such as garbage.
 				for _, k := range [][]int{{0, 1}, {1, 0}}[n%2] {
 					r := warmRequest(plain, cookies, idptest.Request{})
 					if k == 1 {
@@ -64,7 +64,7 @@ func BenchmarkProofedSignIn(b *testing.B) {
 	}
 }
 
-// processorTime is what the process has taken of the processors so far.
+// processorTime returns the processor time that the process has used so far.
 func processorTime(tb testing.TB) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -73,7 +73,7 @@ func processorTime(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// proofedAda puts a profile on the record of the person of signedIn.
+// proofedAda gives the user of signedIn a proofed identity.
 func proofedAda(tb testing.TB, i *idptest.IdP) {
 	tb.Helper()
 	u, err := i.Store.UserByEmail(tb.Context(), "ada@example.gov")

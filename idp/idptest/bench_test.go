@@ -27,8 +27,8 @@ import (
 	"vernal/idp/session"
 )
 
-// BenchmarkRSASign is the bare signing rate of this machine: what every
-// sign-in costs at least. The other figures are read against it.
+// BenchmarkRSASign measures the bare signing rate of this machine, the minimum cost of a
+// sign-in. Compare the other figures with it.
 func BenchmarkRSASign(b *testing.B) {
 	key := signingKey(b)
 	sum := sha256.Sum256([]byte("message"))
@@ -42,9 +42,9 @@ func BenchmarkRSASign(b *testing.B) {
 	})
 }
 
-// BenchmarkWarmSignIn is a whole sign-in of a person with a live session:
-// signed AuthnRequest in, Response out, through the real router and the real
-// store with every durable write on. Counting uses costs it no write.
+// BenchmarkWarmSignIn measures a whole sign-in of a user with a live session: signed
+// AuthnRequest in, Response out, through the real router and the real store with every
+// durable write on. Counting uses adds no write.
 func BenchmarkWarmSignIn(b *testing.B) {
 	for _, noUsage := range []bool{false, true} {
 		i := idptest.New(b, idptest.Options{Log: slog.NewJSONHandler(io.Discard, nil), NoUsage: noUsage})
@@ -130,11 +130,11 @@ func TestCountingUsesCostsNoWrite(t *testing.T) {
 	}
 }
 
-// cost is what something allocates, each time.
+// cost is the average allocation of an operation.
 type cost struct{ allocs, bytes float64 }
 
-// storeCost is what the store alone allocates for a warm sign-in: two look-ups
-// and one write.
+// storeCost returns the allocations of the store alone for a warm sign-in: two look-ups and
+// one write.
 func storeCost(b *testing.B, i *idptest.IdP, provider *idptest.Provider, inFlight int) cost {
 	b.Helper()
 	const n = 1000
@@ -198,8 +198,8 @@ func BenchmarkMetadata(b *testing.B) {
 	}
 }
 
-// BenchmarkStart is the time from starting `vernal serve` to the first metadata
-// that it serves.
+// BenchmarkStart measures the time from starting `vernal serve` to the first metadata that
+// it serves.
 func BenchmarkStart(b *testing.B) {
 	v := binary.New(b, b.TempDir(), "localhost")
 	for b.Loop() {
@@ -210,7 +210,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// signedIn signs a person in and gives the Cookie header of their browser.
+// signedIn signs a user in and returns the Cookie header of the browser.
 func signedIn(b testing.TB, i *idptest.IdP, provider *idptest.Provider) string {
 	b.Helper()
 	browser, request := i.Browser(), &idptest.Request{}
@@ -224,7 +224,7 @@ func signedIn(b testing.TB, i *idptest.IdP, provider *idptest.Provider) string {
 	return strings.Join(cookies, "; ")
 }
 
-// bareRate is how many signatures a second all cores make together.
+// bareRate returns the number of signatures per second on all cores together.
 func bareRate(b *testing.B) float64 {
 	b.Helper()
 	key := signingKey(b)

@@ -16,10 +16,9 @@ import (
 	"vernal/idp"
 )
 
-// Browser keeps cookies and follows redirects, as a person's does. Unlike one
-// it runs no script.
+// Browser keeps cookies and follows redirects as a real browser does, but runs no script.
 type Browser struct {
-	// Language is what it sends as Accept-Language; "" for nothing.
+	// Language is sent as Accept-Language, "" for none.
 	Language string
 
 	idp    *IdP
@@ -27,7 +26,7 @@ type Browser struct {
 	jar    *jar
 }
 
-// jar also remembers which cookies are SameSite=None, as a browser does.
+// jar also records which cookies are SameSite=None, as a browser does.
 type jar struct {
 	*cookiejar.Jar
 	mu   sync.Mutex
@@ -62,7 +61,7 @@ func (i *IdP) Browser() *Browser {
 	return &Browser{idp: i, jar: jar, client: &http.Client{Transport: i.Client.Transport, Jar: jar}}
 }
 
-// Page is an answer: where the browser ended up, and what it was shown.
+// Page is the answer at the end of the redirects, with its URL.
 type Page struct {
 	URL    *url.URL
 	Status int
@@ -71,7 +70,7 @@ type Page struct {
 	Doc    *html.Node
 }
 
-// Get opens an address and follows redirects.
+// Get opens a URL and follows redirects.
 func (b *Browser) Get(address string) *Page {
 	b.idp.tb.Helper()
 	req, err := http.NewRequest(http.MethodGet, b.resolveURL(address), nil)
@@ -81,7 +80,7 @@ func (b *Browser) Get(address string) *Page {
 	return b.do(req)
 }
 
-// Head asks for an address by HEAD and follows redirects.
+// Head requests a URL by HEAD and follows redirects.
 func (b *Browser) Head(address string) *Page {
 	b.idp.tb.Helper()
 	req, err := http.NewRequest(http.MethodHead, b.resolveURL(address), nil)
@@ -116,8 +115,8 @@ func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
 	return b.page(resp)
 }
 
-// CrossSitePostOnly is CrossSitePost without the redirect, whose address it
-// returns; "" if there is none. The caller closes the body.
+// CrossSitePostOnly is CrossSitePost without following the redirect. It returns the URL of
+// the redirect, "" if there is none. The caller closes the body.
 func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http.Response, to string) {
 	b.idp.tb.Helper()
 	req, err := http.NewRequest(http.MethodPost, b.resolveURL(address), strings.NewReader(form.Encode()))
@@ -182,13 +181,13 @@ func ReadPage(resp *http.Response) (*Page, error) {
 	return &Page{URL: resp.Request.URL, Status: resp.StatusCode, Header: resp.Header, Body: body, Doc: doc}, err
 }
 
-// Cookies are those the browser would send to the identity provider.
+// Cookies returns the cookies that the browser would send to the identity provider.
 func (b *Browser) Cookies() []*http.Cookie {
 	u, _ := url.Parse(b.idp.URL)
 	return b.jar.Cookies(u)
 }
 
-// Session is the value of the browser's session cookie; "" without one.
+// Session returns the value of the browser's session cookie, "" without one.
 func (b *Browser) Session() string {
 	for _, c := range b.Cookies() {
 		if strings.TrimPrefix(c.Name, "__Host-") == "vernal-session" {
@@ -201,7 +200,7 @@ func (b *Browser) Session() string {
 // Keep takes the cookies of an answer that the browser got otherwise.
 func (b *Browser) Keep(resp *http.Response) { b.jar.SetCookies(resp.Request.URL, resp.Cookies()) }
 
-// SignIn fills in the sign-in page and the code page and ends where they lead.
+// SignIn fills in the sign-in page and the code page, and returns the page after them.
 func (b *Browser) SignIn(page *Page, p *Person) *Page {
 	b.idp.tb.Helper()
 	return b.GiveCode(b.GivePassword(page, p), p)
@@ -268,7 +267,7 @@ func isUnchecked(n *html.Node) bool {
 	return attr(n, "type") == "checkbox" && !ticked
 }
 
-// Response is the SAML Response that the page posts; nil if it posts none.
+// Response returns the SAML Response that the page posts, nil if it posts none.
 func (p *Page) Response() []byte {
 	xml, err := base64.StdEncoding.DecodeString(p.Form().Fields.Get("SAMLResponse"))
 	if err != nil || len(xml) == 0 {
@@ -277,7 +276,7 @@ func (p *Page) Response() []byte {
 	return xml
 }
 
-// Text is what the page says, without tags.
+// Text returns the text of the page without tags.
 func (p *Page) Text() string {
 	var b strings.Builder
 	var walk func(*html.Node)
@@ -307,5 +306,5 @@ func attr(n *html.Node, name string) string {
 	return ""
 }
 
-// Year is the preferred year of the identity provider.
+// Year returns the preferred year of the identity provider.
 func (b *Browser) Year() idp.Year { return b.idp.Year() }

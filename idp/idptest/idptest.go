@@ -1,7 +1,7 @@
-// Package idptest is a whole identity provider on loopback, for tests of flows:
-// real store in a temporary folder, real keys, real router, a clock that can be
-// turned, a service provider that signs requests and checks responses with a
-// library that none of us wrote, and a browser that keeps cookies.
+// Package idptest runs a whole identity provider on loopback, for tests of flows: a real
+// store in a temporary folder, real keys, the real router, a clock that tests can turn, a
+// service provider that signs requests and checks responses with a third-party library, and
+// a browser that keeps cookies.
 package idptest
 
 import (
@@ -47,21 +47,19 @@ type IdP struct {
 
 // Options of New; the zero value is good.
 type Options struct {
-	// Now is where the clock stands; the real time if zero.
+	// Now is the time that the clock starts with. Zero means the real time.
 	Now time.Time
-	// Log is where the server logs to; the test's output if nil.
+	// Log receives the server's log. It is the test's output if nil.
 	Log slog.Handler
-	// Years are made besides those of a first start.
+	// Years are made in addition to those of a first start.
 	Years []idp.Year
 	// FirstStart leaves the making of all keys to the rotation's own first
 	// start, as `vernal init` does.
 	FirstStart bool
-	// Vault, if there is one, is where keys are made and kept; FirstStart with
-	// it.
+	// Vault, if set, makes and keeps the keys. Set FirstStart with it.
 	Vault certs.Vault
-	// BaseURL is what the identity provider calls itself, for messages that
-	// were made for it long ago; the loopback address if empty. With it only
-	// Handler answers.
+	// BaseURL is the base URL of the identity provider, for messages that were made for it
+	// long ago. If empty, it is the loopback URL. If set, only Handler answers.
 	BaseURL string
 	// TLS has it serve https, where cookies are Secure.
 	TLS bool
@@ -70,9 +68,9 @@ type Options struct {
 	// Between, if there is one, makes of the store what the server uses in its
 	// place, to have something happen between two of its steps.
 	Between func(idp.Store) idp.Store
-	// CodeTime is how long a code is waited for; as long as it usually is if zero.
+	// CodeTime is how long a sign-in waits for a code. Zero means the usual time.
 	CodeTime time.Duration
-	// NoUsage leaves out the ledger of uses in the server, to see what it costs.
+	// NoUsage leaves out the ledger of uses in the server, to measure its cost.
 	NoUsage bool
 }
 
@@ -91,7 +89,7 @@ func New(tb testing.TB, o Options) *IdP {
 	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := i.serving.Load()
 		if h == nil {
-			panic(http.ErrAbortHandler) // nobody answers
+			panic(http.ErrAbortHandler) // as if no server listened
 		}
 		(*h).ServeHTTP(w, r)
 	}))
@@ -150,8 +148,8 @@ func (i *IdP) checkKinds() {
 	}
 }
 
-// Stop ends the server, as a crash or a machine that is switched off does: what
-// was not written is lost. Nobody answers until Start.
+// Stop ends the server as a crash or a power failure does: unwritten changes are lost.
+// Requests get no answer until Start.
 func (i *IdP) Stop() {
 	i.tb.Helper()
 	if i.serving.Swap(nil) == nil {
@@ -160,10 +158,10 @@ func (i *IdP) Stop() {
 	i.Close()
 }
 
-// Changes is how many changes the store has made.
+// Changes returns the number of changes that the store has made.
 func (i *IdP) Changes() uint64 { return i.Bolt.Changes() }
 
-// Start starts a server that was stopped: what it knows is what was written.
+// Start starts a stopped server, which has only what was written.
 func (i *IdP) Start() {
 	i.tb.Helper()
 	i.Reopen()
@@ -206,7 +204,7 @@ func (i *IdP) serve() {
 	i.serving.Store(&handler)
 }
 
-// Person can sign in.
+// Person is a user who can sign in.
 type Person struct {
 	Email, Password string
 	User            *idp.User
@@ -225,8 +223,8 @@ func (i *IdP) AddPerson(email string) *Person {
 	return p
 }
 
-// Code is the person's next code. It turns the clock by one step, so that no
-// code is a replay of the one before.
+// Code returns the user's next code. It advances the clock by one step, so that no code is a
+// replay of the one before.
 func (p *Person) Code() string {
 	p.idp.Clock.Advance(time.Duration(p.User.TOTPs[0].Period) * time.Second)
 	code, err := account.CodeAt(p.User.TOTPs[0], p.idp.Clock.Now())

@@ -57,7 +57,7 @@ func (i *IdP) recordSteps(made []rotation.Made, now time.Time) {
 	}
 }
 
-// Year is the preferred year.
+// Year returns the preferred year.
 func (i *IdP) Year() idp.Year {
 	e, err := i.Years.Preferred(i.Clock.Now())
 	if err != nil {
@@ -69,10 +69,9 @@ func (i *IdP) Year() idp.Year {
 // OtherKey is a key that no test provider is registered with.
 func OtherKey() *rsa.PrivateKey { return fixture.Key(3) }
 
-// Retire ends a year at once, as a revocation does: its certificate stays and
-// its addresses say that it is gone. A year that was not there is made before;
-// it must be newer than the preferred one. If it was the last that could sign, a
-// successor takes its place.
+// Retire ends a year at once, as a revocation does: its certificate stays and its endpoint
+// URLs answer 410. A missing year is made first and must be newer than the preferred one. If
+// it was the last year that could sign, a successor takes its place.
 func (i *IdP) Retire(y idp.Year) {
 	i.tb.Helper()
 	ctx := context.Background()

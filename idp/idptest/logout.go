@@ -17,28 +17,28 @@ import (
 	"vernal/idp/xmldsig"
 )
 
-// LogoutRequest is a LogoutRequest to be made. The zero value is one of nobody
-// to the preferred year, with a fresh ID.
+// LogoutRequest describes a LogoutRequest to send. The zero value names no user, goes to the
+// preferred year, and has a new ID.
 type LogoutRequest struct {
 	ID     string
 	Year   idp.Year
 	NameID string
-	// Person replaces NameID: the element that names the person, as XML.
+	// Person replaces NameID by another XML element that names the user.
 	Person         string
 	SessionIndexes []string
 	// GuideIndex puts them into the assertion namespace.
 	GuideIndex bool
-	// Remote sends it to the back channel's address.
+	// Remote sends it to the endpoint URL of the back channel.
 	Remote       bool
 	RelayState   string
 	Unsigned     bool
 	Key          *rsa.PrivateKey // to sign with instead of the provider's own
 	Issued       time.Time
 	NotOnOrAfter time.Time
-	Destination  string // "": the address that it goes to; "-": none
+	Destination  string // "": the endpoint URL; "-": none
 }
 
-// LogoutAddress is where the request goes.
+// LogoutAddress returns the endpoint URL of the request.
 func (p *Provider) LogoutAddress(r *LogoutRequest) string {
 	p.fillLogout(r)
 	path := "/api/saml/logout"
@@ -63,8 +63,8 @@ func (p *Provider) fillLogout(r *LogoutRequest) {
 	}
 }
 
-// LogoutXML is the LogoutRequest as text, in exclusive canonical form; signAt is
-// where an enveloped signature belongs.
+// LogoutXML returns the LogoutRequest as text, in exclusive canonical form. signAt is the
+// offset for an enveloped signature.
 func (p *Provider) LogoutXML(r *LogoutRequest) (text string, signAt int) {
 	address := p.LogoutAddress(r)
 	switch r.Destination {
@@ -105,8 +105,7 @@ func (p *Provider) LogoutXML(r *LogoutRequest) (text string, signAt int) {
 	return b.String(), signAt
 }
 
-// LogoutURL is the address that the browser is sent to: HTTP-Redirect with a
-// detached signature.
+// LogoutURL returns the URL of the request by HTTP-Redirect with a detached signature.
 func (p *Provider) LogoutURL(r *LogoutRequest) string {
 	text, _ := p.LogoutXML(r)
 	key := r.Key
@@ -116,7 +115,7 @@ func (p *Provider) LogoutURL(r *LogoutRequest) string {
 	return p.LogoutAddress(r) + "?" + p.query(text, r.RelayState, key)
 }
 
-// SignedLogout is the request with an enveloped signature.
+// SignedLogout returns the request with an enveloped signature.
 func (p *Provider) SignedLogout(r *LogoutRequest) []byte {
 	text, at := p.LogoutXML(r)
 	if r.Unsigned {
@@ -137,7 +136,7 @@ func (p *Provider) SignedLogout(r *LogoutRequest) []byte {
 	return doc
 }
 
-// LogoutForm is what the browser posts: HTTP-POST with an enveloped signature.
+// LogoutForm returns the form that the browser posts: HTTP-POST with an enveloped signature.
 func (p *Provider) LogoutForm(r *LogoutRequest) url.Values {
 	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(p.SignedLogout(r))}}
 	if r.RelayState != "" {
@@ -146,7 +145,7 @@ func (p *Provider) LogoutForm(r *LogoutRequest) url.Values {
 	return form
 }
 
-// Answer is what the back channel answered.
+// Answer is the answer of the back channel.
 type Answer struct {
 	Status      int
 	ContentType string
@@ -198,7 +197,7 @@ func (p *Provider) send(address, contentType, body string) *Answer {
 	return a
 }
 
-// LogoutResponse is the one that the page posts; nil if it posts none.
+// LogoutResponse returns the LogoutResponse that the page posts, nil if it posts none.
 func (p *Page) LogoutResponse() *saml.LogoutResponse { return parseLogoutResponse(p.Response()) }
 
 func parseLogoutResponse(doc []byte) *saml.LogoutResponse {

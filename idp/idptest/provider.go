@@ -132,8 +132,8 @@ func (p *Provider) fill(r *Request) {
 	}
 }
 
-// XML is the AuthnRequest as text, in exclusive canonical form, so that it can
-// be signed as it stands. signAt is where an enveloped signature belongs.
+// XML returns the AuthnRequest as text, in exclusive canonical form, so that it can be
+// signed without changes. signAt is the offset for an enveloped signature.
 func (p *Provider) XML(r *Request) (text string, signAt int) {
 	p.fill(r)
 	var b strings.Builder
@@ -186,7 +186,7 @@ func flag(on bool) string {
 	return ""
 }
 
-// Form is what the browser posts: HTTP-POST with an enveloped signature.
+// Form returns the form that the browser posts: HTTP-POST with an enveloped signature.
 func (p *Provider) Form(r *Request) url.Values {
 	text, at := p.XML(r)
 	doc := []byte(text)
@@ -206,8 +206,7 @@ func (p *Provider) Form(r *Request) url.Values {
 	return form
 }
 
-// URL is the address that the browser is sent to: HTTP-Redirect with a detached
-// signature.
+// URL returns the URL of the request by HTTP-Redirect with a detached signature.
 func (p *Provider) URL(r *Request) string {
 	text, _ := p.XML(r)
 	key := r.Key
@@ -269,7 +268,7 @@ func (p *Provider) CheckLogout(r *LogoutRequest, response []byte) error {
 	return err
 }
 
-// crewjam is the provider in crewjam/saml, with the metadata of the year.
+// crewjam returns the service provider in crewjam/saml, with the metadata of the year.
 func (p *Provider) crewjam(y idp.Year) (*saml.ServiceProvider, error) {
 	var md saml.EntityDescriptor
 	if err := xml.Unmarshal(p.idp.Get("/api/saml/metadata"+string(y)), &md); err != nil {

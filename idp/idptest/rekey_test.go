@@ -117,7 +117,7 @@ func await(t *testing.T, s *rekey.Service, ticks <-chan struct{}) (signedIn int)
 	return signedIn
 }
 
-// subject is the NameID in a Response that is not encrypted.
+// subject returns the NameID in an unencrypted Response.
 func subject(response []byte) string {
 	_, rest, _ := bytes.Cut(response, []byte("<NameID"))
 	_, rest, _ = bytes.Cut(rest, []byte(">"))

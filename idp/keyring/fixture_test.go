@@ -37,7 +37,7 @@ var testRSA = sync.OnceValue(func() (keys [2]*rsa.PrivateKey) {
 	return keys
 })
 
-// madeKey is the key of a year made on its making date.
+// madeKey returns the key of a year made on its making date.
 func madeKey(t testing.TB, y idp.Year) *certs.Key { return certified(t, 0, y) }
 
 // otherKey is a key of the year that is not the recorded one.

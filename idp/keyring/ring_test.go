@@ -15,7 +15,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// ringKeys are keys whose certificates are never used, only their dates.
+// ringKeys returns keys of whose certificates only the dates are used.
 func ringKeys(t testing.TB, years ...idp.Year) []*certs.Key {
 	var keys []*certs.Key
 	for _, y := range years {
@@ -65,7 +65,8 @@ func TestRingTellsExpiredCertificate(t *testing.T) {
 	}
 }
 
-// Without a history there is no year, whatever keys there are.
+// TestRingWithoutHistoryHasNoYear checks that without a history there is no year, whatever
+// keys exist.
 func TestRingWithoutHistoryHasNoYear(t *testing.T) {
 	t.Parallel()
 	now := at("2026-11-22")
@@ -93,8 +94,8 @@ func TestRingWithoutHistoryHasNoYear(t *testing.T) {
 	}
 }
 
-// What the Ring remembers between look-ups never differs from a new decision,
-// in whatever order the times come.
+// TestRingAgreesWithHistory checks that what the Ring caches between look-ups never differs
+// from a new decision, in whatever order the times come.
 func TestRingAgreesWithHistory(t *testing.T) {
 	t.Parallel()
 	keys := ringKeys(t, "2026", "2027", "2028")
@@ -155,7 +156,7 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// A state changes when a step is taken.
+// TestRingFollowsNewHistory checks that a state changes when a step is taken.
 func TestRingFollowsNewHistory(t *testing.T) {
 	t.Parallel()
 	keys := ringKeys(t, "2026", "2027")
@@ -207,8 +208,8 @@ func TestRingFollowsNewHistory(t *testing.T) {
 	}
 }
 
-// The Ring, which sees the keys, has the same target as a history with their
-// faults.
+// TestRingTargetMatchesHistory checks that the Ring, which has the keys, has the same target
+// as a history with their faults.
 func TestRingTargetMatchesHistory(t *testing.T) {
 	t.Parallel()
 	now := at("2027-03-10")
@@ -236,8 +237,8 @@ func TestRingTargetMatchesHistory(t *testing.T) {
 	}
 }
 
-// The Ring closes whatever is wrong with the keys, and a faulty year is neither
-// live nor preferred.
+// TestRingClosesFaultyYears checks that the Ring closes a year for every fault of its key,
+// and that a faulty year is neither live nor preferred.
 func TestRingClosesFaultyYears(t *testing.T) {
 	t.Parallel()
 	k26, k27 := madeKey(t, "2026"), madeKey(t, "2027")

@@ -69,8 +69,8 @@ func TestFaultsNameMissingOrDifferentKeys(t *testing.T) {
 	}
 }
 
-// What is left of a key signs only for a year that may sign, and shows only a
-// recorded certificate.
+// TestUsableDropsUnrecordedKeys checks that a key signs only for a year that may sign, and
+// that only a recorded certificate is shown.
 func TestUsableDropsUnrecordedKeys(t *testing.T) {
 	t.Parallel()
 	k, other := madeKey(t, "2027"), otherKey(t, "2027")

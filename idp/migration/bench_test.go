@@ -11,8 +11,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// BenchmarkBoard is the board of ten thousand service providers that each used
-// three years for a month.
+// BenchmarkBoard measures the board of ten thousand service providers that each used three
+// years for a month.
 func BenchmarkBoard(b *testing.B) {
 	const sps = 10_000
 	w := newDeployment(b, at(2026, 2, 1))

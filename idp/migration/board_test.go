@@ -21,7 +21,8 @@ func (w *deployment) use(s *migration.Service, id idp.EntityID, y idp.Year) {
 	s.Usage.Use(idp.Use{SP: id, Year: y, At: w.Clock.Now(), CertSHA256: strings.Repeat("a", 64), IssuedAt: w.Clock.Now()})
 }
 
-// Unmoved counts the registered SPs that have still to move from each live year.
+// TestUnmovedCountsLiveYears checks that Unmoved counts the registered SPs that must still
+// move from each live year.
 func TestUnmovedCountsLiveYears(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, at(2026, 6, 1))
@@ -47,8 +48,9 @@ func TestUnmovedCountsLiveYears(t *testing.T) {
 	want(rotation.Counts{"2026": 1, "2027": 0})
 }
 
-// The uses of a removed service provider are kept, and not shown until it is
-// registered again. Those of an inactive one are shown, and it need not move.
+// TestRemovedProviderKeepsHiddenUses checks that the uses of a removed service provider are
+// kept, and not shown until it is registered again. Those of an inactive one are shown, and
+// it need not move.
 func TestRemovedProviderKeepsHiddenUses(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, at(2026, 6, 1))
@@ -78,8 +80,8 @@ func TestRemovedProviderKeepsHiddenUses(t *testing.T) {
 	}
 }
 
-// A load with the hint of a registered SP is in its line, as a hint: it is not a
-// use. All others are below the board.
+// TestMetadataFetchIsNoUse checks that a load with the hint of a registered SP is in its
+// line as a hint and does not count as use. All other loads are below the board.
 func TestMetadataFetchIsNoUse(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, at(2026, 6, 1))

@@ -62,7 +62,7 @@ func ok(tb testing.TB, err error) {
 	}
 }
 
-// server is the board of a server that starts.
+// server returns the board of a server that starts.
 func (w *deployment) server() *migration.Service {
 	board := w.Server().Board
 	board.Registry, board.Years, board.Usage.Years = w.Registry, w.Years, w.Years
@@ -82,7 +82,7 @@ func (w *deployment) add(id idp.EntityID, change ...func(*idp.ServiceProvider)) 
 	ok(w.tb, err)
 }
 
-// show is the board.
+// show returns the board.
 func (w *deployment) show(s *migration.Service) *migration.Board {
 	w.tb.Helper()
 	b, err := s.Board(context.Background())
@@ -90,7 +90,7 @@ func (w *deployment) show(s *migration.Service) *migration.Board {
 	return b
 }
 
-// line is the line of a service provider.
+// line returns the line of a service provider.
 func line(tb testing.TB, b *migration.Board, id idp.EntityID) migration.Line {
 	tb.Helper()
 	for _, l := range b.SPs {

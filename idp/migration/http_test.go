@@ -17,7 +17,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// seen is the board of a running server, after a flush too.
+// seen returns a line of the board of a running server, and checks that a flush does not
+// change the board.
 func seen(t *testing.T, i *idptest.IdP, id string) migration.Line {
 	t.Helper()
 	noted, err := i.Board.Board(t.Context())
@@ -84,7 +85,7 @@ func TestSignInsAppearOnBoard(t *testing.T) {
 	}
 }
 
-// A preview works for real, and is no use.
+// TestPreviewIsNoUse checks that a sign-in with a preview works and does not count as use.
 func TestPreviewIsNoUse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 1, 20)}) // 2027 created
@@ -98,7 +99,8 @@ func TestPreviewIsNoUse(t *testing.T) {
 	}
 }
 
-// A fetch is told with what the client says of itself, and stays a hint.
+// TestMetadataFetchIsOnlyHint checks that a metadata fetch is shown with its User-Agent and
+// counts only as a hint.
 func TestMetadataFetchIsOnlyHint(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)})
@@ -131,8 +133,9 @@ func TestMetadataFetchIsOnlyHint(t *testing.T) {
 	}
 }
 
-// An SP that uses a year keeps it from being retired, and is named. An SP that has
-// still to move makes the end of the year's certificate need attention.
+// TestUsedYearIsKeptFromRetirement checks that an SP that uses a year prevents its
+// retirement and is named, and that the end of the year's certificate needs attention while
+// an SP must still move.
 func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)})

@@ -106,7 +106,7 @@ func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, n
 	return Moved, nil
 }
 
-// certs are the registered request certificates, with their last use.
+// certs returns the registered request certificates with their last use.
 func (l *liner) certs(p *sp.Provider, uses []*usage.Tally) []RequestCert {
 	out := []RequestCert{}
 	for _, c := range p.RequestCerts {
@@ -137,7 +137,7 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 	return warnings
 }
 
-// requestWarnings are about requests of the last 30 days, to whatever year.
+// requestWarnings returns the warnings about requests of the last 30 days, to any year.
 func (l *liner) requestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
 	var all usage.Tally
 	for _, u := range uses {
@@ -169,11 +169,11 @@ func (l *liner) isRecent(millis int64) bool {
 	return isWithin(usage.OddTime, l.now, usage.Moment(millis))
 }
 
-// RequestCertsEndAt is when the last registered request certificate of an active
-// service provider ends; zero if it has none or is inactive. It is the only moment
-// that its certificates are judged by: one that ends earlier, or ended, is no alarm,
-// because the service provider has sent us the next one already. A certificate that
-// is not valid yet counts as well, for the same reason.
+// RequestCertsEndAt returns when the last registered request certificate of an active
+// service provider expires. It is zero if the service provider has none or is inactive. No
+// other time counts: a certificate that expires earlier, or has expired, is no problem,
+// because the service provider has already sent us the next one. A certificate that is not
+// valid yet counts as well, for the same reason.
 func (l *Line) RequestCertsEndAt() time.Time {
 	if !l.Active || len(l.Certs) == 0 {
 		return time.Time{}

@@ -10,7 +10,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// A service provider needs a new request certificate when the last one it has ends.
+// TestRequestCertEndsWithLastOne checks that a service provider needs a new request
+// certificate when its last one expires.
 func TestRequestCertEndsWithLastOne(t *testing.T) {
 	t.Parallel()
 	now := at(2027, 3, 15)
@@ -66,7 +67,8 @@ func TestRequestCertEndsWithLastOne(t *testing.T) {
 	}
 }
 
-// A year later the certificate that was valid beside the ended one has ended too.
+// TestRequestCertEndedLater checks the line a year later, when the second certificate has
+// expired too.
 func TestRequestCertEndedLater(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, at(2027, 3, 15))

@@ -141,7 +141,8 @@ func TestMoveIsRelativeToTargetYear(t *testing.T) {
 	}
 }
 
-// A year that is over is nowhere to have moved to.
+// TestMovedToARevokedYear checks that a service provider cannot have moved to a year that is
+// over.
 func TestMovedToARevokedYear(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, at(2026, 2, 1))
@@ -176,7 +177,8 @@ func TestMovedToARevokedYear(t *testing.T) {
 	}
 }
 
-// The board's columns have the dates, its lines what was seen.
+// TestBoardShowsDatesAndUses checks that the board's columns contain the dates, and its
+// lines the uses.
 func TestBoardShowsDatesAndUses(t *testing.T) {
 	t.Parallel()
 	now := at(2026, 6, 30)

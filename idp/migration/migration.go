@@ -2,13 +2,14 @@
 // moved to the newest year, and what is unusual about its requests.
 //
 // It stores nothing and decides nothing. Its data comes from the ledger of uses (package
-// usage) and the registry. Loads of metadata are a hint for operators and never count as use.
+// usage) and the registry. Loads of metadata are a hint for operators and never count as
+// use.
 //
 // The files:
 //
 //	migration.go  Service
-//	view.go       the board as it is shown
-//	line.go       one SP's line: how far it has moved, what is odd
+//	view.go       the board as pages and commands show it
+//	line.go       one SP's line: how far it has moved, what is unusual
 package migration
 
 import (

@@ -40,13 +40,14 @@ type comingStep struct {
 	waits []rotation.Reason
 	// hand: an operator must take it.
 	hand bool
-	// open: at is the date in the calendar. The step is late if what it waits for lasts.
+	// open means that at is the date in the calendar, and that the step is late if what it
+	// waits for takes longer.
 	open bool
 	// marks are the days before at on which operators are notified.
 	marks []int
 }
 
-// id is the same for each notice of the step with this date and mark.
+// id returns the ID of the notices of the step with this date and mark.
 func (c comingStep) id(at time.Time, mark int) string {
 	return fmt.Sprintf("%s/%s/%s/%d", c.kind, c.year, at.UTC().Format(time.DateOnly), mark)
 }

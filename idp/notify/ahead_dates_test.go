@@ -10,8 +10,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// The date of a step that comes next is the one on which it is taken, or the calendar's
-// if no date is sure.
+// TestDueStepDateFallsBackToCalendar checks that the date of the next step is the one on
+// which it is taken, or the calendar's if no date is sure.
 func TestDueStepDateFallsBackToCalendar(t *testing.T) {
 	t.Parallel()
 	at := func(text string) time.Time {
@@ -63,8 +63,8 @@ func TestDueStepDateFallsBackToCalendar(t *testing.T) {
 	}
 }
 
-// Steps that follow those due next come from the plan; what an operator must do, and
-// changes that are no steps, do not.
+// TestComingStepsOfPlan checks that the steps after the next ones come from the plan,
+// without those that an operator must take and without changes that are no steps.
 func TestComingStepsOfPlan(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 1, 10, 0, 0, 0, 0, time.UTC)
@@ -85,7 +85,8 @@ func TestComingStepsOfPlan(t *testing.T) {
 	}
 }
 
-// A date that is counted in running time has the IDs of the days that it is near to.
+// TestRunningTimeDateHasNeighbouringIDs checks that a date counted in running time has the
+// IDs of the nearby days.
 func TestRunningTimeDateHasNeighbouringIDs(t *testing.T) {
 	t.Parallel()
 	c := comingStep{kind: rotation.StepRetire, year: "2026", at: time.Date(2027, 7, 16, 23, 59, 0, 0, time.UTC), waits: []rotation.Reason{{Code: rotation.WaitsUsed}}}

@@ -43,8 +43,9 @@ func wantLines(t *testing.T, want, got []string) {
 	}
 }
 
-// A year: one service provider moves on 10 March, the other one on 3 July, too late.
-// Two servers notify at the same time, and one of them restarts every few days.
+// TestNoticesOfAYear checks the notices of a year in which one service provider moves on 10
+// March and the other on 3 July, too late. Two servers notify at the same time, and one of
+// them restarts every few days.
 func TestNoticesOfAYear(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2026-11-22")
@@ -117,7 +118,8 @@ func TestNoticesOfAYear(t *testing.T) {
 	}
 }
 
-// After downtime over several marks, the nearest one alone is reached.
+// TestDowntimeSkipsToNearestMark checks that after a downtime over several marks only the
+// nearest one is used.
 func TestDowntimeSkipsToNearestMark(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-10")
@@ -128,7 +130,8 @@ func TestDowntimeSkipsToNearestMark(t *testing.T) {
 	wantLines(t, []string{"2027-02-28 step_ahead prefer/2027/2027-03-01/1", "2027-03-01 step_taken prefer/2027"}, w.untilDay("2027-03-01", w.server()))
 }
 
-// A server that starts again between the marks repeats none.
+// TestRestartRepeatsNoNotice checks that a server that restarts between the marks repeats no
+// notice.
 func TestRestartRepeatsNoNotice(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2026-12-31")
@@ -143,8 +146,8 @@ func TestRestartRepeatsNoNotice(t *testing.T) {
 	}, got)
 }
 
-// Steps by hand keep their marks, and are never announced as the server's. The key of
-// a year that is over is destroyed by the server in manual mode too.
+// TestNoticesInManualMode checks that manual steps keep their marks and are never announced
+// as the server's. The server destroys the key of a year that is over in manual mode too.
 func TestNoticesInManualMode(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2026-11-22", func(p *rotation.Policy) { p.Manual = true })
@@ -173,8 +176,8 @@ func TestNoticesInManualMode(t *testing.T) {
 	}, w.untilDay("2027-02-15", s))
 }
 
-// A step that a rollback holds is announced for its date in the calendar if the hold
-// has no end, and for the end of the hold otherwise.
+// TestNoticesOfHeldStep checks that a step held by a rollback is announced for its date in
+// the calendar if the hold has no end, and for the end of the hold otherwise.
 func TestNoticesOfHeldStep(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T, until string) (*deployment, *notify.Service) {
@@ -237,8 +240,8 @@ func logOf(s *notify.Service) func() []string {
 	}
 }
 
-// What needs attention is logged once a day, also where no one is notified. Then
-// nothing is stored.
+// TestAttentionIsLoggedDaily checks that attention is logged once a day even if no one is
+// notified, and that nothing is stored then.
 func TestAttentionIsLoggedDaily(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-10")
@@ -271,7 +274,8 @@ func TestAttentionIsLoggedDaily(t *testing.T) {
 	}
 }
 
-// A step that fails for another reason is logged at once.
+// TestFailuresAreLoggedByReason checks that a step that fails for another reason is logged
+// at once.
 func TestFailuresAreLoggedByReason(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-01-14")
@@ -295,7 +299,8 @@ func TestFailuresAreLoggedByReason(t *testing.T) {
 	}
 }
 
-// The end of the last request certificate of a service provider is what counts.
+// TestNoticesOfRequestCertificates checks that only the end of a service provider's last
+// request certificate counts.
 func TestNoticesOfRequestCertificates(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2026-11-22")

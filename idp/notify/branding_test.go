@@ -7,7 +7,8 @@ import (
 	"vernal/templates"
 )
 
-// Every mail ends with the organization and its support, in the language of the mail.
+// TestMailsNameOrganizationAndSupport checks that every mail ends with the organization and
+// its support, in the language of the mail.
 func TestMailsNameOrganizationAndSupport(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-10")

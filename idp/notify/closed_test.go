@@ -8,8 +8,8 @@ import (
 	"vernal/idp/notify"
 )
 
-// Operators are notified at once of a year that is closed because its key is
-// missing, and once a day.
+// TestNotifiesOfClosedYear checks that operators are notified at once, and then once a day,
+// of a year that is closed because its key is missing.
 func TestNotifiesOfClosedYear(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-15")
@@ -25,7 +25,8 @@ func TestNotifiesOfClosedYear(t *testing.T) {
 	}
 }
 
-// Operators are notified of a clock that is not trusted, once a day.
+// TestNotifiesOfUntrustedClock checks that operators are notified once a day of a clock that
+// is not trusted.
 func TestNotifiesOfUntrustedClock(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-15")

@@ -25,9 +25,9 @@ func wantNotice(t *testing.T, got, want notify.Notice) {
 	}
 }
 
-// A step that fails is told at once, once a day for the same reason; another
-// reason on the same day is another notice. A step by hand is nobody's news, a
-// revocation is everybody's.
+// TestFailedStepIsNotifiedAtOnce checks that a failed step is notified at once, and once a
+// day for the same reason. Another reason on the same day is another notice. A manual step
+// notifies no one, a revocation everyone.
 func TestFailedStepIsNotifiedAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-01-13")
@@ -83,8 +83,8 @@ func TestFailedStepIsNotifiedAtOnce(t *testing.T) {
 	}
 }
 
-// Receivers that are down for two days get every notice, once, and are not
-// called all the time meanwhile.
+// TestNoticesSurviveReceiverOutage checks that receivers that are down for two days get
+// every notice once, and are not tried all the time meanwhile.
 func TestNoticesSurviveReceiverOutage(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-01-14")
@@ -122,7 +122,8 @@ func TestNoticesSurviveReceiverOutage(t *testing.T) {
 	}
 }
 
-// What nobody takes is given up after some days, and said so in the log.
+// TestUndeliveredNoticeIsGivenUp checks that a notice that no one accepts is given up after
+// some days, and that the log says so.
 func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-01-14")
@@ -150,7 +151,7 @@ func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 	}
 }
 
-// No address of an operator is kept.
+// TestStoredNoticesHoldNoEmail checks that no email address of an operator is stored.
 func TestStoredNoticesHoldNoEmail(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-01-14")
@@ -170,7 +171,8 @@ func TestStoredNoticesHoldNoEmail(t *testing.T) {
 	}
 }
 
-// The first notice says that notices come: once, and not again with a restart.
+// TestFirstNoticeIsSentOnce checks that a first notice announces the notices, and that a
+// restart does not repeat it.
 func TestFirstNoticeIsSentOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2026-11-22")

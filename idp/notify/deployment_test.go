@@ -107,8 +107,8 @@ func (w *deployment) add(id idp.EntityID, contacts []string, ends ...string) {
 	ok(w.t, err)
 }
 
-// day is a day of the installation: the clock goes on, service providers sign
-// people in, the rotation is taken on, and the servers tell of it.
+// day simulates a day of the installation: the clock advances, users sign in at service
+// providers, the server takes the due steps, and the servers notify.
 func (w *deployment) day(servers ...*notify.Service) {
 	w.t.Helper()
 	w.Clock.Set(w.Clock.Now().AddDate(0, 0, 1))
@@ -202,7 +202,7 @@ func newReceiver(t *testing.T, clock func() time.Time) *receiver {
 	return r
 }
 
-// verify is what a receiver does; "" if the call is good.
+// verify verifies a call as a receiver does. It returns "" if the call is valid.
 func verify(header string, body, secret []byte, now time.Time) string {
 	var unix int64
 	var sum string

@@ -141,8 +141,8 @@ func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time
 
 func startOf(date int64) time.Time { return time.Unix(date*int64(day/time.Second), 0) }
 
-// listEndingCerts are the service providers whose last request certificate passed one of marks,
-// or its end, after last and not after today; the first to end first.
+// listEndingCerts returns the service providers whose last request certificate passed one of
+// marks, or its end, after last and not after today, sorted by the end.
 func listEndingCerts(b *migration.Board, last, today, now time.Time) (found []requestCert, sps []idp.EntityID) {
 	lines := slices.Clone(b.SPs)
 	slices.SortStableFunc(lines, func(a, b migration.Line) int { return a.RequestCertsEndAt().Compare(b.RequestCertsEndAt()) })

@@ -10,8 +10,8 @@ import (
 	"vernal/templates"
 )
 
-// A contact says its language in front of its address; who says none is written
-// to in the installation's. Each language is a letter of its own.
+// TestLetterUsesContactsLanguage checks that a contact can begin with its language, that
+// others get the installation's language, and that each language is a letter of its own.
 func TestLetterUsesContactsLanguage(t *testing.T) {
 	t.Parallel()
 	const english, spanish, french = "change the sign-in settings", "cambie la configuración", "modifiez la configuration"
@@ -74,8 +74,9 @@ func TestLetterUsesContactsLanguage(t *testing.T) {
 	}
 }
 
-// Operators are told in the first of the installation's languages, by mail and to
-// the webhook; what the webhook's program reads is the same in each.
+// TestOperatorsGetDefaultLanguage checks that mails and webhook texts for operators are in
+// the installation's first language. The machine-readable fields of the webhook are the same
+// in each.
 func TestOperatorsGetDefaultLanguage(t *testing.T) {
 	t.Parallel()
 	for lang, want := range map[templates.Lang]string{

@@ -48,8 +48,9 @@ type Letter struct {
 	Text    string         `json:"text"`
 }
 
-// Letters returns the letters to every active service provider that must act, in the order of the
-// migration board, one for each language of its contacts. With a year, they go only to its users.
+// Letters returns the letters to every active service provider that must act, in the order
+// of the migration board, one for each language of its contacts. With a year, they go only
+// to its users.
 func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
@@ -82,7 +83,7 @@ type writer struct {
 	revoked idp.Year
 }
 
-// state is how one of our years stands.
+// state returns the state of one of our years.
 func (w *writer) state(y idp.Year) rotation.State {
 	e, _ := w.Years.Lookup(y, w.at)
 	switch {
@@ -95,7 +96,7 @@ func (w *writer) state(y idp.Year) rotation.State {
 	return e.State
 }
 
-// cert is our certificate of a year; nil if there is none.
+// cert returns our certificate of a year, nil if there is none.
 func (w *writer) cert(y idp.Year) *x509.Certificate {
 	if e, ok := w.Years.Lookup(y, w.at); ok {
 		return e.Key.Cert
@@ -110,8 +111,8 @@ func (w *writer) certEndAt(y idp.Year) (at time.Time) {
 	return at
 }
 
-// letter is what to tell one service provider, without words; false if it has
-// nothing to do.
+// letter returns the content of the letter to one service provider, without its wording. It
+// returns false if the service provider has nothing to do.
 func (w *writer) letter(line migration.Line, only idp.Year) (Letter, bool) {
 	l := Letter{SP: line.SP, Name: line.Name, From: []idp.Year{}, RequestCerts: []migration.RequestCert{}}
 	if !line.Active {
@@ -155,7 +156,7 @@ func (w *writer) dueAt(l Letter) (due time.Time) {
 	return due
 }
 
-// letterData is what a letter says.
+// letterData is the data of the letter's template.
 type letterData struct {
 	Letter
 	sender
@@ -206,7 +207,7 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 	return render(l.Lang, "move.txt", d)
 }
 
-// changes are the URLs of the years.
+// changes returns the changes of URLs from some years to another.
 func (w *writer) changes(from []idp.Year, to idp.Year) (all []change) {
 	for _, k := range []struct {
 		what string

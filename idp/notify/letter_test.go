@@ -29,7 +29,7 @@ func (w *deployment) letters(y idp.Year) []notify.Letter {
 	return l
 }
 
-// Who is written to, about what, and by when.
+// TestLettersGoToUnmovedProviders checks the recipients, subjects and deadlines of letters.
 func TestLettersGoToUnmovedProviders(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -118,8 +118,8 @@ func wantLetter(t *testing.T, w *deployment, l notify.Letter) {
 	}
 }
 
-// A request certificate that ends is written about, alone or beside a move, and
-// not when another one has taken its place.
+// TestLetterWarnsOfEndingRequestCert checks that a letter mentions a request certificate
+// that expires, alone or with a move, unless another one has replaced it.
 func TestLetterWarnsOfEndingRequestCert(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2026-11-22")
@@ -145,7 +145,7 @@ func TestLetterWarnsOfEndingRequestCert(t *testing.T) {
 	}
 }
 
-// sha is the fingerprint of the request certificate that ends then.
+// sha returns the fingerprint of the request certificate that expires at end.
 func (w *deployment) sha(id idp.EntityID, end time.Time) string {
 	w.t.Helper()
 	p, err := w.Registry.Lookup(w.t.Context(), id)
@@ -159,7 +159,8 @@ func (w *deployment) sha(id idp.EntityID, end time.Time) string {
 	return ""
 }
 
-// The name of a service provider is foreign.
+// TestHostileNameIsHarmlessInLetter checks that the name of a service provider, which is
+// untrusted, does no harm.
 func TestHostileNameIsHarmlessInLetter(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-10")
@@ -179,8 +180,8 @@ func TestHostileNameIsHarmlessInLetter(t *testing.T) {
 	}
 }
 
-// Letters go to contacts that are mail addresses. What is on record says how
-// many, and no address.
+// TestLettersGoToMailContactsOnly checks that letters go only to contacts that are email
+// addresses. The audit record contains their number and no address.
 func TestLettersGoToMailContactsOnly(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-10")
@@ -234,8 +235,9 @@ func TestLettersGoToMailContactsOnly(t *testing.T) {
 	}
 }
 
-// A revocation names who must act, also those who have begun to move, and gives
-// a text for all of them that names none.
+// TestRevocationNoticeNamesWhoMustAct checks that a revocation names the service providers
+// that must act, including those that have begun to move, and contains a text for all of
+// them that names none.
 func TestRevocationNoticeNamesWhoMustAct(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-10")
@@ -272,7 +274,8 @@ func TestRevocationNoticeNamesWhoMustAct(t *testing.T) {
 	}
 }
 
-// Where the newest year is revoked, the way is back to the older one.
+// TestRevokedNewestYearLeadsBack checks that the letters lead back to the older year if the
+// newest one is revoked.
 func TestRevokedNewestYearLeadsBack(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, "2027-02-10")

@@ -66,8 +66,8 @@ type Mail struct {
 	Subject, Text string
 }
 
-// Send hands over the mails, perConnection at a time. There is an error for each that was
-// not taken, nil for the others. No error tells an address.
+// Send hands over the mails, perConnection at a time. It returns an error for each mail that
+// was not accepted and nil for the others. No error contains an email address.
 func (m *Mailer) Send(ctx context.Context, mails []Mail) (errs []error) {
 	for part := range slices.Chunk(mails, perConnection) {
 		errs = append(errs, m.sendPart(ctx, part)...)
@@ -171,8 +171,8 @@ func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
 	return msg, nil
 }
 
-// refusedError is an answer of the server that is a no. Its own words are left
-// out: they like to repeat the address.
+// refusedError is a refusal by the server. It leaves out the server's text, which often
+// repeats the email address.
 type refusedError struct{ code int }
 
 func (e *refusedError) Error() string {

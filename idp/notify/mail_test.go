@@ -105,8 +105,8 @@ func TestMailImplicitTLS(t *testing.T) {
 	}
 }
 
-// A recipient that is refused keeps nobody else's mail, and all go over one
-// connection.
+// TestRefusedRecipientKeepsOthersMail checks that a refused recipient does not stop the mail
+// to others, and that all mails use one connection.
 func TestRefusedRecipientKeepsOthersMail(t *testing.T) {
 	t.Parallel()
 	box, at := newMailbox(t, &smtptest.Server{Refuse: func(to string) string {
@@ -133,7 +133,8 @@ func TestRefusedRecipientKeepsOthersMail(t *testing.T) {
 	}
 }
 
-// What is foreign reaches no second line of the head and no command.
+// TestMailHeadersCannotBeInjected checks that untrusted text adds neither a header line nor
+// an SMTP command.
 func TestMailHeadersCannotBeInjected(t *testing.T) {
 	t.Parallel()
 	box, at := newMailbox(t, &smtptest.Server{})

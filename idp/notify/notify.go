@@ -1,4 +1,5 @@
-// Package notice notifies operators and service providers of what the rotation needs them to do.
+// Package notify notifies operators and service providers of what the rotation needs them to
+// do.
 //
 // Service providers get letters, made from the migration board: which URLs to change, the
 // deadline, and our new certificate. Letters are sent or printed at an operator's command
@@ -15,11 +16,11 @@
 //
 // A notice is recorded once, under an ID derived from its subject, so that restarts and
 // other servers do not repeat it. Each of its deliveries is claimed before it is sent, with
-// the time of the next try in the claim, and settled afterwards. After a crash in between
-// it is sent again: a duplicate is harmless and has the same ID, while a lost notice can
-// cost the whole migration period.
+// the time of the next try in the claim, and settled afterwards. After a crash in between it
+// is sent again: a duplicate is harmless and has the same ID, while a lost notice can cost
+// the whole migration period.
 //
-// It decides nothing about the rotation, and keeps no address of a person.
+// It decides nothing about the rotation, and stores no email address.
 package notify
 
 import (

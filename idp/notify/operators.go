@@ -16,10 +16,10 @@ type operatorData struct {
 	Notice
 	sender
 	Days int // until DueAt
-	// Code is that of attention, and Why says what it is about.
+	// Code is the code of the attention, and Why is its reason.
 	Code rotation.AttentionCode
 	Why  string
-	// Hand: an operator takes the step. Waits is what it waits for.
+	// Hand means that an operator takes the step. Waits are the reasons why it waits.
 	Hand  bool
 	Waits string
 	// Open: the server takes the step on DueAt only if it waits for nothing then.
@@ -46,8 +46,8 @@ type requestCert struct {
 	Days  int
 }
 
-// notify records the notice with its text, which its kind names, unless it is there.
-// sps are whom it is about.
+// notify records the notice with the text of its kind, unless it is recorded already. sps
+// are the service providers it is about.
 func (s *Service) notify(ctx context.Context, d operatorData, sps []idp.EntityID) error {
 	if posted, err := s.isPosted(ctx, d.ID); posted || err != nil {
 		return err

@@ -148,7 +148,7 @@ type parcel struct {
 	tries  int
 }
 
-// deliver sends what is due.
+// deliver sends the deliveries that are due.
 func (s *Service) deliver(ctx context.Context, now time.Time) error {
 	notices, err := s.notices().List(ctx)
 	if err != nil {
@@ -220,7 +220,7 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]pa
 	return all, nil
 }
 
-// send delivers, the mails together, and settles what is done.
+// send sends the parcels, the mails together, and settles them.
 func (s *Service) send(ctx context.Context, parcels []parcel) error {
 	targets := s.targets()
 	var mails []Mail
@@ -253,7 +253,7 @@ func (s *Service) settle(ctx context.Context, p parcel, failed error) error {
 		}
 		s.Log.LogAttrs(ctx, slog.LevelError, "notice not sent, given up", attrs...)
 	}
-	// What was sent is noted even if the server is about to stop.
+	// Record the delivery even if the server is about to stop.
 	err := s.notices().Update(context.WithoutCancel(ctx), []string{p.notice.ID}, func(r *idp.Record[record]) error {
 		if r.Value != nil {
 			delete(r.Value.Open, p.target)

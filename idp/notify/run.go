@@ -15,7 +15,7 @@ const (
 	datesEvery = time.Hour
 )
 
-// round is what a server remembers between rounds. Losing it only costs look-ups.
+// round is what a server keeps in memory between rounds. Losing it only costs look-ups.
 type round struct {
 	day     string          // of logged
 	datesAt time.Time       // when dates were looked at
@@ -49,8 +49,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Tick is one round: it finds what to notify of, records it, and sends what is due.
-// What one part fails at does not keep the others.
+// Tick runs one round: it finds what to notify of, records it, and sends the due deliveries.
+// A failure of one part does not stop the others.
 func (s *Service) Tick(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

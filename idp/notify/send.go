@@ -28,10 +28,10 @@ type Undelivered struct {
 	Why string `json:"why"`
 }
 
-// Send mails the letters to the contacts of their service providers, and records
-// for each to how many it went. The error is ErrNoMail, or that it could not be
-// recorded; what was not handed over is in the answer. With dryRun it only says
-// to whom it would send.
+// Send mails the letters to the contacts of their service providers, and records for each
+// how many were sent. It returns ErrNoMail, or an error if that could not be recorded.
+// Letters that were not accepted are in the answer. With dryRun it only returns the
+// recipients.
 func (s *Service) Send(ctx context.Context, letters []Letter, actor string, dryRun bool) ([]Sent, error) {
 	if s.Mail == nil {
 		return nil, ErrNoMail

@@ -23,8 +23,8 @@ const (
 
 // readTrail notifies of the steps that were recorded since the last round.
 func (s *Service) readTrail(ctx context.Context, now time.Time) error {
-	// Even a server that is stopped at once has begun: of what is recorded while it is
-	// down, the next one notifies.
+	// Record the beginning even if the server is stopped at once: then the next server
+	// notifies of the records made while it was down.
 	if err := s.beginTrail(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	return nil
 }
 
-// endOfTrail is the Seq of the last record; 0 if there is none.
+// endOfTrail returns the Seq of the last record, 0 if there is none.
 func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 	page, err := s.Store.AuditPage(ctx, math.MaxInt64, 0)
 	if err != nil {

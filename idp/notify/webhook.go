@@ -55,7 +55,7 @@ func (h *Webhook) Send(ctx context.Context, n *Notice) error {
 	req.Header.Set("User-Agent", "Vernal")
 	req.Header.Set(SignatureHeader, h.sign(h.Clock.Now(), body))
 	client := *cmp.Or(h.Client, http.DefaultClient)
-	// A redirect would carry what is signed for one receiver to another.
+	// A redirect would send a body signed for one receiver to another.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
 	if err != nil {

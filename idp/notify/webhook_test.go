@@ -51,7 +51,8 @@ func TestWebhookFailureHidesURL(t *testing.T) {
 	}
 }
 
-// A signature is for one body, one time and one secret.
+// TestWebhookSignatureCoversBodyAndTime checks that a signature is valid for one body, one
+// time and one secret.
 func TestWebhookSignatureCoversBodyAndTime(t *testing.T) {
 	t.Parallel()
 	var header string

@@ -13,7 +13,7 @@ import (
 // width is the maximum line length.
 const width = 72
 
-// lang is the language of those who say none: the first of the installation's.
+// lang returns the language of contacts that name none: the installation's first.
 func (s *Service) lang() templates.Lang {
 	if len(s.Langs) > 0 && s.Langs[0].IsKnown() {
 		return s.Langs[0]
@@ -24,7 +24,7 @@ func (s *Service) lang() templates.Lang {
 // phrases render the rotation's codes in the operators' language.
 func (s *Service) phrases() *templates.Phrases { return templates.PhrasesIn(s.lang()) }
 
-// sender is the part of every mail that says where it comes from.
+// sender is the part of every mail that names its sender.
 type sender struct {
 	Us, BaseURL  string
 	Organization string // "" if it is Us

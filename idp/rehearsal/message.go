@@ -41,7 +41,7 @@ func NewKey(name string, now, end time.Time) (*rsa.PrivateKey, *x509.Certificate
 	return key, cert, err
 }
 
-// sample is the SP as crewjam/saml, which none of us wrote, sees it.
+// sample returns the SP in crewjam/saml, a third-party library.
 func (w *Walk) sample() *crewjam.ServiceProvider {
 	return &crewjam.ServiceProvider{
 		EntityID: string(idp.RehearsalSP), Key: w.Key, Certificate: w.Cert, AcsURL: acs, IDPMetadata: w.metadata,
@@ -62,7 +62,7 @@ func (w *Walk) request(destination idp.Year, binding string) (request, error) {
 	return request{r, "rehearsal " + rand.Text()}, err
 }
 
-// redirectURL is the message by HTTP-Redirect to the year that is rehearsed, whatever its
+// redirectURL returns the message by HTTP-Redirect to the rehearsed year, whatever its
 // Destination.
 func (w *Walk) redirectURL(r request) (string, error) {
 	to, err := r.Redirect(r.relay, w.sample())
@@ -72,7 +72,7 @@ func (w *Walk) redirectURL(r request) (string, error) {
 	return w.authURL() + "?" + to.RawQuery, nil
 }
 
-// form is the message by HTTP-POST.
+// form returns the message by HTTP-POST.
 func (r request) form() url.Values {
 	return url.Values{"SAMLRequest": {field(formRequest, r.Post(r.relay))}, "RelayState": {r.relay}}
 }

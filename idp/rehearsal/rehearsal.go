@@ -34,7 +34,7 @@ const acsURL = "https://rehearsal.invalid/acs"
 
 var acs = url.URL{Scheme: "https", Host: "rehearsal.invalid", Path: "/acs"}
 
-// Terms are what a rehearsal works with.
+// Terms are the credentials and URLs of a rehearsal.
 type Terms struct {
 	// ID names the rehearsal for End.
 	ID   string   `json:"id"`

@@ -102,8 +102,8 @@ func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cer
 	return nil
 }
 
-// provider returns the SP. It asks for everything that can fail: encryption, and a
-// signature on the Response besides the assertion's.
+// provider returns the SP. It asks for everything that can fail: encryption, and a signature
+// on the Response in addition to the assertion's.
 func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
 	p := sp.Defaults()
 	p.EntityID, p.Name, p.NameIDScope = idp.RehearsalSP, "Rehearsal", "sp:"+idp.NameIDScope(idp.RehearsalSP)

@@ -27,7 +27,8 @@ import (
 type step struct {
 	name string
 	try  func(*Walk, context.Context) (string, error)
-	// needs is what earlier steps must have found for this one to be tried; "" for nothing.
+	// needs is the error of this step if earlier steps did not find what it requires, "" if
+	// it requires nothing.
 	needs notTriedError
 }
 

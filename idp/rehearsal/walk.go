@@ -47,7 +47,7 @@ type Walk struct {
 type answer struct {
 	binding   string
 	request   request
-	url       string // where it was asked for by HTTP-Redirect
+	url       string // URL of the request by HTTP-Redirect
 	response  []byte
 	assertion *crewjam.Assertion
 }
@@ -55,7 +55,8 @@ type answer struct {
 // Outcome is the machine-readable result of a step.
 type Outcome string
 
-// The outcomes. A step without its prerequisites is not tried, which is not a failure of its own.
+// The outcomes. A step without its prerequisites is not tried, which is not a failure of its
+// own.
 const (
 	OutcomeOK       Outcome = "ok"
 	OutcomeFailed   Outcome = "failed"
@@ -137,7 +138,7 @@ type page struct {
 	body   []byte
 }
 
-// get asks for a URL, as a browser does, with the cookies.
+// get requests a URL as a browser does, with the cookies.
 func (w *Walk) get(ctx context.Context, status int, url string, cookies ...*http.Cookie) (page, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

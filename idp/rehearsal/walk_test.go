@@ -16,7 +16,7 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// deployment is a server and who rehearses on it.
+// deployment is a server and the rehearsals on it.
 type deployment struct {
 	t *testing.T
 	*idptest.IdP
@@ -44,7 +44,7 @@ func newWorldAt(t *testing.T, baseURL string) *deployment {
 	}}
 }
 
-// after is the year after y.
+// after returns the year after y.
 func after(y idp.Year) idp.Year {
 	at, err := time.Parse("2006", string(y)[:4])
 	if err != nil {
@@ -66,7 +66,7 @@ func (w *deployment) begin(y idp.Year) *rehearsal.Walk {
 	return &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(rehearsal.Way{}), Clock: w.Clock.Now}
 }
 
-// failed are the steps that did not go well.
+// failed returns the steps that failed.
 func failed(results []rehearsal.Result) (names []string) {
 	for _, r := range results {
 		if !r.OK {
@@ -101,8 +101,8 @@ func TestRehearsalPassesAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// nothingLeft checks that what a rehearsal was given is gone, and that nobody
-// was told of it but the audit trail.
+// nothingLeft checks that what a rehearsal was given is gone, and that only the audit trail
+// records the rehearsal.
 func (w *deployment) nothingLeft(walk *rehearsal.Walk) {
 	w.t.Helper()
 	if bad := failed(walk.Run(w.t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
@@ -201,7 +201,8 @@ func TestSecondRehearsalIsRefused(t *testing.T) {
 	t.Errorf("the failure is not on record: %+v", records)
 }
 
-// What a rehearsal was given ends by itself, and is good for nothing else.
+// TestRehearsalTermsOpenNothingElse checks that what a rehearsal was given expires
+// automatically and opens nothing else.
 func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -226,7 +227,8 @@ func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 		}
 	}
 
-	// Its service provider, for another year, by another key, for a person.
+	// The rehearsal's service provider cannot use another year, another key, or a user's
+	// session.
 	stolen := *walk
 	key, cert, err := rehearsal.NewKey("rehearsal", w.Clock.Now(), w.Clock.Now().Add(time.Hour))
 	if err != nil {
@@ -249,7 +251,7 @@ func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 		t.Errorf("without its session: only %v failed", bad)
 	}
 
-	// A person who is signed in here is not shown to it, under either name.
+	// The rehearsal's service provider does not see a signed-in user, under either name.
 	person, browser := w.AddPerson("ada@example.gov"), w.Browser()
 	browser.SignIn(browser.Get(a.URL(&idptest.Request{})), person)
 	for _, c := range browser.Cookies() {

@@ -34,7 +34,7 @@ func behindTLS(t *testing.T) (w *deployment, plain, proxy *httptest.Server) {
 	return w, plain, proxy
 }
 
-// outcomes are those of the steps that are not ok.
+// outcomes returns the outcomes of the steps that are not ok.
 func outcomes(results []rehearsal.Result) map[string]rehearsal.Outcome {
 	m := map[string]rehearsal.Outcome{}
 	for _, r := range results {
@@ -47,7 +47,7 @@ func outcomes(results []rehearsal.Result) map[string]rehearsal.Outcome {
 	return m
 }
 
-// unreached is how a rehearsal ends that reaches no server.
+// unreached returns the outcomes of a rehearsal that reaches no server.
 func unreached() map[string]rehearsal.Outcome {
 	m := map[string]rehearsal.Outcome{"reach": rehearsal.OutcomeFailed}
 	for _, name := range strings.Fields("metadata metadata_signature certificate certificate_dates redirect post library encryption assertion replay wrong_year") {
@@ -89,8 +89,8 @@ func TestWalkBehindTLS(t *testing.T) {
 	}
 }
 
-// TestPlainWayKeepsTheHost: without TLS the server is still asked by the name in
-// base_url, and a client that was not told so sends nothing without TLS.
+// TestPlainWayKeepsTheHost checks that a request without TLS still names the host in
+// base_url, and that a client sends nothing without TLS unless Plain is set.
 func TestPlainWayKeepsTheHost(t *testing.T) {
 	t.Parallel()
 	var hosts []string
@@ -113,7 +113,8 @@ func TestPlainWayKeepsTheHost(t *testing.T) {
 	}
 }
 
-// A proxy that keeps /healthz to itself fails one step, and the others are tried.
+// TestBlockedHealthzFailsOneStep checks that a proxy that does not forward /healthz fails
+// one step, and that the others are tried.
 func TestBlockedHealthzFailsOneStep(t *testing.T) {
 	t.Parallel()
 	w, plain, _ := behindTLS(t)
@@ -133,7 +134,8 @@ func TestBlockedHealthzFailsOneStep(t *testing.T) {
 	}
 }
 
-// What builds on metadata or on a Response is not tried without it.
+// TestMissingMetadataSkipsDependentSteps checks that steps that need metadata or a Response
+// are not tried without it.
 func TestMissingMetadataSkipsDependentSteps(t *testing.T) {
 	t.Parallel()
 	w, plain, _ := behindTLS(t)
@@ -157,7 +159,8 @@ func TestMissingMetadataSkipsDependentSteps(t *testing.T) {
 	}
 }
 
-// A clock that is not trusted fails a step, which suggests what to do.
+// TestWalkWithUntrustedClock checks that a clock that is not trusted fails a step, which
+// suggests what to do.
 func TestWalkWithUntrustedClock(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)

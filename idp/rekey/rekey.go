@@ -1,8 +1,8 @@
-// Package rekey changes the keys of an installation while it works: the master key,
-// and the keys below it (see package seal).
+// Package rekey changes the keys of a running installation: the master key, and the keys
+// below it (see package seal).
 //
-// A change of the master key has three phases. Each begins with one write that says
-// which master keys are in force; what follows only wraps keys again, and can be
+// A change of the master key has three phases. Each begins with one write that records which
+// master keys are in force. The rest of a phase only wraps keys again, and can be
 // interrupted at any write and repeated.
 //
 //	Begin:  from and to are in force for new keys
@@ -12,14 +12,14 @@
 //	Finish: the ring keys are wrapped by to alone: from opens the store no more
 //	        every user key and year key is wrapped by to alone
 //
-// Cancel is Finish for the master key from before.
+// Cancel is Finish for the previous master key.
 //
-// A renewal makes every other key new, after a leak: the ring keys first, then record
-// by record the MACs, the look-up indexes and the user keys, then the year keys. What
-// the old ring keys made is accepted until the end.
+// A renewal replaces every other key after a leak: the ring keys first, then record by
+// record the MACs, the look-up indexes and the user keys, then the year keys. Output of the
+// old ring keys is accepted until the end.
 //
-// Service does these things one at a time and in the background. After a crash, Resume
-// goes on with what was begun.
+// Service does one of these at a time, in the background. After a crash, Resume continues
+// it.
 package rekey
 
 import (
@@ -41,15 +41,13 @@ const batch = 200
 var (
 	// ErrSameKey is returned when the new master key is the one in force.
 	ErrSameKey = errors.New("the new master key is the one in force")
-	// ErrOldKey is returned when a change is to be finished before the new master key
-	// is configured.
+	// ErrOldKey is returned by Finish while the new master key is not configured.
 	ErrOldKey = errors.New("the new master key is not configured")
-	// ErrNewKey is returned when a change is to be cancelled after the new master key
-	// was configured.
+	// ErrNewKey is returned by Cancel once the new master key is configured.
 	ErrNewKey = errors.New("the new master key is configured")
 )
 
-// Store is what a change of keys needs of the store that keeps them.
+// Store is the part of the store that a change of keys needs.
 type Store interface {
 	KeyState(ctx context.Context) (seal.KeyState, error)
 	BeginMaster(ctx context.Context, to *seal.Master, renewAll bool, events ...idp.AuditEvent) error
@@ -91,7 +89,7 @@ type Service struct {
 	failed  error         // why the last work stopped
 }
 
-// State says which keys are in force and what is under way.
+// State reports which keys are in force and which change is under way.
 type State struct {
 	seal.KeyState
 	// Working is set while keys are being wrapped or records written again.
@@ -149,9 +147,9 @@ func (s *Service) change(ctx context.Context, begin func(State) error) error {
 	return err
 }
 
-// Finish ends the master key from before, or goes on with it. The new one must be
-// configured, which takes no restart where it is in a file. Errors: ErrOldKey,
-// seal.ErrNoChange, seal.ErrChangeUnderWay while Begin has not ended.
+// Finish retires the previous master key, or continues to. The new one must be configured,
+// which needs no restart if it is in a file. Errors: ErrOldKey, seal.ErrNoChange,
+// seal.ErrChangeUnderWay while Begin has not ended.
 func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error {
 	return s.change(ctx, func(st State) error {
 		switch {
@@ -212,10 +210,10 @@ func (s *Service) RenewAll(ctx context.Context, actor string) error {
 	})
 }
 
-// Resume goes on with what was interrupted, in the background.
+// Resume continues interrupted work in the background.
 func (s *Service) Resume() { s.start() }
 
-// serverActor is who does the work in the background.
+// serverActor is the actor that audit records name for background work.
 const serverActor = "server"
 
 func rekeyEvent(kind idp.AuditKind, actor, name, value string) idp.AuditEvent {

@@ -132,7 +132,7 @@ func (h *house) furnish(ctx context.Context) error {
 func userID(i int) idp.UserID { return idp.UserID(fmt.Sprintf("user%04d", i)) }
 func email(i int) string      { return fmt.Sprintf("User%d@example.org", i) }
 
-// complete returns what is missing from a furnished house.
+// complete returns an error for the first thing that is missing from a furnished house.
 func (h *house) complete(ctx context.Context) error {
 	for i := range users {
 		u, err := h.store.UserByEmail(ctx, email(i))
@@ -241,7 +241,7 @@ func TestMasterKeyChangeMovesAllFiles(t *testing.T) {
 	if err := h.RenewAll(ctx, "x"); !errors.Is(err, seal.ErrChangeUnderWay) {
 		t.Errorf("RenewAll meanwhile: %v", err)
 	}
-	// What is made meanwhile opens with both.
+	// Data sealed during the change opens with both master keys.
 	ok(t, h.store.DeleteUser(ctx, userID(0)))
 	outcome, err := h.store.ImportUsers(ctx, []idp.ImportedUser{{User: &idp.User{ID: userID(0) + "b", Emails: []idp.Email{{Address: email(0)}}}}})
 	ok(t, errors.Join(append(outcome, err)...))
@@ -265,8 +265,8 @@ func TestMasterKeyChangeMovesAllFiles(t *testing.T) {
 	if u, err := h.store.User(ctx, userID(0)+"b"); err != nil {
 		t.Errorf("a user who was added meanwhile: %v, %v", u, err)
 	}
-	// The copy from before: the store does not open, and neither does a user's key nor
-	// a signing key when it is put into the place where they are now.
+	// In the copy made before the change, the new master key opens neither the store nor a
+	// user key or signing key that is put back into its current place.
 	if err := opens(t, old, after); !errors.Is(err, bolt.ErrMaster) {
 		t.Errorf("the new key opens an old copy: %v", err)
 	}
@@ -331,8 +331,8 @@ func TestRenewedKeysInvalidateOldRecords(t *testing.T) {
 	ok(t, err)
 }
 
-// failing is a store or a key folder that stops after a number of writes, as a
-// process does that is killed.
+// failing is a store or key folder that stops after a number of writes, as if the process
+// were killed.
 type failing struct {
 	*bolt.Store
 	dir   string
@@ -468,7 +468,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 }
 
 // TestSigningKeysSurviveMasterChange makes and destroys signing keys while the master key is
-// changed: what is made opens with both keys, and what is destroyed stays so.
+// changed. New keys must open with both master keys, and destroyed keys must stay destroyed.
 func TestSigningKeysSurviveMasterChange(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
@@ -532,9 +532,9 @@ func TestRenewalKeepsTamperedRecordsRefused(t *testing.T) {
 	}
 }
 
-// TestDeletedUserIsOutOfReach deletes a user, changes the master key, and puts back
-// what an old copy of the file holds of the user: the new master key opens none of it.
-// Before the change it does: that is what the old master key is for.
+// TestDeletedUserIsOutOfReach deletes a user, changes the master key, and puts back the
+// user's data from an old copy of the file. The new master key must open none of it. Before
+// the change the old one does, which is why the master key is changed.
 func TestDeletedUserIsOutOfReach(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
@@ -618,7 +618,8 @@ var errDisk = errors.New("no space left on device")
 
 func (brokenDisk) Rewrap(context.Context) error { return errDisk }
 
-// TestFailingDiskStopsTheChange: what cannot be written is not passed over.
+// TestFailingDiskStopsTheChange checks that a change stops at a failed write instead of
+// skipping it.
 func TestFailingDiskStopsTheChange(t *testing.T) {
 	t.Parallel()
 	h := furnished(t)
@@ -707,8 +708,8 @@ func TestMasterChangePutBack(t *testing.T) {
 	}
 }
 
-// TestJunkAmongRingKeys: what is no key, or one that opens with nothing, stops neither
-// the start nor a change.
+// TestJunkAmongRingKeys checks that an invalid entry among the ring keys, or a key that
+// nothing opens, stops neither the start nor a change.
 func TestJunkAmongRingKeys(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"0/mac", "255/mac", "zz", "7/other"} {

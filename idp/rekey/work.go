@@ -51,8 +51,7 @@ func (s *Service) Wait(ctx context.Context) error {
 	}
 }
 
-// Stop interrupts the work under way and returns when it has ended. What is left is
-// done after the next Resume.
+// Stop interrupts the work under way and waits until it has ended. Resume continues it.
 func (s *Service) Stop() {
 	s.mu.Lock()
 	if s.stop != nil {

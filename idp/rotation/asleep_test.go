@@ -8,8 +8,9 @@ import (
 	"vernal/idp"
 )
 
-// A machine that sleeps has run, so its clock is right afterwards, but no service provider
-// could use a year meanwhile: it is no quiet time, and no proof that a clock is right.
+// TestAsleepIsNoQuietTime checks that the time for which a machine sleeps counts as running
+// time, so that its clock is right afterwards. It does not count as quiet time, because no
+// service provider could use a year, and does not prove that a clock is right.
 func TestAsleepIsNoQuietTime(t *testing.T) {
 	t.Parallel()
 	for _, asleep := range []time.Duration{15 * day, 100 * day} {
@@ -33,7 +34,8 @@ func TestAsleepIsNoQuietTime(t *testing.T) {
 	}
 }
 
-// What is suggested about a clock leaves a rollback alone.
+// TestClockSuggestionKeepsRollback checks that a suggestion about the clock does not end a
+// rollback.
 func TestClockSuggestionKeepsRollback(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-03-15").hand("rollback 2026").drift()
@@ -56,7 +58,8 @@ func TestClockSuggestionKeepsRollback(t *testing.T) {
 	}
 }
 
-// A failed step needs attention as long as it is the next one.
+// TestFailureEndsWithItsStep checks that a failed step needs attention as long as it is the
+// next one.
 func TestFailureEndsWithItsStep(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-07-01")

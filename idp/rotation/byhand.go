@@ -36,12 +36,13 @@ func (h History) RollbackTo() (idp.Year, bool) {
 	return to, to != ""
 }
 
-// RevokeSteps returns the steps that revoke a year, in order. If no newer year can replace the
-// preferred year, its next letter is made first, with the same certificate end. The revoke itself
-// is one step, which also publishes and prefers the successor. The error is a *RefusedError.
+// RevokeSteps returns the steps that revoke a year, in order. If no newer year can replace
+// the preferred year, its next letter is made first, with the same certificate end. The
+// revoke itself is one step, which also publishes and prefers the successor. The error is a
+// *RefusedError.
 //
-// External keys cannot be made here, so the revoke is refused until the next letter has
-// been imported.
+// External keys cannot be made here, so the revoke is refused until the next letter has been
+// imported.
 func (p Policy) RevokeSteps(h History, y idp.Year, reason string, now time.Time) ([]Step, error) {
 	revoke := Step{Kind: StepRevoke, Year: y, Reason: reason}
 	err := p.CheckStep(revoke, h, now)
@@ -75,9 +76,9 @@ type Span struct {
 	EndAt   time.Time `json:"end_at"`
 }
 
-// Span is what the certificate of a year must cover if it comes at now. EndFrom
-// leaves the overlap with the year after that every calendar must have: its
-// preferring, and the time that service providers are given to move.
+// Span returns the time that the certificate of a year must cover if it is imported at now.
+// EndFrom leaves the overlap with the next year that every calendar must have: until the
+// next year is preferred, and the time that service providers get to move.
 func (p Policy) Span(h History, y idp.Year, now time.Time) Span {
 	d, next := p.Dates(y), p.dates(number(y)+1)
 	s := Span{BeginBy: maxTime(d.PublishAt, now.UTC()), EndAt: p.CreateStep(h, y, now).CertEndAt}

@@ -7,7 +7,7 @@ import (
 	"vernal/idp"
 )
 
-// Steps by hand may run ahead of their dates, in order.
+// TestCheckStep checks that manual steps may run ahead of their dates, in order.
 func TestCheckStep(t *testing.T) {
 	t.Parallel()
 	imports := func(w *deployment) { w.p.KeySource = SourceImport }
@@ -111,7 +111,8 @@ func TestForcedStepsNeedReason(t *testing.T) {
 	wantRefused(t, err, newReason(RefusedReasonMissing, Args{}))
 }
 
-// Automatic mode does not undo what was done ahead of its date.
+// TestAheadIsNotUndone checks that automatic mode does not undo a step taken before its
+// date.
 func TestAheadIsNotUndone(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").hand("create 2027", "publish 2027", "prefer 2027")

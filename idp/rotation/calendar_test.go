@@ -78,7 +78,7 @@ func TestFirstYearsDependOnDate(t *testing.T) {
 	}
 }
 
-// A calendar that lies across the turn of the year.
+// TestFirstYearsOtherCalendar uses a calendar that spans the turn of the year.
 func TestFirstYearsOtherCalendar(t *testing.T) {
 	t.Parallel()
 	p := DefaultPolicy()

@@ -58,7 +58,8 @@ type rule struct {
 	args  Args
 }
 
-// rules are what can refuse the step, in order: the first that holds says why.
+// rules returns the rules that can refuse the step, in order. The first that applies gives
+// the reason.
 func (p Policy) rules(s Step, h History, now time.Time) []rule {
 	r, made := h.Record(s.Year)
 	state := h.State(s.Year, now)

@@ -29,7 +29,8 @@ type Clock struct {
 	// Drift is how far the clock went forward while the server ran, beyond the running
 	// time. It is never negative, so that a slow clock cannot hide a later jump forward.
 	Drift time.Duration `json:"drift_ns,omitzero"`
-	// DriftedAt is when Drift passed 24 hours. Only an operator's confirmation resets it to zero.
+	// DriftedAt is when Drift passed 24 hours. Only an operator's confirmation resets it to
+	// zero.
 	DriftedAt time.Time `json:"drifted_at,omitzero"`
 }
 
@@ -62,7 +63,7 @@ func (c Clock) trust() Clock {
 }
 
 // StartClock is the first Tick of a process. Downtime cannot be distinguished from a wrong
-// clock, so the time since the last measurement is no drift.
+// clock, so the time since the last measurement does not count as drift.
 func (h History) StartClock(now time.Time) History {
 	h = h.Tick(now, 0)
 	h.Clock.MeasuredAt = now.UTC()

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// reading is what one Tick is given: how far the time went, and how long the
-// server ran by a clock that no one sets.
+// reading is the input of one Tick: how far the clock went, and how long the server ran by a
+// clock that no one sets.
 type reading struct {
 	wall, ran time.Duration
 }
@@ -70,7 +70,8 @@ func TestClockDriftIsDetected(t *testing.T) {
 	}
 }
 
-// Decisions between two measurements neither hide drift nor make any.
+// TestClockDriftBetweenTicks checks that decisions between two measurements neither hide
+// drift nor cause any.
 func TestClockDriftBetweenTicks(t *testing.T) {
 	t.Parallel()
 	now := at("2027-05-01")
@@ -90,7 +91,8 @@ func TestClockDriftBetweenTicks(t *testing.T) {
 	}
 }
 
-// Downtime is no drift, and neither stops nor begins it.
+// TestClockDriftAndRestarts checks that downtime is no drift, and neither ends nor begins
+// it.
 func TestClockDriftAndRestarts(t *testing.T) {
 	t.Parallel()
 	h, now := tickAll(History{}, at("2027-05-01"), reading{20 * time.Hour, time.Minute})
@@ -109,7 +111,8 @@ func TestClockDriftAndRestarts(t *testing.T) {
 	}
 }
 
-// A step that is both a jump and drift: 14 days of running time end the jump alone.
+// TestClockJumpWhileRunning takes a step of the clock that is both a jump and drift: 14 days
+// of running time end only the jump.
 func TestClockJumpWhileRunning(t *testing.T) {
 	t.Parallel()
 	h, now := tickAll(History{}, at("2027-05-01"), reading{50 * day, time.Minute})
@@ -121,7 +124,8 @@ func TestClockJumpWhileRunning(t *testing.T) {
 	}
 }
 
-// A history of an older version has no measurement yet.
+// TestClockDriftOfOlderHistory checks a history of an older version, which has no
+// measurement yet.
 func TestClockDriftOfOlderHistory(t *testing.T) {
 	t.Parallel()
 	var h History
@@ -190,7 +194,8 @@ func TestDriftHoldsAutomaticSteps(t *testing.T) {
 	}
 }
 
-// Drift holds what the server does. An operator still acts, but retires nothing.
+// TestDriftLeavesStepsByHand checks that drift stops automatic steps, and that an operator
+// can still act but retire nothing.
 func TestDriftLeavesStepsByHand(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-06-20").drift()
@@ -203,7 +208,8 @@ func TestDriftLeavesStepsByHand(t *testing.T) {
 	wantRefusedKind(t, w.try(w.step("resume")), StepResume)
 }
 
-// resume ends the distrust after a jump too, and confirm-clock leaves a hold.
+// TestResumeEndsHoldAndDistrust checks that resume also ends the distrust after a jump, and
+// that confirm-clock does not end a hold.
 func TestResumeEndsHoldAndDistrust(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-03-15").hand("rollback 2026").down("2027-05-30")
@@ -215,7 +221,8 @@ func TestResumeEndsHoldAndDistrust(t *testing.T) {
 	}
 }
 
-// In manual mode the steps are an operator's: drift changes nothing about them.
+// TestDriftInManualMode checks that drift does not affect the operator's steps in manual
+// mode.
 func TestDriftInManualMode(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-01-10")
@@ -245,8 +252,8 @@ func (l *clockLife) tick(wall, ran time.Duration) {
 	l.readings = append(l.readings, reading{wall, ran})
 }
 
-// worst is the most that the clock gained in any stretch of time, beyond what it
-// may. Unlike the code it looks at every stretch.
+// worst returns the most that the clock gained in any interval beyond the allowed drift.
+// Unlike the code under test, it checks every interval.
 func (l *clockLife) worst() (worst time.Duration) {
 	for i := range l.readings {
 		sum := time.Duration(0)
@@ -260,9 +267,9 @@ func (l *clockLife) worst() (worst time.Duration) {
 	return worst
 }
 
-// TestClockDriftIsFoundExactly: drift is found exactly when there is a stretch of time in
-// which the clock gained more than 24 hours while the server ran, and stays until
-// an operator ends it.
+// TestClockDriftIsFoundExactly checks that drift is found exactly if the clock gained more
+// than 24 hours in some interval while the server ran, and that it stays until an operator
+// ends it.
 func TestClockDriftIsFoundExactly(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -307,9 +314,8 @@ func TestClockDriftIsFoundExactly(t *testing.T) {
 	})
 }
 
-// TestHonestClockIsNeverDistrusted: a machine whose clock follows the true time, with all the
-// corrections, suspensions and restarts that happen, is never distrusted for
-// drift.
+// TestHonestClockIsNeverDistrusted checks that a machine whose clock follows the true time,
+// with the usual corrections, suspensions and restarts, is never distrusted for drift.
 func TestHonestClockIsNeverDistrusted(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -13,7 +13,7 @@ type Due struct {
 	// ReadyAt is when the rules allow it at the earliest, at or after DueAt, if a year to
 	// retire is not used from now on. Zero means that an operator must act first.
 	ReadyAt time.Time `json:"ready_at,omitzero"`
-	// Waits says what it waits for after DueAt.
+	// Waits are the reasons why the step waits after DueAt.
 	Waits []Reason `json:"waits,omitempty"`
 	// ByHand marks a step that automatic mode never takes.
 	ByHand bool `json:"by_hand,omitzero"`

@@ -8,8 +8,9 @@ import (
 	"vernal/idp"
 )
 
-// The end of our certificate says why it needs attention: service providers have not
-// moved only if there is a year that they can move to.
+// TestCertEndingNamesItsReasons checks that the attention for our expiring certificate names
+// its reason. That service providers have not moved is a reason only if there is a year to
+// move to.
 func TestCertEndingNamesItsReasons(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -8,15 +8,15 @@ import (
 	"vernal/idp"
 )
 
-// Made is what the decision needs to know of a year that exists.
+// Made describes the existing key files of a year.
 type Made struct {
 	Year idp.Year
 	// CertEndAt is the end of its certificate; zero while it has none.
 	CertEndAt time.Time
 	// HasKey is false once the private key was destroyed.
 	HasKey bool
-	// CertSHA256 and PublicKeySHA256 are the digests of what is there; "" if it
-	// is not.
+	// CertSHA256 and PublicKeySHA256 are the digests of the certificate and the public key,
+	// "" if missing.
 	CertSHA256, PublicKeySHA256 string
 }
 
@@ -49,7 +49,8 @@ func (r Record) IsRecorded(certSHA256 string) bool {
 	return certSHA256 == r.CertificateSHA256
 }
 
-// recordIdentity records the certificate and public key of the year. Recorded values never change.
+// recordIdentity records the certificate and public key of the year. Recorded values never
+// change.
 func (r *Record) recordIdentity(certSHA256, publicKeySHA256 string) {
 	r.CertificateSHA256 = cmp.Or(r.CertificateSHA256, certSHA256)
 	r.PublicKeySHA256 = cmp.Or(r.PublicKeySHA256, publicKeySHA256)
@@ -98,10 +99,10 @@ func (h History) WithFaults(faults map[idp.Year]KeyFault) History {
 	return h
 }
 
-// Begin is the history of a new installation whose first keys were just made: as
-// after the steps of a first start, in manual mode too, so that one year is
-// preferred. Only vernal init begins a history. Where it is lost, keys and dates
-// do not say which year service providers trust.
+// Begin returns the history of a new installation whose first keys were just made. It is the
+// history after the steps of a first start, in manual mode too, so that one year is
+// preferred. Only vernal init begins a history: if it is lost, keys and dates do not show
+// which year service providers trust.
 func (p Policy) Begin(made []Made, now time.Time) History {
 	p.Manual = false
 	h := p.Adopt(History{}, made, now)
@@ -113,14 +114,14 @@ func (p Policy) Begin(made []Made, now time.Time) History {
 	return h
 }
 
-// Adopt brings the history in line with the keys that are there. A private key of
-// a year that the history does not know was made by a step that was interrupted
-// before it was recorded: the year becomes created.
+// Adopt updates the history with the existing keys. A private key of a year that the history
+// does not contain was made by a step that was interrupted before it was recorded: the year
+// becomes created.
 //
-// What is recorded stays as it is, except that Adopt records the certificate
-// that came for a waiting key, and the end of the key of a year that is over. It
-// never changes a digest, and records nothing of a certificate or key that is
-// not the recorded one. A process adopts at its start, and so starts the clock.
+// Recorded facts stay, except that Adopt records an imported certificate for a waiting key,
+// and the end of the key of a year that is over. It never changes a digest, and records
+// nothing about a certificate or key that differs from the recorded one. A process adopts at
+// its start, and so starts the clock.
 func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 	now = now.UTC()
 	h = h.StartClock(now)
@@ -138,8 +139,8 @@ func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 	return h
 }
 
-// adopt records what is there of the year, if it is not another certificate or
-// key than the recorded one.
+// adopt records the key and certificate of the year unless they differ from the recorded
+// ones.
 func (r *Record) adopt(m Made, now time.Time) {
 	hasCert := !m.CertEndAt.IsZero()
 	if r.IsOther(m.CertSHA256, m.PublicKeySHA256) || hasCert && !r.IsRecorded(m.CertSHA256) {

@@ -12,7 +12,7 @@ import (
 	"vernal/idp"
 )
 
-// keyOf is what the rules know of the key and certificate of a year.
+// keyOf returns the key and certificate of a year as the rules see them.
 func keyOf(y idp.Year) Made {
 	m := full(y)
 	m.CertSHA256, m.PublicKeySHA256 = "certificate of "+string(y), "key of "+string(y)
@@ -38,8 +38,8 @@ func recordedWith(t *testing.T, keys ...Made) *deployment {
 	return w
 }
 
-// Steps that rely on the key of a year are refused because of it; those that end
-// the year are not.
+// TestStepsRefuseFaultyYear checks that steps that rely on the key of a faulty year are
+// refused, and that those that end the year are not.
 func TestStepsRefuseFaultyYear(t *testing.T) {
 	t.Parallel()
 	k26, k27 := keyOf("2026"), keyOf("2027")
@@ -101,7 +101,8 @@ func TestStepsRefuseFaultyYear(t *testing.T) {
 	}
 }
 
-// A year without its key takes over from no other: its next letter is made.
+// TestRevokePassesOverFaultySuccessor checks that a year without its key cannot take over
+// from a revoked one: an emergency year with the next letter is made.
 func TestRevokePassesOverFaultySuccessor(t *testing.T) {
 	t.Parallel()
 	w := recordedWith(t)
@@ -112,7 +113,8 @@ func TestRevokePassesOverFaultySuccessor(t *testing.T) {
 	}
 }
 
-// Automatic mode waits with a year that has lost its key, and says so.
+// TestAutomaticHoldsFaultyYear checks that automatic mode holds the steps of a year that has
+// lost its key, and gives the reason.
 func TestAutomaticHoldsFaultyYear(t *testing.T) {
 	t.Parallel()
 	w := recordedWith(t)
@@ -167,8 +169,8 @@ func TestAdoptKeepsRecordedKeyIdentity(t *testing.T) {
 	}
 }
 
-// A certificate without a key is a year of before only where nothing is
-// recorded; otherwise it is a stray file.
+// TestAdoptIgnoresStrayCertificate checks that a certificate without a key counts as an
+// earlier year only if nothing is recorded. Otherwise it is a stray file.
 func TestAdoptIgnoresStrayCertificate(t *testing.T) {
 	t.Parallel()
 	w := recordedWith(t)
@@ -179,7 +181,8 @@ func TestAdoptIgnoresStrayCertificate(t *testing.T) {
 	}
 }
 
-// The digests go through JSON; every earlier history has none.
+// TestIdentitiesInJSON checks that the digests survive JSON, and that earlier histories
+// without digests are read.
 func TestIdentitiesInJSON(t *testing.T) {
 	t.Parallel()
 	h := recordedWith(t, keyOf("2027")).h
@@ -196,8 +199,8 @@ func TestIdentitiesInJSON(t *testing.T) {
 	}
 }
 
-// Whatever keys are lost, automatic mode comes to an end, takes only steps that
-// are allowed, and never prefers or publishes a year that cannot sign.
+// TestAutomaticWithAnyFaults checks that, whatever keys are lost, automatic mode terminates,
+// takes only allowed steps, and never prefers or publishes a year that cannot sign.
 func TestAutomaticWithAnyFaults(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -228,7 +231,7 @@ func TestAutomaticWithAnyFaults(t *testing.T) {
 	})
 }
 
-// Apply, too, never changes a recorded digest.
+// TestApplyKeepsRecordedKeyIdentity checks that Apply never changes a recorded digest.
 func TestApplyKeepsRecordedKeyIdentity(t *testing.T) {
 	t.Parallel()
 	k, other := keyOf("2027"), otherKey("2027")

@@ -8,9 +8,9 @@ import (
 	"vernal/idp"
 )
 
-// History is what happened to the years so far: all that the rules need, except the policy
-// and the time. It is plain data for JSON. Every change returns a new value and leaves the
-// old one unchanged.
+// History records what happened to the years so far: all that the rules need, except the
+// policy and the time. It is plain data for JSON. Every change returns a new value and
+// leaves the old one unchanged.
 type History struct {
 	// Records has one entry for each year ever made, in order.
 	Records []Record `json:"records"`
@@ -202,7 +202,8 @@ func (h History) add(y idp.Year, now time.Time) History {
 	return h
 }
 
-// slot lists the records of a number that are not over, in order: the year itself and its letters.
+// slot lists the records of a number that are not over, in order: the year itself and its
+// letters.
 func (h History) slot(n int) (rs []Record) {
 	for _, r := range h.Records {
 		if number(r.Year) == n && !r.Over() {
@@ -241,9 +242,9 @@ func (h History) Steady(now time.Time) (from, until time.Time) {
 	return from, until
 }
 
-// Target is the year that service providers should move to: the newest published
-// one or, while a rollback holds, the preferred one. A year that is over or closed
-// because of its key is none; "" if no year is left.
+// Target returns the year that service providers should move to: the newest published one
+// or, while a rollback holds, the preferred one. A year that is over or closed because of
+// its key does not qualify. Target is "" if no year is left.
 func (h History) Target(now time.Time) (target idp.Year) {
 	for _, r := range h.Records {
 		if r.answers() && (r.Year == h.Preferred || !h.Hold.Active(now)) {
@@ -253,11 +254,11 @@ func (h History) Target(now time.Time) (target idp.Year) {
 	return target
 }
 
-// MustLeave reports whether a service provider that uses year y, which is in state
-// s, has to move from it to the target. It has not if y is newer and live, as it
-// can be during a rollback: that year keeps working. A newer year that is closed
-// because of its key is live too, because its users wait for the key and cannot
-// change anything. A year that was never published is used by no one.
+// MustLeave reports whether a service provider that uses year y, which is in state s, must
+// move from it to the target. It need not if y is newer and live, which happens during a
+// rollback: that year keeps working. A newer year that is closed because of its key is live
+// too, because its users wait for the key and cannot change anything. No one uses a year
+// that was never published.
 func MustLeave(y idp.Year, s State, target idp.Year) bool {
 	return s.Over() || s.Live() && y < target
 }

@@ -11,7 +11,8 @@ import (
 	"vernal/idp"
 )
 
-// The history is all that is kept, so it must come back from JSON as it was.
+// TestHistoryJSON checks that a history survives JSON unchanged, because nothing else is
+// stored.
 func TestHistoryJSON(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22T13:36:00.5Z")
@@ -31,7 +32,8 @@ func TestHistoryJSON(t *testing.T) {
 	}
 }
 
-// Nothing changes a history that somebody else may hold.
+// TestHistoryIsNotChanged checks that no step changes a history that another goroutine may
+// hold.
 func TestHistoryIsNotChanged(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-03-15")
@@ -58,9 +60,9 @@ func TestHistoryIsNotChanged(t *testing.T) {
 	}
 }
 
-// The same use can be reported again and again: the year is quiet from its first
-// report on. Where a wrong clock left the last use in the future, every report
-// counts, because no use could be newer.
+// TestRepeatedUseReportCountsOnce checks that the same use can be reported repeatedly: the
+// year is quiet from its first report on. If a wrong clock left the last use in the future,
+// every report counts, because no use could be newer.
 func TestRepeatedUseReportCountsOnce(t *testing.T) {
 	t.Parallel()
 	hours := func(n int) time.Duration { return time.Duration(n) * time.Hour }
@@ -143,7 +145,8 @@ func TestYearLettersSortAfterTheirYear(t *testing.T) {
 	}
 }
 
-// The keys that init made get the states of a first start.
+// TestBeginGivesStatesOfFirstStart checks that keys made by init get the states of a first
+// start.
 func TestBeginGivesStatesOfFirstStart(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -180,8 +183,8 @@ func TestBeginGivesStatesOfFirstStart(t *testing.T) {
 	}
 }
 
-// Keys alone make no year live: no one can tell from them which certificates
-// service providers trust.
+// TestAdoptMakesNoYearLive checks that keys alone make no year live: they do not show which
+// certificates service providers trust.
 func TestAdoptMakesNoYearLive(t *testing.T) {
 	t.Parallel()
 	h := DefaultPolicy().Adopt(History{}, []Made{gone("2025"), full("2026"), full("2027"), full("2028")}, at("2027-08-10"))
@@ -190,7 +193,8 @@ func TestAdoptMakesNoYearLive(t *testing.T) {
 	}
 }
 
-// A crash between a key and its step leaves a key that the history knows not.
+// TestAdoptTakesKeyLeftByCrash checks that Adopt takes a key that a crash left without a
+// recorded step.
 func TestAdoptTakesKeyLeftByCrash(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-01-14").hand("csr 2028")

@@ -52,16 +52,16 @@ type Date struct {
 	Day   int
 }
 
-// In is the moment of the date for year number n.
+// In returns the moment of the date for year number n.
 func (d Date) In(n int) time.Time {
 	return time.Date(n+d.Years, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 }
 
-// Policy is the calendar that every year follows, and who takes its steps.
+// Policy is the calendar that every year follows, and whether the server takes the steps.
 type Policy struct {
 	// MakeAt to RetireAt are the dates of a year's life, in this order.
 	MakeAt, PublishAt, PreferAt, CertEndAt, RetireAt Date
-	// KeySource is where keys come from; empty means SourceGenerate.
+	// KeySource is the source of keys. Empty means SourceGenerate.
 	KeySource KeySource
 	// Manual leaves the steps to operators: the server only reminds.
 	Manual bool
@@ -80,9 +80,8 @@ const (
 	SourcePKCS11 KeySource = "pkcs11"
 )
 
-// DefaultPolicy is the calendar for year N: key made on 15 January, published
-// on 1 February, preferred on 1 March, certificate ended on 1 April N+1,
-// retired on 1 July N+1.
+// DefaultPolicy returns the calendar for year N: key made on 15 January, published on 1
+// February, preferred on 1 March, certificate ended on 1 April N+1, retired on 1 July N+1.
 func DefaultPolicy() Policy {
 	return Policy{
 		MakeAt:    Date{0, time.January, 15},
@@ -98,9 +97,9 @@ type Dates struct {
 	MakeAt, PublishAt, PreferAt, CertEndAt, RetireAt time.Time
 }
 
-// Dates is the calendar of one year. A year with a letter has the dates of its
-// number: an emergency key takes over the rest of the life of the one before.
-// The year must be Valid.
+// Dates returns the calendar of one year. A year with a letter has the dates of its number:
+// an emergency key takes over the rest of the life of the one before. The year must be
+// Valid.
 func (p Policy) Dates(y idp.Year) Dates { return p.dates(number(y)) }
 
 // EarlyCreate returns the calendar's date for the creation of y if that is so far
@@ -120,9 +119,9 @@ func (p Policy) dates(n int) Dates {
 	}
 }
 
-// FirstYears is what an installation that has no keys makes at now: the year
-// that the calendar prefers today, and every later one whose making date has
-// passed; oldest first, never empty.
+// FirstYears returns the years that an installation without keys makes at now: the year that
+// the calendar prefers today, and every later one whose making date has passed. They are
+// sorted, oldest first, and never empty.
 func (p Policy) FirstYears(now time.Time) []idp.Year {
 	n := p.number(now)
 	years := []idp.Year{yearOf(n)}
@@ -132,7 +131,7 @@ func (p Policy) FirstYears(now time.Time) []idp.Year {
 	return years
 }
 
-// number is that of the calendar's year: the one that it prefers at now.
+// number returns the number of the year that the calendar prefers at now.
 func (p Policy) number(now time.Time) int {
 	n := now.UTC().Year() + 2
 	for p.PreferAt.In(n).After(now) {
@@ -141,7 +140,7 @@ func (p Policy) number(now time.Time) int {
 	return n
 }
 
-// number is the four digits of a year; 0 for one that is not Valid.
+// number returns the four digits of a year, 0 for one that is not Valid.
 func number(y idp.Year) int {
 	if len(y) != 4 && (len(y) != 5 || y[4] < 'a' || y[4] > 'z') {
 		return 0
@@ -206,7 +205,7 @@ func (p Policy) Validate() error {
 	return &PolicyError{PolicyKeySource, fmt.Sprintf("key source %q: use %s, %s or %s", p.KeySource, SourceGenerate, SourceImport, SourcePKCS11)}
 }
 
-// check finds what is wrong with the dates of a year, given those of the year after.
+// check finds the faults in the dates of a year, given those of the next year.
 func (d Dates) check(next Dates) error {
 	overlap, kept := d.CertEndAt.Sub(next.PublishAt), d.RetireAt.Sub(next.PublishAt)
 	for _, w := range []struct {

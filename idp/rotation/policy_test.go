@@ -56,7 +56,7 @@ func TestValidateRefusesUnsafePolicy(t *testing.T) {
 	}
 }
 
-// codeOf is the code of the error of Validate.
+// codeOf returns the code of an error of Validate.
 func codeOf(err error) PolicyCode {
 	if e, ok := errors.AsType[*PolicyError](err); ok {
 		return e.Code

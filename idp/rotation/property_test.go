@@ -77,7 +77,7 @@ func (l *life) attempt(s Step) error {
 	return nil
 }
 
-// checkPreferred: exactly one year is preferred, and it can sign.
+// checkPreferred checks that exactly one year is preferred, and that it can sign.
 func (l *life) checkPreferred() {
 	l.rt.Helper()
 	var preferred []idp.Year
@@ -107,7 +107,8 @@ func rank(s State) int {
 	return slices.Index([]State{Planned, Created, Published, Preferred, Expiring, Retired, Revoked}, s)
 }
 
-// checkMove: only a rollback takes a year back, and no address dies too early.
+// checkMove checks that only a rollback moves a year back, and that no endpoint URL closes
+// too early.
 func (l *life) checkMove(before History, s Step) {
 	l.rt.Helper()
 	for _, r := range l.h.Records {
@@ -124,7 +125,7 @@ func (l *life) checkMove(before History, s Step) {
 	}
 }
 
-// checkEnd: r has been retired with the step, and that was right.
+// checkEnd checks that the step was allowed to retire r.
 func (l *life) checkEnd(before History, s Step, r Record) {
 	l.rt.Helper()
 	known := slices.ContainsFunc(before.Records, func(o Record) bool {
@@ -231,8 +232,8 @@ func TestEverySequenceOfStepsKeepsTheRules(t *testing.T) {
 	})
 }
 
-// An installation that is left alone has two years at most besides the
-// preferred one, and every year gets its turn on its date.
+// TestAutomaticModeKeepsThreeYearsAtMost checks that an unattended installation has at most
+// two years in addition to the preferred one, and that every year is preferred on its date.
 func TestAutomaticModeKeepsThreeYearsAtMost(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -21,7 +21,7 @@ type Reason struct {
 // ReasonCode names a reason for programs. Codes never change, but texts may.
 type ReasonCode string
 
-// Args is what a reason is about. A code always fills the same fields.
+// Args are the arguments of a reason. A code always fills the same fields.
 type Args struct {
 	// Year is set if it is not the year that the reason is given for.
 	Year idp.Year `json:"year,omitzero"`
@@ -148,7 +148,7 @@ const (
 	RefusedYearCannotBeTrusted ReasonCode = "year_not_to_be_trusted"
 )
 
-// Reason is why a year with the fault cannot sign.
+// Reason returns why a year with the fault cannot sign.
 func (f KeyFault) Reason(y idp.Year) Reason { return newReason(ReasonCode(f), Args{Year: y}) }
 
 // Suggestion returns what to do if a year's key is lost permanently. Otherwise its folder

@@ -7,8 +7,8 @@ import (
 	"vernal/idp"
 )
 
-// A year that is due but still used stays, is looked at every day, and asks for
-// attention; force overrides that and nothing else.
+// TestRetirementWaitsForUse checks that a due year that is still used stays, is checked
+// every day, and needs attention. Force overrides that and nothing else.
 func TestRetirementWaitsForUse(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22")
@@ -29,7 +29,7 @@ func TestRetirementWaitsForUse(t *testing.T) {
 	w.run("2027-09-20").wantLog(t, "2027-09-15 retire 2026")
 }
 
-// The 14 days are days that the server runs.
+// TestQuietTimeIsRunningTime checks that the 14 days are days on which the server runs.
 func TestQuietTimeIsRunningTime(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22")
@@ -39,7 +39,8 @@ func TestQuietTimeIsRunningTime(t *testing.T) {
 	w.down("2027-07-25").run("2027-09-01").wantLog(t, "2027-08-08 retire 2026")
 }
 
-// A year that was published a moment ago has not been quiet for 14 days.
+// TestQuietTimeBeginsWithPublishing checks that a year published just now has not been quiet
+// for 14 days.
 func TestQuietTimeBeginsWithPublishing(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22")
@@ -49,8 +50,8 @@ func TestQuietTimeBeginsWithPublishing(t *testing.T) {
 	w.run("2027-06-15").hand("retire 2027")
 }
 
-// The first decision after a jump knows of it, whether or not the server has
-// moved the memory of the clock on.
+// TestClockJumpIsSeenAtOnce checks that the first decision after a jump sees it, whether or
+// not a Tick has recorded it.
 func TestClockJumpIsSeenAtOnce(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-06-30")
@@ -96,8 +97,8 @@ func TestClockJumpEndsNoYear(t *testing.T) {
 	}
 }
 
-// Two callers that overtake one another are no jump, but many small steps back
-// add up to one.
+// TestSmallClockStepsAddUp checks that two callers that overtake one another cause no jump,
+// but that many small steps back add up to one.
 func TestSmallClockStepsAddUp(t *testing.T) {
 	t.Parallel()
 	h := History{}.Tick(at("2027-05-01T00:00:10Z"), 0).Tick(at("2027-05-01T00:00:05Z"), 0)
@@ -145,8 +146,8 @@ func TestClockJumpHoldsRetirement(t *testing.T) {
 	})
 }
 
-// A server whose clock stood in the far future for a day does no lasting harm to
-// years that are in use.
+// TestClockOneYearAhead checks that a clock that was in the far future for a day does no
+// lasting harm to years in use.
 func TestClockOneYearAhead(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").down("2027-11-22").run("2027-11-23").down("2026-11-23")

@@ -6,7 +6,8 @@ import (
 	"vernal/idp"
 )
 
-// What a certificate must cover, by the day on which it comes.
+// TestSpanTellsCertificateDates checks the time that a certificate must cover, by the day of
+// its import.
 func TestSpanTellsCertificateDates(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -1,6 +1,6 @@
 package rotation
 
-// State is where a year stands in its life.
+// State is the state of a year.
 type State string
 
 // The states in the order of a year's life.

@@ -104,7 +104,7 @@ type Attention struct {
 	Code AttentionCode `json:"code"`
 	Year idp.Year      `json:"year,omitzero"`
 	Args Args          `json:"args,omitzero"`
-	// Because says what a step waits for, or what is wrong with a key.
+	// Because are the reasons why a step waits, or what is wrong with a key.
 	Because []Reason `json:"because,omitempty"`
 	// Suggestions say how to fix it. Suggest sets them.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`

@@ -10,7 +10,7 @@ import (
 	"vernal/idp"
 )
 
-// With keys from elsewhere there is never a self-signed one.
+// TestImportModeNeverSelfSigns checks that with external keys no certificate is self-signed.
 func TestImportModeNeverSelfSigns(t *testing.T) {
 	t.Parallel()
 	p := DefaultPolicy()
@@ -37,8 +37,8 @@ func TestImportModeNeverSelfSigns(t *testing.T) {
 	w.hand("import 2027 2028-05-01").run("2027-04-03").wantLog(t, "2027-04-03 publish 2027", "2027-04-03 prefer 2027")
 }
 
-// In manual mode the server reminds, and only the keys of years that are over
-// are left to it.
+// TestManualModeOnlyRemindsOfSteps checks that in manual mode the server reminds of steps,
+// and only destroys the keys of years that are over.
 func TestManualModeOnlyRemindsOfSteps(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22")

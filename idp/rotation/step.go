@@ -37,7 +37,8 @@ const (
 	StepConfirm StepKind = "confirm-clock"
 )
 
-// stepRule is what sets a kind of step apart, besides its rules. Each field has a method.
+// stepRule contains the properties of a kind of step, apart from the rules that refuse it.
+// Each field has a method.
 type stepRule struct {
 	automatic, byCommand, namesYear, needsReason, endsSigning, affectsSPs bool
 }

@@ -8,7 +8,8 @@ import (
 
 type states = map[idp.Year]State
 
-// The first start on the days that people will start on, and what follows.
+// TestFirstStartOpensYearOfDate starts an installation on typical days and checks the steps
+// that follow.
 func TestFirstStartOpensYearOfDate(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -49,7 +50,8 @@ func TestFirstStartOpensYearOfDate(t *testing.T) {
 	}
 }
 
-// The spring of 2027 as an installation of November 2026 lives it.
+// TestYearRotatesOnCalendarDates checks the spring of 2027 in an installation of November
+// 2026.
 func TestYearRotatesOnCalendarDates(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22T13:36:00Z")
@@ -81,7 +83,8 @@ func TestYearRotatesOnCalendarDates(t *testing.T) {
 	}
 }
 
-// After downtime the calendar decides what is made; partners decide how fast.
+// TestDowntimeDelaysStepsSafely checks that after downtime the calendar decides which years
+// are made, and that partners still get their time to move.
 func TestDowntimeDelaysStepsSafely(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -124,7 +127,8 @@ func TestDowntimeDelaysStepsSafely(t *testing.T) {
 	}
 }
 
-// An emergency while two years are live, in the weeks when partners move.
+// TestRevokeDuringOverlapKeepsSigning checks an emergency while two years are live, in the
+// weeks when partners move.
 func TestRevokeDuringOverlapKeepsSigning(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -17,8 +17,8 @@ import (
 	"vernal/idp/rotator"
 )
 
-// From a first start in November through two springs. Servers that share a
-// store take every step once, on its date.
+// TestServersTakeEveryStepOnce runs from a first start in November through two springs.
+// Servers that share a store must take every step once, on its date.
 func TestServersTakeEveryStepOnce(t *testing.T) {
 	t.Parallel()
 	want := []string{
@@ -65,7 +65,8 @@ func TestManualModeOnlyReminds(t *testing.T) {
 	}
 }
 
-// A use that was noted counts at once, and is written with the next Tick.
+// TestUsedYearIsNotRetired checks that a noted use counts at once, and is written with the
+// next Tick.
 func TestUsedYearIsNotRetired(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -105,7 +106,8 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 }
 
-// A step that fails is told to people, tried again, and forgotten once it works.
+// TestFailedStepIsRetried checks that a failed step is reported, tried again, and no longer
+// reported once it works.
 func TestFailedStepIsRetried(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -142,8 +144,9 @@ func (w *deployment) makeKeys(years ...idp.Year) {
 	}
 }
 
-// A store that records no year opens none, in either mode, whatever keys there are:
-// one that was lost or replaced must not be made up. Steps can be taken.
+// TestStartWithoutHistoryOpensNoYear checks that a store that records no year opens none, in
+// either mode and whatever keys exist: a lost or replaced history must not be made up. Steps
+// can be taken.
 func TestStartWithoutHistoryOpensNoYear(t *testing.T) {
 	t.Parallel()
 	for _, years := range [][]idp.Year{nil, {"2026"}, {"2026", "2027"}} {
@@ -169,7 +172,8 @@ func TestStartWithoutHistoryOpensNoYear(t *testing.T) {
 	}
 }
 
-// The keys that init made are recorded at once, and from then on the store decides.
+// TestExistingKeysAreAdoptedOnce checks that the keys made by init are recorded at once, and
+// that the store decides from then on.
 func TestExistingKeysAreAdoptedOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2027, 2, 10))
@@ -185,8 +189,8 @@ func TestExistingKeysAreAdoptedOnce(t *testing.T) {
 	}
 }
 
-// Without the key of the preferred year nothing can be signed, but it can be
-// put right.
+// TestLostPreferredKeyCanBeReplaced checks that without the key of the preferred year
+// nothing can be signed, and that steps can fix that.
 func TestLostPreferredKeyCanBeReplaced(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -202,7 +206,7 @@ func TestLostPreferredKeyCanBeReplaced(t *testing.T) {
 	w.sane(w.started(), rotation.Status{})
 }
 
-// What the clock says on a day far off ends no year.
+// TestWrongClockEndsNoYear checks that a clock in the far future ends no year.
 func TestWrongClockEndsNoYear(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2027, 3, 10))
@@ -223,7 +227,8 @@ func TestWrongClockEndsNoYear(t *testing.T) {
 	}
 }
 
-// What one server does by hand, another one follows with its next Tick.
+// TestServerFollowsStepsOfAnother checks that a server follows another server's manual step
+// with its next Tick.
 func TestServerFollowsStepsOfAnother(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -253,8 +258,8 @@ func (b *between) UpdateDocuments(ctx context.Context, kind string, keys []strin
 	return b.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
-// A step that was due when it was chosen, and is held when it is claimed, is not
-// taken: somebody rolled back on another server meanwhile.
+// TestClaimSeesTheHold checks that a step is not taken if it was due when it was chosen and
+// is held when it is claimed, because an operator rolled back on another server meanwhile.
 func TestClaimSeesTheHold(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))

@@ -30,9 +30,9 @@ func (m *machine) uptime() time.Duration {
 	return time.Hour + time.Since(m.begin) + time.Duration(m.slept.Load())
 }
 
-// A server that was suspended takes its steps when it wakes up. One whose clock
-// is set forward by as much takes none, and none after a
-// restart either, until an operator resumes.
+// TestRunTellsSuspensionFromDrift checks that a suspended server takes its steps when it
+// wakes up. A server whose clock is set forward by as much takes none, even after a restart,
+// until an operator resumes.
 func TestRunTellsSuspensionFromDrift(t *testing.T) {
 	t.Parallel()
 	for _, suspended := range []bool{true, false} {
@@ -112,8 +112,8 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 	}
 }
 
-// Neither the time between Start and Run nor downtime is drift, and the first is
-// running time.
+// TestRunCountsFromStart checks that neither downtime nor the time between Start and Run is
+// drift, and that the latter is running time.
 func TestRunCountsFromStart(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -134,7 +134,8 @@ func TestRunCountsFromStart(t *testing.T) {
 	}
 }
 
-// The clock of the system goes on, and starts from where another process finds it.
+// TestSystemUptimeContinuesAcrossProcesses checks that the system's uptime continues in
+// another process.
 func TestSystemUptimeContinuesAcrossProcesses(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))

@@ -44,8 +44,8 @@ func wantPreferred(t *testing.T, s *rotator.Service, y idp.Year, now time.Time) 
 	}
 }
 
-// The holder of a stolen key, or a disk that fails, must not be able to keep a
-// year open: a revocation closes it from memory.
+// TestRevokeClosesWithoutReadingKeys checks that a revocation closes a year from memory, so
+// that neither a failing disk nor the holder of a stolen key can keep it open.
 func TestRevokeClosesWithoutReadingKeys(t *testing.T) {
 	t.Parallel()
 	write := func(t *testing.T, keys string, names ...string) {
@@ -83,7 +83,8 @@ func TestRevokeClosesWithoutReadingKeys(t *testing.T) {
 	}
 }
 
-// An emergency key is made although the files of another year are damaged.
+// TestRevokeMakesLetterBesideDamagedYear checks that an emergency key is made even if the
+// files of another year are damaged.
 func TestRevokeMakesLetterBesideDamagedYear(t *testing.T) {
 	t.Parallel()
 	folder, master := t.TempDir(), make([]byte, 32)
@@ -147,8 +148,9 @@ func (s *safe) Destroy(y idp.Year, _ crypto.PublicKey) error {
 	return s.away
 }
 
-// retire --destroy-now with the token away: the year is closed at once, and its
-// key is destroyed when the token is back, also by a server that starts between.
+// TestRetireClosesWhileTokenIsAway checks retire --destroy-now without the token: the year
+// is closed at once, and its key is destroyed when the token is back, also by a server that
+// starts meanwhile.
 func TestRetireClosesWhileTokenIsAway(t *testing.T) {
 	t.Parallel()
 	for _, restart := range []bool{false, true} {
@@ -189,7 +191,8 @@ func TestRetireClosesWhileTokenIsAway(t *testing.T) {
 	}
 }
 
-// A key that was destroyed, or whose year is over, is gone from memory too.
+// TestOverYearsLeaveMemory checks that a destroyed key, or the key of a year that is over,
+// is removed from memory too.
 func TestOverYearsLeaveMemory(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))

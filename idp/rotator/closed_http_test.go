@@ -14,9 +14,9 @@ import (
 	"vernal/idp/idptest"
 )
 
-// Without its key, a live year answers 503 and the others serve. Its certificate
-// stays, and the stable metadata does not list it. It opens again when the key
-// is back, without a restart.
+// TestClosedYearAnswers503 checks that a live year without its key answers 503 while the
+// others serve. Its certificate stays available, and the stable metadata does not list it.
+// It opens again when the key is back, without a restart.
 func TestClosedYearAnswers503(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: day(2027, 2, 15).Add(12 * time.Hour)})
@@ -76,7 +76,8 @@ func TestClosedYearAnswers503(t *testing.T) {
 	}
 }
 
-// Another certificate than the recorded one is served nowhere.
+// TestClosedYearHidesOtherCertificate checks that no URL serves a certificate other than the
+// recorded one.
 func TestClosedYearHidesOtherCertificate(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: day(2027, 2, 15).Add(12 * time.Hour)})

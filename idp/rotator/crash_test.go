@@ -58,8 +58,8 @@ func TestMain(m *testing.M) {
 type doomed struct {
 	Folder string
 	Master []byte
-	// Signer is the private key that a create uses, Foreign one that comes from
-	// elsewhere; PKCS#8.
+	// Signer is the private key that a create uses. Foreign is an external one. Both are
+	// PKCS#8.
 	Signer, Foreign []byte
 	Now             time.Time
 	Act             string
@@ -141,7 +141,7 @@ func (d *doomed) bring(ctx context.Context, s *rotator.Service) error {
 	return err
 }
 
-// sigkill stands between a service and its disk and ends the process with
+// sigkill is the document store between a service and its disk that ends the process with
 // SIGKILL, which leaves no time for anything.
 type sigkill struct {
 	idp.DocumentStore
@@ -163,7 +163,7 @@ func (k *sigkill) UpdateDocuments(ctx context.Context, kind string, keys []strin
 	return k.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
-// Save is two writes: the private key, then the certificate if there is one.
+// Save makes two writes: the private key, then the certificate if there is one.
 func (k *sigkill) Save(key *certs.Key) error {
 	k.pass()
 	if key.Cert == nil {
@@ -185,10 +185,10 @@ func (k *sigkill) Destroy(y idp.Year) error {
 	return k.Keys.Destroy(y)
 }
 
-// A process that takes a step is killed, with kill -9, before and after each of
-// its writes. Another process starts on what it left behind: it signs, has every
-// key that was published, shows nothing odd, and the step, taken again if it did
-// not happen, ends as if nothing had been.
+// TestKilledStepIsCompletedLater kills a process with kill -9 before and after each write of
+// a step. Another process then starts on the same data. It must sign, have every published
+// key, and show nothing unusual. The step, repeated if it did not happen, must have the
+// usual result.
 func TestKilledStepIsCompletedLater(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -308,7 +308,7 @@ func (d *doomed) dies(t *testing.T, template string) bool {
 	return false
 }
 
-// look is how the installation stands after a process that was not killed.
+// look returns the rotation status of the installation after a process that was not killed.
 func (d *doomed) look(t *testing.T) rotation.Status {
 	t.Helper()
 	w := openDeployment(t, d.Folder, d.Master, d.Now)
@@ -326,8 +326,8 @@ func (w *deployment) served() *rotator.Service {
 	return s
 }
 
-// checkAfter is the next start, and the step once more. before and after are
-// how things stood without a kill.
+// checkAfter checks the next start and repeats the step. before and after are the statuses
+// without a kill.
 func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	t.Helper()
 	w := openDeployment(t, d.Folder, d.Master, d.Now)
@@ -360,8 +360,8 @@ func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	}
 }
 
-// waitsOrCertified checks that no certificate was made here for a key whose
-// certificate comes from elsewhere, and that the one that came is kept.
+// waitsOrCertified checks that a key whose certificate is external was not certified here,
+// and that an imported certificate is kept.
 func (w *deployment) waitsOrCertified(d *doomed) {
 	w.t.Helper()
 	keys, err := w.Keys.Load()
@@ -375,7 +375,7 @@ func (w *deployment) waitsOrCertified(d *doomed) {
 	}
 }
 
-// chained checks that the audit trail is whole, and tells of no step twice.
+// chained checks that the audit trail is complete, and records no step twice.
 func (w *deployment) chained() {
 	w.t.Helper()
 	records, err := audit.Records(w.t.Context(), w.Bolt, 0, 10000)

@@ -112,7 +112,7 @@ func (w *deployment) take(s *rotator.Service, step rotation.Step) *rotator.Outco
 	return o
 }
 
-// trail is the rotation's steps in the audit trail, with their days.
+// trail returns the rotation's steps in the audit trail, with their days.
 func (w *deployment) trail() (steps []string) {
 	w.t.Helper()
 	records, err := audit.Records(w.t.Context(), w.Bolt, 0, 1000)
@@ -123,7 +123,7 @@ func (w *deployment) trail() (steps []string) {
 	return steps
 }
 
-// states are those of the years that were made.
+// states returns the states of the years that were made.
 func states(st rotation.Status) map[idp.Year]rotation.State {
 	m := map[idp.Year]rotation.State{}
 	for _, y := range st.Years {
@@ -136,8 +136,8 @@ func states(st rotation.Status) map[idp.Year]rotation.State {
 
 var errKilled = errors.New("killed")
 
-// killer stands between a service and its disk. After a number of writes the
-// process is dead: nothing is written any more.
+// killer is the document store between a service and its disk that fails after a number of
+// writes, as if the process were dead.
 type killer struct {
 	idp.DocumentStore
 	rotator.Keys
@@ -161,7 +161,7 @@ func (k *killer) UpdateDocuments(ctx context.Context, kind string, keys []string
 	return k.DocumentStore.UpdateDocuments(ctx, kind, keys, change, events...)
 }
 
-// Save is two writes: the private key, then the certificate if there is one.
+// Save makes two writes: the private key, then the certificate if there is one.
 func (k *killer) Save(key *certs.Key) error {
 	if err := k.write(); err != nil {
 		return err

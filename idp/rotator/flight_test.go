@@ -15,9 +15,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// A sign-in that was begun before a step ends as it should after it: with the
-// key of the year that was asked for or, if that is over, at the page that says
-// so. It waits at every page in turn.
+// TestSignInAcrossStep checks that a sign-in that began before a step ends correctly after
+// it: with the key of the requested year or, if that is over, at the page that says so. It
+// waits at every page in turn.
 func TestSignInAcrossStep(t *testing.T) {
 	t.Parallel()
 	const y2026, y2027 = idp.Year("2026"), idp.Year("2027")
@@ -26,7 +26,7 @@ func TestSignInAcrossStep(t *testing.T) {
 	rolledBack := append(slices.Clone(preferred), rotation.Step{Kind: rotation.StepRollback, Year: y2026, Reason: "test"})
 	tests := []struct {
 		name   string
-		until  time.Time       // the server runs by itself until then; zero: 20 January 2027
+		until  time.Time       // automatic steps run until then; zero: 20 January 2027
 		before []rotation.Step // by hand, before the sign-in begins
 		year   idp.Year        // where it begins
 		step   rotation.Step   // while it waits
@@ -104,8 +104,7 @@ func everyPage(t *testing.T, i *idptest.IdP, y idp.Year) []waiting {
 		t.Fatal("no code page after the password")
 	}
 
-	// A posted AuthnRequest of somebody who is signed in, before the 303 is
-	// followed.
+	// A signed-in user posts an AuthnRequest. The 303 is not yet followed.
 	post, postPerson := i.Browser(), i.AddPerson("post@example.gov")
 	if page := post.SignIn(post.Get(sp.URL(&idptest.Request{Year: y})), postPerson); page.Response() == nil {
 		t.Fatalf("sign-in on %s: %d\n%s", y, page.Status, page.Text())

@@ -15,8 +15,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// closedYears are the years that are closed because of their key. The map never changes. It is
-// read without the lock of a step.
+// closedYears returns the years that are closed because of their key. The map never changes.
+// It is read without the lock of a step.
 func (s *Service) closedYears() map[idp.Year]rotation.KeyFault {
 	if faults := s.faults.Load(); faults != nil {
 		return *faults
@@ -78,7 +78,7 @@ func (s *Service) isLoaded(r rotation.Record) bool {
 	return s.closedYears()[r.Year] == "" && k != nil && (k.Cert != nil || r.CertEndAt.IsZero())
 }
 
-// openableKeys is what is in memory of the years that can sign, and what is in the
+// openableKeys returns the keys in memory of the years that can sign, and the keys in the
 // folder of the others.
 func (s *Service) openableKeys(folder []*certs.Key, damaged []certs.DamagedYear) []*certs.Key {
 	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k *certs.Key) bool {
@@ -98,7 +98,7 @@ func (s *Service) openableKeys(folder []*certs.Key, damaged []certs.DamagedYear)
 	return keys
 }
 
-// damagedYears are those of an error of Keys; nil for any other error.
+// damagedYears returns the damaged years in an error of Keys, nil for any other error.
 func damagedYears(err error) []certs.DamagedYear {
 	if damaged, ok := errors.AsType[*certs.DamagedError](err); ok {
 		return damaged.Years
@@ -120,7 +120,7 @@ func (s *Service) signingFault(cause error) error {
 	return err
 }
 
-// undestroyed are the years whose key must still be destroyed.
+// undestroyed returns the years whose key must still be destroyed.
 func (s *Service) undestroyed() (years []idp.Year) {
 	for _, r := range s.shown.Records {
 		if !r.KeyDestroyedAt.IsZero() && !s.destroyed[r.Year] {

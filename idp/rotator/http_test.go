@@ -13,8 +13,9 @@ import (
 	"vernal/idp/rotation"
 )
 
-// A spring as service providers see it: addresses open and close on their dates
-// without a restart, and sign-ins work on the old year and on the new one.
+// TestSpringThroughHTTP checks a spring as service providers see it: endpoint URLs open and
+// close on their dates without a restart, and sign-ins work on the old year and on the new
+// one.
 func TestSpringThroughHTTP(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 1, 10, 12, 0, 0, 0, time.UTC)})
@@ -28,7 +29,7 @@ func TestSpringThroughHTTP(t *testing.T) {
 		until     time.Time
 		preferred idp.Year
 		want      answers
-		use       idp.Year // where somebody signs in
+		use       idp.Year // year of the endpoint that a user signs in at
 	}{
 		{day(2027, 1, 14), "2026", answers{works, missing}, "2026"},
 		{day(2027, 1, 31), "2026", answers{works, missing}, "2026"},

@@ -18,9 +18,9 @@ import (
 	"vernal/idp/rotator"
 )
 
-// The process is killed at each write of each step. The next start leaves an
-// installation that signs and has every key that was published; the step, taken
-// again if it did not happen, ends as if nothing had been.
+// TestKilledAtEachWrite kills the process at each write of each step. The next start must
+// leave an installation that signs and has every published key. The step, repeated if it did
+// not happen, must have the usual result.
 func TestKilledAtEachWrite(t *testing.T) {
 	t.Parallel()
 	step := func(kind rotation.StepKind, y idp.Year) func(*testing.T, *rotator.Service) error {
@@ -97,7 +97,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 	}
 }
 
-// The first start is killed at each write too.
+// TestKilledFirstStartIsCompletedLater kills the first start at each write too.
 func TestKilledFirstStartIsCompletedLater(t *testing.T) {
 	t.Parallel()
 	for killAt := 0; ; killAt++ {

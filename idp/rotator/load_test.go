@@ -18,8 +18,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// load is people who sign in all the time, each year's on connections that are
-// kept, while steps are taken.
+// load is a load of users that sign in all the time while steps are taken. Each year has its
+// own persistent connections.
 type load struct {
 	i  *idptest.IdP
 	sp *idptest.Provider
@@ -27,12 +27,12 @@ type load struct {
 	allowed []map[idp.Year]int
 	// stage is the one that is reached: what the step before it did is done.
 	stage  atomic.Int32
-	signed chan struct{} // a token for each answer; dropped if nobody waits
+	signed chan struct{} // a token for each answer; dropped if no one waits
 }
 
-// A load of concurrent sign-ins through every step of a spring and an emergency:
-// whoever asks gets the Response of the year that they asked for. An address is
-// shut only before its year is published and after its year is revoked.
+// TestSignInsSurviveEveryStep signs in concurrently through every step of a spring and an
+// emergency. Each request must get the Response of the year it asked for. An endpoint URL
+// may refuse only before its year is published and after its year is revoked.
 func TestSignInsSurviveEveryStep(t *testing.T) {
 	t.Parallel()
 	const shut, works, gone = http.StatusNotFound, http.StatusOK, http.StatusGone
@@ -102,7 +102,7 @@ func (l *load) run(ctx context.Context, t *testing.T, y idp.Year, cookies []*htt
 			t.Errorf("stage %d, %s: %v", from, y, err)
 			return
 		}
-		// The next step may have been done, though not told yet.
+		// The next step may be done before stage says so.
 		to := min(int(l.stage.Load())+1, len(l.allowed)-1)
 		allowed := map[int]bool{}
 		for s := from; s <= to; s++ {
@@ -142,7 +142,7 @@ func ask(client *http.Client, address string, cookies []*http.Cookie) (status in
 
 var responseField = regexp.MustCompile(`name="SAMLResponse" value="([^"]*)"`)
 
-// responseIn is the Response in a page that posts one; nil if it posts none.
+// responseIn returns the Response in a page, nil if the page posts none.
 func responseIn(page []byte) []byte {
 	m := responseField.FindSubmatch(page)
 	if m == nil {

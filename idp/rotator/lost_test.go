@@ -123,8 +123,8 @@ var losses = []struct {
 	{"two private keys", func(f *keyFiles, y idp.Year, _ []byte) { f.write(string(y)+".token", []byte("x")) }, rotation.KeyDamaged, true},
 }
 
-// A live year that has lost its key is closed, and the server serves the others.
-// It opens when the recorded key is back.
+// TestLostKeyClosesYear checks that a live year that has lost its key is closed while the
+// server serves the others, and that it opens when the recorded key is back.
 func TestLostKeyClosesYear(t *testing.T) {
 	t.Parallel()
 	for _, tt := range losses {
@@ -171,8 +171,8 @@ func TestLostKeyClosesYear(t *testing.T) {
 	}
 }
 
-// A preferred year that has lost its key is no reason for another one: nothing
-// is served, and the year can be revoked.
+// TestLostPreferredKeyStopsStart checks that no other year replaces a preferred year that
+// has lost its key: nothing is served, and the year can be revoked.
 func TestLostPreferredKeyStopsStart(t *testing.T) {
 	t.Parallel()
 	for _, tt := range losses {
@@ -208,8 +208,8 @@ func TestLostPreferredKeyStopsStart(t *testing.T) {
 	}
 }
 
-// The whole folder is lost: no year is made again, and none takes over that has
-// no key either.
+// TestLostKeyFolderMakesNoYear loses the whole folder: no year is made again, and no year
+// without a key takes over.
 func TestLostKeyFolderMakesNoYear(t *testing.T) {
 	t.Parallel()
 	w, folder, _ := springDeployment(t)
@@ -235,7 +235,8 @@ func TestLostKeyFolderMakesNoYear(t *testing.T) {
 	}
 }
 
-// A rollback does not return to a year without its key.
+// TestRollbackRefusesLostKey checks that a rollback does not return to a year without its
+// key.
 func TestRollbackRefusesLostKey(t *testing.T) {
 	t.Parallel()
 	w, folder, _ := springDeployment(t)
@@ -247,7 +248,8 @@ func TestRollbackRefusesLostKey(t *testing.T) {
 	wantPreferred(t, s, "2027", w.Clock.Now())
 }
 
-// publish does not open a year without its key, by hand or on its date.
+// TestPublishRefusesLostKey checks that publish does not open a year without its key, by
+// hand or on its date.
 func TestPublishRefusesLostKey(t *testing.T) {
 	t.Parallel()
 	folder, master := t.TempDir(), make([]byte, 32)
@@ -264,8 +266,8 @@ func TestPublishRefusesLostKey(t *testing.T) {
 	}
 }
 
-// An authority may have the request of the key that waits: another key does not
-// take its place.
+// TestLostWaitingKeyIsNotReplaced checks that another key does not replace a lost key that
+// waits for its certificate, because a CA may have its request.
 func TestLostWaitingKeyIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -316,7 +318,8 @@ func TestLostWaitingKeyIsNotReplaced(t *testing.T) {
 	}
 }
 
-// The key that waits is there, and another pair is brought: one year has one key.
+// TestImportRefusesOtherKeyOfWaitingYear imports another key pair while a key waits for its
+// certificate: a year has a single key.
 func TestImportRefusesOtherKeyOfWaitingYear(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -332,7 +335,8 @@ func TestImportRefusesOtherKeyOfWaitingYear(t *testing.T) {
 	}
 }
 
-// A pair that was imported is recorded like one that was made here.
+// TestLostImportedKeyIsDetected checks that an imported key pair is recorded like one made
+// here.
 func TestLostImportedKeyIsDetected(t *testing.T) {
 	t.Parallel()
 	folder, master := t.TempDir(), make([]byte, 32)
@@ -356,7 +360,7 @@ func TestLostImportedKeyIsDetected(t *testing.T) {
 	wantFault(t, err, rotation.KeyMissing)
 }
 
-// identities are the recorded digests.
+// identities returns the recorded digests.
 func identities(st rotation.Status) map[idp.Year][2]string {
 	m := map[idp.Year][2]string{}
 	for _, y := range st.Years {
@@ -367,9 +371,9 @@ func identities(st rotation.Status) map[idp.Year][2]string {
 	return m
 }
 
-// The store is lost and the keys are there: nothing is made up from them. Once a
-// further year is made, they are recorded as they are, and the newest one whose time
-// has come signs.
+// TestLostStoreAdoptsKeys loses the store and keeps the keys: no history is made up from
+// them. Once a further year is made, the keys are recorded as they are, and the newest one
+// whose date has come signs.
 func TestLostStoreAdoptsKeys(t *testing.T) {
 	t.Parallel()
 	w, folder, master := springDeployment(t)
@@ -392,8 +396,8 @@ func TestLostStoreAdoptsKeys(t *testing.T) {
 	}
 }
 
-// The store is lost and a year is damaged: it could be the preferred one, so no
-// other takes its place.
+// TestLostStoreRefusesDamagedYear loses the store and damages a year: it could be the
+// preferred one, so no other takes its place.
 func TestLostStoreRefusesDamagedYear(t *testing.T) {
 	t.Parallel()
 	w, folder, master := springDeployment(t)
@@ -407,8 +411,8 @@ func TestLostStoreRefusesDamagedYear(t *testing.T) {
 	}
 }
 
-// Every step that brings a key records it, and faults of one process's folder
-// are not stored.
+// TestStepsRecordIdentities checks that every step that brings a key records it, and that
+// faults of one process's folder are not stored.
 func TestStepsRecordIdentities(t *testing.T) {
 	t.Parallel()
 	w, folder, _ := springDeployment(t)
@@ -432,8 +436,8 @@ func TestStepsRecordIdentities(t *testing.T) {
 	}
 }
 
-// A file that is lost while the server runs changes nothing for it: what is in
-// memory is the recorded key.
+// TestLostFileWhileRunning checks that a file that is lost while the server runs does not
+// affect it: the recorded key is in memory.
 func TestLostFileWhileRunning(t *testing.T) {
 	t.Parallel()
 	w, folder, master := springDeployment(t)

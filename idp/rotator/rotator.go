@@ -85,7 +85,8 @@ type Service struct {
 	NewSigner func(bits int) (crypto.Signer, error)
 	// Vault makes and keeps private keys if the policy's source is a token. Otherwise it is nil.
 	Vault certs.Vault
-	// Uses prevents the retirement of a year in use. While it cannot be read, no year is retired.
+	// Uses prevents the retirement of a year in use. While it cannot be read, no year is
+	// retired.
 	Uses Uses
 
 	steps sync.Mutex // held while a step is taken

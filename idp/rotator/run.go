@@ -126,10 +126,10 @@ func (s *Service) logDaily(ctx context.Context, text string, err error) {
 // errTaken is returned for an automatic step that another server took first.
 var errTaken = errors.New("the step is not due any more")
 
-// Automatic takes every step that is due now and returns those that it took.
-// What another server took meanwhile is not among them. A step that fails is
-// recorded, for operators to see, and tried again the next time; the other years' go
-// on. In manual mode only keys of years that are over are removed.
+// Automatic takes every step that is due now and returns the steps it took, without those
+// that another server took meanwhile. A failed step is recorded for operators and tried
+// again the next time. It does not stop the steps of other years. In manual mode only the
+// keys of years that are over are removed.
 func (s *Service) Automatic(ctx context.Context) ([]rotation.Step, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()

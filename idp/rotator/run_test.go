@@ -45,8 +45,8 @@ func (m *memory) UpdateDocuments(_ context.Context, _ string, keys []string, cha
 	return err
 }
 
-// A server that runs counts its time, takes the steps that are due, and records the
-// last uses when it ends.
+// TestRunTakesDueStepsAndRecordsUses checks that a running server counts its time, takes the
+// due steps, and records the last uses when it ends.
 func TestRunTakesDueStepsAndRecordsUses(t *testing.T) {
 	t.Parallel()
 	var master [32]byte

@@ -28,7 +28,7 @@ var ErrNoHistory = fmt.Errorf("no year is recorded: %w", keyring.ErrNoSigner)
 // preferred. Then nothing can be served, but steps can be taken.
 func (s *Service) Start(ctx context.Context) error { return s.start(ctx, false) }
 
-// Begin is Start for a new installation, whose keys were just made: it records them
+// Begin is Start for a new installation whose keys were just made. It records them
 // (rotation.Policy.Begin). If a year is recorded already, it is the same as Start.
 func (s *Service) Begin(ctx context.Context) error { return s.start(ctx, true) }
 
@@ -91,7 +91,7 @@ func (s *Service) findDestroyed(h rotation.History, keys []*certs.Key, damaged [
 	}
 }
 
-// reportFaults logs what is wrong with the folder.
+// reportFaults logs the faults in the folder.
 func (s *Service) reportFaults(ctx context.Context, damaged []certs.DamagedYear) {
 	for _, d := range damaged {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),
@@ -103,8 +103,9 @@ func (s *Service) reportFaults(ctx context.Context, damaged []certs.DamagedYear)
 	}
 }
 
-// complete makes the certificates of private keys whose create was interrupted. A key that is
-// recorded without a certificate waits for an external one. If keys are external, every key does.
+// complete makes the certificates of private keys whose create was interrupted. A key that
+// is recorded without a certificate waits for an external one. If keys are external, every
+// key does.
 func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time) ([]*certs.Key, error) {
 	if s.Policy.KeySource == rotation.SourceImport {
 		return keys, nil

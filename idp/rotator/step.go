@@ -170,7 +170,8 @@ func (s *Service) commit(ctx context.Context, t *turn) (rotation.History, error)
 		events[i] = event(t.steps[i], t.actor)
 	}
 	h, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
-		// A use may have come since: what is recorded and reported is what this write decides.
+		// A use may have been counted since: this write decides what is recorded and
+		// reported.
 		h, err := t.decide(h)
 		if i := slices.IndexFunc(t.steps, isForced); i >= 0 {
 			recordCutOff(events[i].Detail, t.cutOff)
@@ -196,8 +197,8 @@ func (s *Service) commit(ctx context.Context, t *turn) (rotation.History, error)
 	return s.shown, nil
 }
 
-// settleTime is how long a step waits for signatures under way: far longer than
-// one takes, unless a token hangs.
+// settleTime is how long a step waits for signatures under way. A signature takes far less,
+// unless a token hangs.
 const settleTime = 30 * time.Second
 
 // settle waits, after a step that ends a year was shown, until the signatures

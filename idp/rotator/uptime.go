@@ -2,7 +2,7 @@ package rotator
 
 import "time"
 
-// began is where a clock that no one sets begins, on a system without a better one.
+// began is the start of the uptime on a system without a better clock.
 var began = time.Now()
 
 // uptime is a reading of the Service's clock, from any beginning. It goes on while the

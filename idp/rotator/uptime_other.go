@@ -4,5 +4,5 @@ package rotator
 
 import "time"
 
-// bootTime is not there: uptime uses Go's monotonic clock.
+// bootTime reports that it is not available, so uptime uses Go's monotonic clock.
 func bootTime() (time.Duration, bool) { return 0, false }

@@ -44,9 +44,9 @@ func retires(before, after rotation.History) bool {
 	})
 }
 
-// usersOf are the service providers that keep a year from being retired; false if the
-// ledger cannot be read. The server may have stood still since the last use, so the last
-// user is among them.
+// usersOf returns the service providers that keep a year from being retired. It returns
+// false if the ledger cannot be read. The server may not have run since the last use, so the
+// last user is included.
 func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, now time.Time) (users []idp.EntityID, ok bool) {
 	since := now.Add(-rotation.QuietTime)
 	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(since) {

@@ -28,8 +28,9 @@ func (n named) Users(_ context.Context, y idp.Year, since time.Time) ([]idp.Enti
 	return n.users(y, since)
 }
 
-// The SPs that keep a year from being retired are named where the step is refused
-// and where it waits. That they cannot be read changes nothing else.
+// TestProvidersOfUsedYearAreNamed checks that the SPs that keep a year from being retired
+// are named when the step is refused and while it waits. If they cannot be read, nothing
+// else changes.
 func TestProvidersOfUsedYearAreNamed(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -80,9 +81,9 @@ func TestProvidersOfUsedYearAreNamed(t *testing.T) {
 	}
 }
 
-// A retirement that is forced reports the service providers that it cuts off, also in
-// a dry run, and records them with the reason. A force that is not needed cuts off
-// none.
+// TestForcedRetirementNamesWhomItCutsOff checks that a forced retirement reports the service
+// providers that it cuts off, also in a dry run, and records them with the reason. An
+// unneeded force cuts off none.
 func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 	t.Parallel()
 	many := make([]idp.EntityID, 30)
@@ -135,8 +136,8 @@ func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 	}
 }
 
-// What a forced retirement reports and records is decided when it is written: a use
-// that comes after the step was checked counts.
+// TestForcedRetirementCountsLateUse checks that a forced retirement reports and records the
+// uses at the time of its write, including one after the step was checked.
 func TestForcedRetirementCountsLateUse(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))

@@ -17,7 +17,7 @@ import (
 	"vernal/idp/usage"
 )
 
-// retirement is the error of retiring the year by hand.
+// retirement returns the error of retiring the year by hand.
 func retirement(t *testing.T, s *rotator.Service, y idp.Year, dryRun bool) error {
 	t.Helper()
 	_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRetire, Year: y}, "test", dryRun)
@@ -39,9 +39,9 @@ func wantState(t *testing.T, what string, w *deployment, s *rotator.Service, y i
 	}
 }
 
-// A server is killed after the ledger wrote a use and before the rotation's Tick
-// recorded it. The next server counts 14 days without use from its start, as the
-// use was the last that is known.
+// TestUseSurvivesKillBeforeTick kills a server after the ledger wrote a use and before the
+// rotation's Tick recorded it. The next server counts 14 days without use from its start,
+// because that use was the last known one.
 func TestUseSurvivesKillBeforeTick(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -65,8 +65,8 @@ func TestUseSurvivesKillBeforeTick(t *testing.T) {
 	wantState(t, "14 days later", w, next, "2026", rotation.Retired)
 }
 
-// Of two servers on one store, one sees all the use of a year. The other does not
-// retire it.
+// TestOtherServersUsesKeepYear has two servers on one store, of which one gets all the use
+// of a year. The other must not retire it.
 func TestOtherServersUsesKeepYear(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -97,8 +97,8 @@ func (a *asked) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	return last, err
 }
 
-// A retirement that was allowed is decided again when it is recorded, with the
-// uses that were noted meanwhile.
+// TestUseBeforeRecordKeepsYear checks that an allowed retirement is decided again when it is
+// recorded, with the uses noted meanwhile.
 func TestUseBeforeRecordKeepsYear(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -119,9 +119,9 @@ func (unreadable) Documents(context.Context, string, idp.DocumentQuery) ([]idp.D
 	return nil, errUnreadable
 }
 
-// While the ledger of uses cannot be read, no year is retired, forced or not, and the step
-// leaves no failure behind. The running time counts, other steps are taken, and years are
-// closed.
+// TestUnreadableLedgerRetiresNothing checks that while the ledger of uses cannot be read, no
+// year is retired, forced or not, and that the step leaves no failure behind. Running time
+// counts, other steps are taken, and years are closed.
 func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))
@@ -175,8 +175,8 @@ func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 	}
 }
 
-// Running time is recorded once, whatever else of a Tick fails: more running time
-// than there was would retire a year in use.
+// TestRunningTimeIsRecordedOnce checks that running time is recorded once, whatever else of
+// a Tick fails: too much running time would retire a year in use.
 func TestRunningTimeIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t, day(2026, 11, 22))

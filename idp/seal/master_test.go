@@ -47,7 +47,8 @@ func TestCreateMaster(t *testing.T) {
 	}
 }
 
-// Of several at once one makes the key, and its key is the one on disk.
+// TestCreateMasterAtOnce checks that of several concurrent calls one makes the key, and that
+// its key is the one on disk.
 func TestCreateMasterAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 20 {

@@ -91,7 +91,7 @@ func (s *Masters) Set(list ...*Master) {
 	s.list.Store(&list)
 }
 
-// Configured is the master key that the installation was opened with.
+// Configured returns the master key that the installation was opened with.
 func (s *Masters) Configured() *Master { return (*s.list.Load())[0] }
 
 // A wrapped key has one slot for each master key:
@@ -111,8 +111,8 @@ func (s *Masters) Wrap(context string, key []byte) []byte {
 	return out
 }
 
-// Unwrap is the reverse of Wrap; ErrOpen if no master key in force wrapped this key
-// for this context.
+// Unwrap is the reverse of Wrap. It returns ErrOpen if no master key in force wrapped this
+// key for this context.
 func (s *Masters) Unwrap(context string, wrapped []byte) ([]byte, error) {
 	slots, err := slotsOf(wrapped)
 	if err != nil {

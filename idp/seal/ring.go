@@ -16,7 +16,7 @@ import (
 // write it, or not there.
 var ErrMAC = errors.New("MAC does not fit")
 
-// purposes are what ring keys are for. Each generation has one key for each.
+// purposes are the uses of ring keys. Each generation has one key for each.
 var purposes = [...]string{"mac", "index", "browser"}
 
 const (
@@ -74,8 +74,9 @@ func OpenGeneration(number byte, wrapped map[string][]byte, m *Masters) (*Genera
 	return g.isReady(), nil
 }
 
-// Ring holds the generations in force, at most two: what it makes, it makes with the
-// newest. What the one before made is accepted until Set leaves it out. It implements idp.Sealer and is safe for concurrent use.
+// Ring holds the generations in force, at most two. It seals with the newest. Output of the
+// previous one is accepted until Set removes that generation. It implements idp.Sealer and
+// is safe for concurrent use.
 type Ring struct {
 	hidden
 	list atomic.Pointer[[]*Generation]
@@ -98,7 +99,7 @@ func (r *Ring) Set(list ...*Generation) {
 	r.list.Store(&list)
 }
 
-// Generations are those in force, the newest first.
+// Generations returns the generations in force, the newest first.
 func (r *Ring) Generations() []*Generation { return slices.Clone(*r.list.Load()) }
 
 func (r *Ring) newestGeneration() *Generation { return (*r.list.Load())[0] }
@@ -107,7 +108,7 @@ func (r *Ring) newestGeneration() *Generation { return (*r.list.Load())[0] }
 // §5), which no one can try on a store faster than it can be read.
 const macSize = 16
 
-// trailerSize is what Protect adds.
+// trailerSize is the number of bytes that Protect adds.
 const trailerSize = 1 + macSize
 
 // Protect appends to a record the MAC over its kind, its key and its content. The
@@ -161,7 +162,7 @@ func (g *Generation) appendMAC(out []byte, kind string, key, content []byte) []b
 	return h.Sum(out)
 }
 
-// MAC is HMAC-SHA256 over the context and the data.
+// MAC returns the HMAC-SHA256 over the context and the data.
 func (r *Ring) MAC(context string, data []byte) []byte {
 	return r.newestGeneration().appendMAC(nil, "value/"+context, nil, data)
 }
@@ -176,14 +177,14 @@ func (r *Ring) VerifyMAC(context string, data, mac []byte) bool {
 	return false
 }
 
-// Hash is a keyed hash, for look-ups by something that must not be readable in the
-// store. Without the key no one can tell whether a hash stands for a guessed value.
+// Hash returns a keyed hash, for look-ups by a value that must not be readable in the
+// store. Without the key, no one can test whether a hash belongs to a guessed value.
 func (r *Ring) Hash(context string, data []byte) []byte {
 	return hashWith(r.newestGeneration().keys[indexKey], context, data)
 }
 
-// OlderHashes are the hashes of the other generations in force, under which an entry
-// may still be found.
+// OlderHashes returns the hashes of the other generations in force, under which an entry may
+// still be found.
 func (r *Ring) OlderHashes(context string, data []byte) (hashes [][]byte) {
 	for _, g := range (*r.list.Load())[1:] {
 		hashes = append(hashes, hashWith(g.keys[indexKey], context, data))

@@ -85,9 +85,9 @@ func (k *DataKey) Seal(context string, plaintext []byte) []byte {
 	return k.aead.Seal(out, nil, plaintext, []byte(context))
 }
 
-// Open is the reverse of Seal. A value that was sealed for another context gives
-// ErrOpen: a writer of the store cannot move one user's secret into another user's
-// record.
+// Open is the reverse of Seal. It returns ErrOpen for a value that was sealed for another
+// context, so an attacker who can write to the store cannot move one user's secret into
+// another user's record.
 func (k *DataKey) Open(context string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1+k.aead.Overhead() || sealed[0] != formSealed {
 		return nil, ErrOpen

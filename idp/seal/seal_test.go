@@ -140,9 +140,8 @@ func TestChangedProtectedRecordIsRefused(t *testing.T) {
 	}
 }
 
-// TestRewrapMovesToNewMasterKey walks through a change of the master key: what was
-// wrapped before opens with the old key alone, then with either, then with the new one
-// alone.
+// TestRewrapMovesToNewMasterKey changes the master key step by step: a wrapped key opens
+// with the old master key alone, then with either, then with the new one alone.
 func TestRewrapMovesToNewMasterKey(t *testing.T) {
 	t.Parallel()
 	before, after := testMaster(t, 1), testMaster(t, 2)
@@ -173,7 +172,7 @@ func TestRewrapMovesToNewMasterKey(t *testing.T) {
 	m.Set(after)
 	last := rewrap(rewrap(both, true), false)
 	opens("after", last, map[*Master]bool{before: false, after: true})
-	// What was wrapped before the change is out of reach of the new key.
+	// The new master key cannot open a copy that was wrapped before the change.
 	opens("an old copy", sealed, map[*Master]bool{after: false})
 	if _, _, err := m.RewrapSealed("c", sealed); !errors.Is(err, ErrOpen) {
 		t.Errorf("RewrapSealed of an old copy = %v, want ErrOpen", err)

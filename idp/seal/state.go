@@ -2,7 +2,7 @@ package seal
 
 import "errors"
 
-// MasterPhase is how far a change of the master key has come.
+// MasterPhase is the phase of a change of the master key.
 type MasterPhase string
 
 // The phases of a change of the master key, in their order.
@@ -44,8 +44,7 @@ type KeyState struct {
 	RenewAll bool `json:"renews_all,omitempty"`
 }
 
-// RenewPlace is how far a renewal has come. The zero one is its beginning and its
-// end.
+// RenewPlace is the progress of a renewal. The zero value is both its beginning and its end.
 type RenewPlace struct {
 	Step  int
 	After []byte

@@ -98,8 +98,8 @@ func TestLinkOpensUntilExpiryOrRevocation(t *testing.T) {
 	}
 }
 
-// No token opens what it was not made for, and what is in the store opens
-// nothing.
+// TestForgedTokenOpensNothing checks that a token opens only what it was made for, and that
+// the data in the store opens nothing.
 func TestForgedTokenOpensNothing(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -116,7 +116,7 @@ func TestForgedTokenOpensNothing(t *testing.T) {
 	w.opens(sharelink.Wall, token, false)
 	w.opens(sharelink.Calendar, wall, false)
 
-	// Somebody who can write to the store cannot widen what a token opens.
+	// An attacker who can write to the store cannot widen what a token opens.
 	for _, change := range []func(*sharelink.Link){
 		func(l *sharelink.Link) { l.SP = "https://other.example" },
 		func(l *sharelink.Link) { l.Year = "2033" },

@@ -1,15 +1,16 @@
-// Package sharelink makes secret URLs that can be revoked: the preview of a year for one service
-// provider, the wallboard, and the calendar feed of the plan.
+// Package sharelink makes secret URLs that can be revoked: the preview of a year for one
+// service provider, the wallboard, and the calendar feed of the plan.
 //
 // A token is the link's ID and a MAC over the link's kind, ID, year and service provider:
 //
 //	token = id "." base64url(MAC(kind, id, year, sp))
 //
 // The store keeps the link without the token, so a copy of the store opens nothing. The keys
-// alone open nothing either: a link that is not stored, has expired or was revoked is refused.
-// A token for one thing never opens another. Renewing the installation's keys ends all tokens.
+// alone open nothing either: a link that is not stored, has expired or was revoked is
+// refused. A token for one thing never opens another. Renewing the installation's keys ends
+// all tokens.
 //
-// What a link opens is decided by whoever asks here.
+// The caller decides what a link opens.
 package sharelink
 
 import (
@@ -112,8 +113,8 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	return l, nil
 }
 
-// List is every link that was not removed, of the kinds or of all if none is given, the
-// newest first.
+// List returns every link that was not removed, of the given kinds or of all if none is
+// given, the newest first.
 func (s *Service) List(ctx context.Context, kinds ...Kind) ([]Link, error) {
 	stored, err := s.links().List(ctx)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-// BenchmarkUse is the price that a request pays.
+// BenchmarkUse measures the cost of counting a use in a request.
 func BenchmarkUse(b *testing.B) {
 	in := newInstallation(b, noon(2026, 2, 1))
 	l := in.ledger()
@@ -23,8 +23,8 @@ func BenchmarkUse(b *testing.B) {
 	}
 }
 
-// BenchmarkLastUses is what the rotation asks for every minute and before each
-// step, with ten thousand SPs that each used three years.
+// BenchmarkLastUses measures the query of the rotation every minute and before each step,
+// with ten thousand SPs that each used three years.
 func BenchmarkLastUses(b *testing.B) {
 	in := newInstallation(b, noon(2026, 2, 1))
 	l := in.ledger()

@@ -21,10 +21,10 @@ const (
 	maxNotedLoads = 1000
 	maxLoads      = 200
 	maxHintLoads  = 20
-	// maxAgents bounds the User-Agents stored of one address, so that one client
-	// with many names does not drive out the others.
+	// maxAgents bounds the User-Agents stored for one IP address, so that one client with
+	// many names does not drive out the others.
 	maxAgents = 5
-	// keepTime is how long a client's address is kept.
+	// keepTime is how long a client's IP address is kept.
 	keepTime = 90 * day
 )
 
@@ -78,9 +78,9 @@ func sumLoads(loads []Loads) []Loads {
 	})
 }
 
-// keepLoads sums up the loads of one hint, or those in the record total, and keeps the
-// latest: at most maxAgents of an address, none that is too old. A moment that a wrong
-// clock left in the future is moved.
+// keepLoads merges the loads of one hint, or those in the record total, and keeps the
+// latest: at most maxAgents per IP address, and none that has expired. A time in the future,
+// left by a wrong clock, is moved.
 func keepLoads(hint string, loads []Loads, now time.Time) []Loads {
 	limit := maxHintLoads
 	if hint == total {

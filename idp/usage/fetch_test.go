@@ -12,8 +12,8 @@ import (
 	"vernal/idp/store/storetest"
 )
 
-// Loads with the hint of a registered SP are kept by SP, all others together.
-// They are no uses.
+// TestFetchesAreNoUses checks that loads with the hint of a registered SP are kept by SP and
+// all others together, and that they do not count as uses.
 func TestFetchesAreNoUses(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -56,7 +56,8 @@ func TestFetchesAreForgotten(t *testing.T) {
 	}
 }
 
-// What a client says of itself is cut and cleaned before it is kept.
+// TestClientTextIsCleaned checks that text from clients is cut and cleaned before it is
+// stored.
 func TestClientTextIsCleaned(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -91,8 +92,8 @@ func TestClientTextIsCleaned(t *testing.T) {
 	}
 }
 
-// However many clients there are, little is kept of them, and one address does
-// not drive out the others.
+// TestClientsAreBounded checks that little is kept of any number of clients, and that one IP
+// address does not drive out the others.
 func TestClientsAreBounded(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))

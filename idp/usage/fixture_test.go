@@ -103,7 +103,7 @@ func (in *installation) set(to time.Time) {
 	in.now = to
 }
 
-// ledger is that of a server that starts.
+// ledger returns the ledger of a server that starts.
 func (in *installation) ledger() *Ledger {
 	return &Ledger{Store: in.store, Registry: in.registry, Years: in.years, Clock: in.clock, Log: slog.New(slog.DiscardHandler)}
 }

@@ -39,7 +39,8 @@ func (l *Ledger) Run(ctx context.Context) {
 	}
 }
 
-// Flush writes what was noted. If that fails, what was not written stays noted. Once a day it removes what is too old.
+// Flush writes the notes in memory. If that fails, the unwritten ones stay. Once a day it
+// removes expired data.
 func (l *Ledger) Flush(ctx context.Context) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -49,7 +50,7 @@ func (l *Ledger) Flush(ctx context.Context) error {
 	return l.prune(ctx)
 }
 
-// write moves what was noted to the store. l.writing must be held.
+// write moves the notes to the store. l.writing must be held.
 func (l *Ledger) write(ctx context.Context) error {
 	l.mu.Lock()
 	noted := l.noted
@@ -70,8 +71,8 @@ func (l *Ledger) write(ctx context.Context) error {
 	return nil
 }
 
-// update adds to the records under the keys, because another server may have written
-// there meanwhile, and removes from them what is too old.
+// update adds to the records under the keys, because another server may have written there
+// meanwhile, and removes expired data from them.
 func (l *Ledger) update(ctx context.Context, keys []string, more records) error {
 	now := l.Clock.Now()
 	return l.Store.UpdateDocuments(ctx, documents, keys, func(d *idp.Document) (err error) {
@@ -88,8 +89,8 @@ func (l *Ledger) update(ctx context.Context, keys []string, more records) error 
 	})
 }
 
-// prune removes, once a day, what is too old, corrects what a wrong clock wrote, and
-// makes the record total again from the others. l.writing must be held.
+// prune removes expired data once a day, corrects what a wrong clock wrote, and rebuilds the
+// record total from the others. l.writing must be held.
 func (l *Ledger) prune(ctx context.Context) error {
 	now := l.Clock.Now()
 	if !l.pruned.IsZero() && now.Sub(l.pruned).Abs() < pruneEvery {

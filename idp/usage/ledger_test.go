@@ -20,8 +20,8 @@ func wantCounts(t *testing.T, what string, in *installation, l *Ledger, want map
 	}
 }
 
-// What is noted shows at once and survives the server once it is flushed. A
-// server that is killed loses what it had not flushed, and no more.
+// TestCrashLosesTheLastMinute checks that a use shows at once and survives the server once
+// it is flushed. A killed server loses only what it had not flushed.
 func TestCrashLosesTheLastMinute(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -44,8 +44,8 @@ func TestCrashLosesTheLastMinute(t *testing.T) {
 	}
 }
 
-// What a flush cannot write still shows, and the next flush writes it together
-// with what came since.
+// TestFailedFlushLosesNothing checks that uses still show if a flush cannot write them, and
+// that the next flush writes them together with later ones.
 func TestFailedFlushLosesNothing(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -73,8 +73,9 @@ func TestFailedFlushLosesNothing(t *testing.T) {
 	}
 }
 
-// A store that fails in the middle of a long flush keeps what it took, and the next flush
-// writes the rest: nothing is lost, and nothing is counted twice.
+// TestFlushThatFailsHalfway checks that a store that fails in the middle of a long flush
+// keeps what it accepted, and that the next flush writes the rest: nothing is lost or
+// counted twice.
 func TestFlushThatFailsHalfway(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -102,7 +103,8 @@ func TestFlushThatFailsHalfway(t *testing.T) {
 	}
 }
 
-// Servers that share a store add to each other's counts, at the same time too.
+// TestServersAddToSharedCounts checks that servers that share a store add to each other's
+// counts, also concurrently.
 func TestServersAddToSharedCounts(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -133,8 +135,8 @@ func TestServersAddToSharedCounts(t *testing.T) {
 	}
 }
 
-// No flush comes between the two places that a reader reads, so it sees every
-// use exactly once.
+// TestFlushWaitsForReaders checks that no flush comes between a reader's two reads, so that
+// it sees every use exactly once.
 func TestFlushWaitsForReaders(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -155,7 +157,7 @@ func TestFlushWaitsForReaders(t *testing.T) {
 	}
 }
 
-// Run writes every minute, and at the end what came since.
+// TestRunFlushesEveryMinute checks that Run writes every minute, and the rest when it ends.
 func TestRunFlushesEveryMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -179,7 +181,8 @@ func TestRunFlushesEveryMinute(t *testing.T) {
 	})
 }
 
-// Users are the active, registered SPs that used the year since a moment.
+// TestUsersAreActiveProvidersSince checks that Users returns the active, registered SPs that
+// used the year since a moment.
 func TestUsersAreActiveProvidersSince(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -210,8 +213,7 @@ func TestUsersAreActiveProvidersSince(t *testing.T) {
 	}
 }
 
-// The last use is by any SP: one that was removed since used the year while it
-// was registered.
+// TestLastUsesAreByAnySP checks that the last use can be by an SP that was removed since.
 func TestLastUsesAreByAnySP(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))

@@ -14,7 +14,7 @@ import (
 // model is a ledger without any arithmetic: the list of all uses, in order.
 type model []idp.Use
 
-// sums is what a Tally adds up, for people.
+// sums are the totals of a Tally.
 type sums struct {
 	Year          idp.Year
 	First, Last   time.Time
@@ -69,8 +69,9 @@ func sumsOf(uses []*Tally, now time.Time) (all []sums) {
 	return all
 }
 
-// Over sixty days of uses in any order of servers, flushes, failed flushes and
-// crashes, the ledger says what a plain list of the uses that were not lost says.
+// TestCountsEqualTheModel compares the ledger with a plain list of the uses that were not
+// lost, over sixty days of uses in any order of servers, flushes, failed flushes and
+// crashes.
 func TestCountsEqualTheModel(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 2, 1))
@@ -136,7 +137,7 @@ func TestCountsEqualTheModel(t *testing.T) {
 	})
 }
 
-// merge is both, in the order of time.
+// merge returns the uses of both models in the order of time.
 func (m model) merge(o model) (all model) {
 	for len(m)+len(o) > 0 {
 		if len(o) == 0 || len(m) > 0 && !o[0].At.Before(m[0].At) {

@@ -14,8 +14,8 @@ import (
 	"vernal/idp/store/storetest"
 )
 
-// Uses of a year are forgotten 400 days after its end, not before, and those of
-// a live year never.
+// TestOldUsesAreForgotten checks that uses of a year are removed 400 days after its end, and
+// those of a live year never.
 func TestOldUsesAreForgotten(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 2, 1))
@@ -42,8 +42,9 @@ func TestOldUsesAreForgotten(t *testing.T) {
 	}
 }
 
-// What a wrong clock left in the future is moved to the present once the clock is
-// right, so that no SP seems to use a year until then.
+// TestFutureUsesAreMovedToThePresent checks that a time that a wrong clock left in the
+// future is moved to the present once the clock is right, so that no SP seems to use a year
+// until then.
 func TestFutureUsesAreMovedToThePresent(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -70,8 +71,8 @@ func TestFutureUsesAreMovedToThePresent(t *testing.T) {
 	}
 }
 
-// A damaged document is left out with a line in the log, and does not keep the
-// others from being written.
+// TestDamagedDocumentsAreLeftOut checks that a damaged document is logged and left out, and
+// that the others are still written.
 func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, noon(2026, 6, 1))
@@ -101,8 +102,9 @@ func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 	}
 }
 
-// Where the document of the last uses is damaged or missing, the tallies tell them, and the
-// next flush that writes makes it again.
+// TestLastUsesAreMadeAgain checks that if the document of the last uses is damaged or
+// missing, the last uses come from the tallies, and the next flush that writes rebuilds the
+// document.
 func TestLastUsesAreMadeAgain(t *testing.T) {
 	t.Parallel()
 	for _, doc := range []string{"null", "[1]", `{"years":{"2026":"x"}}`, ""} { // "": it is lost

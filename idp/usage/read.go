@@ -109,8 +109,8 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	return at, nil
 }
 
-// readAll returns what is stored and what is noted at one moment, between two
-// flushes, by the key of the record.
+// readAll returns the stored and noted uses at one moment, between two flushes, by the key
+// of the record.
 func (l *Ledger) readAll(ctx context.Context, now time.Time) (records, error) {
 	l.writing.RLock()
 	defer l.writing.RUnlock()

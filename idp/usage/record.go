@@ -18,8 +18,7 @@ const (
 	keepUses = 400 * day
 )
 
-// record is what is kept of one SP. In the record total, a tally has no more than the
-// last use.
+// record is the stored data of one SP. In the record total, a tally has only the last use.
 type record struct {
 	Years map[idp.Year]*Tally `json:"years,omitempty"`
 	Loads []Loads             `json:"loads,omitempty"`
@@ -38,7 +37,7 @@ func entryOf[M ~map[K]*V, K comparable, V any](m *M, key K) *V {
 	return v
 }
 
-// merge adds what was noted later.
+// merge adds a later record.
 func (r *record) merge(later *record) {
 	for y, t := range later.Years {
 		entryOf(&r.Years, y).merge(t)
@@ -91,7 +90,7 @@ func (l *Ledger) parse(d *idp.Document, now time.Time) (r *record) {
 // records are by their keys.
 type records map[string]*record
 
-// sortNotes returns what was noted as records.
+// sortNotes converts notes to records.
 func (l *Ledger) sortNotes(ctx context.Context, n notes, now time.Time) records {
 	all := records{}
 	for key, r := range n.uses {

@@ -12,7 +12,8 @@ import (
 	"vernal/idp"
 )
 
-// What is stored reads back as it was. Anything else is damaged, and does no harm.
+// FuzzRecord checks that a stored record reads back unchanged, and that anything else counts
+// as damaged and does no harm.
 func FuzzRecord(f *testing.F) {
 	now := noon(2026, 6, 1)
 	l := &Ledger{Log: slog.New(slog.DiscardHandler)}
@@ -71,8 +72,8 @@ func TestStoredUsageReadsBack(t *testing.T) {
 	}
 }
 
-// Clients cannot fill the memory between two flushes, nor while the store cannot
-// be written. Those that came first are dropped.
+// TestNotedUsesAreBounded checks that clients cannot fill the memory between two flushes, or
+// while the store cannot be written. The oldest loads are dropped.
 func TestNotedUsesAreBounded(t *testing.T) {
 	t.Parallel()
 	at := noon(2026, 6, 1)

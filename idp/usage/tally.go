@@ -8,7 +8,7 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// KeepDays is how many days have a count of their own.
+	// KeepDays is the number of days that have a count of their own.
 	KeepDays = 30
 	// OddTime is how long an oddity is remembered after it was last seen.
 	OddTime = 30 * day
@@ -206,7 +206,7 @@ func (d Days) Sum(today int64, span int) (n int) {
 	return n
 }
 
-// DayOf is the day of a moment (UTC), as days since 1 January 1970. No use was before.
+// DayOf returns the day of a moment (UTC) as days since 1 January 1970. No use is older.
 func DayOf(t time.Time) int64 { return max(t.Unix(), 0) / int64(day/time.Second) }
 
 // Moment converts Unix milliseconds to a time, 0 to the zero time.

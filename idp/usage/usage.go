@@ -71,9 +71,9 @@ func (l *Ledger) Fetch(f idp.Fetch) {
 	l.noted.addLoads(load)
 }
 
-// notes are what is not written yet. The uses are bounded by the SPs and years
-// that exist, because only verified requests are noted. Anyone can load metadata,
-// so when there are too many clients, those that came first are dropped.
+// notes are the uses not yet written. Their number is bounded by the existing SPs and years,
+// because only verified requests are noted. Anyone can load metadata, so if there are too
+// many clients, the oldest are dropped.
 type notes struct {
 	uses  records // without loads
 	loads []Loads

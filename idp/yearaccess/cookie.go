@@ -129,7 +129,7 @@ func (g *Gate) Leave(w http.ResponseWriter, id string) {
 	http.SetCookie(w, c)
 }
 
-// newCookie is SameSite=None where it can be: see the package comment.
+// newCookie returns a cookie that is SameSite=None if it can be: see the package comment.
 func (g *Gate) newCookie(id, value string) *http.Cookie {
 	c := &http.Cookie{
 		Name: g.cookieName(id), Value: value, Path: "/",
@@ -141,9 +141,9 @@ func (g *Gate) newCookie(id, value string) *http.Cookie {
 	return c
 }
 
-// isNavigation is false where the browser says that it loads the URL for another page: as
-// an image, a script or a frame. A browser that does not say (Firefox before 90, Safari
-// before 16.4) counts as navigating; that Safari sends no cookies for such loads.
+// isNavigation reports whether the browser loads the URL as a page. It is false for an
+// image, a script or a frame of another page. A browser that does not say (Firefox before
+// 90, Safari before 16.4) counts as navigating. That Safari sends no cookies for such loads.
 func isNavigation(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return dest == "" || dest == "document"

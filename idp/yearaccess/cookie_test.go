@@ -10,8 +10,9 @@ import (
 	"vernal/idp/idptest"
 )
 
-// Over https the cookie of a link arrives with a form that another site posts, and
-// can be set by no other host. Over http it is kept to our own pages.
+// TestPreviewCookieFollowsScheme checks that over https the cookie of a link arrives with a
+// form that another site posts, and can be set by no other host. Over http it is limited to
+// our own pages.
 func TestPreviewCookieFollowsScheme(t *testing.T) {
 	overBoth(t, func(t *testing.T, w *server) {
 		w.AddProvider(spA)
@@ -43,8 +44,9 @@ func mustRequest(t *testing.T, address string) *http.Request {
 	return r
 }
 
-// A link opens the year at once to the browser that opened it, by either binding. Over
-// http the cookie stays behind when another site posts, so there only the field opens.
+// TestLinkOpensAtReception checks that a link opens the year at once to the browser that
+// opened the link, by either binding. Over http the browser does not send the cookie when
+// another site posts, so there only the field opens the year.
 func TestLinkOpensAtReception(t *testing.T) {
 	overBoth(t, func(t *testing.T, w *server) {
 		a, user := w.AddProvider(spA), w.AddPerson("ada@example.gov")
@@ -66,8 +68,8 @@ func TestLinkOpensAtReception(t *testing.T) {
 	})
 }
 
-// A sender whose requests need no signature is let in by its link, by either binding:
-// the cookie says that the browser is the one.
+// TestLinkOpensToUnsignedRequests checks that a link lets in a sender whose requests need no
+// signature, by either binding: the cookie identifies the browser.
 func TestLinkOpensToUnsignedRequests(t *testing.T) {
 	t.Parallel()
 	w := newServer(t, true)
@@ -84,9 +86,9 @@ func TestLinkOpensToUnsignedRequests(t *testing.T) {
 	}
 }
 
-// The cookie counts only where the browser navigates. A page of another site that loads
-// our URLs as images, scripts or frames gets the answer that a stranger gets, so it
-// cannot find out from them that its visitor previews a year.
+// TestEmbeddedRequestsBringNoPreview checks that the cookie counts only where the browser
+// navigates. A page of another site that loads our URLs as images, scripts or frames gets
+// the answer of a stranger, so it cannot find out that its visitor previews a year.
 func TestEmbeddedRequestsBringNoPreview(t *testing.T) {
 	t.Parallel()
 	w := newServer(t, true)
@@ -124,8 +126,8 @@ func TestEmbeddedRequestsBringNoPreview(t *testing.T) {
 	}
 }
 
-// A preview grants sight and no session: without one of ours, the user signs in, and the
-// session's cookie stays behind when another site posts.
+// TestPreviewIsNoSession checks that a preview grants no session: the user still signs in,
+// and the browser does not send the session cookie when another site posts.
 func TestPreviewIsNoSession(t *testing.T) {
 	t.Parallel()
 	w := newServer(t, true)

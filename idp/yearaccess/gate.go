@@ -64,8 +64,8 @@ import (
 	"vernal/idp/web"
 )
 
-// ByField is what opened a year (idp.LoginRequest.Preview) if it was the registration of
-// the SP. Otherwise that is the ID of a link.
+// ByField is the value of idp.LoginRequest.Preview if the registration of the SP opened the
+// year. Otherwise that value is the ID of a link.
 const ByField = "field"
 
 // ErrNotPublished is the cause, for the log, of the 404 of a year that no preview opens.
@@ -125,10 +125,10 @@ func (v *Visit) Refuse(why error) error {
 	return why
 }
 
-// Admit decides whether a message from p may use the year, and says what opened it if it
-// is not published. p is nil if the sender is unknown; verified says that p's signature was
-// verified. failed is what is wrong with the message, which the caller answers if Admit
-// returns no error: then the sender may read it.
+// Admit decides whether a message from p may use the year, and returns what opened the year
+// if it is not published. p is nil if the sender is unknown. verified means that p's
+// signature was verified. failed is the fault of the message, if any. The caller answers
+// with it if Admit returns no error, because then the sender may see it.
 func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (keyring.Entry, string, error) {
 	if !v.hidden {
 		return v.entry, "", nil
@@ -156,9 +156,9 @@ func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (keyring.Entr
 	return v.entry, by, nil
 }
 
-// Recheck decides again for a message from p that was admitted before, as registration,
-// link and browser are now. by is what opened the year before; it stays if the year has
-// been published since, because the message still counts as a preview.
+// Recheck decides again for a message from p that was admitted before, with the current
+// registration, link and browser. by is what opened the year before. It stays if the year
+// has been published since, because the message still counts as a preview.
 func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (keyring.Entry, string, error) {
 	entry, hidden, err := g.lookupYear(y)
 	if err != nil || !hidden {
@@ -204,8 +204,8 @@ func (g *Gate) Live(y idp.Year) (keyring.Entry, error) {
 	return entry, err
 }
 
-// EndedYear is the error of a year that is over by the store, which knows it a moment
-// before Years does.
+// EndedYear returns the error of a year that is over according to the store, which knows it
+// a moment before Years does.
 func (g *Gate) EndedYear(y idp.Year) error { return web.EndedYear(g.Years, y, g.Clock.Now()) }
 
 // lookupYear returns a year. hidden is set for one that is not published and, with a zero
@@ -255,8 +255,8 @@ func (g *Gate) openedBy(r *http.Request, p *sp.Provider, y idp.Year, server bool
 	return l.ID, nil
 }
 
-// notPublished is the 404 of a year that was never made. why, which may be nil, is what
-// else was wrong with the request, for the log alone.
+// notPublished returns the 404 of a year that was never made. why may be nil. It is another
+// fault of the request and goes only to the log.
 func notPublished(why error) error {
 	err := ErrNotPublished
 	if why != nil {

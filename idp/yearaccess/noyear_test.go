@@ -62,8 +62,9 @@ func (w *server) noYear(method, path string) noYear {
 	return got
 }
 
-// An endpoint URL with a wrong or missing year lists the same endpoint in the years that
-// answer, the newest first; other paths do not.
+// TestWrongYearListsYearsThatAnswer checks that an endpoint URL with a wrong or missing year
+// lists the same endpoint in the years that answer, the newest first. Other paths list
+// nothing.
 func TestWrongYearListsYearsThatAnswer(t *testing.T) {
 	t.Parallel()
 	w := newServer(t, false)
@@ -102,8 +103,9 @@ func TestWrongYearListsYearsThatAnswer(t *testing.T) {
 	}
 }
 
-// The list follows the rotation: a published year is the first, the preferred one is marked,
-// and a year that is over has left it and keeps its 410.
+// TestYearsThatAnswerFollowRotation checks that the list follows the rotation: a published
+// year is the first, the preferred one is marked, and a year that is over is not listed and
+// keeps its 410.
 func TestYearsThatAnswerFollowRotation(t *testing.T) {
 	t.Parallel()
 	w := newServer(t, false)
@@ -117,7 +119,8 @@ func TestYearsThatAnswerFollowRotation(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", when, diff)
 		}
-		// Besides the list and its URL, a page names the preferred year and the newest.
+		// A page also names the preferred year and the newest, in addition to the list and
+		// its URL.
 		for _, accept := range []string{"text/html", "text/plain"} {
 			_, body := w.fetch(http.MethodGet, "/api/saml/auth2019", accept)
 			for _, y := range want {
@@ -146,8 +149,9 @@ func TestYearsThatAnswerFollowRotation(t *testing.T) {
 	}
 }
 
-// A year that is not published and one that was never made have equal answers by every method
-// and in every format, headers included.
+// TestUnpublishedAndUnknownYearAnswerAlike checks that a year that is not published and one
+// that was never made have equal answers by every method and in every format, headers
+// included.
 func TestUnpublishedAndUnknownYearAnswerAlike(t *testing.T) {
 	overBoth(t, func(t *testing.T, w *server) {
 		for _, path := range append(yearlyPaths, "metadata%s.xml", "auth/%s") {

@@ -39,7 +39,8 @@ func (w *server) isInvisible(name string, page *idptest.Page) {
 	}
 }
 
-// What is taken back while the user signs in opens nothing any more, by either binding.
+// TestAccessIsDecidedAtEachStep checks that a permission revoked while the user signs in
+// opens nothing any more, by either binding.
 func TestAccessIsDecidedAtEachStep(t *testing.T) {
 	t.Parallel()
 	leave := func(w *server, b *idptest.Browser, _ sharelink.Link) {
@@ -102,8 +103,8 @@ func TestAccessIsDecidedAtEachStep(t *testing.T) {
 	}
 }
 
-// A link that is revoked between the reception of a POST and the GET that follows
-// opens nothing there: neither the sign-in nor the logout goes on.
+// TestLinkRevokedBeforeContinue checks that a link revoked between a POST and the GET that
+// follows opens nothing there: neither the sign-in nor the logout goes on.
 func TestLinkRevokedBeforeContinue(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"sign-in", "sign-in without a session", "logout"} {
@@ -160,8 +161,9 @@ func (s *recorded) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.Logout
 	return out, err
 }
 
-// A link that is revoked once the answer is recorded stops its signature, and the page
-// still looks like that of a year that was never made: it does not name the provider.
+// TestLinkRevokedBeforeSignature checks that a link revoked once the answer is recorded
+// prevents its signature. The page still looks like that of a year that was never made and
+// does not name the service provider.
 func TestLinkRevokedBeforeSignature(t *testing.T) {
 	t.Parallel()
 	store := &recorded{then: func() {}}
@@ -203,7 +205,8 @@ func (w *server) edit(change func(*idp.ServiceProvider)) {
 	}
 }
 
-// A year that is over is gone for everyone, whatever opened it before.
+// TestEndedYearIsGoneForPreviews checks that a year that is over is gone for every request,
+// whatever opened it before.
 func TestEndedYearIsGoneForPreviews(t *testing.T) {
 	overBoth(t, func(t *testing.T, w *server) {
 		a := w.AddProvider(spA, w.opened)

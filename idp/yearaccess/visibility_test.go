@@ -54,7 +54,7 @@ func newServer(t *testing.T, tls bool, change ...func(*idptest.Options)) *server
 	return &server{IdP: idptest.New(t, o), t: t, next: next, tls: tls}
 }
 
-// in is the same server in a subtest.
+// in returns the same server for a subtest.
 func (w *server) in(t *testing.T) *server { return &server{IdP: w.IdP, t: t, next: w.next, tls: w.tls} }
 
 // overBoth runs a test over http and over https, where cookies differ.
@@ -120,14 +120,14 @@ func (w *server) cookie(sp string, y idp.Year, value string) *http.Cookie {
 	return &http.Cookie{Name: name, Value: value}
 }
 
-// answer is what one request got, without the redirects.
+// answer is the answer to one request, without following redirects.
 type answer struct {
 	path            string
 	status, cookies int
 	text            string // all of it but what differs each time
 }
 
-// perAnswer is what differs from one answer to the next whatever was asked.
+// perAnswer matches the parts that differ between any two answers.
 var perAnswer = regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{16}|nonce[-="][^' "]+|(?m)^Date: .*$`)
 
 func (w *server) send(method, address string, form url.Values, change ...func(*http.Request)) answer {
@@ -180,8 +180,9 @@ func (w *server) neverMade(text string) string {
 	return strings.ReplaceAll(text, string(w.next), string(neverMade))
 }
 
-// A year that is not published and one that was never made answer with the same bytes,
-// whatever is sent and whatever opens the one to others.
+// TestUnpublishedYearLooksNeverMade checks that a year that is not published and one that
+// was never made answer with the same bytes, whatever is sent and whatever opens the former
+// to others.
 func TestUnpublishedYearLooksNeverMade(t *testing.T) {
 	overBoth(t, func(t *testing.T, w *server) {
 		a := w.AddProvider(spA)
@@ -262,8 +263,8 @@ func TestUnpublishedYearLooksNeverMade(t *testing.T) {
 	})
 }
 
-// Without a preview of its own year and service provider a request is that of a
-// stranger, and nothing of it is kept.
+// TestUnpublishedYearStaysClosed checks that a request without a preview of its own year and
+// service provider is treated as a stranger's, and that nothing of it is kept.
 func TestUnpublishedYearStaysClosed(t *testing.T) {
 	overBoth(t, func(t *testing.T, w *server) {
 		field := w.AddProvider("https://field.example", w.opened)
@@ -353,7 +354,8 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 	})
 }
 
-// The back channel belongs to servers: no cookie and no link opens it.
+// TestBackChannelTakesNoLink checks that no cookie and no link opens the back channel, which
+// belongs to servers.
 func TestBackChannelTakesNoLink(t *testing.T) {
 	overBoth(t, func(t *testing.T, w *server) {
 		a := w.AddProvider(spA)
@@ -371,9 +373,10 @@ func TestBackChannelTakesNoLink(t *testing.T) {
 	})
 }
 
-// Where no preview is expected, the body of a request is not read: the server answers
-// a client that waits to be asked for it without asking. Where one is expected, it asks
-// for that of a year that was never made as well.
+// TestBodyIsReadOnlyWherePreviewIsExpected checks that the body of a request is not read
+// where no preview is expected: the server answers a client that sends Expect: 100-continue
+// without asking for the body. Where one is expected, the server also asks for the body of a
+// request to a year that was never made.
 func TestBodyIsReadOnlyWherePreviewIsExpected(t *testing.T) {
 	t.Parallel()
 	w := newServer(t, false)
@@ -423,7 +426,8 @@ func TestBodyIsReadOnlyWherePreviewIsExpected(t *testing.T) {
 	check("the field of another", true)
 }
 
-// A preview of a year that was never made, or is not made yet, opens nothing.
+// TestPreviewOfYearNeverMadeOpensNothing checks that a preview of a year that was never
+// made, or is not made yet, opens nothing.
 func TestPreviewOfYearNeverMadeOpensNothing(t *testing.T) {
 	overBoth(t, func(t *testing.T, w *server) {
 		field := w.AddProvider("https://field.example", func(p *idp.ServiceProvider) { p.Preview = neverMade })

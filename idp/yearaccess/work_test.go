@@ -16,7 +16,7 @@ import (
 	"vernal/idp/yearaccess"
 )
 
-// counted is the store of links that notes what is read.
+// counted is the store of links, and records what is read.
 type counted struct {
 	idp.DocumentStore
 	reads []string
@@ -27,8 +27,9 @@ func (c *counted) Documents(ctx context.Context, kind string, q idp.DocumentQuer
 	return c.DocumentStore.Documents(ctx, kind, q)
 }
 
-// A request to a year that is not published costs what one to a year that was never made
-// costs: the same reads in the same order.
+// TestUnpublishedYearCostsWhatNeverMadeCosts checks that a request to a year that is not
+// published costs the same as one to a year that was never made: the same reads in the same
+// order.
 func TestUnpublishedYearCostsWhatNeverMadeCosts(t *testing.T) {
 	t.Parallel()
 	w := newServer(t, false)

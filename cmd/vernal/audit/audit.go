@@ -39,7 +39,7 @@ func Command(app *cli.App) *cobra.Command {
 	return c
 }
 
-// auditTail is what `audit tail` was asked for.
+// auditTail contains the arguments of `audit tail`.
 type auditTail struct {
 	number                int
 	follow                bool
@@ -139,7 +139,7 @@ func (a *commands) tailAudit(ctx context.Context, t auditTail) error {
 	return a.followAudit(ctx, t, last)
 }
 
-// followAudit shows what is added until ctx ends, which is no error.
+// followAudit shows new records until ctx ends, which is no error.
 func (a *commands) followAudit(ctx context.Context, t auditTail, last uint64) error {
 	tick := time.NewTicker(t.every)
 	defer tick.Stop()
@@ -227,7 +227,7 @@ func bareOrQuoted(s string) string {
 	return s
 }
 
-// recordPairs is all of a record but its place, time, kind, outcome and sums.
+// recordPairs returns the fields of a record except place, time, kind, outcome and hashes.
 func recordPairs(r *idp.AuditRecord) [][2]string {
 	list := [][2]string{
 		{"by", r.Actor}, {"user", string(r.User)}, {"sp", string(r.SP)}, {"year", string(r.Year)},

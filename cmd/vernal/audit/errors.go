@@ -46,7 +46,8 @@ What was sent is in the log only, under the same ID.`,
 	return c
 }
 
-// errorID mends an id as people read it out: our alphabet has no I, L, O and U.
+// errorID normalizes an error ID that was read out or typed: our alphabet has no I, L, O and
+// U.
 func errorID(text string) string {
 	id := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(text))
 	if len(id) != 16 || strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != "" {
@@ -55,10 +56,10 @@ func errorID(text string) string {
 	return id
 }
 
-// sameRequest is how far apart the records of one request may lie.
+// sameRequest is the maximum time between the records of one request.
 const sameRequest = 5 * time.Minute
 
-// Story is what is known of an error id.
+// Story contains everything recorded under an error ID.
 type Story struct {
 	ID string `json:"id"`
 	// Records are those of the same request, oldest first.
@@ -77,8 +78,8 @@ type RequestCert struct {
 	EndsAt time.Time `json:"ends_at"`
 }
 
-// requestCerts are the certificates that a signature was compared with; none for a refusal of
-// another kind.
+// requestCerts returns the certificates that a signature was compared with. It returns none
+// for another kind of refusal.
 func requestCerts(code string, p *idp.ServiceProvider) (list []RequestCert, err error) {
 	switch idp.RefusalCode(code) {
 	case idp.RefusedSignature, idp.RefusedDigest:
@@ -133,7 +134,7 @@ func (a *commands) showError(ctx context.Context, id string) error {
 	return a.Print(story, func() error { return a.printStory(&story, &about) })
 }
 
-// refusalMeaning is the text that goes with a refusal.
+// refusalMeaning returns the explanation of a refusal.
 func refusalMeaning(r idp.AuditRecord) (string, error) {
 	if r.Kind != idp.AuditRefusal || r.Detail["field"] == "" {
 		return "", nil

@@ -18,7 +18,7 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// auditExport is what `audit export` was asked for.
+// auditExport contains the arguments of `audit export`.
 type auditExport struct {
 	out          string
 	since, until time.Time
@@ -101,7 +101,7 @@ func (a *commands) exportAudit(ctx context.Context, e *auditExport) error {
 	return a.pruneAudit(ctx, e)
 }
 
-// written is what was written to a file.
+// written describes the records written to a file.
 type written struct {
 	records, first uint64
 	last           audit.Place
@@ -193,8 +193,8 @@ func (w *written) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, en
 	return true, nil
 }
 
-// pruneAudit reads back what was written, verifies it, and only then removes it
-// from the store.
+// pruneAudit reads the written file back and verifies it before it removes the records from
+// the store.
 func (a *commands) pruneAudit(ctx context.Context, e *auditExport) error {
 	f, err := readAuditFile(e.out, nil, e.broken)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"vernal/idp/audit"
 )
 
-// An exported file has a record on each line, as it is stored. Where the trail
-// was pruned before, the file begins with the checkpoint that stands for what
-// came before it; where it was pruned with this file, it ends with one.
+// An exported file contains one record per line, as stored. If the trail was pruned before, the
+// file begins with the checkpoint that replaces the earlier records. If it was pruned with this
+// file, the file ends with a checkpoint.
 
 // maxAuditLine bounds a line of an exported file.
 const maxAuditLine = 4 << 20
@@ -25,7 +25,7 @@ type checkpointLine struct {
 	Checkpoint *idp.AuditCheckpoint `json:"checkpoint"`
 }
 
-// auditFile is what an exported file holds.
+// auditFile describes the content of an exported file.
 type auditFile struct {
 	Records     uint64                `json:"records"`
 	First       uint64                `json:"first"`
@@ -35,7 +35,7 @@ type auditFile struct {
 	// Signed: it ends with a checkpoint for its last record.
 	Signed   bool `json:"signed"`
 	Compared bool `json:"compared"`
-	// Standing says how it stands to the trail in the store.
+	// Standing is how the file relates to the trail in the store.
 	Standing string             `json:"standing,omitempty"`
 	Broken   *audit.BrokenError `json:"broken,omitempty"`
 
@@ -44,7 +44,7 @@ type auditFile struct {
 	known uint64 // where the operator knows that the trail is broken; 0 for nowhere
 }
 
-// readAuditFile verifies a file line by line; what is wrong is in Broken. known is a
+// readAuditFile verifies a file line by line, and reports a break in Broken. known is a
 // record where a break is known, or 0.
 func readAuditFile(name string, at *audit.Place, known uint64) (*auditFile, error) {
 	in, err := os.Open(name)
@@ -152,7 +152,7 @@ func (f *auditFile) takeCheckpoint(line []byte) error {
 	return nil
 }
 
-// lookAhead tells a record that was moved from one that was removed.
+// lookAhead reads on to distinguish a moved record from a removed one.
 func (f *auditFile) lookAhead(r *bufio.Reader) {
 	for {
 		line, err := readLine(r)

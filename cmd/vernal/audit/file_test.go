@@ -18,8 +18,9 @@ import (
 	"vernal/idp/audit"
 )
 
-// What audit export writes, audit verify reads: whatever the records say, and with
-// each field of them but the network address, which leaves the trail after its time.
+// TestAuditExportIsReadAgain checks that audit verify reads every file that audit export
+// writes, with every field except the IP address, which is deleted from the trail after its
+// time.
 func TestAuditExportIsReadAgain(t *testing.T) {
 	t.Parallel()
 	drawn := map[string]bool{}
@@ -71,7 +72,7 @@ func TestAuditExportIsReadAgain(t *testing.T) {
 	}
 }
 
-// drawTrail draws a trail, as the server sends it and as records.
+// drawTrail draws a trail, both in the form in which the server sends it and as records.
 func drawTrail(t *rapid.T) (lines []ops.AuditLine, records []idp.AuditRecord) {
 	text := rapid.String()
 	var last idp.AuditRecord

@@ -1,17 +1,17 @@
-// Package cli is what all commands share: streams, flags, the client of the installation,
-// tables, confirmation and exit codes. It knows no command.
+// Package cli contains what all commands share: streams, flags, the client of the
+// installation, tables, confirmation and exit codes. It contains no command.
 //
 // The rules of the command line:
 //
-//   - Standard output carries data, nothing else; all talk goes to standard
-//     error. --json makes the data JSON, with the names of the records and
-//     times in whole seconds, and the error a JSON object: see ReportedError.
-//     Lists of records are arrays, but where a record goes with the list. What
-//     would act on a terminal is filtered: see terminal.go.
+//   - Standard output carries only data. Messages go to standard error. --json
+//     makes the data JSON, with the field names of the records and times in whole
+//     seconds, and the error a JSON object: see ReportedError. A list of records is
+//     an array, unless another record goes with the list. Control characters that
+//     would act on a terminal are filtered: see terminal.go.
 //   - After a change a command says what changed, and what to do next.
-//   - What destroys something wants the thing named (--yes NAME), never y or n.
-//   - Errors are one line with the program's name in front, lower case, no full
-//     stop; further lines are indented.
+//   - A command that destroys something needs its name (--yes NAME), never y or n.
+//   - Errors are one line that begins with the program's name, lower case, without
+//     a full stop. Further lines are indented.
 //   - Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused, 4 done, and something
 //     needs attention.
 package cli
@@ -29,8 +29,8 @@ import (
 	"vernal/idp/admin/ops"
 )
 
-// App is what every command has: the standard streams, the environment, the flags that
-// all share, and the way to the installation.
+// App contains what every command needs: the standard streams, the environment, the shared
+// flags, and the connection to the installation.
 type App struct {
 	In       io.Reader
 	Out, Err io.Writer

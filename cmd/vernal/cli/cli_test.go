@@ -17,8 +17,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// The text of an error says by which options it can be done anyway, also when it is
-// wrapped.
+// TestErrorTextNamesOptions checks that the text of an error names the options that allow
+// the step anyway, even if the error is wrapped.
 func TestErrorTextNamesOptions(t *testing.T) {
 	t.Parallel()
 	insecure := sp.Problem{Field: "acs_urls", Value: "http://a.example/", Text: "is http", Option: idp.Option{Name: string(sp.PermitInsecureURL)}}
@@ -72,7 +72,8 @@ func TestJSONKeepsValues(t *testing.T) {
 	}
 }
 
-// Data for programs is not touched, unless a person would see it.
+// TestDataIsByteExact checks that data for programs is not filtered, unless it goes to a
+// terminal.
 func TestDataIsByteExact(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

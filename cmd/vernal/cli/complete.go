@@ -16,7 +16,7 @@ import (
 const (
 	// completeWait bounds what a user waits for after the tab key.
 	completeWait = 2 * time.Second
-	// maxCompletions bounds what is offered.
+	// maxCompletions bounds the number of completions.
 	maxCompletions = 100
 )
 
@@ -38,9 +38,8 @@ func completeFlag(c *cobra.Command, name string, f cobra.CompletionFunc) {
 	}
 }
 
-// completion asks the installation, for a limited time and in silence: text between the
-// words of a command line helps no one. maxArgs is how many arguments there are; -1 for a
-// flag.
+// completion asks the installation, for a limited time and without messages: text in the
+// middle of a command line helps no one. maxArgs is the number of arguments, -1 for a flag.
 func (a *App) completion(find finder, maxArgs int) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if maxArgs >= 0 && len(args) >= maxArgs {

@@ -14,8 +14,8 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// maxPassword bounds what is read as a password; the account service knows how
-// long one may be.
+// maxPassword bounds the bytes read as a password. The account service checks the real
+// limit.
 const maxPassword = 4096
 
 // Confirm makes sure that the operator means the thing named: by --yes NAME or,
@@ -40,7 +40,7 @@ func (a *App) Confirm(what, name, yes string) error {
 	return nil
 }
 
-// Terminal is standard input if a person sits there, else nil.
+// Terminal returns standard input if it is a terminal, and nil otherwise.
 func (a *App) Terminal() *os.File {
 	f, ok := a.In.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {

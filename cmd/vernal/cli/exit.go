@@ -32,7 +32,7 @@ type exitError interface {
 	ExitCode() int
 }
 
-// Usage is the error of a command that was not understood.
+// Usage returns the error of a command that was not understood.
 func Usage(c *cobra.Command, format string, args ...any) error {
 	return UsageOf(c.CommandPath(), format, args...)
 }
@@ -53,7 +53,7 @@ type codedError struct {
 func (e *codedError) Error() string { return e.text }
 func (e *codedError) ExitCode() int { return e.code }
 
-// Refuse is the error of a command that was understood and is not carried out.
+// Refuse returns the error of a command that was understood and is not carried out.
 func Refuse(format string, args ...any) error {
 	return &codedError{text: fmt.Sprintf(format, args...), code: ExitRefused}
 }
@@ -64,8 +64,8 @@ func IsRefusal(err error) bool {
 	return errors.As(err, &e) && e.code == ExitRefused
 }
 
-// AttentionDue is the error of a command that did its work and found n things that need
-// attention; nil for none.
+// AttentionDue returns the error of a command that did its work and found n things that need
+// attention, nil for none.
 func AttentionDue(n int) error {
 	text := fmt.Sprintf("%d things need attention", n)
 	switch n {

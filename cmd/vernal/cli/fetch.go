@@ -31,7 +31,7 @@ var MaxMetadata = xmltree.MetadataLimits().Bytes
 // longHelp says what to do about a longer one, such as that of a federation.
 const longHelp = "; name the service provider in it with --entity-id, or give a document with its EntityDescriptor alone"
 
-// IsURL reports whether an argument means an address and not a file.
+// IsURL reports whether an argument is a URL and not a file.
 func IsURL(s string) bool {
 	s = strings.ToLower(s)
 	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
@@ -67,9 +67,9 @@ func LoadMetadata(ctx context.Context, from string, id idp.EntityID, insecure bo
 	return data, nil
 }
 
-// fetch reads a document from a URL. The certificates in it decide whose requests
-// are believed, so it is not fetched over plain http, except from this machine
-// or on the operator's word. What is longer than limit is returned with an error.
+// fetch reads a document from a URL. The certificates in it decide whose requests are
+// trusted, so fetch refuses plain http, except from this machine or if the operator insists.
+// A document longer than limit is an error.
 func fetch(ctx context.Context, from string, limit int, insecure bool) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, metadataWait)
 	defer cancel()

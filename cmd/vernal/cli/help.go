@@ -24,7 +24,7 @@ const (
 
 const (
 	helpIndent = "  "
-	// flagColumn is where the text of a flag starts at the latest.
+	// flagColumn is the rightmost column at which the text of a flag may start.
 	flagColumn = 30
 )
 
@@ -115,7 +115,7 @@ func WriteHelp(w io.Writer, c *cobra.Command) error {
 	return err
 }
 
-// UsageLine is how a command is typed.
+// UsageLine returns the syntax of a command.
 func UsageLine(c *cobra.Command) string {
 	line := c.Use
 	if c.HasParent() {
@@ -153,7 +153,7 @@ func FlagGroups(c *cobra.Command) (groups []FlagGroup) {
 	return groups
 }
 
-// FlagSyntax is how a flag is typed, and FlagText what it does.
+// FlagSyntax returns the syntax of a flag, and FlagText its description.
 func FlagSyntax(f *pflag.Flag) string {
 	text := "--" + f.Name
 	if f.Shorthand != "" {
@@ -214,7 +214,7 @@ func writeFlags(b *strings.Builder, flags []*pflag.Flag) {
 	}
 }
 
-// visibleCommands are the subcommands that help lists.
+// visibleCommands returns the subcommands that help lists.
 func visibleCommands(c *cobra.Command) (list []*cobra.Command) {
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() || sub.Name() == "help" {
@@ -246,7 +246,7 @@ func WrapText(text string, width int) string {
 	return strings.Join(out, "\n")
 }
 
-// textColumn is where the last column of an indented line starts.
+// textColumn returns the column at which the last column of an indented line starts.
 func textColumn(line string) int {
 	column := len(line) - len(strings.TrimLeft(line, " "))
 	if i := strings.LastIndex(line, "  "); i+2 > column && i+2 < HelpWidth/2 {
@@ -255,7 +255,7 @@ func textColumn(line string) int {
 	return column
 }
 
-// hang breaks a line at spaces; what does not fit goes on at the column indent.
+// hang breaks a line at spaces, and continues it on the next line at the column indent.
 func hang(line string, indent, width int) string {
 	var out []string
 	for utf8.RuneCountInString(line) > width {

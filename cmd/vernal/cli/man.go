@@ -104,7 +104,7 @@ func writeManSeeAlso(b *strings.Builder, c *cobra.Command) {
 	}
 }
 
-// manQuote is text as roff shows it.
+// manQuote escapes text for roff.
 func manQuote(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {

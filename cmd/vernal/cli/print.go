@@ -17,7 +17,7 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
 }
 
-// Day is the date of a time, "-" for none.
+// Day returns the date of a time, "-" for none.
 func Day(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -40,7 +40,7 @@ func YesNo(b bool) string {
 	return "no"
 }
 
-// Plural is "1 session", "2 sessions".
+// Plural returns a number with its noun: "1 session", "2 sessions".
 func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -57,10 +57,10 @@ func JoinNames[T ~string](names []T, between string) string {
 	return strings.Join(texts, between)
 }
 
-// Dash is s, or "-" for an empty cell.
+// Dash returns s, or "-" for an empty cell.
 func Dash(s string) string { return cmp.Or(s, "-") }
 
-// PluralIs is "1 line is", "2 lines are".
+// PluralIs is Plural with a verb: "1 line is", "2 lines are".
 func PluralIs(n int, what string) string {
 	if n == 1 {
 		return "1 " + what + " is"

@@ -90,7 +90,7 @@ func placeholder(c *cobra.Command, i int) string {
 	return "VALUE"
 }
 
-// SuggestionLine is what to type, after the words that say when it helps.
+// SuggestionLine returns the command of a suggestion, after its label.
 func (a *App) SuggestionLine(s idp.Suggestion) string {
 	if s.Label == "" {
 		return a.CommandLine(s)
@@ -98,17 +98,17 @@ func (a *App) SuggestionLine(s idp.Suggestion) string {
 	return templates.SuggestionLabel("en", s.Label) + ": " + a.CommandLine(s)
 }
 
-// SaySuggestions writes what a user can do next, below what was said.
+// SaySuggestions writes the suggestions below a message.
 func (a *App) SaySuggestions(list []idp.Suggestion) {
 	for _, s := range list {
 		a.Say("  %s", idp.OneLine(a.SuggestionLine(s)))
 	}
 }
 
-// FlagName is how the name of an option is typed, without the dashes before it.
+// FlagName returns the name of an option's flag, without dashes in front.
 func FlagName(option string) string { return strings.ReplaceAll(option, "_", "-") }
 
-// OptionFlag is how an option is typed.
+// OptionFlag returns an option as a flag.
 func OptionFlag(o idp.Option) string {
 	flag := "--" + FlagName(o.Name)
 	if o.Value != "" {

@@ -17,20 +17,20 @@ const (
 	columnGap = 2
 	// minColumn is the width below which no column is cut.
 	minColumn = 8
-	// niceColumn is the width below which only the first column has to be cut, too.
+	// niceColumn is the width down to which other columns are cut before the first one.
 	niceColumn = 12
-	// ellipsis ends what was cut.
+	// ellipsis marks the end of a cut cell.
 	ellipsis = "…"
 )
 
-// Table writes rows in columns under a header. On a terminal the widest columns are cut
-// until a row fits; elsewhere nothing is cut.
+// Table writes rows in columns under a header. On a terminal it cuts the widest columns until
+// each row fits. Other output is never cut.
 func Table(w io.Writer, header []string, rows [][]string) error {
 	return writeColumns(w, cleanCells(header, rows), false)
 }
 
-// TextTable is Table for a last column that is text: on a terminal it goes on in further
-// lines and is not cut.
+// TextTable is Table for a last column of text, which on a terminal is wrapped instead of
+// cut.
 func TextTable[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
 	rows := make([][]string, len(list))
 	for i, item := range list {
@@ -191,7 +191,7 @@ func shorten(text string, width int) string {
 	return string([]rune(text)[:width-1]) + ellipsis
 }
 
-// terminalWidth is the number of columns of the terminal that w writes to; 0 for none.
+// terminalWidth returns the number of columns of the terminal that w writes to, 0 for none.
 func terminalWidth(w io.Writer) int {
 	f, ok := Unfiltered(w).(*os.File)
 	if !ok {
@@ -243,8 +243,8 @@ func (a *App) allowsColor(w io.Writer) bool {
 	return IsTerminal(w)
 }
 
-// Pairs writes names and values in two columns. A value of several lines has
-// one row for each; an empty one none. Values are never cut.
+// Pairs writes names and values in two columns. A value with several lines has one row for
+// each, an empty value none. Values are never cut.
 func Pairs(w io.Writer, list [][2]string) error {
 	width := 0
 	for _, p := range list {

@@ -96,7 +96,8 @@ func TestTableOnTerminalIsCut(t *testing.T) {
 	}
 }
 
-// What a text says is never lost, such as a command with a long entity ID.
+// TestTextTableCutsNoText checks that no text is cut, such as a command with a long entity
+// ID.
 func TestTextTableCutsNoText(t *testing.T) {
 	t.Parallel()
 	const command = "vernal sp show https://application.example.gov/saml/metadata/that/is/long"
@@ -155,7 +156,7 @@ func TestVerdictIsColoredOnTerminalsThatAllowIt(t *testing.T) {
 	}
 }
 
-// A text that begins with a verdict brings no color of its own.
+// TestVerdictFiltersTheRest checks that a text that begins with a verdict cannot add colors.
 func TestVerdictFiltersTheRest(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -202,7 +203,8 @@ func TestWrapTextKeepsIndentedLines(t *testing.T) {
 	}
 }
 
-// What completes offers stays in its bounds, and an error says nothing.
+// TestCompletionIsQuietWithoutInstallation checks that completion is bounded and prints no
+// error.
 func TestCompletionIsQuietWithoutInstallation(t *testing.T) {
 	t.Parallel()
 	var errOut bytes.Buffer

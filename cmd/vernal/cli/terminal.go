@@ -73,7 +73,7 @@ func (a *App) FilterOutput() {
 	}
 }
 
-// Unfiltered is the stream behind the filter.
+// Unfiltered returns the stream behind the filter.
 func Unfiltered(w io.Writer) io.Writer {
 	if t, ok := w.(*terminalWriter); ok {
 		return t.w
@@ -81,10 +81,10 @@ func Unfiltered(w io.Writer) io.Writer {
 	return w
 }
 
-// JSONWriter is w for JSON that the program writes.
+// JSONWriter returns w for JSON that the program writes.
 func JSONWriter(w io.Writer) io.Writer { return &terminalWriter{w: Unfiltered(w), escape: true} }
 
-// Data is standard output for data that programs use as it is.
+// Data returns standard output for data that programs read unchanged.
 func (a *App) Data() io.Writer {
 	if IsTerminal(a.Out) {
 		return a.Out
@@ -92,8 +92,7 @@ func (a *App) Data() io.Writer {
 	return Unfiltered(a.Out)
 }
 
-// JSONData is data for JSON that is not to change in a single byte, because it
-// is hashed.
+// JSONData is Data for JSON that must not change in a single byte, because it is hashed.
 func (a *App) JSONData() io.Writer {
 	if IsTerminal(a.Out) {
 		return JSONWriter(a.Out)

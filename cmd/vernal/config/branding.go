@@ -100,7 +100,7 @@ func (v *validator) checkColor(value string) {
 	}
 }
 
-// readLogo reads the file once, so that what was checked is what is served.
+// readLogo reads the file once, so that the checked image is the one that is served.
 func (v *validator) readLogo() {
 	path := v.config.Branding.Logo
 	data, err := readSmallFile(path, logo.MaxBytes+1)
@@ -161,7 +161,7 @@ func (c *Config) Brand() *templates.Brand {
 		one.Banner, one.SupportURL, one.PrivacyURL = b.Banner.In(lang), b.SupportURL.In(lang), b.PrivacyURL.In(lang)
 		one.AccessibilityURL, one.TermsURL = b.AccessibilityURL.In(lang), b.TermsURL.In(lang)
 		if one.HelpURL = b.HelpURL.In(lang); one.HelpURL == builtInHelp {
-			one.HelpURL = "" // the server knows where it is
+			one.HelpURL = "" // the server sets it
 		}
 		brand.Langs[lang] = one
 	}

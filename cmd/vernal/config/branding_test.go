@@ -88,7 +88,8 @@ func TestBrandingFromEnvironment(t *testing.T) {
 	}
 }
 
-// All problems are found at once, each with its line and key.
+// TestBrandingProblemsNameTheirLines checks that all problems are found at once, each with
+// its line and key.
 func TestBrandingProblemsNameTheirLines(t *testing.T) {
 	t.Parallel()
 	lines := []struct{ key, value string }{

@@ -30,8 +30,8 @@ const DefaultFile = "vernal.yaml"
 //go:embed vernal.yaml
 var template string
 
-// The variables that can contain secrets themselves. The file has no keys for them:
-// more people read it.
+// The variables that can contain secrets themselves. The file has no keys for them, because
+// more users can read it.
 const (
 	MasterKeyEnv     = "VERNAL_MASTER_KEY"
 	PinEnv           = "VERNAL_ROTATION_PKCS11_PIN"
@@ -110,14 +110,14 @@ type Config struct {
 	// Explicit reports whether the caller named it.
 	File     string
 	Explicit bool
-	// dir is where relative paths start. foreign is the user that the file belongs
-	// to, if that is neither root nor the caller; 0 otherwise.
+	// dir is the base of relative paths. foreign is the user that owns the file, if that is
+	// neither root nor the caller, and 0 otherwise.
 	dir     string
 	foreign int
 	// origins are the places where keys were set, as errors name them:
 	// "vernal.yaml:12" or "VERNAL_LISTEN".
 	origins map[string]string
-	// logo is what branding.logo names; nil for none.
+	// logo is the image of branding.logo, nil for none.
 	logo *logo.Image
 }
 
@@ -128,7 +128,7 @@ type Error struct {
 	Refused bool
 }
 
-// ExitCode is 3 for files that are not safe to use, 1 for values that are wrong.
+// ExitCode returns 3 for files that are not safe to use, and 1 for wrong values.
 func (e *Error) ExitCode() int {
 	if e.Refused {
 		return 3

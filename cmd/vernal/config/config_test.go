@@ -38,9 +38,9 @@ func writeFile(t *testing.T, text string) string {
 	return path
 }
 
-// The embedded vernal.yaml has every key with its default and an explanation, and no
-// other, and so has the file that Write makes of it, in which the defaults are
-// commented out.
+// TestTemplateExplainsEveryKey checks that the embedded vernal.yaml contains exactly the
+// existing keys, each with its default and an explanation. So does the file that Write makes
+// of it, in which the defaults are commented out.
 func TestTemplateExplainsEveryKey(t *testing.T) {
 	t.Parallel()
 	c := &Config{origins: map[string]string{}}
@@ -91,7 +91,7 @@ func TestTemplateExplainsEveryKey(t *testing.T) {
 	}
 }
 
-// What the contract promises of the defaults.
+// TestDefaultsMatchContract checks the defaults against the documented contract.
 func TestDefaultsMatchContract(t *testing.T) {
 	t.Parallel()
 	c := Default()
@@ -107,7 +107,8 @@ func TestDefaultsMatchContract(t *testing.T) {
 	}
 }
 
-// Values that YAML could take for something else, in a text and in a list.
+// TestWrittenValuesAreReadBack writes values that YAML could misinterpret, in a text and in
+// a list.
 func TestWrittenValuesAreReadBack(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{
@@ -168,8 +169,8 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 	}
 }
 
-// Container platforms set variables for a service called vernal: they are no
-// mistake of the operator.
+// TestPlatformVariablesAreIgnored checks that the variables that container platforms set for
+// a service called vernal are not reported as mistakes.
 func TestPlatformVariablesAreIgnored(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -194,7 +195,8 @@ func TestPlatformVariablesAreIgnored(t *testing.T) {
 	}
 }
 
-// A file that is no plain mapping of keys to values is refused, with its line.
+// TestFileThatIsNoMappingIsRefused checks that a file that is no plain mapping of keys to
+// values is refused, with its line.
 func TestFileThatIsNoMappingIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -224,7 +226,8 @@ func TestFileThatIsNoMappingIsRefused(t *testing.T) {
 	}
 }
 
-// Every key that names a file or folder is relative to the folder of vernal.yaml.
+// TestPathsAreRelativeToConfigFile checks that every key that names a file or folder is
+// relative to the folder of vernal.yaml.
 func TestPathsAreRelativeToConfigFile(t *testing.T) {
 	t.Parallel()
 	paths := []string{
@@ -268,7 +271,8 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
-// Cookie security and the entity ID hang on base_url: it has one spelling.
+// TestBaseURL checks that base_url has only one spelling, because cookie security and the
+// entity ID depend on it.
 func TestBaseURL(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

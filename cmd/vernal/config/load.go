@@ -187,8 +187,8 @@ func setString(v *string, n ast.Node) bool {
 	return true
 }
 
-// setText sets the key from one text, as the environment has it, and reports whether
-// it has the key's type.
+// setText sets the key from a text, such as an environment variable, and reports whether it
+// has the key's type.
 func (k key) setText(text string) bool {
 	switch v := k.value.Addr().Interface().(type) {
 	case *string:
@@ -210,8 +210,8 @@ func (k key) setText(text string) bool {
 	return true
 }
 
-// parseInto leaves v as it is where the text cannot be parsed, so that no further
-// problem follows from it.
+// parseInto leaves v unchanged if the text cannot be parsed, so that no further problem
+// follows from it.
 func parseInto[T any](v *T, text string, parse func(string) (T, error)) bool {
 	parsed, err := parse(text)
 	if err == nil {

@@ -13,23 +13,23 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// The rule for files: nothing is trusted for the place where it is. A command
-// that root gives in a stranger's folder would otherwise read the stranger's
-// configuration and send passwords to the stranger's socket.
+// The rule for files: no file is trusted only because of its place. Otherwise a command that
+// root gives in an untrusted user's folder would read that user's configuration and send
+// passwords to that user's socket.
 //
 //   - The configuration belongs to root or the caller, and so does its folder.
-//     One that --config names may also belong to the owner of the data folder,
+//     A file named by --config may also belong to the owner of the data folder,
 //     for root, who then works through the socket only.
 //   - The data folder belongs to the caller. For root with --config it may belong
 //     to another user, and the server that answers must run as that user
 //     (package admin checks this).
-//   - Group and others can write none of it, nor what is in the data folder, nor
-//     the folder around it. A folder with the sticky bit, such as /tmp, is fine:
-//     no one can replace what belongs to others there.
+//   - Group and others can write none of it, nor the files in the data folder, nor
+//     the folder around it. A folder with the sticky bit, such as /tmp, is allowed:
+//     no other user can replace files there.
 //
-// Folders above those are for the machine's administrator to protect.
+// The machine's administrator must protect the folders above those.
 
-// ErrUntrusted is a file that someone else could have written.
+// ErrUntrusted is returned for a file that another user could have written.
 var ErrUntrusted = errors.New("not trusted")
 
 // maxFile bounds vernal.yaml, in bytes.
@@ -71,8 +71,8 @@ func (c *Config) readTrusted(path string) ([]byte, error) {
 	defer f.Close()
 	self := os.Geteuid()
 	owners := []int{self}
-	// The open file is asked, so that what was checked is what is read. A link to
-	// it must be trusted too.
+	// Stat the open file, so that the checked file is the one that is read. A link to it
+	// must be trusted too.
 	for _, stat := range []func() (fs.FileInfo, error){f.Stat, func() (fs.FileInfo, error) { return os.Lstat(path) }} {
 		info, err := stat()
 		if err != nil {
@@ -101,8 +101,8 @@ func (c *Config) readTrusted(path string) ([]byte, error) {
 	return data, err
 }
 
-// linkInfo is a symbolic link, whose mode says nothing: only its folder decides
-// who can replace it.
+// linkInfo is a symbolic link. Its mode means nothing: only its folder decides who can
+// replace it.
 type linkInfo struct{ fs.FileInfo }
 
 func (linkInfo) Mode() fs.FileMode { return fs.ModeSymlink }

@@ -35,8 +35,7 @@ func (v *validator) add(key, format string, args ...any) {
 	v.problems = append(v.problems, text)
 }
 
-// Validate returns everything that is wrong with the values, each with the place
-// where it was set.
+// Validate returns every problem of the values, each with the place where it was set.
 func (c *Config) Validate() []string {
 	v := &validator{config: c}
 	v.checkBaseURL()
@@ -101,8 +100,8 @@ func (v *validator) checkBaseURL() {
 	case u.Scheme == "http" && c.TLS.Cert != "":
 		v.add("base_url", "is http, but tls is set")
 	case u.Scheme == "https" && c.TLS.Cert == "" && c.TLS.Key == "" && len(c.TrustedProxies) == 0:
-		// Without a name for the proxy every request has the proxy's IP address, and
-		// one stranger's wrong passwords lock everyone out.
+		// Without trusted_proxies every request would seem to come from the proxy's IP
+		// address, and one stranger's wrong passwords would lock everyone out.
 		v.add("base_url", "is https, but neither tls.cert nor trusted_proxies is set; "+
 			"set tls.cert and tls.key, or trusted_proxies to the IP addresses of the proxy that ends TLS (on this machine: [127.0.0.1, \"::1\"])")
 	}
@@ -123,7 +122,7 @@ func (v *validator) checkAdminURL() {
 	}
 }
 
-// plainHost is a host name or an IP address.
+// plainHost matches a host name or an IP address.
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$`)
 
 // checkOrigin accepts scheme, host and port in one spelling: lower case, no default

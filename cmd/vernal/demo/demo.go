@@ -1,10 +1,9 @@
-// Package demo shows an identity provider at work: beside it run two sample
-// service providers, which show what they received, a user to sign in as, and a
-// page of the mail that was sent. The identity provider is the one that `serve`
-// runs; the samples are built on samlsp of crewjam/saml and know of it what its
-// metadata says.
+// Package demo runs an identity provider with two sample service providers that show what
+// they received, a user to sign in as, and a page with the mail that was sent. The identity
+// provider is the one that `serve` runs. The samples use samlsp of crewjam/saml and know
+// only the identity provider's metadata.
 //
-// Folder, configuration and terminal are the command's.
+// The command provides the folder, the configuration and the terminal.
 package demo
 
 import (
@@ -25,7 +24,7 @@ import (
 	"vernal/templates"
 )
 
-// grace is how long Ctrl-C may take.
+// grace is the time that a shutdown after Ctrl-C may take.
 const grace = 500 * time.Millisecond
 
 // Ports are the listeners of a demo.
@@ -45,7 +44,7 @@ func (p *Ports) Close() {
 	}
 }
 
-// BaseURL is the URL of what listens there, under a name of loopback.
+// BaseURL returns the base URL of the listener, with a host name of loopback.
 func BaseURL(host string, l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 }
@@ -102,7 +101,7 @@ func Start(ctx context.Context, o Options) (_ *Demo, err error) {
 	return d, nil
 }
 
-// Done is closed when the demo ends.
+// Done returns a channel that is closed when the demo ends.
 func (d *Demo) Done() <-chan struct{} { return d.ctx.Done() }
 
 // Close stops everything and waits for it. The error is why something stopped
@@ -163,20 +162,20 @@ func (d *Demo) serve(what string, l net.Listener, handler http.Handler) {
 	})
 }
 
-// BaseURL is the identity provider's.
+// BaseURL returns the identity provider's base URL.
 func (d *Demo) BaseURL() string { return d.Server.IdP.BaseURL }
 
-// Year is the preferred year; "" if none can sign.
+// Year returns the preferred year, "" if none can sign.
 func (d *Demo) Year() idp.Year {
 	entry, _ := d.Server.Years.Preferred(d.Server.Clock.Now())
 	return entry.Year()
 }
 
-// YearMetadata is the URL of its metadata.
+// YearMetadata returns the metadata URL of the preferred year.
 func (d *Demo) YearMetadata() string { return d.BaseURL() + "/api/saml/metadata" + string(d.Year()) }
 
-// RotationURL is the migration board.
+// RotationURL returns the URL of the migration board.
 func (d *Demo) RotationURL() string { return "http://" + d.Ports.Admin.Addr().String() + "/rotation" }
 
-// MailURL is where the mail is shown.
+// MailURL returns the URL of the page with the mail.
 func (d *Demo) MailURL() string { return "http://" + d.Ports.MailPage.Addr().String() + "/" }

@@ -21,8 +21,8 @@ func (d *Demo) serveMail() {
 	d.serve("mail", d.Ports.MailPage, http.HandlerFunc(d.showMail))
 }
 
-// showMail is every mail as text, the latest first. A name that leads here from
-// another site's page is not ours.
+// showMail shows every mail as text, the latest first. It answers only under its own host
+// name, so that another site's name that resolves here (DNS rebinding) reads nothing.
 func (d *Demo) showMail(w http.ResponseWriter, r *http.Request) {
 	if r.Host != d.Ports.MailPage.Addr().String() || r.URL.Path != "/" {
 		http.NotFound(w, r)

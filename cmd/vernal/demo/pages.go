@@ -14,7 +14,7 @@ import (
 	"vernal/templates"
 )
 
-// Paths of a sample; those under /saml/ are the library's.
+// Paths of a sample. Those under /saml/ belong to the library.
 const (
 	pathSignedIn = "/signed-in"
 	pathSignOut  = "/sign-out"
@@ -24,7 +24,7 @@ const (
 	pathSLO      = "/saml/slo"
 )
 
-// handler is everything that a sample answers.
+// handler returns the handler of everything that a sample answers.
 func (s *Sample) handler() http.Handler {
 	rt := web.NewRouter(s.pages)
 	messages := web.Methods{http.MethodPost: s.hold, http.MethodGet: s.accept}
@@ -69,7 +69,7 @@ func (s *Sample) onItsHost(next http.Handler) http.Handler {
 	})
 }
 
-// home is GET /.
+// home answers GET /.
 func (s *Sample) home(w http.ResponseWriter, r *http.Request) error {
 	code, err := s.demo.User.Code(r.Context())
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Sample) home(w http.ResponseWriter, r *http.Request) error {
 	return s.pages.Render(w, http.StatusOK, page)
 }
 
-// code is GET /code: the current code, for the script of the first page.
+// code answers GET /code with the current code, for the script of the first page.
 func (s *Sample) code(w http.ResponseWriter, r *http.Request) error {
 	code, err := s.demo.User.Code(r.Context())
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Sample) code(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(code)
 }
 
-// signedIn is GET /signed-in, the page that wants the user to be signed in.
+// signedIn answers GET /signed-in, the page that requires the user to be signed in.
 func (s *Sample) signedIn(w http.ResponseWriter, r *http.Request) {
 	srv := s.demo.Server
 	page := samlsp.SessionFromContext(r.Context()).(*received).page(srv.Years.All(srv.Clock.Now()))
@@ -120,8 +120,8 @@ func (s *Sample) serveMetadata(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// hold is a message that is posted. Another site's page posts it, so the browser
-// sends no cookie along (SameSite); the form waits for the GET that does bring them.
+// hold keeps a posted message. Another site's page posts it, so the browser sends no cookie
+// with it (SameSite). The form waits for the GET, which has the cookies.
 func (s *Sample) hold(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -130,8 +130,8 @@ func (s *Sample) hold(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// accept is the GET for the message that was posted a moment before. It is taken
-// once; after a reload there is either a session or a new start.
+// accept answers the GET for the message posted just before. The message is taken once: a
+// reload leads to the session or to a new sign-in.
 func (s *Sample) accept(w http.ResponseWriter, r *http.Request) error {
 	form, ok := s.held.take(r.URL.Query().Get("form"))
 	if !ok {
@@ -154,7 +154,7 @@ func (s *Sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 	web.EventOf(r).Note(slog.String("sample", s.Name), slog.String("cause", cause))
 	web.EventOf(r).Raise(slog.LevelWarn)
 	page := templates.DemoErrorPage{Base: s.base(w, r), Sample: s.describeSample("/"), Cause: cause, RetryURL: pathSignedIn, Response: indent(posted(r))}
-	page.Languages = templates.Languages{} // what came is not to be had twice
+	page.Languages = templates.Languages{} // the answer cannot be shown again in another language
 	if err := s.pages.Render(w, http.StatusForbidden, page); err != nil {
 		s.pages.Fail(w, r, err)
 	}
@@ -171,8 +171,8 @@ func (s *Sample) base(w http.ResponseWriter, r *http.Request) templates.Base {
 	return b
 }
 
-// describeSample is what each page knows of the sample; other is the page of the other
-// one that it leads to.
+// describeSample returns what every page shows of the sample. other is the page of the other
+// sample that it links to.
 func (s *Sample) describeSample(other string) templates.DemoSample {
 	return templates.DemoSample{Second: s.second, Other: s.other.Name, OtherURL: s.other.URL + other}
 }

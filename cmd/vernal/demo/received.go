@@ -60,15 +60,15 @@ func (m *memory[T]) take(handle string) (value T, ok bool) {
 	return value, ok
 }
 
-// received is a session of a sample: the assertion that the library accepted, the
-// message that it came in, and how it looked inside where it came encrypted.
+// received is a session of a sample: the assertion that the library accepted, the message
+// that carried it, and the decrypted XML if it was encrypted.
 type received struct {
 	assertion        *saml.Assertion
 	response, inside string
 	encryption       string // the algorithm
 }
 
-// GetNameID is for the library's logout.
+// GetNameID implements the interface of the library's logout.
 func (v *received) GetNameID() string {
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
 		return s.NameID.Value
@@ -76,7 +76,7 @@ func (v *received) GetNameID() string {
 	return ""
 }
 
-// sessions are the library's, in a cookie that names what was received.
+// sessions implements the library's sessions with a cookie that names a received assertion.
 type sessions struct {
 	samlsp.CookieSessionProvider
 	received memory[*received]
@@ -91,7 +91,7 @@ func newSessions(o samlsp.Options) *sessions {
 // signedOutCookie makes the next first page say that the session is over.
 const signedOutCookie = "signed_out"
 
-// CreateSession is called with an assertion that was accepted.
+// CreateSession creates a session for an accepted assertion.
 func (s *sessions) CreateSession(w http.ResponseWriter, r *http.Request, assertion *saml.Assertion) error {
 	provider := s.CookieSessionProvider
 	provider.Codec = codec{s: s, response: posted(r)}
@@ -107,7 +107,7 @@ func (s *sessions) DeleteSession(w http.ResponseWriter, r *http.Request) error {
 	return s.CookieSessionProvider.DeleteSession(w, r)
 }
 
-// codec keeps what was received and puts its handle into the cookie.
+// codec stores the received assertion and puts its handle into the cookie.
 type codec struct {
 	s        *sessions
 	response []byte
@@ -138,8 +138,8 @@ func (c codec) Decode(handle string) (samlsp.Session, error) {
 	return nil, errors.New("the session is over")
 }
 
-// page shows what was received. The years are the identity provider's, to name
-// the one whose certificate signed.
+// page returns the page that shows the assertion. years are those of the identity provider,
+// to name the one whose certificate signed.
 func (v *received) page(years []keyring.Entry) templates.DemoSignedInPage {
 	p := templates.DemoSignedInPage{Response: v.response, Assertion: v.inside, Encryption: v.encryption, NameID: v.GetNameID()}
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
@@ -208,13 +208,13 @@ func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, year
 	}
 }
 
-// posted is the message of a form; nil if there is none.
+// posted returns the message in a form, nil if there is none.
 func posted(r *http.Request) []byte {
 	message, _ := base64.StdEncoding.DecodeString(r.PostForm.Get("SAMLResponse"))
 	return message
 }
 
-// indent makes XML readable; what is no XML stays as it is.
+// indent makes XML readable. It returns any other text unchanged.
 func indent(message []byte) string {
 	doc := etree.NewDocument()
 	if err := doc.ReadFromBytes(message); err != nil {

@@ -19,8 +19,8 @@ import (
 	"vernal/idp/web"
 )
 
-// sampleWait is how long a sign-in at a sample may take. The library's own 90
-// seconds are short for a user who looks for a code.
+// sampleWait is the time that a sign-in at a sample may take. The library's default of 90
+// seconds is short for a user who looks for a code.
 const sampleWait = time.Hour
 
 // Sample is a service provider of the demo. It represents the sites of others:
@@ -39,14 +39,14 @@ type Sample struct {
 	held        memory[url.Values]
 }
 
-// kind is how the two differ.
+// kind contains the differences between the two samples.
 type kind struct {
 	Name, host, cookie string
 	second             bool // looks different
-	// binding is how it asks, encrypted how it is answered.
+	// binding is that of its requests. encrypted means that it gets encrypted assertions.
 	binding   string
 	encrypted bool
-	// context is what it asks for; nil for nothing.
+	// context is the requested context, nil for none.
 	context *saml.RequestedAuthnContext
 }
 
@@ -90,11 +90,11 @@ func newSample(ctx context.Context, d *Demo, k kind, base, metadata string) (*Sa
 	return s, nil
 }
 
-// EntityID is the URL of the sample's metadata.
+// EntityID returns the sample's entity ID, the URL of its metadata.
 func (s *Sample) EntityID() string { return s.saml.ServiceProvider.MetadataURL.String() }
 
-// metadata is the sample's EntityDescriptor. The one that wants no encryption
-// must not publish a key for it.
+// metadata returns the sample's EntityDescriptor. The sample without encryption must not
+// publish a key for it.
 func (s *Sample) metadata() ([]byte, error) {
 	doc := s.saml.ServiceProvider.Metadata()
 	if role := &doc.SPSSODescriptors[0]; !s.encrypted {
@@ -107,9 +107,9 @@ func (s *Sample) metadata() ([]byte, error) {
 	return out, nil
 }
 
-// register makes the sample known to the identity provider, as an operator does
-// with `vernal sp add --metadata`. Its key is a new one at each start, so what
-// is there is replaced; the NameIDs of its users stay.
+// register registers the sample with the identity provider, as `vernal sp add --metadata`
+// does. Its key is a new one at each start, so register replaces an existing registration.
+// The NameIDs of its users stay.
 func (s *Sample) register(ctx context.Context, registry *sp.Registry) error {
 	doc, err := s.metadata()
 	if err != nil {

@@ -55,16 +55,16 @@ func openUser(ctx context.Context, i *installation.Installation) (*User, error) 
 	return &User{Secret: key.Secret(), URL: key.URL(), id: u.ID, users: i.Store, clock: i.Clock}, nil
 }
 
-// Code is what the authenticator shows at a moment.
+// Code is the code that the authenticator shows at a moment.
 type Code struct {
 	Code string `json:"code"` // as such apps show it: "123 456"
-	// Seconds is how much longer it shows it, rounded up.
+	// Seconds is the remaining time of the code, rounded up.
 	Seconds int `json:"seconds"`
 	// Used reports whether the code was used; each works once.
 	Used bool `json:"used"`
 }
 
-// Code is the user's code now.
+// Code returns the user's current code.
 func (p *User) Code(ctx context.Context) (Code, error) {
 	u, err := p.users.User(ctx, p.id)
 	if err != nil {

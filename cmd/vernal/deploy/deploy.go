@@ -26,7 +26,7 @@ var (
 // file is a file that is printed on demand.
 type file struct {
 	Name string `json:"name"`
-	// File is what it is usually called where it goes.
+	// File is the usual name of the installed file.
 	File    string `json:"file"`
 	What    string `json:"what"`
 	Content string `json:"content,omitempty"`

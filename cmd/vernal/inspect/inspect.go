@@ -1,4 +1,5 @@
-// Package inspect is the command "vernal inspect", which decodes a SAML message and applies every rule of the server to it.
+// Package inspect is the command "vernal inspect", which decodes a SAML message and applies
+// every rule of the server to it.
 package inspect
 
 import (
@@ -27,11 +28,11 @@ import (
 
 // Bounds, in bytes.
 const (
-	maxInspected = 64 << 20 // of what is read: a HAR file may hold pictures, too
+	maxInspected = 64 << 20 // of the input: a HAR file may contain images, too
 	maxMessage   = 1 << 20  // of a message in it: metadata is the longest
 )
 
-// inspectFlags are those of the command, as they were given.
+// inspectFlags are the flags of the command.
 type inspectFlags struct {
 	at, key string
 	number  int
@@ -108,8 +109,8 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 	if err != nil {
 		return err
 	}
-	// Metadata in an encoding of single bytes: JSON would lose what is not UTF-8. The
-	// finder knows UTF-16 itself, by its zero bytes.
+	// Metadata in a single-byte encoding: JSON would lose bytes that are not UTF-8. The
+	// finder detects UTF-16 by its zero bytes.
 	if !utf8.ValidString(text) && !strings.Contains(text, "\x00") {
 		if plain, err := filetext.Decode([]byte(text)); err == nil {
 			text = string(plain)
@@ -132,7 +133,7 @@ func (a *commands) inspectedText(args []string) (string, error) {
 	in := a.In
 	if len(args) > 0 && args[0] != "-" {
 		f, err := os.Open(args[0])
-		if err != nil { // text, as a rule: too long for a name, or there is no such file
+		if err != nil { // usually text: too long for a name, or no such file
 			return args[0], nil
 		}
 		defer f.Close()
@@ -167,15 +168,15 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 	if len(all) > 1 {
 		m.Number, m.Of = number, len(all)
 	}
-	// Escaped, a query is longer than what was pasted: no number is told of it.
+	// An escaped query is longer than the pasted text, so a byte count would confuse the user.
 	if len(m.XML)+len(m.Query)+len(m.InURL) > maxMessage {
 		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
 	}
 	return nil
 }
 
-// openAssertion decrypts what is encrypted in the message, here: what the server gets is
-// the assertion, never the key.
+// openAssertion decrypts the message in this process. The server gets the assertion and
+// never the key.
 func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opened, error) {
 	data, err := cli.ReadFile(file, certs.MaxForeign)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"vernal/idp/inspect"
 )
 
-// printReport writes a report for people: the rules, what the request comes to,
-// and the message.
+// printReport writes a report as text: the rules, the result of the request, and the
+// message.
 func (a *commands) printReport(r *inspect.Report) error {
 	if err := cli.WriteVerdict(a.Out, verdictText(r)+"\n"); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (a *commands) printReport(r *inspect.Report) error {
 	return nil
 }
 
-// verdictText sums a report up in a line: the rules that fail, or what is open.
+// verdictText sums a report up in a line: the rules that fail, or those that are open.
 func verdictText(r *inspect.Report) string {
 	var failed, open []string
 	for _, c := range r.Checks {
@@ -96,8 +96,8 @@ var (
 	}
 )
 
-// foundText says where a message was found and what was undone for it; "" for one
-// that was found as it is.
+// foundText returns where a message was found and how it was decoded. It is "" if the
+// message was not encoded.
 func foundText(place inspect.Place, undone []inspect.Step) string {
 	if len(undone) == 0 || places[place] == "" {
 		return ""

@@ -18,7 +18,8 @@ import (
 // maxNamed bounds the service providers named in a line.
 const maxNamed = 5
 
-// printMoves says of each live year how many use it and who has still to move.
+// printMoves prints for each live year how many service providers use it and which must
+// still move.
 func (a *commands) printMoves(st ops.RotationStatus) error {
 	if st.Board == nil || len(st.Board.SPs) == 0 {
 		return nil
@@ -74,7 +75,7 @@ func (u used) daysLeft(now time.Time) string {
 	return strconv.Itoa(idp.DaysUntil(now, u.certEndAt))
 }
 
-// printBoard is a line for each service provider: what it did in the year.
+// printBoard prints a line for each service provider with its use of the year.
 func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
 	var rows, warnings [][]string
 	for _, l := range st.Board.SPs {
@@ -103,8 +104,8 @@ func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
 	return cli.TextTable(a.Out, []string{"ENTITY ID", "WARNING"}, warnings, slices.Clone[[]string])
 }
 
-// writeBoardCSV is the board for a spreadsheet: a row for each service provider
-// and, without a year, each year that it used.
+// writeBoardCSV writes the board for a spreadsheet: a row for each service provider and, if
+// no year is given, for each year that it used.
 func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 	w := csv.NewWriter(a.Data())
 	_ = w.Write([]string{ // an error stays until Flush
@@ -140,6 +141,6 @@ func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 // character that some take for a cell separator.
 var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
-// escapeCell is text from elsewhere as a spreadsheet may have it: names in a
-// registration come from strangers' metadata, and must be shown, not run.
+// escapeCell escapes external text for a spreadsheet. Names in a registration come from
+// metadata of third parties and must be shown, not run as formulas.
 func escapeCell(s string) string { return formula.ReplaceAllString(idp.OneLine(s), "$1$2'$3") }

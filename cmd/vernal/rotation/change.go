@@ -11,8 +11,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// reportChange says what a step changed, what it did not and what comes next. The
-// changes that a dry run found are its data.
+// reportChange reports what a step changed, what it did not change and what to do next. For
+// a dry run, it prints the changes as data.
 func (a *commands) reportChange(req ops.StepRequest, change ops.RotationChange) error {
 	if change.DryRun {
 		if !change.CalendarAt.IsZero() {
@@ -106,7 +106,7 @@ func (a *commands) reportUnchanged(change ops.RotationChange) {
 	}
 }
 
-// changeText is what happened to a year.
+// changeText describes the change of a year.
 func changeText(y ops.YearChange, st ops.RotationStatus) string {
 	if y.From == y.To && y.Certified {
 		return fmt.Sprintf("%s, which is %s, has its certificate; it ends on %s", y.Year, y.To, cli.Day(yearStatus(st, y.Year).CertEndAt))
@@ -126,7 +126,7 @@ func changeText(y ops.YearChange, st ops.RotationStatus) string {
 	return text
 }
 
-// afterStep is what to know after a step besides the states.
+// afterStep returns further notes after a step, apart from the states.
 func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
 	st := change.Status
 	switch req.Step {
@@ -162,7 +162,7 @@ func trustText(st ops.RotationStatus) string {
 	return "the clock is trusted: it is " + cli.Moment(st.At)
 }
 
-// nextCommand is what a person would give next.
+// nextCommand returns the command that an operator would usually give next.
 func nextCommand(req ops.StepRequest, change ops.RotationChange) string {
 	st := change.Status
 	switch req.Step {
@@ -180,8 +180,7 @@ func nextCommand(req ops.StepRequest, change ops.RotationChange) string {
 	return "vernal rotation status"
 }
 
-// byHandNext is the next step of a year, with its date where the server takes
-// it.
+// byHandNext returns the next step of a year, with its date if the server takes it.
 func byHandNext(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) string {
 	text := fmt.Sprintf("vernal rotation %s %s", kind, y)
 	n := yearStatus(st, y).Next

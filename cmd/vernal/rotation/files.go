@@ -129,7 +129,8 @@ old or strict service providers dislike is a warning.`,
 	return c
 }
 
-// reportImport says what came, what service providers may dislike, and what to do.
+// reportImport reports the imported certificate, what service providers may dislike about
+// it, and what to do.
 func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key string) error {
 	for _, w := range done.Warnings {
 		a.Say("warning: %s", idp.OneLine(w.String()))
@@ -167,7 +168,7 @@ func isFree(path string) error {
 	return nil
 }
 
-// Exported is what an export wrote.
+// Exported is the result of an export.
 type Exported struct {
 	Year  idp.Year `json:"year"`
 	Dir   string   `json:"dir"`

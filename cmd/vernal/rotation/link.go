@@ -70,7 +70,7 @@ func (a *commands) linkCreateCommand(kind sharelink.Kind, c *cobra.Command) *cob
 	return c
 }
 
-// reportLink prints a new address, which is data, and what to know of it.
+// reportLink prints a new URL to standard output, and notes about it to standard error.
 func (a *commands) reportLink(made ops.LinkMade) error {
 	end := "it never expires"
 	if !made.Link.ExpiresAt.IsZero() {

@@ -16,8 +16,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// The table counts and names exactly the lines that list a year, and says nothing of
-// a year that no one has to leave.
+// TestMovesCountTheBoardsLines checks that the table counts and names exactly the lines that
+// list a year, and leaves out a year that no service provider must leave.
 func TestMovesCountTheBoardsLines(t *testing.T) {
 	t.Parallel()
 	year := func(y idp.Year, s rotation.State, unmoved int) migration.Year {
@@ -87,8 +87,9 @@ func TestTableCellsCannotHoldFormulas(t *testing.T) {
 	}
 }
 
-// At most 20 of the service providers that a forced retirement cuts off are named, and
-// the others are counted. Where they are unknown, that is said.
+// TestPrintNamesAtMostTwentyCutOff checks that at most 20 of the service providers cut off
+// by a forced retirement are named and the others counted, and that the text says so if they
+// are unknown.
 func TestPrintNamesAtMostTwentyCutOff(t *testing.T) {
 	t.Parallel()
 	ids := make([]idp.EntityID, 45)

@@ -116,7 +116,7 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 			failed = append(failed, r.Step)
 		}
 	}
-	// Interrupted or not, the server is told that it is over.
+	// End the rehearsal on the server even if this command was interrupted.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 	defer cancel()
 	if _, err := cli.Ask(end, a.App, ops.EndRehearsal, ops.RehearsalEnd{ID: terms.ID, Failed: failed}); err != nil {
@@ -140,7 +140,7 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 	return errors.New(text)
 }
 
-// ownAddress is where the server listens, as --connect takes it.
+// ownAddress returns where the server listens, in the form of --connect.
 func ownAddress(pong ops.Pong) string {
 	if pong.TLS {
 		return pong.Address

@@ -112,8 +112,8 @@ func (a *commands) printReport(r ops.RotationReport, req ops.ReportRequest, dir 
 	return cmp.Or(err, a.sumUpSent(r))
 }
 
-// printRecipients lists what each service provider must do, by when, and to whom its
-// notice goes. files are those of the notices; empty if none would be written.
+// printRecipients lists for each service provider what it must do, by when, and the
+// recipients of its notice. files are those of the notices, empty if none would be written.
 func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 	head := []string{"SERVICE PROVIDER", "MUST DO", "BY", "RECIPIENTS", "LANGUAGE"}
 	if len(files) > 0 {
@@ -143,7 +143,7 @@ func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 	return cli.Table(a.Out, head, rows)
 }
 
-// mustDo is what a service provider must do, in a few words.
+// mustDo describes in a few words what a service provider must do.
 func mustDo(l notify.Letter) string {
 	var all []string
 	if len(l.From) > 0 {
@@ -156,7 +156,7 @@ func mustDo(l notify.Letter) string {
 	return strings.Join(all, "; ")
 }
 
-// dueText is by when a service provider must act.
+// dueText returns the deadline of a service provider.
 func dueText(l notify.Letter) string {
 	if l.DueAt.IsZero() {
 		return "now"
@@ -170,7 +170,7 @@ func printLetter(w io.Writer, l notify.Letter) {
 	fmt.Fprintf(w, "To: %s\nSubject: %s\n\n%s", to, l.Subject, l.Text)
 }
 
-// printSent lists to whom notices went.
+// printSent lists the recipients of the notices.
 func (a *commands) printSent(r ops.RotationReport) error {
 	if len(r.Sent) == 0 {
 		return nil
@@ -191,7 +191,7 @@ func (a *commands) printSent(r ops.RotationReport) error {
 	})
 }
 
-// sumUpSent sums up what was sent; an error if something was not.
+// sumUpSent sums up the notices sent, and returns an error if one was not.
 func (a *commands) sumUpSent(r ops.RotationReport) error {
 	sent, failed := 0, 0
 	for _, s := range r.Sent {
@@ -213,10 +213,9 @@ func (a *commands) sumUpSent(r ops.RotationReport) error {
 	return nil
 }
 
-// writeNotices writes a file for each notice and returns their names, which tell
-// the language where a service provider gets several. They hold
-// addresses of people, so they are the owner's alone. A second report of the
-// same day replaces the files of the first.
+// writeNotices writes a file for each notice and returns the file names, which contain the
+// language if a service provider gets several. The files contain email addresses, so only
+// the owner can read them. A second report on the same day replaces the files of the first.
 func writeNotices(dir string, r ops.RotationReport) ([]string, error) {
 	if !r.DryRun {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -259,8 +258,8 @@ func noticeFile(id idp.EntityID, at time.Time) string {
 	return fmt.Sprintf("%s-%s-%s", at.UTC().Format(time.DateOnly), name[:min(len(name), 80)], hex.EncodeToString(sum[:4]))
 }
 
-// printRevocation prints who must act after a year is revoked, and the notice to
-// send to them.
+// printRevocation prints which service providers must act after a year is revoked, and the
+// notice for them.
 func (a *commands) printRevocation(r *notify.Revocation) error {
 	if r == nil {
 		return nil

@@ -1,4 +1,5 @@
-// Package rotation is the command "vernal rotation", which plans, takes and reports the steps of the yearly rotation.
+// Package rotation is the command "vernal rotation", which plans, takes and reports the
+// steps of the yearly rotation.
 package rotation
 
 import (

@@ -65,7 +65,7 @@ moved.`,
 	return c
 }
 
-// rotationStatus prints the years or, of one, who used it.
+// rotationStatus prints the years or, for one year, the service providers that used it.
 func (a *commands) rotationStatus(ctx context.Context, y idp.Year, csv bool) error {
 	st, err := cli.Ask(ctx, a.App, ops.ShowStatus, ops.Empty{})
 	if err != nil {
@@ -136,7 +136,7 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 	return a.printAttention(st.Attention)
 }
 
-// clockText is why the clock is not trusted, and what ends it.
+// clockText explains why the clock is not trusted, and how to fix it.
 func (a *commands) clockText(k rotation.Clock) string {
 	confirm := a.CommandLine(idp.Suggest(idp.DoRotationConfirmClock))
 	if k.HasDrifted() {

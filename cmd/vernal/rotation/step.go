@@ -138,7 +138,7 @@ func yearArg(c *cobra.Command, arg string) (idp.Year, error) {
 	return y, nil
 }
 
-// stepCommands are the commands that take a step.
+// stepCommands returns the commands that take a step.
 func (a *commands) stepCommands() []*cobra.Command {
 	return []*cobra.Command{
 		a.stepCommand(rotation.StepCreate, &cobra.Command{

@@ -246,7 +246,7 @@ you wrote it, or "all"; of several, the first in this order.`,
 	return c
 }
 
-// confirmName is what --yes repeats.
+// confirmName returns the text that --yes must repeat.
 func (f *filterFlags) confirmName(c *cobra.Command, id string, all bool) (string, error) {
 	narrowed := f.email + f.sp + f.olderThan
 	switch {
@@ -266,7 +266,7 @@ func (f *filterFlags) confirmName(c *cobra.Command, id string, all bool) (string
 	return name, nil
 }
 
-// whichSessions says what is about to end.
+// whichSessions describes the sessions about to end.
 func whichSessions(q ops.SessionQuery, name string) string {
 	switch {
 	case q.ID != "":

@@ -66,8 +66,7 @@ const (
 
 var groups = []string{groupEndpoints, groupCertificates, groupAssurance, groupUsers, groupLifecycle}
 
-// groupOf returns the heading for a field; that of the lifecycle for one that is not
-// listed.
+// groupOf returns the heading for a field. An unlisted field gets that of the lifecycle.
 func groupOf(f sp.Field) string {
 	switch f.Name {
 	case "compat", "logo":
@@ -182,8 +181,8 @@ func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 	return e, nil
 }
 
-// flagValues are the values given to an option; files names that they are the
-// names of files whose content is meant.
+// flagValues returns the values given to an option. If files is set, the values are file
+// names, and flagValues returns the contents.
 func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error) {
 	flag := flags.Lookup(name)
 	list, ok := flag.Value.(pflag.SliceValue)

@@ -64,7 +64,7 @@ type listFlags struct {
 	limit               int
 }
 
-// selects reports whether a service provider is to be listed.
+// selects reports whether the flags select a service provider.
 func (f *listFlags) selects(p *idp.ServiceProvider) bool {
 	search := strings.ToLower(f.search)
 	if f.inactive && p.Active || f.state != "" && p.State != f.state {
@@ -125,7 +125,7 @@ func (a *commands) printSPs(list []*idp.ServiceProvider) error {
 	})
 }
 
-// certsEnd is when the last of a provider's request certificates ends.
+// certsEnd returns when the last of a service provider's request certificates ends.
 func (a *commands) certsEnd(p *idp.ServiceProvider) string {
 	parsed, err := sp.Parse(p)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// primaryEmail is a user's first email address.
+// primaryEmail returns a user's first email address.
 func primaryEmail(u ops.User) string {
 	if len(u.Emails) == 0 {
 		return string(u.ID)
@@ -20,7 +20,7 @@ func primaryEmail(u ops.User) string {
 	return u.Emails[0].Address
 }
 
-// lastSignIn is the newest sign-in with any of a person's addresses.
+// lastSignIn returns the time of the latest sign-in with any of a user's email addresses.
 func lastSignIn(u ops.User) time.Time {
 	var at time.Time
 	for _, e := range u.Emails {

@@ -64,8 +64,7 @@ func (a *commands) exportUsers(ctx context.Context, output string, secrets bool)
 	return err
 }
 
-// writePeople writes page after page, and counts the people who were not
-// deleted.
+// writePeople writes page after page, and counts the users that are not deleted.
 func (a *commands) writePeople(ctx context.Context, w io.Writer, secrets bool) (n int, err error) {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
@@ -74,7 +73,7 @@ func (a *commands) writePeople(ctx context.Context, w io.Writer, secrets bool) (
 	if a.JSON {
 		before, between, after = "[\n", ",", "]\n"
 	}
-	out.WriteString(before) // Flush tells of errors
+	out.WriteString(before) // Flush returns the error
 	first := true
 	o := account.ExportOptions{Secrets: secrets}
 	for {

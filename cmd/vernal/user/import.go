@@ -17,7 +17,7 @@ import (
 	"vernal/idp/admin/ops"
 )
 
-// maxImportBody bounds one request with people, in bytes; the server takes more.
+// maxImportBody bounds one request with users, in bytes. The server accepts more.
 const maxImportBody = 2 << 20
 
 func (a *commands) importCommand() *cobra.Command {
@@ -78,7 +78,7 @@ entity ID, others as an agency.`,
 	return c
 }
 
-// imported is what became of a whole file, as --json prints it.
+// imported is the result for a whole file, as --json prints it.
 type imported struct {
 	DryRun   bool `json:"dry_run,omitempty"`
 	Lines    int  `json:"lines"`
@@ -109,7 +109,7 @@ func (im *importing) run(ctx context.Context, r *account.RecordReader) error {
 	im.total.DryRun, im.total.Problems = im.options.DryRun, []account.ImportProblem{}
 	err := im.read(ctx, r)
 	if err == nil || !errors.As(err, new(*sendError)) {
-		// What was read before the file broke is good.
+		// The lines before the malformed one are valid.
 		if sendErr := im.sendBatch(ctx); sendErr != nil {
 			err = sendErr
 		}
@@ -155,7 +155,7 @@ func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
 	}
 }
 
-// addUnreadable keeps what is wrong with a line that could not be read.
+// addUnreadable records the problems of a line that could not be read.
 func (im *importing) addUnreadable(ctx context.Context, l *account.Line) error {
 	for _, p := range l.Problems {
 		im.bad = append(im.bad, account.ImportProblem{Line: l.Number, Field: p.Field, Text: p.Detail})
@@ -166,7 +166,7 @@ func (im *importing) addUnreadable(ctx context.Context, l *account.Line) error {
 	return nil
 }
 
-// addRecord puts a record in the batch, and sends what is full.
+// addRecord adds a record to the batch, and sends the batch when it is full.
 func (im *importing) addRecord(ctx context.Context, l account.ImportLine) error {
 	text, err := json.Marshal(l)
 	if err != nil {
@@ -181,7 +181,7 @@ func (im *importing) addRecord(ctx context.Context, l account.ImportLine) error 
 	return nil
 }
 
-// sendBatch sends the batch and tells of it.
+// sendBatch sends the batch and reports its result.
 func (im *importing) sendBatch(ctx context.Context) error {
 	result := &account.ImportResult{}
 	if len(im.batch) > 0 {
@@ -216,7 +216,7 @@ func (im *importing) notePresent(line int) {
 	im.present = append(im.present, line)
 }
 
-// reportProblem tells of a line; several problems are of one line.
+// reportProblem reports a problem of a line. Several problems of one line count once.
 func (im *importing) reportProblem(p account.ImportProblem) {
 	if p.Line != im.refused {
 		im.total.Refused++

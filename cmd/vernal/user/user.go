@@ -279,7 +279,7 @@ func userPairs(u ops.User) [][2]string {
 	}
 }
 
-// rememberedIn describes the browsers that stand for a person's second factor.
+// rememberedIn describes the browsers in which a user is remembered.
 func rememberedIn(u ops.User) (all []string) {
 	for _, d := range u.Devices {
 		text := cmp.Or(strings.Trim(d.Browser+", "+d.System, ", "), "unknown browser") + ", until " + cli.Moment(d.RememberedUntil)

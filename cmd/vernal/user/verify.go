@@ -113,7 +113,7 @@ func (a *commands) tellVerified(v ops.UserVerified) error {
 	return a.Print(v, nil)
 }
 
-// identityText says what is proofed of a person; the values stay in the record.
+// identityText names the proofed fields of a user, without their values.
 func identityText(p *ops.Profile) string {
 	if p == nil {
 		return ""

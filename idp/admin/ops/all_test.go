@@ -66,9 +66,9 @@ var requests = []struct{ path, request string }{
 	{"rekey/all", `{"unknown":true}`}, // it works in the background
 }
 
-// Every operation answers over the socket as it does in process: the same fields or the
-// same error. Over both it refuses other users and unknown fields, and what it records has
-// the caller's name.
+// TestEveryOperationOverSocketAndInProcess checks that every operation returns the same
+// fields or the same error over the socket and in process. Both refuse other users and
+// unknown fields, and record the caller's name.
 func TestEveryOperationOverSocketAndInProcess(t *testing.T) {
 	t.Parallel()
 	socket, socketFixture := newRotation(t)
@@ -124,7 +124,7 @@ func codeOf(err error) admin.Code {
 	return ""
 }
 
-// fieldsOf are the paths of the fields in a JSON answer.
+// fieldsOf returns the paths of the fields in a JSON answer.
 func fieldsOf(t *testing.T, data []byte) []string {
 	t.Helper()
 	if data == nil {

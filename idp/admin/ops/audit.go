@@ -13,7 +13,7 @@ import (
 // AuditQuery asks for records of the audit trail.
 type AuditQuery struct {
 	audit.Filter
-	// Email names a person instead of Filter.User.
+	// Email names a user by email address, instead of Filter.User.
 	Email string `json:"email,omitempty"`
 	// Limit bounds the answer; 1000 at most.
 	Limit int `json:"limit"`
@@ -26,7 +26,7 @@ type AuditQuery struct {
 // AuditVerify asks to verify a part of the trail that follows Progress.
 type AuditVerify struct {
 	Progress audit.Progress `json:"progress"`
-	// At is a place that was noted elsewhere.
+	// At is a place noted outside the store that the trail must go through.
 	At *audit.Place `json:"at,omitempty"`
 }
 
@@ -55,24 +55,24 @@ type AuditPruned struct {
 	More    bool `json:"more"`
 }
 
-// AuditClaim is what an exported file says: checkpoints, and its last record.
+// AuditClaim is the content of an exported file: its checkpoints and its last record.
 type AuditClaim struct {
 	Checkpoints []idp.AuditCheckpoint `json:"checkpoints"`
 	Last        audit.Place           `json:"last"`
 }
 
-// AuditJudgement is what we know of a claim.
+// AuditJudgement is the result of comparing a claim with the store.
 type AuditJudgement struct {
-	// Wrong is what is wrong with the checkpoint of the same index, "" if it is
-	// ours.
+	// Wrong describes the fault of the checkpoint with the same index. It is "" if the
+	// checkpoint is ours.
 	Wrong []string `json:"wrong"`
-	// Last is "present" if the last record is in the store, "checkpoint" if the
-	// store begins after it, "differs" if the store has another one there, and
-	// "unknown" if the store cannot tell.
+	// Last is "present" if the last record is in the store, "checkpoint" if the store begins
+	// after it, "differs" if the store has another one there, and "unknown" if the store
+	// cannot know.
 	Last string `json:"last"`
 }
 
-// verifyTime is how long one call verifies before it tells how far it has come.
+// verifyTime bounds one call of verify, so that the client can show the progress.
 const verifyTime = 2 * time.Second
 
 const maxFound = 1000

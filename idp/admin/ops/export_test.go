@@ -11,8 +11,8 @@ import (
 	"vernal/idp/audit"
 )
 
-// TestEveryExportPageIsRecorded is finding M5 c: a caller of the socket chooses
-// where an export begins, and gets no page that is not recorded under their name.
+// TestEveryExportPageIsRecorded checks finding M5 c: a caller of the socket chooses where an
+// export begins, and every page is recorded under the caller's name.
 func TestEveryExportPageIsRecorded(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)

@@ -16,8 +16,8 @@ import (
 type LinkRequest struct {
 	// Kind is link.Wall or link.Calendar.
 	Kind sharelink.Kind `json:"kind"`
-	// Days is after how many days it ends by itself, at most MaxLinkDays; 0: it
-	// never does.
+	// Days is the number of days until the link expires, at most MaxLinkDays. Zero means that
+	// it never expires.
 	Days   int  `json:"days,omitzero"`
 	DryRun bool `json:"dry_run,omitzero"`
 }
@@ -29,7 +29,7 @@ const MaxLinkDays = 3660
 type LinkMade struct {
 	DryRun bool           `json:"dry_run"`
 	Link   sharelink.Link `json:"link"`
-	// URL is the secret, told this once.
+	// URL contains the secret and is disclosed only in this answer.
 	URL string `json:"url,omitzero"`
 }
 
@@ -55,7 +55,7 @@ type LinkRevoke struct {
 type LinkRevoked struct {
 	DryRun bool           `json:"dry_run"`
 	Link   sharelink.Link `json:"link"`
-	// Before tells that it had been revoked before: nothing was changed.
+	// Before reports that the link had been revoked before, so nothing was changed.
 	Before bool `json:"before,omitzero"`
 }
 

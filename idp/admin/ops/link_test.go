@@ -14,9 +14,8 @@ import (
 	"vernal/idp/sharelink"
 )
 
-// TestLinksAreCreatedListedAndRevoked: an address is told once, listed without its
-// secret, and taken back once; each change is on record under the caller's name, a dry
-// run is not.
+// TestLinksAreCreatedListedAndRevoked checks that a URL is disclosed once, listed without its
+// secret and revoked once. Each change is recorded under the caller's name. A dry run is not.
 func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)

@@ -25,7 +25,7 @@ type Service struct {
 	// AdminURL is the base of the secret URLs of the admin listener; "" if nothing listens.
 	AdminURL string
 	Version  string
-	// Address is where the server answers; "" while none runs. TLS: by https.
+	// Address is where the server listens, "" while none runs. TLS means that it uses https.
 	Address string
 	TLS     bool
 }
@@ -43,7 +43,7 @@ type Op[Req, Res any] = admin.Op[*Service, Req, Res]
 // all are the operations that were declared.
 var all []admin.Route[*Service]
 
-// declare makes an operation of a function. Every operation is declared once, as a
+// declare makes an operation from a function. Every operation is declared once, as a
 // variable.
 func declare[Req, Res any](path string, do func(*Service, context.Context, admin.Caller, Req) (Res, error)) Op[Req, Res] {
 	op := Op[Req, Res]{Path: path, Do: do}
@@ -65,7 +65,7 @@ type Empty struct{}
 // Pong is the answer to Ping.
 type Pong struct {
 	Version string `json:"version"`
-	// Address is where the server answers; "" if none runs.
+	// Address is where the server listens, "" while none runs.
 	Address string `json:"address,omitempty"`
 	// TLS: it speaks https there, and not plain http behind a proxy.
 	TLS bool `json:"tls,omitempty"`
@@ -76,7 +76,8 @@ var Ping = declare("ping", func(s *Service, _ context.Context, _ admin.Caller, _
 	return Pong{Version: s.Version, Address: s.Address, TLS: s.TLS}, nil
 })
 
-// list is never nil: what is empty is an empty list in JSON, not null.
+// list returns a copy of s that is never nil, because JSON must show an empty list, not
+// null.
 func list[T any](s []T) []T { return append([]T{}, s...) }
 
 // refuse makes a refusal with a suggestion of what to do about it.

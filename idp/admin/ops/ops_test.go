@@ -55,8 +55,8 @@ func overSocket(t *testing.T, s *ops.Service, dir string) *admin.Client {
 	return client
 }
 
-// TestSocketAndProcessAnswerAlike walks through the commands over a socket and in the
-// process; what they answer must not tell the two apart.
+// TestSocketAndProcessAnswerAlike runs the commands over a socket and in the process, and
+// checks that the answers are the same.
 func TestSocketAndProcessAnswerAlike(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

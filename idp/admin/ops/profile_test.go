@@ -11,8 +11,8 @@ import (
 	"vernal/idp/admin/ops"
 )
 
-// One person is shown with the names of what is proofed of them; a list says
-// that they are proofed, and leaves the profile sealed.
+// TestProfileShownByName checks that a single user is shown with the names of the proofed
+// fields, and that a list shows only the level and leaves the profile sealed.
 func TestProfileShownByName(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)

@@ -53,7 +53,7 @@ var RenewKeys = declare("rekey/all", func(s *Service, ctx context.Context, by ad
 	return s.reportKeys(ctx, s.Rekey.RenewAll(ctx, by.Actor()))
 })
 
-// reportKeys is the answer to a step of a change, which ended with err.
+// reportKeys returns the answer to a step of a change that ended with err.
 func (s *Service) reportKeys(ctx context.Context, err error) (rekey.State, error) {
 	if err != nil {
 		return rekey.State{}, rekeyError(err)

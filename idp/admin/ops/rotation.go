@@ -16,17 +16,17 @@ type RotationStatus struct {
 	rotation.Status
 	// Automatic: the server takes the steps itself on their dates.
 	Automatic bool `json:"automatic"`
-	// Board is who uses which year. Only rotation/status has it.
+	// Board shows which service providers use which year. Only rotation/status sets it.
 	Board *migration.Board `json:"board,omitempty"`
 }
 
 // PlanRequest asks what comes.
 type PlanRequest struct {
-	// Years is how far to look ahead, 1 to MaxPlanYears.
+	// Years is the number of years to look ahead, 1 to MaxPlanYears.
 	Years int `json:"years"`
 }
 
-// MaxPlanYears is how far a plan looks ahead at most.
+// MaxPlanYears is the maximum number of years in a plan.
 const MaxPlanYears = 25
 
 // RotationPlan is the answer to rotation/plan.
@@ -52,7 +52,7 @@ var ShowStatus = declare("rotation/status", func(s *Service, ctx context.Context
 	return st, nil
 })
 
-// readStatus is the state of every year, and of who uses them.
+// readStatus returns the state of every year and the service providers that use it.
 func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {

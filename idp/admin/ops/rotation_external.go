@@ -37,8 +37,9 @@ type CSR struct {
 // ImportRequest brings an external certificate.
 type ImportRequest struct {
 	YearRequest
-	// Cert is the content of the certificate file, Key that of the private key file. Key is empty
-	// if the certificate is for the waiting key. The key is only stored in the sealed folder.
+	// Cert is the content of the certificate file, Key that of the private key file. Key is
+	// empty if the certificate is for the waiting key. The key is only stored in the sealed
+	// folder.
 	Cert []byte `json:"cert"`
 	Key  []byte `json:"key,omitempty"`
 }
@@ -125,7 +126,7 @@ func (r ImportRequest) parse() (in rotator.Import, err error) {
 	return in, nil
 }
 
-// name is what people know a certificate by.
+// name returns the subject of a certificate, or its serial number if it has none.
 func name(c *x509.Certificate) string {
 	if subject := c.Subject.String(); subject != "" {
 		return subject

@@ -34,8 +34,8 @@ type PreviewLink struct {
 	DryRun bool           `json:"dry_run"`
 	Link   sharelink.Link `json:"link"`
 	Name   string         `json:"name"`
-	// URL is the link, told this once. MetadataURL and CertificateURL hold its
-	// secret too.
+	// URL is the link, disclosed only in this answer. MetadataURL and CertificateURL contain
+	// its secret too.
 	URL            string `json:"url,omitzero"`
 	MetadataURL    string `json:"metadata_url,omitzero"`
 	CertificateURL string `json:"certificate_url,omitzero"`
@@ -45,7 +45,8 @@ type PreviewLink struct {
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
-// CreatePreview makes a preview link or, for a dry run, says what it would open.
+// CreatePreview makes a preview link. For a dry run it only returns what the link would
+// open.
 var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Context, by admin.Caller, req PreviewRequest) (PreviewLink, error) {
 	if err := checkYear(req.Year); err != nil {
 		return PreviewLink{}, err

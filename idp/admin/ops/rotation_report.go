@@ -18,7 +18,7 @@ type ReportRequest struct {
 	Year idp.Year `json:"year,omitzero"`
 	// SP leaves one; "" for all.
 	SP idp.EntityID `json:"entity_id,omitzero"`
-	// Send mails them to the contacts; with DryRun it only says to whom.
+	// Send mails the letters to the contacts. With DryRun it only lists the recipients.
 	Send   bool `json:"send,omitzero"`
 	DryRun bool `json:"dry_run,omitzero"`
 }
@@ -78,8 +78,9 @@ func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 	return nil
 }
 
-// revocation is what to tell after, or in a dry run before, a year is revoked; nil if its
-// URLs were never open. The year is revoked by then, so an error is only logged.
+// revocation returns the notices to send after, or in a dry run before, a year is revoked.
+// It is nil if the year was never published. The year is revoked by then, so an error is
+// only logged.
 func (s *Service) revocation(ctx context.Context, y idp.Year, o *rotator.Outcome) *notify.Revocation {
 	if record, _ := o.Before.History().Record(y); record.PublishedAt.IsZero() {
 		return nil

@@ -16,14 +16,14 @@ type StepRequest struct {
 	Step rotation.StepKind `json:"step"`
 	// Year is left out for rollback, resume and confirm-clock.
 	Year idp.Year `json:"year,omitzero"`
-	// Until is when the hold of a rollback ends by itself; zero: never.
+	// Until is when the hold of a rollback expires. Zero means never.
 	Until time.Time `json:"until,omitzero"`
-	// Force retires a year that is still used; it needs a Reason.
+	// Force retires a year that is still used. It needs a Reason.
 	Force  bool   `json:"force,omitzero"`
 	Reason string `json:"reason,omitzero"`
 	// DestroyNow destroys the key of a retired year at once.
 	DestroyNow bool `json:"destroy_now,omitzero"`
-	// DryRun changes nothing; the answer says what would change.
+	// DryRun changes nothing and returns what would change.
 	DryRun bool `json:"dry_run,omitzero"`
 }
 
@@ -48,12 +48,12 @@ type RotationChange struct {
 	CutOff []idp.EntityID `json:"cut_off,omitzero"`
 	// Suggestions are for those that are cut off.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
-	// Revocation is whom to tell, and what; nil for other steps, and for a
-	// year that nobody could know.
+	// Revocation says which service providers to notify, and of what. It is nil for other
+	// steps, and for a year that was never published.
 	Revocation *notify.Revocation `json:"revocation,omitempty"`
 }
 
-// YearChange is what a step did to a year.
+// YearChange is the effect of a step on a year.
 type YearChange struct {
 	Year idp.Year       `json:"year"`
 	From rotation.State `json:"from"`
@@ -64,7 +64,7 @@ type YearChange struct {
 	KeyDestroyed bool `json:"key_destroyed,omitzero"`
 }
 
-// TakeStep takes a step or, for a dry run, says what it would do.
+// TakeStep takes a step. For a dry run it only returns what the step would do.
 var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
 	if err := req.check(); err != nil {
 		return RotationChange{}, err
@@ -96,10 +96,10 @@ func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest
 	return s.Rotation.Take(ctx, step, by.Actor(), req.DryRun)
 }
 
-// maxReason bounds a reason, which stays in the history for good.
+// maxReason bounds a reason, which stays in the history permanently.
 const maxReason = 500
 
-// check finds what is wrong with a request, whatever the rotation's state.
+// check finds the faults of a request that do not depend on the rotation's state.
 func (r StepRequest) check() error {
 	switch {
 	case !r.Step.IsCommand():

@@ -32,8 +32,8 @@ func newRotation(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	return s, f
 }
 
-// TestDryRunPredictsRotationStep walks through steps: each is on record under the
-// caller's name, and a dry run answers the same and leaves no trace.
+// TestDryRunPredictsRotationStep takes several steps. Each is recorded under the caller's name,
+// and a dry run returns the same answer without leaving a trace.
 func TestDryRunPredictsRotationStep(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
@@ -74,7 +74,7 @@ func TestDryRunPredictsRotationStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A year that is over is not told of again.
+	// A year that is over is not reported again.
 	same := []ops.YearChange{{Year: "2031b", From: rotation.Preferred, To: rotation.Preferred}}
 	if diff := cmp.Diff(same, next.Unchanged); diff != "" {
 		t.Errorf("unchanged (-want +got):\n%s", diff)
@@ -84,7 +84,7 @@ func TestDryRunPredictsRotationStep(t *testing.T) {
 	}
 }
 
-// auditKinds are the kinds and actors of all that is on record.
+// auditKinds returns the kind and actor of every audit record.
 func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 	t.Helper()
 	records, err := audit.Records(t.Context(), store, 0, 100)
@@ -97,8 +97,8 @@ func auditKinds(t *testing.T, store idp.Store) (kinds []string) {
 	return kinds
 }
 
-// TestRefusedStepExplainsAndWritesNothing asks for what is not done: the answer says
-// why and, where something would, what helps. Nothing is written.
+// TestRefusedStepExplainsAndWritesNothing asks for steps that are refused. Each answer says
+// why and, where possible, how to fix it. Nothing is written.
 func TestRefusedStepExplainsAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)
@@ -108,7 +108,7 @@ func TestRefusedStepExplainsAndWritesNothing(t *testing.T) {
 		name string
 		req  ops.StepRequest
 		code admin.Code
-		// why is the reason code of a refusal, do what is suggested.
+		// why is the reason code of a refusal, do the suggestion.
 		why rotation.ReasonCode
 		do  []idp.Suggestion
 	}{
@@ -220,8 +220,8 @@ func TestEndedRequestCertNeedsAttention(t *testing.T) {
 	}
 }
 
-// TestRetireNamesProvidersOfUsedYear asks to retire a year that is used: the answer names who
-// uses it, in words and for programs.
+// TestRetireNamesProvidersOfUsedYear asks to retire a year that is used. The answer names
+// the service providers that use it, in the text and in a field.
 func TestRetireNamesProvidersOfUsedYear(t *testing.T) {
 	t.Parallel()
 	s, f := newRotation(t)

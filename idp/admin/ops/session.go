@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// sessionScan bounds the sessions that one command looks at, so that it
-	// answers soon however many there are; the caller goes on from Next.
+	// sessionScan bounds the sessions that one command reads, so that it answers soon
+	// however many there are. The caller continues from Next.
 	sessionScan = 20_000
 	// sessionPage bounds those that one answer holds.
 	sessionPage = 1000
 	// sessionBatch bounds those that one command ends: they end in one step of
 	// the store, and no sign-in should wait long behind it.
 	sessionBatch = 250
-	// minShort is how much of a session's ID names it.
+	// minShort is the minimum length of a session ID's prefix that names the session.
 	minShort = 8
 )
 
@@ -40,7 +40,7 @@ type SessionQuery struct {
 	After idp.SessionID `json:"after,omitempty"`
 }
 
-// SessionList is the answer to session/list, by ID. Next is where to go on; ""
+// SessionList is the answer to session/list, by ID. Next is where the next page begins, ""
 // at the end.
 type SessionList struct {
 	Sessions []Session     `json:"sessions"`
@@ -58,7 +58,7 @@ type Session struct {
 	// ID is the short one, which names it in commands.
 	ID   string     `json:"id"`
 	User idp.UserID `json:"user"`
-	// Email is the person's first address; absent for somebody without a record.
+	// Email is the user's first email address. It is absent if the user has no record.
 	Email string `json:"email,omitempty"`
 	// Pending is a sign-in that waits for its second factor.
 	Pending bool      `json:"pending"`
@@ -124,7 +124,8 @@ func (s *Service) endFound(ctx context.Context, by admin.Caller, q SessionQuery,
 	return n, nil
 }
 
-// findSessions is up to limit sessions that are meant, and where to go on.
+// findSessions returns up to limit sessions that the query selects, and where the next page
+// begins.
 func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (found []*idp.Session, next idp.SessionID, err error) {
 	user, err := s.findUser(ctx, q)
 	if err != nil {
@@ -143,8 +144,8 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
 		found = s.filterSessions(q, user, found)
-		// What was listed or ended of one person is not looked for again: theirs
-		// are few, and the order is another one.
+		// The sessions of a single user are few and in another order, so there is no next
+		// page.
 		return found, "", nil
 	}
 	next = q.After
@@ -165,7 +166,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 	return found, next, nil
 }
 
-// findUser is the person that the query names; "" if it names none.
+// findUser returns the user that the query names, "" if it names none.
 func (s *Service) findUser(ctx context.Context, q SessionQuery) (idp.UserID, error) {
 	if q.Email == "" {
 		return "", nil
@@ -181,7 +182,7 @@ func (s *Service) findUser(ctx context.Context, q SessionQuery) (idp.UserID, err
 	return u.ID, nil
 }
 
-// filterSessions are those of the sessions that the query means.
+// filterSessions returns the sessions that the query selects.
 func (s *Service) filterSessions(q SessionQuery, user idp.UserID, all []*idp.Session) (found []*idp.Session) {
 	now := s.Clock.Now()
 	for _, sess := range all {
@@ -197,7 +198,7 @@ func takesPart(sess *idp.Session, id idp.EntityID) bool {
 	return slices.ContainsFunc(sess.Participants, func(p idp.Participant) bool { return p.SP == id })
 }
 
-// sessionByShort is the session whose ID begins so.
+// sessionByShort returns the session whose ID begins with short.
 func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Session, error) {
 	short = strings.ToLower(short)
 	if len(short) < minShort || strings.Trim(short, "0123456789abcdef") != "" {
@@ -216,7 +217,7 @@ func (s *Service) sessionByShort(ctx context.Context, short string) ([]*idp.Sess
 	return found[:1], nil
 }
 
-// emailOf is a person's first address.
+// emailOf returns a user's first email address.
 func (s *Service) emailOf(ctx context.Context, known map[idp.UserID]string, id idp.UserID) (string, error) {
 	if email, ok := known[id]; ok {
 		return email, nil

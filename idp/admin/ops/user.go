@@ -73,14 +73,14 @@ func (r UsersRequest) matches(u *idp.User) bool {
 		slices.ContainsFunc(u.Emails, func(e idp.Email) bool { return strings.Contains(strings.ToLower(e.Address), search) })
 }
 
-// UserList is the answer to user/list, by ID. It may be empty before the end: Next is where
-// to go on; "" at the end.
+// UserList is the answer to user/list, by ID. It may be empty before the end. Next is where
+// the next page begins, "" at the end.
 type UserList struct {
 	Users []User     `json:"users"`
 	Next  idp.UserID `json:"next,omitempty"`
 }
 
-// User is a person without what is secret.
+// User is a user without secrets.
 type User struct {
 	ID                idp.UserID `json:"id"`
 	Emails            []Email    `json:"emails"`
@@ -90,7 +90,7 @@ type User struct {
 	// Devices are the browsers that stand for the second factor where a service
 	// provider leaves that open, the newest last.
 	Devices []RememberedDevice `json:"devices,omitempty"`
-	// Profile is nil for somebody without a proofed identity.
+	// Profile is nil for a user without a proofed identity.
 	Profile    *Profile  `json:"profile,omitempty"`
 	Role       string    `json:"role,omitempty"`
 	Locked     bool      `json:"locked"`
@@ -100,16 +100,16 @@ type User struct {
 	UpdatedAt  time.Time `json:"updated_at"`
 }
 
-// Email is an email address of a user. It leaves out whom it was disclosed to: a list
-// of users does not say which service providers they visit.
+// Email is an email address of a user. It leaves out the service providers it was disclosed
+// to: a list of users does not show which service providers they visit.
 type Email struct {
 	Address      string    `json:"address"`
 	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
 	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
 }
 
-// RememberedDevice is a browser that a person is remembered in. ID is how the
-// audit trail names it when it is forgotten.
+// RememberedDevice is a browser in which a user is remembered. ID is its name in the audit
+// record when it is forgotten.
 type RememberedDevice struct {
 	ID              string    `json:"id"`
 	Browser         string    `json:"browser,omitempty"`
@@ -126,15 +126,15 @@ type TOTP struct {
 	AddedAt time.Time `json:"added_at"`
 }
 
-// pageSize is how many people an answer holds at most.
+// pageSize is the maximum number of users in an answer.
 const pageSize = 500
 
-// userScan bounds the users that one command looks at, so that it answers soon however few
-// of them are asked for; the caller goes on from Next.
+// userScan bounds the users that one command reads, so that it answers soon however few of
+// them match. The caller continues from Next.
 const userScan = 2000
 
-// declareUser declares an operation on one user, named by email address or ID. The
-// function gets the email address.
+// declareUser declares an operation on one user, named by email address or ID. It passes the
+// email address to do.
 func declareUser[Res any](path string, do func(*Service, context.Context, admin.Caller, UserRequest) (Res, error)) Op[UserRequest, Res] {
 	return declare(path, func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (answer Res, err error) {
 		if req.Email, err = s.resolveEmail(ctx, req.Email); err != nil {
@@ -270,10 +270,10 @@ var SetPassword = declareUser("user/set-password", func(s *Service, ctx context.
 	return s.changed(ctx, req.Email, n, err)
 })
 
-// ResetMFA removes a user's second factors and, if asked, adds a new authenticator. They
-// are two changes: should the second one fail, the user is without a factor, which is safe,
-// and the command can be given again. What is wrong with what is asked for is therefore
-// found before the first one.
+// ResetMFA removes a user's second factors and, if asked, adds a new authenticator. These
+// are two changes. If the second fails, the user is without a factor, which is safe, and the
+// operator can repeat the command. The request is therefore checked in full before the
+// first.
 var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (UserChanged, error) {
 	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
 	if err := totp.Check(); err != nil {
@@ -299,7 +299,7 @@ var DeleteUser = declareUser("user/delete", func(s *Service, ctx context.Context
 	return Deleted{Email: req.Email}, nil
 })
 
-// changed is the answer to a change that ended sessions.
+// changed returns the answer to a change that ended sessions.
 func (s *Service) changed(ctx context.Context, email string, sessions int, err error) (UserChanged, error) {
 	if err != nil {
 		return UserChanged{}, userError(email, err)
@@ -330,8 +330,8 @@ func userError(email string, err error) error {
 	return err
 }
 
-// userInfo leaves out what is secret, what is sealed apart, and devices that are
-// remembered no longer.
+// userInfo returns a user without secrets, without the sealed profile and without devices
+// whose time has expired.
 func (s *Service) userInfo(u *idp.User) User {
 	info := User{
 		ID:                u.ID,
@@ -368,17 +368,17 @@ func (s *Service) userInfo(u *idp.User) User {
 	return info
 }
 
-// Profile says what is proofed of a person, and not what it is: the values are
-// the person's, and an export has them.
+// Profile names the proofed fields of a user without their values, which belong to the user.
+// An export contains them.
 type Profile struct {
 	Level      string    `json:"level"`
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
-	// Fields names the values on record. They are told where one person is
-	// shown; to list everybody, or after another change, nothing is unsealed.
+	// Fields names the recorded values. It is set only where a single user is shown: a list of
+	// users, or the answer to another change, unseals no profile.
 	Fields []string `json:"fields,omitempty"`
 }
 
-// VerifyRequest puts a proofed identity on a person's record.
+// VerifyRequest sets the proofed identity of a user.
 type VerifyRequest struct {
 	Email string `json:"email"`
 	// Profile is nil to take it away.
@@ -393,21 +393,20 @@ type UserVerified struct {
 	// Before and After are levels: none, verified or facial-match.
 	Before string `json:"level_before"`
 	After  string `json:"level"`
-	// Changed names the values that changed, Missing those that service
-	// providers may ask for and that are not on record.
+	// Changed names the values that changed. Missing names those that service providers may
+	// ask for and that are not recorded.
 	Changed []string `json:"changed"`
 	Missing []string `json:"missing,omitempty"`
 }
 
-// PeopleRequest is a part of a file of people; the answer is an
-// account.ImportResult.
+// PeopleRequest is a part of a file of users. The answer is an account.ImportResult.
 type PeopleRequest struct {
 	Lines []account.ImportLine `json:"lines"`
 	account.ImportOptions
 }
 
-// ImportBatch is how many people one PeopleRequest holds at most. They are one
-// transaction; more would let sign-ins wait.
+// ImportBatch is the maximum number of users in one PeopleRequest. They share one
+// transaction, and a larger one would delay sign-ins.
 const ImportBatch = 500
 
 // VerifyUser records a proofed identity, or removes it.

@@ -31,11 +31,11 @@ type Document struct {
 // YearList is the answer to year/list, oldest first.
 type YearList struct {
 	Years []Year `json:"years"`
-	// PreferredMetadataURL is where the preferred year's metadata is; "" without one.
+	// PreferredMetadataURL is the metadata URL of the preferred year, "" if there is none.
 	PreferredMetadataURL string `json:"preferred_metadata_url,omitempty"`
 }
 
-// Year is one year as it stands.
+// Year is the current state of one year.
 type Year struct {
 	Year  idp.Year `json:"year"`
 	State string   `json:"state"`

@@ -14,7 +14,7 @@ import (
 // totpPeriod is the length of a TOTP step in seconds.
 const totpPeriod = 30
 
-// Person is somebody who can sign in.
+// Person is a user who can sign in.
 type Person struct {
 	Email, Password string
 
@@ -23,7 +23,7 @@ type Person struct {
 	last   int64 // the newest step that Code has used
 }
 
-// NewPerson makes a person whom no installation knows yet.
+// NewPerson returns a user that no installation knows yet.
 func NewPerson(email string) *Person {
 	secret := make([]byte, 20)
 	rand.Read(secret)
@@ -34,13 +34,13 @@ func NewPerson(email string) *Person {
 	}
 }
 
-// AddArgs are the arguments of `vernal` that add the person; the password goes
-// to its input.
+// AddArgs returns the arguments of `vernal` that add the user. The password goes to its
+// standard input.
 func (p *Person) AddArgs() []string {
 	return []string{"user", "add", "--email", p.Email, "--password-stdin", "--totp-secret", p.secret}
 }
 
-// AddPerson adds a person with password and TOTP secret.
+// AddPerson adds a user with password and TOTP secret.
 func (v *Vernal) AddPerson(t testing.TB, email string) *Person {
 	t.Helper()
 	p := NewPerson(email)
@@ -48,8 +48,8 @@ func (v *Vernal) AddPerson(t testing.TB, email string) *Person {
 	return p
 }
 
-// Code is a TOTP code that was not used before. A server takes each step once
-// and looks one step ahead, so a third code within a step has to be waited for.
+// Code returns a TOTP code that was not used before. A server accepts each step once and
+// looks one step ahead, so Code waits before a third code within a step.
 func (p *Person) Code(t testing.TB) string {
 	t.Helper()
 	p.mu.Lock()

@@ -21,8 +21,7 @@ type Process struct {
 	output output
 }
 
-// Start runs cmd until the test ends. What it writes is kept, and shown if the
-// test fails.
+// Start runs cmd until the test ends. Its output is kept, and shown if the test fails.
 func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{name: name, cmd: cmd, done: make(chan struct{})}
@@ -32,7 +31,7 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	go func() {
-		_ = cmd.Wait() // how it ended is told by ProcessState
+		_ = cmd.Wait() // ProcessState says how it ended
 		close(p.done)
 	}()
 	t.Cleanup(func() {
@@ -44,8 +43,8 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// Stop asks the process to end, and after a while ends it and what is left of
-// its group. It reports whether asking was enough.
+// Stop asks the process to end, and kills it and the rest of its process group after
+// stopTime. It reports whether asking was enough.
 func (p *Process) Stop() bool {
 	if p.Ended() {
 		return true // its number may be another process's by now
@@ -80,13 +79,13 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// ExitCode is that of an ended process; -1 if a signal ended it.
+// ExitCode returns the exit code of an ended process, -1 if a signal ended it.
 func (p *Process) ExitCode() int {
 	<-p.done
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Output is what the process has written so far.
+// Output returns what the process has written so far.
 func (p *Process) Output() string { return p.output.tail(1 << 20) }
 
 // output keeps what a process writes; safe to read while it does.

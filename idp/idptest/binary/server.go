@@ -26,7 +26,7 @@ import (
 	"time"
 )
 
-// commandTime is how long a command may take; one that hangs is a failure.
+// commandTime is how long a command may take. A longer one counts as a failure.
 const commandTime = 30 * time.Second
 
 // readyTime is how long a server may take until /readyz answers 200.
@@ -43,14 +43,14 @@ type Vernal struct {
 	env  []string
 }
 
-// New builds the command and makes an installation in dir that will answer at
-// http://HOST:PORT on a free port of the loopback address.
+// New builds the command and makes an installation in dir whose base URL is http://HOST:PORT
+// on a free loopback port.
 func New(t testing.TB, dir, host string) *Vernal {
 	t.Helper()
 	return NewBuilt(t, dir, host, Build{})
 }
 
-// Build is how a command is built and run, where that is not as usual.
+// Build describes how to build and run a command in an unusual way.
 type Build struct {
 	// Tags are build tags; with them the command is built with cgo.
 	Tags string
@@ -58,7 +58,7 @@ type Build struct {
 	Env []string
 }
 
-// NewBuilt is New for a command that is built in another way.
+// NewBuilt is New with build options.
 func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
 	t.Helper()
 	port := FreePort(t)
@@ -83,14 +83,14 @@ func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
 	return v
 }
 
-// cleanEnv is our environment without variables for Vernal: the command refuses
-// those that only tests know (VERNAL_SHOTS), and others would configure it.
+// cleanEnv returns our environment without variables for Vernal: the command refuses those
+// that only tests know (VERNAL_SHOTS), and others would configure it.
 func cleanEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "VERNAL_") })
 }
 
-// Run runs `vernal ARGS` with stdin as its input and returns what it wrote to
-// stdout. A command that fails ends the test.
+// Run runs `vernal ARGS` with the given standard input and returns its standard output. A
+// command that fails ends the test.
 func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 	t.Helper()
 	out, err := v.Try(t, stdin, args...)
@@ -100,8 +100,8 @@ func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 	return out
 }
 
-// Try is Run for a command that may fail; the error, which is an
-// *exec.ExitError underneath, holds what it wrote.
+// Try is Run for a command that may fail. The error wraps an *exec.ExitError and contains
+// the output.
 func (v *Vernal) Try(t testing.TB, stdin string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), commandTime)
 	defer cancel()
@@ -151,7 +151,7 @@ func (v *Vernal) Serve(t testing.TB) *Process {
 	return p
 }
 
-// Year is the year that the running server prefers.
+// Year returns the year that the running server prefers.
 func (v *Vernal) Year(t testing.TB) string {
 	t.Helper()
 	stable, err := Get(t, Client(), v.BaseURL+"/api/saml/metadata")
@@ -181,7 +181,7 @@ func (v *Vernal) AddSP(t testing.TB, metadata []byte, flags ...string) {
 	v.Run(t, "", append([]string{"sp", "add", "--metadata", file.Name()}, flags...)...)
 }
 
-// FreePort is a TCP port of the loopback address that was free a moment ago.
+// FreePort returns a loopback TCP port that was free a moment ago.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,8 +1,8 @@
-// Package corpus reads testdata/saml: messages, each with its verdict. Its
-// README says what is in a file.
+// Package corpus reads testdata/saml: messages, each with its verdict. The README there
+// describes the files.
 //
-// Package saml's tests judge every message in one loop; package logout's tests
-// send every one of them through HTTP, to see whose sessions end.
+// The tests of package saml check every message in one loop. The tests of package logout
+// send every message over HTTP, to check whose sessions end.
 package corpus
 
 import (
@@ -34,8 +34,8 @@ const (
 // Case is one file of the corpus.
 type Case struct {
 	Name, About string
-	// Endpoint is the kind of address that it comes to; by SOAP if the
-	// Content-Type says so.
+	// Endpoint is the kind of endpoint URL that receives it, by SOAP if the Content-Type
+	// says so.
 	Endpoint    string
 	Now         time.Time
 	In          saml.Inbound
@@ -48,11 +48,11 @@ type Case struct {
 	// accepted LogoutRequest; Ends lists whose sessions end.
 	Status string
 	Ends   []string
-	// Accepted is JSON of what was read; Message the XML, for readers.
+	// Accepted is the parsed message as JSON. Message is its XML, for readers.
 	Accepted, Message string
 }
 
-// Root is the repository's testdata, as seen from the folder of a test.
+// Root returns the repository's testdata folder, relative to the folder of a test.
 func Root(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -68,7 +68,7 @@ func Root(t testing.TB) string {
 	return ""
 }
 
-// Folder is where the files are.
+// Folder returns the folder with the files.
 func Folder(t testing.TB) string { return filepath.Join(Root(t), "saml") }
 
 // Read reads all cases.
@@ -175,7 +175,7 @@ func (c *Case) Envelope() bool {
 	return c.In.ContentType == "text/xml" || c.In.ContentType == "application/soap+xml"
 }
 
-// Format is the case as a file.
+// Format returns the case in the format of its file.
 func (c *Case) Format() []byte {
 	var b strings.Builder
 	for line := range strings.Lines(c.About) {
@@ -226,7 +226,7 @@ func Certs(t testing.TB, names ...string) []*x509.Certificate {
 	return certs
 }
 
-// KeyFile is the file of a private key of testdata/keys.
+// KeyFile returns the path of a private key in testdata/keys.
 func KeyFile(t testing.TB, name string) string { return filepath.Join(Root(t), "keys", name+".key") }
 
 // Key loads a private key of testdata/keys.

@@ -52,7 +52,7 @@ func TestKilledServerKeepsSignIns(t *testing.T) {
 	}
 }
 
-// scene is the installation and what it has acknowledged.
+// scene is the installation and what it has acknowledged so far.
 type scene struct {
 	idp    *binary.Vernal
 	auth   string
@@ -61,13 +61,13 @@ type scene struct {
 
 	mu       sync.Mutex
 	accounts []*binary.Person     // whose command ended well
-	visitors []*visitor           // who were given a session
-	seen     map[pair]string      // NameIDs that a provider was told
-	owner    map[[2]string]string // provider and NameID to the person
+	visitors []*visitor           // users with an acknowledged session
+	seen     map[pair]string      // NameIDs disclosed to a service provider
+	owner    map[[2]string]string // service provider and NameID to the user
 	visits   int
 }
 
-// pair is a person at a provider.
+// pair is a user at a service provider.
 type pair struct{ email, entityID string }
 
 func newScene(t *testing.T) *scene {
@@ -88,7 +88,7 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-// begin adds the first two people.
+// begin adds the first two users.
 func (s *scene) begin(t *testing.T) {
 	t.Helper()
 	s.auth = s.idp.BaseURL + "/api/saml/auth" + s.idp.Year(t)
@@ -100,7 +100,7 @@ func (s *scene) begin(t *testing.T) {
 	}
 }
 
-// round lets people sign in and join, and kills the server meanwhile.
+// round signs users in and adds new ones, and kills the server meanwhile.
 func (s *scene) round(t *testing.T, server *binary.Process, round int, wait time.Duration) {
 	t.Helper()
 	s.killed.Store(false)
@@ -123,7 +123,7 @@ func (s *scene) round(t *testing.T, server *binary.Process, round int, wait time
 	workers.Wait()
 }
 
-// join adds a person, by the command, who then signs in for the first time.
+// join adds a user by the command. The user then signs in for the first time.
 func (s *scene) join(t *testing.T, email string) {
 	p := binary.NewPerson(email)
 	if _, err := s.idp.Try(t, p.Password+"\n", p.AddArgs()...); err != nil {
@@ -151,7 +151,7 @@ func (s *scene) join(t *testing.T, email string) {
 	s.note(t, p.Email, sp, nameID)
 }
 
-// visit takes somebody with a session to some provider.
+// visit signs a user with a session in to a random service provider.
 func (s *scene) visit(t *testing.T) {
 	s.mu.Lock()
 	v := s.visitors[mathrand.IntN(len(s.visitors))]
@@ -165,8 +165,8 @@ func (s *scene) visit(t *testing.T) {
 	s.note(t, v.Email, sp, nameID)
 }
 
-// failed tells of an error that the kill does not explain: any before it, and
-// always a page that should not have come.
+// failed reports an error that the kill does not explain: any error before the kill, and a
+// wrong page at any time.
 func (s *scene) failed(t *testing.T, what string, err error) {
 	var page *pageError
 	if errors.As(err, &page) || !s.killed.Load() {
@@ -174,8 +174,7 @@ func (s *scene) failed(t *testing.T, what string, err error) {
 	}
 }
 
-// note keeps a NameID that a provider was told, and compares it with those
-// before.
+// note records a NameID disclosed to a service provider, and compares it with earlier ones.
 func (s *scene) note(t *testing.T, email string, sp *provider, nameID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,8 +190,8 @@ func (s *scene) note(t *testing.T, email string, sp *provider, nameID string) {
 	s.owner[[2]string{sp.entityID, nameID}] = email
 }
 
-// check looks at what is left in the end: every account can sign in, and is
-// everywhere who it was.
+// check checks at the end that every account can sign in, and has the same NameID at every
+// service provider.
 func (s *scene) check(t *testing.T) {
 	t.Helper()
 	s.killed.Store(false)

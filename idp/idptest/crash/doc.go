@@ -1,8 +1,8 @@
-// Package crash holds the test that ends `vernal serve` with SIGKILL in the
-// middle of sign-ins, again and again, on the same data folder. What the server
-// has acknowledged must be there after each restart: accounts, sessions, and
-// above all NameIDs, which no service provider may see change.
+// Package crash contains the test that ends `vernal serve` with SIGKILL in the middle of
+// sign-ins, again and again, on the same data folder. Everything that the server has
+// acknowledged must still exist after each restart: accounts, sessions, and above all
+// NameIDs, which must never change for a service provider.
 //
-// It needs nothing but Go, and the build tag slow (`make test-sp`): people and service
-// providers are scripted.
+// It needs only Go and the build tag slow (`make test-sp`): users and service providers are
+// scripted.
 package crash

@@ -30,7 +30,7 @@ type provider struct {
 	key      *rsa.PrivateKey
 }
 
-// acs is where Responses are posted; nothing listens there.
+// acs returns the URL that Responses are posted to. Nothing listens there.
 func (p *provider) acs() string { return p.entityID + "/acs" }
 
 // newProvider makes a provider and its metadata.
@@ -53,8 +53,8 @@ func newProvider(t *testing.T, entityID string, key *rsa.PrivateKey) (p *provide
 		`</md:SPSSODescriptor></md:EntityDescriptor>`, entityID, base64.StdEncoding.EncodeToString(cert), p.acs())
 }
 
-// authnRequest is the address of a signed AuthnRequest by HTTP-Redirect
-// (saml-bindings §3.4.4.1).
+// authnRequest returns the URL of a signed AuthnRequest by HTTP-Redirect (saml-bindings
+// §3.4.4.1).
 func (p *provider) authnRequest(t *testing.T, destination string) string {
 	t.Helper()
 	doc := fmt.Sprintf(`<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_%s" Version="2.0" `+
@@ -80,7 +80,7 @@ func (p *provider) authnRequest(t *testing.T, destination string) string {
 
 var responseField = regexp.MustCompile(`name="SAMLResponse" value="([^"]*)"`)
 
-// nameID reads who the Response in our page is about.
+// nameID reads the NameID in the Response in our page.
 func (p *provider) nameID(page []byte) (string, error) {
 	m := responseField.FindSubmatch(page)
 	if m == nil {

@@ -16,7 +16,7 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// visitor is a person at a browser without script.
+// visitor is a user with a browser without script.
 type visitor struct {
 	*binary.Person
 	client *http.Client
@@ -79,7 +79,7 @@ func (v *visitor) read(sp *provider, page []byte) (string, error) {
 
 var requestField = regexp.MustCompile(`name="request" value="([^"]*)"`)
 
-// submit posts the form of the page with the values, as it was meant to be.
+// submit posts the form of the page with the values.
 func (v *visitor) submit(t *testing.T, path string, page []byte, values url.Values) ([]byte, error) {
 	m := requestField.FindSubmatch(page)
 	if m == nil || !strings.Contains(string(page), `action="`+path+`"`) {

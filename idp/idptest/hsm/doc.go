@@ -1,8 +1,8 @@
-// Package hsm holds tests with signing keys in a PKCS#11 token: Debian's
-// softhsm2, which is software, behaves as a security module does. What is signed
-// in it is checked with xmlsec1, which none of us wrote.
+// Package hsm contains tests with signing keys in a PKCS#11 token: Debian's softhsm2 is
+// software that behaves like a security module. xmlsec1, an independent implementation,
+// verifies the signatures.
 //
-// The tests need the build tag pkcs11 and cgo (`make test-sp`) and are skipped
-// where a program is missing, but not in CI. How a key in a token comes, goes and
-// is lost is tested in package certs/token.
+// The tests need the build tag pkcs11 and cgo (`make test-sp`) and are skipped if a program
+// is missing, but not in CI. Package certs/token tests how a key in a token is made, removed
+// and lost.
 package hsm

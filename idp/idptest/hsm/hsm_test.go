@@ -29,9 +29,9 @@ const (
 
 var assertionOf = regexp.MustCompile(`(?s)<(?:\w+:)?Assertion\b.*</(?:\w+:)?Assertion>`)
 
-// TestYearsRotateInToken: the keys of a first start and of the next year are made in
-// the token; metadata and assertions are signed by them, and xmlsec1 accepts
-// both. The key of a year that is over is gone from the token.
+// TestYearsRotateInToken checks that the keys of a first start and of the next year are made
+// in the token, and that xmlsec1 accepts metadata and assertions signed by them. The key of
+// a year that is over must be gone from the token.
 func TestYearsRotateInToken(t *testing.T) {
 	binary.Need(t, "xmlsec1")
 	h := binary.NewSoftHSM(t)
@@ -82,8 +82,9 @@ func TestYearsRotateInToken(t *testing.T) {
 	}
 }
 
-// TestServerRunsWithKeysInToken is the same as an operator meets it: configuration, init, a
-// request for an authority, the running server; no private key in the folder.
+// TestServerRunsWithKeysInToken checks the same through the command line: configuration,
+// init, a certificate request for a CA, the running server, and no private key in the
+// folder.
 func TestServerRunsWithKeysInToken(t *testing.T) {
 	h := binary.NewSoftHSM(t)
 	dir := t.TempDir()

@@ -37,7 +37,7 @@ func (w *deployment) startBrowser(t *testing.T) {
 		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("disable-breakpad", true),
 		chromedp.Flag("password-store", "basic"),
-		// What it leaves lying about is removed with the shared folder.
+		// Leftover files are removed with the shared folder.
 		chromedp.Env("HOME="+w.dir, "TMPDIR="+w.dir),
 	}
 	if os.Getuid() == 0 {
@@ -96,7 +96,7 @@ func openTab(t *testing.T, parent context.Context, idp string, options ...chrome
 		}
 		return err
 	}))
-	t.Cleanup(b.finish) // before cancel, as the last added runs first
+	t.Cleanup(b.finish) // before cancel: the last added runs first
 	return b
 }
 
@@ -126,7 +126,7 @@ func (b *tab) note(event any) {
 	}
 }
 
-// postedResponse is the Response in a posted form; nil if there is none.
+// postedResponse returns the Response in a posted form, nil if there is none.
 func postedResponse(r *network.Request) []byte {
 	var body []byte
 	for _, e := range r.PostDataEntries {
@@ -143,7 +143,7 @@ func postedResponse(r *network.Request) []byte {
 	return response
 }
 
-// response is the one Response that was posted from this tab.
+// response returns the only Response that was posted from this tab.
 func (b *tab) response() []byte {
 	b.t.Helper()
 	b.mu.Lock()
@@ -161,7 +161,7 @@ func (b *tab) visited() []string {
 	return append([]string(nil), b.seen...)
 }
 
-// status is that of the page the tab shows.
+// status returns the HTTP status of the page in the tab.
 func (b *tab) status() int64 {
 	b.t.Helper()
 	address := b.location()
@@ -170,8 +170,8 @@ func (b *tab) status() int64 {
 	return b.statuses[address]
 }
 
-// finish reports what Chromium minded, and keeps a picture of the page for
-// whoever reads a failure.
+// finish reports the errors that Chromium logged, and keeps a screenshot for the analysis of
+// a failure.
 func (b *tab) finish() {
 	b.mu.Lock()
 	for _, fault := range b.faults {

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// deployment is what all tests share.
+// deployment is shared by all tests.
 type deployment struct {
 	idp  *binary.Vernal
 	year string // the preferred one
@@ -19,7 +19,8 @@ type deployment struct {
 	dir  string // readable by the user that Apache runs as
 	data string // testdata/realsp
 	sps  map[string]*provider
-	// elsewhere is a provider whose sign-ins tell that a session here still lives.
+	// elsewhere is the key of a service provider whose sign-ins show that a session with us
+	// still lives.
 	elsewhere string
 	browser   context.Context
 	// metadataFiles is set if Shibboleth has our metadata of one year in a
@@ -29,9 +30,9 @@ type deployment struct {
 
 // provider is a service provider that runs.
 type provider struct {
-	name string // what people read on our pages
-	base string // its address, without a final slash
-	// issuer is its entity ID if that is not made of its address.
+	name string // display name on our pages
+	base string // its base URL, without a final slash
+	// issuer is its entity ID, if that does not derive from its base URL.
 	issuer string
 	key    string // file with its private key
 	// encrypted is set if its assertions are, signedResponse if the Response is
@@ -43,7 +44,7 @@ type provider struct {
 	signedLogout bool
 }
 
-// entityID is what the provider calls itself.
+// entityID returns the service provider's entity ID.
 func (p *provider) entityID() string {
 	if p.issuer != "" {
 		return p.issuer
@@ -51,7 +52,7 @@ func (p *provider) entityID() string {
 	return p.base + "/sp"
 }
 
-// start is where a sign-in begins at the provider.
+// start returns the URL that starts a sign-in at the service provider.
 func (p *provider) start() string { return p.secret("start") }
 
 // secret is a page that needs a sign-in; the provider shows the path back.
@@ -90,7 +91,7 @@ func newIdP(t *testing.T, b binary.Build, programs ...string) *deployment {
 	return w
 }
 
-// metadata is our document of the year.
+// metadata returns our metadata of the year.
 func (w *deployment) metadata(t *testing.T, year string) []byte {
 	t.Helper()
 	return w.get(t, w.idp.BaseURL+"/api/saml/metadata"+year)

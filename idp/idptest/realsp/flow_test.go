@@ -11,9 +11,9 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// The pages that a sign-in passes, and how to tell them.
+// The pages that a sign-in passes.
 const (
-	pageSignIn   = "sign-in"  // ours: e-mail address and password
+	pageSignIn   = "sign-in"  // ours: email address and password
 	pageCode     = "code"     // ours
 	pageResponse = "response" // ours: posts the Response
 	pageRequest  = "request"  // the Ruby application's: posts the AuthnRequest
@@ -23,7 +23,7 @@ const (
 	pageSignedOut = "signed-out" // a service provider's, after a logout
 )
 
-// showing tells which page the tab shows, "" while one is loading.
+// showing is a script that returns which page the tab shows, "" while one is loading.
 const showing = `(() => {
 	if (document.readyState !== 'complete') return '';
 	const has = (s) => document.querySelector(s) !== null;
@@ -36,8 +36,8 @@ const showing = `(() => {
 	return location.href === 'about:blank' ? '' : 'other';
 })()`
 
-// shown is the page at which the tab comes to rest: pages that post themselves
-// are passed, by their button if there is no script.
+// shown returns the page at which the tab comes to rest. It passes pages that post
+// themselves, with their button if there is no script.
 func (b *tab) shown() string {
 	b.t.Helper()
 	var at string
@@ -88,7 +88,7 @@ func (b *tab) giveCode(p *binary.Person) {
 	b.press("form button[type=submit]")
 }
 
-// signIn opens a protected page and signs the person in, who arrives there.
+// signIn opens a protected page, signs the user in and checks that the page appears.
 func (b *tab) signIn(sp *provider, path string, p *binary.Person) (nameID string) {
 	b.t.Helper()
 	b.open(sp.secret(path))
@@ -101,7 +101,7 @@ func (b *tab) signIn(sp *provider, path string, p *binary.Person) (nameID string
 	return b.arrived(sp, path, p)
 }
 
-// arrived checks that the tab is at the protected page, which knows the person.
+// arrived checks that the tab shows the protected page with the user's name.
 func (b *tab) arrived(sp *provider, path string, p *binary.Person) (nameID string) {
 	b.t.Helper()
 	b.expect(pageSecret)

@@ -14,11 +14,11 @@ import (
 
 const logoutResponseName = "urn:oasis:names:tc:SAML:2.0:protocol:LogoutResponse"
 
-// signedOut is the page at which a logout ends at Apache's providers.
+// signedOut returns the page at which a logout ends at Apache's service providers.
 func (p *provider) signedOut() string { return p.base + "/signed-out.html" }
 
-// testLogOut: a person signs in, logs out at the provider, and must sign in
-// again, whereas another one in another browser need not.
+// testLogOut checks that a user who logs out at the service provider must sign in again,
+// whereas another user in another browser need not.
 func testLogOut(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
 	b, c := w.profile(t), w.profile(t)
@@ -38,9 +38,9 @@ func testLogOut(t *testing.T, w *deployment, key string) {
 	c.passThrough(w.sps[w.elsewhere], "first", other)
 }
 
-// testLogOutPartial: who has been to another provider too is told that they may
-// still be signed in there (saml-core §3.7.3.2), and is signed out of this one all
-// the same.
+// testLogOutPartial checks that a user who has also visited another service provider is
+// warned of a possible session there (saml-core §3.7.3.2), and is still signed out of this
+// one.
 func testLogOutPartial(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "partly-"+key+"@example.org")
 	b := w.profile(t)
@@ -71,8 +71,8 @@ func testShibbolethSOAP(t *testing.T, w *deployment) {
 	b.expect(pageSignIn)
 }
 
-// testLogOutElsewhere: the provider asks for the logout of somebody who has
-// signed out here already, from a browser that is another person's by now.
+// testLogOutElsewhere has the service provider ask for the logout of a user who has already
+// signed out with us. Another user is signed in in the same browser by then.
 func testLogOutElsewhere(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
 	first, second := w.idp.AddPerson(t, "gone-"+key+"@example.org"), w.idp.AddPerson(t, "came-"+key+"@example.org")
@@ -93,9 +93,8 @@ func testLogOutElsewhere(t *testing.T, w *deployment, key string) {
 	}
 }
 
-// testLogOutUnsigned: a provider that is not registered for signed
-// LogoutResponses and wants one shows an error; the session is over all the
-// same.
+// testLogOutUnsigned checks that a service provider that is not registered for signed
+// LogoutResponses and wants one shows an error, and that the session is over all the same.
 func testLogOutUnsigned(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "unsigned-"+key+"@example.org")
 	b := w.profile(t)
@@ -110,12 +109,11 @@ func testLogOutUnsigned(t *testing.T, w *deployment, key string) {
 	b.expect(pageSignIn)
 }
 
-// noSignature is how SimpleSAMLphp, whose pages of errors have the status 200,
-// tells what it minds.
+// noSignature matches the complaint of SimpleSAMLphp, whose error pages have the status 200.
 var noSignature = regexp.MustCompile(`no signature found on message`)
 
-// testLogOutSOAP: the provider's server asks ours, without the browser; the
-// LogoutResponse comes back in the answer.
+// testLogOutSOAP has the service provider's server ask ours, without the browser. The
+// LogoutResponse is in the answer.
 func testLogOutSOAP(t *testing.T, w *deployment, key, path string) {
 	sp := w.sps[key]
 	b, c := w.profile(t), w.profile(t)
@@ -155,7 +153,7 @@ func (w *deployment) checkLogoutResponse(t *testing.T, sp *provider, doc []byte)
 	}
 }
 
-// last is the message that was posted last from this tab.
+// last returns the message that was posted last from this tab.
 func (b *tab) last() []byte {
 	b.t.Helper()
 	all := b.posted()
@@ -165,7 +163,7 @@ func (b *tab) last() []byte {
 	return all[len(all)-1]
 }
 
-// posted are the Responses and LogoutResponses that were posted from this tab.
+// posted returns the Responses and LogoutResponses that were posted from this tab.
 func (b *tab) posted() [][]byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()

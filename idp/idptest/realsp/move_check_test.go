@@ -24,9 +24,9 @@ import (
 // embedded finds the certificate that a signature carries.
 var embedded = regexp.MustCompile(`<(?:\w+:)?X509Certificate>([^<]*)<`)
 
-// checkYear checks that what was posted to a provider is signed with the key of
-// the year whose address the provider used, carries that year's certificate,
-// and is of no other year.
+// checkYear checks that a message posted to a service provider is signed with the key of the
+// year whose endpoint URL it used and with no other year's, and contains that year's
+// certificate.
 func (m *move) checkYear(t *testing.T, what, key string, doc []byte, element string) {
 	t.Helper()
 	if element == assertionName {
@@ -50,7 +50,7 @@ func (m *move) checkYear(t *testing.T, what, key string, doc []byte, element str
 	}
 }
 
-// boardLine is what the board says of one service provider.
+// boardLine is the line of one service provider on the migration board.
 type boardLine struct {
 	EntityID    string   `json:"entity_id"`
 	Move        string   `json:"move"`
@@ -62,8 +62,7 @@ type boardLine struct {
 	} `json:"years"`
 }
 
-// rotationStatus is what `vernal rotation status` prints, as far as it is of
-// interest here.
+// rotationStatus is the part of the output of `vernal rotation status` that the tests need.
 type rotationStatus struct {
 	Years []struct {
 		Year  string `json:"year"`
@@ -88,7 +87,7 @@ func (m *move) status(t *testing.T) (st rotationStatus) {
 	return st
 }
 
-// state is that of a year.
+// state returns the state of a year.
 func (st rotationStatus) state(year string) string {
 	for _, y := range st.Years {
 		if y.Year == year {
@@ -130,8 +129,7 @@ func (m *move) checkBoard(t *testing.T, what, key string) {
 	}
 }
 
-// forget removes the cookies of a service provider, as if the person had not
-// been there today.
+// forget removes the cookies of a service provider, as if the user had not been there today.
 func (b *tab) forget(base string) {
 	b.t.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {

@@ -30,17 +30,17 @@ type move struct {
 	requests  map[string]map[string]int // by provider and year
 }
 
-// resident is somebody who stays signed in with us throughout, and whom their
-// provider forgets between two sign-ins.
+// resident is a user who stays signed in with us throughout, and whose session at the
+// service provider ends between two sign-ins.
 type resident struct {
 	tab    *tab
 	person *binary.Person
 	nameID string
 }
 
-// TestProvidersMoveToNewYear moves mod_auth_mellon and Shibboleth from one year to the next by
-// replacing their metadata file while both years are live, one after the other.
-// Both sign people in at every stage, and the board tells who has moved.
+// TestProvidersMoveToNewYear moves mod_auth_mellon and Shibboleth from one year to the next
+// by replacing their metadata file, one after the other, while both years are live. Both
+// sign users in at every stage, and the migration board shows which one has moved.
 func TestProvidersMoveToNewYear(t *testing.T) {
 	m := newMove(t)
 	m.round(t, "one year")
@@ -102,7 +102,7 @@ func (m *move) publish(t *testing.T) {
 	m.certs[m.new] = m.certificate(t, m.new)
 }
 
-// year is the one whose metadata the provider has.
+// year returns the year whose metadata the service provider has.
 func (m *move) year(key string) string {
 	if m.moved[key] {
 		return m.new
@@ -110,8 +110,8 @@ func (m *move) year(key string) string {
 	return m.old
 }
 
-// round signs people in at every provider and looks at what came of it: who
-// they are there, which key signed, and what the board makes of it.
+// round signs users in at every service provider and checks the NameIDs, the key that
+// signed, and the migration board.
 func (m *move) round(t *testing.T, stage string) {
 	t.Helper()
 	for _, key := range movers {
@@ -137,7 +137,7 @@ func (m *move) round(t *testing.T, stage string) {
 	}
 }
 
-// begin lets somebody new begin to sign in; what it returns ends that.
+// begin starts the sign-in of a new user. The returned function completes it.
 func (m *move) begin(t *testing.T, key string) (end func()) {
 	t.Helper()
 	sp, b := m.sps[key], m.profile(t)
@@ -172,8 +172,8 @@ func (m *move) replaceShibboleth(t *testing.T) {
 	m.replace(t, "shibboleth", "shibboleth/idp.xml", func() {})
 }
 
-// replace replaces a provider's metadata of the old year with that of the new
-// one, and waits until the provider sends people there.
+// replace replaces a service provider's metadata of the old year with that of the new one,
+// and waits until the service provider redirects there.
 func (m *move) replace(t *testing.T, key, name string, reload func()) {
 	t.Helper()
 	if to := m.leadsTo(t, key); to != "/api/saml/auth"+m.old {
@@ -191,8 +191,8 @@ func (m *move) replace(t *testing.T, key, name string, reload func()) {
 	})
 }
 
-// leadsTo is the path of ours to which the provider sends people who are not
-// signed in there; what is wrong if it does not.
+// leadsTo returns the path of ours to which the service provider redirects users without a
+// session. If it does not redirect, leadsTo returns the error text.
 func (m *move) leadsTo(t *testing.T, key string) string {
 	t.Helper()
 	ours, err := url.Parse(m.idp.BaseURL)
@@ -213,7 +213,7 @@ func (m *move) leadsTo(t *testing.T, key string) string {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return strings.TrimSpace(err.Error()) // Apache is being started anew
+		return strings.TrimSpace(err.Error()) // Apache is restarting
 	}
 	_ = resp.Body.Close()
 	return to

@@ -14,9 +14,8 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// other is one of the service providers that an application of ours on
-// somebody else's library plays; all of the application's are told apart by
-// the host.
+// other is one of the service providers that a test application on a third-party library
+// plays. The application tells them apart by the host.
 type other struct {
 	key, name string
 	// options are the application's own, in its configuration.
@@ -24,13 +23,13 @@ type other struct {
 	// signedResponse, encrypted and signedLogout are as in provider.
 	encrypted, signedResponse, signedLogout bool
 	flags                                   []string
-	// logoutPath, if not empty, is registered for LogoutResponses, as the
-	// metadata names no address for those by HTTP-POST.
+	// logoutPath, if not empty, is registered for LogoutResponses, because the metadata
+	// names no URL for those by HTTP-POST.
 	logoutPath string
 }
 
-// proofed is a provider that asks for a proofed identity, and beside what
-// proofedContext has for an attribute that the person has no value of.
+// proofed returns a service provider that asks for a proofed identity, and in addition to
+// proofedContext for an attribute that the user has no value for.
 func proofed(key, name string, options map[string]any) other {
 	context := slices.Clone(proofedContext)
 	context[2] += ",middle_name"
@@ -59,8 +58,8 @@ func (w *deployment) startPySAML2(t *testing.T) {
 	})
 }
 
-// startNode starts the application on node-saml. It takes no unsigned Response
-// of any kind unless it is told to.
+// startNode starts the application on node-saml. It accepts no unsigned Response of any kind
+// unless configured to.
 func (w *deployment) startNode(t *testing.T) {
 	t.Helper()
 	node, npm := binary.Need(t, "node"), binary.Need(t, "npm")
@@ -143,8 +142,8 @@ func (w *deployment) startOthers(t *testing.T, application func(config string, p
 	}
 }
 
-// TestLibraryProvidersSignInAndOut is what TestRealProvidersSignInAndOut is, with those service
-// providers that are applications of a few lines on a library.
+// TestLibraryProvidersSignInAndOut is TestRealProvidersSignInAndOut for service providers
+// that are applications of a few lines on a library.
 func TestLibraryProvidersSignInAndOut(t *testing.T) {
 	w := newIdP(t, binary.Build{}, "chromium", "xmlsec1", "xmllint")
 	w.startPySAML2(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// testNoScript: every page works by its button.
+// testNoScript checks that every page works with its button if there is no script.
 func testNoScript(t *testing.T, w *deployment) {
 	for _, key := range []string{"mellon", "ruby-post"} {
 		person := w.idp.AddPerson(t, "noscript-"+key+"@example.org")
@@ -22,7 +22,7 @@ func testNoScript(t *testing.T, w *deployment) {
 	}
 }
 
-// testPhone: a sign-in at the width of a telephone; no page is wider than it.
+// testPhone checks a sign-in at the width of a telephone: no page may be wider.
 func testPhone(t *testing.T, w *deployment) {
 	sp, person := w.sps["mellon"], w.idp.AddPerson(t, "a-rather-long-address-for-a-telephone@department.example.org")
 	b := w.profile(t)
@@ -48,9 +48,8 @@ func (b *tab) fits() {
 	}
 }
 
-// testBackAndReload: what is left of a sign-in in the browser's history leads
-// to a page that explains, never to a failure of ours, and never to a second
-// Response.
+// testBackAndReload checks that a URL of a finished sign-in in the browser's history leads
+// to a page that explains, never to an internal error, and never to a second Response.
 func testBackAndReload(t *testing.T, w *deployment) {
 	sp, person := w.sps["ruby-get"], w.idp.AddPerson(t, "back@example.org")
 	b := w.profile(t)
@@ -68,7 +67,7 @@ func testBackAndReload(t *testing.T, w *deployment) {
 	b.leave(chromedp.Reload())
 	b.spent(sp, "after a reload")
 
-	// Every address of ours that this browser was at, opened again.
+	// Open again every URL of ours that this browser visited.
 	for _, visited := range b.visited() {
 		address, get := strings.CutPrefix(visited, "GET ")
 		if !get || !strings.HasPrefix(address, w.idp.BaseURL) {
@@ -94,7 +93,7 @@ func (b *tab) spent(sp *provider, when string) {
 	}
 }
 
-// testTwoTabs: two requests of one browser, taken in turns, both complete.
+// testTwoTabs checks that two requests of one browser, alternated, both complete.
 func testTwoTabs(t *testing.T, w *deployment) {
 	person := w.idp.AddPerson(t, "tabs@example.org")
 	mellon, ruby := w.sps["mellon"], w.sps["ruby-post"]
@@ -109,8 +108,8 @@ func testTwoTabs(t *testing.T, w *deployment) {
 	first.giveCode(person)
 	one := first.arrived(mellon, "one", person)
 
-	// The first tab has made a session of the sign-in that the second was in;
-	// the second may go on with its code or be asked anew.
+	// The first tab has turned the sign-in that the second was in into a session. The second
+	// may continue with its code, or the user must sign in again.
 	second.giveCode(person)
 	if second.shown() == pageSignIn {
 		second.givePassword(person)

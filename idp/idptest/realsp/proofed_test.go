@@ -13,8 +13,8 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// proofedContext is what a benefits portal asks for, and proofedFlags how it is
-// registered.
+// proofedContext is the requested context of a benefits portal, and proofedFlags its
+// registration.
 var (
 	proofedContext = []string{
 		"urn:acr.login.gov:verified",
@@ -57,9 +57,9 @@ func (w *deployment) startPython(t *testing.T) {
 	w.register(t, key, sp, sp.base+"/saml/metadata", append([]string{"--sign-response"}, proofedFlags...)...)
 }
 
-// testProofed: a provider that asks for a proofed identity at aal/2 gets the
-// attributes that it asks for, encrypted; a person without one gets no further
-// than the password.
+// testProofed checks that a service provider that asks for a proofed identity at aal/2 gets
+// the requested attributes, encrypted, and that a user without one gets no further than the
+// password.
 func testProofed(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, key+"@example.org")
 	b := w.profile(t)
@@ -83,7 +83,7 @@ func testProofed(t *testing.T, w *deployment, key string) {
 	}
 }
 
-// testMellonCiphers: mod_auth_mellon opens what is encrypted in either way.
+// testMellonCiphers checks that mod_auth_mellon decrypts both encryption algorithms.
 func testMellonCiphers(t *testing.T, w *deployment) {
 	sp, person := w.sps["mellon-encrypted"], w.idp.AddPerson(t, "ciphers@example.org")
 	for _, c := range []struct{ registered, algorithm string }{

@@ -54,9 +54,9 @@ func (w *deployment) startMellon(t *testing.T) {
 	for _, sp := range []*provider{plain, encrypted} {
 		sp.logOut = "/mellon/logout?ReturnTo=" + url.QueryEscape(sp.signedOut())
 	}
-	// Mellon names a key for encryption whether its administrator wants that
-	// or not. It takes a posted LogoutResponse and does not tell so in its
-	// metadata; an unsigned one it refuses.
+	// Mellon's metadata always names a key for encryption, even if its administrator does
+	// not want that. Mellon accepts a posted LogoutResponse without saying so in its
+	// metadata, and refuses an unsigned one.
 	plain.signedLogout = true
 	w.register(t, "mellon", plain, plain.base+"/mellon/metadata", "--encryption", "none",
 		"--logout-url", plain.base+"/mellon/logout", "--sign-logout-response")
@@ -64,10 +64,9 @@ func (w *deployment) startMellon(t *testing.T) {
 		"--logout-url", encrypted.base+"/mellon/logout")
 }
 
-// startShibboleth starts Debian's Shibboleth SP, which is shibd and a module of
-// Apache, as two service providers: "shibboleth", and "shibboleth-encrypted",
-// whose metadata is taken as Shibboleth makes it, with a key for encryption and
-// what it can decrypt.
+// startShibboleth starts Debian's Shibboleth SP, which is shibd and an Apache module, as two
+// service providers: "shibboleth", and "shibboleth-encrypted", which is registered with the
+// metadata that Shibboleth generates, with a key for encryption and its algorithms.
 func (w *deployment) startShibboleth(t *testing.T) {
 	t.Helper()
 	port := binary.FreePort(t)

@@ -112,7 +112,7 @@ func TestLoginGovSampleSignsIn(t *testing.T) {
 		}
 	}
 
-	// Proofing: of whom there is no proofed identity, and then of whom there is.
+	// Proofing: first a user without a proofed identity, then a user with one.
 	b.open(sp.base + "/sign-out")
 	b.open(sp.secret("fourth?ial=2&aal=2" + data))
 	b.expect(pageOther)

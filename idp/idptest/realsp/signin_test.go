@@ -16,7 +16,8 @@ var uuidV4 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-
 // than the 80 bytes that RelayState may have by the standard.
 const deep = "files/ann%C3%A9e%202026/a+b.txt?view=full&from=%2Fhome%3Fx%3D1&note=%26quot%3B&long=0123456789012345678901234567890123456789"
 
-// TestRealProvidersSignInAndOut is all tests; they share what takes long to start.
+// TestRealProvidersSignInAndOut runs all tests in one, because they share processes that are
+// slow to start.
 func TestRealProvidersSignInAndOut(t *testing.T) {
 	w := newDeployment(t)
 	tests := []struct {
@@ -72,7 +73,7 @@ func TestRealProvidersSignInAndOut(t *testing.T) {
 	})
 }
 
-// testSignIn signs a person in at one provider and looks closely at what the
+// testSignIn signs a user in at one service provider and checks the messages that the
 // browser carried there.
 func testSignIn(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, key+"@example.org")
@@ -80,7 +81,7 @@ func testSignIn(t *testing.T, w *deployment, key string) {
 	nameID := b.signIn(sp, deep, person)
 	w.checkResponse(t, sp, b.response(), nameID)
 	if key == "mellon" || key == "mellon-encrypted" {
-		return // shows neither, but refuses what it did not ask for
+		return // shows neither, but refuses unsolicited Responses
 	}
 	if got, want := b.text("authn-context"), "http://idmanagement.gov/ns/assurance/aal/2"; got != want {
 		t.Errorf("AuthnContextClassRef is %q, want %q", got, want)
@@ -96,8 +97,9 @@ func testSignIn(t *testing.T, w *deployment, key string) {
 	}
 }
 
-// testShibbolethLogIn: what is asked of Shibboleth's own page to log in, it asks
-// of us: silence, which without a session leads to NoPassive, and proof anew.
+// testShibbolethLogIn checks that Shibboleth's login page passes isPassive and forceAuthn on
+// to us. Without a session, isPassive must end in NoPassive. With one, forceAuthn must ask
+// for the password again.
 func testShibbolethLogIn(t *testing.T, w *deployment) {
 	sp, person := w.sps["shibboleth"], w.idp.AddPerson(t, "shibboleth-log-in@example.org")
 	logIn := sp.base + "/Shibboleth.sso/Login?target=" + url.QueryEscape(sp.secret("second")) + "&"
@@ -119,8 +121,8 @@ func testShibbolethLogIn(t *testing.T, w *deployment) {
 	}
 }
 
-// testNameIDs: a person is another one at every provider, except within an
-// agency, and always the same at the same one.
+// testNameIDs checks that a user has a different NameID at every service provider, except
+// within an agency, and always the same at the same one.
 func testNameIDs(t *testing.T, w *deployment) {
 	person := w.idp.AddPerson(t, "names@example.org")
 	b := w.profile(t)
@@ -147,9 +149,9 @@ func testNameIDs(t *testing.T, w *deployment) {
 	}
 }
 
-// testSingleSignOn: within a live session nothing is asked, also when the
-// AuthnRequest is posted from another site and comes without cookies. After
-// signing out here everything is asked again.
+// testSingleSignOn checks that within a live session the user is asked nothing, even if the
+// AuthnRequest is posted from another site and arrives without cookies. After signing out
+// with us the user must sign in again.
 func testSingleSignOn(t *testing.T, w *deployment) {
 	person := w.idp.AddPerson(t, "sso@example.org")
 	b := w.profile(t)
@@ -167,7 +169,7 @@ func testSingleSignOn(t *testing.T, w *deployment) {
 	b.expect(pageSignIn)
 }
 
-// testForceAuthn: the provider asks that the person prove again who they are.
+// testForceAuthn checks that ForceAuthn makes the user sign in again.
 func testForceAuthn(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "force-"+key+"@example.org")
 	b := w.profile(t)
@@ -180,8 +182,8 @@ func testForceAuthn(t *testing.T, w *deployment, key string) {
 	}
 }
 
-// testPassive: without a session a passive request is answered with NoPassive,
-// within one, begun at another provider, it is answered silently.
+// testPassive checks that a passive request is answered with NoPassive without a session,
+// and silently within a session begun at another service provider.
 func testPassive(t *testing.T, w *deployment, key, other string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "passive-"+key+"@example.org")
 	b := w.profile(t)

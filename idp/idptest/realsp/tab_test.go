@@ -42,7 +42,7 @@ func run[T any](b *tab, action chromedp.Action[T]) T {
 	return v
 }
 
-// open goes to an address, as if it had been typed.
+// open opens a URL, as if it had been typed.
 func (b *tab) open(address string) {
 	b.t.Helper()
 	b.leave(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
@@ -54,10 +54,10 @@ func (b *tab) open(address string) {
 	}))
 }
 
-// location is the address of the page.
+// location returns the URL of the page.
 func (b *tab) location() string { return run(b, chromedp.Evaluate[string]("location.href")) }
 
-// text is that of the element with the id.
+// text returns the text of the element with the id.
 func (b *tab) text(id string) string {
 	b.t.Helper()
 	return strings.TrimSpace(run(b, chromedp.TextContent(chromedp.ID(id))))

@@ -21,8 +21,7 @@ const (
 	assertionName  = "urn:oasis:names:tc:SAML:2.0:assertion:Assertion"
 )
 
-// testMetadata: both kinds of our metadata are valid and carry a signature that
-// holds.
+// testMetadata checks that both kinds of our metadata are valid and have a valid signature.
 func testMetadata(t *testing.T, w *deployment) {
 	for _, address := range []string{"/api/saml/metadata", "/api/saml/metadata" + w.year} {
 		t.Run(address, func(t *testing.T) {
@@ -33,8 +32,8 @@ func testMetadata(t *testing.T, w *deployment) {
 	}
 }
 
-// checkResponse checks what was posted to a provider: valid by the schema, its
-// assertion, decrypted by xmlsec1 if need be, signed, and about nameID.
+// checkResponse checks a Response posted to a service provider: valid by the schema, its
+// assertion (decrypted by xmlsec1 if needed) signed, and about nameID.
 func (w *deployment) checkResponse(t *testing.T, sp *provider, response []byte, nameID string) {
 	t.Helper()
 	const schema = "saml-schema-protocol-2.0.xsd"

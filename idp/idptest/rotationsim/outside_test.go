@@ -17,7 +17,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// get asks for an address as software does, which wants no pages.
+// get requests a URL as software does, which accepts no pages.
 func (w *deployment) get(path string) (status int, body []byte) {
 	w.t.Helper()
 	resp, err := w.i.Client.Get(w.i.URL + path)
@@ -31,13 +31,13 @@ func (w *deployment) get(path string) (status int, body []byte) {
 	return resp.StatusCode, body
 }
 
-// status is what an address answers.
+// status returns the HTTP status of a path.
 func (w *deployment) status(path string) int {
 	status, _ := w.get(path)
 	return status
 }
 
-// document is what an address gives; it must answer.
+// document returns the body of a path, which must answer 200.
 func (w *deployment) document(path string) []byte {
 	w.t.Helper()
 	status, body := w.get(path)
@@ -47,7 +47,7 @@ func (w *deployment) document(path string) []byte {
 	return body
 }
 
-// metadata is the document of a year; "" for the stable one.
+// metadata returns the metadata of a year, the stable one for "".
 func (w *deployment) metadata(year string) *crewjam.EntityDescriptor {
 	md, err := parseMetadata(w.document("/api/saml/metadata" + year))
 	if err != nil {
@@ -56,7 +56,7 @@ func (w *deployment) metadata(year string) *crewjam.EntityDescriptor {
 	return md
 }
 
-// stable is today's stable metadata.
+// stable returns today's stable metadata.
 func (w *deployment) stable() *crewjam.EntityDescriptor {
 	if key := w.stamp(); w.stableAt != key {
 		w.stableAt, w.stableDoc = key, w.metadata("")
@@ -64,7 +64,7 @@ func (w *deployment) stable() *crewjam.EntityDescriptor {
 	return w.stableDoc
 }
 
-// certificate is what /certificate{year}.pem gives, as base64; it stays.
+// certificate returns the content of /certificate{year}.pem as base64. It never changes.
 func (w *deployment) certificate(y idp.Year) string {
 	if c := w.pems[y]; c != "" {
 		return c
@@ -79,7 +79,7 @@ func (w *deployment) certificate(y idp.Year) string {
 	return w.pems[y]
 }
 
-// certEnd is the end of a certificate.
+// certEnd returns the end of a certificate.
 func (w *deployment) certEnd(c string) time.Time {
 	if w.ends[c].IsZero() {
 		w.ends[c] = parseCert(c).NotAfter
@@ -129,7 +129,7 @@ func (w *deployment) compare() {
 	}
 }
 
-// yearsOf tells whose certificates they are.
+// yearsOf returns the years that the certificates belong to.
 func (w *deployment) yearsOf(list []string) (years []idp.Year) {
 	for _, c := range list {
 		y := idp.Year("?")
@@ -166,7 +166,7 @@ func (w *deployment) compareYear(y idp.Year, s rotation.State) {
 	if got := w.status("/api/saml/auth" + string(y)); got != wantAuth {
 		w.t.Errorf("%s: auth%s answers %d, want %d: it is %s", w.stamp(), y, got, wantAuth, s)
 	}
-	wantPEM := http.StatusOK // for good, once it is known
+	wantPEM := http.StatusOK // permanently, once it is published
 	if !s.Live() && !s.Over() {
 		wantPEM = http.StatusNotFound
 	}
@@ -175,8 +175,7 @@ func (w *deployment) compareYear(y idp.Year, s rotation.State) {
 	}
 }
 
-// compareAttention checks that a retirement that is due and cannot be done is
-// told of, and no other.
+// compareAttention checks that a retirement that is due and held is reported, and no other.
 func (w *deployment) compareAttention() {
 	w.t.Helper()
 	st, err := w.i.Rotation.Status(w.t.Context(), nil)
@@ -192,8 +191,8 @@ func (w *deployment) compareAttention() {
 	}
 }
 
-// compareBoard holds who has not moved, by the board, against what the partners
-// did.
+// compareBoard compares the service providers that have not moved, by the migration board,
+// with the partners.
 func (w *deployment) compareBoard() {
 	w.t.Helper()
 	board, err := w.i.Board.Board(w.t.Context())

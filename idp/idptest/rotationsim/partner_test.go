@@ -32,15 +32,14 @@ type partner struct {
 	// follows is set for software that reloads the stable metadata.
 	follows bool
 
-	year   idp.Year // whose address its requests go to
+	year   idp.Year // year of the endpoint URL of its requests
 	saved  *crewjam.EntityDescriptor
 	loaded time.Time
 	last   map[idp.Year]time.Time // successful visits
 }
 
-// unmoved reports whether people would say that the partner has still to move
-// from the year: it is older than the target, and no newer one is used, or this one
-// is within two weeks.
+// unmoved reports whether the partner must still move from the year: the year is older than
+// the target, and the partner uses no newer one, or used this one within two weeks.
 func (p *partner) unmoved(y idp.Year, now time.Time) bool {
 	if p.last[y].IsZero() || y >= target(now) {
 		return false
@@ -53,7 +52,7 @@ func (p *partner) unmoved(y idp.Year, now time.Time) bool {
 	return true
 }
 
-// partners, each with its own way of moving.
+// partners returns the partners, each with its own way of moving.
 func partners() []*partner {
 	return []*partner{
 		{name: "on-publish", moves: onPublish},
@@ -66,7 +65,7 @@ func partners() []*partner {
 	}
 }
 
-// next is the year after the partner's.
+// next returns the year after the partner's.
 func (p *partner) next() idp.Year { return idp.Year(certEnd(p.year).Format("2006")) }
 
 // onPublish looks for next year's metadata every day.
@@ -127,8 +126,8 @@ func (p *partner) move(w *deployment, y idp.Year) {
 	p.saved = w.metadata(string(y))
 }
 
-// visits reports whether somebody uses the partner today: on each day on which
-// something happens, else about every sixth time.
+// visits reports whether a user visits the partner today: on each day with an event, and
+// otherwise about every sixth time.
 func (p *partner) visits(w *deployment, random *rand.Rand) bool {
 	busy := random.IntN(6) == 0 || w.changes[w.day()]
 	if p.name != "never" {
@@ -169,8 +168,8 @@ func (p *partner) visit(w *deployment) error {
 	return p.check(w, r, page.Response())
 }
 
-// check is what the partner's software does with a Response, by a library that
-// none of us wrote; and that the certificate in it is that of the year.
+// check verifies a Response as the partner's software does, with a third-party library, and
+// checks that the certificate in it is that of the year.
 func (p *partner) check(w *deployment, r *idptest.Request, response []byte) error {
 	if until := p.saved.ValidUntil; !until.IsZero() && w.now().After(until) {
 		return fmt.Errorf("the metadata loaded on %s was valid until %s", p.loaded, until)
@@ -197,7 +196,7 @@ func (p *partner) check(w *deployment, r *idptest.Request, response []byte) erro
 
 var signedWith = regexp.MustCompile(`X509Certificate[^>]*>([^<]+)<`)
 
-// certificates are those in a document, in its order, as base64.
+// certificates returns the certificates in a document, in its order, as base64.
 func certificates(md *crewjam.EntityDescriptor) (all []string) {
 	for _, d := range md.IDPSSODescriptors {
 		for _, k := range d.KeyDescriptors {
@@ -209,7 +208,7 @@ func certificates(md *crewjam.EntityDescriptor) (all []string) {
 	return all
 }
 
-// ssoYear is the year of the address for AuthnRequests.
+// ssoYear returns the year of the endpoint URL for AuthnRequests.
 func ssoYear(md *crewjam.EntityDescriptor) idp.Year {
 	location := md.IDPSSODescriptors[0].SingleSignOnServices[0].Location
 	_, y, _ := strings.Cut(location, "/api/saml/auth")

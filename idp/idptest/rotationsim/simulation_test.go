@@ -79,8 +79,8 @@ func simulate(t *testing.T, until string, least int) {
 	}
 }
 
-// live is one day, from 00:00 to 00:00. Days on which nothing is due are lived
-// through quickly, but for each tenth.
+// live simulates one day, from 00:00 to 00:00. It shortens days on which nothing is due,
+// except every tenth.
 func (w *deployment) live(random *rand.Rand) {
 	if until, is := down(w.now()); is {
 		w.i.Stop()
@@ -97,7 +97,7 @@ func (w *deployment) live(random *rand.Rand) {
 		w.turn(w.noon(0))
 		w.use(random)
 		w.turn(w.noon(5))
-		w.runs() // what was used is written within a minute
+		w.runs() // uses are written within a minute
 	}
 	if busy {
 		w.turn(w.noon(10))
@@ -113,7 +113,7 @@ func (w *deployment) live(random *rand.Rand) {
 	w.turn(w.noon(12 * 60))
 }
 
-// noon is today's 12:00 and some minutes.
+// noon returns today's 12:00 plus some minutes.
 func (w *deployment) noon(minutes int) time.Time {
 	return w.now().Truncate(24 * time.Hour).Add(12*time.Hour + time.Duration(minutes)*time.Minute)
 }
@@ -121,7 +121,7 @@ func (w *deployment) noon(minutes int) time.Time {
 // turn turns the clock forward.
 func (w *deployment) turn(to time.Time) { w.i.Clock.Advance(to.Sub(w.now())) }
 
-// runs is what the server does every minute.
+// runs does the server's work of every minute.
 func (w *deployment) runs() {
 	w.t.Helper()
 	now := w.now()
@@ -138,7 +138,7 @@ func (w *deployment) runs() {
 	w.stableAt = "" // it may have changed
 }
 
-// use lets the partners move and people sign in.
+// use lets the partners move and users sign in.
 func (w *deployment) use(random *rand.Rand) {
 	w.t.Helper()
 	w.browser, w.signedIn = w.i.Browser(), false
@@ -177,7 +177,7 @@ func (w *deployment) pushed(p *partner, gone *errGone) bool {
 	return true
 }
 
-// operate is what the operator does today.
+// operate takes the operator's steps of today.
 func (w *deployment) operate() {
 	w.t.Helper()
 	for _, h := range byHand {
@@ -203,7 +203,7 @@ func (w *deployment) operate() {
 	w.stableAt = ""
 }
 
-// compareKeys looks at what is left in the end of the years that were made.
+// compareKeys checks which key files are left in the end.
 func (w *deployment) compareKeys() {
 	w.t.Helper()
 	st, err := w.i.Rotation.Status(w.t.Context(), nil)

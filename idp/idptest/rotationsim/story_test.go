@@ -29,8 +29,8 @@ type life struct {
 	end rotation.StepKind
 }
 
-// lives of the years. Where a date is not the calendar's, the reason stands
-// with it.
+// lives lists the lives of the years. Where a date differs from the calendar, a comment
+// gives the reason.
 var lives = []life{
 	{"2025", begin, begin, "2026-09-15 12:10" /* by force: still used */, "2026-10-15 12:10", "retire"},
 	{"2026", "2026-01-15", "2026-02-01", "2027-09-03 12:05" /* unused at last */, "2027-10-03 12:05", "retire"},
@@ -140,7 +140,7 @@ var silences = []struct{ from, until string }{
 	{"2036-06-10", "2036-07-05"},
 }
 
-// state is what the story says of a year at a moment.
+// state returns the state of a year at a moment, by the story.
 func state(y idp.Year, now time.Time) rotation.State {
 	i := slices.IndexFunc(lives, func(l life) bool { return l.year == y })
 	if i < 0 {
@@ -166,7 +166,7 @@ func state(y idp.Year, now time.Time) rotation.State {
 	return rotation.Expiring
 }
 
-// certEnd is when the certificate of a year ends: on 1 April of the next one.
+// certEnd returns when the certificate of a year ends: on 1 April of the next one.
 func certEnd(y idp.Year) time.Time {
 	t, err := time.Parse("2006", string(y[:4]))
 	if err != nil {
@@ -175,7 +175,7 @@ func certEnd(y idp.Year) time.Time {
 	return time.Date(t.Year()+1, time.April, 1, 0, 0, 0, 0, time.UTC)
 }
 
-// preferred is the year that the story prefers at a moment.
+// preferred returns the year that the story prefers at a moment.
 func preferred(now time.Time) (y idp.Year) {
 	for _, p := range preference {
 		if !at(p.from).After(now) {
@@ -185,8 +185,8 @@ func preferred(now time.Time) (y idp.Year) {
 	return y
 }
 
-// target is the year that partners should move to: the newest that is live or,
-// while a rollback holds, the preferred one.
+// target returns the year that partners should move to: the newest live one or, while a
+// rollback holds, the preferred one.
 func target(now time.Time) idp.Year {
 	held := false
 	for _, p := range preference {
@@ -212,8 +212,8 @@ func live(now time.Time) []idp.Year {
 	return years
 }
 
-// changes are the days on which something happens or could, and those before
-// them; true where everybody comes.
+// changes returns the days with an actual or possible event, and the days before them. The
+// value is true for days on which every partner visits.
 func changes() map[string]bool {
 	days := map[string]bool{}
 	note := func(text string, all bool) {
@@ -262,7 +262,8 @@ func down(day time.Time) (until time.Time, is bool) {
 	return time.Time{}, false
 }
 
-// The story holds together: a slip in it would look like one of the server.
+// TestSimulatedDatesAreConsistent checks the story, because a mistake in it would look like
+// one of the server.
 func TestSimulatedDatesAreConsistent(t *testing.T) {
 	t.Parallel()
 	for _, l := range lives {

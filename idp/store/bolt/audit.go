@@ -15,11 +15,11 @@ import (
 	"vernal/idp/audit"
 )
 
-// readTail reads the end of the trail and holds it against the two other places
-// that know it: the head with its MAC, and the bucket's sequence. If they differ
-// someone changed the trail, and the next record leaves a gap, so that it shows
-// permanently and not only until a new head is written. Writing goes on: who can
-// damage the trail must not be able to keep users from signing in.
+// readTail reads the end of the trail and compares it with the two other places that record
+// it: the head with its MAC, and the bucket's sequence. If they differ, someone tampered
+// with the trail, and the next record leaves a gap, so that it shows permanently and not
+// only until a new head is written. Writing goes on: an attacker who can damage the trail
+// must not be able to keep users from signing in.
 func (r *reader) readTail() (*audit.Place, error) {
 	end, err := r.lastRecord()
 	if err != nil {
@@ -40,8 +40,8 @@ func (r *reader) readTail() (*audit.Place, error) {
 	return end, nil
 }
 
-// lastRecord is the last record that can be read, or the checkpoint if there is none.
-// What is after it was not written by us, and leaves a gap.
+// lastRecord returns the last record that can be read, or the checkpoint if there is none.
+// Entries after it were not written by us and leave a gap.
 func (r *reader) lastRecord() (*audit.Place, error) {
 	c := r.bucket(inAudit).Cursor()
 	for key, value := c.Last(); key != nil; key, value = c.Prev() {
@@ -56,8 +56,8 @@ func (r *reader) lastRecord() (*audit.Place, error) {
 	return &audit.Place{Seq: checkpoint.Seq, Hash: checkpoint.Hash}, nil
 }
 
-// maxSeq bounds the numbers of records. No trail comes near it, and a writer who claims a
-// higher one must not bring the next number back to the first.
+// maxSeq bounds the numbers of records. No trail comes near it, and an attacker who writes a
+// higher one must not make the next number wrap around to the first.
 const maxSeq = 1 << 62
 
 var (
@@ -65,8 +65,8 @@ var (
 	checkpointKey = []byte("checkpoint")
 )
 
-// readHead is the end of the trail as it was last written. It is authentic if its
-// MAC fits; one that cannot be read is not.
+// readHead returns the end of the trail as it was last written. It is authentic if its MAC
+// matches. A head that cannot be read is not.
 func (r *reader) readHead() (head idp.AuditHead, authentic bool) {
 	if decodeExactly(r.bucket(inAuditHead).Get(headKey), &head) != nil {
 		return idp.AuditHead{}, false
@@ -87,16 +87,16 @@ func decodeExactly(value []byte, into any) error {
 	return err
 }
 
-// putHead writes the end of the trail, with its MAC, in the transaction that
-// moves it. The bucket is so small that it lies in the root page, which every
-// transaction writes anyway.
+// putHead writes the end of the trail, with its MAC, in the transaction that moves it. The
+// bucket is small enough to be inlined in the root page, which every transaction writes
+// anyway.
 func (w *writer) putHead(end audit.Place) error {
 	hash := end.HashOrFirst()
 	value, err := json.Marshal(idp.AuditHead{Seq: end.Seq, Hash: hash, MAC: hex.EncodeToString(w.ring.MAC(headContext, headText(end.Seq, hash)))})
 	if err == nil {
 		b := w.tx.Bucket([]byte(inAuditHead.String()))
 		if err = b.Put(headKey, value); errors.Is(err, berrors.ErrIncompatibleValue) {
-			if err = b.DeleteBucket(headKey); err == nil { // someone put a bucket in its place
+			if err = b.DeleteBucket(headKey); err == nil { // an attacker put a bucket in its place
 				err = b.Put(headKey, value)
 			}
 		}
@@ -107,7 +107,7 @@ func (w *writer) putHead(end audit.Place) error {
 	return nil
 }
 
-// headContext is what the MAC of the head is for.
+// headContext is the context of the MAC of the head.
 const headContext = "audit/head"
 
 func headText(seq uint64, hash string) []byte { return append(seqKey(seq), hash...) }

@@ -52,7 +52,7 @@ func (r *reader) readLines(page *idp.AuditPage, after uint64, limit int) {
 	page.Stray = page.Stray || k == nil && ka != nil && limit > 0
 }
 
-// placeOf is the number of the record that belongs at a key; 0 where none does.
+// placeOf returns the number of the record that belongs at a key, 0 if none does.
 func placeOf(key []byte) uint64 {
 	if len(key) != 8 {
 		return 0
@@ -124,9 +124,8 @@ func (w *writer) moveCheckpoint(c idp.AuditCheckpoint) error {
 	return nil
 }
 
-// sweepAddresses notes the removal of addresses past their time. They lie in the
-// order in which they came, so those that stay cost nothing; what is no address
-// goes too.
+// sweepAddresses queues the removal of expired IP addresses. They are in the order in which
+// they came, so those that stay cost nothing. Invalid entries are removed too.
 func (w *writer) sweepAddresses(now time.Time, limit int) (removed int) {
 	c := w.bucket(inAuditAddresses).Cursor()
 	for k, v := c.First(); k != nil && removed < limit; k, v = c.Next() {

@@ -49,9 +49,9 @@ func (h *house) session(i int) *idp.Session {
 	}
 }
 
-// fill makes a store with n sessions. It writes the entries in the order of
-// their keys, as full as pages are when they come in any order, which takes
-// seconds where creating them one by one would take an hour.
+// fillHouse makes a store with n sessions. It writes the entries in the order of their keys,
+// with pages as full as after writes in random order. That takes seconds, while creating
+// them one by one would take an hour.
 func fillHouse(b *testing.B, n int) *house {
 	b.Helper()
 	key, err := seal.NewMaster(make([]byte, 32))
@@ -102,7 +102,7 @@ func fillHouse(b *testing.B, n int) *house {
 	return h
 }
 
-// lookUps is the time of one look-up in the store alone, on average over some.
+// lookUps returns the average time of one look-up in the store alone.
 func (h *house) lookUps(b *testing.B, n int) time.Duration {
 	// The IDs lie together, as one that came with a request lies at hand: the
 	// list of a million is none of a server's.
@@ -119,8 +119,8 @@ func (h *house) lookUps(b *testing.B, n int) time.Duration {
 	return time.Since(start) / time.Duration(n)
 }
 
-// serve answers requests that bring a session's cookie, as every page for a person
-// who is signed in begins: 204 if the session is there.
+// serve answers requests with a session cookie like the beginning of every page for a
+// signed-in user: 204 if the session exists.
 func (h *house) serve(b *testing.B) (address string) {
 	sessions := &session.Manager{Store: h, Clock: func() time.Time { return benchStart.Add(time.Minute) }, Idle: 15 * time.Minute, Absolute: 12 * time.Hour}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -134,7 +134,7 @@ func (h *house) serve(b *testing.B) (address string) {
 	return srv.URL
 }
 
-// requests is the time of one request by a browser that is signed in, over HTTP.
+// requests returns the time of one request over HTTP by a browser that is signed in.
 func (h *house) requests(b *testing.B, address string, n int) time.Duration {
 	start := time.Now()
 	for range n {
@@ -190,7 +190,7 @@ func BenchmarkSessionLookUp(b *testing.B) {
 	b.ReportMetric(float64(request[1])/float64(request[0]), "ratio-request")
 }
 
-// token is the cookie of one of the live sessions, any of them.
+// token returns the cookie of a random live session.
 func (h *house) token() string {
 	i := rand.IntN(h.n)
 	for i%10 == 0 {
@@ -199,10 +199,10 @@ func (h *house) token() string {
 	return fmt.Sprint(i)
 }
 
-// BenchmarkMillionSessions measures what a store of a million sessions is asked
-// to do: a warm sign-in, which looks a session up and writes it, against one among
-// few; a walk over all of them for `vernal session list`, and
-// the sweep of the tenth that has ended, during which people sign in.
+// BenchmarkMillionSessions measures the work of a store with a million sessions: a warm
+// sign-in, which looks a session up and writes it, compared with one among few; a walk over
+// all of them for `vernal session list`; and the sweep of the expired tenth, while users
+// sign in.
 func BenchmarkMillionSessions(b *testing.B) {
 	small, h := fillHouse(b, few), fillHouse(b, many)
 	ctx := b.Context()
@@ -258,8 +258,8 @@ func BenchmarkMillionSessions(b *testing.B) {
 	b.ReportMetric(sweep.Seconds(), "s-sweep")
 }
 
-// signIns is the median time of what the store does for a warm sign-in, one at a
-// time: of some hundred, or of all until done.
+// signIns returns the median time that the store takes for a warm sign-in, one at a time: of
+// some hundred sign-ins, or of all until done.
 func (h *house) signIns(b *testing.B, ctx context.Context, done <-chan struct{}) time.Duration {
 	var took []time.Duration
 	for n := 0; n < 300 || done != nil; n++ {

@@ -11,9 +11,9 @@ import (
 	"vernal/idp"
 )
 
-// BenchmarkRecordIssuance measures a warm sign-in: a live session answers a new
-// request of a provider that the person has used before. Besides the time it
-// reports the CPU time of an operation, which signing competes for.
+// BenchmarkRecordIssuance measures a warm sign-in: a live session answers a new request of a
+// service provider that the user has used before. It also reports the CPU time of an
+// operation, which competes with signing.
 func BenchmarkRecordIssuance(b *testing.B) {
 	for _, inFlight := range []int{1, 8, 64} {
 		b.Run(fmt.Sprint(inFlight), func(b *testing.B) { benchIssuance(b, inFlight) })
@@ -51,7 +51,8 @@ func benchIssuance(b *testing.B, inFlight int) {
 				if n > int64(b.N) {
 					return
 				}
-				// A stride far from the number of people: sessions come in no order.
+				// A stride unrelated to the number of users, so that sessions come in random
+				// order.
 				i := benchIssue(int(n*7919%people), fmt.Sprintf("_%032x", uint64(n)*0x9E3779B97F4A7C15))
 				i.Request.Handle = idp.RequestHandle(fmt.Sprintf("018f%08x-7000-8000-000000000000", n))
 				if _, err := s.RecordIssuance(b.Context(), i); err != nil {
@@ -96,7 +97,7 @@ func benchIssue(person int, id string) *idp.Issuance {
 	}
 }
 
-// cpuTime is what this process has used, in user and kernel mode.
+// cpuTime returns the time that this process has used in user and kernel mode.
 func cpuTime(tb testing.TB) (user, system time.Duration) {
 	tb.Helper()
 	var u syscall.Rusage

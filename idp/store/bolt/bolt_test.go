@@ -14,7 +14,7 @@ import (
 
 var start = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 
-// options are those of every test: one key, one time.
+// options returns the options of every test: one key, one time.
 func options(tb testing.TB) bolt.Options {
 	tb.Helper()
 	key, err := seal.NewMaster(bytes.Repeat([]byte{7}, 32))

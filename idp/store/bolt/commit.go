@@ -23,7 +23,7 @@ import (
 // writing itself breaks at a job, the transaction is given up and the others
 // run again without it: a change may run more than once.
 
-// runCommitter is the committer.
+// runCommitter commits the queued changes batch by batch until the queue is closed.
 func (s *Store) runCommitter() {
 	defer close(s.stopped)
 	c := &committer{store: s}
@@ -31,13 +31,13 @@ func (s *Store) runCommitter() {
 	for ok := true; ok; {
 		batch, ok = s.queue.take(batch)
 		c.commitBatch(batch)
-		// Those who were answered may have another change at hand; letting
-		// them queue it first makes fuller batches and delays nobody.
+		// Callers that just got their answer may have another change. Letting them queue it
+		// first makes fuller batches and delays no one.
 		runtime.Gosched()
 	}
 }
 
-// committer is what the committer goroutine keeps between batches.
+// committer is the state of the committer goroutine between batches.
 type committer struct {
 	store *Store
 	// tail is the end of the audit trail as last committed; nil if it was not
@@ -136,13 +136,13 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	return nil, nil
 }
 
-// panicError is how a change ended that panicked. The panic is its caller's, see update,
-// and must not end the committer.
+// panicError is the outcome of a change that panicked. update repeats the panic in its
+// caller. It must not end the committer.
 type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("change panicked: %v", e.value) }
 
-// stageJob runs the job's change; what it notes is in w.ops if it returns nil.
+// stageJob runs the job's change. If it returns nil, the queued writes are in w.ops.
 func (w *writer) stageJob(j *job) (err error) {
 	clear(w.ops)
 	w.ops, w.events, w.err, w.nextRing = w.ops[:0], nil, nil, nil
@@ -157,11 +157,10 @@ func (w *writer) stageJob(j *job) (err error) {
 	return w.err
 }
 
-// syncTx commits. If that fails it is usually certain that nothing was written,
-// and the store goes on: the disk was full, say. If the end of the transaction
-// did reach the file and only its sync failed, bbolt shows the change although
-// nobody knows whether it will be there after a crash. The store then stops:
-// whoever opens it next finds one of the two.
+// syncTx commits. If the commit fails, usually nothing was written (the disk was full, for
+// example), and the store goes on. If the end of the transaction reached the file and only the
+// sync failed, bbolt shows the change although it may be gone after a crash. The store then
+// stops: the process that opens it next finds the change or finds it missing.
 func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 	id := tx.ID()
 	defer func() {

@@ -246,9 +246,9 @@ func TestRunningChangeIgnoresCancellation(t *testing.T) {
 	}
 }
 
-// A disk that hangs holds up a bounded number of changes. The next one is
-// refused at once and changes nothing; when the disk goes on, all that waited are
-// made, and there is room again.
+// TestQueueIsBounded checks that a hanging disk holds up a bounded number of changes. The
+// next change is refused at once and changes nothing. When the disk works again, all waiting
+// changes are made, and the queue has room again.
 func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)

@@ -19,8 +19,8 @@ import (
 	"vernal/idp/store/bolt"
 )
 
-// crashEnv makes the test binary a victim: a process that signs people in until
-// it is killed. Its value is the folder of the store.
+// crashEnv makes the test binary a victim: a process that signs users in until it is killed.
+// Its value is the folder of the store.
 const crashEnv = "VERNAL_TEST_CRASH_DIR"
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// ack is one line that the victim prints: a NameID that it was told is durable.
+// ack is one line that the victim prints: a NameID that the store reported as durable.
 type ack struct{ scope, user, name, message string }
 
 // TestKilledStoreKeepsAcknowledgedIssuances kills a process at twenty random moments
@@ -131,7 +131,7 @@ func checkName(t *testing.T, s *bolt.Store, who [2]string, name string) {
 	}
 }
 
-// victim signs people in until it is killed. It returns only if that fails.
+// victim signs users in until it is killed. It returns only if that fails.
 func victim(dir string) error {
 	ctx := context.Background()
 	tb := new(testing.B) // for options' errors, of which there are none
@@ -152,8 +152,8 @@ func victim(dir string) error {
 	return <-failed
 }
 
-// signIn makes a session of one of many people, answers two requests from it
-// and prints what was acknowledged.
+// signIn makes a session of a random user, answers two requests from it and prints what the
+// store acknowledged.
 func signIn(ctx context.Context, s *bolt.Store) error {
 	user := idp.UserID(fmt.Sprint("user", mathrand.IntN(500)))
 	sess := &idp.Session{ID: idp.SessionID(rand.Text()), User: user, CreatedAt: start, ExpiresAt: start}

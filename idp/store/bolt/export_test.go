@@ -19,7 +19,7 @@ func EndSession(ctx context.Context, s *Store, id idp.SessionID) error {
 	return err
 }
 
-// GuardedBuckets are the buckets whose values have a MAC.
+// GuardedBuckets returns the buckets whose values have a MAC.
 func GuardedBuckets() (names []string) {
 	for b := range bucketCount {
 		if b.isGuarded() {

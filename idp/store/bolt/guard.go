@@ -9,9 +9,9 @@ import (
 // maxReported bounds how many records are logged as not authentic.
 const maxReported = 1000
 
-// tamperedError is the error for a value that this store did not write, or not there. It
-// names no key, like missing. The log names it, once: it is a hash or a random ID, or
-// an operator's own word.
+// tamperedError returns the error for a value that this store did not write, or not at this
+// key. Like missingError, it names no key. The log names the key once: it is a hash, a
+// random ID, or a name that an operator chose.
 func (s *Store) tamperedError(b bucket, key []byte) error {
 	if s.reports.Load() < maxReported {
 		if _, isOld := s.reported.LoadOrStore(b.String()+"/"+string(key), true); !isOld {

@@ -17,7 +17,7 @@ import (
 // A writer of the file may delete records. These tests hold that junk in indexes and
 // in the audit trail does no more than that: nothing else stops, and nothing is lost.
 
-// hostile opens a filled store after someone changed its file.
+// hostile opens a filled store after an attacker changed its file.
 func hostile(t *testing.T, change func(tx *bbolt.Tx) error) *bolt.Store {
 	t.Helper()
 	dir := t.TempDir()
@@ -58,7 +58,7 @@ func TestForgedNameIDEndsTheListOfScopes(t *testing.T) {
 	}
 }
 
-// TestJunkInAuditTrail: sign-ins go on, and record 1 stays what it is.
+// TestJunkInAuditTrail checks that sign-ins go on, and that record 1 stays unchanged.
 func TestJunkInAuditTrail(t *testing.T) {
 	t.Parallel()
 	last := string(bytes.Repeat([]byte{0xff}, 8))

@@ -12,8 +12,8 @@ import (
 	"vernal/idp"
 )
 
-// ImportUsers adds people with their NameIDs in one transaction, those who clash with
-// someone left out.
+// ImportUsers adds users with their NameIDs in one transaction, and leaves out users that
+// clash with existing ones.
 func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]error, error) {
 	return changeValue(ctx, s, nil, func(w *writer) ([]error, error) {
 		outcome := make([]error, len(people))
@@ -35,18 +35,18 @@ func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]e
 	})
 }
 
-// imports is a writer that knows which keys it has noted: a change does not see
-// its own notes, and two people of one import may clash with each other.
+// imports is a writer that knows which keys it has queued: a change does not see its own
+// queued writes, and two users of one import may clash with each other.
 type imports struct {
 	*writer
 	taken   map[string]bool // bucket and key
 	changed map[idp.UserID]*idp.User
 }
 
-// clashError is one person's and leaves the others alone.
+// clashError concerns one user and does not affect the others.
 type clashError struct{ error }
 
-// addPerson notes one person; nothing of them if the error is a clashError.
+// addPerson queues one user, and nothing of the user if the error is a clashError.
 func (m *imports) addPerson(p *idp.ImportedUser) error {
 	id := []byte(p.User.ID)
 	known := m.has(inUsers, id)
@@ -90,7 +90,8 @@ func (m *imports) addPerson(p *idp.ImportedUser) error {
 	return m.putProofed(p.User, p.Profile, m.newUserKey(p.User.ID))
 }
 
-// addDisclosures adds to the stored user whom the email addresses were disclosed to.
+// addDisclosures adds to the stored user the service providers that the email addresses were
+// disclosed to.
 func (m *imports) addDisclosures(more *idp.User) error {
 	u, ok := m.changed[more.ID]
 	if !ok {
@@ -116,8 +117,8 @@ func (m *imports) addDisclosures(more *idp.User) error {
 	return m.putUser(u)
 }
 
-// checkNameIDs finds the first NameID that cannot become the person's. One that
-// is the person's already can.
+// checkNameIDs finds the first NameID that cannot become the user's. One that is already the
+// user's can.
 func (m *imports) checkNameIDs(p *idp.ImportedUser) error {
 	for scope, name := range p.NameIDs {
 		forward, reverse := pairKey(string(scope), string(p.User.ID)), pairKey(string(scope), string(name))
@@ -141,8 +142,8 @@ func (m *imports) note(b bucket, key, value []byte) {
 	m.put(b, key, value)
 }
 
-// NameIDScopes lists the scopes that hold NameIDs. It jumps from one to the
-// next, however many people there are.
+// NameIDScopes lists the scopes that contain NameIDs. It jumps from one scope to the next,
+// so its cost does not depend on the number of users.
 func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err error) {
 	err = s.view(ctx, func(r *reader) error {
 		c := r.bucket(inNameIDs).Cursor()
@@ -172,7 +173,7 @@ func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err
 	return scopes, err
 }
 
-// firstOf is the first half of a pair.
+// firstOf returns the first half of a pair.
 func firstOf(key []byte) (string, error) {
 	if len(key) >= 2 {
 		if n := int(binary.BigEndian.Uint16(key)); len(key) >= 2+n {

@@ -8,9 +8,8 @@ import (
 	"vernal/idp"
 )
 
-// RecordIssuance is the one write of an issued assertion, and the one that
-// every warm sign-in pays. It does not change *i. A pending session counts as
-// ended.
+// RecordIssuance makes the durable write behind an assertion, the only one of a warm
+// sign-in. It does not change *i. A pending session counts as ended.
 func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued, error) {
 	if i.Request == nil {
 		return idp.Issued{}, errors.New("record issuance: no request")
@@ -70,8 +69,8 @@ func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 	})
 }
 
-// recordDisclosure notes by which email address the user was named to the provider. One that was
-// taken from them since they were read is nobody's to note.
+// recordDisclosure records which email address was disclosed to the service provider. An
+// address that was removed from the user since the user was read is not recorded.
 func (w *writer) recordDisclosure(i *idp.Issuance) error {
 	if i.Address == "" {
 		return nil

@@ -19,8 +19,8 @@ var (
 	renewalKey = []byte("renewal")
 )
 
-// masterChange is the state of a change of the master key, as it is stored. It is
-// absent when one master key is in force and every key is wrapped by it alone.
+// masterChange is the stored state of a change of the master key. It is absent when one
+// master key is in force and every key is wrapped by it alone.
 type masterChange struct {
 	// From and To are the IDs of the two.
 	From  string           `json:"from"`
@@ -64,8 +64,8 @@ func (w *writer) deleteGenerations(keep ...*seal.Generation) {
 	}
 }
 
-// wrappedGenerations are the wrapped ring keys that are stored, by generation and
-// purpose. What is no ring key is passed over.
+// wrappedGenerations returns the stored wrapped ring keys by generation and purpose. It
+// skips entries that are not ring keys.
 func (r *reader) wrappedGenerations() map[byte]map[string][]byte {
 	all := make(map[byte]map[string][]byte)
 	for key, value := range r.scan(inRingKeys, nil) {
@@ -117,17 +117,17 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 	return nil
 }
 
-// readRenewal is the one under way; nil if there is none.
+// readRenewal returns the renewal under way, nil if there is none.
 func (r *reader) readRenewal() (*renewal, error) {
 	return decodeAny[renewal](r, inMeta, renewalKey)
 }
 
-// masterChange is the change under way; nil if there is none.
+// masterChange returns the change under way, nil if there is none.
 func (r *reader) masterChange() (*masterChange, error) {
 	return decodeAny[masterChange](r, inMeta, mastersKey)
 }
 
-// masterChangeIn is the change under way in the phase; seal.ErrNoChange for any other.
+// masterChangeIn returns the change under way in the phase, or seal.ErrNoChange.
 func (r *reader) masterChangeIn(phase seal.MasterPhase) (*masterChange, error) {
 	c, err := r.masterChange()
 	if err == nil && (c == nil || c.Phase != phase) {
@@ -167,7 +167,7 @@ func (r *reader) opensRing(m *seal.Master) bool {
 	return err == nil
 }
 
-// Ring is what protects values outside the store with the store's keys.
+// Ring returns the ring that protects values outside the store with the store's keys.
 func (s *Store) Ring() *seal.Ring { return s.ring }
 
 // KeyState reports which keys are in force and what change is under way.
@@ -235,11 +235,11 @@ func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) er
 	})
 }
 
-// FinishMaster ends the master key that is not keep: it opens the store no more.
-// Other keys that it still wraps must then be wrapped again by keep alone.
-// seal.ErrNoChange without a change that is complete; one that is not complete can
-// only be finished by keeping the key from before. With renewAll, the other keys are
-// renewed when the new one stays; where keep was chosen before, that is all it adds.
+// FinishMaster ends the master key that is not keep: it no longer opens the store. Other
+// keys that it still wraps must then be wrapped again by keep alone. FinishMaster returns
+// seal.ErrNoChange unless a change is complete. An incomplete change can only be finished by
+// keeping the previous key. With renewAll, the other keys are renewed if the new one stays.
+// If keep was chosen before, that is all it adds.
 func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
 	chosen := false
 	err := s.update(ctx, events, func(w *writer) error {
@@ -319,8 +319,8 @@ func (s *Store) RewrapUserKeys(ctx context.Context, after idp.UserID, limit int)
 	})
 }
 
-// userKeyContext is what a user's wrapped key is for. The generation is the ring's
-// at the time when the key was made: it shows which keys a renewal has reached.
+// userKeyContext returns the context of a user's wrapped key. The generation is that of the
+// ring when the key was made: it shows which keys a renewal has reached.
 func userKeyContext(generation byte, id idp.UserID) string {
 	return fmt.Sprintf("%d/user/%s", generation, id)
 }

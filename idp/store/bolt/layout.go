@@ -1,8 +1,8 @@
 // Package bolt keeps an idp.Store in one file, with bbolt.
 //
-// It keeps records and their indexes in step and makes every change durable
-// before it is answered. It decides nothing about people, sessions or service
-// providers: lifetimes, limits and releases are the callers'.
+// It keeps records and their indexes consistent and makes every change durable
+// before it is answered. It decides nothing about users, sessions or service
+// providers: lifetimes, limits and releases are up to the callers.
 //
 // # Changes
 //
@@ -11,8 +11,8 @@
 //
 // # Secrecy and authenticity
 //
-// A writer of the file can delete a record or put back an older one. It can never
-// make one, change one or move one to another place:
+// An attacker who can write to the file can delete a record or put back an older
+// one, but can never make one, change one or move one to another place:
 //   - users and their profiles are sealed with a key of each user's own, which
 //     user-keys holds wrapped by the master key and DeleteUser deletes;
 //   - the buckets marked MAC are guarded: their values end with a MAC over the
@@ -21,8 +21,8 @@
 //   - user-sessions and expiry are made of what those say, and what is found through
 //     them is compared with it.
 //
-// A value whose MAC does not fit is never taken for one that is not there, and
-// nothing is written in its place: idp.ErrTampered is returned.
+// A value whose MAC does not match never counts as missing, and nothing is written
+// in its place: idp.ErrTampered is returned.
 //
 // # Layout
 //
@@ -56,9 +56,9 @@
 // Requests are found by SP and MessageID through an index in memory, see
 // messages.
 //
-// What a warm sign-in writes is laid out so that few pages change: handles,
-// Seq and the expiry of requests grow with time, so their entries are next to
-// one another. Only the session can be anywhere.
+// The layout lets a warm sign-in change few pages: handles, Seq and the expiry of
+// requests grow with time, so their entries are next to one another. Only the
+// session can be anywhere.
 package bolt
 
 import (
@@ -135,9 +135,8 @@ func (b bucket) isAppendOnly() bool {
 	return b == inRequests || b == inExpiry || b == inAudit || b == inAuditAddresses
 }
 
-// pairKey is the composite key of a and b. The length stands first, so that no
-// two pairs give the same key whatever bytes they hold, and all keys with the
-// same a lie together.
+// pairKey returns the composite key of a and b. The length comes first, so that no two pairs
+// give the same key whatever bytes they contain, and all keys with the same a are adjacent.
 func pairKey(a, b string) []byte {
 	key := make([]byte, 0, 2+len(a)+len(b))
 	key = binary.BigEndian.AppendUint16(key, uint16(len(a)))
@@ -175,7 +174,7 @@ const (
 	documentKind kind = 'd'
 )
 
-// kindBuckets is where the records of each kind are. inMeta, which is 0, holds none.
+// kindBuckets maps each kind to the bucket of its records. inMeta, which is 0, means none.
 var kindBuckets = map[kind]bucket{
 	sessionKind: inSessions, requestKind: inRequests, logoutKind: inLogouts, documentKind: inDocuments,
 }

@@ -28,8 +28,8 @@ func (w *writer) firstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	return decode[idp.LogoutRequest](&w.reader, inLogouts, h)
 }
 
-// receivedFirst is a copy of r as it is to be stored. Sessions that are there
-// began before it was received, whatever the clock says.
+// receivedFirst returns a copy of r as it is stored. Existing sessions began before it was
+// received, whatever the clock says.
 func (w *writer) receivedFirst(r *idp.LogoutRequest, sessions []*idp.Session) (*idp.LogoutRequest, error) {
 	first, err := copyLogout(r)
 	if err != nil {
@@ -95,8 +95,8 @@ func (s *Store) LogoutRequest(ctx context.Context, k idp.RequestKey) (*idp.Logou
 	})
 }
 
-// RecordLogout decides a request within the transaction that ends what it ends.
-// It does not change *l.
+// RecordLogout decides a request in the same transaction that ends its sessions. It does not
+// change *l.
 func (s *Store) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOutcome, error) {
 	if l.Request == nil {
 		return nil, errors.New("record logout: no request")
@@ -154,7 +154,7 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 	return out, nil
 }
 
-// askDecision asks the caller, who gets what is theirs to change.
+// askDecision calls l.Decide with copies, which the caller may change.
 func askDecision(l *idp.Logout, first *idp.LogoutRequest, sessions []*idp.Session) (d idp.LogoutDecision, err error) {
 	given, err := copyLogout(first)
 	if err != nil {
@@ -168,7 +168,7 @@ func askDecision(l *idp.Logout, first *idp.LogoutRequest, sessions []*idp.Sessio
 	return l.Decide(given, list), nil
 }
 
-// namedSessions are those of the users whom the request names, oldest first.
+// namedSessions returns the sessions of the users that the request names, oldest first.
 func (r *reader) namedSessions(req *idp.LogoutRequest) (all []*idp.Session, err error) {
 	for _, user := range []idp.UserID{req.User, req.IndexUser} {
 		if user == "" || len(all) > 0 && all[0].User == user {

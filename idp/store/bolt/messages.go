@@ -8,16 +8,16 @@ import (
 	"vernal/idp"
 )
 
-// message stands for a message's sender and ID. It is a hash because both are
-// foreign strings of any length.
+// message identifies a message by a hash of its sender and ID, because both are external
+// strings of any length.
 type message [sha256.Size]byte
 
 func messageOf(sp idp.EntityID, id string) message {
 	return sha256.Sum256(pairKey(string(sp), id))
 }
 
-// messageIn is the message of a stored request, which it begins with. Open reads those
-// of all, so the rest is left alone.
+// messageIn returns the message of a stored request, which is at the beginning of the
+// record. Open reads those of all requests, so messageIn does not decode the rest.
 func messageIn(record []byte) (message, error) {
 	var r struct {
 		SP        idp.EntityID
@@ -29,12 +29,11 @@ func messageIn(record []byte) (message, error) {
 	return messageOf(r.SP, r.MessageID), nil
 }
 
-// messages finds stored requests by message. It is the one index that is in
-// memory, made again at Open from the bucket of requests: its keys fall
-// anywhere, so that on disk each sign-in would change a page of its own in it,
-// a quarter of all its cost. It holds what is committed, about 150 bytes for
-// each request that has not been swept. Package sso has budgets for those that
-// wait, and each one that was answered had a user.
+// messages finds stored requests by message. It is the only index in memory, and Open
+// rebuilds it from the bucket of requests. Its keys are random, so on disk each sign-in
+// would change a page of its own in it, a quarter of the total cost of a sign-in. It
+// contains what is committed, about 150 bytes for each request that has not been swept.
+// Package sso has budgets for waiting requests, and each answered request had a user.
 type messages struct {
 	mu      sync.RWMutex
 	handles map[message]idp.RequestHandle
@@ -47,8 +46,8 @@ func (m *messages) handle(of message) (idp.RequestHandle, bool) {
 	return h, ok
 }
 
-// merge takes over what a transaction that is now committed changed; an empty
-// handle is a request that was removed.
+// merge adds the changes of a committed transaction. An empty handle means a removed
+// request.
 func (m *messages) merge(changed map[message]idp.RequestHandle) {
 	if len(changed) == 0 {
 		return
@@ -77,14 +76,16 @@ func (m *messages) load(r *reader) error {
 		if err != nil {
 			return corruptError(inRequests, key, err)
 		}
-		// Of two requests with one message, the later was stored after the earlier one
-		// was swept, which someone has put back. Handles begin with their time.
+		// If two requests have the same message, the later was stored after the earlier one
+		// was swept, and an attacker has put the earlier one back. Handles begin with their
+		// time.
 		m.handles[of] = idp.RequestHandle(key)
 		return nil
 	})
 }
 
-// hasMessage reports whether the message is stored, as the changes before left it.
+// hasMessage reports whether the message is stored, after the earlier changes of the
+// transaction.
 func (w *writer) hasMessage(of message) bool {
 	if h, ok := w.messages[of]; ok {
 		return h != ""

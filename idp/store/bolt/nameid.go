@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-// NameID is the person's identifier in the scope.
+// NameID returns the user's identifier in the scope.
 func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.UserID) (idp.NameID, error) {
 	return readValue(ctx, s, func(r *reader) (idp.NameID, error) {
 		value, err := r.find(inNameIDs, pairKey(string(scope), string(user)))
@@ -17,8 +17,7 @@ func (s *Store) NameID(ctx context.Context, scope idp.NameIDScope, user idp.User
 	})
 }
 
-// UserByNameID is the reverse of NameID. It also answers for people who were
-// deleted.
+// UserByNameID is the reverse of NameID. It also finds deleted users.
 func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name idp.NameID) (idp.UserID, error) {
 	return readValue(ctx, s, func(r *reader) (idp.UserID, error) {
 		value, err := r.find(inNameIDUsers, pairKey(string(scope), string(name)))
@@ -26,11 +25,11 @@ func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name id
 	})
 }
 
-// nameID finds the person's NameID for a provider, or notes that it becomes
-// proposed. scope is the provider's as the caller read it. If it has moved
-// since, the person may be new there: what is made now must be in the scope
-// that the provider looks in from now on, or it would get a second NameID for
-// the same person. Only people without one pay for looking.
+// nameID returns the user's NameID for a service provider. If there is none, it queues
+// proposed as the NameID. scope is the service provider's scope as the caller read it. If
+// the scope has changed since, the user may be new there: a new NameID must be in the scope
+// that the service provider uses from now on, or it would get a second NameID for the same
+// user. Only users without a NameID pay for the look-up.
 func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID, proposed idp.NameID) (idp.NameID, error) {
 	key := pairKey(string(scope), string(user))
 	if value, err := w.get(inNameIDs, key); value != nil || err != nil {
@@ -38,7 +37,7 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 	}
 	p, err := w.provider(sp)
 	switch {
-	case errors.Is(err, idp.ErrNotFound): // removed: nobody looks anywhere
+	case errors.Is(err, idp.ErrNotFound): // removed: its scope is never read again
 	case err != nil:
 		return "", err
 	case p.NameIDScope != scope:
@@ -68,9 +67,9 @@ func (r *reader) holdsNameID(scope idp.NameIDScope, user idp.UserID, name idp.Na
 	return has, current == nil && owner == nil, errors.Join(err, reverseErr)
 }
 
-// copyNameIDs notes that all NameIDs of one scope are in another one too, and
-// returns how many were not. *idp.ClashError if the other one says otherwise of
-// a person or of a NameID.
+// copyNameIDs queues copies of all NameIDs of one scope in another one, and returns how many
+// were missing there. It returns *idp.ClashError if the other scope has a different NameID
+// for a user, or a different user for a NameID.
 func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
 	clashes := 0
 	prefix := pairKey(string(from), "")

@@ -21,15 +21,15 @@ import (
 	"vernal/idp/seal"
 )
 
-// fileMode is what the store's file has: it holds sessions and NameIDs.
+// fileMode is the mode of the store's file, which contains sessions and NameIDs.
 const fileMode = 0o600
 
 // pageSize is fixed, and not the machine's, because every change writes whole
 // pages (some arm64 kernels have 64 kB ones) and files move between machines.
 const pageSize = 4096
 
-// mapSize is the address space taken at once. It costs no memory and no disk;
-// growing it later would wait for every reader and stop new ones.
+// mapSize is the address space taken at once. It costs no memory and no disk. Growing it
+// later would wait for every reader and stop new ones.
 const mapSize = 1 << 30
 
 // errClosed is returned by every method after Close.
@@ -42,10 +42,10 @@ type Options struct {
 	Masters *seal.Masters
 	// Clock gives the time of audit records. Required.
 	Clock idp.Clock
-	// Log is told of what an operator should know; nil for none.
+	// Log receives what an operator should know. It may be nil.
 	Log *slog.Logger
-	// LockWait is how long Open waits for another process to let go of the
-	// file. Zero: it tries once.
+	// LockWait is how long Open waits for another process to release the file. Zero means
+	// that it tries once.
 	LockWait time.Duration
 }
 
@@ -58,8 +58,8 @@ type Store struct {
 	rings atomic.Pointer[[]ringSince]
 	clock idp.Clock
 	log   *slog.Logger
-	// reported are the records that were logged because they fail their MAC, reports is
-	// how many.
+	// reported contains the records that were logged because their MAC does not match, and
+	// reports is their number.
 	reported sync.Map
 	reports  atomic.Int64
 
@@ -74,10 +74,10 @@ type Store struct {
 
 var _ idp.Store = (*Store)(nil)
 
-// Open opens the store at path, and makes it if there is none. Its folder must
-// be there. It returns idp.ErrLocked if another process has it open, idp.ErrSchema
-// if another version of Vernal wrote it, ErrMaster if it was sealed with another
-// master key, and idp.ErrTampered if what it says of itself is not authentic.
+// Open opens the store at path, and creates it if it is missing. Its folder must exist. Open
+// returns idp.ErrLocked if another process has it open, idp.ErrSchema if another version of
+// Vernal wrote it, ErrMaster if it was sealed with another master key, and idp.ErrTampered
+// if its own metadata is not authentic.
 func Open(path string, o Options) (*Store, error) {
 	if o.Masters == nil || o.Clock == nil {
 		return nil, errors.New("open store: Masters and Clock are required")
@@ -119,7 +119,7 @@ func open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// boltOptions are chosen for many small commits to a file that may grow large.
+// boltOptions returns options for many small commits to a file that may grow large.
 func boltOptions(wait time.Duration) *bbolt.Options {
 	return &bbolt.Options{
 		// Zero would wait without end.
@@ -224,8 +224,8 @@ func checkSchema(stored []byte) error {
 	return nil
 }
 
-// Close finishes the changes under way and releases the file. Later calls of
-// any method return an error; a second Close returns what the first did.
+// Close finishes the changes under way and releases the file. Later calls of any method
+// return an error. A second Close returns the result of the first.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.queue.close(errClosed)

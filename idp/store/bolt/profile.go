@@ -13,9 +13,9 @@ import (
 // a profile, or beside another one, would be believed by every decision.
 var errProofed = errors.New("change of a person: Proofed is set with the profile and from it")
 
-// Profile unseals what was proofed of a person's identity. A profile that is not
-// the one that the record speaks of is damage: somebody who can write to the file
-// may have put back one of the person's earlier ones.
+// Profile unseals the proofed identity of a user. A profile that does not match the user's
+// record counts as tampering: an attacker with write access to the file may have put back an
+// earlier profile of the same user.
 func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error) {
 	return readValue(ctx, s, func(r *reader) (p *idp.Profile, err error) {
 		u, err := r.user(id)
@@ -41,7 +41,7 @@ func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error
 	})
 }
 
-// SetProfile replaces a person's profile. The one before is not read.
+// SetProfile replaces a user's profile without reading the previous one.
 func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, at time.Time, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		u, err := w.user(id)
@@ -57,8 +57,8 @@ func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, a
 	})
 }
 
-// putProofed notes a person with the profile, and the record says what the
-// profile says. *u is not changed.
+// putProofed queues a user's profile, and the user's record with the same Proofed. It does
+// not change *u.
 func (w *writer) putProofed(u *idp.User, p *idp.Profile, dataKey *seal.DataKey) error {
 	kept := *u
 	kept.Proofed = p.Proofed()

@@ -17,8 +17,8 @@ func proofed(first string) *idp.Profile {
 	return &idp.Profile{Level: idp.IALVerified, VerifiedAt: start, FirstName: first, SSN: "900-11-2222"}
 }
 
-// TestSwappedProfileIsRefused opens a store with profiles that somebody has been at: none
-// is taken for another one, and the file tells nothing of them.
+// TestSwappedProfileIsRefused opens a store whose profiles were tampered with: no profile is
+// accepted in place of another, and the file discloses nothing about them.
 func TestSwappedProfileIsRefused(t *testing.T) {
 	t.Parallel()
 	var earlier []byte // u1's profile before the last one

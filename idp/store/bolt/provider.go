@@ -7,7 +7,7 @@ import (
 	"vernal/idp"
 )
 
-// provider reads a registration; a *idp.RemovedError if it was removed.
+// provider reads a registration, and returns a *idp.RemovedError if it was removed.
 func (r *reader) provider(id idp.EntityID) (*idp.ServiceProvider, error) {
 	p, err := decode[idp.ServiceProvider](r, inProviders, []byte(id))
 	if !errors.Is(err, idp.ErrNotFound) {

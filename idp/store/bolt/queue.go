@@ -14,8 +14,8 @@ import (
 type job struct {
 	change func(*writer) error
 	events []idp.AuditEvent
-	// claimed is taken once: by the committer, which will then answer, or by
-	// the caller who no longer waits.
+	// claimed is set once: by the committer, which then answers, or by a caller that no
+	// longer waits.
 	claimed atomic.Bool
 	done    chan struct{} // closed once err is the outcome
 	err     error
@@ -114,6 +114,6 @@ func (s *Store) update(ctx context.Context, events []idp.AuditEvent, change func
 	return j.err
 }
 
-// Changes is how many changes were made since Open, each one durable: what the
-// callers cost, however many of them shared a transaction.
+// Changes returns the number of changes since Open, each one durable. It measures the cost
+// of the callers, however many of them shared a transaction.
 func (s *Store) Changes() uint64 { return s.changes.Load() }

@@ -22,13 +22,13 @@ import (
 // number, and TestRecordFormChangesWithFields the new layout.
 const recordForm = 1
 
-// fields goes over the fields of a record, and either appends them to out or
-// reads them from in. So one function tells both ways.
+// fields visits the fields of a record, and either appends them to out or reads them from
+// in, so that one function defines both directions.
 type fields struct {
 	out     []byte
 	in      string
 	reading bool
-	damaged bool // in is not what was written; all further fields are zero
+	damaged bool // in is malformed; all further fields are zero
 }
 
 // encodeRecord gives the bytes of the record that r points to.

@@ -95,7 +95,7 @@ func (w *writer) renewSome(b bucket, after []byte, limit int) (seen int, last []
 		}
 		content, err := w.verifyValue(b, key, value)
 		if err != nil {
-			continue // it stays what it is
+			continue // not authentic: it stays unchanged
 		}
 		w.put(b, last, bytes.Clone(content))
 	}
@@ -148,7 +148,8 @@ func (w *writer) renewUser(id idp.UserID) error {
 	return w.putSealed(inUsers, id, dataKey, u)
 }
 
-// unlessTampered is for a renewal, which passes over what is not authentic.
+// unlessTampered drops idp.ErrTampered, because a renewal skips entries that are not
+// authentic.
 func unlessTampered(err error) error {
 	if errors.Is(err, idp.ErrTampered) {
 		return nil
@@ -156,8 +157,8 @@ func unlessTampered(err error) error {
 	return err
 }
 
-// EndRenewal ends the generation before: what it wrote is accepted no more. It is for
-// the moment when Renew has reached the end.
+// EndRenewal ends the previous generation: its output is no longer accepted. Call it once
+// Renew has reached the end.
 func (s *Store) EndRenewal(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		n, err := w.readRenewal()

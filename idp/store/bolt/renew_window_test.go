@@ -58,8 +58,8 @@ func renewAll(t *testing.T, s *Store) {
 	}
 }
 
-// Whoever reads right after the commit that begins a renewal, or ends it, reads with
-// the keys of that commit.
+// TestReadRightAfterRenewalCommits checks that a read right after the commit that begins or
+// ends a renewal uses the keys of that commit.
 func TestReadRightAfterRenewalCommits(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
@@ -81,8 +81,8 @@ func TestReadRightAfterRenewalCommits(t *testing.T) {
 	must(t, errors.Join(together(t, s, func() error { return s.EndRenewal(t.Context(), event) }, onCommit(s, read(seal.KeyState{Generation: 2})))...))
 }
 
-// A transaction that began before a renewal reads what it found, with the keys of
-// then, also when the renewal has ended.
+// TestReadThatBeganBeforeRenewal checks that a transaction that began before a renewal reads
+// with the keys of its beginning, even after the renewal has ended.
 func TestReadThatBeganBeforeRenewal(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
@@ -105,8 +105,8 @@ func TestReadThatBeganBeforeRenewal(t *testing.T) {
 	}))
 }
 
-// What is forged is refused all the same: with no key, with those of an ended
-// generation, and while a renewal goes on.
+// TestForgedRecordIsRefusedDuringRenewal checks that a forged record is refused during a
+// renewal too: with no key, and with the keys of an ended generation.
 func TestForgedRecordIsRefusedDuringRenewal(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
@@ -144,7 +144,7 @@ func TestForgedRecordIsRefusedDuringRenewal(t *testing.T) {
 	refused()
 }
 
-// Of two renewals that are begun in one transaction, one is.
+// TestOnlyOneRenewalBegins checks that one of two renewals in the same transaction begins.
 func TestOnlyOneRenewalBegins(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
@@ -155,8 +155,8 @@ func TestOnlyOneRenewalBegins(t *testing.T) {
 	}
 }
 
-// A renewal whose transaction is given up has changed no keys. The next attempt begins
-// it.
+// TestRenewalOfBrokenTransaction checks that a renewal in an abandoned transaction changes
+// no keys, and that the next attempt begins it.
 func TestRenewalOfBrokenTransaction(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
@@ -176,8 +176,8 @@ func TestRenewalOfBrokenTransaction(t *testing.T) {
 	}
 }
 
-// A change that fails after it has begun a renewal begins none for the changes that it
-// shares the transaction with.
+// TestRenewalOfFailedChange checks that a change that fails after it has begun a renewal
+// begins none for the other changes in its transaction.
 func TestRenewalOfFailedChange(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)
@@ -194,8 +194,8 @@ func TestRenewalOfFailedChange(t *testing.T) {
 	}
 }
 
-// A renewal whose commit fails has changed no keys: not for reads, and not for the
-// transaction after it.
+// TestRenewalOfFailedCommit checks that a renewal whose commit fails has changed no keys,
+// neither for reads nor for the next transaction.
 func TestRenewalOfFailedCommit(t *testing.T) {
 	t.Parallel()
 	s := openInside(t)

@@ -14,13 +14,13 @@ type ringSince struct {
 	ring *seal.Ring // never changed
 }
 
-// maxRings is how many changes of the ring are known to reads that go on: a renewal
-// makes two, and before it there is one.
+// maxRings is the number of ring changes that a read under way must know: a renewal makes
+// two, and before it there is one.
 const maxRings = 3
 
-// ringOf is the ring keys in force in a transaction. What a transaction finds in the
-// file was written with the keys of then, so they must not be those of another moment:
-// authentic records would look forged.
+// ringOf returns the ring keys in force in a transaction. The data that the transaction
+// reads was written with those keys. With the keys of another moment, authentic records
+// would look forged.
 func (s *Store) ringOf(tx *bbolt.Tx) *seal.Ring {
 	all := *s.rings.Load()
 	for _, since := range slices.Backward(all) {

@@ -11,9 +11,9 @@ import (
 	"vernal/idp"
 )
 
-// session reads a session; idp.ErrNotFound if it is not there. One that its user's index
-// does not name has ended: a writer who took the entry out must not get a session that its
-// user cannot end.
+// session reads a session, and returns idp.ErrNotFound if it is missing. A session that its
+// user's index does not name has ended: an attacker who removed the entry must not get a
+// session that its user cannot end.
 func (r *reader) session(id idp.SessionID) (*idp.Session, error) {
 	sess, err := decode[idp.Session](r, inSessions, []byte(id))
 	if err == nil && !r.has(inUserSessions, pairKey(string(sess.User), string(id))) {
@@ -22,8 +22,8 @@ func (r *reader) session(id idp.SessionID) (*idp.Session, error) {
 	return sess, err
 }
 
-// isOver reports whether err says that there is no session to go on with: it is not
-// there, or what is there is not authentic and cannot be trusted with anything.
+// isOver reports whether err means that there is no session to continue: it is missing, or
+// it is not authentic and cannot be trusted.
 func isOver(err error) bool {
 	return errors.Is(err, idp.ErrNotFound) || errors.Is(err, idp.ErrTampered)
 }
@@ -40,11 +40,10 @@ func (w *writer) deleteSession(sess *idp.Session) {
 	w.delete(inExpiry, expiryKey(sweepTime(sess), sessionKind, []byte(sess.ID)))
 }
 
-// sweepTime is when the sweep looks for a session: in steps of Idle from its
-// beginning, the first step at which it may have ended. So the entry in the
-// index follows from the record, and moves at most once in Idle however often
-// the session is used, with a write that is made anyway; the sweep meets only
-// sessions that have ended. They wait for it for another Idle at most.
+// sweepTime returns when the sweep looks at a session: the first step, in steps of Idle from
+// its beginning, at which it may have ended. So the index entry follows from the record, and
+// moves at most once in Idle however often the session is used, with a write that is made
+// anyway. The sweep meets only ended sessions. They wait for it for another Idle at most.
 func sweepTime(sess *idp.Session) time.Time {
 	if sess.Idle <= 0 {
 		return sess.ExpiresAt
@@ -193,7 +192,7 @@ func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp
 	})
 }
 
-// endUserSessions notes the end of a person's sessions but keep.
+// endUserSessions queues the end of all sessions of a user except keep.
 func (w *writer) endUserSessions(user idp.UserID, keep idp.SessionID) ([]*idp.Session, error) {
 	sessions, err := w.userSessions(user)
 	if err != nil {
@@ -262,10 +261,10 @@ func mergeParticipants(into, from []idp.Participant) []idp.Participant {
 	return into
 }
 
-// addParticipant adds what a provider was told to the participants. A provider has one
-// entry for each NameID that it was given: usually one, two if its scope
-// changed during the session, so that a logout with the older one is still
-// understood. The latest index given is the last one of its entry.
+// addParticipant adds what was disclosed to a service provider to the participants. A
+// service provider has one entry for each NameID it was given. That is usually one, and two
+// if its scope changed during the session, so that a logout with the older NameID is still
+// understood. The latest SessionIndex is the last of its entry.
 func addParticipant(into []idp.Participant, sp idp.EntityID, name idp.NameID, year idp.Year, at time.Time, indexes ...string) []idp.Participant {
 	i := slices.IndexFunc(into, func(p idp.Participant) bool { return p.SP == sp && p.NameID == name })
 	if i < 0 {

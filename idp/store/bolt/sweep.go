@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// moveExpiry notes that the end of a record moved from one time to another; the zero time
-// is none.
+// moveExpiry queues the move of a record's expiry from one time to another. The zero time
+// means none.
 func (w *writer) moveExpiry(k kind, record []byte, before, after time.Time) {
 	if before.Equal(after) {
 		return

@@ -64,8 +64,8 @@ func fillStore(t *testing.T, s *bolt.Store) {
 	must(s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error { d.Data = []byte("history"); return nil }))
 }
 
-// readings are what reads or changes the record of u1, or of its SP, in each bucket. What
-// comes after a slash says which record, where there are several kinds.
+// readings read or change the record of u1, or of its SP, in each bucket. The part of a key
+// after the slash names the record where there are several kinds.
 var readings = map[string][]func(context.Context, *bolt.Store) error{
 	"documents/history": {
 		func(ctx context.Context, s *bolt.Store) error {
@@ -406,9 +406,8 @@ func TestTamperedSessionEnds(t *testing.T) {
 	}
 }
 
-// TestOlderRecordContradictsNewerOnes puts back a record as it was. That cannot be told
-// apart from a store that was restored, but what was read with a newer one does not fit
-// together with it.
+// TestOlderRecordContradictsNewerOnes puts back an earlier version of a record. That looks the
+// same as a restored store, but data read together with a newer record does not match it.
 func TestOlderRecordContradictsNewerOnes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

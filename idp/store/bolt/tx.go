@@ -41,7 +41,8 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) error {
 	return look(s.reader(tx))
 }
 
-// readValue is view for a look-up with a result, which is the zero value with an error.
+// readValue is view for a look-up with a result, which is the zero value if there is an
+// error.
 func readValue[T any](ctx context.Context, s *Store, look func(*reader) (T, error)) (out T, err error) {
 	err = s.view(ctx, func(r *reader) error {
 		found, err := look(r)
@@ -53,7 +54,7 @@ func readValue[T any](ctx context.Context, s *Store, look func(*reader) (T, erro
 	return out, err
 }
 
-// changeValue is update for a change with a result, which is the zero value with an
+// changeValue is update for a change with a result, which is the zero value if there is an
 // error.
 func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, change func(*writer) (T, error)) (out T, err error) {
 	var made T
@@ -69,7 +70,7 @@ func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, 
 
 func (s *Store) reader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.ringOf(tx)} }
 
-// checkAvailable is why nothing can be looked up, or nil.
+// checkAvailable returns why nothing can be looked up, or nil.
 func (s *Store) checkAvailable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -84,8 +85,8 @@ func (r *reader) bucket(b bucket) *bbolt.Bucket {
 	return r.buckets[b]
 }
 
-// get reads a value; nil if the key is not there. In a guarded bucket the value is
-// what its MAC covers, and idp.ErrTampered is returned if that does not fit.
+// get reads a value, nil if the key is missing. In a guarded bucket it returns the part of
+// the value that its MAC covers, or idp.ErrTampered if the MAC does not match.
 func (r *reader) get(b bucket, key []byte) ([]byte, error) {
 	value := r.bucket(b).Get(key)
 	if value == nil {
@@ -94,7 +95,7 @@ func (r *reader) get(b bucket, key []byte) ([]byte, error) {
 	return r.verifyValue(b, key, value)
 }
 
-// find is get for a value that must be there; idp.ErrNotFound if it is not.
+// find is get for a value that must exist. It returns idp.ErrNotFound if it is missing.
 func (r *reader) find(b bucket, key []byte) ([]byte, error) {
 	value, err := r.get(b, key)
 	if value == nil && err == nil {
@@ -103,7 +104,7 @@ func (r *reader) find(b bucket, key []byte) ([]byte, error) {
 	return value, err
 }
 
-// verifyValue is the content of a stored value.
+// verifyValue returns the content of a stored value.
 func (r *reader) verifyValue(b bucket, key, value []byte) ([]byte, error) {
 	if !b.isGuarded() {
 		return value, nil
@@ -142,7 +143,7 @@ func decodeValue[R any](b bucket, key, value []byte) (*R, error) {
 	return record, nil
 }
 
-// decodeAny is decode for a record that may be missing: nil then.
+// decodeAny is decode for a record that may be missing. It then returns nil.
 func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
 	record, err := decode[R](r, b, key)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -151,8 +152,8 @@ func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
 	return record, err
 }
 
-// scan gives the entries whose keys begin with prefix, in order. What it gives of a
-// guarded bucket is not verified: see verified.
+// scan yields the entries whose keys begin with prefix, in order. It does not verify those
+// of a guarded bucket: see verified.
 func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := r.bucket(b).Cursor()
@@ -164,8 +165,8 @@ func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// scanAfter gives the entries whose keys sort after the given one, in order. What it
-// gives of a guarded bucket is not verified.
+// scanAfter yields the entries whose keys sort after the given one, in order. It does not
+// verify those of a guarded bucket.
 func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := r.bucket(b).Cursor()
@@ -178,26 +179,25 @@ func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// writer is what a change runs with. It reads the store as the changes before
-// it left it, and notes what to write; nothing is written before the change has
-// returned nil, so that one that fails, or panics, has provably changed nothing
-// and costs the others in its transaction nothing. A change does not see its
-// own notes.
+// writer is the store as one change sees it. It reads what earlier changes of the
+// transaction left and queues what to write. Nothing is written before the change has
+// returned nil, so a change that fails or panics changes nothing and does not harm the
+// others in its transaction. A change does not see its own queued writes.
 type writer struct {
 	reader
 	ops    []op
-	events []idp.AuditEvent // that the change decided, besides those of its job
+	events []idp.AuditEvent // that the change decided, in addition to those of its job
 	err    error            // of the first note that could never be written
-	// messages is what this transaction has changed in the store's index: a
-	// handle, or "" for a request that was removed.
+	// messages contains what this transaction has changed in the store's index of messages:
+	// a handle, or "" for a removed request.
 	messages map[message]idp.RequestHandle
 	// nextRing is the ring keys that the change puts in force; nil for no others. They
 	// hold for the changes after it.
 	nextRing *seal.Ring
 }
 
-// op is one note: value for key, or nil to delete it. One in inRequests that
-// adds or removes a request tells its message too.
+// op is one queued write: value for key, or nil to delete it. An op in inRequests that adds
+// or removes a request has its message too.
 type op struct {
 	in         bucket
 	key, value []byte
@@ -237,7 +237,7 @@ func (w *writer) delete(b bucket, key []byte) {
 	w.ops = append(w.ops, op{in: b, key: key})
 }
 
-// flush writes what was noted.
+// flush writes the queued ops.
 func (w *writer) flush() error {
 	for _, o := range w.ops {
 		if o.message != nil {
@@ -267,8 +267,8 @@ func (w *writer) flush() error {
 	return nil
 }
 
-// missingError is the error of a look-up in b. It names no key: some are secret or
-// personal, and callers know what they asked for.
+// missingError returns the error of a look-up in b. It names no key, because some keys are
+// secret or personal, and the caller knows the key.
 func missingError(b bucket) error {
 	return fmt.Errorf("%v: %w", b, idp.ErrNotFound)
 }
@@ -277,7 +277,7 @@ func existsError(b bucket) error {
 	return fmt.Errorf("%v: %w", b, idp.ErrExists)
 }
 
-// corruptError is the error for a value that this package did not write.
+// corruptError returns the error for a value that this package did not write.
 func corruptError(b bucket, key []byte, err error) error {
 	return fmt.Errorf("store is damaged: bucket %v, key %.100q: %w", b, key, err)
 }

@@ -12,7 +12,7 @@ import (
 	"vernal/idp/seal"
 )
 
-// userKey opens the key of a user who is stored.
+// userKey opens the key of a stored user.
 func (r *reader) userKey(id idp.UserID) (*seal.DataKey, error) {
 	number, wrapped := splitUserKey(r.bucket(inUserKeys).Get([]byte(id)))
 	key, err := r.store.masters.DataKey(userKeyContext(number, id), wrapped)
@@ -33,17 +33,18 @@ func (w *writer) newUserKey(id idp.UserID) *seal.DataKey {
 // emailHash is the context of the hash under which an email address is looked up.
 const emailHash = "user-email"
 
-// emailKey is the index entry of an email address, which must not be readable.
+// emailKey returns the index key of an email address. It is a hash, because the address must
+// not be readable in the store.
 func (r *reader) emailKey(address string) []byte {
 	return r.ring.Hash(emailHash, []byte(strings.ToLower(address)))
 }
 
-// olderEmailKeys are the entries under ring keys that are being replaced.
+// olderEmailKeys returns the index keys under ring keys that are being replaced.
 func (r *reader) olderEmailKeys(address string) [][]byte {
 	return r.ring.OlderHashes(emailHash, []byte(strings.ToLower(address)))
 }
 
-// emailOwner is the user who has the email address; idp.ErrNotFound if no one has.
+// emailOwner returns the user with the email address, or idp.ErrNotFound.
 func (r *reader) emailOwner(address string) (idp.UserID, error) {
 	for _, key := range append([][]byte{r.emailKey(address)}, r.olderEmailKeys(address)...) {
 		if id, err := r.get(inUserEmails, key); id != nil || err != nil {
@@ -62,7 +63,7 @@ func (r *reader) isEmailTaken(address string) (bool, error) {
 	return err == nil, err
 }
 
-// emailsOf is the set of a user's email addresses as the index has them.
+// emailsOf returns the set of a user's email addresses in the form of the index.
 func emailsOf(u *idp.User) map[string]bool {
 	if u == nil {
 		return nil
@@ -95,7 +96,7 @@ func openSealed[R any](r *reader, b bucket, id idp.UserID, sealed []byte) (*R, e
 	}
 	record := new(R)
 	if json.Unmarshal(plain, record) != nil {
-		return nil, corruptError(b, []byte(id), errors.New("not a record")) // the cause could quote what was sealed
+		return nil, corruptError(b, []byte(id), errors.New("not a record")) // the cause could quote sealed data
 	}
 	return record, nil
 }
@@ -118,7 +119,7 @@ func (r *reader) user(id idp.UserID) (*idp.User, error) {
 	return openSealed[idp.User](r, inUsers, id, sealed)
 }
 
-// putUser notes the record of a user who is stored.
+// putUser queues the record of a stored user.
 func (w *writer) putUser(u *idp.User) error {
 	key, err := w.userKey(u.ID)
 	if err != nil {
@@ -151,13 +152,13 @@ func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error
 	return nil
 }
 
-// User looks a person up.
+// User returns a user by ID.
 func (s *Store) User(ctx context.Context, id idp.UserID) (*idp.User, error) {
 	return readValue(ctx, s, func(r *reader) (*idp.User, error) { return r.user(id) })
 }
 
-// UserByEmail finds a person by an address. An entry of the index that the user's
-// record does not confirm was put back by someone.
+// UserByEmail returns a user by email address. An index entry that the user's record does
+// not confirm counts as tampering.
 func (s *Store) UserByEmail(ctx context.Context, address string) (*idp.User, error) {
 	return readValue(ctx, s, func(r *reader) (*idp.User, error) {
 		id, err := r.emailOwner(address)
@@ -175,7 +176,7 @@ func (s *Store) UserByEmail(ctx context.Context, address string) (*idp.User, err
 	})
 }
 
-// Users lists people by ID.
+// Users lists users by ID.
 func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error) {
 	return readValue(ctx, s, func(r *reader) (out []*idp.User, err error) {
 		b := inUsers
@@ -201,7 +202,7 @@ func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error)
 	})
 }
 
-// UpdateUser changes a person. ID and Proofed must stay.
+// UpdateUser changes a user. ID and Proofed must not change.
 func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		u, err := w.user(id)
@@ -229,7 +230,7 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 	})
 }
 
-// DeleteUser removes a person with their profile, sessions and addresses; ID and
+// DeleteUser removes a user with the profile, sessions and email addresses. The ID and the
 // NameIDs stay taken.
 func (s *Store) DeleteUser(ctx context.Context, id idp.UserID, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {

@@ -9,8 +9,8 @@ import (
 	"vernal/idp/audit"
 )
 
-// testAuditStored holds what is stored against the chain: byte by byte, with the
-// end of the trail, and without network addresses in it.
+// testAuditStored checks the stored records against the chain: byte by byte, with the end of
+// the trail, and without IP addresses in it.
 func testAuditStored(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	page := readStored(t, s, 0)

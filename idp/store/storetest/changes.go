@@ -174,7 +174,7 @@ func testContext(t *testing.T, s idp.Store) {
 	_, err = s.Provider(t.Context(), "https://a.example")
 	is(t, err, idp.ErrNotFound)
 
-	// Cancelled under way: the error tells what happened.
+	// Cancelled under way: the error says whether the change was made.
 	var wg sync.WaitGroup
 	for k := range 60 {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -57,8 +57,9 @@ func testDocuments(t *testing.T, s idp.Store) {
 	}
 	holds("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
 
-	// The keys come in the order given, none for one that is not there. An empty result
-	// removes; what was given and got belongs to the caller.
+	// change runs for the keys in the given order, with no data for a missing document.
+	// Empty data removes the document. The store keeps no reference to data that it got or
+	// returned.
 	mine, order := []byte("mine"), []string(nil)
 	ok(t, s.UpdateDocuments(ctx, "a", []string{"3", "1", "2", ""}, func(d *idp.Document) error {
 		order = append(order, d.Key)
@@ -82,7 +83,7 @@ func testDocuments(t *testing.T, s idp.Store) {
 		t.Error("a document without a kind was kept")
 	}
 
-	// What is recorded can depend on what change finds.
+	// The audit record can depend on the document that change gets.
 	open := event("doc.detail")
 	open.Detail = map[string]string{}
 	ok(t, s.UpdateDocuments(ctx, "a", []string{"1"}, func(d *idp.Document) error {

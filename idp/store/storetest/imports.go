@@ -7,7 +7,7 @@ import (
 	"vernal/idp"
 )
 
-// newImport is a person to import with NameIDs: pairs of a scope and a NameID.
+// newImport returns a user to import with NameIDs, given as pairs of a scope and a NameID.
 func newImport(id, address string, pairs ...string) idp.ImportedUser {
 	in := idp.ImportedUser{User: person(id, address), NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: event("import." + id)}
 	for k := 0; k < len(pairs); k += 2 {
@@ -28,12 +28,12 @@ func testImport(t *testing.T, s idp.Store) {
 	elsewhere.Deleted = true
 	people := []idp.ImportedUser{
 		newImport("u1", "a@example.org", "agency:P", "n1", "sp:x", "m1"),
-		newImport("u2", "OLD@example.org"),                               // the address is taken
+		newImport("u2", "OLD@example.org"),                               // the email address is taken
 		newImport("u3", "c@example.org", "sp:x", "m3", "agency:P", "n1"), // u1 came first
-		newImport("u4", "gone@example.org", "agency:P", "n-gone"),        // a deleted person's
+		newImport("u4", "gone@example.org", "agency:P", "n-gone"),        // a deleted user's
 		newImport("u5", "A@example.org"),                                 // u1 came first
 		newImport("u1", "e@example.org"),                                 // the ID is taken
-		newImport("gone", "f@example.org"),                               // a deleted person's
+		newImport("gone", "f@example.org"),                               // a deleted user's
 		newImport("u6", "gone@example.org", "sp:x", "n1"),                // another scope
 		elsewhere,
 	}
@@ -67,7 +67,7 @@ func testImport(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 	is(t, addUser(ctx, s, person("dead", "g@example.org")), idp.ErrExists)
 
-	// More NameIDs for people who are here.
+	// More NameIDs for existing users.
 	more := []idp.ImportedUser{
 		newImport("u1", "", "agency:P", "n1", "sp:y", "y1"),
 		newImport("u6", "", "sp:y", "y6", "sp:x", "other"), // has n1 there
@@ -115,8 +115,9 @@ func testImport(t *testing.T, s idp.Store) {
 	deleted("gone", 1)
 }
 
-// Of an existing user it is added who an email address was disclosed to, also by two
-// entries of one import. Nothing else of the user changes.
+// testImportDisclosed checks that an import adds to an existing user the service providers
+// that an email address was disclosed to, even with two entries of one import. Nothing else
+// of the user changes.
 func testImportDisclosed(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	u := person("told", "told@example.org", "home@example.org")

@@ -50,8 +50,8 @@ func testIssuance(t *testing.T, s idp.Store) {
 	checkSame(t, sess, stored, err)
 }
 
-// By which address a person was named to a provider is noted once, in the one
-// step with the issuance, and an address that is not theirs is not.
+// testIssuanceTold checks that the email address disclosed to a service provider is recorded
+// once, in the same transaction as the issuance, and that an address of another user is not.
 func testIssuanceTold(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	u := person("u1", "ann@example.org", "ann@home.example")
@@ -74,7 +74,7 @@ func testIssuanceTold(t *testing.T, s idp.Store) {
 	got, err = s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 
-	i = issuance("s2", "rehearsal", "m9") // somebody without a record
+	i = issuance("s2", "rehearsal", "m9") // a user without a record
 	i.Address = "ann@example.org"
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "rehearsal")}))
 	_, err = s.RecordIssuance(ctx, i)
@@ -167,7 +167,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 		checkSame(t, idp.UserID(user), who, err)
 	}
 	issue("s1", "u1", "m1", "agency:A", "n1", "n1")
-	issue("s1", "u1", "m2", "agency:A", "n2", "n1") // kept for ever
+	issue("s1", "u1", "m2", "agency:A", "n2", "n1") // permanent
 	issue("s1", "u1", "m3", "agency:A", "", "n1")
 	issue("s1", "u1", "m4", "sp:A", "n1", "n1") // scopes never meet
 	issue("s2", "u2", "m5", "sp:A", "n2", "n2")
@@ -183,7 +183,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 	_, err := s.NameID(ctx, "agency:B", "u1")
 	is(t, err, idp.ErrNotFound)
 
-	// Another person's NameID is refused, not given away.
+	// Another user's NameID is refused, not given away.
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u3")}))
 	i := issuance("s3", "u3", "m7")
 	i.Proposed = "n1"
@@ -193,7 +193,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 }
 
-// testIssuanceRace lets fifty sign-ins of one person make the NameID at once.
+// testIssuanceRace has fifty sign-ins of one user make the NameID at once.
 func testIssuanceRace(t *testing.T, s idp.Store) {
 	const n = 50
 	ok(t, s.StartSession(t.Context(), idp.SessionStart{Session: session("s1", "u1")}))

@@ -32,15 +32,15 @@ func logout(r *idp.LogoutRequest, status string, end ...idp.SessionID) *idp.Logo
 	}
 }
 
-// withAnswer is r with an answer.
+// withAnswer returns a copy of r with an answer.
 func withAnswer(r *idp.LogoutRequest, status string) *idp.LogoutRequest {
 	x := *r
 	x.AnsweredAt, x.Status, x.StatusDetail = start.Add(time.Minute), status, "detail"
 	return &x
 }
 
-// A message that waits for its browser is one record, however often it comes;
-// the browser that brought it last is the one that it waits for.
+// testLogoutReceived checks that a message that waits for its browser is a single record,
+// however often it arrives, and that it waits for the browser that brought it last.
 func testLogoutReceived(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	r := logoutRequest("h1", "m1")
@@ -66,8 +66,8 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h2"})
 	is(t, err, idp.ErrNotFound)
 
-	// A handle is one message's; an ID is one SP's, and an AuthnRequest's is
-	// another matter.
+	// A handle belongs to one message, and a message ID to one SP. An AuthnRequest with the
+	// same ID is unrelated.
 	_, err = s.ReceiveLogout(ctx, logoutRequest("h1", "m2"))
 	is(t, err, idp.ErrExists)
 	_, err = s.RecordLogout(ctx, logout(logoutRequest("h1", "m2"), "x"))
@@ -80,7 +80,8 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	checkSame(t, other, got, err)
 	ok(t, s.CreateLoginRequest(ctx, request("h1", logoutSP, "m1")))
 
-	// An answer changes neither what it says nor whom it waits for.
+	// Recording an answer changes neither the content of the request nor its service
+	// provider.
 	out, err := s.RecordLogout(ctx, logout(again, "ok"))
 	ok(t, err)
 	checkSame(t, withAnswer(&want, "ok"), out.Request, nil)
@@ -97,8 +98,8 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 	checkSame(t, again, got, err)
 }
 
-// A decision is made about the request as it was first received and the sessions
-// of the users whom it names, and ends none that it was not given.
+// testLogoutDecided checks that a decision gets the request as it was first received and the
+// sessions of the users it names, and ends no other session.
 func testLogoutDecided(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	for n, x := range []struct{ id, user string }{{"a", "u1"}, {"b", "u2"}, {"c", "u3"}, {"d", "u1"}, {"e", "u2"}} {
@@ -160,8 +161,8 @@ func ids(sessions []*idp.Session) (out []idp.SessionID) {
 	return out
 }
 
-// A repetition is decided again, about the message as it first came. It is
-// recorded if something ended, and writes nothing else.
+// testLogoutRepeated checks that a repeated message is decided again, in the form in which
+// it first arrived, and that it is recorded only if something ended.
 func testLogoutRepeated(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
@@ -192,7 +193,7 @@ func testLogoutRepeated(t *testing.T, s idp.Store) {
 	ok(t, err)
 	checkSame(t, withAnswer(r, "no"), out.Request, nil)
 	for range 5 {
-		repeat(logout(r, "perhaps"), "perhaps") // the answer may be another, by who brings it
+		repeat(logout(r, "perhaps"), "perhaps") // the answer may differ, depending on the browser that brings the request
 	}
 	stored("no")
 	kinds(t, s, 0, "logout no")
@@ -205,8 +206,8 @@ func testLogoutRepeated(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 }
 
-// A session that is there when a message is first received began before it,
-// though the clock was set back between the two.
+// testLogoutClock checks that a session that exists when a message is first received counts
+// as older, even if the clock was set back between the two.
 func testLogoutClock(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	later := session("later", "u1")
@@ -269,7 +270,8 @@ func testLogoutConcurrent(t *testing.T, s idp.Store) {
 	kinds(t, s, 0, "logout ok")
 }
 
-// What a decision does to what it is given, or how it ends, changes nothing.
+// testLogoutFunction checks that a decision that modifies its arguments does not change what
+// is stored, and that a panic in it changes nothing.
 func testLogoutFunction(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	sess := session("s1", "u1")

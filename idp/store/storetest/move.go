@@ -13,7 +13,7 @@ func moveTo(scope idp.NameIDScope) func(*idp.ServiceProvider) error {
 	return func(p *idp.ServiceProvider) error { p.Name, p.NameIDScope = "Moved", scope; return nil }
 }
 
-// giveNameIDs makes people's NameIDs in a scope: pairs of a person and a NameID.
+// giveNameIDs makes NameIDs in a scope, given as pairs of a user and a NameID.
 func giveNameIDs(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...string) {
 	t.Helper()
 	for k := 0; k < len(pairs); k += 2 {
@@ -27,7 +27,7 @@ func giveNameIDs(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...stri
 	}
 }
 
-// holds checks a person's NameID in a scope, both ways; "" for none.
+// holds checks a user's NameID in a scope, both ways; "" for none.
 func holds(t *testing.T, s idp.Store, scope idp.NameIDScope, user idp.UserID, want idp.NameID) {
 	t.Helper()
 	got, err := s.NameID(t.Context(), scope, user)
@@ -80,7 +80,7 @@ func testMoveProviderRefused(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.CreateProvider(ctx, provider("a"), ""))
 	giveNameIDs(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3", "u4", "n4")
-	giveNameIDs(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another one; n3 is another person's
+	giveNameIDs(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another one; n3 is another user's
 	events := len(trail(t, s))
 
 	_, err := moveProvider(ctx, s, "a", moveTo("agency:P"), event("x"))
@@ -106,11 +106,11 @@ func testMoveProviderRefused(t *testing.T, s idp.Store) {
 	checkSame(t, provider("a"), got, err)
 }
 
-// testIssuanceMoved signs people in with a scope that the provider has left:
-// who is new must be known by the same NameID ever after.
+// testIssuanceMoved signs users in with a scope that the service provider has left. A new
+// user must have the same NameID ever after.
 func testIssuanceMoved(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	p := provider("https://sp.example") // whom issuance names
+	p := provider("https://sp.example") // the one that issuance names
 	p.NameIDScope = "sp:a"
 	ok(t, s.CreateProvider(ctx, p, ""))
 	giveNameIDs(t, s, "sp:a", "old", "n-old")
@@ -129,9 +129,9 @@ func testIssuanceMoved(t *testing.T, s idp.Store) {
 	holds(t, s, "sp:a", "met", "")
 }
 
-// testMoveRace moves a provider while new people sign in to it, all of them
-// with the scope from before. Whenever each of them comes, the scope after must
-// hold the NameID that the provider was told.
+// testMoveRace moves a service provider to another scope while new users sign in to it, all
+// with the scope from before. Whatever the order, the scope after must contain the NameID
+// that was disclosed to the service provider.
 func testMoveRace(t *testing.T, s idp.Store) {
 	const n = 60
 	ctx := t.Context()

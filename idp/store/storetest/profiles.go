@@ -69,7 +69,7 @@ func testProfiles(t *testing.T, s idp.Store) {
 	ok(t, s.SetProfile(ctx, "u1", nil, later, event("user.verify")))
 	checkUnproofed(t, s, "u1")
 
-	// A person who is deleted leaves none behind.
+	// A deleted user leaves no profile behind.
 	ok(t, s.SetProfile(ctx, "u2", profile("Bob"), later))
 	ok(t, s.DeleteUser(ctx, "u2"))
 	checkUnproofed(t, s, "u2")

@@ -38,7 +38,7 @@ func testProviders(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 	kinds(t, s, 2, "sp.edit", "sp.remove")
 
-	// What a look-up returns is the caller's, and what was given stays so.
+	// The caller may change what a look-up returns, and the store keeps no reference to it.
 	got.ACSURLs[0], b.Certs[0] = "changed", "changed"
 	got, err = s.Provider(ctx, b.EntityID)
 	b.Certs[0] = "PEM"
@@ -69,7 +69,7 @@ func testProviderErrors(t *testing.T, s idp.Store) {
 	kinds(t, s, 0)
 }
 
-// lastScope is the scope of a provider that was removed.
+// lastScope returns the scope of a removed service provider.
 func lastScope(ctx context.Context, s idp.Store, id idp.EntityID) (idp.NameIDScope, error) {
 	_, err := s.Provider(ctx, id)
 	if removed, ok := errors.AsType[*idp.RemovedError](err); ok && errors.Is(err, idp.ErrNotFound) {

@@ -91,7 +91,7 @@ func testSweepIdle(t *testing.T, s idp.Store) {
 	sweep(10*time.Minute, 1) // short
 	sweep(15*time.Minute-1, 0)
 	sweep(15*time.Minute, 1) // unused
-	// Used until minute 14, so it has ended at 29; the sweep comes at 30.
+	// Used until minute 14, so it ended at 29. The sweep comes at 30.
 	sweep(29*time.Minute-1, 0)
 	sweep(30*time.Minute, 1)
 	sweep(31*time.Minute-1, 0) // issued is in use until minute 31

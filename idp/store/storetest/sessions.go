@@ -89,8 +89,9 @@ func testSessionReplaced(t *testing.T, s idp.Store) {
 	ok(t, err)
 }
 
-// A provider has one SessionIndex in a session, however often it is answered and
-// whatever becomes of the session; none is ever dropped.
+// testSessionIndexStays checks that a service provider has one SessionIndex in a session,
+// however often it is answered and whatever happens to the session, and that none is ever
+// dropped.
 func testSessionIndexStays(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
@@ -142,8 +143,8 @@ func testSessionIndexStays(t *testing.T, s idp.Store) {
 	indexes("s5", a, many...)
 }
 
-// A provider whose scope moved during the session keeps its SessionIndex there,
-// under either NameID; of several the latest counts.
+// testSessionIndexMoved checks that a service provider whose scope changed during the
+// session keeps its SessionIndex there, under either NameID. Of several, the latest counts.
 func testSessionIndexMoved(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	const sp = "https://sp.example"
@@ -245,7 +246,7 @@ func testReplaceSession(t *testing.T, s idp.Store) {
 		t.Errorf("participants %v are not those before", got.Participants)
 	}
 
-	// When it began stays, over several step-ups; a sign-in in its place begins.
+	// Its beginning stays over several step-ups. A sign-in in its place begins again.
 	later := session("later", "u1")
 	later.CreatedAt = start.Add(time.Hour)
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: later, Continues: "new"}))

@@ -127,7 +127,7 @@ func is(t *testing.T, got, want error) {
 	}
 }
 
-// checkSame compares what a look-up gave with what is expected.
+// checkSame compares the result of a look-up with the expected one.
 func checkSame[T any](t *testing.T, want T, got T, err error) {
 	t.Helper()
 	if err != nil {
@@ -229,7 +229,7 @@ func issuance(sess, user, message string) *idp.Issuance {
 	}
 }
 
-// addUser adds one person without NameIDs.
+// addUser adds one user without NameIDs.
 func addUser(ctx context.Context, s idp.Store, u *idp.User, events ...idp.AuditEvent) error {
 	in := idp.ImportedUser{User: u}
 	if len(events) > 0 {
@@ -256,7 +256,7 @@ func moveProvider(ctx context.Context, s idp.Store, id idp.EntityID, change func
 	return s.UpdateProvider(ctx, idp.ProviderUpdate{ID: id, Change: change, KeepNameIDs: true}, events...)
 }
 
-// nameOf is the NameID of an issuance.
+// nameOf returns the NameID of an issuance.
 func nameOf(i idp.Issued, err error) (idp.NameID, error) { return i.NameID, err }
 
 func numberedName(prefix string, n int) string { return fmt.Sprintf("%s%04d", prefix, n) }

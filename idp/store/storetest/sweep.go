@@ -56,7 +56,7 @@ func testSweep(t *testing.T, s idp.Store) {
 	sessions, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
 	checkSame(t, 5, len(sessions), err)
 
-	// What is swept is forgotten: the ID can come again.
+	// A swept request is forgotten, so its ID can be used again.
 	ok(t, s.CreateLoginRequest(ctx, request("again", "https://sp.example", "m0000")))
 	sweep(start.Add(24*time.Hour), 1000, 17)
 	sweep(start.Add(24*time.Hour), 1000, 0)

@@ -47,7 +47,7 @@ func testUserAddresses(t *testing.T, s idp.Store) {
 			t.Errorf("UserByEmail(%q) = %v, %v; want %s", address, got, err, want)
 		}
 	}
-	// The same address twice, in another case, is one address.
+	// The same email address twice, in another case, is one address.
 	ok(t, addUser(ctx, s, person("u1", "Ann@Example.org", "ann@EXAMPLE.org", "ann@home.example")))
 	ok(t, addUser(ctx, s, person("u2", "bob@example.org")))
 	finds("ANN@example.ORG", "u1")
@@ -128,7 +128,7 @@ func testUserDeleted(t *testing.T, s idp.Store) {
 	_, err = s.RecordIssuance(ctx, issuance("s1", "u1", "m2"))
 	is(t, err, idp.ErrSessionEnded)
 
-	// The ID and the NameID stay taken, the address is free.
+	// The ID and the NameID stay taken, the email address is free.
 	is(t, addUser(ctx, s, person("u1", "other@example.org")), idp.ErrExists)
 	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s4", "u1")}), idp.ErrNotFound)
 	got, err := s.NameID(ctx, "agency:A", "u1")
