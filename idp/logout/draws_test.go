@@ -2,4 +2,4 @@
 
 package logout_test
 
-const draws = "25"
+const draws = "15"
