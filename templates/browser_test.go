@@ -10,8 +10,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +21,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
-	"vernal/idp/idptest/binary"
+	"vernal/idp/idptest/chromium"
 )
 
 // screens are the sizes at which every page is checked.
@@ -91,34 +89,7 @@ func newSite(t *testing.T) *site {
 // browser starts a headless Chromium for the test and returns its first tab.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	var path string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		binary.Missing(t, "chromium is not installed")
-	}
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true))
-	// The test's own context ends before its clean-up, which wants to close the
-	// browser in order: only then may its folder go.
-	ctx, _ := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	ctx, _ = chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("close %s: %v", path, err)
-		}
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start %s: %v", path, err)
-	}
+	ctx := chromium.Start(t)
 	limited, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(cancel)
 	return limited

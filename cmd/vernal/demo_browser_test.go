@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +17,7 @@ import (
 	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"vernal/idp/idptest/binary"
+	"vernal/idp/idptest/chromium"
 )
 
 // tab is a tab of a headless Chromium, which knows sites, SameSite and
@@ -34,24 +33,8 @@ type tab struct {
 
 func openTab(t *testing.T, screen string, width, height int64) *tab {
 	t.Helper()
-	path := binary.Need(t, "chromium")
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true))
-	ctx, _ := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	ctx, _ = chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("close %s: %v", path, err)
-		}
-	})
+	ctx := chromium.Start(t)
 	b := &tab{t: t, shots: screen}
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start %s: %v", path, err)
-	}
 	if err := chromedp.Listen(ctx, b.note); err != nil {
 		t.Fatal(err)
 	}

@@ -88,4 +88,4 @@ func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short stri
 }
 
 // errForgotten ends a change that has nothing left to do.
-var errForgotten = errors.New("somebody else has forgotten the devices")
+var errForgotten = errors.New("the devices were removed meanwhile")

@@ -137,7 +137,7 @@ func CheckProfile(p *idp.Profile, now time.Time) (*idp.Profile, error) {
 		*value = strings.TrimSpace(*value)
 		if *value == "" {
 			if f.name == "first_name" || f.name == "last_name" {
-				wrong = append(wrong, &InputError{f.name, "missing", "is missing: somebody whose identity was proofed has a name"})
+				wrong = append(wrong, &InputError{f.name, "missing", "is missing: a proofed identity has a name"})
 			}
 			continue
 		}

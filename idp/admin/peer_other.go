@@ -9,5 +9,5 @@ import (
 
 // peerUID works only on Linux. On other systems the socket refuses every command.
 func peerUID(*net.UnixConn) (int, error) {
-	return 0, errors.New("the peer of a socket cannot be told on this system")
+	return 0, errors.New("this system does not identify the peer of a socket")
 }

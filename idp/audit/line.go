@@ -90,7 +90,7 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	l, ok := ReadLine(stored)
 	switch {
 	case stored.Place == 0:
-		return broken("cannot be told: something stands in the trail where no record can")
+		return broken("is unknown: the trail contains something where no record can be")
 	case stored.Place != p.Seq+1:
 		return broken("is missing: record %d is the next", stored.Place)
 	case !ok:

@@ -87,7 +87,7 @@ func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error 
 		if at != nil && place.Seq == at.Seq {
 			p.Compared = true
 			if place.Hash != at.Hash {
-				return brokenAt(place.Seq, "is not the one that was noted: it, or the trail before it, was made anew")
+				return brokenAt(place.Seq, "is not the recorded one: it, or the trail before it, was replaced")
 			}
 		}
 		// Addresses leave in the order in which they came, so between two that
@@ -142,11 +142,11 @@ func checkEndOf(p *Progress, page *idp.AuditPage, at *Place) error {
 	case head.Seq < p.Seq:
 		return brokenAt(head.Seq+1, "was not written by us: the trail ended before it")
 	case head.Hash != cmp.Or(p.Hash, First):
-		return brokenAt(p.Seq, "is not the one that was written: the trail was made anew")
+		return brokenAt(p.Seq, "is not the one that was written: the trail was replaced")
 	case page.Counted != p.Seq:
 		return brokenAt(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.Counted))
 	case at != nil && at.Seq > p.Seq:
-		return brokenAt(p.Seq+1, fmt.Sprintf("was cut off, or an older store was put back: record %d was noted elsewhere", at.Seq))
+		return brokenAt(p.Seq+1, fmt.Sprintf("was cut off, or an older store was put back: record %d is known from outside", at.Seq))
 	}
 	if c := p.Checkpoint; at != nil && c != nil && at.Seq == c.Seq {
 		p.Compared = true

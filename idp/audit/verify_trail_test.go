@@ -66,7 +66,7 @@ func TestVerifyTrail(t *testing.T) {
 				_ = tx.Bucket([]byte("audit-addresses")).Delete(key(seq))
 			}
 			return nil
-		}, 8, "was made anew"},
+		}, 8, "was replaced"},
 		{"head taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-head")).Delete([]byte("head")) }, 8, "nothing proves it"},
 		{"address taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-addresses")).Delete(key(5)) }, 5, "lost its network address"},
 		{"hidden before record 1", func(tx *bbolt.Tx) error { return records(tx).Put([]byte{0}, []byte("x")) }, 1, "no record can"},

@@ -5,7 +5,6 @@ package authn_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"vernal/idp/idptest"
-	"vernal/idp/idptest/binary"
+	"vernal/idp/idptest/chromium"
 )
 
 // tab is a tab of a headless Chromium. Time in its pages is real, while the identity
@@ -31,22 +30,7 @@ type tab struct {
 
 func openTab(t *testing.T) *tab {
 	t.Helper()
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(binary.Need(t, "chromium")), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
-	// The test's own context ends before its clean-up, which closes the browser in order.
-	ctx, _ := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	ctx, _ = chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("close the browser: %v", err)
-		}
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start chromium: %v", err)
-	}
+	ctx := chromium.Start(t)
 	b := &tab{t: t}
 	if err := chromedp.Listen(ctx, b.note); err != nil {
 		t.Fatal(err)

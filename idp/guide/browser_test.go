@@ -6,7 +6,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"vernal/idp/idptest"
-	"vernal/idp/idptest/binary"
+	"vernal/idp/idptest/chromium"
 )
 
 // axeRun returns the violations of WCAG 2.2 AA as text, or "".
@@ -34,21 +33,7 @@ func TestGuidesInBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := idptest.New(t, idptest.Options{})
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(binary.Need(t, "chromium")), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true))
-	ctx, _ := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	ctx, _ = chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("close the browser: %v", err)
-		}
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start chromium: %v", err)
-	}
+	ctx := chromium.Start(t)
 	limited, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	for name, width := range map[string]int64{"phone": 360, "desk": 1280} {

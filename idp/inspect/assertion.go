@@ -26,7 +26,7 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	case len(plain) == 1:
 		return plain[0], nil
 	case len(sealed) == 0:
-		r.noteSkipped("Assertion", "there is none: nobody was signed in, see Status")
+		r.noteSkipped("Assertion", "missing: no user was signed in, see Status")
 		return nil, nil
 	}
 	seen, to := describeEncryption(sealed[0])
@@ -67,7 +67,7 @@ func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.E
 		return err
 	}
 	if p == nil {
-		r.addHint("its Destination is nobody's Assertion Consumer Service: " + destination)
+		r.addHint("its Destination is no registered Assertion Consumer Service: " + destination)
 		return nil
 	}
 	r.SP, r.SPName = p.EntityID, p.Name

@@ -2,24 +2,26 @@
 // rule, with the code that the server uses. Package inbound has the rules of requests: the
 // server stops at the first refusal, and this package shows all findings.
 //
-//	paste.go      pasted text -> messages, each once
-//	views.go      undoes transformations by mail, logs, shells and link scanners
-//	detect.go     URLs, forms, parameters, XML and base64 in a text
-//	json.go       HAR files and other JSON -> messages
-//	content.go    decodes a find, also in ways that the server does not accept
-//	sighting.go   classifies a text without a message
-//	read.go       a find -> the message, as the server decodes it
-//	open.go       decrypts an assertion, for the holder of the key
-//	request.go    AuthnRequest and LogoutRequest, compared with the registration
-//	logout.go     the user that a LogoutRequest names, and the sessions it would end
-//	subject.go    the user that an AuthnRequest names
-//	replay.go     whether an ID was used before
-//	response.go   Response and LogoutResponse, compared with our certificates
-//	assertion.go  the rules that a service provider must insist on in the assertion,
-//	              and the owners of the certificates that it is encrypted to
-//	metadata.go   metadata, compared with the registration or our certificates
-//	signature.go  why a signature does not verify: another key, another encoding
-//	hint.go       how a value differs from the one that was probably meant
+//	paste.go        pasted text -> messages, each once
+//	views.go        undoes transformations by mail, logs, shells and link scanners
+//	detect.go       URLs in a text
+//	detect_form.go  forms and parameters in a text
+//	detect_xml.go   XML and base64 in a text
+//	json.go         HAR files and other JSON -> messages
+//	content.go      decodes a find, also in ways that the server does not accept
+//	sighting.go     classifies a text without a message
+//	read.go         a find -> the message, as the server decodes it
+//	open.go         decrypts an assertion, for the holder of the key
+//	request.go      AuthnRequest and LogoutRequest, compared with the registration
+//	logout.go       the user that a LogoutRequest names, and the sessions it would end
+//	subject.go      the user that an AuthnRequest names
+//	replay.go       whether an ID was used before
+//	response.go     Response and LogoutResponse, compared with our certificates
+//	assertion.go    the rules that a service provider must insist on in the assertion,
+//	                and the owners of the certificates that it is encrypted to
+//	metadata.go     metadata, compared with the registration or our certificates
+//	signature.go    why a signature does not verify: another key, another encoding
+//	hint.go         how a value differs from the one that was probably meant
 //
 // The server stops at the first rule that fails. This package also checks the rules that
 // follow, on the claimed content. If the signature of a message does not verify, it is refused

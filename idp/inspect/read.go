@@ -143,7 +143,7 @@ func parameterHint(why *idp.Refusal, post bool) []string {
 	case post:
 		return []string{"this is a form: the signature of HTTP-Redirect, SigAlg and Signature, does not count there; sign the XML"}
 	case why.Field == "SigAlg":
-		return []string{"there is a Signature without SigAlg, so nobody can tell how it was made: send SigAlg, which is part of what is signed"}
+		return []string{"there is a Signature without SigAlg, so its algorithm is unknown: send SigAlg, which is part of what is signed"}
 	}
 	return []string{"there is a SigAlg and no Signature: it was left out, is empty, or was cut off with the end of the address"}
 }

@@ -31,7 +31,7 @@ func (s *Service) checkReplay(ctx context.Context, r *Report, id string, hash []
 	err = r.noteRefused("ID", idp.Refuse(idp.RefusedReplay, "ID", id))
 	next := "the browser that brought it can go on with the sign-in; any other one is refused"
 	if before.Answered() {
-		next = "the browser that brought it is told that it is used already; any other one is refused"
+		next = "the browser that brought it is shown that it is already used; any other one is refused"
 	}
 	r.addHint("this ID was used at "+formatTime(before.ReceivedAt)+", "+answeredText(before.AnsweredAt), next)
 	return err

@@ -96,7 +96,7 @@ func (s *Service) noteStranger(ctx context.Context, r *Report) error {
 	if near != "" && isLike(string(r.SP), near) {
 		r.addHint("against " + near + ", which is registered: " + describeDifference(string(r.SP), near))
 	}
-	r.noteSkipped("Signature", "nobody is registered under this Issuer")
+	r.noteSkipped("Signature", "no service provider is registered under this Issuer")
 	return nil
 }
 

@@ -145,7 +145,7 @@ func (s *Service) checkLogoutResponse(ctx context.Context, r *Report, root *xmlt
 		return err
 	}
 	if p == nil {
-		r.noteFault("Destination", destination, "this is nobody's logout address")
+		r.noteFault("Destination", destination, "this is no registered logout URL")
 		return nil
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
@@ -183,7 +183,7 @@ func (s *Service) showAnswered(ctx context.Context, r *Report, root *xmltree.Ele
 		at = login.ReceivedAt
 	}
 	if errors.Is(err, idp.ErrNotFound) {
-		r.noteSkipped("InResponseTo", "no request "+id+" of this service provider is on record; records are kept for a day at most")
+		r.noteSkipped("InResponseTo", "no request "+id+" of this service provider is recorded; records are kept for a day at most")
 		return nil
 	}
 	if err == nil {

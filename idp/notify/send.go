@@ -84,7 +84,7 @@ func (s *Service) record(ctx context.Context, letters []Letter, all []Sent, acto
 	}
 	// The mail is sent, so record it even if the caller is gone.
 	if err := s.Store.AppendAudit(context.WithoutCancel(ctx), events...); err != nil {
-		return fmt.Errorf("the letters are sent, but it is not on record: %w", err)
+		return fmt.Errorf("the letters are sent, but this is not recorded: %w", err)
 	}
 	return nil
 }

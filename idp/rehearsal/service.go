@@ -119,7 +119,7 @@ func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 	case !ok:
 		return entry, &RefusedError{Text: fmt.Sprintf("%s was never made", y), Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationCreate, string(y))}}
 	case entry.State.Over():
-		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its addresses answer nobody any more", y, entry.State)}
+		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its URLs no longer answer", y, entry.State)}
 	case entry.Fault != "":
 		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, templates.TerminalPhrases().Reason(entry.Fault.Reason(y)))}
 	case entry.Key.Cert == nil:

@@ -162,7 +162,7 @@ func addressFields(p *idp.ServiceProvider) []namedValues {
 
 func (c *checker) checkCerts(p *idp.ServiceProvider) {
 	if len(p.Certs) == 0 && p.SignRequests == idp.SignRequestsRequired {
-		c.add("certs", "", "is empty: with sign_requests required, nobody could sign in")
+		c.add("certs", "", "is empty: with sign_requests required, no one could sign in")
 	}
 	if len(p.Certs) == 0 && len(p.EncryptionCerts) == 0 && p.Encryption != idp.EncryptionNone {
 		c.add("encryption_certs", "", "is empty: there is no certificate to encrypt to")

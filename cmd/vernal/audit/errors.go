@@ -104,7 +104,7 @@ func (a *commands) showError(ctx context.Context, id string) error {
 		return err
 	}
 	if len(records) == 0 {
-		return fmt.Errorf("nothing is on record of %s\n  look for it in the log; refusals of strangers that come in floods are counted here, not written one by one", id)
+		return fmt.Errorf("no audit record for error ID %s\n  look for it in the log; during a flood, refusals are counted and not recorded one by one", id)
 	}
 	story := Story{ID: id, Records: records}
 	if request := records[0].RequestID; request != "" {

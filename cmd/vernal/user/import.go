@@ -119,7 +119,7 @@ func (im *importing) run(ctx context.Context, r *account.RecordReader) error {
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w\n  %s; run it again when that is mended, what is there is passed over", err, im.progressText())
+		return fmt.Errorf("%w\n  %s; fix the error and run it again; existing users are skipped", err, im.progressText())
 	case im.total.Refused > 0:
 		return fmt.Errorf("%d of %s refused", im.total.Refused, cli.PluralIs(im.total.Lines, "line"))
 	}

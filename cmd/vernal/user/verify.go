@@ -105,7 +105,7 @@ func (a *commands) tellVerified(v ops.UserVerified) error {
 		a.Say("%s%s: identity %s -> %s%s", would, primaryEmail(v.User), v.Before, v.After, fields)
 	}
 	if len(v.Missing) > 0 {
-		a.Say("not on record: %s; service providers that ask for them get empty attributes", strings.Join(v.Missing, ", "))
+		a.Say("not recorded: %s; service providers that ask for them get empty attributes", strings.Join(v.Missing, ", "))
 	}
 	if len(v.Changed) > 0 && !v.DryRun {
 		a.Say("it counts from the next request on; sessions go on")

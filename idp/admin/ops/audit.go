@@ -95,7 +95,7 @@ var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ ad
 
 func unknownUser(err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return notFoundError("nobody has that address; for somebody who was deleted, give the id")
+		return notFoundError("no user has that email address; for a deleted user, give the ID")
 	}
 	return err
 }
