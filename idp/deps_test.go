@@ -24,7 +24,8 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"vocabulary and small tools", []string{"idp", "idp/smtptest", "idp/durable", "idp/gate", "idp/suggest", "idp/shellquote", "idp/secretfile", "idp/budget", "idp/filetext"}},
+	{"vocabulary and small tools", []string{"idp", "idp/smtptest", "idp/durable", "idp/gate", "idp/suggest", "idp/shellquote", "idp/secretfile", "idp/budget", "idp/filetext", "idp/idptest/binary"}},
+	{"the browser for tests", []string{"idp/idptest/chromium"}},
 	{"rules of the rotation", []string{"idp/rotation"}},
 	{"texts and pages", []string{"templates"}},
 	{"certificates of partners", []string{"idp/partnercert"}},

@@ -66,7 +66,7 @@ var CreateLink = declare("link/create", func(s *Service, ctx context.Context, by
 	case adminhttp.Path(req.Kind, "") == "":
 		return LinkMade{}, invalidError("there is no link to a %q: it is wall or calendar", req.Kind)
 	case req.Days < 0 || req.Days > MaxLinkDays:
-		return LinkMade{}, invalidError("--days must be 1 to %d (default: no expiry)", MaxLinkDays)
+		return LinkMade{}, invalidError("a link expires after 1 to %d days, or never", MaxLinkDays)
 	case s.AdminURL == "":
 		return LinkMade{}, &admin.Error{Code: admin.CodeRefused, Message: "nothing would answer there: admin_listen is empty"}
 	}
