@@ -24,7 +24,9 @@ func TestCheckNamesAuthnRequestFault(t *testing.T) {
 		{"no Destination", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination, r.HasDestination = "", false }, ""},
 		{"Destination that is no address", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination = "urn:idp" }, idp.RefusedDestination},
 		{"another port", func(r *saml.AuthnRequest, _ *saml.Expect) { r.Destination = "https://idp.example:8443/auth2026" }, idp.RefusedDestination},
-		{"default port on our side", func(_ *saml.AuthnRequest, e *saml.Expect) { e.Destinations = []string{"https://idp.example:443/auth2026"} }, ""},
+		{"default port on our side", func(_ *saml.AuthnRequest, e *saml.Expect) {
+			e.Destinations = []string{"https://idp.example:443/auth2026"}
+		}, ""},
 		{"too old", func(r *saml.AuthnRequest, _ *saml.Expect) {
 			r.IssueInstant = now.Add(-6*time.Minute - time.Second)
 		}, idp.RefusedIssueInstantOld},
