@@ -25,6 +25,7 @@ var layers = []struct {
 	packages []string
 }{
 	{"vocabulary and small tools", []string{"idp", "idp/smtptest", "idp/durable", "idp/gate", "idp/suggest", "idp/shellquote", "idp/secretfile", "idp/budget", "idp/filetext", "idp/idptest/binary"}},
+	{"calls to other servers", []string{"idp/outbound"}},
 	{"the browser for tests", []string{"idp/idptest/chromium"}},
 	{"rules of the rotation", []string{"idp/rotation"}},
 	{"texts and pages", []string{"templates"}},

@@ -76,8 +76,8 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	parts := installation.Config{
 		IdP: metadataIdP(c), Brand: c.Branding.Name.Text, Branding: c.Brand(), Languages: c.Langs(), CommandLine: commandLine,
 		Policy: policy, KeySpec: c.KeySpec(), Keys: keysDir(c, masters, vault), Vault: vault,
-		Master: func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
-		Log:    log, Clock: clock,
+		Master:   func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
+		Outbound: c.OutboundClient(), Log: log, Clock: clock,
 	}
 	mailErr := setNotices(c, &parts, getenv)
 	store, err := bolt.Open(filepath.Join(c.DataDir, storeName), bolt.Options{

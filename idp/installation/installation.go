@@ -21,6 +21,7 @@ import (
 	"vernal/idp/keyring"
 	"vernal/idp/migration"
 	"vernal/idp/notify"
+	"vernal/idp/outbound"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rekey"
 	"vernal/idp/rotation"
@@ -66,6 +67,9 @@ type Config struct {
 	Webhook   *notify.Webhook
 	Operators []string
 
+	// Outbound fetches and calls what is not ours; optional.
+	Outbound *outbound.Client
+
 	Log   *slog.Logger
 	Clock idp.Clock
 }
@@ -99,6 +103,9 @@ type Installation struct {
 
 // Build connects the services of an installation on its store.
 func Build(c Config, store Store) *Installation {
+	if c.Outbound == nil {
+		c.Outbound = &outbound.Client{}
+	}
 	i := &Installation{Config: c, Store: store, Sealer: store.Ring(), Years: keyring.NewRing(c.Policy)}
 	i.Registry = sp.New(store, c.Clock)
 	i.Registry.BaseIsHTTP = !i.Secure()

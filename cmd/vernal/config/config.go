@@ -20,6 +20,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp/logo"
+	"vernal/idp/outbound"
 	"vernal/idp/rotation"
 	"vernal/templates"
 )
@@ -85,6 +86,9 @@ type Config struct {
 		Username     string `yaml:"username"`
 		PasswordFile string `yaml:"password_file"`
 	} `yaml:"mail"`
+	Outbound struct {
+		Allow []string `yaml:"allow"`
+	} `yaml:"outbound"`
 	Branding struct {
 		Name             Localized `yaml:"name"`
 		Organization     Localized `yaml:"organization"`
@@ -253,6 +257,16 @@ func (c *Config) Proxies() (prefixes []netip.Prefix) {
 		}
 	}
 	return prefixes
+}
+
+// OutboundClient returns the client for what Vernal fetches and calls. Load has checked
+// outbound.allow.
+func (c *Config) OutboundClient() *outbound.Client {
+	allow, err := outbound.ParseAllow(c.Outbound.Allow)
+	if err != nil {
+		return &outbound.Client{} // allows less
+	}
+	return &outbound.Client{Allow: allow}
 }
 
 // key is one key of the configuration, bound to a Config.

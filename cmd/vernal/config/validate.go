@@ -16,6 +16,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/notify"
+	"vernal/idp/outbound"
 	"vernal/idp/rotation"
 	"vernal/idp/secretfile"
 	"vernal/idp/shellquote"
@@ -67,6 +68,11 @@ func (c *Config) Validate() []string {
 	v.checkSession()
 	v.checkMail()
 	v.checkNotices()
+	for _, entry := range c.Outbound.Allow {
+		if _, err := outbound.ParseAllow([]string{entry}); err != nil {
+			v.add("outbound.allow", "%v", err)
+		}
+	}
 	v.checkBranding()
 	if len(c.Languages) == 0 {
 		v.add("languages", "is empty: pages need a language")
