@@ -8,6 +8,7 @@ import (
 // The operations that packages suggest, with the options that each suggestion may have.
 var (
 	DoAuditVerify = declareAction("audit.verify")
+	DoDoctor      = declareAction("doctor", OptionSendTest)
 	DoInit        = declareAction("init")
 	DoInspect     = declareAction("inspect", OptionKey, OptionAt)
 	DoRekey       = declareAction("rekey", OptionBegin, OptionNewKey, OptionFinish, OptionCancel)
@@ -33,7 +34,7 @@ var (
 
 	DoSPAdd  = declareAction("sp.add", OptionEntityID, OptionMetadata)
 	DoSPEdit = declareAction("sp.edit",
-		OptionActive, OptionACSURL, OptionAllowInsecureURL, OptionAttribute, OptionCert, OptionEncryptionCert, OptionIAL,
+		OptionActive, OptionACSURL, OptionAllowInsecureURL, OptionAttribute, OptionCert, OptionEncryptionCert, OptionEncryptionDigest, OptionIAL,
 		OptionLogoutURL, OptionMetadata, OptionName, OptionNameIDFormat, OptionPreview, OptionRemoveEncryptionCert)
 	DoSPList = declareAction("sp.list")
 )
@@ -54,6 +55,7 @@ const (
 	OptionConnect              = "connect"
 	OptionDestroyNow           = "destroy_now"
 	OptionEncryptionCert       = "encryption_cert"
+	OptionEncryptionDigest     = "encryption_digest"
 	OptionEntityID             = "entity_id"
 	OptionFinish               = "finish"
 	OptionForce                = "force"
@@ -69,6 +71,7 @@ const (
 	OptionReason               = "reason"
 	OptionRemoveEncryptionCert = "remove_encryption_cert"
 	OptionSend                 = "send"
+	OptionSendTest             = "send_test"
 	OptionSP                   = "sp"
 	OptionYear                 = "year"
 	OptionYes                  = "yes"

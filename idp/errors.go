@@ -20,6 +20,8 @@ var (
 	// not write it, or did not write it in this place. Such a record is never treated as
 	// missing.
 	ErrTampered = errors.New("stored record is not authentic")
+	// ErrDamaged is returned when a part of the store's file cannot be read.
+	ErrDamaged = errors.New("store is damaged")
 	// ErrBusy is returned when too many changes or requests are waiting. Nothing was
 	// changed, and a retry after a moment can succeed.
 	ErrBusy = errors.New("too many requests are waiting; try again in a moment")

@@ -290,6 +290,33 @@ type AuditStore interface {
 	PruneAudit(ctx context.Context, c AuditCheckpoint, limit int, events ...AuditEvent) (removed int, err error)
 }
 
+// StoreExaminer is a store that can be searched for damage while it is in use.
+type StoreExaminer interface {
+	// Examine reads up to limit records after a place, of every kind, and checks that each is
+	// authentic and readable. It changes nothing, and no change waits for it. The error is
+	// ErrDamaged if the records at the place cannot be read.
+	Examine(ctx context.Context, after StorePlace, limit int) (StoreExamination, error)
+}
+
+// StorePlace is a place among the records of a store. The zero value is both the beginning and
+// the end.
+type StorePlace struct {
+	Part int
+	Key  string
+}
+
+// IsZero reports whether it is the beginning or the end.
+func (p StorePlace) IsZero() bool { return p == StorePlace{} }
+
+// StoreExamination is what Examine saw.
+type StoreExamination struct {
+	// Next is where to go on.
+	Next    StorePlace
+	Records int
+	// Tampered names the kind of each record that is not authentic.
+	Tampered []string
+}
+
 // Sealer protects values with the keys of the installation. The context string names the kind
 // of the value and its location ("link/ID"). Open and VerifyMAC fail with another context, so
 // that values cannot be swapped.

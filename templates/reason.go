@@ -23,7 +23,7 @@ type Phrases struct {
 }
 
 // codePrefixes are the prefixes of keys that code outside this package chooses.
-var codePrefixes = []string{"needs.", "reason.", "reason_part.", "attention.", "comes.", "past.", "means.", "calendar.", suggestPrefix}
+var codePrefixes = []string{"needs.", "reason.", "reason_part.", "attention.", "comes.", "past.", "means.", "calendar.", "finding.", suggestPrefix}
 
 // PhrasesIn returns the phrases of a language for pages and mails; English for an unknown
 // language. It panics in a build whose catalogues cannot be read, which serves no page either
@@ -120,14 +120,9 @@ func (p *Phrases) argTexts(a rotation.Args) map[string]string {
 		v["state"] = p.c[Key("year."+string(a.State))]
 	}
 	for name, t := range map[string]time.Time{"from": a.From, "to": a.To, "date": a.Date, "until": a.Until} {
-		if t.IsZero() {
-			continue
+		if !t.IsZero() {
+			v[name] = p.dateText(t)
 		}
-		text, err := p.date(t)
-		if err != nil {
-			text = t.UTC().Format(time.DateOnly)
-		}
-		v[name] = text
 	}
 	return v
 }
@@ -153,6 +148,47 @@ func (p *Phrases) listNames(all []idp.EntityID) string {
 		}
 	}
 	return list
+}
+
+// Days is a number of days, which Fill renders with the word.
+type Days int
+
+// Fill renders a text of the catalogue with values by name: string, int, Days, time.Time and
+// []idp.EntityID. Parts in [[…]] with an empty text, list or time are omitted. A missing text is rendered as its key.
+func (p *Phrases) Fill(key Key, values map[string]any) string {
+	text, ok := p.c[key]
+	if !ok {
+		return string(key)
+	}
+	return fill(text, func(name string) string { return p.valueText(values[name]) })
+}
+
+func (p *Phrases) valueText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return oneLine(v)
+	case int:
+		return p.c.formatNumber(v)
+	case Days:
+		return p.days(int(v))
+	case time.Time:
+		return p.dateText(v)
+	case []idp.EntityID:
+		return p.listNames(v)
+	}
+	return ""
+}
+
+// dateText renders a date; "" for the zero time.
+func (p *Phrases) dateText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	text, err := p.date(t)
+	if err != nil {
+		return t.UTC().Format(time.DateOnly)
+	}
+	return text
 }
 
 // fillText renders a text. A missing text is rendered as its code: the code of a newer program

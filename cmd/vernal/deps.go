@@ -16,6 +16,7 @@ import (
 	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
+	"vernal/idp/doctor"
 	"vernal/idp/installation"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
@@ -43,6 +44,8 @@ type deps struct {
 	signErr error
 	// mailErr is why notices cannot be sent as configured; nil if they can.
 	mailErr error
+	// doctor checks the installation.
+	doctor *doctor.Service
 	// adminAddr is where the admin listener listens, "" while it does not.
 	adminAddr string
 }
@@ -93,6 +96,8 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		return nil, err
 	}
 	d := &deps{Installation: installation.Build(parts, store), config: c, store: store, mailErr: mailErr}
+	d.doctor = doctor.New(d.Installation, c.DoctorSettings(storeName, keysName, getenv), store)
+	d.doctor.MailErr = mailErr
 	if err := d.start(first); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -260,6 +265,7 @@ func (d *deps) service(address string) *ops.Service {
 		Version:      currentVersion().Version,
 		Address:      address,
 		TLS:          d.config.TLS.Cert != "",
+		Doctor:       d.doctor,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"vernal/cmd/vernal/cli"
 	"vernal/cmd/vernal/config"
 	"vernal/cmd/vernal/deploy"
+	"vernal/cmd/vernal/doctor"
 	"vernal/cmd/vernal/inspect"
 	"vernal/cmd/vernal/metadata"
 	"vernal/cmd/vernal/rotation"
@@ -126,6 +127,7 @@ error is one JSON object on the last line of standard error. Exit codes: 0 done,
 		audit.Command(a.App),
 		audit.ErrorsCommand(a.App),
 		a.rekeyCommand(),
+		doctor.Command(a.App),
 		deploy.Command(a.App),
 		a.manCommand(),
 		a.versionCommand(),

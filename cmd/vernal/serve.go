@@ -128,6 +128,7 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 		Idle:           c.Session.Idle,
 		Absolute:       c.Session.Absolute,
 		Version:        currentVersion().Version,
+		Doctor:         d.doctor,
 		AdminReady:     func(addr net.Addr) { d.adminAddr = addr.String() },
 	}, nil
 }

@@ -19,6 +19,7 @@ import (
 	"net/http"
 
 	"vernal/idp"
+	"vernal/idp/doctor"
 	"vernal/idp/migration"
 	"vernal/idp/rotator"
 	"vernal/idp/sharelink"
@@ -42,6 +43,8 @@ type Handler struct {
 	Traffic *Traffic
 	// Ready answers /readyz. Optional.
 	Ready func(context.Context) error
+	// Checks returns the results of the last checks of the installation. Optional.
+	Checks func() doctor.Measures
 	// Version is the program's version, for a label. Optional.
 	Version string
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"vernal/idp/doctor"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
 	"vernal/idp/web"
@@ -81,6 +82,9 @@ func (m *measures) refresh(ctx context.Context, h *Handler) *prometheus.Registry
 func (h *Handler) measure(ctx context.Context, s sample) error {
 	s.gauge("build_info", 1, h.Version)
 	s.flag("ready", h.Ready == nil || h.Ready(ctx) == nil)
+	if h.Checks != nil {
+		s.checks(h.Checks())
+	}
 	entry, err := h.Rotation.Ring.Preferred(h.Clock.Now())
 	s.flag("preferred_year_can_sign", err == nil && entry.Key.Signer != nil)
 	b, err := h.Board.Board(ctx)
@@ -96,6 +100,17 @@ func (h *Handler) measure(ctx context.Context, s sample) error {
 	s.board(b)
 	s.attention(slices.Concat(st.Attention, b.Attention()))
 	return nil
+}
+
+// checks adds the results of the doctor. Before its first run there are none.
+func (s sample) checks(m doctor.Measures) {
+	s.moment("doctor_last_run_timestamp_seconds", m.At)
+	for code, found := range m.Problems {
+		s.flag("doctor_finding", found, string(code))
+	}
+	for name, failed := range m.Failed {
+		s.flag("doctor_check_failed", failed, name)
+	}
 }
 
 // attention counts what needs it, by every code there is, so that a rule finds
@@ -132,6 +147,9 @@ var gauges = []struct {
 	{"rotation_hold", "1 while a rollback keeps a newer year from being preferred.", nil},
 	{"clock_trusted", "0 after a jump of the clock, while nothing is retired.", nil},
 	{"attention", "Things that a person should see to, by code.", []string{"code"}},
+	{"doctor_finding", "1 if the last check found this problem, by code; missing before the first run.", []string{"code"}},
+	{"doctor_check_failed", "1 if the last run of the check could not find out, by check; missing before its first run.", []string{"check"}},
+	{"doctor_last_run_timestamp_seconds", "End of the last run of the doctor's checks.", nil},
 	{"year_sps", "Active service providers that used the year within 30 days.", []string{"year"}},
 	{"year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", []string{"year"}},
 	{"sps", "Active service providers, by how far they have moved to the newest published year.", []string{"move"}},

@@ -124,5 +124,8 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 		HelpURL: s.IdP.BaseURL + templates.HelpPath, DevelopersURL: s.IdP.BaseURL + templates.DevelopersPath}
 	h := &adminhttp.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
 		CommandLine: s.CommandLine, Traffic: s.countTraffic(), Ready: s.checkReady, Version: s.Version}
+	if s.Doctor != nil {
+		h.Checks = s.Doctor.Last
+	}
 	return &web.Middleware{Next: h.Handler(), Pages: pages, Log: s.Log, Clock: s.Clock}, nil
 }

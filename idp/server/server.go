@@ -25,6 +25,7 @@ import (
 	"vernal/idp/authn"
 	"vernal/idp/developers"
 	"vernal/idp/discovery"
+	"vernal/idp/doctor"
 	"vernal/idp/guide"
 	"vernal/idp/installation"
 	"vernal/idp/logout"
@@ -73,6 +74,8 @@ type Server struct {
 	AdminReady func(net.Addr)
 	// Version is the program's version, for monitoring; optional.
 	Version string
+	// Doctor checks the installation in the background; optional.
+	Doctor *doctor.Service
 
 	traffic sync.Once // guards the creation of counts
 	counts  *adminhttp.Traffic
@@ -143,11 +146,15 @@ func (s *Server) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &web.Middleware{
+	m := &web.Middleware{
 		Next: guarded, Pages: pages, Log: s.Log, Clock: s.Clock,
 		Strangers: &web.Strangers{Log: s.Log, Clock: s.Clock},
 		Count:     s.countTraffic().Answered, TrustedProxies: s.TrustedProxies, HSTS: s.Secure(),
-	}, nil
+	}
+	if s.Doctor != nil {
+		m.Strangers, m.Probe = s.Doctor.Strangers, s.Doctor.Probe
+	}
+	return m, nil
 }
 
 // guardForms refuses forms that another site posts. The SAML endpoints are the exception:
@@ -211,6 +218,9 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(err, ln.Close())
 	}
 	defer watch.close()
+	if s.Doctor != nil {
+		s.Doctor.Serve(s.TLS)
+	}
 	// The jobs outlive the requests, so that the last ones are still counted.
 	defer s.startJobs(context.WithoutCancel(ctx))()
 

@@ -32,6 +32,8 @@ type Middleware struct {
 	Count func(Answered)
 	// Strangers detects a proxy that is not trusted; nil to detect none.
 	Strangers *Strangers
+	// Probe recognizes the installation's own requests; nil for none.
+	Probe *Probe
 	// HSTS adds Strict-Transport-Security; set when base_url is https.
 	HSTS bool
 }
@@ -45,6 +47,7 @@ func (m *Middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rec := &recorder{ResponseWriter: w, event: e}
 	m.setHeaders(w.Header())
+	m.noteProbe(w, r)
 	defer m.finish(rec, r, e)
 	m.Next.ServeHTTP(rec, r)
 }
@@ -148,11 +151,10 @@ func (m *Middleware) setHeaders(h http.Header) {
 // clientAddress returns the IP address that sent the request: the peer, or, if the peer is a
 // trusted proxy, the last IP address in X-Forwarded-For that is not one.
 func (m *Middleware) clientAddress(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
+	addr := peerOf(r)
+	if !addr.IsValid() {
+		return addr
 	}
-	addr := peer.Addr().Unmap()
 	if len(m.TrustedProxies) == 0 || !m.isTrustedProxy(addr) {
 		if m.Strangers != nil && len(r.Header.Values("X-Forwarded-For")) > 0 {
 			m.Strangers.noteStranger(r.Context(), addr)

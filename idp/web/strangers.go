@@ -22,6 +22,21 @@ type Strangers struct {
 	Clock idp.Clock
 
 	lastAt atomic.Int64 // time of the last warning, Unix nanoseconds; 0 for none
+	last   atomic.Pointer[Stranger]
+}
+
+// Stranger is a peer that was warned of.
+type Stranger struct {
+	Peer netip.Addr
+	At   time.Time
+}
+
+// Last returns the peer of the last warning, or false before the first.
+func (s *Strangers) Last() (Stranger, bool) {
+	if last := s.last.Load(); last != nil {
+		return *last, true
+	}
+	return Stranger{}, false
 }
 
 // noteStranger logs at most one warning an hour. For all other requests it only reads the
@@ -31,6 +46,7 @@ func (s *Strangers) noteStranger(ctx context.Context, peer netip.Addr) {
 	if last != 0 && now-last < int64(strangerEvery) && now >= last || !s.lastAt.CompareAndSwap(last, now) {
 		return
 	}
+	s.last.Store(&Stranger{peer, time.Unix(0, now).UTC()})
 	s.Log.LogAttrs(ctx, slog.LevelWarn, "X-Forwarded-For from a peer that is not trusted is ignored; if the peer is your proxy, add it to trusted_proxies",
 		slog.String("peer", peer.String()))
 }

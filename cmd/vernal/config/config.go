@@ -89,6 +89,10 @@ type Config struct {
 	Outbound struct {
 		Allow []string `yaml:"allow"`
 	} `yaml:"outbound"`
+	Doctor struct {
+		TimeURLs []string      `yaml:"time_urls"`
+		Every    time.Duration `yaml:"every"`
+	} `yaml:"doctor"`
 	Branding struct {
 		Name             Localized `yaml:"name"`
 		Organization     Localized `yaml:"organization"`

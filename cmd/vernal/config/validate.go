@@ -73,6 +73,7 @@ func (c *Config) Validate() []string {
 			v.add("outbound.allow", "%v", err)
 		}
 	}
+	v.checkDoctor()
 	v.checkBranding()
 	if len(c.Languages) == 0 {
 		v.add("languages", "is empty: pages need a language")
@@ -326,18 +327,25 @@ func isWebURL(u *url.URL) bool { return u.Host != "" && (u.Scheme == "https" || 
 // group ssl-cert read such keys.
 const sharedKeyBits = 0o027
 
+// secretFile is a file with a secret, and the variable that can contain the secret instead.
+type secretFile struct{ key, path, env string }
+
+func (c *Config) secretFiles() []secretFile {
+	return []secretFile{
+		{"master_key_file", c.MasterKeyFile, MasterKeyEnv},
+		{"rotation.pkcs11.pin_file", c.Rotation.PKCS11.PinFile, PinEnv},
+		{"rotation.webhook.secret_file", c.Rotation.Webhook.SecretFile, WebhookSecretEnv},
+		{"mail.password_file", c.Mail.PasswordFile, MailPasswordEnv},
+	}
+}
+
 // checkSecretFiles returns all files with secrets that others can read or change. A
 // missing file is left to what needs it, and so is one that the caller cannot see:
 // root's command over the socket uses none of them. What a variable replaces is not
 // checked.
 func (c *Config) checkSecretFiles(getenv func(string) string) []string {
 	v := &validator{config: c}
-	for _, f := range []struct{ key, path, env string }{
-		{"master_key_file", c.MasterKeyFile, MasterKeyEnv},
-		{"rotation.pkcs11.pin_file", c.Rotation.PKCS11.PinFile, PinEnv},
-		{"rotation.webhook.secret_file", c.Rotation.Webhook.SecretFile, WebhookSecretEnv},
-		{"mail.password_file", c.Mail.PasswordFile, MailPasswordEnv},
-	} {
+	for _, f := range c.secretFiles() {
 		if f.path == "" || strings.TrimSpace(getenv(f.env)) != "" {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/discovery"
+	"vernal/idp/doctor"
 	"vernal/idp/installation"
 	"vernal/idp/yearaccess"
 )
@@ -25,6 +26,8 @@ type Service struct {
 	// AdminURL is the base of the secret URLs of the admin listener; "" if nothing listens.
 	AdminURL string
 	Version  string
+	// Doctor checks the installation; optional.
+	Doctor *doctor.Service
 	// Address is where the server listens, "" while none runs. TLS means that it uses https.
 	Address string
 	TLS     bool

@@ -1,0 +1,51 @@
+package config
+
+import (
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/doctor"
+)
+
+// minDoctorEvery is the shortest interval of the checks that ask other machines.
+const minDoctorEvery = 10 * time.Minute
+
+func (v *validator) checkDoctor() {
+	d := &v.config.Doctor
+	for _, at := range d.TimeURLs {
+		u, err := url.Parse(at)
+		switch {
+		case err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ntp",
+			u != nil && u.Scheme == "ntp" && u.Path != "":
+			v.add("doctor.time_urls", "%q is not a URL such as https://www.example.gov or ntp://time.example.gov", at)
+		case u.Scheme == "http" && !idp.IsLoopback(u.Hostname()):
+			v.add("doctor.time_urls", "%q is http, which is for loopback only", at)
+		}
+	}
+	if d.Every < 0 || d.Every > 0 && d.Every < minDoctorEvery {
+		v.add("doctor.every", "%s is under %s; use 0 to turn it off", d.Every, minDoctorEvery)
+	}
+}
+
+// DoctorSettings say what the checks of the installation look at. storeName and keysName are
+// the names in the data folder.
+func (c *Config) DoctorSettings(storeName, keysName string, getenv func(string) string) doctor.Settings {
+	s := doctor.Settings{
+		Listen: c.Listen, TrustedProxies: c.Proxies(), TLSCert: c.TLS.Cert, TLSKey: c.TLS.Key,
+		DataDir: c.DataDir, StoreFile: filepath.Join(c.DataDir, storeName), KeysDir: filepath.Join(c.DataDir, keysName),
+		TimeURLs: c.Doctor.TimeURLs, Every: c.Doctor.Every,
+	}
+	for _, f := range c.secretFiles() {
+		switch {
+		case f.path == "" || strings.TrimSpace(getenv(f.env)) != "":
+		case f.env == MasterKeyEnv:
+			s.MasterKeyFile = f.path
+		default:
+			s.SecretFiles = append(s.SecretFiles, f.path)
+		}
+	}
+	return s
+}

@@ -1,0 +1,134 @@
+// Package doctor is the command "vernal doctor", which checks the installation.
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/admin/ops"
+	"vernal/idp/doctor"
+)
+
+// commands are those of this package.
+type commands struct{ *cli.App }
+
+// Command returns the command.
+func Command(app *cli.App) *cobra.Command {
+	a := &commands{app}
+	var sendTest bool
+	c := &cobra.Command{
+		Use:   "doctor [--json] [--send-test]",
+		Short: "Check the installation and say how to fix what is wrong",
+		Long: `Check the installation: clock, base_url as seen from outside, TLS certificates,
+proxy, cookies, store, signing keys, disk space, modes and owners of files, master
+key, backups, mail, webhook, the next steps of the rotation, and certificates of
+service providers. Nothing is changed, and nothing is sent without --send-test.
+
+Each finding has a code, what was seen, why it matters and how to fix it. The exit
+code is 4 if there is a problem, or if a check could not find out. Information
+alone exits 0. While no server runs, the checks that need one are left out.
+
+With --send-test, send a test mail to the operators in rotation.notify and a signed
+test call to the webhook, at most once a minute.`,
+		Example: `    vernal doctor
+    problem  base_url_unreachable
+      This machine cannot fetch https://login.example.gov/api/saml/metadata2027: …
+      Why: If users and service providers cannot fetch it either, no one can sign in.
+      Fix: Check the DNS entry, the firewall and the proxy. …
+
+    vernal doctor --json
+    vernal doctor --send-test`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.examine(c.Context(), ops.ExamineRequest{SendTest: sendTest})
+		},
+	}
+	c.Flags().BoolVar(&sendTest, "send-test", false, "send a test mail to the operators and a test call to the webhook")
+	return c
+}
+
+func (a *commands) examine(ctx context.Context, req ops.ExamineRequest) error {
+	report, err := cli.Ask(ctx, a.App, ops.Examine, req)
+	if err != nil {
+		return err
+	}
+	if a.JSON {
+		err = a.PrintJSON(a.commandsOf(report))
+	} else {
+		err = a.printReport(report)
+	}
+	return cmp.Or(err, cli.AttentionDue(report.Attention()))
+}
+
+// reportedFinding is a finding with the command lines of its suggestions.
+type reportedFinding struct {
+	doctor.Finding
+	Suggestions []cli.ReportedAdvice `json:"suggestions,omitempty"`
+}
+
+// reportedReport is the report as --json prints it.
+type reportedReport struct {
+	*doctor.Report
+	Findings []reportedFinding `json:"findings"`
+}
+
+func (a *commands) commandsOf(report *doctor.Report) reportedReport {
+	out := reportedReport{Report: report, Findings: []reportedFinding{}}
+	for _, f := range report.Findings {
+		r := reportedFinding{Finding: f}
+		for _, s := range f.Suggestions {
+			r.Suggestions = append(r.Suggestions, cli.ReportedAdvice{Suggestion: s, Command: a.CommandLine(s)})
+		}
+		out.Findings = append(out.Findings, r)
+	}
+	return out
+}
+
+// printReport prints the findings, problems first.
+func (a *commands) printReport(report *doctor.Report) error {
+	for _, level := range []doctor.Level{doctor.Problem, doctor.Information} {
+		for _, f := range report.Findings {
+			if f.Level == level {
+				a.printFinding(f)
+			}
+		}
+	}
+	if len(report.Findings) == 0 {
+		fmt.Fprintln(a.Out, "no findings")
+	}
+	if n := report.Next; n != nil {
+		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.Day(n.At), n.By)
+	}
+	a.sayUnchecked(report)
+	return nil
+}
+
+func (a *commands) printFinding(f doctor.Finding) {
+	fmt.Fprintf(a.Out, "%s  %s\n", f.Level, f.Code)
+	fmt.Fprintf(a.Out, "  %s\n  Why: %s\n  Fix: %s\n", idp.OneLine(f.Seen), idp.OneLine(f.Why), idp.OneLine(f.Fix))
+	for _, s := range f.Suggestions {
+		fmt.Fprintf(a.Out, "    %s\n", idp.OneLine(a.SuggestionLine(s)))
+	}
+	fmt.Fprintln(a.Out)
+}
+
+// sayUnchecked names the checks that did not run.
+func (a *commands) sayUnchecked(report *doctor.Report) {
+	for _, c := range report.Checks {
+		switch c.Cause {
+		case doctor.NeedsServer:
+			a.Say("not checked: %s needs a running server", c.Check)
+		case doctor.TimedOut:
+			a.Say("not checked: %s did not end in time", c.Check)
+		case doctor.StillRunning:
+			a.Say("not checked: %s has not ended since its last run; look for a disk or token that hangs", c.Check)
+		case doctor.Broken:
+			a.Say("not checked: %s: %s", c.Check, idp.OneLine(c.Error))
+		}
+	}
+}

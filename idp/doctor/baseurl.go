@@ -1,0 +1,101 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+
+	"vernal/idp"
+	"vernal/idp/outbound"
+	"vernal/idp/web"
+)
+
+func baseURLChecks() []Check {
+	return []Check{
+		{Name: "listen", Codes: []Code{BaseURLLocal, ForwardedForIgnored}, Run: (*Service).checkListen},
+		{
+			Name: "base_url", Network: true, NeedsServer: true, Run: (*Service).checkBaseURL,
+			Codes: []Code{BaseURLUnreachable, BaseURLStatus, BaseURLOtherInstallation,
+				ProxyNotTrusted, ForwardedForMissing, ForwardedProtoHTTP, HostChanged, CookieChanged, SecurityHeadersLost},
+		},
+	}
+}
+
+// checkListen compares the listener with base_url, and reports who sent X-Forwarded-For in
+// vain. Anyone can send that header, so it is no problem by itself.
+func (s *Service) checkListen(context.Context, Options) (findings []Finding, err error) {
+	base, err := url.Parse(s.IdP.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	host, _, err := net.SplitHostPort(s.Settings.Listen)
+	if err == nil && idp.IsLoopback(base.Hostname()) && !idp.IsLoopback(host) {
+		findings = append(findings, Finding{Code: BaseURLLocal, Level: Problem, Args: Args{URL: s.IdP.BaseURL, Host: s.Settings.Listen}})
+	}
+	if last, ok := s.Strangers.Last(); ok && s.Clock.Now().Sub(last.At).Abs() < day {
+		args := Args{Peer: last.Peer.String(), Date: last.At}
+		findings = append(findings, Finding{Code: ForwardedForIgnored, Level: Information, Args: args})
+	}
+	return findings, nil
+}
+
+// maxMetadata bounds the answer of base_url.
+const maxMetadata = 1 << 20
+
+// checkBaseURL fetches the preferred year's metadata from base_url, like a service provider
+// does. The request carries a token, so that the listener recognizes it and notes how it
+// arrived.
+func (s *Service) checkBaseURL(ctx context.Context, _ Options) ([]Finding, error) {
+	preferred, err := s.Years.Preferred(s.Clock.Now())
+	if err != nil {
+		return nil, err // its own finding is that of the rotation
+	}
+	at := s.IdP.MetadataURL(preferred.Year())
+	token, take := s.Probe.Await()
+	resp, err := s.Outbound.Do(ctx, &outbound.Request{
+		URL: at, Trust: outbound.Operator, MaxBytes: maxMetadata, AllowHTTP: true,
+		Header: http.Header{web.ProbeHeader: {token}},
+	})
+	seen := take()
+	found := func(code Code, args Args) []Finding {
+		args.URL = at
+		return []Finding{{Code: code, Level: Problem, Args: args}}
+	}
+	switch {
+	case outbound.HasCode(err, outbound.CodeCertificate):
+		return nil, fmt.Errorf("the TLS certificate of %s is not accepted", s.IdP.BaseURL) // see checkTLS
+	case err != nil:
+		return found(BaseURLUnreachable, Args{Value: errorText(err)}), nil
+	case resp.Status != http.StatusOK:
+		return found(BaseURLStatus, Args{Count: resp.Status}), nil
+	}
+	sum := sha256.Sum256(preferred.Key.Cert.Raw)
+	if !slices.ContainsFunc(certificatesIn(resp.Body), func(der []byte) bool { return sha256.Sum256(der) == sum }) {
+		return found(BaseURLOtherInstallation, Args{Year: preferred.Year(), Value: hex.EncodeToString(sum[:])}), nil
+	}
+	if seen == nil {
+		// A cache or another server of the same installation answered.
+		return nil, fmt.Errorf("the answer of %s is right, but the request did not arrive here with its %s header", at, web.ProbeHeader)
+	}
+	return append(s.judgeSighting(seen), s.judgeAnswer(resp.Header)...), nil
+}
+
+var certificateElement = regexp.MustCompile(`X509Certificate[^>]*>([^<]+)<`)
+
+// certificatesIn returns the certificates in a metadata document.
+func certificatesIn(doc []byte) (all [][]byte) {
+	for _, m := range certificateElement.FindAllSubmatch(doc, -1) {
+		if der, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(m[1]), nil))); err == nil {
+			all = append(all, der)
+		}
+	}
+	return all
+}

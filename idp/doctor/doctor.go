@@ -1,0 +1,416 @@
+// Package doctor checks an installation and its surroundings: what an operator would
+// otherwise find out when users cannot sign in. It finds and explains; it changes nothing.
+//
+// A Check is one value with the codes that it can find. Service runs all checks at once, each
+// with a time limit, and returns a Report. A check that could not run says so in its Outcome,
+// and is never taken for one that found nothing.
+//
+//	clock.go      our clock against those of doctor.time_urls
+//	baseurl.go    base_url as seen from outside; proxy.go: what a proxy does on the way
+//	tls.go        the TLS certificate there, and the file tls.cert
+//	store.go      records of the store, a part in each run; its size
+//	keys.go       our signing keys, in memory and in their folder; rotation.go: its attention
+//	machine.go    disk space, modes and owners of files; master.go: the master key
+//	backups.go    age of backups, and the master key that they need
+//	notices.go    mail and webhook
+//	partners.go   certificates of service providers; FIPS mode
+//
+// A running server checks what it sees itself. Local checks run there in the background (Run),
+// and those that ask other machines too if Settings.Every says so. Monitoring reads the results
+// of the last run (Last).
+package doctor
+
+import (
+	"context"
+	"crypto/fips140"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/installation"
+	"vernal/idp/rotation"
+	"vernal/idp/web"
+	"vernal/templates"
+)
+
+// Settings say what to look at. Paths are absolute.
+type Settings struct {
+	// Listen is the configured address of the public listener.
+	Listen string
+	// TrustedProxies are the peers whose X-Forwarded-For is trusted.
+	TrustedProxies []netip.Prefix
+	// TLSCert and TLSKey are the files of the server's own TLS certificate; "" behind a proxy.
+	TLSCert, TLSKey string
+	// DataDir is the data folder. StoreFile and KeysDir are in it.
+	DataDir, StoreFile, KeysDir string
+	// MasterKeyFile is the file of the master key; "" if it comes from the environment.
+	MasterKeyFile string
+	// BackupDir is the folder of automatic backups and BackupEvery their interval; "" and 0 if
+	// none are made.
+	BackupDir   string
+	BackupEvery time.Duration
+	// SecretFiles are further files that no one but their owner may read.
+	SecretFiles []string
+	// TimeURLs are the https, http and ntp URLs whose time ours is compared with.
+	TimeURLs []string
+	// Every is how often the server runs the checks that ask other machines; 0 for never.
+	Every time.Duration
+}
+
+// Service checks an installation. Make it with New. Its methods may be called concurrently.
+type Service struct {
+	*installation.Installation
+	Settings Settings
+	// Store examines the store's records; nil leaves that out.
+	Store idp.StoreExaminer
+	// MailErr is why mail cannot be sent as configured; nil if it can, or is not configured.
+	MailErr error
+	// Probe and Strangers are shared with the public listener.
+	Probe     *web.Probe
+	Strangers *web.Strangers
+
+	// serving is set by Serve.
+	serving bool
+	loaded  *tls.Config
+
+	// Replaced by tests.
+	freeSpace func(path string) (free uint64, err error)
+	isFIPS    func() bool
+	limits    limits
+	checks    []Check
+
+	mu      sync.Mutex
+	running map[string]bool
+	results map[string]result // of the last run of each check, by name
+	at      time.Time         // of the last run
+	pass    pass
+}
+
+// limits are the bounds at which something becomes a finding.
+type limits struct {
+	check, total time.Duration
+	// records of the store are examined in one run.
+	records    int
+	storeBytes int64
+	diskBytes  uint64
+}
+
+func defaultLimits() limits {
+	return limits{check: 15 * time.Second, total: 30 * time.Second, records: 20_000, storeBytes: 10 << 30, diskBytes: 500 << 20}
+}
+
+// Check is one check.
+type Check struct {
+	Name string
+	// Codes are the findings that it can return.
+	Codes []Code
+	// Network: it asks other machines, or goes out and comes back in.
+	Network bool
+	// NeedsServer: it can only be run in the running server.
+	NeedsServer bool
+	// Configured reports whether there is anything to check; nil: always.
+	Configured func(*Service) bool
+	// Run returns what it finds. An error means that it could not find out.
+	Run func(s *Service, ctx context.Context, o Options) ([]Finding, error)
+}
+
+// New makes a Service for the checks of an installation.
+func New(i *installation.Installation, settings Settings, store idp.StoreExaminer) *Service {
+	return &Service{
+		Installation: i, Settings: settings, Store: store,
+		Probe: web.NewProbe(), Strangers: &web.Strangers{Log: i.Log, Clock: i.Clock},
+		freeSpace: readFreeSpace, isFIPS: fips140.Enabled, limits: defaultLimits(), checks: allChecks(),
+		running: map[string]bool{}, results: map[string]result{},
+	}
+}
+
+// Serve says that the checks run in the server, with its TLS certificate as it was loaded; nil
+// behind a proxy. Call it before the server listens.
+func (s *Service) Serve(loaded *tls.Config) { s.serving, s.loaded = true, loaded }
+
+// allChecks returns the checks in the order of reports.
+func allChecks() []Check {
+	return slices.Concat(clockChecks(), baseURLChecks(), tlsChecks(), storeChecks(), keyChecks(), rotationChecks(),
+		machineChecks(), masterChecks(), backupChecks(), noticeChecks(), partnerChecks())
+}
+
+// Codes returns the codes of all findings, in the order of reports.
+func Codes() (codes []Code) {
+	for _, c := range allChecks() {
+		for _, code := range c.Codes {
+			if !slices.Contains(codes, code) {
+				codes = append(codes, code)
+			}
+		}
+	}
+	return codes
+}
+
+// Options select the checks of a run.
+type Options struct {
+	// Local leaves out the checks that ask other machines.
+	Local bool
+	// SendTest also sends a test mail and a test call to the webhook.
+	SendTest bool
+}
+
+// State says what became of a check.
+type State string
+
+// The states of a check. Skipped means that there was nothing to check, or not here.
+const (
+	Done    State = "done"
+	Skipped State = "skipped"
+	Failed  State = "failed"
+)
+
+// The causes of Skipped and Failed.
+const (
+	NeedsServer   = "needs_server"
+	NotConfigured = "not_configured"
+	TimedOut      = "timed_out"
+	StillRunning  = "still_running"
+	Broken        = "error"
+)
+
+// Outcome is what became of one check.
+type Outcome struct {
+	Check string `json:"check"`
+	State State  `json:"state"`
+	// Cause says why a check is not done.
+	Cause string `json:"cause,omitzero"`
+	// Error is the cause in words, for Broken.
+	Error string `json:"error,omitzero"`
+}
+
+// Report is the result of a run.
+type Report struct {
+	At time.Time `json:"at"`
+	// Server: the checks ran in the running server.
+	Server bool `json:"server"`
+	// FIPS: the cryptography is in FIPS 140-3 mode.
+	FIPS     bool      `json:"fips"`
+	Findings []Finding `json:"findings"`
+	Checks   []Outcome `json:"checks"`
+	// Next is the next step of the rotation, if one is known.
+	Next *Next `json:"next,omitempty"`
+}
+
+// Next is the next step of the rotation.
+type Next struct {
+	// By is who must act: "server" or "operator".
+	By string `json:"by"`
+	rotation.Coming
+}
+
+// Attention counts the problems, and the checks that could not find out.
+func (r *Report) Attention() (n int) {
+	for _, f := range r.Findings {
+		if f.Level == Problem {
+			n++
+		}
+	}
+	for _, c := range r.Checks {
+		if c.State == Failed {
+			n++
+		}
+	}
+	return n
+}
+
+// Render fills in the texts of the findings.
+func (r *Report) Render(p *templates.Phrases) {
+	for i := range r.Findings {
+		r.Findings[i].Render(p)
+	}
+	if r.Next != nil {
+		r.Next.Why.Text = p.Reason(r.Next.Why)
+		p.FillReasons(r.Next.Waits)
+	}
+}
+
+// Examine runs the checks, all at the same time, and reports what they found. No check can hold
+// it up for longer than its limit.
+func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
+	if o.SendTest {
+		if err := s.claimTest(ctx); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limits.total)
+	defer cancel()
+	checks := slices.DeleteFunc(slices.Clone(s.checks), func(c Check) bool { return o.Local && c.Network })
+	results := make([]result, len(checks))
+	var wg sync.WaitGroup
+	for i, c := range checks {
+		wg.Go(func() { results[i] = s.runCheck(ctx, c, o) })
+	}
+	wg.Wait()
+	r := &Report{At: s.Clock.Now().UTC(), Server: s.serving, FIPS: s.isFIPS(), Findings: []Finding{}}
+	for i := range results {
+		r.Findings = append(r.Findings, results[i].findings...)
+		r.Checks = append(r.Checks, results[i].outcome)
+	}
+	r.Next = s.nextStep(ctx)
+	s.keepResults(r.At, results)
+	return r, nil
+}
+
+// result is what one check returned.
+type result struct {
+	outcome  Outcome
+	findings []Finding
+}
+
+// runCheck runs one check. A check that does not end in time, such as one that waits for a
+// hung disk, is left behind, and not started again before it has ended.
+func (s *Service) runCheck(ctx context.Context, c Check, o Options) result {
+	switch {
+	case c.Configured != nil && !c.Configured(s):
+		return result{outcome: Outcome{Check: c.Name, State: Skipped, Cause: NotConfigured}}
+	case c.NeedsServer && !s.serving:
+		return result{outcome: Outcome{Check: c.Name, State: Skipped, Cause: NeedsServer}}
+	case !s.claimRun(c.Name):
+		return result{outcome: Outcome{Check: c.Name, State: Failed, Cause: StillRunning}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limits.check)
+	defer cancel()
+	ended := make(chan result, 1)
+	go func() {
+		defer s.endRun(c.Name)
+		ended <- s.callCheck(ctx, c, o)
+	}()
+	select {
+	case r := <-ended:
+		return r
+	case <-ctx.Done():
+		return result{outcome: Outcome{Check: c.Name, State: Failed, Cause: TimedOut}}
+	}
+}
+
+// callCheck calls a check. A panic in a check must not end the server.
+func (s *Service) callCheck(ctx context.Context, c Check, o Options) (r result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = result{outcome: Outcome{Check: c.Name, State: Failed, Cause: Broken, Error: fmt.Sprint(p)}}
+		}
+	}()
+	findings, err := c.Run(s, ctx, o)
+	switch {
+	case err == nil:
+		return result{Outcome{Check: c.Name, State: Done}, findings}
+	case errors.Is(err, context.DeadlineExceeded):
+		return result{Outcome{Check: c.Name, State: Failed, Cause: TimedOut}, findings}
+	}
+	return result{Outcome{Check: c.Name, State: Failed, Cause: Broken, Error: err.Error()}, findings}
+}
+
+func (s *Service) claimRun(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[name] {
+		return false
+	}
+	s.running[name] = true
+	return true
+}
+
+func (s *Service) endRun(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.running, name)
+}
+
+func (s *Service) keepResults(at time.Time, results []result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = at
+	for _, r := range results {
+		s.results[r.outcome.Check] = r
+	}
+}
+
+// Measures are the results of the last run of each check, for monitoring.
+type Measures struct {
+	// At is when the last run ended; zero before the first.
+	At time.Time
+	// Problems has every code; its value says whether there is such a problem.
+	Problems map[Code]bool
+	// Failed has every check that ran; its value says whether it could not find out.
+	Failed map[string]bool
+}
+
+// Last returns the results of the last run of each check.
+func (s *Service) Last() Measures {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := Measures{At: s.at, Problems: map[Code]bool{}, Failed: map[string]bool{}}
+	if s.at.IsZero() {
+		return m
+	}
+	for _, code := range Codes() {
+		m.Problems[code] = false
+	}
+	for _, r := range s.results {
+		m.Failed[r.outcome.Check] = r.outcome.State == Failed
+		for _, f := range r.findings {
+			m.Problems[f.Code] = m.Problems[f.Code] || f.Level == Problem
+		}
+	}
+	return m
+}
+
+const (
+	// firstAfter is when the first run in the background is. The start of a server has other
+	// things to do.
+	firstAfter = time.Minute
+	// localEvery is the interval of the local checks.
+	localEvery = 10 * time.Minute
+)
+
+// Run runs the local checks at intervals until ctx ends, and those that ask other machines if
+// Settings.Every is set.
+func (s *Service) Run(ctx context.Context) {
+	var askedAt time.Time
+	for wait := firstAfter; ; wait = localEvery {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		now := s.Clock.Now()
+		local := s.Settings.Every == 0 || now.Sub(askedAt).Abs() < s.Settings.Every
+		if !local {
+			askedAt = now
+		}
+		_, _ = s.Examine(ctx, Options{Local: local}) // without a test it cannot fail
+	}
+}
+
+// listSPs returns the arguments that name service providers.
+func listSPs(ids []idp.EntityID) Args {
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	return Args{Count: len(ids), SPs: ids[:min(len(ids), maxSPs)]}
+}
+
+// isEmpty reports whether no service provider is registered yet.
+func (s *Service) isEmpty(ctx context.Context) (bool, error) {
+	all, err := s.Registry.List(ctx)
+	return len(all) == 0, err
+}
+
+// errorText returns the text of an error in one bounded line.
+func errorText(err error) string {
+	const most = 300
+	text := []rune(idp.OneLine(err.Error()))
+	return string(text[:min(len(text), most)])
+}
+
+// daysUntil returns the whole days from now until t, at least 0.
+func daysUntil(now, t time.Time) int { return max(int(t.Sub(now)/(24*time.Hour)), 0) }

@@ -1,0 +1,112 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+func machineChecks() []Check {
+	return []Check{
+		{Name: "disk", Codes: []Code{DiskSpace}, Run: (*Service).checkDisk},
+		{Name: "files", Codes: []Code{FileOpen, FileOwner}, Run: (*Service).checkFiles},
+	}
+}
+
+// checkDisk looks at the free space of the data folder and the folder of backups.
+func (s *Service) checkDisk(context.Context, Options) (findings []Finding, err error) {
+	for _, dir := range []string{s.Settings.DataDir, s.Settings.BackupDir} {
+		if dir == "" {
+			continue
+		}
+		free, err := s.freeSpace(dir)
+		if errors.Is(err, fs.ErrNotExist) && dir == s.Settings.BackupDir {
+			continue // made by the first backup
+		}
+		if err != nil {
+			return findings, fmt.Errorf("read the free space of %s: %w", dir, err)
+		}
+		if free < s.limits.diskBytes {
+			findings = append(findings, Finding{Code: DiskSpace, Level: Problem, Args: Args{Path: dir, Megabytes: int(free >> 20)}})
+		}
+	}
+	return findings, nil
+}
+
+// readFreeSpace returns the bytes that a program without special rights can still write.
+func readFreeSpace(path string) (uint64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(path, &st); err != nil {
+		return 0, err
+	}
+	return uint64(st.Bavail) * uint64(st.Bsize), nil
+}
+
+// guardedFile is a file with the permissions that no one may have.
+type guardedFile struct {
+	path string
+	deny fs.FileMode
+	// want is the mode that the finding suggests.
+	want string
+	// foreign: it need not belong to the owner of the data folder.
+	foreign bool
+}
+
+// guardedFiles lists the files whose modes and owners matter.
+func (s *Service) guardedFiles() []guardedFile {
+	c := &s.Settings
+	files := []guardedFile{
+		{path: c.DataDir, deny: 0o077, want: "700"},
+		{path: c.StoreFile, deny: 0o077, want: "600"},
+		{path: c.KeysDir, deny: 0o077, want: "700"},
+	}
+	entries, err := os.ReadDir(c.KeysDir)
+	if err == nil { // a missing folder is that of checkKeyFiles
+		for _, e := range entries {
+			files = append(files, guardedFile{path: filepath.Join(c.KeysDir, e.Name()), deny: 0o077, want: "600"})
+		}
+	}
+	for _, path := range append([]string{c.MasterKeyFile}, c.SecretFiles...) {
+		files = append(files, guardedFile{path: path, deny: 0o077, want: "600", foreign: true})
+	}
+	// Debian lets the group ssl-cert read the keys of TLS.
+	return append(files, guardedFile{path: c.TLSKey, deny: 0o027, want: "640", foreign: true})
+}
+
+// checkFiles looks at the modes and owners of files. They were right when the server started.
+func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err error) {
+	folder, err := os.Stat(s.Settings.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	owner, known := uidOf(folder)
+	for _, f := range s.guardedFiles() {
+		info, err := os.Stat(f.path)
+		if err != nil {
+			continue // missing: the check that needs it says so
+		}
+		mode := info.Mode().Perm()
+		if mode&f.deny != 0 {
+			findings = append(findings, Finding{Code: FileOpen, Level: Problem,
+				Args: Args{Path: f.path, Mode: fmt.Sprintf("%04o", mode), Want: f.want}})
+		}
+		if uid, ok := uidOf(info); ok && known && uid != owner && !(f.foreign && uid == 0) {
+			findings = append(findings, Finding{Code: FileOwner, Level: Problem,
+				Args: Args{Path: f.path, UID: strconv.Itoa(uid), Want: strconv.Itoa(owner)}})
+		}
+	}
+	return findings, nil
+}
+
+func uidOf(info fs.FileInfo) (int, bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(st.Uid), true
+}

@@ -1,0 +1,115 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vernal/idp"
+)
+
+func noticeChecks() []Check {
+	hasMail := func(s *Service) bool { return s.Mail != nil }
+	return []Check{
+		{Name: "notices", Codes: []Code{NoticesOff, MailUnusable}, Run: (*Service).checkNotices},
+		{Name: "mail", Codes: []Code{MailFailed}, Network: true, Configured: hasMail, Run: (*Service).checkMail},
+		{
+			Name: "webhook", Codes: []Code{WebhookFailed}, Network: true,
+			Configured: func(s *Service) bool { return s.Webhook != nil }, Run: (*Service).checkWebhook,
+		},
+		{
+			Name: "send_test", Codes: []Code{TestMailFailed, TestWebhookFailed}, Network: true,
+			Configured: (*Service).hasNotices, Run: (*Service).checkTest,
+		},
+	}
+}
+
+// hasNotices reports whether operators are notified.
+func (s *Service) hasNotices() bool {
+	return s.Webhook != nil || s.Mail != nil && len(s.Operators) > 0
+}
+
+func (s *Service) checkNotices(ctx context.Context, _ Options) ([]Finding, error) {
+	if s.MailErr != nil {
+		return []Finding{{Code: MailUnusable, Level: Problem, Args: Args{Value: errorText(s.MailErr)}}}, nil
+	}
+	empty, err := s.isEmpty(ctx)
+	if err != nil || empty || s.hasNotices() {
+		return nil, err
+	}
+	return []Finding{{Code: NoticesOff, Level: Information}}, nil
+}
+
+// checkMail signs in to the mail server and sends nothing.
+func (s *Service) checkMail(ctx context.Context, _ Options) ([]Finding, error) {
+	err := s.Mail.Check(ctx)
+	if err == nil {
+		return nil, nil
+	}
+	return []Finding{{Code: MailFailed, Level: Problem, Args: Args{Host: s.Mail.Server, Value: errorText(err)}}}, nil
+}
+
+// checkWebhook connects to the webhook's server and sends nothing. The URL can be a secret, so
+// no finding names it.
+func (s *Service) checkWebhook(ctx context.Context, _ Options) ([]Finding, error) {
+	err := s.Webhook.Check(ctx, s.Outbound)
+	if err == nil {
+		return nil, nil
+	}
+	return []Finding{{Code: WebhookFailed, Level: Problem, Args: Args{Value: errorText(err)}}}, nil
+}
+
+// checkTest sends a test to the operators, if it was asked for.
+func (s *Service) checkTest(ctx context.Context, o Options) (findings []Finding, err error) {
+	if !o.SendTest {
+		return nil, nil
+	}
+	mails, hook := s.Notices.SendTest(ctx)
+	failed, why := 0, error(nil)
+	for _, err := range mails {
+		if err != nil {
+			failed, why = failed+1, err
+		}
+	}
+	if failed > 0 {
+		findings = append(findings, Finding{Code: TestMailFailed, Level: Problem, Args: Args{Count: failed, Value: errorText(why)}})
+	}
+	if hook != nil {
+		findings = append(findings, Finding{Code: TestWebhookFailed, Level: Problem, Args: Args{Value: errorText(hook)}})
+	}
+	return findings, nil
+}
+
+const (
+	// testEvery is the shortest interval between two tests, so that a script in a loop fills no
+	// mailbox.
+	testEvery = time.Minute
+	testKind  = "doctor"
+	testKey   = "send_test"
+)
+
+// ErrTestTooSoon is returned by Examine for a test within a minute after another.
+var ErrTestTooSoon = errors.New("a test was sent less than a minute ago")
+
+// lastTest is the record of the last test.
+type lastTest struct {
+	At time.Time `json:"at"`
+}
+
+// claimTest records that a test is sent now, or returns ErrTestTooSoon.
+func (s *Service) claimTest(ctx context.Context) error {
+	now := s.Clock.Now().UTC()
+	tests := idp.Records[lastTest]{Store: s.Installation.Store, Kind: testKind, Clock: s.Clock}
+	err := tests.Update(ctx, []string{testKey}, func(r *idp.Record[lastTest]) error {
+		if r.Value != nil && now.Sub(r.Value.At).Abs() < testEvery {
+			return ErrTestTooSoon
+		}
+		r.Value, r.ExpiresAt = &lastTest{At: now}, now.Add(testEvery)
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrTestTooSoon) {
+		return fmt.Errorf("record the test: %w", err)
+	}
+	return err
+}

@@ -1,0 +1,82 @@
+package doctor
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"vernal/idp/web"
+)
+
+// judgeSighting judges how the probe arrived. It came through base_url, like the requests of
+// users.
+func (s *Service) judgeSighting(seen *web.Sighting) (findings []Finding) {
+	add := func(code Code, level Level, args Args) {
+		findings = append(findings, Finding{Code: code, Level: level, Args: args})
+	}
+	peer := seen.Peer.String()
+	// https at base_url that does not end here ends at a proxy.
+	proxied := s.Secure() && s.loaded == nil || seen.ForwardedFor
+	switch {
+	case proxied && !seen.Trusted:
+		add(ProxyNotTrusted, Problem, Args{Peer: peer})
+	case proxied && !seen.ForwardedFor:
+		add(ForwardedForMissing, Problem, Args{Peer: peer})
+	}
+	if s.Secure() && seen.ForwardedProto == "http" {
+		add(ForwardedProtoHTTP, Problem, Args{Peer: peer})
+	}
+	if base, err := url.Parse(s.IdP.BaseURL); err == nil && !strings.EqualFold(hostOf(seen.Host), base.Hostname()) {
+		add(HostChanged, Information, Args{Host: seen.Host, URL: s.IdP.BaseURL})
+	}
+	return findings
+}
+
+func hostOf(hostPort string) string { return (&url.URL{Host: hostPort}).Hostname() }
+
+// judgeAnswer looks for what a proxy changed in the answer: the attributes of the cookie that
+// came with it, and the headers that protect pages.
+func (s *Service) judgeAnswer(h http.Header) (findings []Finding) {
+	var missing []string
+	cookie := findCookie(h)
+	switch {
+	case cookie == nil:
+		missing = []string{"Set-Cookie"}
+	default:
+		for name, kept := range map[string]bool{
+			"Secure": cookie.Secure || !s.Secure(), "HttpOnly": cookie.HttpOnly,
+			"SameSite=Lax": cookie.SameSite == http.SameSiteLaxMode, "Path=/": cookie.Path == "/", "no Domain": cookie.Domain == "",
+		} {
+			if !kept {
+				missing = append(missing, name)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		findings = append(findings, Finding{Code: CookieChanged, Level: Problem, Args: Args{Value: joinSorted(missing)}})
+	}
+	wanted := []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options"}
+	if s.Secure() {
+		wanted = append(wanted, "Strict-Transport-Security")
+	}
+	var lost []string
+	for _, name := range wanted {
+		if h.Get(name) == "" {
+			lost = append(lost, name)
+		}
+	}
+	if len(lost) > 0 {
+		findings = append(findings, Finding{Code: SecurityHeadersLost, Level: Problem, Args: Args{Value: joinSorted(lost)}})
+	}
+	return findings
+}
+
+// findCookie returns the probe's cookie in an answer, or nil.
+func findCookie(h http.Header) *http.Cookie {
+	for _, c := range (&http.Response{Header: h}).Cookies() {
+		if c.Name == web.ProbeCookie {
+			return c
+		}
+	}
+	return nil
+}

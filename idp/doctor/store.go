@@ -1,0 +1,84 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"vernal/idp"
+)
+
+// storeBatch is how many records are examined in one read of the store. A long read would keep
+// the pages in use that changes replace.
+const storeBatch = 500
+
+func storeChecks() []Check {
+	return []Check{{
+		Name: "store", Codes: []Code{StoreDamaged, StoreTampered, StoreLarge},
+		Configured: func(s *Service) bool { return s.Store != nil }, Run: (*Service).checkStore,
+	}}
+}
+
+// checkStore examines the next records of the store, so that several runs see all of them.
+func (s *Service) checkStore(ctx context.Context, _ Options) (findings []Finding, err error) {
+	info, err := os.Stat(s.Settings.StoreFile)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > s.limits.storeBytes {
+		findings = append(findings, Finding{Code: StoreLarge, Level: Information,
+			Args: Args{Path: s.Settings.StoreFile, Megabytes: int(info.Size() >> 20)}})
+	}
+	tampered, err := s.examineStore(ctx)
+	if len(tampered) > 0 {
+		findings = append(findings, Finding{Code: StoreTampered, Level: Problem,
+			Args: Args{Count: len(tampered), Value: joinSorted(tampered)}})
+	}
+	if errors.Is(err, idp.ErrDamaged) {
+		findings = append(findings, Finding{Code: StoreDamaged, Level: Problem,
+			Args: Args{Path: s.Settings.StoreFile, Value: errorText(err)}})
+		err = nil
+	}
+	return findings, err
+}
+
+// pass is one pass through the store, over several runs.
+type pass struct {
+	next idp.StorePlace
+	// tampered has the buckets of the records that are not authentic, last those of the pass
+	// before. What was found must not be forgotten while other records are examined.
+	tampered, last []string
+}
+
+// examineStore goes on with the pass, and returns what is known of tampered records.
+func (s *Service) examineStore(ctx context.Context) (tampered []string, err error) {
+	s.mu.Lock()
+	p := s.pass
+	s.mu.Unlock()
+	for n := 0; n < s.limits.records && err == nil; {
+		var seen idp.StoreExamination
+		seen, err = s.Store.Examine(ctx, p.next, storeBatch)
+		p.tampered = append(slices.Clip(p.tampered), seen.Tampered...)
+		n, p.next = n+seen.Records, seen.Next
+		if err == nil && p.next.IsZero() {
+			p.last, p.tampered = p.tampered, nil
+			break
+		}
+	}
+	s.mu.Lock()
+	s.pass = p
+	s.mu.Unlock()
+	if len(p.last) > len(p.tampered) {
+		return p.last, err
+	}
+	return p.tampered, err
+}
+
+// joinSorted lists different names in order.
+func joinSorted(names []string) string {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
+}

@@ -1,0 +1,134 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/url"
+	"time"
+
+	"vernal/idp/outbound"
+)
+
+const (
+	day = 24 * time.Hour
+	// tlsEnding is how long before its end a TLS certificate should have been renewed. Of one
+	// that is valid for less than three times as long, it is the last third.
+	tlsEnding = 14 * day
+)
+
+func tlsChecks() []Check {
+	return []Check{
+		{
+			Name: "tls", Network: true, NeedsServer: true,
+			Codes:      []Code{TLSExpired, TLSEnding, TLSWrongHost, TLSIncomplete, TLSUntrusted},
+			Configured: (*Service).Secure, Run: (*Service).checkTLS,
+		},
+		{
+			Name:       "tls_file",
+			Codes:      []Code{TLSFileUnreadable, TLSFileNotLoaded, TLSExpired, TLSEnding, TLSWrongHost, TLSIncomplete, TLSUntrusted},
+			Configured: func(s *Service) bool { return s.Settings.TLSCert != "" }, Run: (*Service).checkTLSFile,
+		},
+	}
+}
+
+// Secure reports whether base_url is https.
+func (s *Service) Secure() bool { return s.Installation.Secure() }
+
+// checkTLS looks at the certificates that a browser gets at base_url.
+func (s *Service) checkTLS(ctx context.Context, _ Options) ([]Finding, error) {
+	base, err := url.Parse(s.IdP.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	port := base.Port()
+	if port == "" {
+		port = "443"
+	}
+	raw, err := s.Outbound.Dial(ctx, "tcp", net.JoinHostPort(base.Hostname(), port), outbound.Operator)
+	if err != nil {
+		return nil, err // checkBaseURL has the finding
+	}
+	defer raw.Close()
+	// Nothing is sent over this connection. What is wrong with its certificate is what this
+	// check is for.
+	conn := tls.Client(raw, &tls.Config{ServerName: base.Hostname(), InsecureSkipVerify: true})
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return s.judgeChain(conn.ConnectionState().PeerCertificates, base.Hostname(), Args{URL: s.IdP.BaseURL}), nil
+}
+
+// checkTLSFile looks at tls.cert. A renewed file is used only after a restart.
+func (s *Service) checkTLSFile(context.Context, Options) ([]Finding, error) {
+	base, err := url.Parse(s.IdP.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	args := Args{Path: s.Settings.TLSCert}
+	pair, err := tls.LoadX509KeyPair(s.Settings.TLSCert, s.Settings.TLSKey)
+	if err != nil {
+		args.Value = errorText(err)
+		return []Finding{{Code: TLSFileUnreadable, Level: Problem, Args: args}}, nil
+	}
+	var chain []*x509.Certificate
+	for _, der := range pair.Certificate {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			args.Value = errorText(err)
+			return []Finding{{Code: TLSFileUnreadable, Level: Problem, Args: args}}, nil
+		}
+		chain = append(chain, c)
+	}
+	findings := s.judgeChain(chain, base.Hostname(), args)
+	if s.loaded != nil && len(s.loaded.Certificates) > 0 && !bytes.Equal(s.loaded.Certificates[0].Certificate[0], pair.Certificate[0]) {
+		findings = append(findings, Finding{Code: TLSFileNotLoaded, Level: Problem, Args: args})
+	}
+	return findings, nil
+}
+
+// judgeChain judges a certificate and the intermediates sent with it, as browsers do. args name
+// where they are.
+func (s *Service) judgeChain(chain []*x509.Certificate, host string, args Args) (findings []Finding) {
+	if len(chain) == 0 {
+		return nil
+	}
+	add := func(code Code, change func(*Args)) {
+		f := Finding{Code: code, Level: Problem, Args: args}
+		if change != nil {
+			change(&f.Args)
+		}
+		findings = append(findings, f)
+	}
+	now, leaf := s.Clock.Now(), chain[0]
+	ending := min(tlsEnding, leaf.NotAfter.Sub(leaf.NotBefore)/3)
+	at := now
+	switch left := leaf.NotAfter.Sub(now); {
+	case left <= 0:
+		at = leaf.NotAfter // what else is wrong with it
+		add(TLSExpired, func(a *Args) { a.Date = leaf.NotAfter.UTC() })
+	case left < ending:
+		add(TLSEnding, func(a *Args) { a.Date, a.Days = leaf.NotAfter.UTC(), daysUntil(now, leaf.NotAfter) })
+	}
+	if leaf.VerifyHostname(host) != nil {
+		add(TLSWrongHost, func(a *Args) { a.Host = host })
+	}
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: s.Outbound.Roots, Intermediates: between, CurrentTime: at})
+	if err == nil {
+		return findings
+	}
+	last := chain[len(chain)-1]
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown && !bytes.Equal(last.RawIssuer, last.RawSubject) {
+		add(TLSIncomplete, nil)
+	} else {
+		add(TLSUntrusted, func(a *Args) { a.Value = errorText(err) })
+	}
+	return findings
+}
