@@ -246,7 +246,13 @@ func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
 	defer cancel()
 	checks := slices.DeleteFunc(slices.Clone(s.checks), func(c Check) bool { return o.Local && c.Network })
 	results := make([]result, len(checks))
+	next := make(chan *Next, 1)
+	plan := Check{Name: "next_step", Run: func(s *Service, ctx context.Context, _ Options) ([]Finding, error) {
+		next <- s.nextStep(ctx)
+		return nil, nil
+	}}
 	var wg sync.WaitGroup
+	wg.Go(func() { s.runCheck(ctx, plan, o) })
 	for i, c := range checks {
 		wg.Go(func() { results[i] = s.runCheck(ctx, c, o) })
 	}
@@ -256,7 +262,10 @@ func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
 		r.Findings = append(r.Findings, results[i].findings...)
 		r.Checks = append(r.Checks, results[i].outcome)
 	}
-	r.Next = s.nextStep(ctx)
+	select {
+	case r.Next = <-next:
+	default: // checkRotation says why
+	}
 	s.keepResults(r.At, results)
 	return r, nil
 }

@@ -117,7 +117,7 @@ const planYears = 2
 func (s *Service) nextStep(ctx context.Context) *Next {
 	plan, err := s.Rotation.Plan(ctx, planYears)
 	if err != nil {
-		return nil // checkRotation says why
+		return nil
 	}
 	for _, c := range plan {
 		if c.Step == "" {
