@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"vernal/cmd/vernal/deploy"
+	"vernal/idp/doctor"
 	"vernal/idp/idptest"
 	"vernal/idp/rotation"
 )
@@ -124,11 +125,19 @@ func scrapeAll(t *testing.T) map[string][]string {
 		t.Fatalf("sign-in: %d", page.Status)
 	}
 	b.Get(i.URL + "/api/saml/auth2026?SAMLRequest=AAAA")
+	if _, err := i.Doctor.Examine(t.Context(), doctor.Options{Local: true}); err != nil {
+		t.Fatal(err)
+	}
 	w := httptest.NewRecorder()
 	i.Watch.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost:9090/metrics", nil))
 	found := map[string][]string{}
 	for _, m := range seriesRE.FindAllStringSubmatch(w.Body.String(), -1) {
 		found[m[1]] = append(found[m[1]], m[2])
+	}
+	for _, code := range doctor.Codes() {
+		if !slices.Contains(found["vernal_doctor_finding"], `code="`+string(code)+`"`) {
+			t.Errorf("finding %s is not scraped", code)
+		}
 	}
 	for _, code := range rotation.AttentionCodes() {
 		if !slices.Contains(found["vernal_attention"], `code="`+string(code)+`"`) {

@@ -54,7 +54,7 @@ func readGuides(t *testing.T) *guide.Book {
 
 // prepared is what a folder holds before the command lines of a guide run: each entry
 // is the lines that the guide does without. Others get all lines.
-var prepared = map[string]int{"README": 0, "install": 0, "service-providers": 1, "users": 2}
+var prepared = map[string]int{"README": 0, "install": 0, "service-providers": 1, "checks": 1, "users": 2}
 
 var preparation = []string{
 	"exec vernal init --base-url https://login.agency.example",

@@ -52,7 +52,7 @@ var order = []struct {
 }{
 	{Users, []string{"sign-in", "devices", "problems"}},
 	{Operators, []string{"install", "proxy", "service-providers", "users", "sessions", "years", "notices", "preview", "external-keys",
-		"lost-keys", "backups", "master-key", "audit-trail", "watch", "languages", "branding", "upgrade", "troubleshooting"}},
+		"lost-keys", "backups", "master-key", "audit-trail", "watch", "checks", "languages", "branding", "upgrade", "troubleshooting"}},
 	{Integrators, []string{"start", "requests", "responses", "sign-out", "choose-language", "try-next-year", "libraries"}},
 }
 

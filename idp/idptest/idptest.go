@@ -21,6 +21,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/audit"
+	"vernal/idp/doctor"
 	"vernal/idp/idptest/fixture"
 	"vernal/idp/installation"
 	"vernal/idp/rotation"
@@ -36,6 +37,8 @@ type IdP struct {
 	Handler http.Handler
 	// Watch is the admin listener's handler.
 	Watch http.Handler
+	// Doctor checks the installation when a test calls it.
+	Doctor *doctor.Service
 	// Client has connections of its own. Those of http.DefaultClient are closed
 	// whenever another test ends its server.
 	Client *http.Client
@@ -192,7 +195,8 @@ func (i *IdP) serve() {
 	if i.options.NoUsage {
 		served.Usage = nil
 	}
-	s := &server.Server{Installation: &served, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime}
+	i.Doctor = doctor.New(&served, doctor.Settings{DataDir: i.Folder, StoreFile: i.StoreFile(), KeysDir: i.KeysFolder()}, i.Bolt)
+	s := &server.Server{Installation: &served, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime, Doctor: i.Doctor}
 	var err error
 	if i.Handler, err = s.Handler(); err != nil {
 		i.tb.Fatal(err)

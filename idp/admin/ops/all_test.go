@@ -53,6 +53,7 @@ var requests = []struct{ path, request string }{
 	{"link/list", `{}`},
 	{"link/revoke", `{"id":"none"}`},
 	{"sp/remove", `{"entity_id":"urn:a"}`},
+	{"doctor/examine", `{}`},
 	{"rekey/state", `{}`},
 	{"rekey/begin", `{"new_key":"short"}`},
 	{"rekey/finish", `{}`},

@@ -18,6 +18,7 @@ import (
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/audit"
+	"vernal/idp/doctor"
 	"vernal/idp/idptest/fixture"
 	"vernal/idp/sp"
 )
@@ -28,7 +29,8 @@ var testTime = time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC)
 func newService(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	t.Helper()
 	f := fixture.New(t, testTime, nil)
-	return &ops.Service{Installation: f.Installation, AdminURL: "https://watch.example", Version: "v1", Address: "127.0.0.1:1"}, f
+	checks := doctor.New(f.Installation, doctor.Settings{DataDir: f.Folder, StoreFile: f.StoreFile(), KeysDir: f.KeysFolder()}, f.Bolt)
+	return &ops.Service{Installation: f.Installation, Doctor: checks, AdminURL: "https://watch.example", Version: "v1", Address: "127.0.0.1:1"}, f
 }
 
 // overSocket serves the service on a socket in dir and gives a client of it.
