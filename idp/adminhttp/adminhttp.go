@@ -42,6 +42,8 @@ type Handler struct {
 	Traffic *Traffic
 	// Ready answers /readyz. Optional.
 	Ready func(context.Context) error
+	// WriteFailures counts the changes that the disk did not take. Optional.
+	WriteFailures func() uint64
 	// Version is the program's version, for a label. Optional.
 	Version string
 }

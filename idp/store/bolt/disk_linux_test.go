@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -12,51 +11,15 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/audit"
+	"vernal/idp/idptest/fixture"
 	"vernal/idp/store/bolt"
 )
-
-// smallDisk mounts a file system of 2 MiB, or skips the test where that is not allowed. fill
-// leaves no space on it, and free gives it back.
-func smallDisk(t *testing.T) (dir string, fill, free func()) {
-	t.Helper()
-	dir = t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
-		t.Skipf("mount a small disk: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	ballast := filepath.Join(dir, "ballast")
-	fill = func() {
-		t.Helper()
-		f, err := os.OpenFile(ballast, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		for err == nil {
-			_, err = f.Write(make([]byte, 4096))
-		}
-		if !errors.Is(err, syscall.ENOSPC) {
-			t.Fatal(err)
-		}
-	}
-	free = func() {
-		t.Helper()
-		if err := os.Remove(ballast); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir, fill, free
-}
 
 // A full disk fails changes with an error of their own, loses nothing that was acknowledged,
 // and needs no restart once there is space.
 func TestFullDiskLosesNothing(t *testing.T) {
 	t.Parallel()
-	dir, fill, free := smallDisk(t)
+	dir, fill, free := fixture.SmallDisk(t)
 	now := start
 	o := options(t)
 	o.Clock = func() time.Time { return now }
