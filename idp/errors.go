@@ -20,11 +20,14 @@ var (
 	// not write it, or did not write it in this place. Such a record is never treated as
 	// missing.
 	ErrTampered = errors.New("stored record is not authentic")
-	// ErrDamaged is returned when a part of the store's file cannot be read.
-	ErrDamaged = errors.New("store is damaged")
 	// ErrBusy is returned when too many changes or requests are waiting. Nothing was
 	// changed, and a retry after a moment can succeed.
 	ErrBusy = errors.New("too many requests are waiting; try again in a moment")
+	// ErrNotWritten is returned when the disk does not take a change: it is full,
+	// read-only or failing. A retry can succeed once an operator has fixed that.
+	ErrNotWritten = errors.New("the store cannot be written; check that its disk has space and is not read-only")
+	// ErrDamaged is returned when the store's file is damaged. Only a backup helps.
+	ErrDamaged = errors.New("the store's file is damaged; restore it from a backup")
 )
 
 // TamperedError is returned with a list that leaves out records that are not authentic.

@@ -21,7 +21,7 @@ import (
 // unchanged. Update methods return ErrNotFound for a missing record. Times are UTC. All
 // methods may be called concurrently. After Close, all return an error. A method that changes
 // something returns ErrBusy, and changes nothing, if too many changes are waiting to be
-// written.
+// written, and ErrNotWritten if the disk does not take it.
 //
 // No method needs a lock on more than the records that it names, or those of the user or
 // service provider that it names. Other changes may run at the same time. Only the audit trail
@@ -41,9 +41,19 @@ type Store interface {
 	// audit trail that are older than AddressLifetime the same way. Its cost does not grow
 	// with the remaining records.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
+	// CheckWrites returns why changes cannot be written, which is ErrNotWritten,
+	// ErrDamaged or ErrBusy, or nil if they can. It knows from the last change, if that
+	// is no older than WriteCheckAge, and makes one of its own otherwise.
+	CheckWrites(ctx context.Context) error
+	// WriteFailures returns how many changes could not be written since the store was
+	// opened.
+	WriteFailures() uint64
 	// Close releases the store after finishing changes in progress.
 	Close() error
 }
+
+// WriteCheckAge is how long the last change shows that the store can be written.
+const WriteCheckAge = 5 * time.Second
 
 // ProviderStore keeps the registrations of service providers.
 type ProviderStore interface {

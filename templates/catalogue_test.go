@@ -89,7 +89,7 @@ func used(t *testing.T) map[Key]bool {
 	for _, move := range []string{"moved", "both", "unmoved", "unseen"} { // migration.Move
 		keys[MoveKey(move)] = true
 	}
-	for _, key := range []string{"internal", "unavailable", "bad_form", "cross_site", "too_many", "too_large", "method", "no_idp_start"} { // web.Error.Key
+	for _, key := range []string{"internal", "unavailable", "not_written", "bad_form", "cross_site", "too_many", "too_large", "method", "no_idp_start"} { // web.Error.Key
 		keys[Key("error."+key+".title")], keys[Key("error."+key+".text")] = true, true
 	}
 	for _, lack := range constants(t, "../idp/assurance/obstacle.go", "Lack") {

@@ -42,7 +42,7 @@ func setNotices(c *Config, to *installation.Config, getenv func(string) string) 
 		if err != nil {
 			return err
 		}
-		to.Webhook = &notify.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: to.Clock}
+		to.Webhook = &notify.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: to.Clock, Outbound: to.Outbound}
 	}
 	to.Operators = c.Rotation.Notify
 	return nil

@@ -24,6 +24,7 @@ import (
 	"vernal/cmd/vernal/sp"
 	"vernal/cmd/vernal/user"
 	"vernal/idp"
+	"vernal/idp/outbound"
 	ourmetadata "vernal/metadata"
 )
 
@@ -44,7 +45,7 @@ func newProgram(in io.Reader, out, errOut io.Writer, getenv func(string) string,
 		App:      &cli.App{In: in, Out: out, Err: errOut, Getenv: getenv, Clock: clock, CommandLine: commandLine},
 		lockWait: lockWait,
 	}
-	a.Connect = a.connect
+	a.Connect, a.Outbound = a.connect, a.outboundClient
 	return a
 }
 
@@ -147,6 +148,15 @@ type Config = config.Config
 
 // config reads the configuration.
 func (a *app) config() (*Config, error) { return config.Load(a.ConfigFile, a.Getenv, a.environ...) }
+
+// outboundClient returns the client for URLs of commands.
+func (a *app) outboundClient() (*outbound.Client, error) {
+	c, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	return c.OutboundClient(), nil
+}
 
 // ourMetadata returns our metadata as configured.
 func (a *app) ourMetadata() (ourmetadata.IdP, error) {

@@ -43,6 +43,8 @@ type Handler struct {
 	Traffic *Traffic
 	// Ready answers /readyz. Optional.
 	Ready func(context.Context) error
+	// WriteFailures counts the changes that the disk did not take. Optional.
+	WriteFailures func() uint64
 	// Checks returns the results of the last checks of the installation. Optional.
 	Checks func() doctor.Measures
 	// Version is the program's version, for a label. Optional.

@@ -29,6 +29,11 @@ const measureEvery = 10 * time.Second
 func (h *Handler) mountMetrics(rt *web.Router) {
 	process := prometheus.NewRegistry()
 	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if h.WriteFailures != nil {
+		process.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "vernal_store_write_failures_total", Help: "Changes that the disk did not take.",
+		}, func() float64 { return float64(h.WriteFailures()) }))
+	}
 	opts := promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(h.Log.Handler(), slog.LevelError),
 		// Some gauges are better than none.
@@ -134,7 +139,7 @@ var gauges = []struct {
 	labels     []string
 }{
 	{"build_info", "Always 1; the label says which version runs.", []string{"version"}},
-	{"ready", "1 if the store answers and the preferred year can sign, as /readyz tells.", nil},
+	{"ready", "1 if the store answers and takes changes and the preferred year can sign, as /readyz tells.", nil},
 	{"state_readable", "1 if the rotation and the board could be read; otherwise their gauges are missing.", nil},
 	{"preferred_year_can_sign", "1 if the preferred year has its private key and its certificate.", nil},
 	{"signing_certificate_end_timestamp_seconds", "End of our signing certificate, by year.", []string{"year"}},

@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
@@ -171,6 +172,12 @@ var cases = []wrong{
 	}, want: func(*deployment) doctor.Args { return doctor.Args{Count: 1, Value: "providers"} }},
 	{code: doctor.StoreLarge, level: doctor.Information, spoil: func(_ *testing.T, d *deployment) {
 		d.doctor.SetLimits(time.Minute, 100, 1)
+	}, want: func(d *deployment) doctor.Args { return doctor.Args{Path: d.StoreFile()} }},
+
+	{code: doctor.StoreNotWritten, spoil: func(_ *testing.T, d *deployment) {
+		i := *d.Installation
+		i.Store = fullDisk{i.Store}
+		d.doctor.Installation = &i
 	}, want: func(d *deployment) doctor.Args { return doctor.Args{Path: d.StoreFile()} }},
 
 	{code: doctor.PreferredYearUnusable, spoil: func(t *testing.T, d *deployment) {
@@ -486,6 +493,11 @@ func changeStore(t *testing.T, d *deployment, change func(page []byte)) {
 		t.Fatal("no page has the service provider")
 	}
 }
+
+// fullDisk is a store whose disk takes no changes.
+type fullDisk struct{ idp.Store }
+
+func (fullDisk) CheckWrites(context.Context) error { return idp.ErrNotWritten }
 
 type brokenSigner struct{ crypto.Signer }
 

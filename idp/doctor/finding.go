@@ -147,6 +147,8 @@ const (
 	StoreDamaged  Code = "store_damaged"
 	StoreTampered Code = "store_tampered"
 	StoreLarge    Code = "store_large"
+	// StoreNotWritten: the disk takes no changes.
+	StoreNotWritten Code = "store_not_written"
 )
 
 // Our signing keys and the rotation.

@@ -53,7 +53,7 @@ func (s *Service) checkMail(ctx context.Context, _ Options) ([]Finding, error) {
 // checkWebhook connects to the webhook's server and sends nothing. The URL can be a secret, so
 // no finding names it.
 func (s *Service) checkWebhook(ctx context.Context, _ Options) ([]Finding, error) {
-	err := s.Webhook.Check(ctx, s.Outbound)
+	err := s.Webhook.Check(ctx)
 	if err == nil {
 		return nil, nil
 	}

@@ -15,10 +15,22 @@ import (
 const storeBatch = 500
 
 func storeChecks() []Check {
-	return []Check{{
-		Name: "store", Codes: []Code{StoreDamaged, StoreTampered, StoreLarge},
-		Configured: func(s *Service) bool { return s.Store != nil }, Run: (*Service).checkStore,
-	}}
+	return []Check{
+		{
+			Name: "store", Codes: []Code{StoreDamaged, StoreTampered, StoreLarge},
+			Configured: func(s *Service) bool { return s.Store != nil }, Run: (*Service).checkStore,
+		},
+		{Name: "store_writes", Codes: []Code{StoreNotWritten}, Run: (*Service).checkWrites},
+	}
+}
+
+// checkWrites asks the store whether the disk takes changes.
+func (s *Service) checkWrites(ctx context.Context, _ Options) ([]Finding, error) {
+	err := s.Installation.Store.CheckWrites(ctx)
+	if errors.Is(err, idp.ErrNotWritten) {
+		return []Finding{{Code: StoreNotWritten, Level: Problem, Args: Args{Path: s.Settings.StoreFile, Value: errorText(err)}}}, nil
+	}
+	return nil, err
 }
 
 // checkStore examines the next records of the store, so that several runs see all of them.

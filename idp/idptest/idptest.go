@@ -73,6 +73,8 @@ type Options struct {
 	Between func(idp.Store) idp.Store
 	// CodeTime is how long a sign-in waits for a code. Zero means the usual time.
 	CodeTime time.Duration
+	// Folder is the data folder; a temporary one if empty.
+	Folder string
 	// NoUsage leaves out the ledger of uses in the server, to measure its cost.
 	NoUsage bool
 }
@@ -104,7 +106,10 @@ func New(tb testing.TB, o Options) *IdP {
 		i.URL = scheme + ts.Listener.Addr().String()
 	}
 
-	i.Fixture = fixture.New(tb, o.Now.UTC().Truncate(time.Second), i.configure)
+	if o.Folder == "" {
+		o.Folder = tb.TempDir()
+	}
+	i.Fixture = fixture.NewIn(tb, o.Folder, o.Now.UTC().Truncate(time.Second), i.configure)
 	i.begin()
 	i.serve()
 	if o.TLS {

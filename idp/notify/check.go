@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -29,7 +30,8 @@ func (m *Mailer) Check(ctx context.Context) error {
 
 // Check connects to the webhook's host and protects the connection, and sends nothing. No error
 // contains the URL.
-func (h *Webhook) Check(ctx context.Context, client *outbound.Client) error {
+func (h *Webhook) Check(ctx context.Context) error {
+	client := cmp.Or(h.Outbound, &outbound.Client{})
 	u, err := url.Parse(h.URL)
 	if err != nil {
 		return errors.New("the webhook's URL is not valid")

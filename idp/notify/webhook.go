@@ -1,22 +1,19 @@
 package notify
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/outbound"
 )
 
 // SignatureHeader carries the time of a call and proves its origin: "t=UNIX,v1=HEX", where
@@ -34,9 +31,8 @@ type Webhook struct {
 	URL    string
 	Secret []byte
 	Clock  idp.Clock
-	// Client makes the calls. nil means a default client. Redirects are never followed and
-	// the time is always bounded, regardless of Client.
-	Client *http.Client
+	// Outbound makes the calls. nil means a client without exceptions.
+	Outbound *outbound.Client
 }
 
 // Send posts the notice once. It returns an error for any answer but 2xx.
@@ -45,29 +41,16 @@ func (h *Webhook) Send(ctx context.Context, n *Notice) error {
 	if err != nil {
 		return fmt.Errorf("write the notice: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, webhookTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	// A redirect would send a body signed for one receiver to another, so none is followed.
+	resp, err := cmp.Or(h.Outbound, &outbound.Client{}).Do(ctx, &outbound.Request{
+		Method: http.MethodPost, URL: h.URL, Body: body, Trust: outbound.Operator, Timeout: webhookTimeout,
+		Header: http.Header{"Content-Type": {"application/json"}, SignatureHeader: {h.sign(h.Clock.Now(), body)}},
+	})
 	if err != nil {
-		return errors.New("the webhook's address is not valid")
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "Vernal")
-	req.Header.Set(SignatureHeader, h.sign(h.Clock.Now(), body))
-	client := *cmp.Or(h.Client, http.DefaultClient)
-	// A redirect would send a body signed for one receiver to another.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	resp, err := client.Do(req)
-	if err != nil {
-		if sent, ok := errors.AsType[*url.Error](err); ok {
-			err = sent.Err // without the URL
-		}
 		return fmt.Errorf("call the webhook: %w", err)
 	}
-	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("the webhook answers %d", resp.StatusCode)
+	if resp.Status < 200 || resp.Status > 299 {
+		return fmt.Errorf("the webhook answers %d", resp.Status)
 	}
 	return nil
 }

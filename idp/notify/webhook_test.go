@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vernal/idp/notify"
+	"vernal/idp/outbound"
 )
 
 func TestWebhookFailureHidesURL(t *testing.T) {
@@ -27,20 +28,26 @@ func TestWebhookFailureHidesURL(t *testing.T) {
 	})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
-	for _, tt := range []struct{ name, url, want string }{
-		{"taken", srv.URL + "/ok", ""},
-		{"refused", srv.URL + "/no", "the webhook answers 403"},
-		{"a redirect is not followed", srv.URL + "/moved", "the webhook answers 307"},
-		{"an endless answer", srv.URL + "/endless", ""},
-		{"nobody there", "http://127.0.0.1:1/token-in-path", "connection refused"},
-		{"no address", "http://127.0.0.1:1/\x7ftoken-in-path", "not valid"},
+	for _, tt := range []struct {
+		name, url, want string
+		code            outbound.Code
+	}{
+		{"accepted", srv.URL + "/ok", "", ""},
+		{"refused", srv.URL + "/no", " 403", ""},
+		{"a redirect is not followed", srv.URL + "/moved", " 307", ""},
+		{"an endless answer", srv.URL + "/endless", "", ""},
+		{"no server", "http://127.0.0.1:1/token-in-path", "", outbound.CodeConnection},
+		{"not a URL", "http://127.0.0.1:1/\x7ftoken-in-path", "", outbound.CodeURL},
+		{"metadata of a cloud", "https://169.254.169.254/token-in-path", "", outbound.CodeAddress},
+		{"plain http", "http://hook.example/token-in-path", "", outbound.CodePlain},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := &notify.Webhook{URL: tt.url, Secret: webhookSecret, Clock: time.Now}
 			err := h.Send(t.Context(), &notify.Notice{ID: "x"})
 			switch {
-			case tt.want == "" && err != nil, tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
-				t.Errorf("error %v, want %q", err, tt.want)
+			case (tt.want == "" && tt.code == "") != (err == nil), err != nil && !strings.Contains(err.Error(), tt.want),
+				tt.code != "" && !outbound.HasCode(err, tt.code):
+				t.Errorf("error %v, want %q %s", err, tt.want, tt.code)
 			case err != nil && strings.Contains(err.Error(), "token-in-path"):
 				t.Errorf("the error tells the address: %v", err)
 			}

@@ -62,12 +62,6 @@ type Request struct {
 	Redirects int
 	// AllowHTTP permits plain http to any host. Without it, http is for loopback only.
 	AllowHTTP bool
-	// Connect, HOST:PORT, replaces the host of the URL for the connection. TLS and the
-	// Host header keep the name in the URL. Redirects do not use it.
-	Connect string
-	// PlainConnect sends a request for an https URL to Connect without TLS, like a proxy
-	// that ends TLS.
-	PlainConnect bool
 }
 
 // Response is the answer to a call.
@@ -171,7 +165,6 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 		if u.Scheme == "https" && next.Scheme != "https" {
 			return nil, &Error{Code: CodePlain, Host: next.Host}
 		}
-		hop.Connect, hop.PlainConnect = "", false
 		if !isSameServer(u, next) {
 			hop.Trust = Partner
 			hop.Header = http.Header{"Accept": r.Header.Values("Accept"), "User-Agent": r.Header.Values("User-Agent")}
@@ -234,12 +227,7 @@ func (c *Client) send(ctx context.Context, r *Request, u *url.URL) (*Response, e
 	if r.Body != nil {
 		body = bytes.NewReader(r.Body)
 	}
-	wire := *u
-	if r.PlainConnect && r.Connect != "" {
-		wire.Scheme = "http"
-	}
-	wire.Fragment = ""
-	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodGet), wire.String(), body)
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodGet), u.String(), body)
 	if err != nil {
 		return nil, &Error{Code: CodeURL, Host: u.Host}
 	}
@@ -273,9 +261,7 @@ func (c *Client) transport(r *Request, u *url.URL) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return c.dialer(r.Trust, u.Hostname()).DialContext(ctx, network, cmp.Or(r.Connect, address))
-		},
+		DialContext:            c.dialer(r.Trust, u.Hostname()).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots},
 		Protocols:              protocols,
 		DisableKeepAlives:      true,

@@ -114,6 +114,8 @@ func (s *Server) countTraffic() *adminhttp.Traffic {
 	return s.counts
 }
 
+func (s *Server) countWriteFailures() uint64 { return s.Store.WriteFailures() }
+
 // AdminHandler returns the admin listener's handler.
 func (s *Server) AdminHandler() (http.Handler, error) {
 	set, err := templates.New()
@@ -123,7 +125,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	pages := &web.Pages{Set: set, Langs: s.Languages, Linked: true, Brand: s.Brand, Branding: s.Branding, BaseURL: s.IdP.BaseURL,
 		HelpURL: s.IdP.BaseURL + templates.HelpPath, DevelopersURL: s.IdP.BaseURL + templates.DevelopersPath}
 	h := &adminhttp.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
-		CommandLine: s.CommandLine, Traffic: s.countTraffic(), Ready: s.checkReady, Version: s.Version}
+		CommandLine: s.CommandLine, Traffic: s.countTraffic(), Ready: s.checkReady, WriteFailures: s.countWriteFailures, Version: s.Version}
 	if s.Doctor != nil {
 		h.Checks = s.Doctor.Last
 	}

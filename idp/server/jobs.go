@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -65,8 +66,11 @@ func (s *Server) sweepExpired(ctx context.Context) {
 	}
 }
 
+// readyRetryAfter is when to ask /readyz again, in seconds: the store is probed no more often.
+var readyRetryAfter = strconv.Itoa(int(idp.WriteCheckAge.Seconds()))
+
 // mountHealth adds the paths for monitoring: /healthz says that the process answers, /readyz
-// that it can sign users in.
+// that it can sign users in, which needs a key and a store that takes changes.
 func (s *Server) mountHealth(rt *web.Router) {
 	rt.Handle("/healthz", web.Methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) error {
 		_, err := io.WriteString(w, "ok\n")
@@ -76,6 +80,7 @@ func (s *Server) mountHealth(rt *web.Router) {
 		if err := s.checkReady(r.Context()); err != nil {
 			web.EventOf(r).Note(slog.String("error", err.Error()))
 			web.EventOf(r).Raise(slog.LevelError)
+			w.Header().Set("Retry-After", readyRetryAfter)
 			http.Error(w, "not ready; the log says why", http.StatusServiceUnavailable)
 			return nil
 		}
@@ -87,6 +92,9 @@ func (s *Server) mountHealth(rt *web.Router) {
 func (s *Server) checkReady(ctx context.Context) error {
 	// Every answer depends on this document.
 	if _, err := s.Store.Documents(ctx, idp.RotationKind, idp.DocumentQuery{Keys: []string{idp.RotationKey}}); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := s.Store.CheckWrites(ctx); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	entry, err := s.Years.Preferred(s.Clock.Now())

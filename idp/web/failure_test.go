@@ -47,6 +47,9 @@ var failures = []struct {
 	{"ours", errors.New("secret"), 500, "internal", failed, html},
 	{"busy", idp.ErrBusy, 503, "unavailable", failed, html},
 	{"closed", &Closed{Year: "2026"}, 503, "unavailable", failed, html},
+	{"not written", fmt.Errorf("commit: %w: %w", idp.ErrNotWritten, errors.New("secret")), 503, "not_written", failed, html},
+	{"not written, at a page", &Error{Status: 500, Key: "internal", Err: idp.ErrNotWritten}, 503, "not_written", failed, html},
+	{"damaged", idp.ErrDamaged, 503, "unavailable", failed, html},
 	{"tampered", idp.ErrTampered, 503, "unavailable", failed, html},
 }
 

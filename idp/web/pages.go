@@ -125,6 +125,10 @@ func (p *Pages) noteFailure(r *http.Request, err error) failure {
 // changes.
 const busyRetryAfter = 5 * time.Second
 
+// writeRetryAfter is when a client may try again after the disk took no change. Someone has to
+// make space first.
+const writeRetryAfter = time.Minute
+
 // failure is an error with what its page needs.
 type failure struct {
 	Error   // its Status and Key are set
@@ -155,10 +159,12 @@ func classifyError(err error) failure {
 		f.Error = *e
 	}
 	f.Status, f.Key = cmp.Or(f.Status, status), cmp.Or(f.Key, key)
-	if errors.Is(err, idp.ErrTampered) {
-		// The client is not at fault, and the request may succeed once the store works
-		// again.
+	// The client is not at fault, and the request may succeed once the store works again.
+	if errors.Is(err, idp.ErrTampered) || errors.Is(err, idp.ErrDamaged) {
 		f.Status, f.Key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
+	}
+	if errors.Is(err, idp.ErrNotWritten) {
+		f.Status, f.Key, f.retryAfter = http.StatusServiceUnavailable, "not_written", writeRetryAfter
 	}
 	if bodyTooLarge(err) {
 		f.Status, f.Key = http.StatusRequestEntityTooLarge, "too_large"

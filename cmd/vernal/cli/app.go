@@ -27,6 +27,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
+	"vernal/idp/outbound"
 )
 
 // App contains what every command needs: the standard streams, the environment, the shared
@@ -39,6 +40,8 @@ type App struct {
 	// Connect returns a client of the running server or, without one, of a service in
 	// this process. Call close when done.
 	Connect func(ctx context.Context) (client *admin.Client, close func(), err error)
+	// Outbound returns the client for URLs; nil for one without exceptions.
+	Outbound func() (*outbound.Client, error)
 	// CommandLine renders a suggestion as a line to type.
 	CommandLine func(idp.Suggestion) string
 
@@ -47,6 +50,14 @@ type App struct {
 
 	client     *admin.Client // nil before the first Ask
 	disconnect func()
+}
+
+// outboundClient returns the client for URLs.
+func (a *App) outboundClient() (*outbound.Client, error) {
+	if a.Outbound == nil {
+		return new(outbound.Client), nil
+	}
+	return a.Outbound()
 }
 
 // Ask gives one command to the installation and returns its answer. The first one

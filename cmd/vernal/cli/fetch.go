@@ -7,13 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"vernal/idp"
 	"vernal/idp/durable"
+	"vernal/idp/outbound"
 	"vernal/idp/xmltree"
 	"vernal/metadata"
 )
@@ -40,25 +40,28 @@ func IsURL(s string) bool {
 // LoadMetadata reads a provider's metadata from a file or a URL. A document that
 // is too long for the server, such as that of a federation, is cut down to the
 // provider with the entity ID, if there is one.
-func LoadMetadata(ctx context.Context, from string, id idp.EntityID, insecure bool) ([]byte, error) {
+func (a *App) LoadMetadata(ctx context.Context, from string, id idp.EntityID, insecure bool) ([]byte, error) {
 	limit, verb := MaxMetadata, "read"
 	if id != "" {
 		limit = metadata.MaxAggregate
 	}
 	var data []byte
 	var err error
+	tooLong := false
 	if IsURL(from) {
 		verb = "fetch"
-		data, err = fetch(ctx, from, limit, insecure)
+		data, err = a.fetch(ctx, from, limit, insecure)
+		tooLong = outbound.HasCode(err, outbound.CodeTooLong)
 	} else {
 		data, err = ReadFile(from, limit)
+		tooLong = len(data) > limit
 	}
 	switch {
 	case IsRefusal(err):
 		return nil, err
 	case err == nil && len(data) > MaxMetadata:
 		data, err = metadata.Cut(data, id)
-	case err != nil && len(data) > limit:
+	case tooLong:
 		err = fmt.Errorf("%w%s", err, longHelp)
 	}
 	if err != nil {
@@ -67,45 +70,28 @@ func LoadMetadata(ctx context.Context, from string, id idp.EntityID, insecure bo
 	return data, nil
 }
 
-// fetch reads a document from a URL. The certificates in it decide whose requests are
-// trusted, so fetch refuses plain http, except from this machine or if the operator insists.
-// A document longer than limit is an error.
-func fetch(ctx context.Context, from string, limit int, insecure bool) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, metadataWait)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+// fetch reads a document from a URL that an operator gave. The certificates in it decide
+// whose requests are trusted, so fetch refuses plain http, except from this machine or if the
+// operator insists. A document longer than limit is an error.
+func (a *App) fetch(ctx context.Context, from string, limit int, insecure bool) ([]byte, error) {
+	client, err := a.outboundClient()
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFetch(req.URL, insecure); err != nil {
-		return nil, err
+	resp, err := client.Do(ctx, &outbound.Request{
+		URL: from, Header: http.Header{"Accept": {metadataAccept}}, Trust: outbound.Operator,
+		MaxBytes: limit, Timeout: metadataWait, Redirects: maxRedirects, AllowHTTP: insecure,
+	})
+	if failed, ok := errors.AsType[*outbound.Error](err); ok && failed.Code == outbound.CodePlain {
+		return nil, Refuse("http://%s is not safe: anyone on the way could put their own certificate into it; use https, a file, or --allow-insecure-url", failed.Host)
 	}
-	req.Header.Set("Accept", metadataAccept)
-	client := &http.Client{CheckRedirect: func(next *http.Request, via []*http.Request) error {
-		if len(via) > maxRedirects {
-			return errors.New("too many redirects")
-		}
-		if last := via[len(via)-1].URL.Scheme; next.URL.Scheme != last && next.URL.Scheme != "https" {
-			return fmt.Errorf("redirected from %s to %s", last, next.URL.Scheme)
-		}
-		return checkFetch(next.URL, insecure)
-	}}
-	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", from, resp.Status)
+	if resp.Status != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %d %s", from, resp.Status, http.StatusText(resp.Status))
 	}
-	return ReadAll(resp.Body, from, limit)
-}
-
-func checkFetch(u *url.URL, insecure bool) error {
-	if u.Scheme == "http" && !insecure && !idp.IsLoopback(u.Hostname()) {
-		return Refuse("%s is http: anybody on the way could put their own certificate into it; use https, a file, or --allow-insecure-url", u)
-	}
-	return nil
+	return resp.Body, nil
 }
 
 // ReadFile reads a file that must not be longer than limit bytes.

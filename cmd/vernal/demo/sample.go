@@ -14,6 +14,7 @@ import (
 	"github.com/crewjam/saml/samlsp"
 
 	"vernal/idp"
+	"vernal/idp/outbound"
 	"vernal/idp/rehearsal"
 	"vernal/idp/sp"
 	"vernal/idp/web"
@@ -56,16 +57,27 @@ var sampleKinds = [...]kind{
 		context: &saml.RequestedAuthnContext{Comparison: "exact", AuthnContextClassRefs: []string{"http://idmanagement.gov/ns/assurance/aal/2"}}},
 }
 
+// maxMetadata bounds the document of this program's own server.
+const maxMetadata = 1 << 20
+
+// fetchMetadata reads the metadata of the server, as an SP would.
+func fetchMetadata(ctx context.Context, client *outbound.Client, from string) (*saml.EntityDescriptor, error) {
+	resp, err := client.Do(ctx, &outbound.Request{URL: from, Trust: outbound.Operator, MaxBytes: maxMetadata})
+	if err != nil {
+		return nil, err
+	}
+	if resp.Status != http.StatusOK {
+		return nil, fmt.Errorf("the server answers %d", resp.Status)
+	}
+	return samlsp.ParseMetadata(resp.Body)
+}
+
 func newSample(ctx context.Context, d *Demo, k kind, base, metadata string) (*Sample, error) {
 	root, err := url.Parse(base + "/")
 	if err != nil {
 		return nil, fmt.Errorf("URL of %s: %w", k.Name, err)
 	}
-	from, err := url.Parse(metadata)
-	if err != nil {
-		return nil, fmt.Errorf("URL of the metadata: %w", err)
-	}
-	known, err := samlsp.FetchMetadata(ctx, http.DefaultClient, *from)
+	known, err := fetchMetadata(ctx, d.Server.Outbound, metadata)
 	if err != nil {
 		return nil, fmt.Errorf("%s: read %s: %w", k.Name, metadata, err)
 	}

@@ -216,7 +216,7 @@ func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error)
 }
 
 // parseChange makes the command for the server of the options.
-func (f *flags) parseChange(c *cobra.Command) (ops.SPChange, error) {
+func (a *commands) parseChange(c *cobra.Command, f *flags) (ops.SPChange, error) {
 	change := ops.SPChange{EntityID: idp.EntityID(f.entityID), Options: f.options}
 	if f.options.KeepNameIDs && f.options.NewNameIDs {
 		return change, cli.Usage(c, "give --keep-name-ids or --new-name-ids, not both")
@@ -228,7 +228,7 @@ func (f *flags) parseChange(c *cobra.Command) (ops.SPChange, error) {
 	if f.metadata == "" {
 		return change, nil
 	}
-	doc, err := cli.LoadMetadata(c.Context(), f.metadata, change.EntityID, f.options.AllowInsecureURL)
+	doc, err := a.LoadMetadata(c.Context(), f.metadata, change.EntityID, f.options.AllowInsecureURL)
 	if err != nil {
 		return change, err
 	}
@@ -256,7 +256,7 @@ without identity proofing (auth-only), and gets the email address.`,
 			if f.entityID == "" && f.metadata == "" {
 				return cli.Usage(c, "give --metadata, or --entity-id and the rest")
 			}
-			change, err := f.parseChange(c)
+			change, err := a.parseChange(c, &f)
 			if err != nil {
 				return err
 			}
@@ -327,7 +327,7 @@ addresses and certificates from metadata and leaves the rest.`,
 			case f.entityID == "":
 				return cli.Usage(c, "name the provider: vernal sp edit ENTITY_ID")
 			}
-			change, err := f.parseChange(c)
+			change, err := a.parseChange(c, &f)
 			if err != nil {
 				return err
 			}

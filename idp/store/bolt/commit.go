@@ -54,6 +54,9 @@ func (c *committer) commitBatch(batch []*job) {
 	for len(rest) > 0 {
 		culprit, err := c.attemptJobs(rest)
 		if culprit == nil {
+			if err != nil {
+				c.store.health.failures.Add(uint64(len(rest)))
+			}
 			for _, j := range rest {
 				j.answerJob(err)
 			}
@@ -82,7 +85,7 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	}
 	tx, err := c.store.db.Begin(true)
 	if err != nil {
-		return nil, fmt.Errorf("begin a change of the store: %w", err)
+		return nil, fmt.Errorf("begin a change of the store: %w: %w", idp.ErrNotWritten, err)
 	}
 	w := &writer{reader: *c.store.reader(tx), ops: c.ops, messages: make(map[message]idp.RequestHandle)}
 	end := c.tail
@@ -118,6 +121,8 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	if !changed {
 		return nil, tx.Rollback()
 	}
+	// What follows shows whether the disk takes changes.
+	defer func() { c.store.health.note(c.store.clock.Now(), err) }()
 	if end != c.tail {
 		if err = w.putHead(*end); err != nil {
 			return nil, err
@@ -169,7 +174,7 @@ func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 		} else if err == nil {
 			return
 		}
-		err = fmt.Errorf("commit to the store: %w", err)
+		err = fmt.Errorf("commit to the store: %w: %w", idp.ErrNotWritten, err)
 		if c.inDoubt(id) {
 			c.broken = fmt.Errorf("store is stopped, restart to use it: %w", err)
 			c.store.queue.close(c.broken)

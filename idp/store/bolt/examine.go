@@ -28,7 +28,7 @@ func (r *reader) examine(after idp.StorePlace, limit int) (seen idp.StoreExamina
 	place := after
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: bucket %v: %v", idp.ErrDamaged, bucket(place.Part), p)
+			err = &damageError{fmt.Sprintf("bucket %v: %v", bucket(place.Part), p)}
 		}
 	}()
 	for b := bucket(place.Part); b >= 0 && b < bucketCount; b = bucket(place.Part) {
@@ -38,20 +38,27 @@ func (r *reader) examine(after idp.StorePlace, limit int) (seen idp.StoreExamina
 				return seen, nil
 			}
 			if len(key) == 0 || string(key) <= place.Key {
-				return seen, fmt.Errorf("%w: the keys of bucket %v are not in order", idp.ErrDamaged, b)
+				return seen, &damageError{fmt.Sprintf("the keys of bucket %v are not in order", b)}
 			}
 			place.Key = string(key)
 			seen.Records++
 			if err := r.examineRecord(b, key, value); errors.Is(err, idp.ErrTampered) {
 				seen.Tampered = append(seen.Tampered, b.String())
 			} else if err != nil {
-				return seen, fmt.Errorf("%w: %w", idp.ErrDamaged, err)
+				return seen, &damageError{err.Error()}
 			}
 		}
 		place = idp.StorePlace{Part: place.Part + 1}
 	}
 	return seen, nil
 }
+
+// damageError is an idp.ErrDamaged that says where.
+type damageError struct{ where string }
+
+func (e *damageError) Error() string { return e.where }
+
+func (e *damageError) Unwrap() error { return idp.ErrDamaged }
 
 // examineRecord returns why a record is not as this store wrote it.
 func (r *reader) examineRecord(b bucket, key, value []byte) (err error) {

@@ -66,6 +66,7 @@ type Store struct {
 	messages messages
 	queue    queue
 	stopped  chan struct{} // closed when the committer has ended
+	health   health
 	changes  atomic.Uint64
 
 	closing  sync.Once
@@ -103,6 +104,7 @@ func open(path string, o Options) (*Store, error) {
 	}
 	s := &Store{db: db, masters: o.Masters, clock: o.Clock, log: o.Log, stopped: make(chan struct{})}
 	s.queue.init()
+	s.health.init()
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -88,6 +88,7 @@ func Run(t *testing.T, open Open) {
 		{"sweep of idle sessions", testSweepIdle},
 		{"context", testContext},
 		{"foreign strings", testForeignStrings},
+		{"writes checked", testCheckWrites},
 		{"closed", testClosed},
 	}
 	for _, tt := range tests {
@@ -102,6 +103,27 @@ func Run(t *testing.T, open Open) {
 		t.Parallel()
 		testReopened(t, open)
 	})
+}
+
+// testCheckWrites checks a store that can be written, also at once and by a caller that has gone.
+func testCheckWrites(t *testing.T, s idp.Store) {
+	done := make(chan error)
+	for range 8 {
+		go func() { done <- s.CheckWrites(t.Context()) }()
+	}
+	for range 8 {
+		is(t, <-done, nil)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	is(t, s.CheckWrites(gone), context.Canceled)
+	if n := s.WriteFailures(); n != 0 {
+		t.Errorf("%d changes failed", n)
+	}
+	ok(t, s.Close())
+	if s.CheckWrites(t.Context()) == nil {
+		t.Error("a closed store can be written")
+	}
 }
 
 func closeStore(t *testing.T, s idp.Store) {
