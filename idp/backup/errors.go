@@ -1,0 +1,56 @@
+package backup
+
+import "fmt"
+
+// Code names why a backup is refused. Codes never change.
+type Code string
+
+// The reasons to refuse a backup.
+const (
+	CodeDamaged       Code = "backup_damaged"        // cut, changed, or no backup
+	CodeForeign       Code = "backup_foreign"        // another installation made it, or it was changed
+	CodeNewerFormat   Code = "backup_newer_format"   // a newer version of Vernal made it
+	CodeNewerSchema   Code = "backup_newer_schema"   // its store is of another version of Vernal
+	CodeUnknownMember Code = "backup_unknown_member" // it has a file that no backup has
+	CodeMissingMember Code = "backup_missing_member" // it lacks a file that every backup has
+	CodeTooLarge      Code = "backup_too_large"      // a file in it exceeds its limit
+)
+
+// Sentinels for errors.Is.
+var (
+	ErrDamaged = &Refusal{Code: CodeDamaged}
+	ErrForeign = &Refusal{Code: CodeForeign}
+)
+
+// Refusal is a backup that is not accepted.
+type Refusal struct {
+	Code Code
+	// Detail names the part of the backup, or the value seen. It may be empty.
+	Detail string
+}
+
+func refuse(code Code, detail string) error { return &Refusal{Code: code, Detail: detail} }
+
+// texts say what is wrong, and how to fix it.
+var texts = map[Code]string{
+	CodeDamaged:       "the backup is damaged: use another copy of the file, or an older backup",
+	CodeForeign:       "the backup does not verify: another installation made it, or it was changed; use a backup of this installation and its master key",
+	CodeNewerFormat:   "a newer version of Vernal made the backup: use that version",
+	CodeNewerSchema:   "another version of Vernal made the backup's store: use that version",
+	CodeUnknownMember: "the backup contains a file that no backup of Vernal has: use the file as Vernal wrote it",
+	CodeMissingMember: "the backup lacks a file that every backup has: use another copy of the file, or an older backup",
+	CodeTooLarge:      "a file in the backup is too large: use another copy of the file, or an older backup",
+}
+
+func (r *Refusal) Error() string {
+	if r.Detail == "" {
+		return texts[r.Code]
+	}
+	return fmt.Sprintf("%s (%q)", texts[r.Code], r.Detail)
+}
+
+// Is compares the codes.
+func (r *Refusal) Is(target error) bool {
+	t, ok := target.(*Refusal)
+	return ok && t.Code == r.Code
+}

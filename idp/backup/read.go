@@ -1,0 +1,240 @@
+package backup
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+)
+
+// Limits bound what is read of a backup, in bytes.
+type Limits struct {
+	Manifest  int64
+	Store     int64
+	Key       int64 // each file of the keys folder
+	Config    int64
+	MasterKey int64
+}
+
+// DefaultLimits are far above what Vernal writes, apart from the store, whose size the caller
+// may bound by the free space of the disk.
+var DefaultLimits = Limits{Manifest: 1 << 20, Store: 1 << 40, Key: 1 << 18, Config: 1 << 20, MasterKey: 1 << 16}
+
+func (l Limits) of(name string) int64 {
+	switch name {
+	case StoreName:
+		return l.Store
+	case ConfigName:
+		return l.Config
+	case MasterKeyName:
+		return l.MasterKey
+	}
+	return l.Key
+}
+
+// gzipHeader is how every backup begins. The format has no checksum for it.
+var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
+
+// Reader reads a backup as a stream. It keeps at most the manifest in memory. Nothing that it
+// returned counts before Next has returned io.EOF: only then is the file known to be whole.
+type Reader struct {
+	// Manifest is what the backup says of itself; ManifestJSON is the same, byte by byte.
+	Manifest     *Manifest
+	ManifestJSON []byte
+
+	sum      hash.Hash // of the file
+	file     *bufio.Reader
+	unzipped *gzip.Reader
+	tar      *tar.Reader
+	limits   Limits
+	next     int
+	member   *memberReader // nil before the first
+	err      error         // of Next, once there is one
+}
+
+// Open reads the beginning of a backup and its manifest. Errors about its content are of type
+// *Refusal, others are those of r.
+func Open(r io.Reader, l Limits) (*Reader, error) {
+	sum := sha256.New()
+	b := &Reader{sum: sum, file: bufio.NewReaderSize(io.TeeReader(&sourceReader{r}, sum), 1<<16), limits: l}
+	if err := b.open(); err != nil {
+		return nil, damage(err, ManifestName)
+	}
+	return b, nil
+}
+
+func (b *Reader) open() error {
+	header, err := b.file.Peek(len(gzipHeader))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(header, gzipHeader) {
+		return refuse(CodeDamaged, "")
+	}
+	if b.unzipped, err = gzip.NewReader(b.file); err != nil {
+		return err
+	}
+	b.unzipped.Multistream(false)
+	b.tar = tar.NewReader(b.unzipped)
+	size, err := b.header(ManifestName)
+	if err != nil {
+		return err
+	}
+	if size > b.limits.Manifest {
+		return refuse(CodeTooLarge, ManifestName)
+	}
+	if b.ManifestJSON, err = io.ReadAll(b.tar); err != nil {
+		return err
+	}
+	b.Manifest, err = ParseManifest(b.ManifestJSON)
+	return err
+}
+
+// header reads the header of the next file, which must have the name, and returns its size.
+func (b *Reader) header(name string) (int64, error) {
+	h, err := b.tar.Next()
+	switch {
+	case errors.Is(err, io.EOF):
+		return 0, refuse(CodeMissingMember, name)
+	case err != nil:
+		return 0, err
+	case h.Typeflag != tar.TypeReg || !isMember(h.Name) && h.Name != ManifestName:
+		return 0, refuse(CodeUnknownMember, h.Name)
+	case h.Name != name:
+		return 0, refuse(CodeMissingMember, name)
+	}
+	return h.Size, nil
+}
+
+// Next returns the next file and its content, whose reader ends with an error unless the
+// digest in the manifest fits. The content that was not read is skipped, and checked too.
+// After the last file, and once the whole backup has been read, it returns io.EOF.
+func (b *Reader) Next() (Member, io.Reader, error) {
+	if b.err == nil {
+		b.err = b.advance()
+	}
+	if b.err != nil {
+		return Member{}, nil, b.err
+	}
+	return b.member.member, b.member, nil
+}
+
+func (b *Reader) advance() error {
+	if b.member != nil {
+		if _, err := io.Copy(io.Discard, b.member); err != nil {
+			return err
+		}
+	}
+	if b.next == len(b.Manifest.Members) {
+		return b.end()
+	}
+	m := b.Manifest.Members[b.next]
+	b.next++
+	size, err := b.header(m.Name)
+	switch {
+	case err != nil:
+		return damage(err, m.Name)
+	case size > b.limits.of(m.Name):
+		return refuse(CodeTooLarge, m.Name)
+	case size != m.Size:
+		return refuse(CodeDamaged, m.Name)
+	}
+	b.member = &memberReader{member: m, r: b.tar, sum: sha256.New()}
+	return nil
+}
+
+// end reads the end of the archive: nothing may follow the files but zeros, and nothing the
+// compressed data.
+func (b *Reader) end() error {
+	if h, err := b.tar.Next(); !errors.Is(err, io.EOF) {
+		if err == nil {
+			err = refuse(CodeUnknownMember, h.Name)
+		}
+		return damage(err, "")
+	}
+	rest := make([]byte, 1<<12)
+	for n := 0; n < 1<<16; {
+		k, err := b.unzipped.Read(rest)
+		n += k
+		if len(bytes.Trim(rest[:k], "\x00")) > 0 {
+			return refuse(CodeDamaged, "")
+		}
+		if errors.Is(err, io.EOF) {
+			return b.endFile()
+		}
+		if err != nil {
+			return damage(err, "")
+		}
+	}
+	return refuse(CodeDamaged, "")
+}
+
+func (b *Reader) endFile() error {
+	if _, err := b.file.ReadByte(); !errors.Is(err, io.EOF) {
+		if err == nil {
+			err = refuse(CodeDamaged, "")
+		}
+		return err
+	}
+	return io.EOF
+}
+
+// SHA256 returns the digest of the file in hexadecimal digits, once Next has returned io.EOF.
+func (b *Reader) SHA256() string { return hex.EncodeToString(b.sum.Sum(nil)) }
+
+// memberReader reads one file and checks it.
+type memberReader struct {
+	member Member
+	r      io.Reader
+	sum    hash.Hash
+	err    error
+}
+
+func (m *memberReader) Read(p []byte) (n int, err error) {
+	if m.err != nil {
+		return 0, m.err
+	}
+	n, err = m.r.Read(p)
+	m.sum.Write(p[:n])
+	switch {
+	case errors.Is(err, io.EOF):
+		if hex.EncodeToString(m.sum.Sum(nil)) != m.member.SHA256 {
+			err = refuse(CodeDamaged, m.member.Name)
+		}
+	case err != nil:
+		err = damage(err, m.member.Name)
+	}
+	m.err = err
+	return n, err
+}
+
+// sourceError is an error of the file itself, such as that of a failing disk.
+type sourceError struct{ error }
+
+func (e *sourceError) Unwrap() error { return e.error }
+
+// sourceReader marks the errors of the file, so that they are not taken for damage.
+type sourceReader struct{ r io.Reader }
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &sourceError{err}
+	}
+	return n, err
+}
+
+// damage returns the refusal for an error of a decoder, and other errors unchanged.
+func damage(err error, name string) error {
+	var refused *Refusal
+	var source *sourceError
+	if errors.As(err, &refused) || errors.As(err, &source) {
+		return err
+	}
+	return refuse(CodeDamaged, name)
+}
