@@ -105,6 +105,7 @@ var (
 	LabelRegister               = declareLabel("register")
 	LabelRemoveCertificate      = declareLabel("remove_certificate")
 	LabelRepeat                 = declareLabel("repeat")
+	LabelRestoreChecked         = declareLabel("restore_checked")
 	LabelRetireAnyway           = declareLabel("retire_anyway")
 	LabelRetireFirst            = declareLabel("retire_first")
 	LabelReturnToOlderYear      = declareLabel("return_to_older_year")

@@ -41,6 +41,7 @@ var layers = []struct {
 	{"their messages, and ledgers of what they did", []string{"idp/logoutscope", "idp/inbound", "idp/usage"}},
 	{"reports and signatures", []string{"idp/migration", "idp/rehearsal", "idp/inspect", "idp/signing"}},
 	{"notices", []string{"idp/notify"}},
+	{"the end of a restore", []string{"idp/restore"}},
 	{"the services of an installation", []string{"idp/installation"}},
 	{"installations for tests", []string{"idp/idptest/fixture"}},
 	{"web", []string{"idp/web"}},

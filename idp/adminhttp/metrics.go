@@ -153,6 +153,7 @@ var gauges = []struct {
 	{"rotation_step_ready_timestamp_seconds", "When the rules allow a step that comes next at the earliest; missing while it waits for a person.", []string{"year", "step"}},
 	{"rotation_automatic", "1 if the server takes the steps itself, 0 if it only reminds.", nil},
 	{"rotation_hold", "1 while a rollback keeps a newer year from being preferred.", nil},
+	{"restore_hold", "1 after a restore, until an operator resumes the automatic steps.", nil},
 	{"clock_trusted", "0 after a jump of the clock, while nothing is retired.", nil},
 	{"attention", "Things that a person should see to, by code.", []string{"code"}},
 	{"backup_last_success_timestamp_seconds", "Time of the last backup; missing if there was none.", nil},
@@ -218,6 +219,7 @@ func (s sample) rotation(st rotation.Status) {
 		s.moment("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
 	}
 	s.flag("rotation_hold", st.Hold.Active(st.At))
+	s.flag("restore_hold", st.Restored.Holds())
 	s.flag("clock_trusted", st.Clock.Trusted())
 }
 

@@ -36,7 +36,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 			sum := sha256.Sum256([]byte(a.Args.Value)) // a new reason is a new notice
 			n.ID += "/" + hex.EncodeToString(sum[:4])
 		case rotation.StepHeld, rotation.StepOverdue, rotation.NoSigningKey, rotation.KeyUnusable, rotation.ClockUntrusted,
-			rotation.BackupFailed, rotation.BackupOld:
+			rotation.RestoreHeld, rotation.BackupFailed, rotation.BackupOld:
 		default: // readBoard reminds of its date
 			continue
 		}

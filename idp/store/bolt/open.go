@@ -64,6 +64,9 @@ type Store struct {
 	reported sync.Map
 	reports  atomic.Int64
 
+	// restoredAt is the time of the last restore; nil if there was none.
+	restoredAt atomic.Pointer[time.Time]
+
 	messages messages
 	queue    queue
 	stopped  chan struct{} // closed when the committer has ended
@@ -213,7 +216,10 @@ func (s *Store) check(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return r.loadMasters()
+	if err := r.loadMasters(); err != nil {
+		return err
+	}
+	return r.loadRestored()
 }
 
 // checkSchema reads the number that a stored schema begins with.
