@@ -8,6 +8,7 @@ import (
 // The operations that packages suggest, with the options that each suggestion may have.
 var (
 	DoAuditVerify = declareAction("audit.verify")
+	DoBackup      = declareAction("backup")
 	DoInit        = declareAction("init")
 	DoInspect     = declareAction("inspect", OptionKey, OptionAt)
 	DoRekey       = declareAction("rekey", OptionBegin, OptionNewKey, OptionFinish, OptionCancel)

@@ -11,6 +11,7 @@ var (
 	AuditAuditPrune           = declareKind("audit.prune", "records up to seq were exported and removed")
 	AuditAuthn                = declareKind("authn", "a user signed in with a password and a second factor")
 	AuditAuthnPassword        = declareKind("authn.password", "a user entered the correct password; the second factor is still missing")
+	AuditBackup               = declareKind("backup", "a copy of the installation was begun; master_key says whether it contains the master key")
 	AuditFailure              = declareKind("failure", "an internal error; the log has the cause under the error ID")
 	AuditKeysRenew            = declareKind("keys.renew", "the renewal of all keys below the master key began")
 	AuditKeysRenewed          = declareKind("keys.renewed", "all records are written with the new keys")

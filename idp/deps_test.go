@@ -67,6 +67,7 @@ var only = map[string][]string{
 	"github.com/miekg/pkcs11":                        {"certs/token"},
 	"github.com/emersion/go-smtp":                    {"idp/smtptest"},
 	"github.com/crewjam/saml/samlsp":                 {"cmd/vernal/demo"},
+	"filippo.io/age":                                 {"idp/backup"},
 	"vernal/idp/smtptest":                            {"cmd/vernal/demo"},
 	"vernal/idp/store/bolt":                          {"cmd/vernal", "idp/idptest/fixture"},
 	"github.com/yuin/goldmark":                       {"idp/guide"},

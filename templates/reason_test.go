@@ -55,6 +55,7 @@ var reasonArgs = map[rotation.ReasonCode][]string{
 var attentionArgs = map[rotation.AttentionCode][]string{
 	rotation.NoSigningKey: {}, rotation.KeyUnusable: {}, rotation.CertEnded: {"date"}, rotation.CertEnding: {"date"},
 	rotation.StepFailed: {"step", "date", "value"}, rotation.StepOverdue: {"step", "date"}, rotation.StepHeld: {"step", "date"}, rotation.StepSoon: {"step", "date", "days_left"},
+	rotation.BackupFailed: {"date", "value"}, rotation.BackupOld: {"date"},
 	rotation.ClockUntrusted: {}, rotation.RestoreHeld: {}, rotation.RequestCertEnded: {"entity_ids", "date"},
 }
 

@@ -16,6 +16,7 @@ import (
 	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
+	"vernal/idp/backup"
 	"vernal/idp/installation"
 	"vernal/idp/keyring"
 	"vernal/idp/restore"
@@ -79,8 +80,10 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	parts := installation.Config{
 		IdP: metadataIdP(c), Brand: c.Branding.Name.Text, Branding: c.Brand(), Languages: c.Langs(), CommandLine: commandLine,
 		Policy: policy, KeySpec: c.KeySpec(), DataDir: c.DataDir, Keys: keysDir(c, masters, vault), Vault: vault,
-		Master: func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
-		Log:    log, Clock: clock,
+		Master:     func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
+		Backup:     backup.Policy{Every: c.Backup.Every, Dir: c.Backup.Dir, Keep: c.Backup.Keep},
+		ConfigText: []byte(c.WithoutSecrets()), Version: currentVersion().Version,
+		Log: log, Clock: clock,
 	}
 	mailErr := setNotices(c, &parts, getenv)
 	store, err := bolt.Open(filepath.Join(c.DataDir, storeName), bolt.Options{

@@ -94,7 +94,30 @@ func (h *Handler) measure(ctx context.Context, s sample) error {
 	s.flag("rotation_automatic", !h.Rotation.Policy.Manual)
 	s.rotation(st)
 	s.board(b)
+	if err := h.measureBackups(ctx, s); err != nil {
+		return err
+	}
 	s.attention(slices.Concat(st.Attention, b.Attention()))
+	return nil
+}
+
+// measureBackups sets the gauges of backups. Those of what never happened are missing.
+func (h *Handler) measureBackups(ctx context.Context, s sample) error {
+	if h.Backups == nil {
+		return nil
+	}
+	list, err := h.Backups.Records(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range list { // oldest first
+		if r.Error != "" {
+			s.moment("backup_last_failure_timestamp_seconds", r.At)
+			continue
+		}
+		s.moment("backup_last_success_timestamp_seconds", r.At)
+		s.gauge("backup_last_success_bytes", float64(r.Bytes))
+	}
 	return nil
 }
 
@@ -133,6 +156,9 @@ var gauges = []struct {
 	{"restore_hold", "1 after a restore, until an operator resumes the automatic steps.", nil},
 	{"clock_trusted", "0 after a jump of the clock, while nothing is retired.", nil},
 	{"attention", "Things that a person should see to, by code.", []string{"code"}},
+	{"backup_last_success_timestamp_seconds", "Time of the last backup; missing if there was none.", nil},
+	{"backup_last_success_bytes", "Size of the last backup.", nil},
+	{"backup_last_failure_timestamp_seconds", "Time of the last backup that failed; missing if none did.", nil},
 	{"year_sps", "Active service providers that used the year within 30 days.", []string{"year"}},
 	{"year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", []string{"year"}},
 	{"sps", "Active service providers, by how far they have moved to the newest published year.", []string{"move"}},

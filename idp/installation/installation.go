@@ -17,6 +17,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/audit"
+	"vernal/idp/backup"
 	"vernal/idp/inspect"
 	"vernal/idp/keyring"
 	"vernal/idp/migration"
@@ -69,6 +70,12 @@ type Config struct {
 	Webhook   *notify.Webhook
 	Operators []string
 
+	// Backup says when the server makes backups. ConfigText is the configuration without
+	// secrets, and Version the program's version, for backups; both optional.
+	Backup     backup.Policy
+	ConfigText []byte
+	Version    string
+
 	Log   *slog.Logger
 	Clock idp.Clock
 }
@@ -77,6 +84,7 @@ type Config struct {
 type Store interface {
 	idp.Store
 	rekey.Store
+	backup.Store
 	Ring() *seal.Ring
 }
 
@@ -96,6 +104,7 @@ type Installation struct {
 	Links     *sharelink.Service
 	Trail     *audit.Service
 	Rekey     *rekey.Service
+	Backups   *backup.Service
 	Inspector *inspect.Service
 	Rehearsal *rehearsal.Service
 	Restore   *restore.Service
@@ -127,6 +136,11 @@ func Build(c Config, store Store) *Installation {
 		Refusals: &audit.Refusals{Store: store, Clock: c.Clock, Log: c.Log},
 	}
 	i.Rekey = &rekey.Service{Store: store, Years: c.Keys, Trail: i.Trail, Log: c.Log, Master: c.Master}
+	i.Backups = &backup.Service{
+		Store: store, Steps: i.Rotation, Keys: c.Keys, Master: c.Master, Config: c.ConfigText, Policy: c.Backup,
+		BaseURL: c.IdP.BaseURL, Version: c.Version, Clock: c.Clock, Log: c.Log,
+	}
+	i.Rotation.Backups = i.Backups
 	i.Inspector = &inspect.Service{IdP: c.IdP, Registry: i.Registry, Years: i.Years, Seen: store, Users: store}
 	i.Rehearsal = &rehearsal.Service{
 		Sessions: &session.Manager{Store: store, Clock: c.Clock, Secure: i.Secure()},

@@ -147,6 +147,9 @@ const (
 	KeyUnusable AttentionCode = "signing_key_unusable"
 	// ClockUntrusted: steps wait because the clock jumped or drifted. See Clock.
 	ClockUntrusted AttentionCode = "clock_untrusted"
+	// BackupFailed and BackupOld come from the backups, and never from this package.
+	BackupFailed AttentionCode = "backup_failed"
+	BackupOld    AttentionCode = "backup_old"
 	// RestoreHeld: the installation was restored from a backup, and no automatic step is
 	// taken until an operator resumes them. See Restored.
 	RestoreHeld AttentionCode = "restored"
@@ -155,7 +158,8 @@ const (
 // AttentionCodes returns all codes, most urgent first. The caller owns the slice.
 func AttentionCodes() []AttentionCode {
 	return []AttentionCode{
-		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, RestoreHeld, ClockUntrusted, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
+		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, RestoreHeld, ClockUntrusted, StepOverdue, StepHeld,
+		BackupFailed, BackupOld, StepSoon, RequestCertEnded,
 	}
 }
 

@@ -29,6 +29,9 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	running.Go(func() { s.Rotation.Run(ctx) })
 	running.Go(func() { s.Usage.Run(ctx) })
 	running.Go(func() { s.Notices.Run(ctx) })
+	if s.Backups != nil {
+		running.Go(func() { s.Backups.Run(ctx) })
+	}
 	return func() {
 		cancel()
 		running.Wait()

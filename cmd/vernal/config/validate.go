@@ -67,6 +67,7 @@ func (c *Config) Validate() []string {
 	v.checkSession()
 	v.checkMail()
 	v.checkNotices()
+	v.checkBackup()
 	v.checkBranding()
 	if len(c.Languages) == 0 {
 		v.add("languages", "is empty: pages need a language")
