@@ -30,6 +30,8 @@ var (
 	AuditRefusal              = declareKind("refusal", "a request, a password or a code was refused; the outcome says why")
 	AuditRefusals             = declareKind("refusals", "records beyond a budget: how many, by outcome, with the user or the SP")
 	AuditRemoteLogout         = declareKind("remote_logout", "an SP's server ended sessions")
+	AuditRestored             = declareKind("restored", "a backup was restored: backup_seq and backup_hash are the end of its trail; sessions, requests and links ended, and automatic steps are held")
+	AuditRestoredSince        = declareKind("restored.since", "an audit export was applied to the restored installation, up to seq; lost counts the changes that it could not repeat")
 	AuditRotationAdopt        = declareKind("rotation.adopt", "an unrecorded key of a year was found")
 	AuditRotationConfirmClock = declareKind("rotation.confirm-clock", "an operator confirmed the clock")
 	AuditRotationCreate       = declareKind("rotation.create", "a year's key was created")

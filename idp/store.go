@@ -302,8 +302,8 @@ type RestoreStore interface {
 	// Restore is the one write of a restore. In one step it
 	//
 	//   - removes all sessions, login requests and logout requests;
-	//   - calls r.Change for each authentic document, as UpdateDocuments does, and adds
-	//     r.Add;
+	//   - calls r.Change for each authentic document, as UpdateDocuments does;
+	//   - adds the documents that r.Add returns;
 	//   - makes r.At RestoredAt. From then on, users are read without what they must not
 	//     use again; see User.EndUntil.
 	//
@@ -316,10 +316,9 @@ type Restore struct {
 	At time.Time
 	// Change changes or removes a document of the kind. Its Key must stay.
 	Change func(kind string, d *Document) error
-	// Add are documents that replace others of their kind and key, or are new.
-	Add map[string]Document
-	// Complete completes the details of the events; nil if they are complete.
-	Complete func(Ended)
+	// Add returns documents by kind that are new, or replace others that Change left as they
+	// were. It may complete the details of the events. It is optional.
+	Add func(Ended) (map[string]Document, error)
 }
 
 // Ended counts what a restore removed.

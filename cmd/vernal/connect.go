@@ -128,7 +128,7 @@ func (a *app) trustDataDir(c *Config) error {
 // but the owners and root may have written it.
 func checkInside(c *Config, owners ...int) error {
 	names := []string{c.MasterKeyFile}
-	for _, name := range []string{storeName, admin.SocketName, keysName} {
+	for _, name := range []string{storeName, admin.SocketName, keysName, restore.MarkerName, restore.SinceName} {
 		names = append(names, filepath.Join(c.DataDir, name))
 	}
 	keys, err := filepath.Glob(filepath.Join(c.DataDir, keysName, "*"))

@@ -19,6 +19,7 @@ import (
 	"vernal/idp/backup"
 	"vernal/idp/installation"
 	"vernal/idp/keyring"
+	"vernal/idp/restore"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
@@ -44,6 +45,8 @@ type deps struct {
 	signErr error
 	// mailErr is why notices cannot be sent as configured; nil if they can.
 	mailErr error
+	// restored is what a restore did that was finished at this opening; nil without one.
+	restored *restore.Report
 	// adminAddr is where the admin listener listens, "" while it does not.
 	adminAddr string
 }
@@ -76,7 +79,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	masters := seal.NewMasters(master)
 	parts := installation.Config{
 		IdP: metadataIdP(c), Brand: c.Branding.Name.Text, Branding: c.Brand(), Languages: c.Langs(), CommandLine: commandLine,
-		Policy: policy, KeySpec: c.KeySpec(), Keys: keysDir(c, masters, vault), Vault: vault,
+		Policy: policy, KeySpec: c.KeySpec(), DataDir: c.DataDir, Keys: keysDir(c, masters, vault), Vault: vault,
 		Master:     func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
 		Backup:     backup.Policy{Every: c.Backup.Every, Dir: c.Backup.Dir, Keep: c.Backup.Keep},
 		ConfigText: []byte(c.WithoutSecrets()), Version: currentVersion().Version,
@@ -96,7 +99,10 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		return nil, err
 	}
 	d := &deps{Installation: installation.Build(parts, store), config: c, store: store, mailErr: mailErr}
-	if err := d.start(first); err != nil {
+	if d.restored, err = d.Restore.Finish(context.Background()); err == nil {
+		err = d.start(first)
+	}
+	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return d, nil

@@ -24,6 +24,7 @@ import (
 	"vernal/idp/notify"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rekey"
+	"vernal/idp/restore"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
@@ -53,6 +54,8 @@ type Config struct {
 	// tests.
 	KeySpec   certs.Spec
 	NewSigner func(bits int) (crypto.Signer, error)
+	// DataDir is the data folder, where a restore leaves its marker.
+	DataDir string
 	// Keys is the folder of signing keys. Vault is the token that creates keys; nil
 	// without one.
 	Keys  *certs.Dir
@@ -104,6 +107,7 @@ type Installation struct {
 	Backups   *backup.Service
 	Inspector *inspect.Service
 	Rehearsal *rehearsal.Service
+	Restore   *restore.Service
 }
 
 // Build connects the services of an installation on its store.
@@ -141,6 +145,10 @@ func Build(c Config, store Store) *Installation {
 	i.Rehearsal = &rehearsal.Service{
 		Sessions: &session.Manager{Store: store, Clock: c.Clock, Secure: i.Secure()},
 		Registry: i.Registry, Links: i.Links, Years: i.Years, BaseURL: c.IdP.BaseURL, Clock: c.Clock,
+	}
+	i.Restore = &restore.Service{
+		Dir: c.DataDir, Store: store, Sealer: i.Sealer, Trail: i.Trail, Rotation: i.Rotation, Accounts: i.Accounts, Registry: i.Registry,
+		Clock: c.Clock, Log: c.Log,
 	}
 	return i
 }

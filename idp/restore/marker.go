@@ -74,3 +74,16 @@ func ReadMarker(dir string) (*Marker, error) {
 	}
 	return m, nil
 }
+
+// removeMarker removes the copy of the exported trail and then the marker, durably.
+func removeMarker(dir string) error {
+	for _, name := range []string{SinceName, MarkerName} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := durable.SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -92,9 +92,6 @@ func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditE
 			return out, err
 		}
 		w.put(inMeta, restoredKey, appendTime(nil, at))
-		if r.Complete != nil {
-			r.Complete(out)
-		}
 		return out, nil
 	})
 	if err == nil {
@@ -129,7 +126,7 @@ func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
 		if !ok {
 			continue
 		}
-		if add, replaced := r.Add[kind]; replaced && add.Key == key || r.Change == nil {
+		if r.Change == nil {
 			continue
 		}
 		before, err := w.document(kind, key)
@@ -155,7 +152,14 @@ func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
 		}
 		w.putDocument(kind, before, d)
 	}
-	for kind, d := range r.Add {
+	if r.Add == nil {
+		return nil
+	}
+	add, err := r.Add(*out)
+	if err != nil {
+		return err
+	}
+	for kind, d := range add {
 		before, err := w.document(kind, d.Key)
 		if err != nil {
 			return err

@@ -44,12 +44,15 @@ func testRestore(t *testing.T, s idp.Store) {
 			}
 			return nil
 		},
-		Add: map[string]idp.Document{"added": {Key: "k", Data: []byte("new")}, "new": {Key: "n", Data: []byte("new")}},
 	}
 
 	// A restore that fails changes nothing.
 	failing, cause := r, errors.New("no")
 	failing.Change = func(string, *idp.Document) error { return cause }
+	_, err = s.Restore(ctx, failing, event("x"))
+	is(t, err, cause)
+	failing = r
+	failing.Add = func(idp.Ended) (map[string]idp.Document, error) { return nil, cause }
 	_, err = s.Restore(ctx, failing, event("x"))
 	is(t, err, cause)
 	timeless := r
@@ -65,7 +68,10 @@ func testRestore(t *testing.T, s idp.Store) {
 	restored := event("restored")
 	restored.Detail = map[string]string{}
 	var completed idp.Ended
-	r.Complete = func(e idp.Ended) { completed, restored.Detail["sessions"] = e, "two" }
+	r.Add = func(e idp.Ended) (map[string]idp.Document, error) {
+		completed, restored.Detail["sessions"] = e, "two"
+		return map[string]idp.Document{"added": {Key: "k", Data: []byte("new")}, "new": {Key: "n", Data: []byte("new")}}, nil
+	}
 	got, err := s.Restore(ctx, r, restored)
 	want := idp.Ended{Sessions: 2, LoginRequests: 2, LogoutRequests: 1, Documents: map[string]int{"ended": 1}}
 	checkSame(t, want, got, err)
