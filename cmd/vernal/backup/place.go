@@ -180,12 +180,16 @@ func (c *contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// put puts the files in place. A restore that was interrupted here is repeated from the start.
-func (t *target) put(files *staged, m restore.Marker) error {
+// put puts the files in place; the configuration only if config is its file there. A restore that was interrupted here is repeated from the start.
+func (t *target) put(files *staged, m restore.Marker, config string) error {
 	if err := restore.WriteMarker(t.dir, m); err != nil {
 		return fmt.Errorf("begin the restore: %w", err)
 	}
-	for _, move := range [][2]string{{backup.ConfigName, restoredConfig}, {keysName, keysName}, {backup.StoreName, backup.StoreName}} {
+	moves := [][2]string{{keysName, keysName}, {backup.StoreName, backup.StoreName}}
+	if config == filepath.Join(t.dir, restoredConfig) {
+		moves = append([][2]string{{backup.ConfigName, restoredConfig}}, moves...)
+	}
+	for _, move := range moves {
 		if err := os.Rename(files.path(move[0]), filepath.Join(t.dir, move[1])); err != nil {
 			return fmt.Errorf("put %s in place: %w", move[1], err)
 		}

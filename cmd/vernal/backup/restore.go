@@ -162,7 +162,7 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 		return err
 	}
 	m := restore.Marker{Manifest: r.ManifestJSON, FileSHA256: r.SHA256(), Actor: admin.Self().Actor(), HasSince: f.since != ""}
-	if err := t.put(files, m); err != nil {
+	if err := t.put(files, m, done.Config); err != nil {
 		return err
 	}
 	if master != nil {
@@ -289,6 +289,9 @@ func (a *commands) sayRestored(r *restored, place Place) {
 		a.Say("not authenticated yet: there is no master key at %s; the installation checks the backup when it first opens", place.MasterKeyFile)
 		a.Say("next: put the master key %s there, then 'vernal serve'", strings.Join(r.Backup.MasterKeys, " or "))
 		return
+	}
+	if e := r.Report; e != nil {
+		a.Say("recorded as a restore at %s; messages from before it are refused", cli.Moment(e.RestoredAt))
 	}
 	a.Say("no automatic step is taken before 'vernal rotation resume'")
 	a.Say("next: vernal serve")
