@@ -29,6 +29,9 @@ import (
 type commands struct {
 	*cli.App
 	host Host
+	// taken is called after each step of a restore. An error of it ends the command, as a
+	// crash would. Only tests set it.
+	taken func(step string) error
 }
 
 // standardOutput is the file name that means standard output.

@@ -35,8 +35,7 @@ const (
 //	          vernal.db         moved last: without it, nothing opens
 //	Finish    restore.json      removed, see package restore
 //
-// After a crash the same backup can be restored again: each step begins as if the one before it
-// had just been done.
+// After a crash the same backup can be restored again, from the beginning.
 type target struct {
 	dir     string
 	pending *restore.Marker // of an interrupted restore; nil without one
@@ -87,7 +86,7 @@ func makeFolder(dir string) error {
 
 // isLeftover reports whether a process that was killed while it wrote a file left this name.
 func isLeftover(name string) bool {
-	for _, base := range []string{restore.MarkerName, restore.SinceName, masterKeyName} {
+	for _, base := range []string{restore.MarkerName, restore.SinceName, masterKeyName, configName, restoredConfig} {
 		if ok, _ := filepath.Match("."+base+".tmp-*", name); ok {
 			return true
 		}
@@ -180,47 +179,39 @@ func (c *contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// put puts the files in place; the configuration only if config is its file there. A restore that was interrupted here is repeated from the start.
-func (t *target) put(files *staged, m restore.Marker, config string) error {
-	if err := restore.WriteMarker(t.dir, m); err != nil {
-		return fmt.Errorf("begin the restore: %w", err)
-	}
-	moves := [][2]string{{keysName, keysName}, {backup.StoreName, backup.StoreName}}
-	if config == filepath.Join(t.dir, restoredConfig) {
-		moves = append([][2]string{{backup.ConfigName, restoredConfig}}, moves...)
-	}
-	for _, move := range moves {
-		if err := os.Rename(files.path(move[0]), filepath.Join(t.dir, move[1])); err != nil {
-			return fmt.Errorf("put %s in place: %w", move[1], err)
-		}
-		if err := durable.SyncDir(t.dir); err != nil {
-			return err
+// put returns the steps that put the files in place.
+func (t *target) put(files *staged, m restore.Marker) []step {
+	move := func(name string) func() error {
+		return func() error {
+			if err := os.Rename(files.path(name), filepath.Join(t.dir, name)); err != nil {
+				return fmt.Errorf("put %s in place: %w", name, err)
+			}
+			return durable.SyncDir(t.dir)
 		}
 	}
-	return t.clean()
+	return []step{
+		{"marker", func() error { return restore.WriteMarker(t.dir, m) }},
+		{"keys", move(keysName)},
+		{"store", move(backup.StoreName)},
+		{"clean", t.clean},
+	}
 }
 
-// forget removes what an interrupted restore of the same backup put in place, before anything
-// else, so that the store is never there with the marker of another attempt.
-func (t *target) forget() error {
+// forget returns the steps that remove what an interrupted restore of the same backup put in
+// place: the store first, so that it is never there with the marker of another attempt.
+func (t *target) forget() (steps []step) {
 	if t.pending == nil {
 		return nil
 	}
-	t.pending = nil
-	return t.remove(backup.StoreName, keysName, restore.MarkerName)
-}
-
-// remove removes what an interrupted restore put in place, the store first.
-func (t *target) remove(names ...string) error {
-	for _, name := range names {
-		if err := os.RemoveAll(filepath.Join(t.dir, name)); err != nil {
-			return err
-		}
-		if err := durable.SyncDir(t.dir); err != nil {
-			return err
-		}
+	for _, name := range []string{backup.StoreName, keysName, restore.MarkerName} {
+		steps = append(steps, step{"forget " + name, func() error {
+			if err := os.RemoveAll(filepath.Join(t.dir, name)); err != nil {
+				return err
+			}
+			return durable.SyncDir(t.dir)
+		}})
 	}
-	return nil
+	return steps
 }
 
 // copySince copies the export of the audit trail into the folder; "" for none.
@@ -258,6 +249,3 @@ func placeMaster(m *seal.Master, place Place) error {
 	}
 	return err
 }
-
-// writeConfig writes a configuration file; one that an interrupted restore wrote stays.
-func writeConfig(path, text string) error { return durable.WriteNew(path, []byte(text)) }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"vernal/cmd/vernal/cli"
 	"vernal/idp/admin"
 	"vernal/idp/backup"
+	"vernal/idp/durable"
 	"vernal/idp/restore"
 	"vernal/idp/seal"
 	"vernal/idp/secretfile"
@@ -56,7 +58,10 @@ type restoreFlags struct {
 
 // RestoreCommand returns the command "vernal restore".
 func RestoreCommand(app *cli.App, host Host) *cobra.Command {
-	a := &commands{App: app, host: host}
+	return (&commands{App: app, host: host}).restoreCommand()
+}
+
+func (a *commands) restoreCommand() *cobra.Command {
 	var f restoreFlags
 	c := &cobra.Command{
 		Use:   "restore FILE",
@@ -148,21 +153,14 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	if err != nil {
 		return errors.Join(err, t.clean())
 	}
-	if err := t.forget(); err != nil {
-		return err
-	}
 	done := &restored{DataDir: place.DataDir, Backup: r.Manifest, SHA256: r.SHA256(), Verified: master != nil}
-	if done.Config, err = a.placeConfig(files, place); err != nil {
-		return err
-	}
-	if err := placeMaster(master, place); err != nil {
-		return err
-	}
-	if err := t.copySince(f.since); err != nil {
-		return err
-	}
 	m := restore.Marker{Manifest: r.ManifestJSON, FileSHA256: r.SHA256(), Actor: admin.Self().Actor(), HasSince: f.since != ""}
-	if err := t.put(files, m, done.Config); err != nil {
+	err = a.take(slices.Concat(t.forget(), []step{
+		{"master key", func() error { return placeMaster(master, place) }},
+		{"configuration", func() (err error) { done.Config, err = a.placeConfig(files, place); return err }},
+		{"trail", func() error { return t.copySince(f.since) }},
+	}, t.put(files, m)))
+	if err != nil {
 		return err
 	}
 	if master != nil {
@@ -172,6 +170,28 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	}
 	a.sayRestored(done, place)
 	return a.Print(done, nil)
+}
+
+// step is a step of a restore: at most one change that a crash can leave behind.
+type step struct {
+	name string
+	do   func() error
+}
+
+// take takes steps in order.
+func (a *commands) take(steps []step) error {
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			return err
+		}
+		if a.taken == nil {
+			continue
+		}
+		if err := a.taken(s.name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openBackup opens a backup file and reads its manifest.
@@ -297,20 +317,21 @@ func (a *commands) sayRestored(r *restored, place Place) {
 	a.Say("next: vernal serve")
 }
 
-// placeConfig writes the configuration of the backup where none is, and otherwise beside the
-// data.
+// placeConfig writes the configuration of the backup where none is, and otherwise into the data
+// folder. It returns the file.
 func (a *commands) placeConfig(files *staged, place Place) (string, error) {
 	text, err := os.ReadFile(files.path(backup.ConfigName))
 	if err != nil {
 		return "", err
 	}
+	aside := filepath.Join(place.DataDir, restoredConfig)
 	if _, err := os.Lstat(place.ConfigFile); err == nil {
-		return filepath.Join(place.DataDir, restoredConfig), nil // put moves it there
+		return aside, durable.Replace(aside, text)
 	}
 	moved, err := a.host.ConfigFor(string(text), place.DataDir)
 	if err != nil {
-		a.Say("the configuration of the backup is not valid here, so it is not used")
-		return filepath.Join(place.DataDir, restoredConfig), nil
+		a.Say("the configuration of the backup is not valid here, so it is not used: %v", err)
+		return aside, durable.Replace(aside, text)
 	}
-	return place.ConfigFile, writeConfig(place.ConfigFile, moved)
+	return place.ConfigFile, durable.WriteNew(place.ConfigFile, []byte(moved))
 }
