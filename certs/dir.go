@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -215,6 +216,57 @@ func (e *DamagedError) Unwrap() []error {
 		errs[i] = d.Err
 	}
 	return errs
+}
+
+// File is a file of the folder, byte by byte.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// maxFile bounds a file of the folder. An RSA key of 16384 bits fits.
+const maxFile = 1 << 18
+
+// Files calls begin and returns the files of all years, sorted by name. Nothing is written to the
+// folder from the call of begin until all files are read.
+func (d *Dir) Files(begin func() error) ([]File, error) {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if err := begin(); err != nil {
+		return nil, err
+	}
+	years, err := d.years(extKey, extToken, extCert)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var files []File
+	for _, y := range years {
+		for _, ext := range []string{extCert, extKey, extToken} {
+			data, err := readFile(d.filePath(y, ext))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("read signing keys: %w", err)
+			}
+			files = append(files, File{string(y) + ext, data})
+		}
+	}
+	return files, nil
+}
+
+// readFile reads a file of the folder.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s is longer than %d bytes", name, maxFile)
+	}
+	return data, err
 }
 
 func (d *Dir) loadCert(y idp.Year) (*x509.Certificate, error) {

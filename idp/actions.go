@@ -8,6 +8,7 @@ import (
 // The operations that packages suggest, with the options that each suggestion may have.
 var (
 	DoAuditVerify = declareAction("audit.verify")
+	DoBackup      = declareAction("backup")
 	DoDoctor      = declareAction("doctor", OptionSendTest)
 	DoInit        = declareAction("init")
 	DoInspect     = declareAction("inspect", OptionKey, OptionAt)
@@ -107,6 +108,7 @@ var (
 	LabelRegister               = declareLabel("register")
 	LabelRemoveCertificate      = declareLabel("remove_certificate")
 	LabelRepeat                 = declareLabel("repeat")
+	LabelRestoreChecked         = declareLabel("restore_checked")
 	LabelRetireAnyway           = declareLabel("retire_anyway")
 	LabelRetireFirst            = declareLabel("retire_first")
 	LabelReturnToOlderYear      = declareLabel("return_to_older_year")

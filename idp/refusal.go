@@ -59,6 +59,7 @@ const (
 	RefusedIssueInstant       RefusalCode = "issue_instant_invalid"
 	RefusedIssueInstantOld    RefusalCode = "issue_instant_old"
 	RefusedIssueInstantFuture RefusalCode = "issue_instant_future"
+	RefusedBeforeRestore      RefusalCode = "issued_before_restore" // it may have been accepted already
 	RefusedIssuer             RefusalCode = "issuer_invalid"
 	RefusedSPUnknown          RefusalCode = "sp_unknown"
 	RefusedSPInactive         RefusalCode = "sp_inactive"
@@ -94,7 +95,7 @@ const (
 var tellable = map[RefusalCode]bool{
 	RefusedMessageType: true, RefusedParameterTwice: true, RefusedRequestTooLarge: true,
 	RefusedSignature: true, RefusedSignatureAlgorithm: true, RefusedDigestAlgorithm: true, RefusedCanonicalization: true, RefusedTransform: true,
-	RefusedVersion: true, RefusedIssueInstant: true, RefusedIssueInstantOld: true, RefusedIssueInstantFuture: true,
+	RefusedVersion: true, RefusedIssueInstant: true, RefusedIssueInstantOld: true, RefusedIssueInstantFuture: true, RefusedBeforeRestore: true,
 	RefusedIssuer: true, RefusedSPUnknown: true, RefusedSPInactive: true, RefusedDestination: true,
 	RefusedACSURL: true, RefusedACSIndex: true,
 	RefusedNameIDFormat: true, RefusedAuthnContext: true, RefusedAuthnContextLevel: true, RefusedComparison: true,

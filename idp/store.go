@@ -35,6 +35,7 @@ type Store interface {
 	LogoutStore
 	AuditStore
 	DocumentStore
+	RestoreStore
 
 	// Sweep removes up to limit records whose ExpiresAt is not after now and returns their
 	// number. Fewer than limit means that none is left. It treats IP addresses in the
@@ -189,6 +190,11 @@ type SessionStore interface {
 	//
 	// It returns what the assertion must carry. A zero i.At is refused.
 	RecordIssuance(ctx context.Context, i *Issuance) (Issued, error)
+
+	// RestoredAt returns when the store was last restored from a backup; zero: never. What
+	// the store knows of sessions and requests begins then; see RestoreStore. It reads
+	// nothing.
+	RestoredAt() time.Time
 }
 
 // SessionStart is the start of a session.
@@ -325,6 +331,40 @@ type StoreExamination struct {
 	Records int
 	// Tampered names the kind of each record that is not authentic.
 	Tampered []string
+}
+
+// RestoreStore keeps a store that was restored from a backup from bringing back what was ended
+// or used after the backup.
+type RestoreStore interface {
+	// Restore is the one write of a restore. In one step it
+	//
+	//   - removes all sessions, login requests and logout requests;
+	//   - calls r.Change for each authentic document, as UpdateDocuments does;
+	//   - adds the documents that r.Add returns;
+	//   - makes r.At RestoredAt. From then on, users are read without what they must not
+	//     use again; see User.EndUntil.
+	//
+	// It returns what it removed. A zero r.At is refused.
+	Restore(ctx context.Context, r Restore, events ...AuditEvent) (Ended, error)
+}
+
+// Restore is what a restore changes in the store.
+type Restore struct {
+	At time.Time
+	// Change changes or removes a document of the kind. Its Key must stay.
+	Change func(kind string, d *Document) error
+	// Add returns documents by kind that are new, or replace others that Change left as they
+	// were. It may complete the details of the events. It is optional.
+	Add func(Ended) (map[string]Document, error)
+}
+
+// Ended counts what a restore removed.
+type Ended struct {
+	Sessions       int `json:"sessions"`
+	LoginRequests  int `json:"login_requests"`
+	LogoutRequests int `json:"logout_requests"`
+	// Documents counts the removed documents by kind.
+	Documents map[string]int `json:"documents,omitempty"`
 }
 
 // Sealer protects values with the keys of the installation. The context string names the kind

@@ -125,6 +125,22 @@ func (u *User) PrimaryEmail() string {
 	return u.Emails[0].Address
 }
 
+// EndUntil removes what the user may have used, or ended, before the given time in a way that
+// is not recorded here: devices remembered until then are forgotten, and all steps of the
+// authenticators until then count as used. A store calls it for each user that it reads after a
+// restore.
+func (u *User) EndUntil(at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	u.Devices = slices.DeleteFunc(u.Devices, func(d RememberedDevice) bool { return !d.At.After(at) })
+	for i := range u.TOTPs {
+		if t := &u.TOTPs[i]; t.Period > 0 && !t.AddedAt.After(at) {
+			t.LastStep = max(t.LastStep, at.Unix()/int64(t.Period))
+		}
+	}
+}
+
 // Locked reports whether an operator has locked the account.
 func (u *User) Locked() bool { return !u.LockedAt.IsZero() }
 

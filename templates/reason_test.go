@@ -36,7 +36,7 @@ var reasonArgs = map[rotation.ReasonCode][]string{
 	rotation.WaitsLettersUsedUp: {"year"}, rotation.WaitsExternalKey: {}, rotation.WaitsCertificate: {}, rotation.WaitsCertEnded: {"date"},
 	rotation.WaitsPublishedLate: {"date", "days"}, rotation.WaitsHold: {"date"}, rotation.WaitsHoldUntil: {"date", "until"}, rotation.WaitsNoNewerYear: {},
 	rotation.WaitsSuccessorTooNew: {"date", "days", "until"}, rotation.WaitsUsed: {"date", "days", "days_left", "entity_ids"},
-	rotation.WaitsNotSeenUnused: {"days", "days_left", "entity_ids"}, rotation.WaitsClockJumped: {"from", "to", "days_left"}, rotation.WaitsClockDrifted: {"date"},
+	rotation.WaitsNotSeenUnused: {"days", "days_left", "entity_ids"}, rotation.WaitsClockJumped: {"from", "to", "days_left"}, rotation.WaitsClockDrifted: {"date"}, rotation.WaitsRestored: {"date", "from"},
 
 	rotation.EndsNotMoved: {"count"},
 
@@ -55,7 +55,8 @@ var reasonArgs = map[rotation.ReasonCode][]string{
 var attentionArgs = map[rotation.AttentionCode][]string{
 	rotation.NoSigningKey: {}, rotation.KeyUnusable: {}, rotation.CertEnded: {"date"}, rotation.CertEnding: {"date"},
 	rotation.StepFailed: {"step", "date", "value"}, rotation.StepOverdue: {"step", "date"}, rotation.StepHeld: {"step", "date"}, rotation.StepSoon: {"step", "date", "days_left"},
-	rotation.ClockUntrusted: {}, rotation.RequestCertEnded: {"entity_ids", "date"},
+	rotation.BackupFailed: {"date", "value"}, rotation.BackupOld: {"date"},
+	rotation.ClockUntrusted: {}, rotation.RestoreHeld: {}, rotation.RequestCertEnded: {"entity_ids", "date"},
 }
 
 // declaredCodes returns the values of the constants of a string type of package rotation.

@@ -16,9 +16,11 @@ import (
 	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
+	"vernal/idp/backup"
 	"vernal/idp/doctor"
 	"vernal/idp/installation"
 	"vernal/idp/keyring"
+	"vernal/idp/restore"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
@@ -46,6 +48,8 @@ type deps struct {
 	mailErr error
 	// doctor checks the installation.
 	doctor *doctor.Service
+	// restored is what a restore did that was finished at this opening; nil without one.
+	restored *restore.Report
 	// adminAddr is where the admin listener listens, "" while it does not.
 	adminAddr string
 }
@@ -78,8 +82,10 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	masters := seal.NewMasters(master)
 	parts := installation.Config{
 		IdP: metadataIdP(c), Brand: c.Branding.Name.Text, Branding: c.Brand(), Languages: c.Langs(), CommandLine: commandLine,
-		Policy: policy, KeySpec: c.KeySpec(), Keys: keysDir(c, masters, vault), Vault: vault,
-		Master:   func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
+		Policy: policy, KeySpec: c.KeySpec(), DataDir: c.DataDir, Keys: keysDir(c, masters, vault), Vault: vault,
+		Master:     func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
+		Backup:     backup.Policy{Every: c.Backup.Every, Dir: c.Backup.Dir, Keep: c.Backup.Keep},
+		ConfigText: []byte(c.WithoutSecrets()), Version: currentVersion().Version,
 		Outbound: c.OutboundClient(), Log: log, Clock: clock,
 	}
 	mailErr := setNotices(c, &parts, getenv)
@@ -98,7 +104,10 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	d := &deps{Installation: installation.Build(parts, store), config: c, store: store, mailErr: mailErr}
 	d.doctor = doctor.New(d.Installation, c.DoctorSettings(storeName, keysName, getenv), store)
 	d.doctor.MailErr = mailErr
-	if err := d.start(first); err != nil {
+	if d.restored, err = d.Restore.Finish(context.Background()); err == nil {
+		err = d.start(first)
+	}
+	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return d, nil

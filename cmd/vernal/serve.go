@@ -108,6 +108,11 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	if err := d.checkToken(); err != nil {
 		return nil, err
 	}
+	if err := c.CheckBackupDir(); errors.Is(err, config.ErrBackupDir) {
+		d.Log.Error(err.Error()) // it may be mounted later, and a missing disk must not stop sign-ins
+	} else if err != nil {
+		return nil, err
+	}
 	if d.mailErr != nil {
 		return nil, d.mailErr
 	}

@@ -4,6 +4,8 @@
 //	command -> Call(op) -> socket ----> Endpoint -> op.Do -> registry, accounts, …
 //	                   \-> in process -/
 //
+// An operation that returns more than fits into memory is a Stream.
+//
 // Every call is a POST of one JSON object to /v1/NOUN/VERB, answered with one JSON object:
 // the result, or an Error. The kernel names the user at the other end of the socket. Only
 // the data folder's owner and root may give commands, and what they change is recorded

@@ -16,7 +16,7 @@ const maxAnswer = 256 << 20
 
 // Client gives commands; see Call.
 type Client struct {
-	send  func(ctx context.Context, path string, body []byte) ([]byte, error)
+	send  func(ctx context.Context, path string, body []byte, w io.Writer) ([]byte, error)
 	close func()
 }
 
@@ -26,7 +26,9 @@ func OverSocket(dataDir string) *Client {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return Dial(ctx, dataDir) },
 	}}
 	return &Client{
-		send:  func(ctx context.Context, path string, body []byte) ([]byte, error) { return post(ctx, c, path, body) },
+		send: func(ctx context.Context, path string, body []byte, w io.Writer) ([]byte, error) {
+			return post(ctx, c, path, body, w)
+		},
 		close: c.CloseIdleConnections,
 	}
 }
@@ -34,24 +36,24 @@ func OverSocket(dataDir string) *Client {
 // InProcess makes a client that calls the endpoint in this process, as caller.
 func InProcess(e *Endpoint, caller Caller) *Client {
 	return &Client{
-		send: func(ctx context.Context, path string, body []byte) ([]byte, error) {
-			return e.do(ctx, caller, path, body)
+		send: func(ctx context.Context, path string, body []byte, w io.Writer) ([]byte, error) {
+			return e.do(ctx, caller, path, body, w)
 		},
 		close: func() {},
 	}
 }
 
 // Send gives the command at a path and returns the answer, both as JSON. Call is Send with
-// types.
+// types. The data of a Stream is discarded.
 func (c *Client) Send(ctx context.Context, path string, body []byte) ([]byte, error) {
-	return c.send(ctx, path, body)
+	return c.send(ctx, path, body, io.Discard)
 }
 
 // Close closes idle connections.
 func (c *Client) Close() { c.close() }
 
 // post sends one command. The host in the URL is not used: the transport knows the socket.
-func post(ctx context.Context, c *http.Client, path string, body []byte) ([]byte, error) {
+func post(ctx context.Context, c *http.Client, path string, body []byte, w io.Writer) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://vernal"+prefix+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("write command %s: %w", path, err)
@@ -62,6 +64,9 @@ func post(ctx context.Context, c *http.Client, path string, body []byte) ([]byte
 		return nil, fmt.Errorf("send command %s: %w", path, err)
 	}
 	defer resp.Body.Close()
+	if resp.Header.Get("Content-Type") == frameType {
+		return readFrames(resp.Body, w)
+	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("read the answer to %s: %w", path, err)

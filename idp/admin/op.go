@@ -25,17 +25,22 @@ type Op[S, Req, Res any] struct {
 	Do func(s S, ctx context.Context, by Caller, req Req) (Res, error)
 }
 
+// isStream is true for a Stream.
+func (o Op[S, Req, Res]) isStream() bool { return false }
+
 // Route is an operation as an Endpoint answers it.
 type Route[S any] interface {
 	// Name is the operation's path.
 	Name() string
-	answer(ctx context.Context, s S, by Caller, body []byte) (any, error)
+	isStream() bool
+	// answer answers a command; w takes the data of a Stream.
+	answer(ctx context.Context, s S, by Caller, body []byte, w io.Writer) (any, error)
 }
 
 // Name returns the path.
 func (o Op[S, Req, Res]) Name() string { return o.Path }
 
-func (o Op[S, Req, Res]) answer(ctx context.Context, s S, by Caller, body []byte) (any, error) {
+func (o Op[S, Req, Res]) answer(ctx context.Context, s S, by Caller, body []byte, _ io.Writer) (any, error) {
 	var req Req
 	if err := decodeStrict(body, &req); err != nil {
 		return nil, &Error{Code: CodeBadRequest, Message: "read the command: " + err.Error()}
@@ -60,17 +65,20 @@ func decodeStrict(body []byte, v any) error {
 // Call gives a command and returns its answer. An error of the operation is an *Error. Any
 // other error means that the operation could not be reached.
 func Call[S, Req, Res any](ctx context.Context, c *Client, op Op[S, Req, Res], req Req) (Res, error) {
-	var answer Res
+	return call[Res](ctx, c, op.Path, req, io.Discard)
+}
+
+func call[Res any](ctx context.Context, c *Client, path string, req any, w io.Writer) (answer Res, err error) {
 	body, err := json.Marshal(req)
 	if err != nil {
-		return answer, fmt.Errorf("write command %s: %w", op.Path, err)
+		return answer, fmt.Errorf("write command %s: %w", path, err)
 	}
-	data, err := c.Send(ctx, op.Path, body)
+	data, err := c.send(ctx, path, body, w)
 	if err != nil {
 		return answer, err
 	}
 	if err := json.Unmarshal(data, &answer); err != nil {
-		return answer, fmt.Errorf("read the answer to %s: %w", op.Path, err)
+		return answer, fmt.Errorf("read the answer to %s: %w", path, err)
 	}
 	return answer, nil
 }
@@ -79,23 +87,25 @@ func Call[S, Req, Res any](ctx context.Context, c *Client, op Op[S, Req, Res], r
 type Endpoint struct {
 	owner   int
 	log     *slog.Logger
-	answers map[string]func(ctx context.Context, by Caller, body []byte) (any, error)
+	streams map[string]bool // the paths of streams
+	answers map[string]func(ctx context.Context, by Caller, body []byte, w io.Writer) (any, error)
 }
 
 // NewEndpoint makes an endpoint for the routes of s. Only root and owner, the user that
 // the data folder belongs to, may give commands.
 func NewEndpoint[S any](s S, owner int, log *slog.Logger, routes ...Route[S]) *Endpoint {
-	e := &Endpoint{owner: owner, log: log, answers: make(map[string]func(context.Context, Caller, []byte) (any, error))}
+	e := &Endpoint{owner: owner, log: log, streams: make(map[string]bool), answers: make(map[string]func(context.Context, Caller, []byte, io.Writer) (any, error))}
 	for _, r := range routes {
-		e.answers[r.Name()] = func(ctx context.Context, by Caller, body []byte) (any, error) {
-			return r.answer(ctx, s, by, body)
+		e.streams[r.Name()] = r.isStream()
+		e.answers[r.Name()] = func(ctx context.Context, by Caller, body []byte, w io.Writer) (any, error) {
+			return r.answer(ctx, s, by, body, w)
 		}
 	}
 	return e
 }
 
 // do answers one command. The answer is JSON, and every error an *Error.
-func (e *Endpoint) do(ctx context.Context, by Caller, path string, body []byte) ([]byte, error) {
+func (e *Endpoint) do(ctx context.Context, by Caller, path string, body []byte, w io.Writer) ([]byte, error) {
 	if by.UID != 0 && by.UID != e.owner {
 		return nil, &Error{Code: CodeForbidden, Message: "only the owner of the data folder and root may give commands"}
 	}
@@ -103,7 +113,7 @@ func (e *Endpoint) do(ctx context.Context, by Caller, path string, body []byte) 
 	if !ok {
 		return nil, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("the server has no command %q: is it of another version than this command?", path)}
 	}
-	res, err := answer(ctx, by, body)
+	res, err := answer(ctx, by, body, w)
 	var data []byte
 	if err == nil {
 		data, err = encode(res)
@@ -138,7 +148,12 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status := http.StatusOK
-	data, err := e.serve(w, r)
+	frames := &frameWriter{w: w}
+	data, err := e.serve(w, r, frames)
+	if frames.begun {
+		frames.end(data, err)
+		return
+	}
 	if err != nil {
 		failed := toError(err)
 		status = failed.status()
@@ -149,7 +164,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(data) // the caller may have gone
 }
 
-func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request, frames *frameWriter) ([]byte, error) {
 	by, ok := callerFrom(r.Context())
 	if !ok {
 		by.UID = -1 // belongs to no one
@@ -159,5 +174,11 @@ func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) ([]byte, error)
 		return nil, &Error{Code: CodeBadRequest, Message: "read the command: " + err.Error()}
 	}
 	path, _ := strings.CutPrefix(r.URL.Path, prefix)
-	return e.do(r.Context(), by, path, body)
+	ctx := r.Context()
+	if e.streams[path] {
+		var done context.CancelFunc
+		ctx, done = endWithServer(r, w)
+		defer done()
+	}
+	return e.do(ctx, by, path, body, frames)
 }

@@ -180,6 +180,7 @@ const shutdownTime = 5 * time.Second
 func (e *Endpoint) Serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{
 		Handler:           e,
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), stopKey{}, ctx) },
 		ConnContext:       withPeer,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,

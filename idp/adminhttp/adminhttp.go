@@ -19,6 +19,7 @@ import (
 	"net/http"
 
 	"vernal/idp"
+	"vernal/idp/backup"
 	"vernal/idp/doctor"
 	"vernal/idp/migration"
 	"vernal/idp/rotator"
@@ -31,10 +32,12 @@ import (
 type Handler struct {
 	Board    *migration.Service
 	Rotation *rotator.Service
-	Links    *sharelink.Service
-	Pages    *web.Pages
-	Clock    idp.Clock
-	Log      *slog.Logger
+	// Backups may be nil.
+	Backups *backup.Service
+	Links   *sharelink.Service
+	Pages   *web.Pages
+	Clock   idp.Clock
+	Log     *slog.Logger
 	// URL is admin_url, under which a proxy publishes the secret URLs. Optional.
 	URL string
 	// CommandLine renders what an operator can do next. Optional.

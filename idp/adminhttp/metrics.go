@@ -103,6 +103,9 @@ func (h *Handler) measure(ctx context.Context, s sample) error {
 	s.flag("rotation_automatic", !h.Rotation.Policy.Manual)
 	s.rotation(st)
 	s.board(b)
+	if err := h.measureBackups(ctx, s); err != nil {
+		return err
+	}
 	s.attention(slices.Concat(st.Attention, b.Attention()))
 	return nil
 }
@@ -116,6 +119,26 @@ func (s sample) checks(m doctor.Measures) {
 	for name, failed := range m.Failed {
 		s.flag("doctor_check_failed", failed, name)
 	}
+}
+
+// measureBackups sets the gauges of backups. Those of what never happened are missing.
+func (h *Handler) measureBackups(ctx context.Context, s sample) error {
+	if h.Backups == nil {
+		return nil
+	}
+	list, err := h.Backups.Records(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range list { // oldest first
+		if r.Error != "" {
+			s.moment("backup_last_failure_timestamp_seconds", r.At)
+			continue
+		}
+		s.moment("backup_last_success_timestamp_seconds", r.At)
+		s.gauge("backup_last_success_bytes", float64(r.Bytes))
+	}
+	return nil
 }
 
 // attention counts what needs it, by every code there is, so that a rule finds
@@ -150,8 +173,12 @@ var gauges = []struct {
 	{"rotation_step_ready_timestamp_seconds", "When the rules allow a step that comes next at the earliest; missing while it waits for a person.", []string{"year", "step"}},
 	{"rotation_automatic", "1 if the server takes the steps itself, 0 if it only reminds.", nil},
 	{"rotation_hold", "1 while a rollback keeps a newer year from being preferred.", nil},
+	{"restore_hold", "1 after a restore, until an operator resumes the automatic steps.", nil},
 	{"clock_trusted", "0 after a jump of the clock, while nothing is retired.", nil},
 	{"attention", "Things that a person should see to, by code.", []string{"code"}},
+	{"backup_last_success_timestamp_seconds", "Time of the last backup; missing if there was none.", nil},
+	{"backup_last_success_bytes", "Size of the last backup.", nil},
+	{"backup_last_failure_timestamp_seconds", "Time of the last backup that failed; missing if none did.", nil},
 	{"doctor_finding", "1 if the last check found this problem, by code; missing before the first run.", []string{"code"}},
 	{"doctor_check_failed", "1 if the last run of the check could not find out, by check; missing before its first run.", []string{"check"}},
 	{"doctor_last_run_timestamp_seconds", "End of the last run of the doctor's checks.", nil},
@@ -215,6 +242,7 @@ func (s sample) rotation(st rotation.Status) {
 		s.moment("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
 	}
 	s.flag("rotation_hold", st.Hold.Active(st.At))
+	s.flag("restore_hold", st.Restored.Holds())
 	s.flag("clock_trusted", st.Clock.Trusted())
 }
 

@@ -7,6 +7,8 @@
 //	vernal.yaml      the configuration without secrets
 //	master.key.age   the master key, encrypted to a passphrase or a recipient; optional
 //
+// A second, empty gzip stream at the end has the digest of the first one as its comment.
+//
 // Everything secret in it is sealed with the master key, so that without that key a backup
 // discloses no more than the data folder does. The manifest comes first, so that a reader
 // knows what to expect before it writes anything. Its MAC needs the store's keys: until the

@@ -99,6 +99,11 @@ func (m *Manifest) signed() []byte {
 	return data
 }
 
+// sign sets the MAC.
+func (m *Manifest) sign(mac func(context string, data []byte) []byte) {
+	m.MAC = hex.EncodeToString(mac(macContext, m.signed()))
+}
+
 // Verify returns ErrForeign unless the installation whose keys s has made the manifest.
 func (m *Manifest) Verify(s interface {
 	VerifyMAC(context string, data, mac []byte) bool

@@ -37,8 +37,8 @@ func (l Limits) of(name string) int64 {
 	return l.Key
 }
 
-// gzipHeader is how every backup begins. The format has no checksum for it.
-var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
+// gzipHeader is how every backup begins. gzip has no checksum for it.
+var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255}
 
 // Reader reads a backup as a stream. It keeps at most the manifest in memory. Nothing that it
 // returned counts before Next has returned io.EOF: only then is the file known to be whole.
@@ -49,6 +49,7 @@ type Reader struct {
 
 	sum      hash.Hash // of the file
 	file     *bufio.Reader
+	zipped   *hashingReader
 	unzipped *gzip.Reader
 	tar      *tar.Reader
 	limits   Limits
@@ -76,7 +77,8 @@ func (b *Reader) open() error {
 	if !bytes.Equal(header, gzipHeader) {
 		return refuse(CodeDamaged, "")
 	}
-	if b.unzipped, err = gzip.NewReader(b.file); err != nil {
+	b.zipped = &hashingReader{r: b.file, sum: sha256.New()}
+	if b.unzipped, err = gzip.NewReader(b.zipped); err != nil {
 		return err
 	}
 	b.unzipped.Multistream(false)
@@ -174,7 +176,16 @@ func (b *Reader) end() error {
 	return refuse(CodeDamaged, "")
 }
 
+// endFile reads what follows the compressed data; see sealOf.
 func (b *Reader) endFile() error {
+	want := sealOf(b.zipped.digest())
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(b.file, got); err != nil {
+		return damage(err, "")
+	}
+	if !bytes.Equal(got, want) {
+		return refuse(CodeDamaged, "")
+	}
 	if _, err := b.file.ReadByte(); !errors.Is(err, io.EOF) {
 		if err == nil {
 			err = refuse(CodeDamaged, "")
@@ -186,6 +197,51 @@ func (b *Reader) endFile() error {
 
 // SHA256 returns the digest of the file in hexadecimal digits, once Next has returned io.EOF.
 func (b *Reader) SHA256() string { return hex.EncodeToString(b.sum.Sum(nil)) }
+
+// sealOf returns the end of a backup: an empty gzip stream whose comment is the digest of the
+// compressed data before it. Tools skip it. It shows every changed bit, also where the
+// compressed form has bits without a meaning.
+func sealOf(digest []byte) []byte {
+	end := []byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255} // RFC 1952: a comment, and no time
+	end = append(hex.AppendEncode(end, digest), 0)
+	end = append(end, 3, 0)                    // RFC 1951: one empty block
+	return append(end, 0, 0, 0, 0, 0, 0, 0, 0) // checksum and length of nothing
+}
+
+// hashingReader hashes exactly the bytes that the decompressor takes.
+type hashingReader struct {
+	r    *bufio.Reader
+	sum  hash.Hash
+	some []byte // not yet hashed
+}
+
+func (h *hashingReader) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	h.flush()
+	h.sum.Write(p[:n])
+	return n, err
+}
+
+// ReadByte keeps the decompressor from reading ahead.
+func (h *hashingReader) ReadByte() (byte, error) {
+	c, err := h.r.ReadByte()
+	if err == nil {
+		if h.some = append(h.some, c); len(h.some) >= 1<<12 {
+			h.flush()
+		}
+	}
+	return c, err
+}
+
+func (h *hashingReader) flush() {
+	h.sum.Write(h.some)
+	h.some = h.some[:0]
+}
+
+func (h *hashingReader) digest() []byte {
+	h.flush()
+	return h.sum.Sum(nil)
+}
 
 // memberReader reads one file and checks it.
 type memberReader struct {

@@ -47,12 +47,10 @@ func (s *Service) checkBackups(ctx context.Context, _ Options) ([]Finding, error
 		if empty {
 			f.Level = Information
 		}
-		f.Suggestions = []idp.Suggestion{idp.Suggest(doBackup, "")}
+		f.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoBackup, "")}
 	}
 	return findings, nil
 }
-
-const doBackup idp.Action = "backup"
 
 // judgeBackups judges the attempts, oldest first. opens reports whether a master key in force
 // opens a backup.

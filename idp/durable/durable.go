@@ -6,10 +6,12 @@
 package durable
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // WriteNew makes a file with mode 0600 and makes its name durable. The bytes
@@ -28,7 +30,7 @@ func WriteNewFrom(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
-	return publish(path, write, os.Link)
+	return publish(path, write, linkNew)
 }
 
 // Replace puts a file with mode 0600 in the place of another one, in one step: a
@@ -40,9 +42,22 @@ func Replace(path string, data []byte) error {
 	}, os.Rename)
 }
 
+// linkNew gives a file a name that must not exist. On file systems without links, such as that
+// of a USB stick, it only looks first.
+func linkNew(from, to string) error {
+	err := os.Link(from, to)
+	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return &fs.PathError{Op: "create", Path: to, Err: fs.ErrExist}
+	}
+	return os.Rename(from, to)
+}
+
 // publish writes a file under another name, flushes it, and gives it its name.
 func publish(path string, write func(io.Writer) error, name func(from, to string) error) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-") // uses O_EXCL and 0600
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-") // uses O_EXCL and 0600
 	if err != nil {
 		return err
 	}

@@ -173,6 +173,9 @@ func (i *IdP) Changes() uint64 { return i.Bolt.Changes() }
 func (i *IdP) Start() {
 	i.tb.Helper()
 	i.Reopen()
+	if _, err := i.Restore.Finish(context.Background()); err != nil {
+		i.tb.Fatal(err)
+	}
 	if err := i.Rotation.Start(context.Background()); err != nil {
 		i.tb.Fatal(err)
 	}

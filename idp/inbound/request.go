@@ -32,6 +32,8 @@ type Expect struct {
 	Destinations []string
 	// AnyDestination is set if the URL that the message came to is unknown.
 	AnyDestination bool
+	// RestoredAt is that of the store.
+	RestoredAt time.Time
 }
 
 // Request is a message with the values found in it. Which fields are set depends on how many
@@ -98,7 +100,7 @@ func (q *Request) Header() *saml.Header {
 // error is a *idp.Refusal.
 func (q *Request) AppendFindings(dst saml.Findings, e Expect) saml.Findings {
 	expect := saml.Expect{
-		Now: e.Now, Issuer: q.Issuer, Destinations: e.Destinations,
+		Now: e.Now, Issuer: q.Issuer, Destinations: e.Destinations, RestoredAt: e.RestoredAt,
 		AnyDestination: e.AnyDestination || q.Provider != nil && q.Provider.IsLoginGovCompatible(),
 	}
 	if q.Kind == AuthnRequest {

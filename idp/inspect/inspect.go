@@ -68,8 +68,9 @@ type Users interface {
 }
 
 // Seen looks up earlier messages by ID. It returns idp.ErrNotFound if none came, or if the
-// record of it has expired.
+// record of it has expired. RestoredAt is since when it knows; zero: always.
 type Seen interface {
+	RestoredAt() time.Time
 	LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginRequest, error)
 	LogoutRequest(ctx context.Context, k idp.RequestKey) (*idp.LogoutRequest, error)
 }

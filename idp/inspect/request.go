@@ -167,7 +167,11 @@ func (s *Service) findPlace(r *Report, q *inbound.Request, in input) (inbound.Ex
 	if r.Year != "" && in.address != "" && in.address != own && strings.Contains(in.address, "://") {
 		r.add(Check{Field: "address", Outcome: OK, Seen: in.address, Note: "configured is " + own + "; behind a proxy the two can be the same"})
 	}
-	return inbound.Expect{Now: r.At, Destinations: []string{own, url("")}, AnyDestination: r.Year == ""}, nil
+	e := inbound.Expect{Now: r.At, Destinations: []string{own, url("")}, AnyDestination: r.Year == ""}
+	if s.Seen != nil && !s.Seen.RestoredAt().After(r.At) {
+		e.RestoredAt = s.Seen.RestoredAt()
+	}
+	return e, nil
 }
 
 // showFinding records a finding of package inbound about the request, with hints for an

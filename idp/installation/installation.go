@@ -17,6 +17,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/account"
 	"vernal/idp/audit"
+	"vernal/idp/backup"
 	"vernal/idp/inspect"
 	"vernal/idp/keyring"
 	"vernal/idp/migration"
@@ -24,6 +25,7 @@ import (
 	"vernal/idp/outbound"
 	"vernal/idp/rehearsal"
 	"vernal/idp/rekey"
+	"vernal/idp/restore"
 	"vernal/idp/rotation"
 	"vernal/idp/rotator"
 	"vernal/idp/seal"
@@ -53,6 +55,8 @@ type Config struct {
 	// tests.
 	KeySpec   certs.Spec
 	NewSigner func(bits int) (crypto.Signer, error)
+	// DataDir is the data folder, where a restore leaves its marker.
+	DataDir string
 	// Keys is the folder of signing keys. Vault is the token that creates keys; nil
 	// without one.
 	Keys  *certs.Dir
@@ -67,6 +71,11 @@ type Config struct {
 	Webhook   *notify.Webhook
 	Operators []string
 
+	// Backup says when the server makes backups. ConfigText is the configuration without
+	// secrets, and Version the program's version, for backups; both optional.
+	Backup     backup.Policy
+	ConfigText []byte
+	Version    string
 	// Outbound fetches and calls what is not ours; optional.
 	Outbound *outbound.Client
 
@@ -78,6 +87,7 @@ type Config struct {
 type Store interface {
 	idp.Store
 	rekey.Store
+	backup.Store
 	Ring() *seal.Ring
 }
 
@@ -97,8 +107,10 @@ type Installation struct {
 	Links     *sharelink.Service
 	Trail     *audit.Service
 	Rekey     *rekey.Service
+	Backups   *backup.Service
 	Inspector *inspect.Service
 	Rehearsal *rehearsal.Service
+	Restore   *restore.Service
 }
 
 // Build connects the services of an installation on its store.
@@ -130,10 +142,19 @@ func Build(c Config, store Store) *Installation {
 		Refusals: &audit.Refusals{Store: store, Clock: c.Clock, Log: c.Log},
 	}
 	i.Rekey = &rekey.Service{Store: store, Years: c.Keys, Trail: i.Trail, Log: c.Log, Master: c.Master}
+	i.Backups = &backup.Service{
+		Store: store, Steps: i.Rotation, Keys: c.Keys, Master: c.Master, Config: c.ConfigText, Policy: c.Backup,
+		BaseURL: c.IdP.BaseURL, Version: c.Version, Clock: c.Clock, Log: c.Log,
+	}
+	i.Rotation.Backups = i.Backups
 	i.Inspector = &inspect.Service{IdP: c.IdP, Registry: i.Registry, Years: i.Years, Seen: store, Users: store}
 	i.Rehearsal = &rehearsal.Service{
 		Sessions: &session.Manager{Store: store, Clock: c.Clock, Secure: i.Secure()},
 		Registry: i.Registry, Links: i.Links, Years: i.Years, BaseURL: c.IdP.BaseURL, Clock: c.Clock,
+	}
+	i.Restore = &restore.Service{
+		Dir: c.DataDir, Store: store, Sealer: i.Sealer, Trail: i.Trail, Rotation: i.Rotation, Accounts: i.Accounts, Registry: i.Registry,
+		Clock: c.Clock, Log: c.Log,
 	}
 	return i
 }

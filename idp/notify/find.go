@@ -35,7 +35,8 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 		case rotation.StepFailed:
 			sum := sha256.Sum256([]byte(a.Args.Value)) // a new reason is a new notice
 			n.ID += "/" + hex.EncodeToString(sum[:4])
-		case rotation.StepHeld, rotation.StepOverdue, rotation.NoSigningKey, rotation.KeyUnusable, rotation.ClockUntrusted:
+		case rotation.StepHeld, rotation.StepOverdue, rotation.NoSigningKey, rotation.KeyUnusable, rotation.ClockUntrusted,
+			rotation.RestoreHeld, rotation.BackupFailed, rotation.BackupOld:
 		default: // readBoard reminds of its date
 			continue
 		}

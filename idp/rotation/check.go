@@ -71,7 +71,7 @@ func (p Policy) rules(s Step, h History, now time.Time) []rule {
 	running := append(known, rule{state.Over(), RefusedOver, Args{State: state}})
 	switch s.Kind {
 	case StepResume:
-		return []rule{{h.Hold.Since.IsZero() && h.Clock.Trusted(), RefusedNothingHeld, Args{}}}
+		return []rule{{h.Hold.Since.IsZero() && h.Clock.Trusted() && !h.Restored.Holds(), RefusedNothingHeld, Args{}}}
 	case StepConfirm:
 		return []rule{{h.Clock.Trusted(), RefusedClockTrusted, Args{}}}
 	case StepCreate, StepCSR, StepImport:

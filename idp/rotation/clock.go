@@ -137,17 +137,3 @@ func (c *Clock) measure(now time.Time, ran time.Duration) {
 		c.DriftedAt = now
 	}
 }
-
-// holdDrifted makes the automatic steps in due wait for an operator while the clock is not
-// trusted because of drift.
-func (p Policy) holdDrifted(c Clock, due []Due) []Due {
-	if !c.HasDrifted() {
-		return due
-	}
-	for i, d := range due {
-		if !p.IsByHand(d) {
-			due[i].ReadyAt, due[i].Waits = time.Time{}, append(slices.Clip(due[i].Waits), c.reason())
-		}
-	}
-	return due
-}

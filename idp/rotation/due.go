@@ -29,9 +29,9 @@ func (d Due) isReady(now time.Time) bool {
 // and years after the next one to make.
 func (p Policy) listDue(h History, now time.Time) []Due {
 	if h.Preferred == "" {
-		return p.holdDrifted(h.Clock, p.dueFirst(h, now))
+		return p.hold(h, p.dueFirst(h, now))
 	}
-	return p.holdDrifted(h.Clock, slices.Concat(p.dueNew(h, now), p.dueOld(h, now)))
+	return p.hold(h, slices.Concat(p.dueNew(h, now), p.dueOld(h, now)))
 }
 
 // dueNew returns the steps of years newer than the preferred one.

@@ -18,6 +18,9 @@ type History struct {
 	Preferred idp.Year `json:"preferred,omitzero"`
 	// Hold is set by a rollback. Zero permits automatic preference.
 	Hold Hold `json:"hold,omitzero"`
+	// Restored is set when the installation was restored from a backup. No automatic step is
+	// taken until an operator resumes them.
+	Restored Restored `json:"restored,omitzero"`
 	// Clock remembers the time, so that a wrong clock is noticed.
 	Clock Clock `json:"clock,omitzero"`
 	// Failures are automatic steps that failed, one for each step and year. Taking the step

@@ -106,6 +106,7 @@ const (
 	WaitsNotSeenUnused   ReasonCode = "not_seen_unused"
 	WaitsClockJumped     ReasonCode = "clock_jumped"
 	WaitsClockDrifted    ReasonCode = "clock_drifted"
+	WaitsRestored        ReasonCode = "restored"
 )
 
 // EndsNotMoved: service providers must still move before our certificate ends. Other causes

@@ -41,6 +41,7 @@ type Status struct {
 	// Attention lists what needs an operator's attention. The exit code is 4 if there is any.
 	Attention []Attention `json:"attention"`
 	Hold      Hold        `json:"hold,omitzero"`
+	Restored  Restored    `json:"restored,omitzero"`
 	Clock     Clock       `json:"clock"`
 }
 
@@ -67,7 +68,7 @@ func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	s := Status{
-		At: now, Preferred: h.Preferred, Hold: h.Hold, Clock: h.Clock,
+		At: now, Preferred: h.Preferred, Hold: h.Hold, Restored: h.Restored, Clock: h.Clock,
 		Steps: p.Steps(h, now), Due: p.listDue(h, now), Attention: p.Attention(h, now, unmoved),
 	}
 	records := slices.Clone(h.Records)
@@ -90,7 +91,7 @@ func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 
 // History restores the history from the status.
 func (st Status) History() History {
-	h := History{Preferred: st.Preferred, Hold: st.Hold, Clock: st.Clock}
+	h := History{Preferred: st.Preferred, Hold: st.Hold, Restored: st.Restored, Clock: st.Clock}
 	for _, y := range st.Years {
 		if y.State != Planned {
 			h.Records = append(h.Records, y.Record)
@@ -146,12 +147,19 @@ const (
 	KeyUnusable AttentionCode = "signing_key_unusable"
 	// ClockUntrusted: steps wait because the clock jumped or drifted. See Clock.
 	ClockUntrusted AttentionCode = "clock_untrusted"
+	// BackupFailed and BackupOld come from the backups, and never from this package.
+	BackupFailed AttentionCode = "backup_failed"
+	BackupOld    AttentionCode = "backup_old"
+	// RestoreHeld: the installation was restored from a backup, and no automatic step is
+	// taken until an operator resumes them. See Restored.
+	RestoreHeld AttentionCode = "restored"
 )
 
 // AttentionCodes returns all codes, most urgent first. The caller owns the slice.
 func AttentionCodes() []AttentionCode {
 	return []AttentionCode{
-		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, ClockUntrusted, StepOverdue, StepHeld, StepSoon, RequestCertEnded,
+		NoSigningKey, KeyUnusable, CertEnded, CertEnding, StepFailed, RestoreHeld, ClockUntrusted, StepOverdue, StepHeld,
+		BackupFailed, BackupOld, StepSoon, RequestCertEnded,
 	}
 }
 
@@ -185,6 +193,9 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 			continue // another way was found meanwhile
 		}
 		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, Date: f.At, Value: f.Error}})
+	}
+	if h.Restored.Holds() {
+		all = append(all, Attention{Code: RestoreHeld, Because: []Reason{h.Restored.reason()}})
 	}
 	if !h.Clock.Trusted() {
 		all = append(all, Attention{Code: ClockUntrusted, Because: []Reason{h.Clock.reason()}})

@@ -28,8 +28,8 @@ const (
 	StepDestroy StepKind = "destroy"
 	// StepRollback returns preference to an older year.
 	StepRollback StepKind = "rollback"
-	// StepResume ends everything that holds automatic steps: the hold of a rollback, and
-	// distrust of the clock.
+	// StepResume ends everything that holds automatic steps: the hold of a rollback, that of
+	// a restore, and distrust of the clock.
 	StepResume StepKind = "resume"
 	// StepRevoke ends the year at once and, if it is preferred, replaces it by its successor.
 	StepRevoke StepKind = "revoke"
@@ -131,7 +131,7 @@ func (h History) Apply(s Step, now time.Time) History {
 		h = h.prefer(s.Year, now)
 		h.Hold = Hold{Since: now, Until: s.Until.UTC(), From: from, Reason: s.Reason}
 	case StepResume:
-		h.Hold, h.Clock = Hold{}, h.Clock.trust()
+		h.Hold, h.Restored, h.Clock = Hold{}, Restored{}, h.Clock.trust()
 	case StepRetire:
 		h = h.edit(s.Year, func(r *Record) { r.RetiredAt, r.Reason = now, s.Reason })
 	case StepRevoke:

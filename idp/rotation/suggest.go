@@ -82,8 +82,12 @@ func (a Attention) Suggest() Attention {
 	switch {
 	case a.Code == NoSigningKey:
 		next = suggestPlan()
+	case a.Code == RestoreHeld, because(WaitsRestored):
+		next = idp.Suggest(idp.DoRotationResume).Labeled(idp.LabelRestoreChecked)
 	case a.Code == ClockUntrusted, because(WaitsClockJumped, WaitsClockDrifted): // resume would end a rollback too
 		next = idp.Suggest(idp.DoRotationConfirmClock)
+	case a.Code == BackupFailed, a.Code == BackupOld:
+		next = idp.Suggest(idp.DoBackup, "")
 	case because(WaitsHold, WaitsHoldUntil):
 		next = idp.Suggest(idp.DoRotationResume)
 	case a.Code == CertEnded, a.Code == CertEnding, a.Code == RequestCertEnded, a.IsUse():

@@ -355,7 +355,7 @@ func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 		t.Errorf("point %d: attention (-want +got):\n%s", d.KillAt, diff)
 	}
 	w.chained()
-	if left, err := filepath.Glob(filepath.Join(d.Folder, "keys", ".tmp-*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(d.Folder, "keys", ".*.tmp-*")); err != nil || len(left) > 0 {
 		t.Errorf("point %d: left over: %v %v", d.KillAt, left, err)
 	}
 }

@@ -64,6 +64,11 @@ type Uses interface {
 	Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
 }
 
+// Backups are the backups of the installation. *backup.Service implements it.
+type Backups interface {
+	Attention(ctx context.Context, now time.Time) ([]rotation.Attention, error)
+}
+
 // Service is the rotation of one installation. Fields are required unless they say otherwise.
 // Call Start first. All methods may be called concurrently. Steps are taken one after another.
 type Service struct {
@@ -85,6 +90,8 @@ type Service struct {
 	NewSigner func(bits int) (crypto.Signer, error)
 	// Vault makes and keeps private keys if the policy's source is a token. Otherwise it is nil.
 	Vault certs.Vault
+	// Backups adds what needs attention about them; optional.
+	Backups Backups
 	// Uses prevents the retirement of a year in use. While it cannot be read, no year is
 	// retired.
 	Uses Uses
@@ -108,7 +115,23 @@ func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation
 	if err != nil {
 		return rotation.Status{}, err
 	}
-	return s.nameHeld(ctx, s.Policy.Status(h, now, unmoved), h), nil
+	st := s.nameHeld(ctx, s.Policy.Status(h, now, unmoved), h)
+	if s.Backups != nil {
+		also, err := s.Backups.Attention(ctx, now)
+		if err != nil {
+			return rotation.Status{}, err
+		}
+		st.Attention = append(st.Attention, also...)
+	}
+	return st, nil
+}
+
+// PauseSteps calls do while no step is under way: the store and the folder are both before a step,
+// or both after it.
+func (s *Service) PauseSteps(do func() error) error {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	return do()
 }
 
 // Plan lists the future steps within years.

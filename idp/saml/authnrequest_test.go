@@ -30,6 +30,8 @@ func TestCheckNamesAuthnRequestFault(t *testing.T) {
 		{"too old", func(r *saml.AuthnRequest, _ *saml.Expect) {
 			r.IssueInstant = now.Add(-6*time.Minute - time.Second)
 		}, idp.RefusedIssueInstantOld},
+		{"from before a restore", func(_ *saml.AuthnRequest, e *saml.Expect) { e.RestoredAt = now.Add(1) }, idp.RefusedBeforeRestore},
+		{"from the moment of a restore", func(_ *saml.AuthnRequest, e *saml.Expect) { e.RestoredAt = now }, ""},
 		{"ahead", func(r *saml.AuthnRequest, _ *saml.Expect) {
 			r.IssueInstant = now.Add(time.Minute + time.Second)
 		}, idp.RefusedIssueInstantFuture},

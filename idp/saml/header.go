@@ -62,6 +62,9 @@ type Expect struct {
 	Destinations []string
 	// AnyDestination is set for a sender whose Destination is not compared.
 	AnyDestination bool
+	// RestoredAt is when the installation was restored from a backup; zero: never. Whether
+	// a message from before was accepted already is unknown, so it is refused.
+	RestoredAt time.Time
 }
 
 // Finding is the result of one rule for a message.
@@ -91,7 +94,7 @@ func (h *Header) AppendFindings(dst Findings, e Expect) Findings {
 	return append(dst,
 		Finding{"Issuer", h.checkIssuer(e)},
 		Finding{"Destination", h.checkDestination(e)},
-		Finding{"IssueInstant", checkInstant(h.IssueInstant, e.Now)})
+		Finding{"IssueInstant", checkInstant(h.IssueInstant, e)})
 }
 
 // checkIssuer compares the verified Issuer with the one that was read before the signature was
@@ -117,11 +120,14 @@ func (h *Header) isMeantFor(url string) bool {
 	return sameAddress(path, url)
 }
 
-// checkInstant refuses a message that is too old or from the future.
-func checkInstant(at, now time.Time) error {
+// checkInstant refuses a message that is too old, from before a restore, or from the future.
+func checkInstant(at time.Time, e Expect) error {
+	now := e.Now
 	switch {
 	case at.Before(now.Add(-MaxAge - MaxSkew)):
 		return idp.Refuse(idp.RefusedIssueInstantOld, "IssueInstant", formatTime(at), MaxAge.String(), formatTime(now))
+	case at.Before(e.RestoredAt):
+		return idp.Refuse(idp.RefusedBeforeRestore, "IssueInstant", formatTime(at), formatTime(e.RestoredAt))
 	case at.After(now.Add(MaxSkew)):
 		return idp.Refuse(idp.RefusedIssueInstantFuture, "IssueInstant", formatTime(at), MaxSkew.String(), formatTime(now))
 	}

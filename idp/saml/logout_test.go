@@ -131,6 +131,7 @@ func TestCheckNamesLogoutRequestFault(t *testing.T) {
 		{"ended, by clocks that differ", func(r *saml.LogoutRequest, _ *saml.Expect) { r.NotOnOrAfter = at.Add(-59 * time.Second) }, ""},
 		{"ended", func(r *saml.LogoutRequest, _ *saml.Expect) { r.NotOnOrAfter = at.Add(-time.Minute) }, idp.RefusedNotOnOrAfter},
 		{"old", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Now = at.Add(time.Hour) }, idp.RefusedIssueInstantOld},
+		{"from before a restore", func(_ *saml.LogoutRequest, e *saml.Expect) { e.RestoredAt = at.Add(1) }, idp.RefusedBeforeRestore},
 		{"another address", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Destinations[0] += "b" }, idp.RefusedDestination},
 		{"another sender", func(_ *saml.LogoutRequest, e *saml.Expect) { e.Issuer = "x" }, idp.RefusedIssuer},
 	}

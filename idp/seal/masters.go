@@ -47,6 +47,9 @@ func NewMaster(secret []byte) (*Master, error) {
 // ID names the key without disclosing anything of it: 16 hex digits.
 func (m *Master) ID() string { return hex.EncodeToString(m.id[:]) }
 
+// FileText returns the key as its file holds it. It is a secret.
+func (m *Master) FileText() string { return hex.EncodeToString(m.secret) + "\n" }
+
 // Equal reports whether both are the same key.
 func (m *Master) Equal(o *Master) bool { return subtle.ConstantTimeCompare(m.secret, o.secret) == 1 }
 

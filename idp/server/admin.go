@@ -124,7 +124,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	}
 	pages := &web.Pages{Set: set, Langs: s.Languages, Linked: true, Brand: s.Brand, Branding: s.Branding, BaseURL: s.IdP.BaseURL,
 		HelpURL: s.IdP.BaseURL + templates.HelpPath, DevelopersURL: s.IdP.BaseURL + templates.DevelopersPath}
-	h := &adminhttp.Handler{Board: s.Board, Rotation: s.Rotation, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
+	h := &adminhttp.Handler{Board: s.Board, Rotation: s.Rotation, Backups: s.Backups, Links: s.Links, Pages: pages, Clock: s.Clock, Log: s.Log, URL: s.AdminURL,
 		CommandLine: s.CommandLine, Traffic: s.countTraffic(), Ready: s.checkReady, WriteFailures: s.countWriteFailures, Version: s.Version}
 	if s.Doctor != nil {
 		h.Checks = s.Doctor.Last

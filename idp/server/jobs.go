@@ -30,6 +30,9 @@ func (s *Server) startJobs(ctx context.Context) (stop func()) {
 	running.Go(func() { s.Rotation.Run(ctx) })
 	running.Go(func() { s.Usage.Run(ctx) })
 	running.Go(func() { s.Notices.Run(ctx) })
+	if s.Backups != nil {
+		running.Go(func() { s.Backups.Run(ctx) })
+	}
 	if s.Doctor != nil {
 		running.Go(func() { s.Doctor.Run(ctx) })
 	}

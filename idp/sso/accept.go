@@ -50,7 +50,7 @@ func newRequest(q *inbound.Request, msg *saml.Message, year idp.Year, now time.T
 // It returns the sender and the locale even with an error, for the page of the refusal.
 func (h *Handler) acceptRequest(ctx context.Context, msg *saml.Message, year idp.Year, now time.Time) (a accepted, q inbound.Request, err error) {
 	q, err = inbound.Accept(ctx, h.Registry, msg, inbound.AuthnRequest, inbound.Expect{
-		Now: now, Destinations: []string{h.IdP.AuthnURL(year), h.IdP.AuthnURL("")},
+		Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{h.IdP.AuthnURL(year), h.IdP.AuthnURL("")},
 	})
 	a = accepted{provider: q.Provider, cert: q.Cert, need: q.Need}
 	if err != nil {

@@ -71,7 +71,7 @@ type Config struct {
 		RetireOn       string   `yaml:"retire_on"`
 		Notify         []string `yaml:"notify"`
 		Webhook        struct {
-			URL        string `yaml:"url"`
+			URL        string `yaml:"url" secret:"true"` // with some receivers it is the secret
 			SecretFile string `yaml:"secret_file"`
 		} `yaml:"webhook"`
 	} `yaml:"rotation"`
@@ -108,6 +108,11 @@ type Config struct {
 		AccessibilityURL Localized `yaml:"accessibility_url"`
 		TermsURL         Localized `yaml:"terms_url"`
 	} `yaml:"branding"`
+	Backup struct {
+		Every time.Duration `yaml:"every"`
+		Dir   string        `yaml:"dir"`
+		Keep  int           `yaml:"keep"`
+	} `yaml:"backup"`
 	Languages []string `yaml:"languages"`
 	Log       struct {
 		Format string `yaml:"format"`
@@ -125,6 +130,8 @@ type Config struct {
 	// origins are the places where keys were set, as errors name them:
 	// "vernal.yaml:12" or "VERNAL_LISTEN".
 	origins map[string]string
+	// portable is the configuration as WithoutSecrets returns it.
+	portable string
 	// logo is the image of branding.logo, nil for none.
 	logo *logo.Image
 }
@@ -188,6 +195,7 @@ func Load(file string, getenv func(string) string, environ ...string) (*Config, 
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	l.readEnvironment(getenv, environ)
+	c.portable = c.render(nil) // with the paths as they were written
 	c.resolve()
 	if err := c.trustForeign(); err != nil {
 		return nil, err
@@ -209,9 +217,18 @@ func (c *Config) resolve() {
 	for _, p := range []*string{
 		&c.TLS.Cert, &c.TLS.Key, &c.DataDir, &c.MasterKeyFile, &c.Rotation.PKCS11.Module,
 		&c.Rotation.PKCS11.PinFile, &c.Rotation.Webhook.SecretFile, &c.Mail.PasswordFile, &c.Branding.Logo,
+		&c.Backup.Dir,
 	} {
 		*p = c.Path(*p)
 	}
+}
+
+// MoveTo puts the data folder, and a master key in it, somewhere else.
+func (c *Config) MoveTo(dataDir string) {
+	if c.MasterKeyFile == filepath.Join(c.DataDir, "master.key") {
+		c.MasterKeyFile = filepath.Join(dataDir, "master.key")
+	}
+	c.DataDir = dataDir
 }
 
 // Path makes a path of the configuration absolute; "" stays "".
@@ -279,6 +296,8 @@ type key struct {
 	value reflect.Value
 	// perLanguage: the key is that of one language. The template explains them together.
 	perLanguage bool
+	// secret: the value can be a secret.
+	secret bool
 }
 
 // keys lists the keys of c in the order of the struct.
@@ -292,12 +311,12 @@ func appendKeys(list []key, prefix string, v reflect.Value) []key {
 		case f.Type() == reflect.TypeFor[Localized]():
 			list = append(list, key{path: prefix + name, value: f.FieldByName("Text")})
 			for _, lang := range languages {
-				list = append(list, key{prefix + name + "." + lang, f.FieldByName(strings.ToUpper(lang)), true})
+				list = append(list, key{path: prefix + name + "." + lang, value: f.FieldByName(strings.ToUpper(lang)), perLanguage: true})
 			}
 		case f.Kind() == reflect.Struct:
 			list = appendKeys(list, prefix+name+".", f)
 		default:
-			list = append(list, key{path: prefix + name, value: f})
+			list = append(list, key{path: prefix + name, value: f, secret: v.Type().Field(i).Tag.Get("secret") != ""})
 		}
 	}
 	return list

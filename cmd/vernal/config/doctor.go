@@ -36,7 +36,10 @@ func (c *Config) DoctorSettings(storeName, keysName string, getenv func(string) 
 	s := doctor.Settings{
 		Listen: c.Listen, TrustedProxies: c.Proxies(), TLSCert: c.TLS.Cert, TLSKey: c.TLS.Key,
 		DataDir: c.DataDir, StoreFile: filepath.Join(c.DataDir, storeName), KeysDir: filepath.Join(c.DataDir, keysName),
-		TimeURLs: c.Doctor.TimeURLs, Every: c.Doctor.Every,
+		TimeURLs: c.Doctor.TimeURLs, Every: c.Doctor.Every, BackupEvery: c.Backup.Every,
+	}
+	if c.Backup.Every > 0 {
+		s.BackupDir = c.Backup.Dir
 	}
 	for _, f := range c.secretFiles() {
 		switch {

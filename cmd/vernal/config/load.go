@@ -205,9 +205,18 @@ func (k key) setText(text string) bool {
 	case *int:
 		return parseInto(v, text, strconv.Atoi)
 	case *time.Duration:
-		return parseInto(v, text, time.ParseDuration)
+		return parseInto(v, text, parseDuration)
 	}
 	return true
+}
+
+// parseDuration is time.ParseDuration with days of 24 hours: 1d, 14d.
+func parseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(text)
 }
 
 // parseInto leaves v unchanged if the text cannot be parsed, so that no further problem
@@ -228,7 +237,7 @@ func (k key) kind() string {
 	case int:
 		return "a number"
 	case time.Duration:
-		return "a time such as 15m or 12h"
+		return "a time such as 15m, 12h or 1d"
 	case []string:
 		return "a list of texts"
 	}

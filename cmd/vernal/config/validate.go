@@ -68,6 +68,7 @@ func (c *Config) Validate() []string {
 	v.checkSession()
 	v.checkMail()
 	v.checkNotices()
+	v.checkBackup()
 	for _, entry := range c.Outbound.Allow {
 		if _, err := outbound.ParseAllow([]string{entry}); err != nil {
 			v.add("outbound.allow", "%v", err)

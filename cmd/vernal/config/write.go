@@ -3,8 +3,10 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // keyLine is a line of the template that sets a key: indentation, name, default.
@@ -40,8 +42,7 @@ func Write(set map[string]string) (string, error) {
 			if !k.setText(text) {
 				return "", fmt.Errorf("%s: want %s, not %q", path, k.kind(), text)
 			}
-			// JSON is YAML on one line, whatever a text contains.
-			written, err := json.Marshal(k.value.Interface())
+			written, err := k.valueText()
 			if err != nil {
 				return "", fmt.Errorf("write %s: %w", path, err)
 			}
@@ -58,4 +59,62 @@ func Write(set map[string]string) (string, error) {
 		}
 	}
 	return out.String(), nil
+}
+
+// valueText returns the value as the file has it. JSON is YAML on one line, whatever a text
+// contains.
+func (k key) valueText() ([]byte, error) {
+	if d, ok := k.value.Interface().(time.Duration); ok {
+		return []byte(d.String()), nil
+	}
+	return json.Marshal(k.value.Interface())
+}
+
+// WithoutSecrets returns a vernal.yaml with the same effect as what was loaded, from the file
+// and the environment, but without values that can be secrets. Paths are as they were written,
+// and comments are those of the template: the operator's own could hold anything.
+func (c *Config) WithoutSecrets() string { return c.portable }
+
+// render returns a vernal.yaml that sets what differs from the defaults, and what override
+// says.
+func (c *Config) render(override map[string]string) string {
+	set := make(map[string]string)
+	defaults := Default().keys()
+	omitted := ""
+	for i, k := range c.keys() {
+		text, isDefault := k.text(), k.text() == defaults[i].text()
+		switch {
+		case isDefault:
+		case k.secret:
+			omitted += "# Left out, because it can contain a secret: " + k.path + "\n"
+		default:
+			set[k.path] = text
+		}
+	}
+	maps.Copy(set, override)
+	out, err := Write(set)
+	if err != nil {
+		panic(err) // the texts are of values that were read
+	}
+	return omitted + out
+}
+
+// text is what setText reads.
+func (k key) text() string {
+	if list, ok := k.value.Interface().([]string); ok {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprint(k.value.Interface())
+}
+
+// ForFolder returns the configuration in text, which WithoutSecrets made, for another data
+// folder.
+func ForFolder(text, dataDir string) (string, error) {
+	c := Default()
+	l := newLoader(c, DefaultFile)
+	l.readYAML([]byte(text))
+	if len(l.problems) > 0 {
+		return "", &Error{Problems: l.problems}
+	}
+	return c.render(map[string]string{"data_dir": dataDir}), nil
 }

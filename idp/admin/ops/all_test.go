@@ -52,6 +52,8 @@ var requests = []struct{ path, request string }{
 	{"link/create", `{"kind":"wall","days":1,"dry_run":true}`},
 	{"link/list", `{}`},
 	{"link/revoke", `{"id":"none"}`},
+	{"backup/write", `{"file":"-"}`},
+	{"backup/record", `{"file":"-"}`},
 	{"sp/remove", `{"entity_id":"urn:a"}`},
 	{"doctor/examine", `{}`},
 	{"rekey/state", `{}`},

@@ -9,6 +9,7 @@ package ops
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"vernal/idp"
 	"vernal/idp/admin"
@@ -50,6 +51,13 @@ var all []admin.Route[*Service]
 // variable.
 func declare[Req, Res any](path string, do func(*Service, context.Context, admin.Caller, Req) (Res, error)) Op[Req, Res] {
 	op := Op[Req, Res]{Path: path, Do: do}
+	all = append(all, op)
+	return op
+}
+
+// declareStream makes an operation that returns data from a function, as declare does.
+func declareStream[Req, Res any](path string, do func(*Service, context.Context, admin.Caller, Req, io.Writer) (Res, error)) admin.Stream[*Service, Req, Res] {
+	op := admin.Stream[*Service, Req, Res]{Path: path, Do: do}
 	all = append(all, op)
 	return op
 }

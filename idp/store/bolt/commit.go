@@ -137,7 +137,7 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 		return nil, err
 	}
 	c.tail = end
-	c.store.messages.merge(w.messages)
+	c.store.messages.merge(w.messages, w.forgotten)
 	return nil, nil
 }
 

@@ -42,24 +42,26 @@ func (w *writer) putDocument(kind string, before, d idp.Document) {
 
 // Documents lists documents of a kind.
 func (s *Store) Documents(ctx context.Context, kind string, q idp.DocumentQuery) ([]idp.Document, error) {
-	return readValue(ctx, s, func(r *reader) (docs []idp.Document, err error) {
-		keys := slices.Clone(q.Keys)
-		if prefix := pairKey(kind, ""); q.All {
-			for at := range r.scan(inDocuments, prefix) {
-				keys = append(keys, string(at[len(prefix):]))
-			}
+	return readValue(ctx, s, func(r *reader) ([]idp.Document, error) { return r.documents(kind, q) })
+}
+
+func (r *reader) documents(kind string, q idp.DocumentQuery) (docs []idp.Document, err error) {
+	keys := slices.Clone(q.Keys)
+	if prefix := pairKey(kind, ""); q.All {
+		for at := range r.scan(inDocuments, prefix) {
+			keys = append(keys, string(at[len(prefix):]))
 		}
-		for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
-			d, err := r.document(kind, key)
-			if err != nil {
-				return nil, err
-			}
-			if len(d.Data) > 0 {
-				docs = append(docs, d)
-			}
+	}
+	for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
+		d, err := r.document(kind, key)
+		if err != nil {
+			return nil, err
 		}
-		return docs, nil
-	})
+		if len(d.Data) > 0 {
+			docs = append(docs, d)
+		}
+	}
+	return docs, nil
 }
 
 // UpdateDocuments changes documents of a kind in one transaction.

@@ -30,7 +30,8 @@
 // the record in package idp.
 //
 //	meta              MAC  "schema" -> "4"; "masters" -> JSON, see masterChange;
-//	                       "renewal" -> JSON, see renewal; "probe" -> see CheckWrites
+//	                       "renewal" -> JSON, see renewal; "probe" -> see CheckWrites;
+//	                       "restored" -> time of the last restore, see appendTime
 //	ring-keys              number/purpose -> wrapped key, see seal.Generation
 //	user-keys              UserID -> generation, wrapped key, see userKeyContext
 //	providers         MAC  EntityID -> JSON

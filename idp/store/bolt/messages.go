@@ -47,13 +47,16 @@ func (m *messages) handle(of message) (idp.RequestHandle, bool) {
 }
 
 // merge adds the changes of a committed transaction. An empty handle means a removed
-// request.
-func (m *messages) merge(changed map[message]idp.RequestHandle) {
-	if len(changed) == 0 {
+// request. forgotten means that the transaction removed all earlier ones.
+func (m *messages) merge(changed map[message]idp.RequestHandle, forgotten bool) {
+	if len(changed) == 0 && !forgotten {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if forgotten {
+		m.handles = make(map[message]idp.RequestHandle)
+	}
 	for of, h := range changed {
 		if h == "" {
 			delete(m.handles, of)
@@ -89,6 +92,9 @@ func (m *messages) load(r *reader) error {
 func (w *writer) hasMessage(of message) bool {
 	if h, ok := w.messages[of]; ok {
 		return h != ""
+	}
+	if w.forgotten {
+		return false
 	}
 	_, ok := w.store.messages.handle(of)
 	return ok

@@ -28,8 +28,9 @@ const fileMode = 0o600
 // pages (some arm64 kernels have 64 kB ones) and files move between machines.
 const pageSize = 4096
 
-// mapSize is the address space taken at once. It costs no memory and no disk. Growing it
-// later would wait for every reader and stop new ones.
+// mapSize is the least address space taken at once, and twice the file's size if that is
+// more. It costs no memory and no disk. Growing it later would wait for every reader, and a
+// backup reads for long.
 const mapSize = 1 << 30
 
 // errClosed is returned by every method after Close.
@@ -63,6 +64,9 @@ type Store struct {
 	reported sync.Map
 	reports  atomic.Int64
 
+	// restoredAt is the time of the last restore; nil if there was none.
+	restoredAt atomic.Pointer[time.Time]
+
 	messages messages
 	queue    queue
 	stopped  chan struct{} // closed when the committer has ended
@@ -95,7 +99,11 @@ func Open(path string, o Options) (*Store, error) {
 
 func open(path string, o Options) (*Store, error) {
 	before, statErr := os.Stat(path)
-	db, err := bbolt.Open(path, fileMode, boltOptions(o.LockWait))
+	var size int64
+	if statErr == nil {
+		size = before.Size()
+	}
+	db, err := bbolt.Open(path, fileMode, boltOptions(o.LockWait, size))
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, idp.ErrLocked
 	}
@@ -121,8 +129,8 @@ func open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// boltOptions returns options for many small commits to a file that may grow large.
-func boltOptions(wait time.Duration) *bbolt.Options {
+// boltOptions returns options for many small commits to a file of a size that may grow large.
+func boltOptions(wait time.Duration, size int64) *bbolt.Options {
 	return &bbolt.Options{
 		// Zero would wait without end.
 		Timeout:  max(wait, time.Nanosecond),
@@ -133,7 +141,7 @@ func boltOptions(wait time.Duration) *bbolt.Options {
 		// walking the pages in use, a second or two for each GB of the file.
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: mapSize,
+		InitialMmapSize: max(mapSize, 2*int(size)),
 		NoStatistics:    true,
 	}
 }
@@ -210,7 +218,10 @@ func (s *Store) check(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return r.loadMasters()
+	if err := r.loadMasters(); err != nil {
+		return err
+	}
+	return r.loadRestored()
 }
 
 // checkSchema reads the number that a stored schema begins with.

@@ -191,6 +191,8 @@ type writer struct {
 	// messages contains what this transaction has changed in the store's index of messages:
 	// a handle, or "" for a removed request.
 	messages map[message]idp.RequestHandle
+	// forgotten says that all messages from before the transaction are removed.
+	forgotten bool
 	// nextRing is the ring keys that the change puts in force; nil for no others. They
 	// hold for the changes after it.
 	nextRing *seal.Ring
@@ -204,6 +206,8 @@ type op struct {
 	message    *message
 	// protected says that the value has its MAC.
 	protected bool
+	// all removes everything in the bucket, and has no key.
+	all bool
 }
 
 // put notes a value. Key and value must not be changed afterwards. In a guarded
@@ -237,9 +241,37 @@ func (w *writer) delete(b bucket, key []byte) {
 	w.ops = append(w.ops, op{in: b, key: key})
 }
 
+// clear notes the removal of everything in a bucket.
+func (w *writer) clear(b bucket) {
+	w.ops = append(w.ops, op{in: b, all: true})
+}
+
+// flushClear empties a bucket.
+func (w *writer) flushClear(b bucket) error {
+	name := []byte(b.String())
+	err := w.tx.DeleteBucket(name)
+	if err == nil {
+		w.buckets[b], err = w.tx.CreateBucket(name)
+	}
+	if err != nil {
+		return fmt.Errorf("empty %v: %w", b, err)
+	}
+	if b == inRequests {
+		w.forgotten = true
+		clear(w.messages)
+	}
+	return nil
+}
+
 // flush writes the queued ops.
 func (w *writer) flush() error {
 	for _, o := range w.ops {
+		if o.all {
+			if err := w.flushClear(o.in); err != nil {
+				return err
+			}
+			continue
+		}
 		if o.message != nil {
 			h := idp.RequestHandle(o.key)
 			if o.value == nil {

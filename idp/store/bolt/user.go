@@ -116,7 +116,17 @@ func (r *reader) user(id idp.UserID) (*idp.User, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openSealed[idp.User](r, inUsers, id, sealed)
+	return r.openUser(id, sealed)
+}
+
+// openUser opens the record of a user.
+func (r *reader) openUser(id idp.UserID, sealed []byte) (*idp.User, error) {
+	u, err := openSealed[idp.User](r, inUsers, id, sealed)
+	if err != nil {
+		return nil, err
+	}
+	u.EndUntil(r.store.RestoredAt())
+	return u, nil
 }
 
 // putUser queues the record of a stored user.
@@ -191,7 +201,7 @@ func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error)
 			if q.Deleted {
 				_, err = r.verifyValue(b, k, v)
 			} else {
-				u, err = openSealed[idp.User](r, inUsers, u.ID, v)
+				u, err = r.openUser(u.ID, v)
 			}
 			if err != nil {
 				return nil, err

@@ -83,6 +83,7 @@ func Run(t *testing.T, open Open) {
 		{"audit pruned", testAuditPrune},
 		{"atomic", testAtomic},
 		{"update functions", testUpdateFunctions},
+		{"restored", testRestore},
 		{"sweep", testSweep},
 		{"sweep follows changes", testSweepFollows},
 		{"sweep of idle sessions", testSweepIdle},
@@ -102,6 +103,10 @@ func Run(t *testing.T, open Open) {
 	t.Run("reopened", func(t *testing.T) {
 		t.Parallel()
 		testReopened(t, open)
+	})
+	t.Run("restored and reopened", func(t *testing.T) {
+		t.Parallel()
+		testRestoredReopened(t, open)
 	})
 }
 

@@ -1,0 +1,50 @@
+package ops
+
+import (
+	"context"
+	"io"
+
+	"vernal/idp/admin"
+	"vernal/idp/backup"
+)
+
+// BackupRequest asks for a backup.
+type BackupRequest struct {
+	// File is where the caller writes it, for the record; "-" for standard output.
+	File string `json:"file"`
+	// With Passphrase or Recipients the master key is in it, encrypted.
+	Passphrase string `json:"passphrase,omitempty"`
+	Recipients string `json:"recipients,omitempty"`
+}
+
+// BackupDone says how the caller's attempt ended.
+type BackupDone struct {
+	File       string   `json:"file"`
+	MasterKeys []string `json:"master_keys,omitempty"`
+	Bytes      int64    `json:"bytes,omitempty"`
+	SHA256     string   `json:"sha256,omitempty"`
+	Error      string   `json:"error,omitempty"`
+}
+
+// WriteBackup sends a backup. The caller writes the file, as the user that it is, and then
+// calls RecordBackup.
+var WriteBackup = declareStream("backup/write",
+	func(s *Service, ctx context.Context, by admin.Caller, req BackupRequest, w io.Writer) (*backup.Summary, error) {
+		o := backup.Options{MasterKey: backup.Protection{Passphrase: req.Passphrase, Recipients: req.Recipients}}
+		if !o.MasterKey.IsZero() {
+			if err := o.MasterKey.Check(); err != nil {
+				return nil, invalidError("%v", err)
+			}
+		}
+		if err := s.Backups.Begin(ctx, by.Actor(), req.File, o); err != nil {
+			return nil, err
+		}
+		return s.Backups.WriteArchive(ctx, w, o)
+	})
+
+// RecordBackup records how an attempt ended, once the file is durable.
+var RecordBackup = declare("backup/record", func(s *Service, ctx context.Context, _ admin.Caller, req BackupDone) (Empty, error) {
+	return Empty{}, s.Backups.Finish(ctx, backup.Record{
+		File: req.File, MasterKeys: req.MasterKeys, Bytes: req.Bytes, SHA256: req.SHA256, Error: req.Error,
+	})
+})

@@ -1,0 +1,135 @@
+package backup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"filippo.io/age"
+
+	"vernal/idp/seal"
+)
+
+// Protection is how a master key is encrypted: to a passphrase, or to recipients of age. The
+// zero value means not at all.
+type Protection struct {
+	Passphrase string
+	// Recipients are public keys of age, one in a line.
+	Recipients string
+}
+
+// IsZero reports whether nothing is given.
+func (p Protection) IsZero() bool { return p == Protection{} }
+
+const (
+	// minPassphrase is the least length of a passphrase in characters. Whoever has the file
+	// can try passphrases for as long as they like.
+	minPassphrase = 12
+	// scryptWork is the logarithm of the work factor of scrypt. It takes 128 MiB of memory
+	// for a moment, which a server can spare.
+	scryptWork = 17
+	// maxScryptWork bounds the memory for a file from someone else: 1 GiB.
+	maxScryptWork = 20
+	maxRecipients = 64 << 10
+)
+
+// Errors of Protection.
+var (
+	ErrPassphrase = fmt.Errorf("the passphrase has fewer than %d characters: choose a longer one", minPassphrase)
+	ErrRecipient  = errors.New("not a public key of age (age1…): make one with age-keygen")
+)
+
+// Check returns ErrPassphrase or ErrRecipient if nothing can be encrypted like this.
+func (p Protection) Check() error {
+	if p.Passphrase != "" && utf8.RuneCountInString(p.Passphrase) < minPassphrase {
+		return ErrPassphrase
+	}
+	_, err := p.recipients()
+	return err
+}
+
+func (p Protection) recipients() ([]age.Recipient, error) {
+	if p.Passphrase != "" {
+		r, err := age.NewScryptRecipient(p.Passphrase)
+		if err != nil {
+			return nil, ErrPassphrase
+		}
+		r.SetWorkFactor(scryptWork)
+		return []age.Recipient{r}, nil
+	}
+	if len(p.Recipients) > maxRecipients {
+		return nil, ErrRecipient
+	}
+	list, err := age.ParseRecipients(strings.NewReader(p.Recipients))
+	if err != nil || len(list) == 0 {
+		return nil, ErrRecipient
+	}
+	return list, nil
+}
+
+// encrypt encrypts a master key.
+func (p Protection) encrypt(key []byte) ([]byte, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	recipients, err := p.recipients()
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	w, err := age.Encrypt(&out, recipients...)
+	if err == nil {
+		_, err = w.Write(key)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encrypt the master key: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// Unlock is what opens an encrypted master key: the passphrase, or private keys of age as
+// their file holds them.
+type Unlock struct {
+	Passphrase string
+	Identities string
+}
+
+// Errors of Unlock.
+var (
+	ErrIdentity = errors.New("not a private key of age (AGE-SECRET-KEY-1…)")
+	ErrLocked   = errors.New("the master key in the backup does not open: check the passphrase or the identity file")
+)
+
+// DecryptMaster returns the master key in the member MasterKeyName.
+func DecryptMaster(encrypted []byte, u Unlock) (*seal.Master, error) {
+	var identities []age.Identity
+	if u.Passphrase != "" {
+		id, err := age.NewScryptIdentity(u.Passphrase)
+		if err != nil {
+			return nil, ErrLocked
+		}
+		id.SetMaxWorkFactor(maxScryptWork)
+		identities = append(identities, id)
+	} else {
+		list, err := age.ParseIdentities(strings.NewReader(u.Identities))
+		if err != nil {
+			return nil, ErrIdentity // its text could quote the key
+		}
+		identities = list
+	}
+	r, err := age.Decrypt(bytes.NewReader(encrypted), identities...)
+	if err != nil {
+		return nil, ErrLocked
+	}
+	text, err := io.ReadAll(io.LimitReader(r, 1<<10))
+	if err != nil {
+		return nil, ErrLocked
+	}
+	return seal.ParseMaster(string(text))
+}

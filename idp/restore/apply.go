@@ -1,0 +1,231 @@
+package restore
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"vernal/certs"
+	"vernal/idp"
+	"vernal/idp/audit"
+	"vernal/idp/partnercert"
+	"vernal/idp/rotation"
+	"vernal/idp/sp"
+)
+
+// Why users are locked after a restore, in their records.
+const (
+	LockedAfterBackup   = "restore: locked after the backup"
+	PasswordAfterBackup = "restore: the password was changed after the backup; set a new one, then unlock"
+)
+
+// Since is what an exported trail showed of the time after a backup, and what became of it.
+type Since struct {
+	// End is the last record of the exported trail, and Records the number of those after the
+	// backup. Signed says that a checkpoint of this installation proves the end.
+	End     audit.Place `json:"end"`
+	Records int         `json:"records"`
+	Signed  bool        `json:"signed"`
+	// Steps are the repeated steps of the rotation.
+	Steps []Step `json:"steps,omitempty"`
+	// LostYears are years whose keys were made after the backup. They are closed until the
+	// key files are back in the folder of keys, or the years are revoked.
+	LostYears []idp.Year `json:"lost_years,omitempty"`
+	// The users that were deleted, and locked because they were locked or because their
+	// password was changed, and those who lost their second factors or their proofed
+	// identity.
+	Deleted         []idp.UserID `json:"deleted,omitempty"`
+	Locked          []idp.UserID `json:"locked,omitempty"`
+	PasswordChanged []idp.UserID `json:"password_changed,omitempty"`
+	FactorsRemoved  []idp.UserID `json:"factors_removed,omitempty"`
+	ProofRemoved    []idp.UserID `json:"proof_removed,omitempty"`
+	// The service providers that were removed, made inactive, and that lost request
+	// certificates.
+	SPsRemoved     []idp.EntityID `json:"sps_removed,omitempty"`
+	SPsInactive    []idp.EntityID `json:"sps_inactive,omitempty"`
+	SPCertsRemoved []idp.EntityID `json:"sp_certs_removed,omitempty"`
+	// NewNameIDs counts, for each service provider, the users who first visited it after the
+	// backup. They will have another NameID there.
+	NewNameIDs map[idp.EntityID]int `json:"new_name_ids,omitempty"`
+	// Lost counts the changes after the backup that are lost, by the kind of their record.
+	Lost map[idp.AuditKind]int `json:"lost,omitempty"`
+}
+
+// Step is a repeated step of the rotation.
+type Step struct {
+	Kind rotation.StepKind `json:"step"`
+	Year idp.Year          `json:"year"`
+}
+
+// apply repeats what ended after the backup. What is done already is left as it is.
+func (s *Service) apply(ctx context.Context, p *plan, actor string) (*Since, error) {
+	out := &Since{End: p.end, Records: p.records, Signed: p.signed, Lost: p.lost}
+	steps, err := s.Rotation.Replay(ctx, p.steps, actor)
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range steps {
+		out.Steps = append(out.Steps, Step{step.Kind, step.Year})
+		makes := step.Kind == rotation.StepCreate || step.Kind == rotation.StepCSR || step.Kind == rotation.StepImport
+		if makes && !slices.Contains(out.LostYears, step.Year) {
+			out.LostYears = append(out.LostYears, step.Year)
+		}
+	}
+	for _, id := range sortedKeys(p.users) {
+		if err := s.applyUser(ctx, id, p.users[id], out, actor); err != nil {
+			return nil, fmt.Errorf("user %s: %w", id, err)
+		}
+	}
+	for _, id := range sortedKeys(p.sps) {
+		if err := s.applySP(ctx, id, p.sps[id], out, actor); err != nil {
+			return nil, fmt.Errorf("service provider %s: %w", id, err)
+		}
+	}
+	return out, s.countNewNameIDs(ctx, p, out)
+}
+
+func sortedKeys[K idp.UserID | idp.EntityID, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// applyUser repeats what ended for a user who is in the backup.
+func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, out *Since, actor string) error {
+	u, err := s.Store.User(ctx, id)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	email := u.PrimaryEmail()
+	if end.deleted {
+		out.Deleted = append(out.Deleted, id)
+		return s.Accounts.Delete(ctx, email, actor)
+	}
+	if end.factors && len(u.TOTPs) > 0 {
+		if _, err := s.Accounts.ResetMFA(ctx, email, actor); err != nil {
+			return err
+		}
+	}
+	if end.factors {
+		out.FactorsRemoved = append(out.FactorsRemoved, id)
+	}
+	if end.proof && u.Proofed != nil {
+		if _, err := s.Accounts.Verify(ctx, email, nil, false, actor); err != nil {
+			return err
+		}
+	}
+	if end.proof {
+		out.ProofRemoved = append(out.ProofRemoved, id)
+	}
+	reason := ""
+	switch {
+	case end.password:
+		out.PasswordChanged, reason = append(out.PasswordChanged, id), PasswordAfterBackup
+	case end.locked:
+		out.Locked, reason = append(out.Locked, id), LockedAfterBackup
+	}
+	if reason == "" || u.Locked() {
+		return nil
+	}
+	_, err = s.Accounts.Lock(ctx, email, reason, actor)
+	return err
+}
+
+// applySP repeats what ended for a service provider that is in the backup.
+func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spEnd, out *Since, actor string) error {
+	p, err := s.Registry.Get(ctx, id)
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if end.removed {
+		out.SPsRemoved = append(out.SPsRemoved, id)
+		return s.Registry.Remove(ctx, id, actor)
+	}
+	rest, inactive := withoutEnded(p.Certs, end.certs), end.inactive
+	if len(rest) == 0 && len(p.Certs) > 0 {
+		// A registration needs certificates. No one can use these while it is inactive.
+		rest, inactive = p.Certs, true
+	}
+	fewer := len(rest) < len(p.Certs)
+	if inactive {
+		out.SPsInactive = append(out.SPsInactive, id)
+	}
+	if fewer {
+		out.SPCertsRemoved = append(out.SPCertsRemoved, id)
+	}
+	if !fewer && (!inactive || !p.Active) {
+		return nil
+	}
+	_, err = s.Registry.Edit(ctx, id, func(p *idp.ServiceProvider) error {
+		p.Certs, p.Active = rest, p.Active && !inactive
+		return nil
+	}, sp.Options{AllowInsecureURL: true}, actor)
+	return err
+}
+
+// withoutEnded returns the certificates that are among the known ones; all if those are unknown.
+func withoutEnded(pems, known []string) (rest []string) {
+	if known == nil {
+		return pems
+	}
+	for _, text := range pems {
+		parsed, err := partnercert.Read([]byte(text))
+		if err == nil && slices.ContainsFunc(parsed, func(c *x509.Certificate) bool { return slices.Contains(known, certs.CertSHA256(c)) }) {
+			rest = append(rest, text)
+		}
+	}
+	return rest
+}
+
+// countNewNameIDs counts the NameIDs that are lost.
+func (s *Service) countNewNameIDs(ctx context.Context, p *plan, out *Since) error {
+	for v := range p.visits {
+		provider, err := s.Registry.Get(ctx, v.sp)
+		if err == nil {
+			_, err = s.Store.User(ctx, v.user)
+		}
+		if err == nil {
+			if _, err = s.Store.NameID(ctx, provider.NameIDScope, v.user); errors.Is(err, idp.ErrNotFound) {
+				if out.NewNameIDs == nil {
+					out.NewNameIDs = map[idp.EntityID]int{}
+				}
+				out.NewNameIDs[v.sp]++
+			}
+		}
+		if err != nil && !errors.Is(err, idp.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// event returns the audit event of what was applied.
+func (since *Since) event(actor string) idp.AuditEvent {
+	detail := map[string]string{"seq": strconv.FormatUint(since.End.Seq, 10), "hash": since.End.HashOrFirst()}
+	lost := 0
+	for _, n := range since.Lost {
+		lost += n
+	}
+	for name, n := range map[string]int{
+		"steps": len(since.Steps), "deleted": len(since.Deleted), "locked": len(since.Locked), "password_changed": len(since.PasswordChanged),
+		"factors_removed": len(since.FactorsRemoved), "proof_removed": len(since.ProofRemoved), "sps_removed": len(since.SPsRemoved),
+		"sps_inactive": len(since.SPsInactive), "sp_certs_removed": len(since.SPCertsRemoved), "lost": lost,
+	} {
+		if n > 0 {
+			detail[name] = strconv.Itoa(n)
+		}
+	}
+	return idp.AuditEvent{Kind: idp.AuditRestoredSince, Outcome: "ok", Actor: actor, Detail: detail}
+}

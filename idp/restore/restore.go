@@ -1,0 +1,236 @@
+// Package restore finishes the restore of a backup: it turns a data folder that holds a
+// backup's files into an installation that may start. A backup shows the past, and what was
+// ended or used since must not come back.
+//
+//	files of the backup, marker       by the command, see package backup
+//	  |
+//	  v Finish, at each open of the installation
+//	the marker's MAC, the store, and the exported trail are verified: refused, or
+//	  1. one write: sessions, requests and links end, used codes and devices are forgotten,
+//	     automatic steps are held, and the restore is recorded
+//	  2. later ends from the exported trail are repeated, each by the service that made it
+//	  3. one write: the report; then the marker is removed
+//
+// A crash before the end leaves the marker, and the next open continues. Step 2 skips what is
+// done.
+//
+// The store keeps the time of the restore. Messages and requests from before it are refused,
+// because the record of what was accepted ends with the backup.
+package restore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/account"
+	"vernal/idp/audit"
+	"vernal/idp/backup"
+	"vernal/idp/rotator"
+	"vernal/idp/sp"
+)
+
+// Service finishes the restore of one installation. All fields are required.
+type Service struct {
+	// Dir is the data folder.
+	Dir      string
+	Store    idp.Store
+	Sealer   idp.Sealer
+	Trail    *audit.Service
+	Rotation *rotator.Service
+	Accounts *account.Service
+	Registry *sp.Registry
+	Clock    idp.Clock
+	Log      *slog.Logger
+}
+
+// Report is what a restore did, for the operator.
+type Report struct {
+	// RestoredAt is when the past was ended. Messages from before it are refused.
+	RestoredAt time.Time `json:"restored_at"`
+	// BackupAt and Head are the time of the backup and the end of its audit trail.
+	BackupAt time.Time   `json:"backup_at"`
+	Head     audit.Place `json:"backup_head"`
+	// FileSHA256 is the digest of the backup file.
+	FileSHA256 string `json:"file_sha256"`
+	Actor      string `json:"actor"`
+	// Ended counts what ended.
+	Ended idp.Ended `json:"ended"`
+	// Since is what the exported trail showed; nil without one.
+	Since *Since `json:"since,omitempty"`
+}
+
+// The document of the last restore.
+const (
+	documentKind = "restore"
+	documentKey  = "last"
+)
+
+// state is the document: how far the restore of a manifest is.
+type state struct {
+	// Manifest is the digest of the manifest.
+	Manifest string `json:"manifest_sha256"`
+	Done     bool   `json:"done,omitempty"`
+	Report   Report `json:"report"`
+}
+
+func (s *Service) states() idp.Records[state] {
+	return idp.Records[state]{Store: s.Store, Kind: documentKind, Clock: s.Clock}
+}
+
+// Last returns the report of the last finished restore, or idp.ErrNotFound.
+func (s *Service) Last(ctx context.Context) (*Report, error) {
+	st, err := s.states().Get(ctx, documentKey)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Done {
+		return nil, fmt.Errorf("the restore is not finished: %w", idp.ErrNotFound)
+	}
+	return &st.Report, nil
+}
+
+// Finish finishes a pending restore. Call it before Rotation.Start and before anything else
+// uses the store. It returns nil if none is pending.
+//
+// A marker that is not authentic, or that belongs to another store, is refused (*Error,
+// *backup.Refusal), and so is an exported trail that does not continue the backup's. Then
+// nothing is changed.
+func (s *Service) Finish(ctx context.Context) (*Report, error) {
+	m, err := ReadMarker(s.Dir)
+	if m == nil || err != nil {
+		return nil, err
+	}
+	manifest, err := backup.ParseManifest(m.Manifest)
+	if err == nil {
+		err = manifest.Verify(s.Sealer)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finish the restore: %w", err)
+	}
+	st, err := s.findState(ctx, m, manifest)
+	if err != nil {
+		return nil, fmt.Errorf("finish the restore: %w", err)
+	}
+	if !st.Done {
+		if err := s.finish(ctx, m, manifest, st); err != nil {
+			return nil, fmt.Errorf("finish the restore: %w", err)
+		}
+	}
+	if err := removeMarker(s.Dir); err != nil {
+		return nil, fmt.Errorf("finish the restore: %w", err)
+	}
+	s.Log.LogAttrs(ctx, slog.LevelWarn, "restored from a backup; automatic steps are held until an operator resumes them",
+		slog.Time("backup_at", st.Report.BackupAt), slog.Uint64("backup_seq", st.Report.Head.Seq), slog.String("actor", st.Report.Actor))
+	return &st.Report, nil
+}
+
+// findState returns how far the restore is. It refuses a store that is not the backup's.
+func (s *Service) findState(ctx context.Context, m *Marker, manifest *backup.Manifest) (*state, error) {
+	sum := sha256.Sum256(m.Manifest)
+	st := &state{Manifest: hex.EncodeToString(sum[:]), Report: Report{
+		BackupAt: manifest.CreatedAt, Head: manifest.Head, FileSHA256: m.FileSHA256, Actor: m.Actor,
+	}}
+	stored, err := s.states().Get(ctx, documentKey)
+	switch {
+	case err == nil && stored.Manifest == st.Manifest:
+		return stored, nil
+	case err != nil && !errors.Is(err, idp.ErrNotFound):
+		return nil, err
+	}
+	return st, s.checkStore(ctx, manifest)
+}
+
+// checkStore compares the store with the manifest.
+func (s *Service) checkStore(ctx context.Context, manifest *backup.Manifest) error {
+	docs, err := s.Store.Documents(ctx, backup.InstallationKind, idp.DocumentQuery{All: true})
+	if err != nil {
+		return err
+	}
+	var known struct {
+		ID string `json:"id"`
+	}
+	if len(docs) == 1 {
+		if err := json.Unmarshal(docs[0].Data, &known); err != nil {
+			return err
+		}
+	}
+	page, err := s.Store.AuditPage(ctx, manifest.Head.Seq, 1)
+	if err != nil {
+		return err
+	}
+	end := audit.Place{Seq: page.Head.Seq, Hash: page.Head.Hash}
+	if known.ID != manifest.Installation || !page.Authentic || end.Seq != manifest.Head.Seq ||
+		end.HashOrFirst() != manifest.Head.HashOrFirst() || len(page.Lines) > 0 {
+		return refuse(CodeOtherStore, MarkerName)
+	}
+	return nil
+}
+
+// finish does what st lacks, and records that it is done.
+func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manifest, st *state) error {
+	var p *plan
+	if m.HasSince {
+		var err error
+		if p, err = readSinceFile(s.Dir, manifest.Head, s.Trail.Check); err != nil {
+			return err
+		}
+	}
+	if st.Report.RestoredAt.IsZero() {
+		if err := s.endPast(ctx, st); err != nil {
+			return err
+		}
+	}
+	var events []idp.AuditEvent
+	if p != nil {
+		since, err := s.apply(ctx, p, m.Actor)
+		if err != nil {
+			return err
+		}
+		st.Report.Since = since
+		events = append(events, since.event(m.Actor))
+	}
+	st.Done = true
+	return s.states().Update(ctx, []string{documentKey}, func(r *idp.Record[state]) error {
+		r.Value = st
+		return nil
+	}, events...)
+}
+
+// endPast is the one write after which nothing from before it counts.
+func (s *Service) endPast(ctx context.Context, st *state) error {
+	now := s.Clock.Now().UTC()
+	begun := *st
+	detail := map[string]string{
+		"backup_seq": strconv.FormatUint(st.Report.Head.Seq, 10), "backup_hash": st.Report.Head.HashOrFirst(),
+		"backup_at": st.Report.BackupAt.UTC().Format(time.RFC3339), "file_sha256": st.Report.FileSHA256,
+	}
+	_, err := s.Store.Restore(ctx, idp.Restore{
+		At: now,
+		Change: func(kind string, d *idp.Document) error {
+			return changeDocument(kind, d, st.Report.BackupAt, now)
+		},
+		Add: func(e idp.Ended) (map[string]idp.Document, error) {
+			begun.Report.RestoredAt, begun.Report.Ended = now, e
+			detail["sessions"], detail["login_requests"] = strconv.Itoa(e.Sessions), strconv.Itoa(e.LoginRequests)
+			detail["logout_requests"] = strconv.Itoa(e.LogoutRequests)
+			for kind, n := range e.Documents {
+				detail[kind+"s"] = strconv.Itoa(n)
+			}
+			data, err := json.Marshal(&begun)
+			return map[string]idp.Document{documentKind: {Key: documentKey, Data: data}}, err
+		},
+	}, idp.AuditEvent{Kind: idp.AuditRestored, Outcome: "ok", Actor: st.Report.Actor, Detail: detail})
+	if err != nil {
+		return err
+	}
+	*st = begun
+	return nil
+}

@@ -1,0 +1,110 @@
+package rotation
+
+import (
+	"slices"
+	"time"
+
+	"vernal/idp"
+)
+
+// PastStep is a step that was taken, and when.
+type PastStep struct {
+	Step
+	At time.Time
+}
+
+// Replay returns the history after steps that were taken after the backup from which it was
+// restored, in their order, and those that changed it. Repeating it changes nothing.
+//
+// A backup lacks the keys that were made after it. Their years are recorded with their
+// certificates all the same, so that no other certificate takes a name that service providers
+// know. They are closed until the key is back in the folder, or they are revoked. No such year
+// becomes preferred, unless every other year that was preferred has ended: the installation
+// must never prefer a year that was revoked.
+func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
+	r := replay{h: h, lost: map[idp.Year]bool{}}
+	for _, s := range past {
+		before := r.h
+		r.take(s)
+		if !sameLives(before, r.h) {
+			applied = append(applied, s)
+		}
+	}
+	if rec, _ := r.h.Record(r.h.Preferred); rec.Over() {
+		r.h.Preferred = ""
+		if last := findLast(r.h.Records, Record.isLive); last.Year != "" {
+			r.h = r.h.prefer(last.Year, maxTime(last.PublishedAt, rec.RetiredAt))
+		}
+	}
+	return r.h, applied
+}
+
+// replay is a history while steps are replayed on it.
+type replay struct {
+	h History
+	// lost are the years whose keys were made after the backup.
+	lost map[idp.Year]bool
+}
+
+func (r *replay) take(s PastStep) {
+	rec, known := r.h.Record(s.Year)
+	switch s.Kind {
+	case StepCreate, StepCSR, StepImport:
+		// The certificate of a key that the backup has can be imported again.
+		if known && !r.lost[s.Year] || !s.Year.Valid() || rec.Over() {
+			return
+		}
+		r.lost[s.Year] = true
+		r.h = r.h.Apply(s.Step, s.At).edit(s.Year, func(rec *Record) { rec.KeyFault = KeyMissing })
+	case StepPublish:
+		if rec.PublishedAt.IsZero() && !rec.Over() && !rec.CertEndAt.IsZero() {
+			r.h = r.h.publish(s.Year, s.At)
+		}
+	case StepPrefer, StepRollback:
+		if rec.isLive() && rec.KeyFault == "" && s.Year != r.h.Preferred && rec.PreferredAt.Before(s.At) {
+			r.h = r.h.Apply(s.Step, s.At)
+		}
+	case StepRetire:
+		if !rec.Over() {
+			r.h = r.h.Apply(s.Step, s.At)
+		}
+	case StepRevoke:
+		if known && rec.RevokedAt.IsZero() {
+			r.revoke(s)
+		}
+	case StepDestroy:
+		if rec.Over() && rec.KeyDestroyedAt.IsZero() {
+			r.h = r.h.Apply(s.Step, s.At)
+		}
+	}
+}
+
+// revoke ends a year. Its successor then was the next year with a key, which may be lost.
+func (r *replay) revoke(s PastStep) {
+	_, signs := r.h.successor(s.Year, s.At)
+	if s.Year == r.h.Preferred && !signs {
+		i := slices.IndexFunc(r.h.Records, func(rec Record) bool {
+			return rec.Year > s.Year && !rec.Over() && !rec.CertEndAt.IsZero()
+		})
+		if i >= 0 && r.h.Records[i].PublishedAt.IsZero() {
+			r.h = r.h.publish(r.h.Records[i].Year, s.At)
+		}
+		if i >= 0 {
+			r.h = r.h.prefer(r.h.Records[i].Year, s.At)
+		}
+	}
+	if s.Year == r.h.Preferred && !signs {
+		// No successor is known. It ends all the same.
+		r.h = r.h.edit(s.Year, func(rec *Record) { rec.RevokedAt, rec.RetiredAt, rec.Reason = s.At, s.At, s.Reason })
+		return
+	}
+	r.h = r.h.Apply(s.Step, s.At)
+}
+
+// sameLives reports whether two histories record the same steps.
+func sameLives(a, b History) bool {
+	return a.Preferred == b.Preferred && slices.EqualFunc(a.Records, b.Records, func(a, b Record) bool {
+		a.QuietFrom, b.QuietFrom = 0, 0
+		return a == b
+	})
+}

@@ -1,0 +1,87 @@
+package rotator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	"vernal/idp"
+	"vernal/idp/rotation"
+)
+
+// RestoreDocument returns a rotation document of the store after a restore: automatic steps are
+// held until an operator resumes them.
+func RestoreDocument(doc []byte, backupAt, now time.Time) ([]byte, error) {
+	var h rotation.History
+	if err := json.Unmarshal(doc, &h); err != nil {
+		return nil, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
+	}
+	return json.Marshal(h.Restore(backupAt, now))
+}
+
+// ReadPastStep returns the step that an audit record of another time is about. ok is false for
+// other records, and for a refused step.
+func ReadPastStep(rec *idp.AuditRecord) (s rotation.PastStep, ok bool) {
+	if rec.Outcome != "ok" {
+		return s, false
+	}
+	detail := rec.Detail
+	s.At, s.Year, s.Reason, s.Force = rec.At, rec.Year, detail["reason"], detail["force"] == "true"
+	s.CertificateSHA256, s.PublicKeySHA256 = detail["certificate_sha256"], detail["public_key_sha256"]
+	s.CertEndAt, s.Until = readMoment(detail["certificate_end_at"]), readMoment(detail["until"])
+	if rec.Kind == idp.AuditRotationAdopt {
+		s.Kind = rotation.StepCreate
+		return s, true
+	}
+	for _, kind := range rotation.StepKinds() {
+		if rec.Kind == idp.RotationAuditKind(string(kind)) {
+			s.Kind = kind
+			return s, true
+		}
+	}
+	return s, false
+}
+
+// readMoment reads what moment wrote; zero if it did not.
+func readMoment(text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// Replay repeats steps that an exported audit trail has and the restored store lacks, before
+// Start, and returns those that changed something. Each is recorded again with the time at
+// which it was taken. Start removes the keys whose end is recorded. See rotation.Replay.
+func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor string) ([]rotation.PastStep, error) {
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	h, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, applied := h.Replay(past)
+	if len(applied) == 0 {
+		return nil, nil
+	}
+	events := make([]idp.AuditEvent, len(applied))
+	for i, step := range applied {
+		events[i] = event(step.Step, actor)
+		events[i].Detail = maps.Clone(events[i].Detail)
+		if events[i].Detail == nil {
+			events[i].Detail = map[string]string{}
+		}
+		events[i].Detail["taken_at"] = moment(step.At)
+	}
+	_, err = s.write(ctx, func(h rotation.History) (rotation.History, error) {
+		after, _ := h.Replay(past)
+		return after, nil
+	}, events...)
+	if err != nil {
+		return nil, fmt.Errorf("replay the rotation: %w", err)
+	}
+	return applied, nil
+}

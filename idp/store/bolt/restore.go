@@ -1,0 +1,182 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"vernal/idp"
+)
+
+// fate says what becomes of the records of a bucket in a restore.
+type fate byte
+
+const (
+	undecided fate = iota
+	kept
+	ended
+	// chosen: each of its records is kept, changed or ended.
+	chosen
+)
+
+// fates has every bucket.
+var fates = [bucketCount]fate{
+	inMeta:            kept,
+	inRingKeys:        kept,
+	inUserKeys:        kept,
+	inProviders:       kept,
+	inProviderScopes:  kept,
+	inUsers:           kept, // without devices and used steps, see idp.User.EndUntil
+	inUserEmails:      kept,
+	inUserTombstones:  kept,
+	inNameIDs:         kept,
+	inNameIDUsers:     kept,
+	inSessions:        ended,
+	inUserSessions:    ended,
+	inRequests:        ended,
+	inLogouts:         ended,
+	inLogoutMessages:  ended,
+	inDocuments:       chosen,
+	inExpiry:          chosen, // like the records
+	inAudit:           kept,
+	inAuditAddresses:  kept,
+	inAuditHead:       kept,
+	inAuditCheckpoint: kept,
+	inProfiles:        kept,
+}
+
+var restoredKey = []byte("restored")
+
+// RestoredAt returns when the store was last restored.
+func (s *Store) RestoredAt() time.Time {
+	if at := s.restoredAt.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
+// loadRestored reads RestoredAt at Open.
+func (r *reader) loadRestored() error {
+	value, err := r.get(inMeta, restoredKey)
+	if value == nil || err != nil {
+		return err
+	}
+	if len(value) != timeLen {
+		return corruptError(inMeta, restoredKey, errors.New("not a time"))
+	}
+	at := timeFrom(value)
+	r.store.restoredAt.Store(&at)
+	return nil
+}
+
+// Restore ends what a backup must not bring back. Until it returns, users are read as before:
+// no one else uses the store then.
+func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.Ended, error) {
+	if r.At.IsZero() {
+		return idp.Ended{}, errors.New("a store cannot be restored at the zero time")
+	}
+	at := r.At.UTC()
+	out, err := changeValue(ctx, s, events, func(w *writer) (idp.Ended, error) {
+		out := idp.Ended{
+			Sessions: w.countRecords(inSessions), LoginRequests: w.countRecords(inRequests), LogoutRequests: w.countRecords(inLogouts),
+		}
+		for b, f := range fates {
+			if f == ended {
+				w.clear(bucket(b))
+			}
+		}
+		w.keepDocumentExpiry()
+		if err := w.restoreDocuments(r, &out); err != nil {
+			return out, err
+		}
+		w.put(inMeta, restoredKey, appendTime(nil, at))
+		return out, nil
+	})
+	if err == nil {
+		s.restoredAt.Store(&at)
+	}
+	return out, err
+}
+
+func (r *reader) countRecords(b bucket) (n int) {
+	for range r.scan(b, nil) {
+		n++
+	}
+	return n
+}
+
+// keepDocumentExpiry notes the removal of all entries of the expiry index except those of
+// documents.
+func (w *writer) keepDocumentExpiry() {
+	w.clear(inExpiry)
+	for key := range w.scan(inExpiry, nil) {
+		if len(key) > timeLen+1 && kind(key[timeLen]) == documentKind {
+			w.put(inExpiry, bytes.Clone(key), nil)
+		}
+	}
+}
+
+// restoreDocuments notes what becomes of the documents. One that is not authentic stays as it
+// is.
+func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
+	for at := range w.scan(inDocuments, nil) {
+		kind, key, ok := splitPair(at)
+		if !ok {
+			continue
+		}
+		if r.Change == nil {
+			continue
+		}
+		before, err := w.document(kind, key)
+		if errors.Is(err, idp.ErrTampered) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d := before
+		d.Data = bytes.Clone(before.Data)
+		if err := r.Change(kind, &d); err != nil {
+			return err
+		}
+		if d.Key != key {
+			return errors.New("change of a document: Key must stay")
+		}
+		if len(d.Data) == 0 {
+			if out.Documents == nil {
+				out.Documents = map[string]int{}
+			}
+			out.Documents[kind]++
+		}
+		w.putDocument(kind, before, d)
+	}
+	if r.Add == nil {
+		return nil
+	}
+	add, err := r.Add(*out)
+	if err != nil {
+		return err
+	}
+	for kind, d := range add {
+		before, err := w.document(kind, d.Key)
+		if err != nil {
+			return err
+		}
+		w.putDocument(kind, before, d)
+	}
+	return nil
+}
+
+// splitPair returns the parts of a key of pairKey.
+func splitPair(key []byte) (a, b string, ok bool) {
+	if len(key) < 2 {
+		return "", "", false
+	}
+	n := int(binary.BigEndian.Uint16(key))
+	if len(key) < 2+n {
+		return "", "", false
+	}
+	return string(key[2 : 2+n]), string(key[2+n:]), true
+}

@@ -1,0 +1,169 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vernal/idp"
+)
+
+// testRestore checks what a restore ends, and that all else stays.
+func testRestore(t *testing.T, s idp.Store) {
+	ctx := t.Context()
+	u := person("u1", "a@example.org")
+	u.Devices = []idp.RememberedDevice{{Hash: []byte{1}, At: start}}
+	ok(t, addUser(ctx, s, u))
+	ok(t, s.CreateProvider(ctx, provider("https://sp.example"), ""))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u2")}))
+	name, err := nameOf(s.RecordIssuance(ctx, issuance("s1", "u1", "m1")))
+	ok(t, err)
+	ok(t, s.CreateLoginRequest(ctx, request("h2", "https://sp.example", "m2")))
+	_, err = s.ReceiveLogout(ctx, logoutRequest("h3", "m3"))
+	ok(t, err)
+	for _, kind := range []string{"kept", "changed", "ended", "added"} {
+		ok(t, s.UpdateDocuments(ctx, kind, []string{"k"}, func(d *idp.Document) error {
+			d.Data, d.ExpiresAt = []byte("before"), start.Add(time.Hour)
+			return nil
+		}))
+	}
+	checkSame(t, time.Time{}, s.RestoredAt(), nil)
+
+	at := start.Add(time.Minute)
+	r := idp.Restore{
+		At: at,
+		Change: func(kind string, d *idp.Document) error {
+			switch kind {
+			case "changed":
+				d.Data, d.ExpiresAt = []byte("after"), start.Add(2*time.Hour)
+			case "ended":
+				d.Data = nil
+			}
+			return nil
+		},
+	}
+
+	// A restore that fails changes nothing.
+	failing, cause := r, errors.New("no")
+	failing.Change = func(string, *idp.Document) error { return cause }
+	_, err = s.Restore(ctx, failing, event("x"))
+	is(t, err, cause)
+	failing = r
+	failing.Add = func(idp.Ended) (map[string]idp.Document, error) { return nil, cause }
+	_, err = s.Restore(ctx, failing, event("x"))
+	is(t, err, cause)
+	timeless := r
+	timeless.At = time.Time{}
+	if _, err := s.Restore(ctx, timeless, event("x")); err == nil {
+		t.Error("a store was restored at the zero time, which is never")
+	}
+	checkSame(t, time.Time{}, s.RestoredAt(), nil)
+	_, err = s.Session(ctx, "s1")
+	ok(t, err)
+
+	before := len(trail(t, s))
+	restored := event("restored")
+	restored.Detail = map[string]string{}
+	var completed idp.Ended
+	r.Add = func(e idp.Ended) (map[string]idp.Document, error) {
+		completed, restored.Detail["sessions"] = e, "two"
+		return map[string]idp.Document{"added": {Key: "k", Data: []byte("new")}, "new": {Key: "n", Data: []byte("new")}}, nil
+	}
+	got, err := s.Restore(ctx, r, restored)
+	want := idp.Ended{Sessions: 2, LoginRequests: 2, LogoutRequests: 1, Documents: map[string]int{"ended": 1}}
+	checkSame(t, want, got, err)
+	checkSame(t, want, completed, nil)
+	kinds(t, s, before, "restored")
+	checkSame(t, "two", trail(t, s)[before].Detail["sessions"], nil)
+	checkSame(t, at, s.RestoredAt(), nil)
+
+	for _, id := range []idp.SessionID{"s1", "s2"} {
+		_, err = s.Session(ctx, id)
+		is(t, err, idp.ErrNotFound)
+	}
+	sessions, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
+	checkSame(t, 0, len(sessions), err)
+	for _, k := range []idp.RequestKey{{Handle: "h-m1"}, {Handle: "h2"}, {SP: "https://sp.example", MessageID: "m1"}} {
+		_, err = s.LoginRequest(ctx, k)
+		is(t, err, idp.ErrNotFound)
+	}
+	for _, k := range []idp.RequestKey{{Handle: "h3"}, {SP: logoutSP, MessageID: "m3"}} {
+		_, err = s.LogoutRequest(ctx, k)
+		is(t, err, idp.ErrNotFound)
+	}
+	for kind, want := range map[string][]idp.Document{
+		"kept":    {{Key: "k", Data: []byte("before"), ExpiresAt: start.Add(time.Hour)}},
+		"changed": {{Key: "k", Data: []byte("after"), ExpiresAt: start.Add(2 * time.Hour)}},
+		"ended":   nil,
+		"added":   {{Key: "k", Data: []byte("new")}},
+		"new":     {{Key: "n", Data: []byte("new")}},
+	} {
+		docs, err := s.Documents(ctx, kind, idp.DocumentQuery{All: true})
+		checkSame(t, want, docs, err)
+	}
+	kept, err := s.NameID(ctx, "sp:https://sp.example", "u1")
+	checkSame(t, name, kept, err)
+
+	checkRestoredUser(t, s, at)
+
+	// The store goes on: the same messages are new, and the sweep finds what is left.
+	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m1")))
+	is(t, s.CreateLoginRequest(ctx, request("h5", "https://sp.example", "m1")), idp.ErrReplayed)
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
+	n, err := s.Sweep(ctx, start.Add(13*time.Hour), 10)
+	checkSame(t, 4, n, err) // a document kept and one changed, a request and a session
+}
+
+// testRestoredReopened checks that a store that is opened again knows that it was restored.
+func testRestoredReopened(t *testing.T, open Open) {
+	ctx, dir := t.Context(), t.TempDir()
+	s := open(t, dir)
+	ok(t, addUser(ctx, s, person("u1", "a@example.org")))
+	ok(t, s.CreateLoginRequest(ctx, request("h1", "https://sp.example", "m1")))
+	_, err := s.Restore(ctx, idp.Restore{At: start.Add(time.Minute)})
+	ok(t, err)
+	ok(t, s.Close())
+	s = open(t, dir)
+	defer closeStore(t, s)
+	checkSame(t, start.Add(time.Minute), s.RestoredAt(), nil)
+	ok(t, s.CreateLoginRequest(ctx, request("h1", "https://sp.example", "m1")))
+	checkRestoredUser(t, s, start.Add(time.Minute))
+}
+
+// checkRestoredUser checks that the user has no device from before, and that the steps until
+// then count as used. What comes later stays.
+func checkRestoredUser(t *testing.T, s idp.Store, at time.Time) {
+	t.Helper()
+	ctx, step := t.Context(), at.Unix()/30
+	look := func() *idp.User {
+		t.Helper()
+		u, err := s.User(ctx, "u1")
+		ok(t, err)
+		byEmail, err := s.UserByEmail(ctx, "a@example.org")
+		checkSame(t, u, byEmail, err)
+		list, err := s.Users(ctx, idp.UserQuery{Limit: 10})
+		checkSame(t, []*idp.User{u}, list, err)
+		return u
+	}
+	u := look()
+	if len(u.Devices) != 0 || u.TOTPs[0].LastStep != step {
+		t.Errorf("devices %v, last step %d, want none and %d", u.Devices, u.TOTPs[0].LastStep, step)
+	}
+	ok(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error {
+		if len(u.Devices) != 0 || u.TOTPs[0].LastStep != step {
+			t.Errorf("update of the user: devices %v, last step %d", u.Devices, u.TOTPs[0].LastStep)
+		}
+		u.Devices = []idp.RememberedDevice{{Hash: []byte{2}, At: at.Add(1)}}
+		u.TOTPs[0].LastStep = step + 1
+		u.TOTPs = append(u.TOTPs, idp.TOTP{Secret: []byte{1}, Period: 60, LastStep: 3, AddedAt: at.Add(1)})
+		return nil
+	}))
+	u = look()
+	got := []int64{int64(len(u.Devices)), u.TOTPs[0].LastStep, u.TOTPs[1].LastStep}
+	if diff := cmp.Diff([]int64{1, step + 1, 3}, got); diff != "" {
+		t.Errorf("devices and last steps after the restore (-want +got):\n%s", diff)
+	}
+}
