@@ -5,6 +5,7 @@
 // with a time limit, and returns a Report. A check that could not run says so in its Outcome,
 // and is never taken for one that found nothing.
 //
+//	report.go     the result of a run; run.go: runs in the background, and monitoring
 //	clock.go      our clock against those of doctor.time_urls
 //	baseurl.go    base_url as seen from outside; proxy.go: what a proxy does on the way
 //	tls.go        the TLS certificate there, and the file tls.cert
@@ -33,9 +34,7 @@ import (
 
 	"vernal/idp"
 	"vernal/idp/installation"
-	"vernal/idp/rotation"
 	"vernal/idp/web"
-	"vernal/templates"
 )
 
 // Settings say what to look at. Paths are absolute.
@@ -159,81 +158,6 @@ type Options struct {
 	SendTest bool
 }
 
-// State says what became of a check.
-type State string
-
-// The states of a check. Skipped means that there was nothing to check, or not here.
-const (
-	Done    State = "done"
-	Skipped State = "skipped"
-	Failed  State = "failed"
-)
-
-// The causes of Skipped and Failed.
-const (
-	NeedsServer   = "needs_server"
-	NotConfigured = "not_configured"
-	TimedOut      = "timed_out"
-	StillRunning  = "still_running"
-	Broken        = "error"
-)
-
-// Outcome is what became of one check.
-type Outcome struct {
-	Check string `json:"check"`
-	State State  `json:"state"`
-	// Cause says why a check is not done.
-	Cause string `json:"cause,omitzero"`
-	// Error is the cause in words, for Broken.
-	Error string `json:"error,omitzero"`
-}
-
-// Report is the result of a run.
-type Report struct {
-	At time.Time `json:"at"`
-	// Server: the checks ran in the running server.
-	Server bool `json:"server"`
-	// FIPS: the cryptography is in FIPS 140-3 mode.
-	FIPS     bool      `json:"fips"`
-	Findings []Finding `json:"findings"`
-	Checks   []Outcome `json:"checks"`
-	// Next is the next step of the rotation, if one is known.
-	Next *Next `json:"next,omitempty"`
-}
-
-// Next is the next step of the rotation.
-type Next struct {
-	// By is who must act: "server" or "operator".
-	By string `json:"by"`
-	rotation.Coming
-}
-
-// Attention counts the problems, and the checks that could not find out.
-func (r *Report) Attention() (n int) {
-	for _, f := range r.Findings {
-		if f.Level == Problem {
-			n++
-		}
-	}
-	for _, c := range r.Checks {
-		if c.State == Failed {
-			n++
-		}
-	}
-	return n
-}
-
-// Render fills in the texts of the findings.
-func (r *Report) Render(p *templates.Phrases) {
-	for i := range r.Findings {
-		r.Findings[i].Render(p)
-	}
-	if r.Next != nil {
-		r.Next.Why.Text = p.Reason(r.Next.Why)
-		p.FillReasons(r.Next.Waits)
-	}
-}
-
 // Examine runs the checks, all at the same time, and reports what they found. No check can hold
 // it up for longer than its limit.
 func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
@@ -341,63 +265,6 @@ func (s *Service) keepResults(at time.Time, results []result) {
 	s.at = at
 	for _, r := range results {
 		s.results[r.outcome.Check] = r
-	}
-}
-
-// Measures are the results of the last run of each check, for monitoring.
-type Measures struct {
-	// At is when the last run ended; zero before the first.
-	At time.Time
-	// Problems has every code; its value says whether there is such a problem.
-	Problems map[Code]bool
-	// Failed has every check that ran; its value says whether it could not find out.
-	Failed map[string]bool
-}
-
-// Last returns the results of the last run of each check.
-func (s *Service) Last() Measures {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := Measures{At: s.at, Problems: map[Code]bool{}, Failed: map[string]bool{}}
-	if s.at.IsZero() {
-		return m
-	}
-	for _, code := range Codes() {
-		m.Problems[code] = false
-	}
-	for _, r := range s.results {
-		m.Failed[r.outcome.Check] = r.outcome.State == Failed
-		for _, f := range r.findings {
-			m.Problems[f.Code] = m.Problems[f.Code] || f.Level == Problem
-		}
-	}
-	return m
-}
-
-const (
-	// firstAfter is when the first run in the background is. The start of a server has other
-	// things to do.
-	firstAfter = time.Minute
-	// localEvery is the interval of the local checks.
-	localEvery = 10 * time.Minute
-)
-
-// Run runs the local checks at intervals until ctx ends, and those that ask other machines if
-// Settings.Every is set.
-func (s *Service) Run(ctx context.Context) {
-	var askedAt time.Time
-	for wait := firstAfter; ; wait = localEvery {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		now := s.Clock.Now()
-		local := s.Settings.Every == 0 || now.Sub(askedAt).Abs() < s.Settings.Every
-		if !local {
-			askedAt = now
-		}
-		_, _ = s.Examine(ctx, Options{Local: local}) // without a test it cannot fail
 	}
 }
 

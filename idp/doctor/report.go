@@ -1,0 +1,83 @@
+package doctor
+
+import (
+	"time"
+
+	"vernal/idp/rotation"
+	"vernal/templates"
+)
+
+// State says what became of a check.
+type State string
+
+// The states of a check. Skipped means that there was nothing to check, or not here.
+const (
+	Done    State = "done"
+	Skipped State = "skipped"
+	Failed  State = "failed"
+)
+
+// The causes of Skipped and Failed.
+const (
+	NeedsServer   = "needs_server"
+	NotConfigured = "not_configured"
+	TimedOut      = "timed_out"
+	StillRunning  = "still_running"
+	Broken        = "error"
+)
+
+// Outcome is what became of one check.
+type Outcome struct {
+	Check string `json:"check"`
+	State State  `json:"state"`
+	// Cause says why a check is not done.
+	Cause string `json:"cause,omitzero"`
+	// Error is the cause in words, for Broken.
+	Error string `json:"error,omitzero"`
+}
+
+// Report is the result of a run.
+type Report struct {
+	At time.Time `json:"at"`
+	// Server: the checks ran in the running server.
+	Server bool `json:"server"`
+	// FIPS: the cryptography is in FIPS 140-3 mode.
+	FIPS     bool      `json:"fips"`
+	Findings []Finding `json:"findings"`
+	Checks   []Outcome `json:"checks"`
+	// Next is the next step of the rotation, if one is known.
+	Next *Next `json:"next,omitempty"`
+}
+
+// Next is the next step of the rotation.
+type Next struct {
+	// By is who must act: "server" or "operator".
+	By string `json:"by"`
+	rotation.Coming
+}
+
+// Attention counts the problems, and the checks that could not find out.
+func (r *Report) Attention() (n int) {
+	for _, f := range r.Findings {
+		if f.Level == Problem {
+			n++
+		}
+	}
+	for _, c := range r.Checks {
+		if c.State == Failed {
+			n++
+		}
+	}
+	return n
+}
+
+// Render fills in the texts of the findings.
+func (r *Report) Render(p *templates.Phrases) {
+	for i := range r.Findings {
+		r.Findings[i].Render(p)
+	}
+	if r.Next != nil {
+		r.Next.Why.Text = p.Reason(r.Next.Why)
+		p.FillReasons(r.Next.Waits)
+	}
+}
