@@ -10,7 +10,7 @@
 //	baseurl.go    base_url as seen from outside; proxy.go: what a proxy does on the way
 //	tls.go        the TLS certificate there, and the file tls.cert
 //	store.go      records of the store, a part in each run; its size
-//	keys.go       our signing keys, in memory and in their folder; rotation.go: its attention
+//	keys.go       our signing keys, in memory and in their folder; what the rotation needs
 //	machine.go    disk space, modes and owners of files; master.go: the master key
 //	backups.go    age of backups, and the master key that they need
 //	notices.go    mail and webhook
