@@ -223,6 +223,11 @@ var cases = []wrong{
 	}, want: func(d *deployment) doctor.Args {
 		return doctor.Args{Path: filepath.Join(d.KeysFolder(), "2026.key"), Mode: "0604", Want: "600"}
 	}},
+	{code: doctor.FileOpen, name: "certificate of a year", spoil: func(t *testing.T, d *deployment) {
+		ok(t, os.Chmod(filepath.Join(d.KeysFolder(), "2026.crt"), 0o664)) // 0644 is good
+	}, want: func(d *deployment) doctor.Args {
+		return doctor.Args{Path: filepath.Join(d.KeysFolder(), "2026.crt"), Mode: "0664", Want: "644"}
+	}},
 	{code: doctor.FileOwner, spoil: func(t *testing.T, d *deployment) {
 		if os.Geteuid() == 0 {
 			ok(t, os.Chown(d.StoreFile(), 4242, -1))

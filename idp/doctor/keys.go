@@ -9,6 +9,7 @@ import (
 	"errors"
 
 	"vernal/certs"
+	"vernal/idp"
 	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 )
@@ -41,8 +42,9 @@ func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Find
 		// A fault that the server knows of is in the rotation's attention.
 		if fault := faults[e.Year()]; fault != "" && e.Fault == "" {
 			findings = append(findings, Finding{
-				Code: KeyFiles, Level: Problem, Suggestions: nil,
-				Args: Args{Year: e.Year(), Path: s.Settings.KeysDir, Reason: fault.Reason(e.Year())},
+				Code: KeyFiles, Level: Problem,
+				Args:        Args{Year: e.Year(), Path: s.Settings.KeysDir, Reason: fault.Reason(e.Year())},
+				Suggestions: []idp.Suggestion{fault.Suggestion(e.Year())},
 			})
 		}
 	}

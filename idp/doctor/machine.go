@@ -68,7 +68,11 @@ func (s *Service) guardedFiles() []guardedFile {
 	entries, err := os.ReadDir(c.KeysDir)
 	if err == nil { // a missing folder is that of checkKeyFiles
 		for _, e := range entries {
-			files = append(files, guardedFile{path: filepath.Join(c.KeysDir, e.Name()), deny: 0o077, want: "600"})
+			f := guardedFile{path: filepath.Join(c.KeysDir, e.Name()), deny: 0o077, want: "600"}
+			if filepath.Ext(f.path) == ".crt" { // public
+				f.deny, f.want = 0o022, "644"
+			}
+			files = append(files, f)
 		}
 	}
 	for _, path := range append([]string{c.MasterKeyFile}, c.SecretFiles...) {

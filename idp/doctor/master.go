@@ -36,7 +36,10 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 	case err != nil:
 		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: errorText(err)}})
 	case !slices.Contains([]string{st.Configured, st.From, st.To}, master.ID()):
-		findings = append(findings, Finding{Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: st.Configured, Value: master.ID()}})
+		findings = append(findings, Finding{
+			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: st.Configured, Value: master.ID()},
+			Suggestions: []idp.Suggestion{rekey.With(idp.OptionBegin, "").With(idp.OptionNewKey, "")},
+		})
 	}
 	if !st.Working && (st.Phase != "" || st.Renewing) {
 		suggestions := []idp.Suggestion{rekey}

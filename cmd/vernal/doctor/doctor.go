@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -98,8 +99,8 @@ func (a *commands) printReport(report *doctor.Report) error {
 			}
 		}
 	}
-	if len(report.Findings) == 0 {
-		fmt.Fprintln(a.Out, "no findings")
+	if !slices.ContainsFunc(report.Findings, func(f doctor.Finding) bool { return f.Level == doctor.Problem }) {
+		fmt.Fprintln(a.Out, "no problem found")
 	}
 	if n := report.Next; n != nil {
 		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.Day(n.At), n.By)

@@ -90,6 +90,7 @@ func Run(t *testing.T, open Open) {
 		{"context", testContext},
 		{"foreign strings", testForeignStrings},
 		{"writes checked", testCheckWrites},
+		{"examined", testExamine},
 		{"closed", testClosed},
 	}
 	for _, tt := range tests {
