@@ -51,7 +51,7 @@ var layers = []struct {
 	{"operations of the commands", []string{"idp/admin/ops"}},
 	{"test harness and demo", []string{"idp/idptest", "cmd/vernal/demo"}},
 	{"what commands share", []string{"cmd/vernal/cli"}},
-	{"commands by noun", []string{"cmd/vernal/audit", "cmd/vernal/deploy", "cmd/vernal/inspect", "cmd/vernal/metadata", "cmd/vernal/rotation", "cmd/vernal/session", "cmd/vernal/sp", "cmd/vernal/user"}},
+	{"commands by noun", []string{"cmd/vernal/audit", "cmd/vernal/backup", "cmd/vernal/deploy", "cmd/vernal/inspect", "cmd/vernal/metadata", "cmd/vernal/rotation", "cmd/vernal/session", "cmd/vernal/sp", "cmd/vernal/user"}},
 	{"the configuration", []string{"cmd/vernal/config"}},
 	{"the program", []string{"cmd/vernal"}},
 }

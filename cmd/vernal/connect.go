@@ -10,12 +10,15 @@ import (
 	"path/filepath"
 	"time"
 
+	"vernal/cmd/vernal/backup"
 	"vernal/cmd/vernal/cli"
 	"vernal/cmd/vernal/config"
 	"vernal/idp"
 	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/restore"
+	"vernal/idp/seal"
+	"vernal/idp/store/bolt"
 )
 
 const (
@@ -83,8 +86,7 @@ func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
 		return nil, nil, cli.Refuse("%s belongs to uid %d, you are uid %d, and no server runs there; run this as that user",
 			c.DataDir, owner, self.UID)
 	}
-	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d, err := openDeps(c, log, a.Clock, a.Getenv, lockTry, false)
+	d, err := openDeps(c, a.warnings(), a.Clock, a.Getenv, lockTry, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -143,4 +145,57 @@ func checkInside(c *Config, owners ...int) error {
 		}
 	}
 	return nil
+}
+
+// restoreHost is what a restore needs of the program.
+func (a *app) restoreHost() backup.Host {
+	return backup.Host{
+		Place: func(dataDir string) (backup.Place, error) {
+			c, err := a.configFor(dataDir)
+			if err != nil {
+				return backup.Place{}, err
+			}
+			p := backup.Place{
+				DataDir: c.DataDir, MasterKeyFile: c.MasterKeyFile, MasterKey: a.Getenv(config.MasterKeyEnv), ConfigFile: c.File,
+			}
+			if p.ConfigFile == "" {
+				p.ConfigFile, err = filepath.Abs(config.DefaultFile)
+			}
+			return p, err
+		},
+		OpenStore: func(path string, m *seal.Master) (backup.Store, error) {
+			return bolt.Open(path, bolt.Options{Masters: seal.NewMasters(m), Clock: a.Clock})
+		},
+		Finish: func(_ context.Context, dataDir string) (*restore.Report, error) {
+			c, err := a.configFor(dataDir)
+			if err != nil {
+				return nil, err
+			}
+			d, err := openDeps(c, a.warnings(), a.Clock, a.Getenv, lockTry, false)
+			if err != nil {
+				return nil, err
+			}
+			return d.restored, d.Close()
+		},
+		ConfigFor: config.ForFolder,
+	}
+}
+
+// configFor reads the configuration for another data folder; "" for the configured one.
+func (a *app) configFor(dataDir string) (*Config, error) {
+	c, err := a.config()
+	if err != nil || dataDir == "" {
+		return c, err
+	}
+	abs, err := filepath.Abs(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	c.MoveTo(abs)
+	return c, nil
+}
+
+// warnings is the log of a command.
+func (a *app) warnings() *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vernal/cmd/vernal/audit"
+	"vernal/cmd/vernal/backup"
 	"vernal/cmd/vernal/cli"
 	"vernal/cmd/vernal/config"
 	"vernal/cmd/vernal/deploy"
@@ -125,6 +126,8 @@ error is one JSON object on the last line of standard error. Exit codes: 0 done,
 		inspect.Command(a.App, a.ourMetadata),
 		audit.Command(a.App),
 		audit.ErrorsCommand(a.App),
+		backup.Command(a.App),
+		backup.RestoreCommand(a.App, a.restoreHost()),
 		a.rekeyCommand(),
 		deploy.Command(a.App),
 		a.manCommand(),

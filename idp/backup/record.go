@@ -90,21 +90,30 @@ type identity struct {
 	ID string `json:"id"`
 }
 
+func identities(s idp.DocumentStore) idp.Records[identity] {
+	return idp.Records[identity]{Store: s, Kind: InstallationKind, Clock: time.Now}
+}
+
+// ReadInstallationID returns the ID of the installation, or idp.ErrNotFound.
+func ReadInstallationID(ctx context.Context, s idp.DocumentStore) (string, error) {
+	known, err := identities(s).Get(ctx, installationKey)
+	if err != nil {
+		return "", fmt.Errorf("read the installation ID: %w", err)
+	}
+	return known.ID, nil
+}
+
 // InstallationID returns the random ID of the installation: 128 bits in hexadecimal digits. It
 // makes one if there is none.
 func InstallationID(ctx context.Context, s idp.DocumentStore) (string, error) {
-	ids := idp.Records[identity]{Store: s, Kind: InstallationKind, Clock: time.Now}
-	known, err := ids.Get(ctx, installationKey)
-	if err == nil {
-		return known.ID, nil
-	}
+	id, err := ReadInstallationID(ctx, s)
 	if !errors.Is(err, idp.ErrNotFound) {
-		return "", fmt.Errorf("read the installation ID: %w", err)
+		return id, err
 	}
 	random := make([]byte, 16)
 	rand.Read(random)
-	id := hex.EncodeToString(random)
-	err = ids.Update(ctx, []string{installationKey}, func(r *idp.Record[identity]) error {
+	id = hex.EncodeToString(random)
+	err = identities(s).Update(ctx, []string{installationKey}, func(r *idp.Record[identity]) error {
 		if r.Value == nil {
 			r.Value = &identity{ID: id}
 		}

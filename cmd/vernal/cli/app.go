@@ -52,14 +52,26 @@ type App struct {
 // Ask gives one command to the installation and returns its answer. The first one
 // connects; Close ends the connection.
 func Ask[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req) (answer Res, err error) {
-	if a.client == nil {
-		client, disconnect, err := a.Connect(ctx)
-		if err != nil {
-			return answer, err
-		}
-		a.client, a.disconnect = client, disconnect
+	if err := a.connect(ctx); err != nil {
+		return answer, err
 	}
 	return admin.Call(ctx, a.client, op, req)
+}
+
+// Receive gives one command and writes the data that it returns to w.
+func Receive[Req, Res any](ctx context.Context, a *App, op admin.Stream[*ops.Service, Req, Res], req Req, w io.Writer) (answer Res, err error) {
+	if err := a.connect(ctx); err != nil {
+		return answer, err
+	}
+	return admin.Receive(ctx, a.client, op, req, w)
+}
+
+// connect connects unless that is done.
+func (a *App) connect(ctx context.Context) (err error) {
+	if a.client == nil {
+		a.client, a.disconnect, err = a.Connect(ctx)
+	}
+	return err
 }
 
 // Close ends the connection to the installation, if there is one.

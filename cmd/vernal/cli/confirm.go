@@ -61,24 +61,48 @@ func (a *App) Password(c *cobra.Command, fromStdin bool) (string, error) {
 
 func (a *App) readPassword(c *cobra.Command, fromStdin bool) (string, error) {
 	if fromStdin {
-		data, err := io.ReadAll(io.LimitReader(a.In, maxPassword+1))
-		if err != nil {
-			return "", fmt.Errorf("read the password: %w", err)
-		}
-		if len(data) > maxPassword {
-			return "", Refuse("the password is longer than %d bytes", maxPassword)
-		}
-		text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-		if strings.ContainsAny(text, "\r\n") {
-			return "", Refuse("the password has more than one line")
-		}
-		return text, nil
+		return a.readSecretLine("password")
 	}
 	tty := a.Terminal()
 	if tty == nil {
 		return "", Usage(c, "give the password with --password-stdin")
 	}
-	first, err := a.readHidden(tty, "new password: ")
+	return a.readTwice(tty, "new password: ")
+}
+
+// Passphrase reads a passphrase: all of standard input, or from a terminal, twice if it is new.
+func (a *App) Passphrase(c *cobra.Command, fromStdin, isNew bool) (string, error) {
+	tty := a.Terminal()
+	switch {
+	case fromStdin:
+		return a.readSecretLine("passphrase")
+	case tty == nil:
+		return "", Usage(c, "give the passphrase with --passphrase-file or --passphrase-stdin")
+	case isNew:
+		return a.readTwice(tty, "new passphrase: ")
+	}
+	return a.readHidden(tty, "passphrase: ")
+}
+
+// readSecretLine reads all of standard input, which must be one line.
+func (a *App) readSecretLine(what string) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(a.In, maxPassword+1))
+	if err != nil {
+		return "", fmt.Errorf("read the %s: %w", what, err)
+	}
+	if len(data) > maxPassword {
+		return "", Refuse("the %s is longer than %d bytes", what, maxPassword)
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if strings.ContainsAny(text, "\r\n") {
+		return "", Refuse("the %s has more than one line", what)
+	}
+	return text, nil
+}
+
+// readTwice reads a new secret from a terminal.
+func (a *App) readTwice(tty *os.File, prompt string) (string, error) {
+	first, err := a.readHidden(tty, prompt)
 	if err != nil {
 		return "", err
 	}

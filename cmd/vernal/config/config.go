@@ -215,6 +215,14 @@ func (c *Config) resolve() {
 	}
 }
 
+// MoveTo puts the data folder, and a master key in it, somewhere else.
+func (c *Config) MoveTo(dataDir string) {
+	if c.MasterKeyFile == filepath.Join(c.DataDir, "master.key") {
+		c.MasterKeyFile = filepath.Join(dataDir, "master.key")
+	}
+	c.DataDir = dataDir
+}
+
 // Path makes a path of the configuration absolute; "" stays "".
 func (c *Config) Path(p string) string {
 	if p == "" || filepath.IsAbs(p) {

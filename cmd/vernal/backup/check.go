@@ -1,0 +1,188 @@
+package backup
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"vernal/certs"
+	"vernal/cmd/vernal/cli"
+	"vernal/idp"
+	"vernal/idp/backup"
+	"vernal/idp/seal"
+)
+
+// Store is the part of a store that a check reads.
+type Store interface {
+	idp.DocumentStore
+	idp.AuditStore
+	Ring() *seal.Ring
+	Close() error
+}
+
+// checked is the result of a check.
+type checked struct {
+	File   string           `json:"file"`
+	Backup *backup.Manifest `json:"backup"`
+	SHA256 string           `json:"file_sha256"`
+	// Authenticated: the master key proves that the installation made it.
+	Authenticated bool          `json:"authenticated"`
+	Years         []checkedYear `json:"years"`
+	Problems      int           `json:"problems"`
+}
+
+// checkedYear says whether a live year can sign: "ok", "failed" or "not_checked".
+type checkedYear struct {
+	Year   idp.Year `json:"year"`
+	Result string   `json:"result"`
+	Detail string   `json:"detail,omitempty"`
+}
+
+// The results of a year.
+const (
+	yearOK         = "ok"
+	yearFailed     = "failed"
+	yearNotChecked = "not_checked"
+)
+
+// check checks a backup in a scratch folder of its own.
+func (a *commands) check(c *cobra.Command, file string, f *restoreFlags, place Place) (err error) {
+	ctx := c.Context()
+	in, r, err := openBackup(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	scratch, err := os.MkdirTemp("", "vernal-check-") // 0700
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	files, err := extractTo(ctx, filepath.Join(scratch, "backup"), r)
+	if err != nil {
+		return err
+	}
+	master, err := a.findMaster(c, f, place, files)
+	if err != nil {
+		return err
+	}
+	done := &checked{File: file, Backup: r.Manifest, SHA256: r.SHA256(), Years: []checkedYear{}}
+	if master != nil {
+		if err := a.authenticate(ctx, files, r, master); err != nil {
+			return err
+		}
+		done.Authenticated = true
+		done.Years = checkYears(files, master)
+		for _, y := range done.Years {
+			if y.Result == yearFailed {
+				done.Problems++
+			}
+		}
+	}
+	a.sayChecked(done)
+	if err := a.Print(done, nil); err != nil {
+		return err
+	}
+	return cli.AttentionDue(done.Problems)
+}
+
+// authenticate proves that the installation whose master key this is made the backup, and that
+// the store in it is the one that the manifest describes.
+func (a *commands) authenticate(ctx context.Context, files *staged, r *backup.Reader, m *seal.Master) (err error) {
+	s, err := a.host.OpenStore(files.path(backup.StoreName), m)
+	if errors.Is(err, idp.ErrSchema) {
+		return refuseBackup(&backup.Refusal{Code: backup.CodeNewerSchema, Detail: fmt.Sprint(r.Manifest.Schema)})
+	}
+	if err != nil {
+		return fmt.Errorf("open the store in the backup: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := r.Manifest.Verify(s.Ring()); err != nil {
+		return refuseBackup(err)
+	}
+	id, err := backup.ReadInstallationID(ctx, s)
+	if err != nil {
+		return err
+	}
+	page, err := s.AuditPage(ctx, 0, 0)
+	if err != nil {
+		return err
+	}
+	if id != r.Manifest.Installation || page.Head.Seq != r.Manifest.Head.Seq || page.Head.Hash != r.Manifest.Head.Hash {
+		return refuseBackup(&backup.Refusal{Code: backup.CodeForeign})
+	}
+	return nil
+}
+
+// checkYears signs a message with the key of each live year and verifies it with the year's
+// certificate.
+func checkYears(files *staged, m *seal.Master) []checkedYear {
+	dir := certs.OpenDir(files.path(keysName), seal.NewMasters(m))
+	years := []checkedYear{}
+	for _, y := range files.manifest.Years {
+		if !y.State.Live() {
+			continue
+		}
+		got := checkedYear{Year: y.Year, Result: yearOK}
+		switch y.Key {
+		case backup.KeyInToken:
+			got.Result, got.Detail = yearNotChecked, "its key is in a token"
+		default:
+			if err := trySigning(dir, y.Year); err != nil {
+				got.Result, got.Detail = yearFailed, err.Error()
+			}
+		}
+		years = append(years, got)
+	}
+	return years
+}
+
+// trySigning signs and verifies a message for a year.
+func trySigning(dir *certs.Dir, y idp.Year) error {
+	k, err := dir.LoadYear(y)
+	switch {
+	case err != nil:
+		return err
+	case k == nil || k.Signer == nil:
+		return errors.New("its private key is missing")
+	case k.Cert == nil:
+		return errors.New("its certificate is missing")
+	}
+	message := []byte("vernal restore --check " + string(y))
+	digest := sha256.Sum256(message)
+	signature, err := k.Signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		return fmt.Errorf("sign: %w", err)
+	}
+	return k.Cert.CheckSignature(x509.SHA256WithRSA, message, signature) // every year has an RSA key
+}
+
+// sayChecked says what was checked.
+func (a *commands) sayChecked(r *checked) {
+	a.Say("%s: a backup of %s, made %s by version %s", r.File, r.Backup.BaseURL, cli.Moment(r.Backup.CreatedAt), r.Backup.Version)
+	a.Say("complete: every file has its digest")
+	if !r.Authenticated {
+		a.Say("not authenticated yet: name the master key %s with --master-key to prove that the backup opens and can sign", r.Backup.MasterKeys)
+		return
+	}
+	a.Say("authenticated: the installation with this master key made it")
+	a.Say("audit head: record %d, %s", r.Backup.Head.Seq, r.Backup.Head.Hash)
+	for _, y := range r.Years {
+		switch y.Result {
+		case yearOK:
+			a.Say("year %s: signs, and its certificate verifies that", y.Year)
+		case yearNotChecked:
+			a.Say("year %s: not checked, %s", y.Year, y.Detail)
+		default:
+			a.Say("year %s: cannot sign: %s", y.Year, y.Detail)
+		}
+	}
+}

@@ -1,0 +1,337 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/admin"
+	"vernal/idp/backup"
+	"vernal/idp/durable"
+	"vernal/idp/restore"
+	"vernal/idp/seal"
+	"vernal/idp/secretfile"
+)
+
+// Host is what the program knows and this package does not: the configuration and the store.
+type Host struct {
+	// Place returns where the configuration puts an installation. dataDir replaces the
+	// configured folder unless it is "".
+	Place func(dataDir string) (Place, error)
+	// OpenStore opens a store in a folder without changing it.
+	OpenStore func(path string, m *seal.Master) (Store, error)
+	// Finish opens the installation in the folder, which finishes its restore.
+	Finish func(ctx context.Context, dataDir string) (*restore.Report, error)
+	// ConfigFor returns a configuration for another data folder.
+	ConfigFor func(text, dataDir string) (string, error)
+}
+
+// Place is where an installation is.
+type Place struct {
+	DataDir       string
+	MasterKeyFile string
+	// MasterKey is the key in the environment, "" without one.
+	MasterKey string
+	// ConfigFile is where the configuration is, or would be.
+	ConfigFile string
+}
+
+// restoreFlags are those of "vernal restore".
+type restoreFlags struct {
+	check           bool
+	dataDir         string
+	masterKey       string
+	identity        string
+	passphraseFile  string
+	passphraseStdin bool
+	since           string
+}
+
+// RestoreCommand returns the command "vernal restore".
+func RestoreCommand(app *cli.App, host Host) *cobra.Command {
+	return (&commands{App: app, host: host}).restoreCommand()
+}
+
+func (a *commands) restoreCommand() *cobra.Command {
+	var f restoreFlags
+	c := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Restore an installation from a backup, or check a backup",
+		Long: `Restore an installation from the backup FILE into an empty data folder. The folder
+may hold master.key and vernal.yaml. An existing configuration is kept.
+
+The master key comes from --master-key, the configured file or VERNAL_MASTER_KEY,
+or from the backup if it is in it: --identity or a passphrase opens it there.
+Without a master key the files are put in place, and the installation checks
+them when it first opens.
+
+A restored installation is held: it takes no automatic step of the rotation until
+'vernal rotation resume'. All sessions, pending requests, links and one-time codes
+end. With --since and a newer export of the audit trail, what ended since the
+backup ends again.
+
+--check changes nothing. With the master key it proves that the backup opens, is
+complete and can sign for each live year.`,
+		Example: `    vernal restore --check vernal-2027-03-01.tar.gz
+    vernal restore vernal-2027-03-01.tar.gz --data-dir /var/lib/vernal --master-key /root/master.key
+    vernal restore vernal-2027-03-01.tar.gz --since audit-2027.jsonl`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.restore(c, args[0], &f) },
+	}
+	c.Flags().BoolVar(&f.check, "check", false, "check the backup and change nothing")
+	c.Flags().StringVar(&f.dataDir, "data-dir", "", "restore into this `DIR` (default: the configured data_dir)")
+	c.Flags().StringVar(&f.masterKey, "master-key", "", "the `FILE` with the master key")
+	c.Flags().StringVar(&f.identity, "identity", "", "the `FILE` with the private key of age that opens the master key in the backup")
+	c.Flags().StringVar(&f.passphraseFile, "passphrase-file", "", "the `FILE` with the passphrase that opens the master key in the backup")
+	c.Flags().BoolVar(&f.passphraseStdin, "passphrase-stdin", false, "read that passphrase from standard input")
+	c.Flags().StringVar(&f.since, "since", "", "apply what ended since the backup, by this export of the audit trail, `AUDIT_EXPORT`")
+	return c
+}
+
+// restored is the result of a restore.
+type restored struct {
+	DataDir  string           `json:"data_dir"`
+	Backup   *backup.Manifest `json:"backup"`
+	SHA256   string           `json:"file_sha256"`
+	Verified bool             `json:"authenticated"`
+	// Config is the file with the configuration of the backup.
+	Config string `json:"config"`
+	// Report is what the restore did; missing without the master key.
+	Report *restore.Report `json:"report,omitempty"`
+}
+
+func (a *commands) restore(c *cobra.Command, file string, f *restoreFlags) error {
+	place, err := a.host.Place(f.dataDir)
+	if err != nil {
+		return err
+	}
+	if f.check {
+		if f.since != "" {
+			return cli.Usage(c, "--since does not go with --check, which changes nothing")
+		}
+		return a.check(c, file, f, place)
+	}
+	return a.install(c, file, f, place)
+}
+
+// install restores a backup.
+func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place Place) error {
+	ctx := c.Context()
+	if conn, err := admin.Dial(ctx, place.DataDir); err == nil {
+		conn.Close()
+		return cli.Refuse("a server is running in %s: stop it, and restore into an empty folder", place.DataDir)
+	}
+	t, err := openTarget(place.DataDir)
+	if err != nil {
+		return err
+	}
+	in, r, err := openBackup(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	files, err := t.extract(ctx, r)
+	if err != nil {
+		return errors.Join(err, t.clean())
+	}
+	if err := t.checkMarker(r.SHA256()); err != nil {
+		return errors.Join(err, t.clean())
+	}
+	master, err := a.findMaster(c, f, place, files)
+	if err == nil && master != nil {
+		err = a.authenticate(ctx, files, r, master)
+	}
+	if err != nil {
+		return errors.Join(err, t.clean())
+	}
+	done := &restored{DataDir: place.DataDir, Backup: r.Manifest, SHA256: r.SHA256(), Verified: master != nil}
+	m := restore.Marker{Manifest: r.ManifestJSON, FileSHA256: r.SHA256(), Actor: admin.Self().Actor(), HasSince: f.since != ""}
+	err = a.take(slices.Concat(t.forget(), []step{
+		{"master key", func() error { return placeMaster(master, place) }},
+		{"configuration", func() (err error) { done.Config, err = a.placeConfig(files, place); return err }},
+		{"trail", func() error { return t.copySince(f.since) }},
+	}, t.put(files, m)))
+	if err != nil {
+		return err
+	}
+	if master != nil {
+		if done.Report, err = a.host.Finish(ctx, place.DataDir); err != nil {
+			return err
+		}
+	}
+	a.sayRestored(done, place)
+	return a.Print(done, nil)
+}
+
+// step is a step of a restore: at most one change that a crash can leave behind.
+type step struct {
+	name string
+	do   func() error
+}
+
+// take takes steps in order.
+func (a *commands) take(steps []step) error {
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			return err
+		}
+		if a.taken == nil {
+			continue
+		}
+		if err := a.taken(s.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openBackup opens a backup file and reads its manifest.
+func openBackup(file string) (io.Closer, *backup.Reader, error) {
+	in, err := os.Open(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := in.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", file)
+	}
+	var r *backup.Reader
+	if err == nil {
+		r, err = backup.Open(in, backup.DefaultLimits)
+	}
+	if err != nil {
+		in.Close()
+		return nil, nil, refuseBackup(err)
+	}
+	return in, r, nil
+}
+
+// refuseBackup makes a refusal of an error about the content of a backup.
+func refuseBackup(err error) error {
+	if r, ok := errors.AsType[*backup.Refusal](err); ok {
+		return &refusedBackup{r}
+	}
+	return err
+}
+
+// refusedBackup is a refusal with its exit code.
+type refusedBackup struct{ *backup.Refusal }
+
+// ExitCode returns 3.
+func (*refusedBackup) ExitCode() int { return cli.ExitRefused }
+
+func (r *refusedBackup) Unwrap() error { return r.Refusal }
+
+// findMaster returns the master key; nil without one. It must be one of those that open the
+// backup.
+func (a *commands) findMaster(c *cobra.Command, f *restoreFlags, place Place, files *staged) (*seal.Master, error) {
+	m, from, err := a.readMaster(c, f, place, files)
+	if m == nil || err != nil {
+		return nil, err
+	}
+	for _, id := range files.manifest.MasterKeys {
+		if id == m.ID() {
+			return m, nil
+		}
+	}
+	return nil, cli.Refuse("the master key %s (%s) does not open the backup, which needs %s: name the right one with --master-key",
+		m.ID(), from, strings.Join(files.manifest.MasterKeys, " or "))
+}
+
+func (a *commands) readMaster(c *cobra.Command, f *restoreFlags, place Place, files *staged) (m *seal.Master, from string, err error) {
+	if f.masterKey != "" {
+		m, err = seal.LoadMaster(f.masterKey, "")
+		return m, f.masterKey, err
+	}
+	if f.identity != "" || f.passphraseFile != "" || f.passphraseStdin {
+		m, err = a.decryptMaster(c, f, files)
+		return m, "in the backup", err
+	}
+	m, err = seal.LoadMaster(place.MasterKeyFile, place.MasterKey)
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		from = place.MasterKeyFile
+		if place.MasterKey != "" {
+			from = "in the environment"
+		}
+		return m, from, err
+	case files.manifest.Contains(backup.MasterKeyName) && a.Terminal() != nil:
+		m, err = a.decryptMaster(c, f, files)
+		return m, "in the backup", err
+	}
+	return nil, "", nil
+}
+
+// decryptMaster opens the master key in the backup.
+func (a *commands) decryptMaster(c *cobra.Command, f *restoreFlags, files *staged) (*seal.Master, error) {
+	if !files.manifest.Contains(backup.MasterKeyName) {
+		return nil, cli.Refuse("the master key is not in the backup: name its file with --master-key")
+	}
+	encrypted, err := os.ReadFile(files.path(backup.MasterKeyName))
+	if err != nil {
+		return nil, err
+	}
+	var u backup.Unlock
+	if f.identity != "" {
+		text, err := secretfile.Read(f.identity, maxSecret)
+		if err != nil {
+			return nil, fmt.Errorf("read the identity: %w", err)
+		}
+		u.Identities = string(text)
+	} else if u.Passphrase, err = a.passphrase(c, f.passphraseFile, f.passphraseStdin, false); err != nil {
+		return nil, err
+	}
+	m, err := backup.DecryptMaster(encrypted, u)
+	if errors.Is(err, backup.ErrLocked) || errors.Is(err, backup.ErrIdentity) {
+		return nil, cli.Refuse("%v", err)
+	}
+	return m, err
+}
+
+// sayRestored says what was done, and what is next.
+func (a *commands) sayRestored(r *restored, place Place) {
+	a.Say("restored the backup of %s into %s", cli.Moment(r.Backup.CreatedAt), r.DataDir)
+	if r.Config != place.ConfigFile {
+		a.Say("%s is kept; the configuration of the backup is in %s", place.ConfigFile, r.Config)
+	} else {
+		a.Say("the configuration is in %s, without secrets", r.Config)
+	}
+	if !r.Verified {
+		a.Say("not authenticated yet: there is no master key at %s; the installation checks the backup when it first opens", place.MasterKeyFile)
+		a.Say("next: put the master key %s there, then 'vernal serve'", strings.Join(r.Backup.MasterKeys, " or "))
+		return
+	}
+	if e := r.Report; e != nil {
+		a.Say("recorded as a restore at %s; messages from before it are refused", cli.Moment(e.RestoredAt))
+	}
+	a.Say("no automatic step is taken before 'vernal rotation resume'")
+	a.Say("next: vernal serve")
+}
+
+// placeConfig writes the configuration of the backup where none is, and otherwise into the data
+// folder. It returns the file.
+func (a *commands) placeConfig(files *staged, place Place) (string, error) {
+	text, err := os.ReadFile(files.path(backup.ConfigName))
+	if err != nil {
+		return "", err
+	}
+	aside := filepath.Join(place.DataDir, restoredConfig)
+	if _, err := os.Lstat(place.ConfigFile); err == nil {
+		return aside, durable.Replace(aside, text)
+	}
+	moved, err := a.host.ConfigFor(string(text), place.DataDir)
+	if err != nil {
+		a.Say("the configuration of the backup is not valid here, so it is not used: %v", err)
+		return aside, durable.Replace(aside, text)
+	}
+	return place.ConfigFile, durable.WriteNew(place.ConfigFile, []byte(moved))
+}
