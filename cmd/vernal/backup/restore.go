@@ -150,6 +150,9 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	if err == nil && master != nil {
 		err = a.authenticate(ctx, files, r, master)
 	}
+	if err == nil {
+		err = checkSince(f.since, r.Manifest.Head)
+	}
 	if err != nil {
 		return errors.Join(err, t.clean())
 	}
@@ -312,6 +315,7 @@ func (a *commands) sayRestored(r *restored, place Place) {
 	}
 	if e := r.Report; e != nil {
 		a.Say("recorded as a restore at %s; messages from before it are refused", cli.Moment(e.RestoredAt))
+		a.saySince(e.Since)
 	}
 	a.Say("no automatic step is taken before 'vernal rotation resume'")
 	a.Say("next: vernal serve")
