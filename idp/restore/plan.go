@@ -42,7 +42,7 @@ var effects = map[idp.AuditKind]effect{
 	// The NameIDs that were new are counted apart.
 	idp.AuditSignIn: covered,
 
-	idp.AuditAuditPrune: harmless, idp.AuditFailure: harmless, idp.AuditRefusal: harmless, idp.AuditRefusals: harmless,
+	idp.AuditAuditPrune: harmless, idp.AuditBackup: harmless, idp.AuditFailure: harmless, idp.AuditRefusal: harmless, idp.AuditRefusals: harmless,
 	idp.AuditPreviewAdmit: harmless, idp.AuditPreviewEnter: harmless, idp.AuditPreviewFetch: harmless,
 	idp.AuditRotationExport: harmless, idp.AuditRotationNotice: harmless, idp.AuditRotationRehearse: harmless,
 	idp.AuditUserExport: harmless, idp.AuditRestored: harmless, idp.AuditRestoredSince: harmless,

@@ -133,9 +133,6 @@ func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.Logi
 	if err != nil {
 		return nil, idp.ErrNotFound
 	}
-	if !req.ReceivedAt.After(m.Store.RestoredAt()) {
-		return nil, idp.ErrNotFound // whether it was answered before the restore is unknown
-	}
 	req.SecretHash = hashOf(c.Value)
 	return req, nil
 }

@@ -83,6 +83,9 @@ func (m *Manager) Request(r *http.Request, handle idp.RequestHandle) (*idp.Login
 	req, err := m.Store.LoginRequest(r.Context(), idp.RequestKey{Handle: handle})
 	if errors.Is(err, idp.ErrNotFound) {
 		req, err = m.openHeld(r, handle)
+		if err == nil && !req.ReceivedAt.After(m.Store.RestoredAt()) {
+			err = idp.ErrNotFound // whether it was answered before the restore is unknown
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load request: %w", err)

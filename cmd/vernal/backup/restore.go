@@ -82,7 +82,7 @@ backup ends again.
 --check changes nothing. With the master key it proves that the backup opens, is
 complete and can sign for each live year.`,
 		Example: `    vernal restore --check vernal-2027-03-01.tar.gz
-    vernal restore vernal-2027-03-01.tar.gz --data-dir /var/lib/vernal --master-key /root/master.key
+    vernal restore vernal.tar.gz --data-dir restored --master-key master.key
     vernal restore vernal-2027-03-01.tar.gz --since audit-2027.jsonl`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.restore(c, args[0], &f) },
@@ -149,6 +149,9 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	master, err := a.findMaster(c, f, place, files)
 	if err == nil && master != nil {
 		err = a.authenticate(ctx, files, r, master)
+	}
+	if err == nil {
+		err = checkSince(f.since, r.Manifest.Head)
 	}
 	if err != nil {
 		return errors.Join(err, t.clean())
@@ -312,6 +315,7 @@ func (a *commands) sayRestored(r *restored, place Place) {
 	}
 	if e := r.Report; e != nil {
 		a.Say("recorded as a restore at %s; messages from before it are refused", cli.Moment(e.RestoredAt))
+		a.saySince(e.Since)
 	}
 	a.Say("no automatic step is taken before 'vernal rotation resume'")
 	a.Say("next: vernal serve")

@@ -1,0 +1,92 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"vernal/cmd/vernal/cli"
+	"vernal/idp/audit"
+	"vernal/idp/restore"
+)
+
+// checkSince refuses an export of the audit trail that does not continue the backup's, before
+// anything is put in place.
+func checkSince(file string, head audit.Place) error {
+	if file == "" {
+		return nil
+	}
+	in, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	err = restore.CheckSince(in, head, nil)
+	if refused, ok := errors.AsType[*restore.Error](err); ok {
+		return &refusedSince{refused}
+	}
+	return err
+}
+
+// refusedSince is a refusal with its exit code.
+type refusedSince struct{ cause *restore.Error }
+
+func (r *refusedSince) Error() string { return r.cause.Error() }
+
+// ExitCode returns 3.
+func (*refusedSince) ExitCode() int { return cli.ExitRefused }
+
+func (r *refusedSince) Unwrap() error { return r.cause }
+
+// saySince says what an export of the audit trail showed, and what is lost all the same.
+func (a *commands) saySince(s *restore.Since) {
+	if s == nil {
+		return
+	}
+	a.Say("the export has %s after the backup", cli.Plural(s.Records, "record"))
+	if !s.Signed {
+		a.Say("it does not end with a checkpoint: that no one made it up is not proved")
+	}
+	for _, step := range s.Steps {
+		a.Say("repeated: %s %s", step.Kind, step.Year)
+	}
+	for _, y := range s.LostYears {
+		a.Say("the key of %s was made after the backup: put its files into the folder of keys, or end it with 'vernal rotation revoke %[1]s'", y)
+	}
+	for _, group := range []struct {
+		n    int
+		what string
+	}{
+		{len(s.Deleted), "deleted again: %s"},
+		{len(s.Locked), "locked again: %s"},
+		{len(s.PasswordChanged), "locked because the password was changed after the backup: %s; set a new one, then 'vernal user unlock'"},
+		{len(s.FactorsRemoved), "second factors removed again: %s"},
+		{len(s.ProofRemoved), "proofed identity removed again: %s"},
+	} {
+		if group.n > 0 {
+			a.Say(group.what, cli.Plural(group.n, "user"))
+		}
+	}
+	for _, id := range s.SPsRemoved {
+		a.Say("removed again: %s", id)
+	}
+	for _, id := range s.SPsInactive {
+		a.Say("inactive until you check its registration: %s", id)
+	}
+	for _, id := range s.SPCertsRemoved {
+		a.Say("request certificates removed again: %s", id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.NewNameIDs)) {
+		a.Say("%s first visited %s after the backup and will have another NameID there", cli.Plural(s.NewNameIDs[id], "user"), id)
+	}
+	var lost []string
+	for _, kind := range slices.Sorted(maps.Keys(s.Lost)) {
+		lost = append(lost, fmt.Sprintf("%s: %d", kind, s.Lost[kind]))
+	}
+	if len(lost) > 0 {
+		a.Say("lost since the backup, by kind of record: %s", strings.Join(lost, ", "))
+	}
+}
