@@ -102,9 +102,12 @@ func open(path string, o Options) (*Store, error) {
 	before, statErr := os.Stat(path)
 	options := boltOptions(o.LockWait)
 	var err error
-	if statErr == nil && before.Size() > 0 {
+	switch {
+	case statErr == nil && !before.Mode().IsRegular():
+		err = damagedError("it is not a file")
+	case statErr == nil && before.Size() > 0:
 		err = checkFile(path, options)
-	} else if o.Existing {
+	case o.Existing:
 		err = missingFile(path, statErr)
 	}
 	if err == nil {
