@@ -76,6 +76,8 @@ func TestCommandsFollowScripts(t *testing.T) { runScripts(t, "testdata") }
 //	                without a server: tampers with the audit trail
 //	tlsproxy [down] starts a proxy that ends TLS in front of the server, sets
 //	                $PROXY to it and trusts it; down stops it
+//	filelimit BYTES|none
+//	                processes in the background cannot write files beyond that
 //	mailed ADDRESS TEXT
 //	                a mail with TEXT arrived for the address; gone@… is refused
 //
@@ -127,6 +129,7 @@ func runScripts(t *testing.T, dir string) {
 			"forget":     forget,
 			"calendar":   calendar,
 			"tlsproxy":   tlsProxy,
+			"filelimit":  limitFiles,
 		},
 	})
 }
