@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -84,7 +85,7 @@ func TestCommandsFollowScripts(t *testing.T) { runScripts(t, "testdata") }
 // $MAIL is the address of a mail server. $KEYS is the folder of the test keys,
 // $METADATA that of the corpus, and $WEB the URL of a web server that serves
 // /sp.xml, /old.xml (the same, no longer valid), /big.xml, /moved (to another
-// host by http) and /hop (to /sp.xml).
+// host by http), /hop (to /sp.xml) and /away (to /sp.xml under another name of this machine).
 func runScripts(t *testing.T, dir string) {
 	t.Helper()
 	t.Parallel()
@@ -149,6 +150,10 @@ func newWeb(t *testing.T, file string) string {
 	mux.HandleFunc("/big.xml", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, cli.MaxMetadata+1)) })
 	mux.Handle("/moved", http.RedirectHandler("http://sp.example.gov/sp.xml", http.StatusFound))
 	mux.Handle("/hop", http.RedirectHandler("/sp.xml", http.StatusFound))
+	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) {
+		_, port, _ := net.SplitHostPort(r.Host)
+		http.Redirect(w, r, "http://localhost:"+port+"/sp.xml", http.StatusFound)
+	})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	return srv.URL
