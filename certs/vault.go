@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto"
 	"errors"
+	"fmt"
 	"io"
 
 	"vernal/idp"
@@ -40,8 +41,17 @@ func (k *VaultKey) Public() crypto.PublicKey { return k.Pub }
 
 // Sign implements crypto.Signer. What randomness is needed is the vault's.
 func (k *VaultKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	return k.Vault.Sign(k.Year, k.Pub, digest, opts)
+	signature, err := k.Vault.Sign(k.Year, k.Pub, digest, opts)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", idp.ErrKeyAway, err)
+	}
+	return signature, nil
 }
 
 // Ready reports whether the key could sign now.
-func (k *VaultKey) Ready() error { return k.Vault.Ready(k.Year, k.Pub) }
+func (k *VaultKey) Ready() error {
+	if err := k.Vault.Ready(k.Year, k.Pub); err != nil {
+		return fmt.Errorf("%w: %w", idp.ErrKeyAway, err)
+	}
+	return nil
+}

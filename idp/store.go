@@ -44,7 +44,8 @@ type Store interface {
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// CheckWrites returns why changes cannot be written, which is ErrNotWritten,
 	// ErrDamaged or ErrBusy, or nil if they can. It knows from the last change, if that
-	// is no older than WriteCheckAge, and makes one of its own otherwise.
+	// is no older than WriteCheckAge, and makes one of its own otherwise. It is
+	// ErrNotWritten too if ctx's deadline passes first.
 	CheckWrites(ctx context.Context) error
 	// WriteFailures returns how many changes could not be written since the store was
 	// opened.

@@ -15,6 +15,7 @@ import (
 	"vernal/cmd/vernal/cli"
 	"vernal/cmd/vernal/config"
 	"vernal/idp"
+	"vernal/idp/admin"
 	"vernal/idp/admin/ops"
 	"vernal/idp/backup"
 	"vernal/idp/doctor"
@@ -64,10 +65,10 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	master, err := seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, missingMaster(c)
+		return nil, &startError{code: codeMasterMissing, err: missingMaster(c)}
 	}
 	if err != nil {
-		return nil, err
+		return nil, &startError{codeMasterUnreadable, err, "restore the file from where you keep a copy, or give the key as " + config.MasterKeyEnv}
 	}
 	policy := c.Policy()
 	vault, err := openVault(c, getenv)
@@ -90,16 +91,10 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	mailErr := setNotices(c, &parts, getenv)
 	store, err := bolt.Open(filepath.Join(c.DataDir, storeName), bolt.Options{
-		Masters: masters, Clock: clock, Log: log, LockWait: lockWait,
+		Masters: masters, Clock: clock, Log: log, LockWait: lockWait, Existing: !first,
 	})
-	if errors.Is(err, bolt.ErrMaster) {
-		return nil, fmt.Errorf("%w: restore the key that was in use last (while a 'vernal rekey --begin' has not ended, the old one, and after '--finish' the new one)", err)
-	}
-	if isDamage(err) {
-		return nil, fmt.Errorf("%w: the file is damaged or no store; restore it from a backup", err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, explainStore(c, err)
 	}
 	d := &deps{Installation: installation.Build(parts, store), config: c, store: store, mailErr: mailErr}
 	d.doctor = doctor.New(d.Installation, c.DoctorSettings(storeName, keysName, getenv), store)
@@ -116,19 +111,60 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	return d, nil
 }
 
-// isDamage reports whether a store could not be opened because its file is damaged.
-func isDamage(err error) bool {
-	if err == nil {
-		return false
+// The codes of an installation that cannot be opened.
+const (
+	codeStoreMissing     admin.Code = "store_missing"
+	codeStoreSchema      admin.Code = "store_schema"
+	codeMasterMissing    admin.Code = "master_key_missing"
+	codeMasterUnreadable admin.Code = "master_key_unreadable"
+	codeMasterOther      admin.Code = "master_key_other"
+	codeNoSigner         admin.Code = "no_signing_key"
+)
+
+// startError says why an installation cannot be opened or served, and how to fix that.
+type startError struct {
+	code admin.Code
+	err  error
+	fix  string // "" if err says it
+}
+
+func (e *startError) Error() string {
+	if e.fix == "" {
+		return e.err.Error()
 	}
+	return e.err.Error() + "\n  " + e.fix
+}
+
+func (e *startError) Unwrap() error { return e.err }
+
+// ReportedCode implements cli.Coded.
+func (e *startError) ReportedCode() admin.Code { return e.code }
+
+// explainStore adds to the error of opening the store how to fix it.
+func explainStore(c *Config, err error) error {
 	var path *fs.PathError
 	var number syscall.Errno
-	for _, known := range []error{idp.ErrLocked, idp.ErrSchema, idp.ErrTampered, bolt.ErrMaster} {
-		if errors.Is(err, known) {
-			return false
-		}
+	switch {
+	case errors.Is(err, idp.ErrDamaged), errors.Is(err, idp.ErrTampered):
+		return &startError{admin.CodeStoreDamaged, err, restoreFix(c)}
+	case errors.Is(err, bolt.ErrMaster):
+		return &startError{codeMasterOther, err,
+			"restore the key that was in use last (while a 'vernal rekey --begin' has not ended, the old one, and after '--finish' the new one)"}
+	case errors.Is(err, idp.ErrSchema):
+		return &startError{code: codeStoreSchema, err: err}
+	case errors.Is(err, idp.ErrLocked):
+		return err
+	case errors.As(err, &path), errors.As(err, &number):
+		return &startError{admin.CodeStoreDisk, err,
+			fmt.Sprintf("give the user that runs this access to %s, and its disk space and write access; the kernel's log shows errors of the disk", shellquote.Quote(c.DataDir))}
 	}
-	return !errors.As(err, &path) && !errors.As(err, &number)
+	return err
+}
+
+// restoreFix says how to restore the installation.
+func restoreFix(c *Config) string {
+	dir := shellquote.Quote(c.DataDir)
+	return fmt.Sprintf("put %s aside, and restore a backup in its place: vernal restore FILE --data-dir %s", dir, dir)
 }
 
 // loadKeys reads the keys of an installation without a store. A damaged year could
@@ -160,9 +196,9 @@ func checkStore(c *Config) error {
 	}
 	name := filepath.Join(c.DataDir, storeName)
 	if _, err := os.Lstat(filepath.Join(c.DataDir, keysName)); err == nil {
-		return fmt.Errorf("no store at %s, and there are signing keys: restore it from a backup; if an init was cut short, run 'vernal init' again", name)
+		return &startError{codeStoreMissing, fmt.Errorf("no store at %s, and there are signing keys: restore it from a backup; if an init was cut short, run 'vernal init' again", name), restoreFix(c)}
 	}
-	return fmt.Errorf("no store at %s; run 'vernal init' first", name)
+	return &startError{code: codeStoreMissing, err: fmt.Errorf("no store at %s; run 'vernal init' first", name)}
 }
 
 // missingMaster says what to do without a master key. Where something is sealed

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -76,13 +77,15 @@ func TestCommandsFollowScripts(t *testing.T) { runScripts(t, "testdata") }
 //	                without a server: tampers with the audit trail
 //	tlsproxy [down] starts a proxy that ends TLS in front of the server, sets
 //	                $PROXY to it and trusts it; down stops it
+//	filelimit BYTES|none
+//	                processes in the background cannot write files beyond that
 //	mailed ADDRESS TEXT
 //	                a mail with TEXT arrived for the address; gone@… is refused
 //
 // $MAIL is the address of a mail server. $KEYS is the folder of the test keys,
 // $METADATA that of the corpus, and $WEB the URL of a web server that serves
 // /sp.xml, /old.xml (the same, no longer valid), /big.xml, /moved (to another
-// host by http) and /hop (to /sp.xml).
+// host by http), /hop (to /sp.xml) and /away (to /sp.xml under another name of this machine).
 func runScripts(t *testing.T, dir string) {
 	t.Helper()
 	t.Parallel()
@@ -127,6 +130,7 @@ func runScripts(t *testing.T, dir string) {
 			"forget":     forget,
 			"calendar":   calendar,
 			"tlsproxy":   tlsProxy,
+			"filelimit":  limitFiles,
 		},
 	})
 }
@@ -146,6 +150,10 @@ func newWeb(t *testing.T, file string) string {
 	mux.HandleFunc("/big.xml", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, cli.MaxMetadata+1)) })
 	mux.Handle("/moved", http.RedirectHandler("http://sp.example.gov/sp.xml", http.StatusFound))
 	mux.Handle("/hop", http.RedirectHandler("/sp.xml", http.StatusFound))
+	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) {
+		_, port, _ := net.SplitHostPort(r.Host)
+		http.Redirect(w, r, "http://localhost:"+port+"/sp.xml", http.StatusFound)
+	})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	return srv.URL

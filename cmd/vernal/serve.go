@@ -103,7 +103,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	c := d.config
 	if d.signErr != nil {
-		return nil, fmt.Errorf("nothing can be served: %w", d.signErr)
+		return nil, &startError{code: codeNoSigner, err: fmt.Errorf("nothing can be served: %w", d.signErr)}
 	}
 	if err := d.checkToken(); err != nil {
 		return nil, err

@@ -24,6 +24,10 @@ const (
 	CodeRefused    Code = "refused"     // not done without a further word
 	CodeBusy       Code = "busy"        // too much waits to be written; try again
 	CodeInternal   Code = "internal"    // it failed
+	// CodeStoreDisk: the disk does not take the change, see idp.ErrNotWritten.
+	CodeStoreDisk Code = "store_disk"
+	// CodeStoreDamaged: the store's file is damaged, see idp.ErrDamaged.
+	CodeStoreDamaged Code = "store_damaged"
 )
 
 // Error is a command that was not done. It travels as JSON and reaches the
@@ -71,6 +75,8 @@ var kinds = []struct {
 	{CodeRefused, http.StatusConflict, nil},
 	{CodeInvalid, http.StatusUnprocessableEntity, nil},
 	{CodeBusy, http.StatusServiceUnavailable, idp.ErrBusy},
+	{CodeStoreDisk, http.StatusServiceUnavailable, idp.ErrNotWritten},
+	{CodeStoreDamaged, http.StatusServiceUnavailable, idp.ErrDamaged},
 }
 
 // Is makes errors.Is find the shared sentinel errors.

@@ -59,6 +59,11 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
 	e := web.EventOf(r)
 	year := a.request.Year
+	if a.provider.SignLogoutResponse {
+		if err := h.Signing.CheckKey(year, h.Clock.Now()); err != nil {
+			return nil, err
+		}
+	}
 	var out *idp.LogoutOutcome
 	for tries := 3; tries > 0; tries-- {
 		out, err = h.Store.RecordLogout(r.Context(), &idp.Logout{

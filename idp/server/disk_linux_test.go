@@ -5,56 +5,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/crewjam/saml"
-
-	"vernal/idp/audit"
 	"vernal/idp/idptest"
 	"vernal/idp/idptest/fixture"
 )
-
-const spURL = "https://sp.example.gov/saml"
-
-// answer is what a client without cookies gets.
-func answer(t *testing.T, h http.Handler, target string, header http.Header) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, target, nil)
-	r.Host = "localhost"
-	for name := range header {
-		r.Header.Set(name, header.Get(name))
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
-}
-
-// assertion returns the assertion that a page posts to the provider.
-func assertion(t *testing.T, p *idptest.Provider, r *idptest.Request, page *idptest.Page) *saml.Assertion {
-	t.Helper()
-	a, err := p.Check(r, page.Response())
-	if err != nil {
-		t.Fatalf("%d: %v\n%s", page.Status, err, page.Text())
-	}
-	return a
-}
-
-// checkMetric checks the value of a series on the admin listener.
-func checkMetric(t *testing.T, i *idptest.IdP, series string, isGood func(string) bool) {
-	t.Helper()
-	body := answer(t, i.Watch, "http://localhost/metrics", nil).Body.String()
-	for line := range strings.Lines(body) {
-		if value, ok := strings.CutPrefix(line, series+" "); ok {
-			if !isGood(strings.TrimSpace(value)) {
-				t.Errorf("%s", line)
-			}
-			return
-		}
-	}
-	t.Errorf("no series %s", series)
-}
 
 // On a full disk, users get a page that says so, monitoring learns of it, and what needs no
 // change is answered. Nothing is lost, and no restart is needed once there is space.
@@ -139,9 +95,7 @@ func TestFullDiskIsAnsweredAndPasses(t *testing.T) {
 	}
 	fresh, req := i.Browser(), new(idptest.Request)
 	assertion(t, p, req, fresh.SignIn(fresh.Get(p.URL(req)), ana))
-	if progress, err := i.Trail.Verify(t.Context(), audit.Progress{}, nil, time.Hour); err != nil || progress.Broken != nil || !progress.Done {
-		t.Errorf("audit trail: %+v, %v", progress, err)
-	}
+	checkTrail(t, i)
 	i.Stop()
 	i.Start()
 	if w := readyz(); w.Code != http.StatusOK {

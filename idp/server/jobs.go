@@ -69,6 +69,9 @@ func (s *Server) sweepExpired(ctx context.Context) {
 	}
 }
 
+// readyTimeout is how long /readyz waits for a disk that hangs.
+const readyTimeout = 5 * time.Second
+
 // readyRetryAfter is when to ask /readyz again, in seconds: the store is probed no more often.
 var readyRetryAfter = strconv.Itoa(int(idp.WriteCheckAge.Seconds()))
 
@@ -97,6 +100,8 @@ func (s *Server) checkReady(ctx context.Context) error {
 	if _, err := s.Store.Documents(ctx, idp.RotationKind, idp.DocumentQuery{Keys: []string{idp.RotationKey}}); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
 	if err := s.Store.CheckWrites(ctx); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

@@ -21,6 +21,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"vernal/certs"
 	"vernal/idp"
@@ -66,6 +67,19 @@ func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provid
 		return err
 	}
 	return sign(signer)
+}
+
+// CheckKey returns idp.ErrKeyAway if the year's key is in a token that does not answer. It is
+// called before an answer is recorded: once recorded, the request could not be sent again.
+func (d *Desk) CheckKey(y idp.Year, now time.Time) error {
+	entry, _ := d.Years.Lookup(y, now)
+	if entry.Key == nil {
+		return nil // the year's own check says why
+	}
+	if kept, ok := entry.Key.Signer.(*certs.VaultKey); ok {
+		return kept.Ready()
+	}
+	return nil
 }
 
 // SignerOf returns the Signer of a year's key. It is cached with the key, so that it ends with

@@ -26,6 +26,9 @@ import (
 // and errReproofed if the decision must be made again.
 func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
+	if err := h.Signing.CheckKey(a.request.Year, now); err != nil {
+		return err
+	}
 	encrypter, err := a.newEncrypter(now)
 	if err != nil {
 		return err

@@ -109,6 +109,9 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 		spent.RelayState, spent.ClassRefs, spent.SubjectHash = "", nil, nil
 		request = &spent
 	}
+	if err := h.Signing.CheckKey(a.request.Year, h.Clock.Now()); err != nil {
+		return err
+	}
 	err = h.Store.AnswerLoginRequest(r.Context(), request, h.Clock.Now(), h.Signing.Check(a.request.Year, a.provider), events...)
 	if errors.Is(err, idp.ErrBusy) && !a.inStore {
 		h.Pages.CountRecord(group, event)

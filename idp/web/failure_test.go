@@ -50,6 +50,7 @@ var failures = []struct {
 	{"not written", fmt.Errorf("commit: %w: %w", idp.ErrNotWritten, errors.New("secret")), 503, "not_written", failed, html},
 	{"not written, at a page", &Error{Status: 500, Key: "internal", Err: idp.ErrNotWritten}, 503, "not_written", failed, html},
 	{"damaged", idp.ErrDamaged, 503, "unavailable", failed, html},
+	{"token away", fmt.Errorf("sign: %w: %w", idp.ErrKeyAway, errors.New("secret")), 503, "unavailable", failed, html},
 	{"tampered", idp.ErrTampered, 503, "unavailable", failed, html},
 }
 

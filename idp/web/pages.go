@@ -159,8 +159,9 @@ func classifyError(err error) failure {
 		f.Error = *e
 	}
 	f.Status, f.Key = cmp.Or(f.Status, status), cmp.Or(f.Key, key)
-	// The client is not at fault, and the request may succeed once the store works again.
-	if errors.Is(err, idp.ErrTampered) || errors.Is(err, idp.ErrDamaged) {
+	// The client is not at fault, and the request may succeed once the store or
+	// the token works again.
+	if errors.Is(err, idp.ErrTampered) || errors.Is(err, idp.ErrDamaged) || errors.Is(err, idp.ErrKeyAway) {
 		f.Status, f.Key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
 	if errors.Is(err, idp.ErrNotWritten) {

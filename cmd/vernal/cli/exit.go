@@ -32,6 +32,12 @@ type exitError interface {
 	ExitCode() int
 }
 
+// Coded is an error with a code of its own for --json.
+type Coded interface {
+	error
+	ReportedCode() admin.Code
+}
+
 // Usage returns the error of a command that was not understood.
 func Usage(c *cobra.Command, format string, args ...any) error {
 	return UsageOf(c.CommandPath(), format, args...)
@@ -122,7 +128,7 @@ const (
 
 // ReportedError is an error as --json prints it.
 type ReportedError struct {
-	// Code is that of an admin.Error, or "usage", "attention" or "error".
+	// Code is that of an admin.Error or a Coded, or "usage", "attention" or "error".
 	Code    admin.Code `json:"code"`
 	Message string     `json:"message"`
 	// Reason is the code of why a step of the rotation is refused.
@@ -141,12 +147,15 @@ type ReportedAdvice struct {
 func (a *App) reportJSON(err error, help string) {
 	r := ReportedError{Code: codeError, Message: err.Error()}
 	var remote *admin.Error
+	var coded Coded
 	switch {
 	case errors.As(err, &remote):
 		r.Code, r.Message, r.Problems, r.Permissions = remote.Code, remote.Message, remote.Problems, remote.Permissions
 		if remote.Reason != nil {
 			r.Reason = remote.Reason.Code
 		}
+	case errors.As(err, &coded):
+		r.Code = coded.ReportedCode()
 	default:
 		switch exitCode(err) {
 		case ExitUsage:

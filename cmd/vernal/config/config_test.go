@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"vernal/idp/outbound"
 	"vernal/idp/rotation"
 )
 
@@ -317,5 +319,35 @@ func TestBaseURL(t *testing.T) {
 				t.Errorf("base_url %q ends with a slash", c.BaseURL)
 			}
 		})
+	}
+}
+
+func TestOutboundAllowIsChecked(t *testing.T) {
+	t.Parallel()
+	_, err := Load(writeFile(t, "outbound:\n  allow: [sp.internal, 10.0.0.0/8, 192.168.1.1, \"https://sp.internal\", 10.0.0.0/33]\n"), emptyEnv)
+	invalid, ok := errors.AsType[*Error](err)
+	if !ok || len(invalid.Problems) != 2 || !strings.Contains(invalid.Problems[0], ":2: outbound.allow: ") {
+		t.Errorf("problems %v", err)
+	}
+	c, err := Load(writeFile(t, "outbound: {allow: [127.0.0.1]}\n"), emptyEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	for _, tt := range []struct {
+		config *Config
+		isOpen bool
+	}{{c, true}, {Default(), false}} {
+		conn, err := tt.config.OutboundClient().Dial(t.Context(), "udp", pc.LocalAddr().String(), outbound.Partner)
+		if err == nil {
+			conn.Close()
+		}
+		if (err == nil) != tt.isOpen {
+			t.Errorf("allowed %q: %v", tt.config.Outbound.Allow, err)
+		}
 	}
 }

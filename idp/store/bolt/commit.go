@@ -3,6 +3,7 @@ package bolt
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -26,6 +27,7 @@ import (
 // runCommitter commits the queued changes batch by batch until the queue is closed.
 func (s *Store) runCommitter() {
 	defer close(s.stopped)
+	debug.SetPanicOnFault(true) // a fault in the mapped file would end the process
 	c := &committer{store: s}
 	var batch []*job
 	for ok := true; ok; {
@@ -91,17 +93,26 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	end := c.tail
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("write to the store: panic: %v", v)
+			if err = damageOf(v); err != nil {
+				culprit = nil
+				c.stopDamaged(err)
+			} else {
+				err = fmt.Errorf("write to the store: panic: %v", v)
+			}
 		}
 		if err != nil {
-			_ = tx.Rollback() // an error means that it is ended already
+			c.rollbackTx(tx)
 		}
 		c.ops = w.ops[:0]
 	}()
 
 	changed := false
 	for _, j := range jobs {
-		j.err = w.stageJob(j)
+		var damage error
+		if j.err, damage = w.stageJob(j); damage != nil {
+			c.stopDamaged(damage)
+			return nil, damage
+		}
 		if j.err != nil || len(w.ops)+len(j.events)+len(w.events) == 0 {
 			continue
 		}
@@ -148,18 +159,39 @@ type panicError struct{ value any }
 func (e *panicError) Error() string { return fmt.Sprintf("change panicked: %v", e.value) }
 
 // stageJob runs the job's change. If it returns nil, the queued writes are in w.ops.
-func (w *writer) stageJob(j *job) (err error) {
+// damage is why no further change may be made.
+func (w *writer) stageJob(j *job) (err, damage error) {
 	clear(w.ops)
 	w.ops, w.events, w.err, w.nextRing = w.ops[:0], nil, nil, nil
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicError{value: v}
+			if damage = damageOf(v); damage == nil {
+				err = &panicError{value: v}
+			}
 		}
 	}()
 	if err := j.change(w); err != nil {
-		return err
+		return err, nil
 	}
-	return w.err
+	return w.err, nil
+}
+
+// stopDamaged ends all changes, see Store.stopDamaged.
+func (c *committer) stopDamaged(err error) {
+	c.broken = err
+	c.store.stopDamaged(err)
+}
+
+// rollbackTx gives up a transaction that may have ended. If bbolt cannot after a panic, it
+// still holds its lock, and the file is released when the process ends.
+func (c *committer) rollbackTx(tx *bbolt.Tx) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.stopDamaged(damagedError("%v", v))
+			c.store.stuck.Store(true)
+		}
+	}()
+	_ = tx.Rollback() // an error means that it is ended already
 }
 
 // syncTx commits. If the commit fails, usually nothing was written (the disk was full, for
@@ -170,6 +202,10 @@ func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 	id := tx.ID()
 	defer func() {
 		if v := recover(); v != nil {
+			if err = damageOf(v); err != nil {
+				c.stopDamaged(err)
+				return
+			}
 			err = fmt.Errorf("panic: %v", v)
 		} else if err == nil {
 			return

@@ -28,7 +28,7 @@ func (r *reader) examine(after idp.StorePlace, limit int) (seen idp.StoreExamina
 	place := after
 	defer func() {
 		if p := recover(); p != nil {
-			err = &damageError{fmt.Sprintf("bucket %v: %v", bucket(place.Part), p)}
+			err = &unreadableError{fmt.Sprintf("bucket %v: %v", bucket(place.Part), p)}
 		}
 	}()
 	for b := bucket(place.Part); b >= 0 && b < bucketCount; b = bucket(place.Part) {
@@ -38,14 +38,14 @@ func (r *reader) examine(after idp.StorePlace, limit int) (seen idp.StoreExamina
 				return seen, nil
 			}
 			if len(key) == 0 || string(key) <= place.Key {
-				return seen, &damageError{fmt.Sprintf("the keys of bucket %v are not in order", b)}
+				return seen, &unreadableError{fmt.Sprintf("the keys of bucket %v are not in order", b)}
 			}
 			place.Key = string(key)
 			seen.Records++
 			if err := r.examineRecord(b, key, value); errors.Is(err, idp.ErrTampered) {
 				seen.Tampered = append(seen.Tampered, b.String())
 			} else if err != nil {
-				return seen, &damageError{err.Error()}
+				return seen, &unreadableError{err.Error()}
 			}
 		}
 		place = idp.StorePlace{Part: place.Part + 1}
@@ -53,12 +53,12 @@ func (r *reader) examine(after idp.StorePlace, limit int) (seen idp.StoreExamina
 	return seen, nil
 }
 
-// damageError is an idp.ErrDamaged that says where.
-type damageError struct{ where string }
+// unreadableError is an idp.ErrDamaged that says where.
+type unreadableError struct{ where string }
 
-func (e *damageError) Error() string { return e.where }
+func (e *unreadableError) Error() string { return e.where }
 
-func (e *damageError) Unwrap() error { return idp.ErrDamaged }
+func (e *unreadableError) Unwrap() error { return idp.ErrDamaged }
 
 // examineRecord returns why a record is not as this store wrote it.
 func (r *reader) examineRecord(b bucket, key, value []byte) (err error) {

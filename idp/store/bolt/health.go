@@ -2,6 +2,8 @@ package bolt
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -59,10 +61,24 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 	}
 	select { // one probe for all who ask
 	case <-s.health.probing:
-		defer func() { s.health.probing <- struct{}{} }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return lateError(ctx)
 	}
+	result := make(chan error, 1)
+	go func() { // a disk that hangs holds the probe, and not those who ask
+		defer func() { s.health.probing <- struct{}{} }()
+		result <- s.probe(context.WithoutCancel(ctx))
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return lateError(ctx)
+	}
+}
+
+// probe makes a change, unless another one has shown the state meanwhile.
+func (s *Store) probe(ctx context.Context) error {
 	last, isRecent := s.health.lookupLast(s.clock.Now())
 	if isRecent {
 		return last.err
@@ -75,6 +91,14 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 		w.put(inMeta, probeKey, make([]byte, size))
 		return nil
 	})
+}
+
+// lateError returns the error of a check whose caller waits no longer.
+func lateError(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: it does not answer in time", idp.ErrNotWritten)
+	}
+	return ctx.Err()
 }
 
 // WriteFailures implements idp.Store.

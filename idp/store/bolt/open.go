@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -45,6 +46,8 @@ type Options struct {
 	Clock idp.Clock
 	// Log receives what an operator should know. It may be nil.
 	Log *slog.Logger
+	// Existing requires a store that has been used: a missing or empty file is an error.
+	Existing bool
 	// LockWait is how long Open waits for another process to release the file. Zero means
 	// that it tries once.
 	LockWait time.Duration
@@ -71,6 +74,7 @@ type Store struct {
 	queue    queue
 	stopped  chan struct{} // closed when the committer has ended
 	health   health
+	stuck    atomic.Bool // a transaction cannot be ended, see rollbackTx
 	changes  atomic.Uint64
 
 	closing  sync.Once
@@ -80,7 +84,7 @@ type Store struct {
 var _ idp.Store = (*Store)(nil)
 
 // Open opens the store at path, and creates it if it is missing. Its folder must exist. Open
-// returns idp.ErrLocked if another process has it open, idp.ErrSchema if another version of
+// returns idp.ErrLocked if another process has it open, idp.ErrDamaged if its file is damaged, idp.ErrSchema if another version of
 // Vernal wrote it, ErrMaster if it was sealed with another master key, and idp.ErrTampered
 // if its own metadata is not authentic.
 func Open(path string, o Options) (*Store, error) {
@@ -98,12 +102,25 @@ func Open(path string, o Options) (*Store, error) {
 }
 
 func open(path string, o Options) (*Store, error) {
+	var db *bbolt.DB
 	before, statErr := os.Stat(path)
 	var size int64
 	if statErr == nil {
 		size = before.Size()
 	}
-	db, err := bbolt.Open(path, fileMode, boltOptions(o.LockWait, size))
+	options := boltOptions(o.LockWait, size)
+	var err error
+	switch {
+	case statErr == nil && !before.Mode().IsRegular():
+		err = damagedError("it is not a file")
+	case statErr == nil && before.Size() > 0:
+		err = checkFile(path, options)
+	case o.Existing:
+		err = missingFile(path, statErr)
+	}
+	if err == nil {
+		db, err = openDB(path, options)
+	}
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, idp.ErrLocked
 	}
@@ -113,7 +130,7 @@ func open(path string, o Options) (*Store, error) {
 	s := &Store{db: db, masters: o.Masters, clock: o.Clock, log: o.Log, stopped: make(chan struct{})}
 	s.queue.init()
 	s.health.init()
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(o); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	if statErr != nil {
@@ -149,16 +166,29 @@ func boltOptions(wait time.Duration, size int64) *bbolt.Options {
 // ErrMaster is returned for a store whose keys are wrapped by another master key.
 var ErrMaster = errors.New("the store was sealed with another master key")
 
+// missingFile returns the error for a store that must exist, but is missing or empty.
+func missingFile(path string, statErr error) error {
+	if statErr != nil {
+		return statErr
+	}
+	return damagedError("it is empty")
+}
+
 // prepare makes what a new file holds, or checks one that is there. Nothing is
 // changed in a file before it is certain that it is a store of ours.
-func (s *Store) prepare() error {
+func (s *Store) prepare(o Options) (err error) {
+	defer recoverDamage(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	isNew := false
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err = s.db.View(func(tx *bbolt.Tx) error {
 		name, _ := tx.Cursor().First()
 		isNew = name == nil
 		return nil
 	})
 	if err == nil && isNew {
+		if o.Existing {
+			return damagedError("it contains nothing")
+		}
 		err = s.db.Update(s.create)
 	}
 	if err != nil {
@@ -197,14 +227,14 @@ func (s *Store) create(tx *bbolt.Tx) error {
 func (s *Store) check(tx *bbolt.Tx) error {
 	meta := tx.Bucket([]byte(inMeta.String()))
 	if meta == nil {
-		return errors.New("the file is not a store of Vernal")
+		return damagedError("it is not a store of Vernal")
 	}
 	if err := checkSchema(meta.Get(schemaKey)); err != nil {
 		return err
 	}
 	for b := range bucketCount {
 		if tx.Bucket([]byte(b.String())) == nil {
-			return fmt.Errorf("bucket %v is missing", b)
+			return damagedError("bucket %v is missing", b)
 		}
 	}
 	r := &reader{store: s, tx: tx} // without a ring until it is loaded
@@ -243,6 +273,10 @@ func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.queue.close(errClosed)
 		<-s.stopped
+		if s.stuck.Load() {
+			s.closeErr = s.queue.failure()
+			return
+		}
 		s.closeErr = s.db.Close()
 	})
 	return s.closeErr

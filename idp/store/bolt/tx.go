@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime/debug"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -26,7 +27,7 @@ type reader struct {
 }
 
 // view runs a look-up.
-func (s *Store) view(ctx context.Context, look func(*reader) error) error {
+func (s *Store) view(ctx context.Context, look func(*reader) error) (err error) {
 	if err := s.checkAvailable(ctx); err != nil {
 		return err
 	}
@@ -37,7 +38,16 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) error {
 	if err != nil {
 		return fmt.Errorf("read the store: %w", err)
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			if err = damageOf(v); err == nil {
+				panic(v)
+			}
+			s.stopDamaged(err)
+		}
+	}()
 	defer tx.Rollback()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a fault in the mapped file would end the process
 	return look(s.reader(tx))
 }
 
@@ -311,5 +321,5 @@ func existsError(b bucket) error {
 
 // corruptError returns the error for a value that this package did not write.
 func corruptError(b bucket, key []byte, err error) error {
-	return fmt.Errorf("store is damaged: bucket %v, key %.100q: %w", b, key, err)
+	return fmt.Errorf("%w: bucket %v, key %.100q: %w", idp.ErrDamaged, b, key, err)
 }
