@@ -3,6 +3,7 @@ package bolt_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,5 +139,30 @@ func TestExamineReportsDamage(t *testing.T) {
 				place = seen.Next
 			}
 		})
+	}
+}
+
+// BenchmarkExamine measures a step of the doctor: 500 records with their MACs.
+func BenchmarkExamine(b *testing.B) {
+	s := open(b, b.TempDir())
+	defer closeStore(b, s)
+	keys := make([]string, 2000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("%04d", i)
+	}
+	err := s.UpdateDocuments(b.Context(), "kind", keys, func(d *idp.Document) error {
+		d.Data = bytes.Repeat([]byte("x"), 300)
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var place idp.StorePlace
+	for b.Loop() {
+		seen, err := s.Examine(b.Context(), place, 500)
+		if err != nil {
+			b.Fatal(err)
+		}
+		place = seen.Next
 	}
 }
