@@ -84,8 +84,10 @@ func testRestore(t *testing.T, s idp.Store) {
 		_, err = s.Session(ctx, id)
 		is(t, err, idp.ErrNotFound)
 	}
-	sessions, err := s.Sessions(ctx, idp.SessionQuery{User: "u1"})
-	checkSame(t, 0, len(sessions), err)
+	for _, q := range []idp.SessionQuery{{User: "u1"}, {Limit: 10}} {
+		sessions, err := s.Sessions(ctx, q)
+		checkSame(t, 0, len(sessions), err)
+	}
 	for _, k := range []idp.RequestKey{{Handle: "h-m1"}, {Handle: "h2"}, {SP: "https://sp.example", MessageID: "m1"}} {
 		_, err = s.LoginRequest(ctx, k)
 		is(t, err, idp.ErrNotFound)
