@@ -39,6 +39,26 @@ func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
 	return r.h, applied
 }
 
+// Reflects reports whether the history shows what a past step did.
+func (h History) Reflects(s PastStep) bool {
+	r, made := h.Record(s.Year)
+	switch s.Kind {
+	case StepCreate, StepCSR, StepImport:
+		return made && !r.IsOther(s.CertificateSHA256, s.PublicKeySHA256) && (s.CertEndAt.IsZero() || !r.CertEndAt.IsZero())
+	case StepPublish:
+		return !r.PublishedAt.IsZero() || r.Over()
+	case StepPrefer, StepRollback:
+		return !r.PreferredAt.Before(s.At) || r.Over()
+	case StepRetire:
+		return r.Over()
+	case StepRevoke:
+		return !r.RevokedAt.IsZero()
+	case StepDestroy:
+		return !r.KeyDestroyedAt.IsZero()
+	}
+	return true
+}
+
 // replay is a history while steps are replayed on it.
 type replay struct {
 	h History

@@ -54,18 +54,19 @@ func readMoment(text string) time.Time {
 }
 
 // Replay repeats steps that an exported audit trail has and the restored store lacks, before
-// Start, and returns those that changed something. Each is recorded again with the time at
-// which it was taken. Start removes the keys whose end is recorded. See rotation.Replay.
-func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor string) ([]rotation.PastStep, error) {
+// Start, and returns the history. Each step that changed something is recorded again with the
+// time at which it was taken. Start removes the keys whose end is recorded. See
+// rotation.Replay.
+func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor string) (rotation.History, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	h, err := s.read(ctx)
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	_, applied := h.Replay(past)
 	if len(applied) == 0 {
-		return nil, nil
+		return h, nil
 	}
 	events := make([]idp.AuditEvent, len(applied))
 	for i, step := range applied {
@@ -76,12 +77,12 @@ func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor st
 		}
 		events[i].Detail["taken_at"] = moment(step.At)
 	}
-	_, err = s.write(ctx, func(h rotation.History) (rotation.History, error) {
+	h, err = s.write(ctx, func(h rotation.History) (rotation.History, error) {
 		after, _ := h.Replay(past)
 		return after, nil
 	}, events...)
 	if err != nil {
-		return nil, fmt.Errorf("replay the rotation: %w", err)
+		return h, fmt.Errorf("replay the rotation: %w", err)
 	}
-	return applied, nil
+	return h, nil
 }
