@@ -175,7 +175,7 @@ type entry struct {
 }
 
 // pack makes an archive with the form of ours.
-func pack(t *testing.T, entries []entry, after []byte) []byte {
+func pack(t testing.TB, entries []entry, after []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)

@@ -88,8 +88,8 @@ func (m *Manifest) Contains(name string) bool {
 // macContext is the context of the MAC of a manifest.
 const macContext = "backup/manifest"
 
-// signed returns the bytes that the MAC covers: every value, however the JSON was written.
-func (m *Manifest) signed() []byte {
+// marshalSigned returns the bytes that the MAC covers: every value, however the JSON was written.
+func (m *Manifest) marshalSigned() []byte {
 	unsigned := *m
 	unsigned.MAC = ""
 	data, err := json.Marshal(&unsigned)
@@ -101,7 +101,7 @@ func (m *Manifest) signed() []byte {
 
 // sign sets the MAC.
 func (m *Manifest) sign(mac func(context string, data []byte) []byte) {
-	m.MAC = hex.EncodeToString(mac(macContext, m.signed()))
+	m.MAC = hex.EncodeToString(mac(macContext, m.marshalSigned()))
 }
 
 // Verify returns ErrForeign unless the installation whose keys s has made the manifest.
@@ -109,7 +109,7 @@ func (m *Manifest) Verify(s interface {
 	VerifyMAC(context string, data, mac []byte) bool
 }) error {
 	mac, err := hex.DecodeString(m.MAC)
-	if err != nil || !s.VerifyMAC(macContext, m.signed(), mac) {
+	if err != nil || !s.VerifyMAC(macContext, m.marshalSigned(), mac) {
 		return refuse(CodeForeign, "")
 	}
 	return nil

@@ -82,7 +82,7 @@ backup ends again.
 --check changes nothing. With the master key it proves that the backup opens, is
 complete and can sign for each live year.`,
 		Example: `    vernal restore --check vernal-2027-03-01.tar.gz
-    vernal restore vernal-2027-03-01.tar.gz --data-dir /var/lib/vernal --master-key /root/master.key
+    vernal restore vernal.tar.gz --data-dir restored --master-key master.key
     vernal restore vernal-2027-03-01.tar.gz --since audit-2027.jsonl`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.restore(c, args[0], &f) },
