@@ -34,6 +34,9 @@ type Since struct {
 	// LostYears are years whose keys were made after the backup. They are closed until the
 	// key files are back in the folder of keys, or the years are revoked.
 	LostYears []idp.Year `json:"lost_years,omitempty"`
+	// Replacement is the year that became preferred because the preferred one is lost, "" if
+	// that was not needed. Service providers must move to it, unless the lost key is found.
+	Replacement idp.Year `json:"replacement,omitzero"`
 	// The users that were deleted, and locked because they were locked or because their
 	// password was changed, and those who lost their second factors or their proofed
 	// identity.
@@ -68,6 +71,11 @@ func (s *Service) apply(ctx context.Context, p *plan, actor string) (*Since, err
 		return nil, err
 	}
 	out.addSteps(h, p.steps)
+	if len(out.LostYears) > 0 {
+		if out.Replacement, err = s.Rotation.ReplaceLost(ctx, out.LostYears, actor); err != nil {
+			return nil, err
+		}
+	}
 	for _, id := range sortedKeys(p.users) {
 		if err := s.applyUser(ctx, id, p.users[id], out, actor); err != nil {
 			return nil, fmt.Errorf("user %s: %w", id, err)

@@ -3,11 +3,14 @@ package rotator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 )
 
@@ -85,4 +88,27 @@ func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor st
 		return h, fmt.Errorf("replay the rotation: %w", err)
 	}
 	return h, nil
+}
+
+// ReplaceLost makes another year preferred if the preferred one is among the lost ones, whose
+// keys are missing, so that a restored installation can sign. It is called instead of Start and
+// returns the new preferred year, "" if none was needed or none can be made.
+func (s *Service) ReplaceLost(ctx context.Context, lost []idp.Year, actor string) (idp.Year, error) {
+	if err := s.Start(ctx); !errors.Is(err, keyring.ErrNoSigner) {
+		return "", err
+	}
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	h, now, err := s.catchUp(ctx)
+	if err != nil || !slices.Contains(lost, h.Preferred) {
+		return "", err
+	}
+	steps := s.Policy.ReplaceSteps(h, now)
+	if len(steps) == 0 {
+		return "", nil
+	}
+	if _, err := s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, false); err != nil {
+		return "", fmt.Errorf("replace the year %s, whose key is lost: %w", h.Preferred, err)
+	}
+	return steps[0].Year, nil
 }
