@@ -193,8 +193,8 @@ type SessionStore interface {
 	RecordIssuance(ctx context.Context, i *Issuance) (Issued, error)
 
 	// RestoredAt returns when the store was last restored from a backup; zero: never. What
-	// the store knows of sessions and requests begins then; see RestoreStore. It reads
-	// nothing.
+	// the store knows of sessions and requests begins then; see RestoreStore. It is never in
+	// the future, also if the clock was set back, and reads nothing.
 	RestoredAt() time.Time
 }
 

@@ -34,6 +34,9 @@ type Since struct {
 	// LostYears are years whose keys were made after the backup. They are closed until the
 	// key files are back in the folder of keys, or the years are revoked.
 	LostYears []idp.Year `json:"lost_years,omitempty"`
+	// Replacement is the year that became preferred because the preferred one is lost, "" if
+	// that was not needed. Service providers must move to it, unless the lost key is found.
+	Replacement idp.Year `json:"replacement,omitzero"`
 	// The users that were deleted, and locked because they were locked or because their
 	// password was changed, and those who lost their second factors or their proofed
 	// identity.
@@ -63,15 +66,14 @@ type Step struct {
 // apply repeats what ended after the backup. What is done already is left as it is.
 func (s *Service) apply(ctx context.Context, p *plan, actor string) (*Since, error) {
 	out := &Since{End: p.end, Records: p.records, Signed: p.signed, Lost: p.lost}
-	steps, err := s.Rotation.Replay(ctx, p.steps, actor)
+	h, err := s.Rotation.Replay(ctx, p.steps, actor)
 	if err != nil {
 		return nil, err
 	}
-	for _, step := range steps {
-		out.Steps = append(out.Steps, Step{step.Kind, step.Year})
-		makes := step.Kind == rotation.StepCreate || step.Kind == rotation.StepCSR || step.Kind == rotation.StepImport
-		if makes && !slices.Contains(out.LostYears, step.Year) {
-			out.LostYears = append(out.LostYears, step.Year)
+	out.addSteps(h, p.steps)
+	if len(out.LostYears) > 0 {
+		if out.Replacement, err = s.Rotation.ReplaceLost(ctx, out.LostYears, actor); err != nil {
+			return nil, err
 		}
 	}
 	for _, id := range sortedKeys(p.users) {
@@ -85,6 +87,22 @@ func (s *Service) apply(ctx context.Context, p *plan, actor string) (*Since, err
 		}
 	}
 	return out, s.countNewNameIDs(ctx, p, out)
+}
+
+// addSteps reports the steps by what the history shows of them, so that the report is the same
+// after a crash.
+func (since *Since) addSteps(h rotation.History, past []rotation.PastStep) {
+	for _, s := range past {
+		if !h.Reflects(s) {
+			since.Lost[idp.RotationAuditKind(string(s.Kind))]++
+			continue
+		}
+		since.Steps = append(since.Steps, Step{s.Kind, s.Year})
+		r, _ := h.Record(s.Year)
+		if r.CreatedAt.Equal(s.At) && !r.Over() && !slices.Contains(since.LostYears, s.Year) {
+			since.LostYears = append(since.LostYears, s.Year)
+		}
+	}
 }
 
 func sortedKeys[K idp.UserID | idp.EntityID, V any](m map[K]V) []K {

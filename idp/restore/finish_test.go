@@ -110,7 +110,9 @@ func TestRestoreRefusesForgedMarker(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"empty": "", "no JSON": "{", "list": "[]", "two values": "{}{}", "unknown field": `{"x":1}`,
-		"far too large": `{"actor":"` + string(bytes.Repeat([]byte("x"), 1<<20)) + `"}`,
+		"far too large":     `{"actor":"` + string(bytes.Repeat([]byte("x"), 3<<20)) + `"}`,
+		"long actor":        `{"manifest":` + string(f.manifest) + `,"actor":"` + string(bytes.Repeat([]byte("x"), 1<<10)) + `"}`,
+		"control character": `{"manifest":` + string(f.manifest) + `,"actor":"a\nb"}`,
 	} {
 		d.place(f, nil)
 		d.ok(os.WriteFile(filepath.Join(d.Folder, restore.MarkerName), []byte(text), 0o600))
@@ -141,7 +143,17 @@ func TestRestoreRefusesOtherStore(t *testing.T) {
 	older := d.backup()
 	d.AddPerson("bob@example.gov")
 	newer := d.backup()
+	// Another store goes on from the older one, to a record with the same number.
+	d.place(older, nil)
+	d.ok(os.Remove(filepath.Join(d.Folder, restore.MarkerName)))
+	d.Start()
+	d.AddPerson("cid@example.gov")
+	other := d.backup()
+	if other.head().Seq != newer.head().Seq {
+		t.Fatalf("the other store ends at %d, want %d", other.head().Seq, newer.head().Seq)
+	}
 	for name, f := range map[string]*files{
+		"other store": {manifest: newer.manifest, content: other.content},
 		"newer store": {manifest: older.manifest, content: newer.content},
 		"older store": {manifest: newer.manifest, content: older.content},
 	} {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"vernal/idp"
 	"vernal/idp/durable"
 )
 
@@ -22,8 +23,11 @@ const (
 	SinceName = "restore-since.jsonl"
 )
 
-// maxMarker bounds the file of a Marker.
-const maxMarker = 1 << 20
+// maxMarker bounds the file of a Marker, and maxText its texts.
+const (
+	maxMarker = 2 << 20
+	maxText   = 200
+)
 
 // Marker says that a data folder holds a backup whose restore is not finished. It is written
 // before the store is put in place and removed last.
@@ -69,7 +73,8 @@ func ReadMarker(dir string) (*Marker, error) {
 	m := &Marker{}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(m); err != nil || len(text) > maxMarker || d.More() {
+	if err := d.Decode(m); err != nil || len(text) > maxMarker || d.More() ||
+		len(m.Actor) > maxText || len(m.FileSHA256) > maxText || idp.HasControl(m.Actor+m.FileSHA256) {
 		return nil, refuse(CodeMarkerDamaged, name)
 	}
 	return m, nil

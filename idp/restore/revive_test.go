@@ -255,11 +255,11 @@ func TestRestoreRevivesNoRevokedYear(t *testing.T) {
 	if len(r.Since.LostYears) != 1 || r.Since.LostYears[0] != next {
 		t.Errorf("lost years: %v, want %s", r.Since.LostYears, next)
 	}
-	d.Reopen()
-	// The new key is not in the backup: nothing can be signed before it is back, or revoked.
-	if err := d.Rotation.Start(t.Context()); err == nil {
-		t.Error("the rotation starts without the key of the preferred year")
+	if r.Since.Replacement != next[:4]+"c" {
+		t.Errorf("%s replaces %s", r.Since.Replacement, next)
 	}
+	d.Reopen()
+	d.ok(d.Rotation.Start(t.Context()))
 	k, err := d.Keys.LoadYear(y)
 	d.ok(err)
 	if k != nil && k.Signer != nil {
@@ -272,12 +272,13 @@ func TestRestoreRevivesNoRevokedYear(t *testing.T) {
 			t.Errorf("%s is %s", y, s.State)
 		}
 	}
-	_, err = d.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: next, Reason: "key lost"}, "test", false)
-	d.ok(err)
 	d.Close()
 	d.Start()
 	if got := d.Browser().Get(d.IdP.IdP.AuthnURL(y)); got.Status != http.StatusGone {
 		t.Errorf("the revoked year answers %d", got.Status)
+	}
+	if got := d.Browser().Get(d.IdP.IdP.AuthnURL(next)); got.Status != http.StatusServiceUnavailable {
+		t.Errorf("the year whose key is lost answers %d", got.Status)
 	}
 	d.Clock.Advance(time.Minute)
 	d.signIn(d.Browser())

@@ -39,6 +39,52 @@ func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
 	return r.h, applied
 }
 
+// ReplaceSteps returns the steps that make another year preferred in the place of the preferred
+// one, whose key is missing: the next newer one that can sign, or else its next letter, which is
+// made. The closed year stays, and opens again if its key is found. External keys cannot be
+// made here: then there are no steps.
+func (p Policy) ReplaceSteps(h History, now time.Time) (steps []Step) {
+	if r, _ := h.Record(h.Preferred); r.KeyFault != KeyMissing {
+		return nil
+	}
+	why := newReason(WhyTakesOver, Args{Year: h.Preferred})
+	next, ok := h.successor(h.Preferred, now)
+	if !ok {
+		letter, left := h.nextLetter(number(h.Preferred))
+		if !left || p.KeySource == SourceImport {
+			return nil
+		}
+		next = Record{Year: letter}
+		create := p.CreateStep(h, letter, now)
+		create.Why = why
+		steps = append(steps, create)
+	}
+	if next.PublishedAt.IsZero() {
+		steps = append(steps, Step{Kind: StepPublish, Year: next.Year, Why: why})
+	}
+	return append(steps, Step{Kind: StepPrefer, Year: next.Year, Why: why})
+}
+
+// Reflects reports whether the history shows what a past step did.
+func (h History) Reflects(s PastStep) bool {
+	r, made := h.Record(s.Year)
+	switch s.Kind {
+	case StepCreate, StepCSR, StepImport:
+		return made && !r.IsOther(s.CertificateSHA256, s.PublicKeySHA256) && (s.CertEndAt.IsZero() || !r.CertEndAt.IsZero())
+	case StepPublish:
+		return !r.PublishedAt.IsZero() || r.Over()
+	case StepPrefer, StepRollback:
+		return !r.PreferredAt.Before(s.At) || r.Over()
+	case StepRetire:
+		return r.Over()
+	case StepRevoke:
+		return !r.RevokedAt.IsZero()
+	case StepDestroy:
+		return !r.KeyDestroyedAt.IsZero()
+	}
+	return true
+}
+
 // replay is a history while steps are replayed on it.
 type replay struct {
 	h History

@@ -179,3 +179,38 @@ func TestReplayDestroysKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestReplaceSteps checks which steps take the place of a preferred year whose key is lost.
+func TestReplaceSteps(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		backup string
+		past   []PastStep
+		source KeySource
+		want   []string
+	}{
+		{"not lost", "2026-12-01", nil, SourceGenerate, nil},
+		{"no other year", "2026-12-01", []PastStep{pastCreate("2026-12-02", "2026b"), past("2026-12-02", Step{Kind: StepRevoke, Year: "2026", Reason: "why"})},
+			SourceGenerate, []string{"create 2026c", "publish 2026c", "prefer 2026c"}},
+		{"external keys", "2026-12-01", []PastStep{pastCreate("2026-12-02", "2026b"), past("2026-12-02", Step{Kind: StepRevoke, Year: "2026", Reason: "why"})},
+			SourceImport, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := firstStart(t, "2026-11-22").run(tt.backup)
+			w.p.KeySource = tt.source
+			w.h, _ = w.h.Replay(tt.past)
+			var got []string
+			for _, s := range w.p.ReplaceSteps(w.h, w.now) {
+				if got = append(got, string(s.Kind)+" "+string(s.Year)); w.try(s) != nil {
+					t.Errorf("%s %s is refused", s.Kind, s.Year)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

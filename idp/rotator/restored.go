@@ -3,11 +3,14 @@ package rotator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"vernal/idp"
+	"vernal/idp/keyring"
 	"vernal/idp/rotation"
 )
 
@@ -54,18 +57,19 @@ func readMoment(text string) time.Time {
 }
 
 // Replay repeats steps that an exported audit trail has and the restored store lacks, before
-// Start, and returns those that changed something. Each is recorded again with the time at
-// which it was taken. Start removes the keys whose end is recorded. See rotation.Replay.
-func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor string) ([]rotation.PastStep, error) {
+// Start, and returns the history. Each step that changed something is recorded again with the
+// time at which it was taken. Start removes the keys whose end is recorded. See
+// rotation.Replay.
+func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor string) (rotation.History, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	h, err := s.read(ctx)
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	_, applied := h.Replay(past)
 	if len(applied) == 0 {
-		return nil, nil
+		return h, nil
 	}
 	events := make([]idp.AuditEvent, len(applied))
 	for i, step := range applied {
@@ -76,12 +80,35 @@ func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor st
 		}
 		events[i].Detail["taken_at"] = moment(step.At)
 	}
-	_, err = s.write(ctx, func(h rotation.History) (rotation.History, error) {
+	h, err = s.write(ctx, func(h rotation.History) (rotation.History, error) {
 		after, _ := h.Replay(past)
 		return after, nil
 	}, events...)
 	if err != nil {
-		return nil, fmt.Errorf("replay the rotation: %w", err)
+		return h, fmt.Errorf("replay the rotation: %w", err)
 	}
-	return applied, nil
+	return h, nil
+}
+
+// ReplaceLost makes another year preferred if the preferred one is among the lost ones, whose
+// keys are missing, so that a restored installation can sign. It is called instead of Start and
+// returns the new preferred year, "" if none was needed or none can be made.
+func (s *Service) ReplaceLost(ctx context.Context, lost []idp.Year, actor string) (idp.Year, error) {
+	if err := s.Start(ctx); !errors.Is(err, keyring.ErrNoSigner) {
+		return "", err
+	}
+	s.steps.Lock()
+	defer s.steps.Unlock()
+	h, now, err := s.catchUp(ctx)
+	if err != nil || !slices.Contains(lost, h.Preferred) {
+		return "", err
+	}
+	steps := s.Policy.ReplaceSteps(h, now)
+	if len(steps) == 0 {
+		return "", nil
+	}
+	if _, err := s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, false); err != nil {
+		return "", fmt.Errorf("replace the year %s, whose key is lost: %w", h.Preferred, err)
+	}
+	return steps[0].Year, nil
 }

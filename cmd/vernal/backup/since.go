@@ -56,6 +56,9 @@ func (a *commands) saySince(s *restore.Since) {
 	for _, y := range s.LostYears {
 		a.Say("the key of %s was made after the backup: put its files into the folder of keys, or end it with 'vernal rotation revoke %[1]s'", y)
 	}
+	if s.Replacement != "" {
+		a.Say("%s is preferred in its place: service providers must move to it, see 'vernal rotation report'", s.Replacement)
+	}
 	for _, group := range []struct {
 		n    int
 		what string

@@ -49,12 +49,19 @@ var fates = [bucketCount]fate{
 
 var restoredKey = []byte("restored")
 
-// RestoredAt returns when the store was last restored.
+// RestoredAt returns when the store was last restored. If the clock was set back since, it
+// returns the time when that was noticed: otherwise no message and no code would be accepted
+// until the clock has caught up.
 func (s *Store) RestoredAt() time.Time {
-	if at := s.restoredAt.Load(); at != nil {
-		return *at
+	at := s.restoredAt.Load()
+	if at == nil {
+		return time.Time{}
 	}
-	return time.Time{}
+	if now := s.clock.Now().UTC(); at.After(now) {
+		s.restoredAt.CompareAndSwap(at, &now)
+		return *s.restoredAt.Load()
+	}
+	return *at
 }
 
 // loadRestored reads RestoredAt at Open.
