@@ -36,7 +36,7 @@ type BoardPage struct {
 	StatusCommand, AddCommand string
 	// MoreAttention counts the omitted ones.
 	MoreAttention int
-	Coming        []BoardStep
+	NextSteps        []BoardStep
 
 	// Moves and InYears lead to parts of the list. Search contains the form's URL and what
 	// it keeps, Query the search text.
@@ -151,7 +151,7 @@ type WallPage struct {
 	Leaving, To, Preferred idp.Year
 	// Years are the live ones.
 	Years  []BoardYear
-	Coming []BoardStep
+	NextSteps []BoardStep
 	// Attention counts what needs attention, Needs lists it.
 	Attention int
 	Needs     []WallNeed

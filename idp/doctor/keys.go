@@ -125,7 +125,7 @@ func (s *Service) nextStep(ctx context.Context) *Next {
 		if c.Step == "" {
 			continue
 		}
-		n := &Next{By: "server", Coming: c}
+		n := &Next{By: "server", UpcomingStep: c}
 		if c.ByHand || c.Stuck {
 			n.By = "operator"
 		}

@@ -53,7 +53,7 @@ type Report struct {
 type Next struct {
 	// By is who must act: "server" or "operator".
 	By string `json:"by"`
-	rotation.Coming
+	rotation.UpcomingStep
 }
 
 // Attention counts the problems, and the checks that could not find out.

@@ -36,7 +36,7 @@ func tlsChecks() []Check {
 }
 
 // Secure reports whether base_url is https.
-func (s *Service) Secure() bool { return s.Installation.Secure() }
+func (s *Service) Secure() bool { return s.Installation.IsSecure() }
 
 // checkTLS looks at the certificates that a browser gets at base_url.
 func (s *Service) checkTLS(ctx context.Context, _ Options) ([]Finding, error) {

@@ -55,8 +55,8 @@ type Entry struct {
 	Fault rotation.KeyFault
 }
 
-// Closed reports whether the endpoint URLs of a live year cannot answer because of its key.
-func (e Entry) Closed() bool { return e.State.Live() && e.Fault != "" }
+// IsClosed reports whether the endpoint URLs of a live year cannot answer because of its key.
+func (e Entry) IsClosed() bool { return e.State.IsLive() && e.Fault != "" }
 
 // Year returns the year of the entry, or "" for the zero Entry.
 func (e Entry) Year() idp.Year {
@@ -66,9 +66,9 @@ func (e Entry) Year() idp.Year {
 	return e.Key.Year
 }
 
-// CertExpired reports whether the year's certificate has expired. An expired preferred year
+// HasCertExpired reports whether the year's certificate has expired. An expired preferred year
 // stays preferred and signs. Operators are notified.
-func (e Entry) CertExpired(now time.Time) bool {
+func (e Entry) HasCertExpired(now time.Time) bool {
 	return e.Key != nil && e.Key.Cert != nil && !now.Before(e.Key.Cert.NotAfter)
 }
 
@@ -97,7 +97,7 @@ func NewRing(p rotation.Policy) *Ring {
 // has a fault. The error matches ErrNoSigner and means that the preferred year cannot sign.
 func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 	// The empty span makes the first look-up take the decision.
-	s := &snapshot{keys: Usable(h, keys)}
+	s := &snapshot{keys: SelectUsable(h, keys)}
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, k := range s.keys {
 		record, _ := h.Record(k.Year)
@@ -179,7 +179,7 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 		}
 		s.entries[k.Year] = e
 		switch {
-		case !e.State.Live() || e.Closed():
+		case !e.State.IsLive() || e.IsClosed():
 		case e.State == rotation.Preferred:
 			s.preferred, s.live = e, slices.Insert(s.live, 0, e)
 		default:

@@ -99,7 +99,7 @@ func (since *Since) addSteps(h rotation.History, past []rotation.PastStep) {
 		}
 		since.Steps = append(since.Steps, Step{s.Kind, s.Year})
 		r, _ := h.Record(s.Year)
-		if r.CreatedAt.Equal(s.At) && !r.Over() && !slices.Contains(since.LostYears, s.Year) {
+		if r.CreatedAt.Equal(s.At) && !r.IsOver() && !slices.Contains(since.LostYears, s.Year) {
 			since.LostYears = append(since.LostYears, s.Year)
 		}
 	}
@@ -151,7 +151,7 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, ou
 	case end.locked:
 		out.Locked, reason = append(out.Locked, id), LockedAfterBackup
 	}
-	if reason == "" || u.Locked() {
+	if reason == "" || u.IsLocked() {
 		return nil
 	}
 	_, err = s.Accounts.Lock(ctx, email, reason, actor)

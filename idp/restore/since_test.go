@@ -92,7 +92,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 		switch {
 		case err != nil:
 			got[name] = "gone"
-		case u.Locked():
+		case u.IsLocked():
 			got[name] = u.LockReason
 		case len(u.TOTPs) == 0:
 			got[name] = "no factor"

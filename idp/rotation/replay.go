@@ -30,7 +30,7 @@ func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
 			applied = append(applied, s)
 		}
 	}
-	if rec, _ := r.h.Record(r.h.Preferred); rec.Over() {
+	if rec, _ := r.h.Record(r.h.Preferred); rec.IsOver() {
 		r.h.Preferred = ""
 		if last := findLast(r.h.Records, Record.isLive); last.Year != "" {
 			r.h = r.h.prefer(last.Year, maxTime(last.PublishedAt, rec.RetiredAt))
@@ -72,11 +72,11 @@ func (h History) Reflects(s PastStep) bool {
 	case StepCreate, StepCSR, StepImport:
 		return made && !r.IsOther(s.CertificateSHA256, s.PublicKeySHA256) && (s.CertEndAt.IsZero() || !r.CertEndAt.IsZero())
 	case StepPublish:
-		return !r.PublishedAt.IsZero() || r.Over()
+		return !r.PublishedAt.IsZero() || r.IsOver()
 	case StepPrefer, StepRollback:
-		return !r.PreferredAt.Before(s.At) || r.Over()
+		return !r.PreferredAt.Before(s.At) || r.IsOver()
 	case StepRetire:
-		return r.Over()
+		return r.IsOver()
 	case StepRevoke:
 		return !r.RevokedAt.IsZero()
 	case StepDestroy:
@@ -97,13 +97,13 @@ func (r *replay) take(s PastStep) {
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
 		// The certificate of a key that the backup has can be imported again.
-		if known && !r.lost[s.Year] || !s.Year.Valid() || rec.Over() {
+		if known && !r.lost[s.Year] || !s.Year.Valid() || rec.IsOver() {
 			return
 		}
 		r.lost[s.Year] = true
 		r.h = r.h.Apply(s.Step, s.At).edit(s.Year, func(rec *Record) { rec.KeyFault = KeyMissing })
 	case StepPublish:
-		if rec.PublishedAt.IsZero() && !rec.Over() && !rec.CertEndAt.IsZero() {
+		if rec.PublishedAt.IsZero() && !rec.IsOver() && !rec.CertEndAt.IsZero() {
 			r.h = r.h.publish(s.Year, s.At)
 		}
 	case StepPrefer, StepRollback:
@@ -111,7 +111,7 @@ func (r *replay) take(s PastStep) {
 			r.h = r.h.Apply(s.Step, s.At)
 		}
 	case StepRetire:
-		if !rec.Over() {
+		if !rec.IsOver() {
 			r.h = r.h.Apply(s.Step, s.At)
 		}
 	case StepRevoke:
@@ -119,7 +119,7 @@ func (r *replay) take(s PastStep) {
 			r.revoke(s)
 		}
 	case StepDestroy:
-		if rec.Over() && rec.KeyDestroyedAt.IsZero() {
+		if rec.IsOver() && rec.KeyDestroyedAt.IsZero() {
 			r.h = r.h.Apply(s.Step, s.At)
 		}
 	}
@@ -130,7 +130,7 @@ func (r *replay) revoke(s PastStep) {
 	_, signs := r.h.successor(s.Year, s.At)
 	if s.Year == r.h.Preferred && !signs {
 		i := slices.IndexFunc(r.h.Records, func(rec Record) bool {
-			return rec.Year > s.Year && !rec.Over() && !rec.CertEndAt.IsZero()
+			return rec.Year > s.Year && !rec.IsOver() && !rec.CertEndAt.IsZero()
 		})
 		if i >= 0 && r.h.Records[i].PublishedAt.IsZero() {
 			r.h = r.h.publish(r.h.Records[i].Year, s.At)

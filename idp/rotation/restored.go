@@ -27,7 +27,7 @@ func (h History) Restore(backupAt, now time.Time) History {
 	h.Restored = Restored{At: now.UTC(), BackupAt: backupAt.UTC()}
 	h.Records = slices.Clone(h.Records)
 	for i := range h.Records {
-		if r := &h.Records[i]; !r.Over() {
+		if r := &h.Records[i]; !r.IsOver() {
 			r.QuietFrom = h.Clock.Running
 		}
 	}

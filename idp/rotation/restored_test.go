@@ -139,7 +139,7 @@ func TestReplay(t *testing.T) {
 			var lost []idp.Year
 			for _, r := range after.Records {
 				states[r.Year] = after.State(r.Year, w.now)
-				if r.KeyFault != "" && !r.Over() {
+				if r.KeyFault != "" && !r.IsOver() {
 					lost = append(lost, r.Year)
 				}
 			}
@@ -149,7 +149,7 @@ func TestReplay(t *testing.T) {
 			if diff := cmp.Diff(tt.lost, lost); diff != "" {
 				t.Errorf("years without their keys (-want +got):\n%s", diff)
 			}
-			if r, _ := after.Record(after.Preferred); r.Over() {
+			if r, _ := after.Record(after.Preferred); r.IsOver() {
 				t.Error("a year that is over is preferred")
 			}
 			again, more := after.Replay(tt.past)

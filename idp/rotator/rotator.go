@@ -135,7 +135,7 @@ func (s *Service) PauseSteps(do func() error) error {
 }
 
 // Plan lists the future steps within years.
-func (s *Service) Plan(ctx context.Context, years int) ([]rotation.Coming, error) {
+func (s *Service) Plan(ctx context.Context, years int) ([]rotation.UpcomingStep, error) {
 	h, now, err := s.readNow(ctx)
 	if err != nil {
 		return nil, err

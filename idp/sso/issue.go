@@ -178,7 +178,7 @@ func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Pro
 		ID: newID(), Audience: string(a.request.SP),
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
 		SessionIndex: issued.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
-		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.Person{
+		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
 			UUID: issued.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
 		}),
 	}

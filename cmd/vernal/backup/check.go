@@ -128,7 +128,7 @@ func checkYears(files *staged, m *seal.Master) []checkedYear {
 	dir := certs.OpenDir(files.path(keysName), seal.NewMasters(m))
 	years := []checkedYear{}
 	for _, y := range files.manifest.Years {
-		if !y.State.Live() {
+		if !y.State.IsLive() {
 			continue
 		}
 		got := checkedYear{Year: y.Year, Result: yearOK}

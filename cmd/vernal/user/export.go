@@ -55,17 +55,17 @@ func (a *commands) exportUsers(ctx context.Context, output string, secrets bool)
 	}
 	var n int
 	err := a.WriteOut(output, func(out io.Writer) (err error) {
-		n, err = a.writePeople(ctx, out, secrets)
+		n, err = a.writeUsers(ctx, out, secrets)
 		return err
 	})
 	if err == nil {
-		a.Say("wrote %s to %s, %s", pluralPeople(n), cmp.Or(output, "standard output"), with)
+		a.Say("wrote %s to %s, %s", pluralUsers(n), cmp.Or(output, "standard output"), with)
 	}
 	return err
 }
 
-// writePeople writes page after page, and counts the users that are not deleted.
-func (a *commands) writePeople(ctx context.Context, w io.Writer, secrets bool) (n int, err error) {
+// writeUsers writes page after page, and counts the users that are not deleted.
+func (a *commands) writeUsers(ctx context.Context, w io.Writer, secrets bool) (n int, err error) {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)

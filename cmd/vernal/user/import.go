@@ -250,9 +250,9 @@ func (im *importing) printSummary() error {
 	if t.DryRun {
 		would, mode = "would be ", "dry run: "
 	}
-	parts := []string{pluralPeople(t.Added) + " " + would + "added"}
+	parts := []string{pluralUsers(t.Added) + " " + would + "added"}
 	if t.Extended > 0 {
-		parts = append(parts, pluralPeople(t.Extended)+" "+would+"given more NameIDs")
+		parts = append(parts, pluralUsers(t.Extended)+" "+would+"given more NameIDs")
 	}
 	if t.Present > 0 {
 		parts = append(parts, fmt.Sprintf("%d there already (line %s)", t.Present, lineRanges(im.present)))
@@ -274,7 +274,7 @@ func (im *importing) printSummary() error {
 	return nil
 }
 
-func pluralPeople(n int) string {
+func pluralUsers(n int) string {
 	if n == 1 {
 		return "1 person"
 	}

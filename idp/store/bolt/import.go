@@ -19,7 +19,7 @@ func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]e
 		outcome := make([]error, len(people))
 		added := &imports{writer: w, taken: make(map[string]bool), changed: make(map[idp.UserID]*idp.User)}
 		for i := range people {
-			err := added.addPerson(&people[i])
+			err := added.addUser(&people[i])
 			if clash, ok := errors.AsType[clashError](err); ok {
 				outcome[i] = clash.error
 				continue
@@ -46,8 +46,8 @@ type imports struct {
 // clashError concerns one user and does not affect the others.
 type clashError struct{ error }
 
-// addPerson queues one user, and nothing of the user if the error is a clashError.
-func (m *imports) addPerson(p *idp.ImportedUser) error {
+// addUser queues one user, and nothing of the user if the error is a clashError.
+func (m *imports) addUser(p *idp.ImportedUser) error {
 	id := []byte(p.User.ID)
 	known := m.has(inUsers, id)
 	switch {
