@@ -73,7 +73,7 @@ func TestBoardPageShowsEachProvider(t *testing.T) {
 	years := words(all(doc, "vernal-years")[0])
 	for _, want := range []string{
 		"2030 expiring Our signing certificate ends in 30 days April 1, 2031 Due to be retired in 121 days July 1, 2031 Used within 30 days by 3 service providers 2 still to move",
-		"2031 preferred", "2032 planned Next the key of 2032 is made: January 15, 2032, in 319 days",
+		"2031 preferred", "2032 planned Next the key of 2032 is created: January 15, 2032, in 319 days",
 	} {
 		if !strings.Contains(years, want) {
 			t.Errorf("%q is not in %q", want, years)
