@@ -134,9 +134,10 @@ func (c catalogue) formatNumber(n int) string {
 	return text
 }
 
-// formatCount returns the text of key for a number, which fills {0}. For 1 it uses key.one.
+// formatCount returns the text of key for a number, which fills {0}. For 1 it uses key.one, and
+// for 0 as well where "number.zero" has the plural category "one": French counts 0 jour.
 func (c catalogue) formatCount(key Key, n int, args ...string) (string, error) {
-	if n == 1 {
+	if n == 1 || n == 0 && c["number.zero"] == "one" {
 		key += ".one"
 	}
 	return c.text(key, append([]string{c.formatNumber(n)}, args...)...)

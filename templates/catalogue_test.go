@@ -54,7 +54,7 @@ func constants(t *testing.T, file, typ string) []string {
 // used returns every key that some page or constant names.
 func used(t *testing.T) map[Key]bool {
 	t.Helper()
-	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true,
+	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true, "number.zero": true,
 		"mail.date": true, "mail.and": true, "mail.providers": true, "mail.providers.one": true}
 	for i := range 12 {
 		keys[Key("time.month."+strconv.Itoa(i+1))] = true
