@@ -294,3 +294,47 @@ func TestNoTextInPages(t *testing.T) {
 		}
 	}
 }
+
+// TestTextsHaveTypographyOfLanguage checks the punctuation of texts and mails: French has a
+// no-break space before high punctuation and inside guillemets, so that no line begins with a
+// colon, and its own apostrophe. Spanish opens each question and exclamation.
+func TestTextsHaveTypographyOfLanguage(t *testing.T) {
+	t.Parallel()
+	catalogues, err := readCatalogues(embedded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[Lang]map[string]string{}
+	for _, lang := range []Lang{"es", "fr"} {
+		all[lang] = map[string]string{}
+		for key, text := range catalogues[lang] {
+			all[lang][string(key)] = text
+		}
+		files, err := fs.Glob(embedded, "mails/"+string(lang)+"/*")
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		action := regexp.MustCompile(`\{\{.*?\}\}`)
+		for _, file := range files {
+			b, err := fs.ReadFile(embedded, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[lang][file] = action.ReplaceAllString(string(b), "0")
+		}
+	}
+	faults := regexp.MustCompile(` [:;?!»](\s|$|\]\])|« |[\p{L}\d})»][;?!](\s|$)|[\p{L}})»]:(\s|$)|\p{L}'\p{L}`)
+	for key, text := range all["fr"] {
+		if fault := faults.FindString(text); fault != "" {
+			t.Errorf("fr: %q in %s: %s", fault, key, text)
+		}
+	}
+	for key, text := range all["es"] {
+		text = strings.ReplaceAll(text, "?sp=", "")
+		for opens, closes := range map[string]string{"¿": "?", "¡": "!"} {
+			if strings.Count(text, opens) != strings.Count(text, closes) {
+				t.Errorf("es: %s…%s in %s: %s", opens, closes, key, text)
+			}
+		}
+	}
+}
