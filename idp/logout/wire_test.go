@@ -221,7 +221,7 @@ func TestLogoutResponseToUs(t *testing.T) {
 			t.Errorf("%s: %d\n%s", name, tt.page.Status, text)
 		}
 	}
-	if text := w.ada.browser.Get(address + "?" + response.Encode()).Text(); !strings.Contains(text, "A LogoutResponse is taken nowhere") {
+	if text := w.ada.browser.Get(address + "?" + response.Encode()).Text(); !strings.Contains(text, "LogoutResponse") {
 		t.Errorf("the page does not say what is wrong:\n%s", text)
 	}
 	w.want("ada", "bob")

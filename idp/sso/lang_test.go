@@ -127,7 +127,7 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	program.Header.Set("Accept-Language", "es")
 	got := httptest.NewRecorder()
 	w.Handler.ServeHTTP(got, program)
-	if !strings.HasPrefix(got.Header().Get("Content-Type"), "text/plain") || !strings.Contains(got.Body.String(), "Ningún año responde") {
+	if !strings.HasPrefix(got.Header().Get("Content-Type"), "text/plain") || !strings.Contains(got.Body.String(), "ningún año en servicio") {
 		t.Errorf("plain text: %s %s", got.Header().Get("Content-Type"), got.Body)
 	}
 }
