@@ -69,10 +69,6 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(server.MemoryLimit(d.Accounts.Hasher.PeakMemory()))
-	}
-	debug.FreeOSMemory() // what the first hashes worked in, see account.Prepare
 	socket, err := admin.Listen(ctx, c.DataDir)
 	if err != nil {
 		return err
@@ -89,12 +85,28 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		group.Go(func() error { return d.service(addr.String()).Endpoint(owner).Serve(ctx, socket) })
 	}
 	group.Go(func() error { return srv.Run(ctx) })
+	group.Go(func() error {
+		a.prepareAccounts(ctx, d)
+		return nil
+	})
 	err = group.Wait()
 	log.Info("stopped")
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w\n  end what listens on %s, or set listen (%s) to another port", err, c.Listen, c.Origin("listen"))
 	}
 	return err
+}
+
+// prepareAccounts measures password hashes while the server already answers, and then limits
+// the memory that hashes take.
+func (a *app) prepareAccounts(ctx context.Context, d *deps) {
+	if err := d.Accounts.Prepare(ctx); err != nil && ctx.Err() == nil {
+		d.Log.Warn("password hashes are not measured yet; the first sign-in does it", "error", err.Error())
+	}
+	debug.FreeOSMemory() // what the hashes worked in
+	if a.Getenv("GOMEMLIMIT") == "" {
+		server.LimitMemory(ctx, d.Accounts.Hasher.PeakMemory)
+	}
 }
 
 // server wires the identity provider of an opened installation, for `serve` and for
@@ -113,9 +125,6 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	}
 	tlsConfig, err := loadTLS(c)
 	if err != nil {
-		return nil, err
-	}
-	if err := d.Accounts.Prepare(ctx); err != nil {
 		return nil, err
 	}
 	return &server.Server{
