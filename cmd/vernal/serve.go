@@ -65,7 +65,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	srv, err := d.server(ctx)
+	srv, err := d.server()
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (a *app) prepareAccounts(ctx context.Context, d *deps) {
 // server wires the identity provider of an opened installation, for `serve` and for
 // `demo`: they differ in listeners alone, so that whatever works in the one works in
 // the other. It is an error if the installation cannot serve.
-func (d *deps) server(ctx context.Context) (*server.Server, error) {
+func (d *deps) server() (*server.Server, error) {
 	c := d.config
 	if d.signErr != nil {
 		return nil, fmt.Errorf("nothing can be served: %w", d.signErr)
