@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	texttemplate "text/template"
 	"time"
 
 	"vernal/idp"
@@ -92,7 +93,7 @@ func TestMailDatesAndListsFollowLanguage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := (&Phrases{mails: mails}).Mail("x.txt", map[string]any{
+		got, _, err := (&Phrases{mails: func() (*texttemplate.Template, error) { return mails, nil }}).Mail("x.txt", map[string]any{
 			"A": time.Date(2027, 8, 1, 23, 0, 0, 0, time.UTC), "B": time.Date(2026, 12, 22, 0, 0, 0, 0, time.UTC),
 			"None": []idp.Year{}, "One": []idp.Year{"2025"}, "Two": []idp.Year{"2025", "2026"}, "Three": []idp.Year{"2025", "2026", "2027"},
 		})

@@ -19,7 +19,7 @@ type Phrases struct {
 	c    catalogue
 	date func(time.Time) (string, error)
 	// mails is nil for pages, which contain none.
-	mails *texttemplate.Template
+	mails func() (*texttemplate.Template, error)
 }
 
 // codePrefixes are the prefixes of keys that code outside this package chooses.

@@ -60,8 +60,8 @@ func cutResponse(l *language, b Branding) (map[responseKind]segments, error) {
 			d.SPName = sentinels[slotSPName]
 		}
 		var page bytes.Buffer
-		if err := l.html["response"].ExecuteTemplate(&page, "layout", d); err != nil {
-			return nil, fmt.Errorf("render page response: %w", err)
+		if err := l.writeHTML(&page, "response", d); err != nil {
+			return nil, err
 		}
 		kinds[k] = cutSegments(page.String())
 		seen := make(map[slot]int)

@@ -103,7 +103,7 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	srv, err := d.server(ctx)
+	srv, err := d.server()
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 		return nil, err
 	}
 	defer leave()
+	if err := s.Prepare(ctx); err != nil {
+		return nil, err
+	}
 	u, spent, err := s.tryPassword(ctx, address, password, from, known, counters)
 	if errors.Is(err, ErrWrong) {
 		leave()

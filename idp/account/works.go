@@ -20,17 +20,32 @@ const (
 // maxWorks limits the list, for imports whose hashes have many costs.
 const maxWorks = 8
 
-// Prepare determines how long a "no" must take. Call it before the first sign-in. It measures
-// the most expensive hashes in use, which takes a fraction of a second unless imported users
-// have hashes that take longer.
+// Prepare determines how long a "no" must take, unless that is already known. It measures the
+// most expensive hashes in use, which takes a fraction of a second unless imported users have
+// hashes that take longer. CheckPassword calls it before the first attempt. A server calls it
+// at its start, because the machine is less busy then.
 func (s *Service) Prepare(ctx context.Context) error {
-	works, err := s.addWorks(ctx, s.Hasher.currentParams().workOf())
+	h := s.Hasher
+	if h.prepared.Load() {
+		return nil
+	}
+	select {
+	case h.preparing <- struct{}{}:
+		defer func() { <-h.preparing }()
+	case <-ctx.Done():
+		return fmt.Errorf("measure password hashes: %w", context.Cause(ctx))
+	}
+	if h.prepared.Load() {
+		return nil
+	}
+	works, err := s.addWorks(ctx, h.currentParams().workOf())
 	if err != nil {
 		return err
 	}
-	if err := s.Hasher.calibrate(ctx, works...); err != nil {
+	if err := h.calibrate(ctx, works...); err != nil {
 		return fmt.Errorf("measure password hashes: %w", err)
 	}
+	h.prepared.Store(true)
 	return nil
 }
 

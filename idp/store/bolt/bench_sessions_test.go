@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -256,6 +257,32 @@ func BenchmarkMillionSessions(b *testing.B) {
 	b.ReportMetric(float64(quiet)/float64(among), "ratio")
 	b.ReportMetric(list.Seconds(), "s-list")
 	b.ReportMetric(sweep.Seconds(), "s-sweep")
+}
+
+// BenchmarkOpenMillionSessions measures how long a server with a million sessions, waits for its store at start.
+func BenchmarkOpenMillionSessions(b *testing.B) {
+	h := fillHouse(b, many)
+	path, options := h.db.Path(), Options{Masters: h.masters, Clock: h.clock}
+	for b.Loop() {
+		b.StopTimer()
+		if err := h.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		s, err := Open(path, options)
+		if err != nil {
+			b.Fatal(err)
+		}
+		h.Store = s
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(info.Size())/(1<<20), "MiB-file")
+	if err := h.Close(); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // signIns returns the median time that the store takes for a warm sign-in, one at a time: of
