@@ -18,9 +18,9 @@ import (
 // The PEM block of a .token file, and its header for a key whose certificate
 // is external.
 const (
-	publicBlock     = "PUBLIC KEY"
-	elsewhereHeader = "Certificate"
-	elsewhereValue  = "elsewhere"
+	publicBlock    = "PUBLIC KEY"
+	externalHeader = "Certificate"
+	externalValue  = "elsewhere"
 )
 
 // sealContext returns the context that ties a sealed private key to its year, so that a file
@@ -44,7 +44,7 @@ func (d *Dir) saveSigner(k *Key) error {
 		return d.writeSigner(k)
 	case k.Cert == nil:
 		return idp.ErrExists
-	case !SamePublic(there.Signer.Public(), k.Signer.Public()):
+	case !EqualPublic(there.Signer.Public(), k.Signer.Public()):
 		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
 	}
 	return nil
@@ -58,7 +58,7 @@ func (d *Dir) writeSigner(k *Key) error {
 		}
 		block := &pem.Block{Type: publicBlock, Bytes: der}
 		if k.External {
-			block.Headers = map[string]string{elsewhereHeader: elsewhereValue}
+			block.Headers = map[string]string{externalHeader: externalValue}
 		}
 		return writeNew(d.filePath(k.Year, extToken), pem.EncodeToMemory(block))
 	}
@@ -117,7 +117,7 @@ func (d *Dir) loadKept(k *Key) error {
 		return fmt.Errorf("public key: %w", err)
 	}
 	k.Signer = &VaultKey{Vault: d.vault, Year: k.Year, Pub: pub}
-	k.External = block.Headers[elsewhereHeader] == elsewhereValue
+	k.External = block.Headers[externalHeader] == externalValue
 	return nil
 }
 

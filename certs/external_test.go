@@ -130,7 +130,7 @@ func TestParseForeign(t *testing.T) {
 			if (got == nil) != (tt.want != "") || (err == nil) != (tt.want == "") || code != tt.want {
 				t.Errorf("%T, %v; want %q", got, err, tt.want)
 			}
-			if got != nil && !SamePublic(got.Public(), &key.PublicKey) {
+			if got != nil && !EqualPublic(got.Public(), &key.PublicKey) {
 				t.Error("another key came out")
 			}
 		})

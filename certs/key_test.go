@@ -59,7 +59,7 @@ func TestNewKey(t *testing.T) {
 		t.Errorf("year = %s", k.Year)
 	case !ok || pub.N.BitLen() != 2048:
 		t.Errorf("public key is %T", c.PublicKey)
-	case !SamePublic(k.Signer.Public(), pub):
+	case !EqualPublic(k.Signer.Public(), pub):
 		t.Error("certificate is of another key")
 	case c.SignatureAlgorithm != x509.SHA256WithRSA:
 		t.Errorf("signed with %v", c.SignatureAlgorithm)

@@ -131,7 +131,7 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 	if err != nil {
 		return err
 	}
-	a.sayRekey(cfg, f, st)
+	a.reportRekey(cfg, f, st)
 	return a.Print(st, nil)
 }
 
@@ -173,8 +173,8 @@ func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, erro
 	return st, nil
 }
 
-// sayRekey says what was done and what to do next.
-func (a *app) sayRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
+// reportRekey prints what was done and what to do next.
+func (a *app) reportRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
 	switch {
 	case f.begin:
 		a.Say("every key is wrapped by both master keys, and either of them opens the installation")

@@ -297,7 +297,7 @@ func TestUnlockAllowsSignInAgain(t *testing.T) {
 	if err := h.Unlock(t.Context(), alice, actor); err != nil {
 		t.Fatal(err)
 	}
-	if got := h.user(u.ID); got.Locked() || got.LockReason != "" {
+	if got := h.user(u.ID); got.IsLocked() || got.LockReason != "" {
 		t.Errorf("still locked: %v %q", got.LockedAt, got.LockReason)
 	}
 	if _, err := h.CheckPassword(t.Context(), alice, password, home); err != nil {

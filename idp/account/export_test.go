@@ -59,7 +59,7 @@ func TestOperatorsWriteWhatAnImportTakes(t *testing.T) {
 			t.Errorf("authenticator named %q: %v", text, err)
 		}
 	}
-	if got := h.user(u.ID); got.Locked() || len(got.TOTPs) != len(u.TOTPs) {
+	if got := h.user(u.ID); got.IsLocked() || len(got.TOTPs) != len(u.TOTPs) {
 		t.Error("what was refused was done")
 	}
 }

@@ -155,7 +155,7 @@ func (im *importer) findDifferences(rec *Record, u, there *idp.User) []string {
 		differ("totps", slices.ContainsFunc(there.TOTPs, func(h idp.TOTP) bool { return string(h.Secret) == string(t.Secret) && h.Period == t.Period }))
 	}
 	differ("role", u.Role == "" || u.Role == there.Role)
-	differ("locked", !u.Locked() || there.Locked())
+	differ("locked", !u.IsLocked() || there.IsLocked())
 	return differs
 }
 

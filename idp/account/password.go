@@ -85,7 +85,7 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	if err := s.settle(ctx, append(counters, s.knownCounter(address, from))); err != nil {
 		return nil, spent, err
 	}
-	if u.Locked() {
+	if u.IsLocked() {
 		return nil, spent, &userError{err: ErrLocked, user: u}
 	}
 	if s.Hasher.NeedsRehash(u.PasswordHash) {

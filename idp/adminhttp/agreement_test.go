@@ -658,7 +658,7 @@ func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 		m.take(tb, rotation.Step{Kind: rotation.StepPrefer, Year: newest})
 		s.Year = newest // if it is no older one, the step is refused
 		for _, e := range all {
-			if e.State.Live() && e.Year() < newest {
+			if e.State.IsLive() && e.Year() < newest {
 				s.Year = e.Year()
 			}
 		}

@@ -191,8 +191,8 @@ func (s sample) rotation(st rotation.Status) {
 		s.moment("rotation_step_due_timestamp_seconds", d.DueAt, string(d.Year), string(d.Kind))
 		s.moment("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
 	}
-	s.flag("rotation_hold", st.Hold.Active(st.At))
-	s.flag("clock_trusted", st.Clock.Trusted())
+	s.flag("rotation_hold", st.Hold.IsActive(st.At))
+	s.flag("clock_trusted", st.Clock.IsTrusted())
 }
 
 // shortFingerprint is the number of characters of a SHA-256 that distinguish the

@@ -54,8 +54,8 @@ const tokenASCII = "ascii"
 // Table returns a copy of the list of all attributes, in the order in which they are sent.
 func Table() []Row { return slices.Clone(table) }
 
-// Known reports whether a registration may contain the name.
-func Known(name string) bool { return name == tokenASCII || findRow(name) >= 0 }
+// IsKnown reports whether a registration may contain the name.
+func IsKnown(name string) bool { return name == tokenASCII || findRow(name) >= 0 }
 
 // findRow returns the index of an attribute in the table, or -1.
 func findRow(name string) int {

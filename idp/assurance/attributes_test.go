@@ -18,11 +18,11 @@ func TestEveryAttributeIsKnownAndSourced(t *testing.T) {
 		if r.Source == "" {
 			t.Errorf("%s has no source", r.Name)
 		}
-		if !Known(r.Name) {
+		if !IsKnown(r.Name) {
 			t.Errorf("%s is not known", r.Name)
 		}
 	}
-	if !Known("ascii") || Known("Email") || Known("") || Known("shoe_size") {
+	if !IsKnown("ascii") || IsKnown("Email") || IsKnown("") || IsKnown("shoe_size") {
 		t.Error("Known takes what is in the table, and ascii")
 	}
 }

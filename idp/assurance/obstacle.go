@@ -44,15 +44,15 @@ func (o *Obstacle) Refusal() *idp.Refusal {
 // that no user is asked for a code that cannot help.
 func (r *Requirement) Obstacle(s *idp.Session, p Proofing, have []idp.Factor, now time.Time) *Obstacle {
 	o := &Obstacle{ClassRef: r.asked, Have: have}
-	if !r.SatisfiedBy(p) {
+	if !r.IsSatisfiedBy(p) {
 		o.Code, o.Lacks = idp.RefusedNoProofing, LackProofing
 		if r.IAL == FacialRequired {
 			o.Lacks = LackFacialMatch
 		}
 		return o
 	}
-	missing := r.Met(s, now)
-	if missing == NothingMissing || slices.ContainsFunc(have, missing.filledBy) {
+	missing := r.FindMissing(s, now)
+	if missing == NothingMissing || slices.ContainsFunc(have, missing.isFilledBy) {
 		return nil
 	}
 	o.Code, o.Lacks = idp.RefusedNoFactor, Lack(missing)

@@ -106,12 +106,12 @@ func TestFlowsAreOnRecord(t *testing.T) {
 		var page *idptest.Page
 		if tt.do != nil {
 			i.Clock.Advance(2 * time.Minute)
-			found, err := i.Trail.Before(t.Context(), 0, audit.Filter{}, 1)
+			found, err := i.Trail.FindBefore(t.Context(), 0, audit.Filter{}, 1)
 			ok(t, err)
 			after = found.Last
 			page = tt.do()
 		}
-		found, err := i.Trail.After(t.Context(), after, audit.Filter{}, 100)
+		found, err := i.Trail.FindAfter(t.Context(), after, audit.Filter{}, 100)
 		ok(t, err)
 		n := slices.IndexFunc(found.Records, func(r idp.AuditRecord) bool {
 			return r.Kind == tt.want.Kind && r.Outcome == tt.want.Outcome && r.User == tt.want.User && r.SP == tt.want.SP && r.Year == tt.want.Year &&

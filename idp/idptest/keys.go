@@ -18,7 +18,7 @@ import (
 func (i *IdP) begin() {
 	i.tb.Helper()
 	now := i.Clock.Now()
-	var made []rotation.Made
+	var made []rotation.MadeKey
 	if !i.options.FirstStart {
 		years := append(i.Policy.FirstYears(now), i.options.Years...)
 		slices.Sort(years)
@@ -27,7 +27,7 @@ func (i *IdP) begin() {
 			if err := i.Keys.Save(k); err != nil {
 				i.tb.Fatal(err)
 			}
-			made = append(made, keyring.MadeOf(k))
+			made = append(made, keyring.DescribeKey(k))
 		}
 	}
 	if len(made) > 0 && len(i.options.Years) > 0 {
@@ -40,7 +40,7 @@ func (i *IdP) begin() {
 
 // recordSteps records the history of an installation that has taken each step of its years,
 // the oldest first, on its date.
-func (i *IdP) recordSteps(made []rotation.Made, now time.Time) {
+func (i *IdP) recordSteps(made []rotation.MadeKey, now time.Time) {
 	h := i.Policy.Adopt(rotation.History{}, made, now)
 	for n, m := range made {
 		d := i.Policy.Dates(m.Year)

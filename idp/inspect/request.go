@@ -265,9 +265,9 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	}
 	entry, ok := s.Years.Lookup(r.Year, r.At)
 	switch {
-	case ok && entry.Closed():
+	case ok && entry.IsClosed():
 		r.noteFault("year", string(r.Year), "this year is closed, because its signing key is not usable")
-	case ok && entry.State.Live():
+	case ok && entry.State.IsLive():
 		r.noteKept("year", string(r.Year)+", "+string(entry.State))
 		return nil
 	case ok && entry.State == rotation.Created && p != nil && p.Preview == r.Year && (r.Cert != nil || p.SignRequests == idp.SignRequestsOptional):

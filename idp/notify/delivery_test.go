@@ -183,5 +183,5 @@ func TestFirstNoticeIsSentOnce(t *testing.T) {
 	if len(got) != 1 || len(w.mail.Mails()) != 1 {
 		t.Fatalf("%d notices, %d mails", len(got), len(w.mail.Mails()))
 	}
-	wantNotice(t, got[0], notify.Notice{ID: "began", At: date("2026-11-22"), Kind: notify.Began})
+	wantNotice(t, got[0], notify.Notice{ID: "began", At: date("2026-11-22"), Kind: notify.NoticesStarted})
 }

@@ -118,7 +118,7 @@ func Extract(data []byte) (File, error) {
 		return r.file, err
 	}
 	if len(r.file.Certificates) == 0 {
-		return r.file, r.nothing()
+		return r.file, r.emptyError()
 	}
 	return r.file, nil
 }
@@ -130,7 +130,7 @@ type reader struct {
 	beside *Error
 }
 
-func (r *reader) nothing() error {
+func (r *reader) emptyError() error {
 	switch {
 	case r.beside != nil:
 		return r.beside

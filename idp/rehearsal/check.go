@@ -21,7 +21,7 @@ const maxClockGap = 60 * time.Second
 // readByLibrary gives every Response to crewjam/saml, which decrypts and
 // verifies it with the metadata alone.
 func (w *Walk) readByLibrary(context.Context) (string, error) {
-	if w.lacks(errNoAnswers) {
+	if w.isUnmet(errNoAnswers) {
 		return "", errNoAnswers
 	}
 	for i := range w.answers {

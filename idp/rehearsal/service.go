@@ -118,7 +118,7 @@ func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 	switch {
 	case !ok:
 		return entry, &RefusedError{Text: fmt.Sprintf("%s was never made", y), Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationCreate, string(y))}}
-	case entry.State.Over():
+	case entry.State.IsOver():
 		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its URLs no longer answer", y, entry.State)}
 	case entry.Fault != "":
 		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, templates.TerminalPhrases().Reason(entry.Fault.Reason(y)))}

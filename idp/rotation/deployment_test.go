@@ -70,7 +70,7 @@ func (w *deployment) runTo(end time.Time) {
 		w.h = w.h.Tick(next, next.Sub(w.now))
 		w.now = next
 		for _, y := range w.used {
-			if w.h.State(y, w.now).Live() {
+			if w.h.State(y, w.now).IsLive() {
 				w.h = w.h.Use(y, w.now)
 			}
 		}

@@ -129,7 +129,7 @@ func TestStatusShowsStateAndNextStep(t *testing.T) {
 
 func TestPlanListsComingSteps(t *testing.T) {
 	t.Parallel()
-	lines := func(plan []Coming) (out []string) {
+	lines := func(plan []UpcomingStep) (out []string) {
 		for _, c := range plan {
 			line := date(c.At) + " " + string(c.Year) + " " + string(c.Step) + " " + string(c.To)
 			if c.ByHand {

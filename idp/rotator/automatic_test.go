@@ -217,12 +217,12 @@ func TestWrongClockEndsNoYear(t *testing.T) {
 	_, err := s.Automatic(t.Context())
 	ok(t, err)
 	for y, state := range states(w.status(s)) {
-		if state.Over() {
+		if state.IsOver() {
 			t.Errorf("%s is %s", y, state)
 		}
 	}
 	w.take(s, rotation.Step{Kind: rotation.StepConfirm})
-	if !w.status(s).Clock.Trusted() {
+	if !w.status(s).Clock.IsTrusted() {
 		t.Error("the clock was confirmed and is not trusted")
 	}
 }

@@ -145,7 +145,7 @@ func (w *deployment) sane(s *rotator.Service, before rotation.Status) {
 	keys, err := w.Keys.Load()
 	ok(w.t, err)
 	for _, y := range slices.Concat(before.Years, st.Years) {
-		if y.PublishedAt.IsZero() || states(st)[y.Year].Over() {
+		if y.PublishedAt.IsZero() || states(st)[y.Year].IsOver() {
 			continue
 		}
 		if !slices.ContainsFunc(keys, func(k *certs.Key) bool { return k.Year == y.Year && k.Signer != nil && k.Cert != nil }) {

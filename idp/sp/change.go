@@ -25,7 +25,7 @@ func (r *Registry) Add(ctx context.Context, p *idp.ServiceProvider, o Options, a
 	}
 	if o.Replace {
 		c, err := r.replaceProvider(ctx, p, o, actor)
-		if !notFound(err) {
+		if !isNotFound(err) {
 			return c, err
 		}
 	}
@@ -52,7 +52,7 @@ func (r *Registry) createProvider(ctx context.Context, p *idp.ServiceProvider, o
 		return fmt.Errorf("register provider %q: %w", p.EntityID, idp.ErrExists)
 	case isRemoved:
 		last = removed.Scope
-	case !notFound(err):
+	case !isNotFound(err):
 		return fmt.Errorf("find earlier NameIDs of %q: %w", p.EntityID, err)
 	}
 	if p.NameIDScope, err = r.scopeForNew(p, last, o); err != nil {

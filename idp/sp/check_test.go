@@ -208,7 +208,7 @@ func TestRegistrableAttributesAreReleasable(t *testing.T) {
 	i := slices.IndexFunc(sp.Fields(), func(f sp.Field) bool { return f.Name == "attributes" })
 	names := sp.Fields()[i].Values
 	for _, name := range names {
-		if !assurance.Known(name) {
+		if !assurance.IsKnown(name) {
 			t.Errorf("%s can be registered, but is unknown", name)
 		}
 	}

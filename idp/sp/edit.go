@@ -23,8 +23,8 @@ type Edit struct {
 	Remove map[string][]string `json:"remove,omitempty"`
 }
 
-// Empty reports whether the edit changes nothing.
-func (e Edit) Empty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 }
+// IsEmpty reports whether the edit changes nothing.
+func (e Edit) IsEmpty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 }
 
 // Apply changes p. Validate checks the values afterwards. The error, an *InvalidError,
 // concerns unknown fields, unreadable values and values to remove that do not exist.

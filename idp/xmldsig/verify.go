@@ -128,7 +128,7 @@ func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x
 	if err != nil {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "").With(err)
 	}
-	if !sameBut(root, signature, element) {
+	if !isSameBut(root, signature, element) {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "").
 			With(errors.New("what was verified differs from the document"))
 	}

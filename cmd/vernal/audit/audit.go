@@ -69,7 +69,7 @@ Kinds:
 			if t.number < 1 {
 				return cli.Usage(c, "-n must be 1 or more")
 			}
-			if t.kind != "" && !audit.KnownKind(t.kind) {
+			if t.kind != "" && !audit.IsKnownKind(t.kind) {
 				return cli.Usage(c, "no records are of the kind %q; the kinds are in --help", t.kind)
 			}
 			since, err := parseSince(t.since, a.Clock.Now())

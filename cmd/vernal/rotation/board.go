@@ -30,7 +30,7 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 		if st.Board.MustLeave(y) {
 			unmoved, who = strconv.Itoa(y.Unmoved), unmovedText(st.Board, y.Year)
 		}
-		if y.State.Live() {
+		if y.State.IsLive() {
 			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), unmoved, cli.Dash(who)})
 		}
 	}

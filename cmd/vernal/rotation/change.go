@@ -138,7 +138,7 @@ func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
 		return []string{"no rollback holds the server's steps", trustText(st)}
 	case rotation.StepConfirm:
 		lines := []string{trustText(st)}
-		if st.Hold.Active(st.At) {
+		if st.Hold.IsActive(st.At) {
 			lines = append(lines, holdText(st.Hold)) // confirm-clock does not end a hold
 		}
 		return lines

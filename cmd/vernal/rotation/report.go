@@ -131,7 +131,7 @@ func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 			}
 			continue
 		}
-		row := []string{string(l.SP), mustDo(l), dueText(l), to, string(l.Lang)}
+		row := []string{string(l.SP), listDuties(l), dueText(l), to, string(l.Lang)}
 		if len(files) > 0 {
 			row = append(row, files[i])
 		}
@@ -143,8 +143,8 @@ func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 	return cli.Table(a.Out, head, rows)
 }
 
-// mustDo describes in a few words what a service provider must do.
-func mustDo(l notify.Letter) string {
+// listDuties describes in a few words what a service provider must do.
+func listDuties(l notify.Letter) string {
 	var all []string
 	if len(l.From) > 0 {
 		all = append(all, fmt.Sprintf("move %s -> %s", cli.JoinNames(l.From, ", "), l.To))

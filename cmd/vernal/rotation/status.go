@@ -103,7 +103,7 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 	err := cli.TextTable(a.Out, header, st.Years, func(y rotation.YearStatus) []string {
 		left := "-"
 		switch {
-		case y.CertEndAt.IsZero() || y.State.Over():
+		case y.CertEndAt.IsZero() || y.State.IsOver():
 		case y.CertExpired:
 			left = "ended"
 		default:
@@ -115,10 +115,10 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 		return err
 	}
 	var notes [][2]string
-	if h := st.Hold; h.Active(st.At) {
+	if h := st.Hold; h.IsActive(st.At) {
 		notes = append(notes, [2]string{"held", holdText(h)})
 	}
-	if k := st.Clock; !k.Trusted() {
+	if k := st.Clock; !k.IsTrusted() {
 		notes = append(notes, [2]string{"clock", a.clockText(k)})
 	}
 	if !st.Automatic {
@@ -192,7 +192,7 @@ func (a *commands) printAttention(list []rotation.Attention) error {
 
 func (a *commands) printPlan(p ops.RotationPlan) error {
 	header := []string{"DATE", "DAYS", "YEAR", "STEP", "FROM", "TO", "BY", "WHY"}
-	err := cli.TextTable(a.Out, header, p.Coming, func(c rotation.Coming) []string {
+	err := cli.TextTable(a.Out, header, p.Steps, func(c rotation.UpcomingStep) []string {
 		by := "server"
 		switch {
 		case c.Step == "":
@@ -222,7 +222,7 @@ func reasonsText(all []rotation.Reason) string {
 
 // stateCell returns the state of a year, and whether it is closed because of its key.
 func stateCell(y rotation.YearStatus) string {
-	if y.State.Live() && y.KeyFault != "" {
+	if y.State.IsLive() && y.KeyFault != "" {
 		return string(y.State) + ", closed"
 	}
 	return string(y.State)

@@ -232,7 +232,7 @@ you wrote it, or "all"; of several, the first in this order.`,
 				}
 				return err
 			}
-			if err := a.Confirm("end "+whichSessions(q, name), name, yes); err != nil {
+			if err := a.Confirm("end "+describeSessions(q, name), name, yes); err != nil {
 				return err
 			}
 			return a.endSessions(c.Context(), q)
@@ -266,8 +266,8 @@ func (f *filterFlags) confirmName(c *cobra.Command, id string, all bool) (string
 	return name, nil
 }
 
-// whichSessions describes the sessions about to end.
-func whichSessions(q ops.SessionQuery, name string) string {
+// describeSessions describes the sessions about to end.
+func describeSessions(q ops.SessionQuery, name string) string {
 	switch {
 	case q.ID != "":
 		return "the session " + name

@@ -331,7 +331,7 @@ addresses and certificates from metadata and leaves the rest.`,
 			if err != nil {
 				return err
 			}
-			if change.Edit.Empty() && change.Metadata == nil {
+			if change.Edit.IsEmpty() && change.Metadata == nil {
 				return cli.Usage(c, "nothing to change: give an option")
 			}
 			return cli.Change(c.Context(), a.App, ops.EditSP, change, a.reportSP)

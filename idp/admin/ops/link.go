@@ -93,7 +93,7 @@ var ListLinks = declare("link/list", func(s *Service, ctx context.Context, _ adm
 	now := s.Clock.Now()
 	answer := LinkList{Links: []LinkState{}}
 	for _, l := range all {
-		answer.Links = append(answer.Links, LinkState{Link: l, Live: l.Live(now)})
+		answer.Links = append(answer.Links, LinkState{Link: l, Live: l.IsLive(now)})
 	}
 	return answer, nil
 })

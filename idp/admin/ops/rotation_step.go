@@ -133,7 +133,7 @@ func changes(before, after rotation.Status) (changed, same []YearChange) {
 		switch {
 		case c.From != c.To || c.Certified || c.KeyDestroyed:
 			changed = append(changed, c)
-		case !c.To.Over():
+		case !c.To.IsOver():
 			same = append(same, c)
 		}
 	}

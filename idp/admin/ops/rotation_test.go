@@ -261,7 +261,7 @@ func TestRetireNamesProvidersOfUsedYear(t *testing.T) {
 		t.Errorf("the board in the answer: %+v, %v", st.Board, err)
 	}
 	plan, err := admin.Call(t.Context(), c, ops.ShowPlan, ops.PlanRequest{Years: 1})
-	if err != nil || len(plan.Coming) == 0 {
+	if err != nil || len(plan.Steps) == 0 {
 		t.Errorf("plan: %+v, %v", plan, err)
 	}
 }

@@ -148,9 +148,9 @@ func (w *deployment) compareYear(y idp.Year, s rotation.State) {
 	w.t.Helper()
 	want := http.StatusNotFound
 	switch {
-	case s.Live():
+	case s.IsLive():
 		want = http.StatusOK
-	case s.Over():
+	case s.IsOver():
 		want = http.StatusGone
 	}
 	if got := w.status("/api/saml/metadata" + string(y)); got != want {
@@ -160,14 +160,14 @@ func (w *deployment) compareYear(y idp.Year, s rotation.State) {
 		return
 	}
 	wantAuth := want
-	if s.Live() {
+	if s.IsLive() {
 		wantAuth = http.StatusBadRequest // without an AuthnRequest
 	}
 	if got := w.status("/api/saml/auth" + string(y)); got != wantAuth {
 		w.t.Errorf("%s: auth%s answers %d, want %d: it is %s", w.stamp(), y, got, wantAuth, s)
 	}
 	wantPEM := http.StatusOK // permanently, once it is published
-	if !s.Live() && !s.Over() {
+	if !s.IsLive() && !s.IsOver() {
 		wantPEM = http.StatusNotFound
 	}
 	if got := w.status("/api/saml/certificate" + string(y) + ".pem"); got != wantPEM {

@@ -205,7 +205,7 @@ func target(now time.Time) idp.Year {
 func live(now time.Time) []idp.Year {
 	years := []idp.Year{preferred(now)}
 	for _, l := range slices.Backward(lives) {
-		if s := state(l.year, now); s.Live() && s != rotation.Preferred {
+		if s := state(l.year, now); s.IsLive() && s != rotation.Preferred {
 			years = append(years, l.year)
 		}
 	}

@@ -113,7 +113,7 @@ func crash(t *testing.T, dir string, after time.Duration) []ack {
 func checkAck(t *testing.T, s *bolt.Store, a ack) {
 	t.Helper()
 	r, err := s.LoginRequest(t.Context(), idp.RequestKey{SP: "https://sp.example", MessageID: a.message})
-	if err != nil || !r.Answered() {
+	if err != nil || !r.IsAnswered() {
 		t.Errorf("acknowledged message %s: %v, %v", a.message, r, err)
 	}
 }

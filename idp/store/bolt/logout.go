@@ -141,12 +141,12 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 			out.Ended = append(out.Ended, sess)
 		}
 	}
-	counts := !first.Answered() || len(out.Ended) > 0
+	counts := !first.IsAnswered() || len(out.Ended) > 0
 	first.Status, first.StatusDetail = decision.Status, decision.StatusDetail
 	if !counts {
 		return out, nil
 	}
-	if !first.Answered() {
+	if !first.IsAnswered() {
 		first.AnsweredAt = l.At
 	}
 	w.putJSON(inLogouts, []byte(first.Handle), first)

@@ -101,7 +101,7 @@ func testIssuanceStored(t *testing.T, s idp.Store) {
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrExists)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m2"})
-	checkSame(t, false, got.Answered(), err)
+	checkSame(t, false, got.IsAnswered(), err)
 }
 
 func testIssuanceRefused(t *testing.T, s idp.Store) {

@@ -161,7 +161,7 @@ func testSessionIndexMoved(t *testing.T, s idp.Store) {
 	ok(t, err)
 	checkSame(t, 3, len(stored.Participants), nil)
 	checkSame(t, []string{"i2"}, stored.Participants[2].SessionIndexes, nil)
-	checkSame(t, true, stored.DisclosedTo(sp, []string{"i1"}), nil)
+	checkSame(t, true, stored.IsDisclosedTo(sp, []string{"i1"}), nil)
 }
 
 func testUserSessions(t *testing.T, s idp.Store) {
