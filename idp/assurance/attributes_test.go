@@ -137,7 +137,7 @@ func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 		if err != nil {
 			return
 		}
-		person := anybody(t)
+		person := drawPerson(t)
 		released := Release(r, p, person)
 		if !r.ReadsProfile(p, person.Proofed) {
 			closed := person

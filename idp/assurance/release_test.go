@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// anybody returns a user with or without a profile.
-func anybody(t *rapid.T) Person {
+// drawPerson returns a user with or without a profile.
+func drawPerson(t *rapid.T) Person {
 	p := Person{UUID: "u", Email: "e", Locale: "en", Emails: []idp.Email{{Address: "e", ConfirmedAt: time.Unix(1, 0)}, {Address: "unconfirmed"}}}
 	if rapid.Bool().Draw(t, "profile") {
 		p.Profile = profile()
@@ -41,11 +41,11 @@ func TestReleaseTakesNoWord(t *testing.T) {
 		need Requirement
 		sp   *idp.ServiceProvider
 	}{
-		{"not registered", Requirement{IAL: Verified, Attributes: []string{"email", "ssn"}}, of(idp.IALVerified)},
-		{"below the level", Requirement{IAL: AuthOnly, Attributes: []string{"ssn"}}, of(idp.IALVerified, "ssn")},
-		{"may not be asked for", Requirement{IAL: AuthOnly, Attributes: []string{"verified_at"}}, of(idp.IALAuthOnly, "verified_at")},
-		{"without a source", Requirement{IAL: Verified, Attributes: []string{"x509_subject"}}, of(idp.IALVerified, "x509_subject")},
-		{"in no row", Requirement{IAL: Verified, Attributes: []string{"shoe_size"}}, of(idp.IALVerified, "shoe_size")},
+		{"not registered", Requirement{IAL: Verified, Attributes: []string{"email", "ssn"}}, registerFor(idp.IALVerified)},
+		{"below the level", Requirement{IAL: AuthOnly, Attributes: []string{"ssn"}}, registerFor(idp.IALVerified, "ssn")},
+		{"may not be asked for", Requirement{IAL: AuthOnly, Attributes: []string{"verified_at"}}, registerFor(idp.IALAuthOnly, "verified_at")},
+		{"without a source", Requirement{IAL: Verified, Attributes: []string{"x509_subject"}}, registerFor(idp.IALVerified, "x509_subject")},
+		{"in no row", Requirement{IAL: Verified, Attributes: []string{"shoe_size"}}, registerFor(idp.IALVerified, "shoe_size")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -59,8 +59,8 @@ func sp(ial string, change ...func(*idp.ServiceProvider)) *idp.ServiceProvider {
 	return p
 }
 
-// of returns a provider that is registered for the attributes.
-func of(ial string, attributes ...string) *idp.ServiceProvider {
+// registerFor returns a provider that is registered for the attributes.
+func registerFor(ial string, attributes ...string) *idp.ServiceProvider {
 	return sp(ial, registeredFor(attributes...))
 }
 

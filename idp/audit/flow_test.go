@@ -16,10 +16,10 @@ import (
 
 var errorID = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{16}\b`)
 
-// TestFlowsAreOnRecord performs over HTTP what users, service providers and strangers do,
+// TestFlowsAreRecorded performs over HTTP what users, service providers and strangers do,
 // and checks each audit record: the user, the action, the service provider and year, the
 // outcome, and the error ID.
-func TestFlowsAreOnRecord(t *testing.T) {
+func TestFlowsAreRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	sp := i.AddProvider("https://a.example", func(p *idp.ServiceProvider) { p.LogoutURL = "https://a.example/slo" })

@@ -108,7 +108,7 @@ func checkEndedSessions(t *testing.T) (ended, refused int) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t, w)
 		got := w.send(&corpus.Case{In: d.inbound(w.sp1)}, d.endpoint, d.browser)
-		who := w.ended()
+		who := w.listEnded()
 		w.signIn()
 		if want := d.ends(); !slices.Equal(who, want) {
 			t.Fatalf("it ends the sessions of %v, want %v: %d\n%s", who, want, got.status, got.body)

@@ -73,7 +73,7 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 	if stepped.Response() == nil || old == "" {
 		t.Fatalf("no step-up: %d %s\n%s", stepped.Status, stepped.URL, stepped.Text())
 	}
-	answered(t, page, a, out, ok, "")
+	checkLogoutResponse(t, page, a, out, ok, "")
 	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ada.User.ID}); err != nil || len(left) != 1 {
 		t.Errorf("sessions left: %d, %v; want that of the other browser", len(left), err)
 	}
@@ -116,13 +116,13 @@ func TestWaitingLogoutExpiresAfterAnHour(t *testing.T) {
 			}
 			page := w.ada.browser.Get(to)
 			if tt.code == "" {
-				answered(t, page, w.a, r, ok, "")
+				checkLogoutResponse(t, page, w.a, r, ok, "")
 				return
 			}
 			if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), tt.code) {
 				t.Errorf("%d, want 400 and %q:\n%s", page.Status, tt.code, page.Text())
 			}
-			w.want("ada", "bob")
+			w.wantSignedIn("ada", "bob")
 		})
 	}
 }
@@ -149,11 +149,11 @@ func TestRemoteLogoutOfMessageThatWaits(t *testing.T) {
 			if got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok || got.Response.Status.StatusCode.StatusCode != nil {
 				t.Errorf("%d\n%s", got.Status, got.Body)
 			}
-			w.want("ada", "bob")
+			w.wantSignedIn("ada", "bob")
 		}
 		r.Remote = false
-		answered(t, w.ada.browser.Get(to), w.a, r, ok, "")
-		w.want("ada", "bob")
+		checkLogoutResponse(t, w.ada.browser.Get(to), w.a, r, ok, "")
+		w.wantSignedIn("ada", "bob")
 		if !w.alive(&fresh, w.a) {
 			t.Error("the session that began since has ended")
 		}

@@ -26,11 +26,11 @@ type deployment struct {
 
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
-	return newWorldAt(t, "")
+	return newDeploymentAt(t, "")
 }
 
-// newWorldAt is newDeployment at a base URL, where only the Handler answers.
-func newWorldAt(t *testing.T, baseURL string) *deployment {
+// newDeploymentAt is newDeployment at a base URL, where only the Handler answers.
+func newDeploymentAt(t *testing.T, baseURL string) *deployment {
 	t.Helper()
 	now := time.Now().UTC()
 	next := rotation.DefaultPolicy().FirstYears(now)

@@ -107,7 +107,7 @@ func (d *doomed) act(ctx context.Context, s *rotator.Service) (err error) {
 	case "csr":
 		_, err = s.CSR(ctx, y, "test", false)
 	case "import", "import a pair":
-		err = d.bring(ctx, s)
+		err = d.importForeign(ctx, s)
 	case "retire and destroy":
 		_, err = s.Retire(ctx, rotation.Step{Kind: rotation.StepRetire, Year: y}, "test", false)
 	case "first start":
@@ -122,8 +122,8 @@ func (d *doomed) act(ctx context.Context, s *rotator.Service) (err error) {
 	return err
 }
 
-// bring imports a certificate, with its key or for the one that waits.
-func (d *doomed) bring(ctx context.Context, s *rotator.Service) error {
+// importForeign imports a certificate, with its key or for the one that waits.
+func (d *doomed) importForeign(ctx context.Context, s *rotator.Service) error {
 	key, err := x509.ParsePKCS8PrivateKey(d.Foreign)
 	if err != nil {
 		return err
@@ -333,7 +333,7 @@ func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	w := openDeployment(t, d.Folder, d.Master, d.Now)
 	defer w.Close()
 	s := w.served()
-	w.sane(s, before)
+	w.checkInvariants(s, before)
 	for _, a := range w.status(s).Attention {
 		if same := func(o rotation.Attention) bool { return cmp.Equal(a, o) }; !slices.ContainsFunc(before.Attention, same) && !slices.ContainsFunc(after.Attention, same) {
 			t.Errorf("point %d: attention that neither state explains: %+v", d.KillAt, a)
@@ -343,7 +343,7 @@ func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	if refused := new(rotation.RefusedError); err != nil && !errors.As(err, &refused) {
 		t.Errorf("point %d: taken again: %v", d.KillAt, err)
 	}
-	w.sane(s, before)
+	w.checkInvariants(s, before)
 	now := w.status(s)
 	if diff := cmp.Diff(states(after), states(now)); diff != "" {
 		t.Errorf("point %d: states (-want +got):\n%s", d.KillAt, diff)

@@ -87,7 +87,7 @@ func TestWithdrawnDuringSignIn(t *testing.T) {
 			form = page.Form()
 			form.Fields.Set("code", person.Code())
 			page = browser.Post(form.Action, form.Fields)
-			refused(t, page, http.StatusBadRequest, tt.says)
+			checkRefusal(t, page, http.StatusBadRequest, tt.says)
 			if strings.Contains(page.Text(), a.ACS) || strings.Contains(page.Text(), person.Email) {
 				t.Errorf("the page tells what it should not:\n%s", page.Text())
 			}
@@ -104,8 +104,8 @@ func TestRemovedDuringSignIn(t *testing.T) {
 	if err := i.Registry.Remove(t.Context(), spA, "test"); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, browser.Get(waiting.URL.String()), http.StatusBadRequest, spA)
-	refused(t, browser.Get(i.URL+"/sign-in/continue?"+waiting.URL.RawQuery), http.StatusBadRequest, spA)
+	checkRefusal(t, browser.Get(waiting.URL.String()), http.StatusBadRequest, spA)
+	checkRefusal(t, browser.Get(i.URL+"/sign-in/continue?"+waiting.URL.RawQuery), http.StatusBadRequest, spA)
 }
 
 // A sign-in that was begun before its account was locked, or before the password changed,

@@ -71,9 +71,9 @@ func testShibbolethSOAP(t *testing.T, w *deployment) {
 	b.expect(pageSignIn)
 }
 
-// testLogOutElsewhere has the service provider ask for the logout of a user who has already
+// testLogOutAtOtherSP has the service provider ask for the logout of a user who has already
 // signed out with us. Another user is signed in in the same browser by then.
-func testLogOutElsewhere(t *testing.T, w *deployment, key string) {
+func testLogOutAtOtherSP(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
 	first, second := w.idp.AddPerson(t, "gone-"+key+"@example.org"), w.idp.AddPerson(t, "came-"+key+"@example.org")
 	b := w.profile(t)
@@ -120,11 +120,11 @@ func testLogOutSOAP(t *testing.T, w *deployment, key, path string) {
 	person, other := w.idp.AddPerson(t, "soap-"+key+"@example.org"), w.idp.AddPerson(t, "soap-stays-"+key+"@example.org")
 	b.signIn(sp, "first", person)
 	c.signIn(sp, "first", other)
-	carried := len(b.posted())
+	carried := len(b.listPosted())
 
 	b.open(sp.base + path)
 	b.expect(pageSignedOut)
-	if got := len(b.posted()); got != carried {
+	if got := len(b.listPosted()); got != carried {
 		t.Errorf("the browser carried %d messages during the logout", got-carried)
 	}
 	b.open(sp.secret("second"))
@@ -156,15 +156,15 @@ func (w *deployment) checkLogoutResponse(t *testing.T, sp *provider, doc []byte)
 // last returns the message that was posted last from this tab.
 func (b *tab) last() []byte {
 	b.t.Helper()
-	all := b.posted()
+	all := b.listPosted()
 	if len(all) == 0 {
 		b.t.Fatal("no message was posted")
 	}
 	return all[len(all)-1]
 }
 
-// posted returns the Responses and LogoutResponses that were posted from this tab.
-func (b *tab) posted() [][]byte {
+// listPosted returns the Responses and LogoutResponses that were posted from this tab.
+func (b *tab) listPosted() [][]byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([][]byte(nil), b.responses...)

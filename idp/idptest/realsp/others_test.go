@@ -179,7 +179,7 @@ func TestLibraryProvidersSignInAndOut(t *testing.T) {
 		{"php log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "php") }},
 		{"php encrypted log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "php-encrypted") }},
 		{"php log out unsigned", func(t *testing.T, w *deployment) { testLogOutUnsigned(t, w, "php-unsigned") }},
-		{"php log out of another", func(t *testing.T, w *deployment) { testLogOutElsewhere(t, w, "php") }},
+		{"php log out of another", func(t *testing.T, w *deployment) { testLogOutAtOtherSP(t, w, "php") }},
 		{"php log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "php") }},
 		{"php force", func(t *testing.T, w *deployment) { testForceAuthn(t, w, "php-encrypted") }},
 		{"php passive", func(t *testing.T, w *deployment) { testPassive(t, w, "php", "php-encrypted") }},

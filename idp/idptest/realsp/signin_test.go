@@ -36,11 +36,11 @@ func TestRealProvidersSignInAndOut(t *testing.T) {
 		{"ruby encrypted", func(t *testing.T, w *deployment) { testSignIn(t, w, "ruby-encrypted") }},
 		{"mellon log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "mellon") }},
 		{"mellon log out unsigned", func(t *testing.T, w *deployment) { testLogOutUnsigned(t, w, "mellon-encrypted") }},
-		{"mellon log out of another", func(t *testing.T, w *deployment) { testLogOutElsewhere(t, w, "mellon") }},
+		{"mellon log out of another", func(t *testing.T, w *deployment) { testLogOutAtOtherSP(t, w, "mellon") }},
 		{"mellon log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "mellon") }},
 		{"shibboleth log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "shibboleth") }},
 		{"shibboleth log out unsigned", func(t *testing.T, w *deployment) { testLogOutUnsigned(t, w, "shibboleth-encrypted") }},
-		{"shibboleth log out of another", func(t *testing.T, w *deployment) { testLogOutElsewhere(t, w, "shibboleth") }},
+		{"shibboleth log out of another", func(t *testing.T, w *deployment) { testLogOutAtOtherSP(t, w, "shibboleth") }},
 		{"shibboleth log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "shibboleth") }},
 		{"shibboleth log out by SOAP", func(t *testing.T, w *deployment) {
 			testLogOutSOAP(t, w, "shibboleth", "/Shibboleth.sso/SOAPLogout?return="+url.QueryEscape(w.sps["shibboleth"].signedOut()))
@@ -48,7 +48,7 @@ func TestRealProvidersSignInAndOut(t *testing.T) {
 		{"shibboleth log out by SOAP, used elsewhere", testShibbolethSOAP},
 		{"ruby get log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "ruby-get") }},
 		{"ruby post log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "ruby-post") }},
-		{"ruby log out of another", func(t *testing.T, w *deployment) { testLogOutElsewhere(t, w, "ruby-post") }},
+		{"ruby log out of another", func(t *testing.T, w *deployment) { testLogOutAtOtherSP(t, w, "ruby-post") }},
 		{"ruby log out in part", func(t *testing.T, w *deployment) { testLogOutPartial(t, w, "ruby-post") }},
 		{"ruby encrypted log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "ruby-encrypted") }},
 		{"ruby verified", func(t *testing.T, w *deployment) { testProofed(t, w, "ruby-verified") }},
