@@ -87,7 +87,7 @@ func TestSavedKeysAreLoadedInOrder(t *testing.T) {
 	checkMode(t, filepath.Join(path, "2026.crt"), 0o600)
 	sealed, _ := os.ReadFile(filepath.Join(path, "2026.key"))
 	if bytes.Contains(sealed, testRSA()[0].Primes[0].Bytes()) {
-		t.Error("the private key stands in the file unsealed")
+		t.Error("the private key is in the file unsealed")
 	}
 }
 

@@ -76,7 +76,7 @@ certificate without notice. Nor does it record keys that it did not make.`,
 
 func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) error {
 	r := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
-	// Before anything is written: a half installation would stand in the way
+	// Before anything is written: a half installation would be in the way
 	// of the right one.
 	if now := a.Clock.Now(); year != "" && !rotation.DefaultPolicy().Dates(year).CertEndAt.After(now) {
 		return cli.Refuse("the signing certificate of %s would have ended on %s; --year is for this year's or a later one",

@@ -152,7 +152,7 @@ func leap(ts *testscript.TestScript, neg bool, args []string, ran func(time.Dura
 	ts.Check(advanceRun(string(address), ran(d)))
 }
 
-// advanceRun tells the server that it ran for a time.
+// advanceRun notifies the server that it ran for a time.
 func advanceRun(address string, ran time.Duration) error {
 	resp, err := http.PostForm(address, url.Values{"ran": {ran.String()}})
 	if err != nil {

@@ -74,7 +74,7 @@ func TestRecordReaderReadsEachFormat(t *testing.T) {
 		{"csv: JSON of another kind", "email,name_ids\na@x,[]\n", []string{"2!name_ids: must be a JSON object"}},
 		{"csv: a word for a flag", "email,locked\na@x,yes\n", []string{"2!locked: must be true or false"}},
 		{"csv: a NameID each", "email,name_ids.urn:a,name_ids.P.Q\na@x,1,2\nb@x,1,3\n", []string{"2 a@x", "3!name_ids.urn:a: is on line 2 already"}},
-		{"empty: nobody was exported", "", nil},
+		{"empty: no user was exported", "", nil},
 		{"blank", "\n\n", []string{"END line 1: the file is empty…"}},
 		{"UTF-16", "\xff\xfee\x00", []string{"END line 1: the file is UTF-16; save it as UTF-8"}},
 

@@ -119,7 +119,7 @@ var gauges = []struct {
 	labels     []string
 }{
 	{"build_info", "Always 1; the label says which version runs.", []string{"version"}},
-	{"ready", "1 if the store answers and the preferred year can sign, as /readyz tells.", nil},
+	{"ready", "1 if the store answers and the preferred year can sign, like /readyz.", nil},
 	{"state_readable", "1 if the rotation and the board could be read; otherwise their gauges are missing.", nil},
 	{"preferred_year_can_sign", "1 if the preferred year has its private key and its certificate.", nil},
 	{"signing_certificate_end_timestamp_seconds", "End of our signing certificate, by year.", []string{"year"}},

@@ -9,7 +9,7 @@ import (
 // table holds all attributes in the order in which they are sent.
 var table = []Row{
 	{Name: "uuid", NameFormat: NameFormatBasic, Level: LevelAny, Always: true, Source: "NameID of the person and agency",
-		Rule:  "UUID, the same as a persistent NameID, also where the NameID is an e-mail address",
+		Rule:  "UUID, the same as a persistent NameID, also where the NameID is an email address",
 		value: func(dst []string, _ *Requirement, p Person) []string { return append(dst, string(p.UUID)) }},
 	{Name: "email", NameFormat: NameFormatBasic, Level: LevelAny, Source: "address of the latest sign-in",
 		Rule:  "one address; Name " + claimEmail + " with NameFormat uri for providers registered so",

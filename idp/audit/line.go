@@ -98,7 +98,7 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	case !l.fits:
 		return broken("was changed: its hash does not fit its content")
 	case l.Seq != stored.Place:
-		return broken("was put elsewhere: record %d is in its place", l.Seq)
+		return broken("was moved: record %d is in its place", l.Seq)
 	case l.Prev != p.HashOrFirst():
 		return broken("does not follow the record before it: one of the two was replaced")
 	case !l.addressFit:

@@ -39,7 +39,7 @@ func TestVerifyTrail(t *testing.T) {
 				return err
 			}
 			return records(tx).Put(key(4), a)
-		}, 3, "was put elsewhere"},
+		}, 3, "was moved"},
 		{"cut", func(tx *bbolt.Tx) error {
 			if err := records(tx).SetSequence(7); err != nil {
 				return err
@@ -55,7 +55,7 @@ func TestVerifyTrail(t *testing.T) {
 			}
 			return records(tx).Put(key(9), body)
 		}, 9, "was not written by us"},
-		{"made anew", func(tx *bbolt.Tx) error {
+		{"made again", func(tx *bbolt.Tx) error {
 			seq, hash := uint64(0), ""
 			for range 8 {
 				rec, body, _ := audit.Link(audit.Place{Seq: seq, Hash: hash}, idp.AuditEvent{Kind: "authn"}, trailStart)

@@ -20,7 +20,7 @@ import (
 	"vernal/idp/inspect"
 )
 
-// hints returns all texts of a report besides the catalogues, one per line.
+// hints returns all texts of a report that are not from the catalogues, one per line.
 func hints(r *inspect.Report) string {
 	var all []string
 	for _, c := range r.Checks {
@@ -58,7 +58,7 @@ func TestHintShowsWhatValueDiffersIn(t *testing.T) {
 		{"ACS by http", a.URL(&idptest.Request{ACS: "http://a.example/Saml/acs"}), "scheme http instead of https"},
 		{"ACS in another case", a.URL(&idptest.Request{ACS: "https://a.example/saml/acs"}), "path /saml/acs instead of /Saml/acs (upper and lower case count)"},
 		{"ACS with a port", a.URL(&idptest.Request{ACS: "https://a.example:443/Saml/acs"}), "port 443 instead of none"},
-		{"ACS elsewhere", a.URL(&idptest.Request{ACS: "https://inner/Saml/acs"}), "registered: https://a.example/Saml/acs, https://a.example:8443/x/"},
+		{"unregistered ACS", a.URL(&idptest.Request{ACS: "https://inner/Saml/acs"}), "registered: https://a.example/Saml/acs, https://a.example:8443/x/"},
 		{"another year's Destination", strings.Replace(a.URL(&idptest.Request{Year: "2027"}), "auth2027?", "auth2026?", 1), "it names the address of 2027, and the message was sent to that of 2026"},
 		{"local time", a.URL(&idptest.Request{Issued: now.Add(-5 * time.Hour)}), "5h0m0s is the distance of a time zone"},
 		{"captured", a.URL(&idptest.Request{Issued: now.Add(-20 * time.Minute)}), "inspect at=2027-03-10T08:40:00Z"},

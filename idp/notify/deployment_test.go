@@ -122,7 +122,7 @@ func (w *deployment) day(servers ...*notify.Service) {
 	w.tick(servers...)
 }
 
-// tick lets all servers tell at the same time.
+// tick makes all servers send notices at the same time.
 func (w *deployment) tick(servers ...*notify.Service) {
 	w.t.Helper()
 	var wg sync.WaitGroup

@@ -144,7 +144,7 @@ func (w *Walk) checkClock(context.Context) (string, error) {
 		}
 	}
 	if worst > maxClockGap {
-		return "", fmt.Errorf("the server's clock and this machine's lie %s apart", worst.Round(time.Second))
+		return "", fmt.Errorf("the server's clock and this machine's are %s apart", worst.Round(time.Second))
 	}
 	return "the server's clock is trusted, and agrees with this machine's", nil
 }

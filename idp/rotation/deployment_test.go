@@ -127,7 +127,7 @@ func (w *deployment) step(text string) Step {
 		}
 	case StepRetire:
 		if len(f) > 2 {
-			s.Force, s.Reason = true, "the last ones were told"
+			s.Force, s.Reason = true, "the last ones were notified"
 		}
 	case StepRevoke:
 		s.Reason = "leaked"

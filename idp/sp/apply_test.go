@@ -86,7 +86,7 @@ func TestMetadataEditReplacesItsValues(t *testing.T) {
 	var invalid *sp.InvalidError
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
 	if _, err := r.ApplyEdit(t.Context(), entity, sp.Document{Data: doc}, sp.Edit{}, o, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Field != "entity_id" {
-		t.Errorf("metadata of somebody else: %v", err)
+		t.Errorf("metadata of another user: %v", err)
 	}
 	if _, err := r.AddEdit(t.Context(), "", sp.Document{Data: []byte("<html/>")}, sp.Edit{}, o, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Field != "metadata" {
 		t.Errorf("no metadata: %v", err)

@@ -16,7 +16,7 @@ func Nearest(seen string, names []string, slips int) string {
 	best, lower := "", strings.ToLower(seen)
 	for _, name := range names {
 		if len(name)-len(seen) > slips {
-			continue // so many letters are to be added at least
+			continue // at least so many letters must be added
 		}
 		if d := Distance(lower, strings.ToLower(name)); d <= slips {
 			best, slips = name, d-1

@@ -41,7 +41,7 @@
 // to the SP's registered URL, as the live year answers it.
 //
 // SameSite=Lax also kept the cookie from images, scripts and frames in pages of other
-// sites, which could tell from their loading that the visitor previews a year. Therefore
+// sites, which could conclude from their loading that the visitor previews a year. Therefore
 // the cookie counts only where the browser navigates (Sec-Fetch-Dest).
 //
 // SameSite=None needs Secure. Over http, on loopback, the cookie is SameSite=Lax: there
@@ -261,7 +261,7 @@ func notPublished(why error) error {
 	err := ErrNotPublished
 	if why != nil {
 		// Not wrapped: a refusal in there would become the page.
-		err = fmt.Errorf("%w; besides: %v", ErrNotPublished, why)
+		err = fmt.Errorf("%w; also: %v", ErrNotPublished, why)
 	}
 	return &web.Error{Status: web.ErrNotFound.Status, Key: web.ErrNotFound.Key, Err: err}
 }

@@ -160,7 +160,7 @@ func (f *auditFile) lookAhead(r *bufio.Reader) {
 			return
 		}
 		if l, ok := audit.ReadLine(idp.AuditLine{JSON: line}); ok && l.Seq == f.Broken.Seq {
-			f.Broken.What = "was moved: it stands further on"
+			f.Broken.What = "was moved: it is further on"
 			return
 		}
 	}

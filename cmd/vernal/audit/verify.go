@@ -89,7 +89,7 @@ func (a *commands) verifyAudit(ctx context.Context, at *audit.Place) error {
 		a.Say("%d of them were exported already; the next 'vernal audit export --prune' removes them", p.Leftover)
 	}
 	if at != nil && !p.Compared {
-		return fmt.Errorf("record %d lies before the checkpoint: verify the exported file that holds it, with --file and --head", at.Seq)
+		return fmt.Errorf("record %d is before the checkpoint: verify the exported file that holds it, with --file and --head", at.Seq)
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func (f *auditFile) addJudgement(j *ops.AuditJudgement) {
 	case "checkpoint":
 		f.Standing = "the trail in the store goes on where it ends"
 	default:
-		f.Standing = "the store cannot tell about its last record"
+		f.Standing = "the store does not know its last record"
 		if f.Signed {
 			f.Standing = "its last record has a checkpoint of ours"
 		}

@@ -82,7 +82,7 @@ func (a *commands) showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print a file",
-		Long: `Print a file to standard output. What it is for, and where it goes, stands at its
+		Long: `Print a file to standard output. What it is for, and where it goes, is written at its
 top; "vernal deploy list" lists them.`,
 		Example: `    vernal deploy show alerts >/etc/prometheus/vernal-alerts.yaml
     vernal deploy show systemd >/etc/systemd/system/vernal.service`,

@@ -41,7 +41,7 @@ every minute. The URL is printed this once.`,
 			Short: "Make a URL of the plan as a feed for calendars",
 			Long: `Make a URL of the plan as a feed for calendars (iCalendar): every step of
 the coming three years and the ends of our certificates, with reminders 14 days
-and 1 day before what is to be done by hand. It names no service provider. The
+and 1 day before each step that is taken by hand. It names no service provider. The
 URL is printed this once. Calendars load it again automatically.`,
 			Example: `    vernal rotation link calendar
     http://127.0.0.1:9090/rotation/calendar/52ac08bb1f6e9d37.kB0….ics

@@ -19,7 +19,7 @@ func (a *commands) statusCommand() *cobra.Command {
 	var csv bool
 	c := &cobra.Command{
 		Use:   "status [--year YEAR] [--json|--csv]",
-		Short: "Show every year, what comes next, and who has moved",
+		Short: "Show every year, its next step, and which SPs have moved",
 		Long: `Show every year with its state, the end of its certificate, and what happens to
 it next; below it, how many service providers used each live year within 30
 days, and which have still to move to the newest published one.

@@ -20,7 +20,7 @@ type RotationStatus struct {
 	Board *migration.Board `json:"board,omitempty"`
 }
 
-// PlanRequest asks what comes.
+// PlanRequest asks for the next steps.
 type PlanRequest struct {
 	// Years is the number of years to look ahead, 1 to MaxPlanYears.
 	Years int `json:"years"`

@@ -242,6 +242,6 @@ func sessionInfo(sess *idp.Session) Session {
 	for _, p := range sess.Participants {
 		info.SPs = append(info.SPs, p.SP)
 	}
-	info.SPs = slices.Compact(info.SPs) // two NameIDs stand beside one another
+	info.SPs = slices.Compact(info.SPs) // two NameIDs are adjacent
 	return info
 }

@@ -19,10 +19,10 @@ type deployment struct {
 	dir  string // readable by the user that Apache runs as
 	data string // testdata/realsp
 	sps  map[string]*provider
-	// elsewhere is the key of a service provider whose sign-ins show that a session with us
+	// witness is the key of a service provider whose sign-ins show that a session with us
 	// still lives.
-	elsewhere string
-	browser   context.Context
+	witness string
+	browser context.Context
 	// metadataFiles is set if Shibboleth has our metadata of one year in a
 	// file, as Mellon always has, instead of loading the stable document.
 	metadataFiles bool
@@ -66,7 +66,7 @@ func newDeployment(t *testing.T) *deployment {
 	w.startRuby(t)
 	w.startPython(t)
 	w.startBrowser(t)
-	w.elsewhere = "shibboleth-encrypted"
+	w.witness = "shibboleth-encrypted"
 	return w
 }
 
