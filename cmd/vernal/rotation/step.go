@@ -233,7 +233,7 @@ have moved: their names, and the notice to send to them, are printed.`,
     2026 is revoked (was preferred)
     2026b is preferred (was planned); its certificate ends on 2027-04-01
     service providers that used 2026 must move now: vernal metadata show 2026b
-    each one's own notice: vernal rotation report --year 2026
+    to see the notice of each one: vernal rotation report --year 2026
     next: vernal rotation status
     MUST ACT                       NAME     LAST USE              CONTACTS
     https://records.agency.example Records  2026-11-22T08:12:00Z  web@agency.example
