@@ -45,7 +45,7 @@ type Row struct {
 
 	// value appends the values to dst; nil if this version has no source. No values give
 	// an empty Attribute element.
-	value func(dst []string, r *Requirement, p Person) []string
+	value func(dst []string, r *Requirement, p UserData) []string
 }
 
 // tokenASCII in a list of attributes is not an attribute. It requests proofed values in ASCII.

@@ -9,9 +9,9 @@ import (
 	"vernal/idp"
 )
 
-// drawPerson returns a user with or without a profile.
-func drawPerson(t *rapid.T) Person {
-	p := Person{UUID: "u", Email: "e", Locale: "en", Emails: []idp.Email{{Address: "e", ConfirmedAt: time.Unix(1, 0)}, {Address: "unconfirmed"}}}
+// drawUser returns a user with or without a profile.
+func drawUser(t *rapid.T) UserData {
+	p := UserData{UUID: "u", Email: "e", Locale: "en", Emails: []idp.Email{{Address: "e", ConfirmedAt: time.Unix(1, 0)}, {Address: "unconfirmed"}}}
 	if rapid.Bool().Draw(t, "profile") {
 		p.Profile = profile()
 		p.Profile.Level = rapid.SampledFrom([]string{"", "x", idp.IALVerified, idp.IALFacialMatch}).Draw(t, "proofed")
@@ -50,7 +50,7 @@ func TestReleaseTakesNoWord(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			for _, a := range Release(&tt.need, tt.sp, known.Person) {
+			for _, a := range Release(&tt.need, tt.sp, known.UserData) {
 				if !table[findRow(a.FriendlyName)].Always {
 					t.Errorf("%s left: %q", a.FriendlyName, a.Values)
 				}

@@ -93,7 +93,7 @@ func TestRefusalFloodWritesFewRecords(t *testing.T) {
 	}
 	// It takes no room from a provider that is verified.
 	w.Refusals.Record(ctx, audit.Provider, idp.AuditEvent{Kind: "refusal", Outcome: "x", SP: "https://a.example"})
-	w.Refusals.Record(ctx, audit.People, idp.AuditEvent{Kind: "refusal", Outcome: "password"})
+	w.Refusals.Record(ctx, audit.Visitors, idp.AuditEvent{Kind: "refusal", Outcome: "password"})
 	if n := count(); n != strangers+2 {
 		t.Errorf("%d records, want %d", n, strangers+2)
 	}

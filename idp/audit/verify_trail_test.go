@@ -68,7 +68,7 @@ func TestVerifyTrail(t *testing.T) {
 			return nil
 		}, 8, "was replaced"},
 		{"head taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-head")).Delete([]byte("head")) }, 8, "nothing proves it"},
-		{"address taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-addresses")).Delete(key(5)) }, 5, "lost its network address"},
+		{"address taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-addresses")).Delete(key(5)) }, 5, "lost its IP address"},
 		{"hidden before record 1", func(tx *bbolt.Tx) error { return records(tx).Put([]byte{0}, []byte("x")) }, 1, "no record can"},
 		{"hidden after the last", func(tx *bbolt.Tx) error { return records(tx).Put([]byte("odd"), []byte("x")) }, 9, "no record can"},
 	}

@@ -232,7 +232,7 @@ func badForm(err error) error {
 func (h *Handler) loadUser(ctx context.Context, id idp.UserID) (*idp.User, error) {
 	u, err := h.Users.User(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("load person: %w", err)
+		return nil, fmt.Errorf("load user: %w", err)
 	}
 	return u, nil
 }

@@ -65,7 +65,7 @@ func (w *Walk) checkAssertions(context.Context) (string, error) {
 			return "", fmt.Errorf("by %s: %w", a.binding, err)
 		}
 		if got := a.assertion.Subject.NameID.Value; name != "" && got != name {
-			return "", errors.New("two Responses name the person differently")
+			return "", errors.New("two Responses name the user differently")
 		}
 		name = a.assertion.Subject.NameID.Value
 	}
@@ -78,10 +78,10 @@ func (w *Walk) checkAssertion(a answer) error {
 		return fmt.Errorf("the Issuer is %q", s.Issuer.Value)
 	}
 	if s.Subject == nil || s.Subject.NameID == nil || s.Subject.NameID.Value == "" || s.Subject.NameID.Format != saml.NameIDFormatPersistent {
-		return errors.New("there is no persistent NameID")
+		return errors.New("the persistent NameID is missing")
 	}
 	if len(s.Subject.SubjectConfirmations) != 1 || s.Subject.SubjectConfirmations[0].SubjectConfirmationData == nil {
-		return errors.New("there is no single SubjectConfirmation")
+		return errors.New("it does not have exactly one SubjectConfirmation")
 	}
 	now, data := w.Clock.Now(), s.Subject.SubjectConfirmations[0].SubjectConfirmationData
 	switch {

@@ -47,7 +47,7 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 		}
 	}
 	if _, ok := e.Set["acs_urls"]; !ok && len(e.Set["acs_indexes"]) > 0 {
-		a.addProblem("acs_indexes", "", "is given without an address in acs_urls")
+		a.addProblem("acs_indexes", "", "is given without a URL in acs_urls")
 	}
 	if len(a.problems) > 0 {
 		return &InvalidError{Problems: a.problems}
@@ -150,7 +150,7 @@ func (a *applier) readCerts(f *Field, values []string) (texts []string) {
 // addACS adds URLs with the given indexes, or the next free ones.
 func (a *applier) addACS(values, indexes []string) {
 	if len(indexes) > 0 && len(indexes) != len(values) {
-		a.addProblem("acs_indexes", "", "has %d values for %d addresses: give one for each", len(indexes), len(values))
+		a.addProblem("acs_indexes", "", "has %d values for %d URLs: give one for each", len(indexes), len(values))
 		return
 	}
 	a.spellIndexes()

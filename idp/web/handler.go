@@ -79,4 +79,4 @@ func NameSender(name, startURL string, err error) error {
 }
 
 // ErrNotFound is the plain 404 page.
-var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such address")}
+var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such URL")}

@@ -81,7 +81,7 @@ func (p *Pages) CountRecord(g audit.Group, ev idp.AuditEvent) {
 func groupOf(d audit.Decision) audit.Group {
 	switch d {
 	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled, audit.PasswordBusy:
-		return audit.People
+		return audit.Visitors
 	case audit.PreviewOpened, audit.PreviewFetched, audit.PreviewAdmitted:
 		return audit.Preview
 	}

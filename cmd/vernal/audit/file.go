@@ -106,7 +106,7 @@ func (f *auditFile) verifyLine(line []byte, at *audit.Place) error {
 	stored := idp.AuditLine{JSON: line}
 	l, ok := audit.ReadLine(stored)
 	if !ok {
-		return &audit.BrokenError{Seq: f.place.Seq + 1, What: "was changed: what is there is no record"}
+		return &audit.BrokenError{Seq: f.place.Seq + 1, What: "was changed: its content is not a record"}
 	}
 	stored.Place = l.Seq
 	if !f.began {

@@ -19,8 +19,8 @@ func (a *commands) verifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [--file EXPORT] [--head SEQ:HASH]",
 		Short: "Prove that no record was changed, removed, moved or cut off",
-		Long: `Verify the audit trail, record by record, and say which is the first that is not
-as it was written. No one without the master key can change a record unseen.
+		Long: `Verify the audit trail, record by record, and name the first that is
+not as it was written. No one without the master key can change a record unseen.
 
 Anyone with the master key, or an older copy of the store, can, unless you know
 the end of the trail from another place: the server logs it every hour, as seq
@@ -96,7 +96,7 @@ func (a *commands) verifyAudit(ctx context.Context, at *audit.Place) error {
 
 func (a *commands) printVerified(p *audit.Progress) {
 	if p.Records == 0 {
-		fmt.Fprintln(a.Out, "there are no records")
+		fmt.Fprintln(a.Out, "no records")
 	} else {
 		fmt.Fprintf(a.Out, "%s, %d to %d, are as they were written\n", cli.Plural(int(p.Records), "record"), p.Seq-p.Records+1, p.Seq)
 	}

@@ -91,7 +91,7 @@ top; "vernal deploy list" lists them.`,
 			list := files()
 			i := slices.IndexFunc(list, func(f file) bool { return f.Name == args[0] })
 			if i < 0 {
-				return cli.Usage(c, "there is no file %q; see: vernal deploy list", args[0])
+				return cli.Usage(c, "unknown file %q; see: vernal deploy list", args[0])
 			}
 			return a.Print(list[i], func() error {
 				_, err := io.WriteString(a.Data(), list[i].Content)

@@ -20,12 +20,12 @@ func (a *commands) statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status [--year YEAR] [--json|--csv]",
 		Short: "Show every year, its next step, and which SPs have moved",
-		Long: `Show every year with its state, the end of its certificate, and what happens to
-it next; below it, how many service providers used each live year within 30
-days, and which have still to move to the newest published one.
+		Long: `Show every year with its state, the end of its certificate, and what
+happens to it next; below it, how many service providers used each live year
+within 30 days, and which must still move to the newest published one.
 
-With --year, show who used that year: every service provider with the first and
-the last request to it, the requests of the last 7 and 30 days, whether the
+With --year, show the service providers that used that year: each with the first
+and the last request to it, the requests of the last 7 and 30 days, whether the
 latest was signed, and by which certificate, which ends when. MOVE says how far
 it has moved to the newest published year or, while a rollback holds, to the
 preferred one: moved (it used that year, and no other within 14 days), both (it
@@ -59,7 +59,7 @@ moved.`,
 			return a.rotationStatus(c.Context(), y, csv)
 		},
 	}
-	c.Flags().StringVar(&year, "year", "", "show who used that `YEAR`")
+	c.Flags().StringVar(&year, "year", "", "show the service providers that used that `YEAR`")
 	c.Flags().BoolVar(&csv, "csv", false, "print CSV, for a spreadsheet")
 	a.CompleteFlag(c, "year", cli.Years)
 	return c
@@ -143,7 +143,7 @@ func (a *commands) clockText(k rotation.Clock) string {
 		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is right, run %s",
 			cli.Moment(k.DriftedAt), confirm)
 	}
-	return fmt.Sprintf("jumped from %s to %s: nothing is retired; if the time is right, run %s", cli.Moment(k.JumpedFrom), cli.Moment(k.JumpedTo), confirm)
+	return fmt.Sprintf("jumped from %s to %s: no year is retired; if the time is correct, run %s", cli.Moment(k.JumpedFrom), cli.Moment(k.JumpedTo), confirm)
 }
 
 func holdText(h rotation.Hold) string {

@@ -313,7 +313,7 @@ func (a *commands) editCommand() *cobra.Command {
 		Short: "Change a service provider",
 		Long: `Change a service provider. An option sets a value, or adds to a list; --remove-…
 takes from a list or empties a value, before anything is added. --metadata takes
-addresses and certificates from metadata and leaves the rest.`,
+URLs and certificates from metadata and leaves the rest.`,
 		Example: `    vernal sp edit https://app.example.gov/saml --cert new.crt
     vernal sp edit https://app.example.gov/saml --remove-cert 3f9a0c71
     vernal sp edit https://app.example.gov/saml --active=false`,
