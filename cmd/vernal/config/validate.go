@@ -74,7 +74,7 @@ func (c *Config) Validate() []string {
 	for i, lang := range c.Languages {
 		v.checkOneOf("languages", lang, languages...)
 		if slices.Contains(c.Languages[:i], lang) {
-			v.add("languages", "%q is there twice", lang)
+			v.add("languages", "%q appears twice", lang)
 		}
 	}
 	v.checkOneOf("log.format", c.Log.Format, "text", "json")

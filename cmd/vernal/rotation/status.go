@@ -24,14 +24,14 @@ func (a *commands) statusCommand() *cobra.Command {
 happens to it next; below it, how many service providers used each live year
 within 30 days, and which must still move to the newest published one.
 
-With --year, show the service providers that used that year: each with the first
-and the last request to it, the requests of the last 7 and 30 days, whether the
-latest was signed, and by which certificate, which ends when. MOVE says how far
-it has moved to the newest published year or, while a rollback holds, to the
-preferred one: moved (it used that year, and no other within 14 days), both (it
-used another one too), unmoved (it used others only), or unseen. --csv is the
-same for a spreadsheet, of all years without --year; --json has everything, with
-metadata fetches, under "board".
+With --year, show the service providers that used that year: each with its last
+request to it, the number of requests in 30 days, whether the last one was
+signed, and when the certificate that verified it ends. MOVE says how far it has
+moved to the newest published year or, while a rollback holds, to the preferred
+one: moved (it used that year, and no other within 14 days), both (it used
+another one too), unmoved (it used others only), or unseen. --csv has more
+columns, for a spreadsheet, of all years without --year; --json has everything,
+with metadata fetches, under "board".
 
 The exit code is 4 if something needs attention, so that a scheduled job can
 watch it: a step that is overdue, held or failed, a clock that is not trusted, or

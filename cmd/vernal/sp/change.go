@@ -282,6 +282,7 @@ func (a *commands) reportSP(c *sp.Change) {
 		a.Say("%s stays as it was", p.EntityID)
 	default:
 		a.Say("changed %s: %s", p.EntityID, strings.Join(c.Fields, ", "))
+		a.reportLabels(c.Fields)
 	}
 	if n := c.NameIDsCopied; n > 0 {
 		a.Say("  %s copied to %s", cli.Plural(n, "NameID"), p.NameIDScope)
@@ -290,6 +291,23 @@ func (a *commands) reportSP(c *sp.Change) {
 		a.Say("note: %s", idp.OneLine(w))
 	}
 	a.SaySuggestions(c.Suggestions)
+}
+
+// labels says of each field that no sign-in depends on what it is for, so that no operator
+// relies on it to keep users out.
+var labels = []struct{ field, use string }{
+	{"state", "a label for 'vernal sp list --state'. Sign-ins do not depend on it: --active=false stops them"},
+	{"team", "a label that 'vernal sp list --search' finds. Sign-ins do not depend on it"},
+	{"allow_prompt_create", "recorded only. Vernal has no sign-up page that it could open"},
+}
+
+// reportLabels says which changed fields have no effect on sign-ins.
+func (a *commands) reportLabels(changed []string) {
+	for _, l := range labels {
+		if slices.Contains(changed, l.field) {
+			a.Say("  %s: %s", l.field, l.use)
+		}
+	}
 }
 
 func joinOrNone(values []string) string {
