@@ -115,7 +115,7 @@ func listenDemo(listen string) (_ *demo.Ports, err error) {
 	return ports, nil
 }
 
-// otherPort is a port to propose.
+// otherPort returns a port to propose.
 func otherPort(port uint64) uint64 {
 	if port >= 9000 && port < 60000 {
 		return port + 1000

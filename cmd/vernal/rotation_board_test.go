@@ -16,7 +16,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// boardApp is an installation whose year 2031 is expiring and 2032 preferred:
+// boardApp returns an installation whose year 2031 is expiring and 2032 preferred:
 // one provider has moved, one has not, one was never seen.
 func boardApp(t *testing.T) (a *app, out, errOut *strings.Builder) {
 	t.Helper()

@@ -32,7 +32,7 @@ func wantHarmless(t *testing.T, what, text string) {
 	}
 }
 
-// hostileCert is a certificate that expired, with the common name.
+// hostileCert returns a certificate that expired, with the common name.
 func hostileCert(t *testing.T, name string) string {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -32,7 +32,7 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// firstStart is an installation that begins at now, in automatic mode.
+// firstStart returns an installation that begins at now, in automatic mode.
 func firstStart(t fataler, now string) *deployment {
 	w := &deployment{t: t, p: DefaultPolicy(), now: at(now)}
 	w.auto()

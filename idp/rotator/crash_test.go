@@ -316,7 +316,7 @@ func (d *doomed) look(t *testing.T) rotation.Status {
 	return w.status(w.served())
 }
 
-// served is a server's, after what it does at once when it starts.
+// served returns a server's, after what it does at once when it starts.
 func (w *deployment) served() *rotator.Service {
 	w.t.Helper()
 	s := w.started()

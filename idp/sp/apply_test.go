@@ -16,7 +16,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// corpusClock is a time at which all metadata in testdata is valid.
+// corpusClock returns a time at which all metadata in testdata is valid.
 func corpusClock() time.Time { return time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC) }
 
 // TestCorpusMetadataIsRegistered registers every provider of the corpus from its metadata.

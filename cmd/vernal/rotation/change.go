@@ -190,7 +190,7 @@ func byHandNext(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) strin
 	return text
 }
 
-// yearStatus is a year of a status; zero if it is not there.
+// yearStatus returns a year of a status; zero if it is not there.
 func yearStatus(st ops.RotationStatus, y idp.Year) rotation.YearStatus {
 	for _, r := range st.Years {
 		if r.Year == y {

@@ -170,7 +170,7 @@ func (a *commands) printSP(p *idp.ServiceProvider) error {
 	return nil
 }
 
-// spPairs is a registration in the order of its fields; empty ones are left out.
+// spPairs returns a registration in the order of its fields; empty ones are left out.
 func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 	list := [][2]string{{"entity_id", string(p.EntityID)}}
 	for _, f := range sp.Fields() {

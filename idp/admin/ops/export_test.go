@@ -11,7 +11,7 @@ import (
 	"vernal/idp/audit"
 )
 
-// TestEveryExportPageIsRecorded checks finding M5 c: a caller of the socket chooses where an
+// TestEveryExportPageIsRecorded checks that no page escapes the trail: a caller of the socket chooses where an
 // export begins, and every page is recorded under the caller's name.
 func TestEveryExportPageIsRecorded(t *testing.T) {
 	t.Parallel()

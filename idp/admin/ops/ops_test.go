@@ -24,7 +24,7 @@ import (
 
 var testTime = time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC)
 
-// newService is a service on an installation of its own, whose rotation is not started.
+// newService returns a service on an installation of its own, whose rotation is not started.
 func newService(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	t.Helper()
 	f := fixture.New(t, testTime, nil)

@@ -22,7 +22,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// newRotation is a service whose rotation has begun, with the year 2031.
+// newRotation returns a service whose rotation has begun, with the year 2031.
 func newRotation(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	t.Helper()
 	s, f := newService(t)

@@ -55,7 +55,7 @@ func (p *provider) entityID() string {
 // start returns the URL that starts a sign-in at the service provider.
 func (p *provider) start() string { return p.secret("start") }
 
-// secret is a page that needs a sign-in; the provider shows the path back.
+// secret returns a page that needs a sign-in; the provider shows the path back.
 func (p *provider) secret(path string) string { return p.base + "/secret/" + path }
 
 // newDeployment starts everything.
@@ -97,7 +97,7 @@ func (w *deployment) metadata(t *testing.T, year string) []byte {
 	return w.get(t, w.idp.BaseURL+"/api/saml/metadata"+year)
 }
 
-// certificate is a file with the certificate of the year.
+// certificate returns a file with the certificate of the year.
 func (w *deployment) certificate(t *testing.T, year string) string {
 	t.Helper()
 	return w.write(t, "idp"+year+".crt", w.get(t, w.idp.BaseURL+"/api/saml/certificate"+year+".pem"))
@@ -134,7 +134,7 @@ func (w *deployment) write(t *testing.T, name string, content []byte) string {
 	return path
 }
 
-// sharedDir is a temporary folder that other users can read: Apache, started by
+// sharedDir returns a temporary folder that other users can read: Apache, started by
 // root, gives its rights up. Nothing in it is secret beyond this test.
 func sharedDir(t *testing.T) string {
 	t.Helper()

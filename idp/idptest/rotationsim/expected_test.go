@@ -113,7 +113,7 @@ func force(y idp.Year) rotation.Step {
 	return rotation.Step{Kind: rotation.StepRetire, Year: y, Force: true, Reason: forced}
 }
 
-// refused is a retirement that is asked for too early.
+// refused returns a retirement that is asked for too early.
 func refused(y idp.Year) rotation.Step {
 	return rotation.Step{Kind: rotation.StepRetire, Year: y, Why: rotation.Reason{Code: notYet}}
 }

@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// moveTo is a change of a provider that moves it to another scope.
+// moveTo returns a change of a provider that moves it to another scope.
 func moveTo(scope idp.NameIDScope) func(*idp.ServiceProvider) error {
 	return func(p *idp.ServiceProvider) error { p.Name, p.NameIDScope = "Moved", scope; return nil }
 }
