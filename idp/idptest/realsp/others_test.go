@@ -85,8 +85,8 @@ func (w *deployment) startNode(t *testing.T) {
 	})
 }
 
-// startPHP starts SimpleSAMLphp. The first provider is as far as can be by its
-// defaults; the others verify LogoutResponses.
+// startPHP starts SimpleSAMLphp. The first provider keeps the defaults where
+// possible. The others verify LogoutResponses.
 func (w *deployment) startPHP(t *testing.T) {
 	t.Helper()
 	const www = "/usr/share/simplesamlphp/www"
