@@ -20,15 +20,15 @@ import (
 const (
 	publicBlock    = "PUBLIC KEY"
 	externalHeader = "Certificate"
-	externalValue  = "elsewhere"
+	externalValue  = "elsewhere" // in existing files
 )
 
 // sealContext returns the context that ties a sealed private key to its year, so that a file
 // renamed to another year does not open. The context also records whether the certificate is
 // external: that must be known as soon as the key exists, and only a single file is written
 // atomically.
-func sealContext(y idp.Year, elsewhere bool) string {
-	if elsewhere {
+func sealContext(y idp.Year, external bool) string {
+	if external {
 		return "key/" + string(y) + "/elsewhere"
 	}
 	return "key/" + string(y)
