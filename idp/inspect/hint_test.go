@@ -188,7 +188,7 @@ func TestHintNamesCarriedCertificate(t *testing.T) {
 	next := *a
 	next.Key, next.Cert = idptest.OtherKey(), i.OtherCert()
 	r := inspectText(t, inspector(i), next.Form(&idptest.Request{}).Encode(), i.Clock.Now())
-	want := "if the people of the service provider confirm its SHA-256, " + certs.CertSHA256(next.Cert)
+	want := "if the contact of the service provider confirms its SHA-256, " + certs.CertSHA256(next.Cert)
 	if !slices.Equal(codes(r), []idp.RefusalCode{idp.RefusedSignature}) || !strings.Contains(hints(r), want) {
 		t.Errorf("refused with %v:\n%s", codes(r), hints(r))
 	}
