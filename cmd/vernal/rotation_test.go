@@ -144,7 +144,7 @@ func TestConfirmClockRestoresTrust(t *testing.T) {
 		{"2031-05-17 10:00:00", []string{"create", "2032", "--yes", "2032"}, cli.ExitDone, "2032 is created (was planned); its certificate ends on 2033-04-01\n"},
 		{"2031-05-17 11:00:00", []string{"publish", "2032"}, cli.ExitDone, "the server does it on 2032-03-01\n"},
 		{"2031-05-17 12:00:00", []string{"prefer", "2032"}, cli.ExitDone, "2032 is preferred (was published)\n"},
-		{"2031-10-01 12:00:00", []string{"retire", "2031", "--yes", "2031"}, cli.ExitRefused, "\n  if the time is right: vernal rotation confirm-clock\n"},
+		{"2031-10-01 12:00:00", []string{"retire", "2031", "--yes", "2031"}, cli.ExitRefused, "\n  if the time is correct: vernal rotation confirm-clock\n"},
 		{"2031-10-01 12:00:00", []string{"retire", "2031", "--dry-run"}, cli.ExitRefused, "the clock jumped from"},
 		{"2031-10-01 13:00:00", []string{"confirm-clock", "--dry-run"}, cli.ExitDone, "dry run: nothing was changed\n"},
 		{"2031-10-01 13:00:00", []string{"confirm-clock"}, cli.ExitDone, "the clock is trusted: it is 2031-10-01T13:00:00Z\n"},

@@ -119,7 +119,7 @@ func TestPreviewLinkEntersAndLeavesPreview(t *testing.T) {
 
 	form := page.Form()
 	page = browser.Post(form.Action, form.Fields)
-	has(t, page, "This browser is in no preview.")
+	has(t, page, "This browser has no preview.")
 	if len(browser.Cookies()) != 0 {
 		t.Errorf("cookies are left: %v", browser.Cookies())
 	}
@@ -197,7 +197,7 @@ func TestPreviewClosesAfterPublication(t *testing.T) {
 	if page := browser.Get(w.page(token)); page.Status != http.StatusGone {
 		t.Errorf("of a year that is over: %d", page.Status)
 	}
-	has(t, inside.Get(w.URL+"/developers/preview"), "This browser is in no preview.")
+	has(t, inside.Get(w.URL+"/developers/preview"), "This browser has no preview.")
 }
 
 // With the token, the documents are served byte for byte as they will be published.
