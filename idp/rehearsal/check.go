@@ -134,7 +134,7 @@ func checkRefused(p page, err error, what string) error {
 
 func (w *Walk) checkClock(context.Context) (string, error) {
 	if !w.Terms.ClockTrusted {
-		return "", &RefusedError{"the server's clock is not trusted after a jump or drift; if the time is right, confirm it",
+		return "", &RefusedError{"the server's clock is not trusted after a jump or drift; if the time is correct, confirm it",
 			[]idp.Suggestion{idp.Suggest(idp.DoRotationConfirmClock)}}
 	}
 	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // allows for the duration of a rehearsal

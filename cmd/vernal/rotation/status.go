@@ -140,7 +140,7 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 func (a *commands) clockText(k rotation.Clock) string {
 	confirm := a.CommandLine(idp.Suggest(idp.DoRotationConfirmClock))
 	if k.HasDrifted() {
-		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is right, run %s",
+		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is correct, run %s",
 			cli.Moment(k.DriftedAt), confirm)
 	}
 	return fmt.Sprintf("jumped from %s to %s: no year is retired; if the time is correct, run %s", cli.Moment(k.JumpedFrom), cli.Moment(k.JumpedTo), confirm)
