@@ -18,17 +18,17 @@ import (
 // The PEM block of a .token file, and its header for a key whose certificate
 // is external.
 const (
-	publicBlock     = "PUBLIC KEY"
-	elsewhereHeader = "Certificate"
-	elsewhereValue  = "elsewhere"
+	publicBlock    = "PUBLIC KEY"
+	externalHeader = "Certificate"
+	externalValue  = "elsewhere" // in existing files
 )
 
 // sealContext returns the context that ties a sealed private key to its year, so that a file
 // renamed to another year does not open. The context also records whether the certificate is
 // external: that must be known as soon as the key exists, and only a single file is written
 // atomically.
-func sealContext(y idp.Year, elsewhere bool) string {
-	if elsewhere {
+func sealContext(y idp.Year, external bool) string {
+	if external {
 		return "key/" + string(y) + "/elsewhere"
 	}
 	return "key/" + string(y)
@@ -44,7 +44,7 @@ func (d *Dir) saveSigner(k *Key) error {
 		return d.writeSigner(k)
 	case k.Cert == nil:
 		return idp.ErrExists
-	case !SamePublic(there.Signer.Public(), k.Signer.Public()):
+	case !EqualPublic(there.Signer.Public(), k.Signer.Public()):
 		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
 	}
 	return nil
@@ -58,7 +58,7 @@ func (d *Dir) writeSigner(k *Key) error {
 		}
 		block := &pem.Block{Type: publicBlock, Bytes: der}
 		if k.External {
-			block.Headers = map[string]string{elsewhereHeader: elsewhereValue}
+			block.Headers = map[string]string{externalHeader: externalValue}
 		}
 		return writeNew(d.filePath(k.Year, extToken), pem.EncodeToMemory(block))
 	}
@@ -117,7 +117,7 @@ func (d *Dir) loadKept(k *Key) error {
 		return fmt.Errorf("public key: %w", err)
 	}
 	k.Signer = &VaultKey{Vault: d.vault, Year: k.Year, Pub: pub}
-	k.External = block.Headers[elsewhereHeader] == elsewhereValue
+	k.External = block.Headers[externalHeader] == externalValue
 	return nil
 }
 

@@ -110,7 +110,7 @@ func (e *ImportError) Error() string {
 // trust our metadata.
 func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
-	if c.checkReuse(); !SamePublic(f.Public, f.Cert.PublicKey) {
+	if c.checkReuse(); !EqualPublic(f.Public, f.Cert.PublicKey) {
 		// What else there is to say of it would mislead.
 		c.addProblem(FoundMismatch, "", "it is the certificate of another key: %s (SHA-256 %s…)", f.Cert.Subject, CertSHA256(f.Cert)[:16])
 		return c.problems, nil
@@ -130,8 +130,8 @@ func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 func Pick(chain []*x509.Certificate, pub crypto.PublicKey) (leaf *x509.Certificate, rest []*x509.Certificate) {
 	pick := 0
 	for i, c := range chain {
-		better := !SamePublic(pub, chain[pick].PublicKey) || c.NotAfter.After(chain[pick].NotAfter)
-		if SamePublic(pub, c.PublicKey) && better {
+		better := !EqualPublic(pub, chain[pick].PublicKey) || c.NotAfter.After(chain[pick].NotAfter)
+		if EqualPublic(pub, c.PublicKey) && better {
 			pick = i
 		}
 	}
@@ -187,7 +187,9 @@ func (c *check) checkReuse() {
 		if o.Year == c.Year {
 			continue
 		}
-		if slices.ContainsFunc(o.publicKeys(), func(pub crypto.PublicKey) bool { return SamePublic(pub, c.Public) || SamePublic(pub, c.Cert.PublicKey) }) {
+		if slices.ContainsFunc(o.publicKeys(), func(pub crypto.PublicKey) bool {
+			return EqualPublic(pub, c.Public) || EqualPublic(pub, c.Cert.PublicKey)
+		}) {
 			c.addProblem(FoundReused, "", "its key is that of %s: every year has its own", o.Year)
 		}
 		if o.Cert != nil && o.Cert.SerialNumber.Cmp(c.Cert.SerialNumber) == 0 && bytes.Equal(o.Cert.RawIssuer, c.Cert.RawIssuer) {

@@ -24,7 +24,7 @@ func (c *check) checkSignature() {
 	}
 	// A self-signed certificate can be checked without anyone's word, unless
 	// its algorithm is one that Go refuses, which is reported above.
-	if c.selfSigned() {
+	if c.isSelfSigned() {
 		err := c.Cert.CheckSignature(c.Cert.SignatureAlgorithm, c.Cert.RawTBSCertificate, c.Cert.Signature)
 		if _, insecure := errors.AsType[x509.InsecureAlgorithmError](err); err != nil && !insecure && !errors.Is(err, x509.ErrUnsupportedAlgorithm) {
 			c.addWarning(FoundBroken, "", "it has one name as subject and issuer, and is not signed with its own key: was it changed on the way?")
@@ -32,9 +32,9 @@ func (c *check) checkSignature() {
 	}
 }
 
-// selfSigned reports whether the certificate names its own key as its issuer.
+// isSelfSigned reports whether the certificate names its own key as its issuer.
 // A name alone says little: an authority may have the name of its customer.
-func (c *check) selfSigned() bool {
+func (c *check) isSelfSigned() bool {
 	return bytes.Equal(c.Cert.RawIssuer, c.Cert.RawSubject) &&
 		(len(c.Cert.AuthorityKeyId) == 0 || bytes.Equal(c.Cert.AuthorityKeyId, c.Cert.SubjectKeyId))
 }

@@ -4,7 +4,7 @@
 //	Dir    the folder of sealed private keys and certificates
 //	Vault  a token (PKCS#11) that keeps private keys instead
 //
-// It also makes certification requests and reads and checks what comes back from an
+// It also makes certification requests and reads and checks certificates of an
 // external authority. It knows no calendar and no state of a year: package rotation has
 // the rules, and package keyring says which key signs.
 package certs
@@ -45,10 +45,10 @@ type Key struct {
 	derived atomic.Value
 }
 
-// Derived returns what build makes of the key. It is built once and kept with the
+// LookupDerived returns what build makes of the key. It is built once and kept with the
 // key, so that nothing that can sign is left when the Ring drops the key. All
 // callers must want the same T.
-func Derived[T any](k *Key, build func(*Key) (T, error)) (T, error) {
+func LookupDerived[T any](k *Key, build func(*Key) (T, error)) (T, error) {
 	if v, ok := k.derived.Load().(T); ok {
 		return v, nil
 	}
@@ -212,7 +212,7 @@ func (k *Key) check() error {
 			return fmt.Errorf("RSA key has %d bits, want 2048 at least", n)
 		}
 	}
-	if k.Signer != nil && k.Cert != nil && !SamePublic(k.Signer.Public(), k.Cert.PublicKey) {
+	if k.Signer != nil && k.Cert != nil && !EqualPublic(k.Signer.Public(), k.Cert.PublicKey) {
 		return errors.New("certificate is not of this private key")
 	}
 	return nil
@@ -228,8 +228,8 @@ func (k *Key) publicKeys() (all []crypto.PublicKey) {
 	return all
 }
 
-// SamePublic reports whether two public keys are the same.
-func SamePublic(a, b crypto.PublicKey) bool {
+// EqualPublic reports whether two public keys are the same.
+func EqualPublic(a, b crypto.PublicKey) bool {
 	x, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && x.Equal(b)
 }

@@ -59,7 +59,7 @@ func TestNewKey(t *testing.T) {
 		t.Errorf("year = %s", k.Year)
 	case !ok || pub.N.BitLen() != 2048:
 		t.Errorf("public key is %T", c.PublicKey)
-	case !SamePublic(k.Signer.Public(), pub):
+	case !EqualPublic(k.Signer.Public(), pub):
 		t.Error("certificate is of another key")
 	case c.SignatureAlgorithm != x509.SHA256WithRSA:
 		t.Errorf("signed with %v", c.SignatureAlgorithm)
@@ -77,7 +77,7 @@ func TestNewKey(t *testing.T) {
 		t.Errorf("serial number of %d bits", c.SerialNumber.BitLen())
 	}
 	if err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
-		t.Errorf("not signed by itself: %v", err)
+		t.Errorf("not self-signed: %v", err)
 	}
 	if c.SerialNumber.Cmp(madeKey(t, "2026").Cert.SerialNumber) == 0 {
 		t.Error("two certificates with one serial number")

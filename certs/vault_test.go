@@ -63,7 +63,7 @@ func TestDirKeepsPublicHalfOfVaultKey(t *testing.T) {
 		t.Error("there is a private key in a file")
 	}
 	keys, err := d.Load()
-	if err != nil || len(keys) != 2 || !keys[1].External || !SamePublic(keys[1].Signer.Public(), pub) || keys[0].External {
+	if err != nil || len(keys) != 2 || !keys[1].External || !EqualPublic(keys[1].Signer.Public(), pub) || keys[0].External {
 		t.Fatalf("loaded %+v, %v", keys, err)
 	}
 	if _, err := keys[1].Signer.Sign(rand.Reader, make([]byte, 32), crypto.SHA256); !errors.Is(err, vault.away) {

@@ -44,8 +44,8 @@ type LogoutRequest struct {
 	StatusDetail string    `json:"status_detail,omitempty"`
 }
 
-// Answered reports whether the answer was already decided.
-func (r *LogoutRequest) Answered() bool { return !r.AnsweredAt.IsZero() }
+// IsAnswered reports whether the answer was already decided.
+func (r *LogoutRequest) IsAnswered() bool { return !r.AnsweredAt.IsZero() }
 
 // EverySession reports whether the request applies to every session of the user in which its
 // SP takes part (saml-core §3.7.3.1).

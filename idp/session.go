@@ -115,17 +115,17 @@ func (s *Session) SessionIndex(provider EntityID) string {
 	return last.SessionIndexes[len(last.SessionIndexes)-1]
 }
 
-// DisclosedTo reports whether the session was disclosed to the provider, under one of the
+// IsDisclosedTo reports whether the session was disclosed to the provider, under one of the
 // indexes if there are any.
-func (s *Session) DisclosedTo(provider EntityID, indexes []string) bool {
+func (s *Session) IsDisclosedTo(provider EntityID, indexes []string) bool {
 	return slices.ContainsFunc(s.Participants, func(p Participant) bool {
 		return p.SP == provider && (len(indexes) == 0 ||
 			slices.ContainsFunc(indexes, func(i string) bool { return slices.Contains(p.SessionIndexes, i) }))
 	})
 }
 
-// Used reports when the session last recorded the factor; zero if never.
-func (s *Session) Used(f Factor) time.Time {
+// LastUsedAt reports when the session last recorded the factor; zero if never.
+func (s *Session) LastUsedAt(f Factor) time.Time {
 	var at time.Time
 	for _, u := range s.Factors {
 		if u.Factor == f && u.At.After(at) {
@@ -183,8 +183,8 @@ type LoginRequest struct {
 	AnsweredIn SessionID `json:"answered_in,omitempty"`
 }
 
-// Answered reports whether a Response has been issued to the request.
-func (r *LoginRequest) Answered() bool { return !r.AnsweredAt.IsZero() }
+// IsAnswered reports whether a Response has been issued to the request.
+func (r *LoginRequest) IsAnswered() bool { return !r.AnsweredAt.IsZero() }
 
 // ResubmitWindow is how soon after its first delivery a message may be delivered again, for
 // example by a double click.

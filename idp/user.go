@@ -125,8 +125,8 @@ func (u *User) PrimaryEmail() string {
 	return u.Emails[0].Address
 }
 
-// Locked reports whether an operator has locked the account.
-func (u *User) Locked() bool { return !u.LockedAt.IsZero() }
+// IsLocked reports whether an operator has locked the account.
+func (u *User) IsLocked() bool { return !u.LockedAt.IsZero() }
 
 // ImportedUser is a user to add together with the NameIDs by which service providers already
 // know the user.

@@ -121,7 +121,7 @@ func (d IdP) writeEntity(id string, y idp.Year, certs []*x509.Certificate, until
 	at = w.Len()
 	writeAlgorithms(w)
 	d.writeDescriptor(w, y, certs)
-	d.writePeople(w)
+	d.writeContacts(w)
 	w.End()
 	doc, err = w.Finish()
 	return doc, at, err
@@ -166,7 +166,7 @@ func writeEndpoints(w *xmltree.Writer, name, url string) {
 	w.Element("", namespace, name, "", attr("Binding", saml.BindingURIRedirect), attr("Location", url))
 }
 
-func (d IdP) writePeople(w *xmltree.Writer) {
+func (d IdP) writeContacts(w *xmltree.Writer) {
 	if d.Organization != "" {
 		lang := xmltree.Attr{Prefix: "xml", Space: xmltree.XMLNamespace, Local: "lang", Value: "en"}
 		w.Start("", namespace, "Organization")

@@ -127,7 +127,7 @@ func TestYearMetadataIsDeterministic(t *testing.T) {
 			if err != nil || !bytes.Equal(doc, again) {
 				t.Errorf("the second document differs (error %v)", err)
 			}
-			judged(t, doc, s.Cert)
+			checkDocument(t, doc, s.Cert)
 		})
 	}
 }
@@ -187,7 +187,7 @@ func TestStableMetadataChangesWeekly(t *testing.T) {
 	if diff := cmp.Diff([]string{"idp.example 2026", "idp.example 2025"}, got); diff != "" {
 		t.Error(diff)
 	}
-	judged(t, doc, s.Cert)
+	checkDocument(t, doc, s.Cert)
 }
 
 func certName(t *testing.T, text string) string {
@@ -228,8 +228,8 @@ func TestFaultyIdPMakesNoMetadata(t *testing.T) {
 	}
 }
 
-// judged checks a document with the OASIS schema, xmlsec1 and our own code.
-func judged(t *testing.T, doc []byte, cert *x509.Certificate) {
+// checkDocument checks a document with the OASIS schema, xmlsec1 and our own code.
+func checkDocument(t *testing.T, doc []byte, cert *x509.Certificate) {
 	t.Helper()
 	root, err := xmltree.Parse(doc, xmltree.MetadataLimits())
 	if err != nil {

@@ -118,7 +118,7 @@ func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string
 	}
 	// A chain would let its CA sign requests, so only certificates with the key of the first
 	// one count.
-	same := slices.DeleteFunc(slices.Clone(listed), func(c *x509.Certificate) bool { return !sameKey(c, listed[0]) })
+	same := slices.DeleteFunc(slices.Clone(listed), func(c *x509.Certificate) bool { return !equalKeys(c, listed[0]) })
 	cert := partnercert.Choose(same, r.now)
 	if slices.ContainsFunc(listed, func(c *x509.Certificate) bool { return !c.Equal(cert) }) || len(listed) < len(texts) {
 		r.addNote(PartChain, "%s lists several certificates; only %s is used.", where, nameCertificate(cert))
@@ -143,7 +143,7 @@ func insteadOfCertificate(key *xmltree.Element, beside []string) string {
 	return "it has no KeyInfo, or an empty one"
 }
 
-func sameKey(a, b *x509.Certificate) bool {
+func equalKeys(a, b *x509.Certificate) bool {
 	key, ok := a.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	return a == b || ok && key.Equal(b.PublicKey)
 }

@@ -51,8 +51,8 @@ func constants(t *testing.T, file, typ string) []string {
 	return values
 }
 
-// used returns every key that some page or constant names.
-func used(t *testing.T) map[Key]bool {
+// usedKeys returns every key that some page or constant names.
+func usedKeys(t *testing.T) map[Key]bool {
 	t.Helper()
 	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true, "number.zero": true,
 		"mail.date": true, "mail.and": true, "mail.providers": true, "mail.providers.one": true}
@@ -126,7 +126,7 @@ func TestCataloguesHaveSameTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := used(t)
+	keys := usedKeys(t)
 	english := catalogues[fallback]
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if strings.TrimSpace(english[key]) == "" {

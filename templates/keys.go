@@ -127,9 +127,9 @@ func (k Key) Field() string {
 	return ""
 }
 
-// Credentials reports whether a problem concerns email address and password together, without
+// IsCredentials reports whether a problem concerns email address and password together, without
 // naming the wrong one.
-func (k Key) Credentials() bool { return k == ProblemSignInWrong }
+func (k Key) IsCredentials() bool { return k == ProblemSignInWrong }
 
 // Throttled returns the problem of a user who must wait for d.
 func Throttled(d time.Duration) Problems {

@@ -37,7 +37,7 @@ func (p Problems) At(field string) *Problem {
 // AreCredentials reports whether email address and password are wrong together, without naming
 // the wrong one.
 func (p Problems) AreCredentials() bool {
-	return slices.ContainsFunc(p, func(one Problem) bool { return one.Key.Credentials() })
+	return slices.ContainsFunc(p, func(one Problem) bool { return one.Key.IsCredentials() })
 }
 
 // String returns the problem in the form of FieldProblem.

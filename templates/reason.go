@@ -83,15 +83,15 @@ func (p *Phrases) Refusal(e *rotation.RefusedError) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// Coming returns what a step will do to a year; without a step, the end of the year's
-// certificate. Past returns the same in the past tense, and Meaning what it means for
+// FutureText returns what a step will do to a year; without a step, the end of the year's
+// certificate. PastText returns the same in the past tense, and Meaning what it means for
 // operators; "" if there is nothing to say.
-func (p *Phrases) Coming(step rotation.StepKind, y idp.Year) string {
+func (p *Phrases) FutureText(step rotation.StepKind, y idp.Year) string {
 	return p.Text(StepKey(step), string(y))
 }
 
-// Past returns the text of Coming in the past tense.
-func (p *Phrases) Past(step rotation.StepKind, y idp.Year) string {
+// PastText returns the text of FutureText in the past tense.
+func (p *Phrases) PastText(step rotation.StepKind, y idp.Year) string {
 	return p.Text("past."+stepName(step), string(y))
 }
 
@@ -191,7 +191,7 @@ func (p *Phrases) FillSteps(steps []rotation.Step) {
 }
 
 // FillPlan renders every reason of a plan into its Text.
-func (p *Phrases) FillPlan(plan []rotation.Coming) {
+func (p *Phrases) FillPlan(plan []rotation.UpcomingStep) {
 	for i := range plan {
 		p.fillWhy(&plan[i].Why, plan[i].Waits)
 	}

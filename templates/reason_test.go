@@ -140,7 +140,7 @@ func TestEveryCodeHasText(t *testing.T) {
 			}
 			for _, step := range append(rotation.StepKinds(), "") {
 				if step == "" || step.IsAutomatic() {
-					for _, text := range []string{p.Coming(step, "2026"), p.Past(step, "2026"), p.Meaning(step)} {
+					for _, text := range []string{p.FutureText(step, "2026"), p.PastText(step, "2026"), p.Meaning(step)} {
 						if text == "" || hole.MatchString(text) || strings.HasPrefix(text, "comes.") || strings.HasPrefix(text, "past.") {
 							t.Errorf("step %q: %q", step, text)
 						}

@@ -116,7 +116,7 @@ func cutSegments(page string) segments {
 // lone carriage returns and line feeds to pairs, and bytes that are not UTF-8 to U+FFFD.
 func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
 	if !isWeb(p.ACSURL) {
-		return nil, fmt.Errorf("response page: address %.40q is neither http nor https", p.ACSURL)
+		return nil, fmt.Errorf("response page: URL %.40q is neither http nor https", p.ACSURL)
 	}
 	l := s.inLanguage(p.Lang)
 	if p.Brand == "" {

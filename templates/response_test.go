@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var hostile = []struct{ name, value string }{
+var trickyValues = []struct{ name, value string }{
 	{"empty", ""},
 	{"plain", "state-123_~"},
 	{"quotes", `a"b'c` + "`"},
@@ -44,7 +44,7 @@ func TestFastResponseMatchesTemplate(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	for _, tt := range hostile {
+	for _, tt := range trickyValues {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			xml := []byte(tt.value)
@@ -70,7 +70,7 @@ func TestFastResponseMatchesTemplate(t *testing.T) {
 func TestResponseFormHoldsWhatWasGiven(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
-	for _, tt := range hostile {
+	for _, tt := range trickyValues {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			const acs = "https://sp.example/acs?a=1&b=2"

@@ -61,7 +61,7 @@ func boardSample(n int) BoardPage {
 			{rotation.Attention{Code: rotation.CertEnded, Year: "2025", Args: rotation.Args{Date: boardAt.AddDate(-1, 0, 23)}}, "vernal rotation report --year 2025"},
 			{rotation.Attention{Code: rotation.StepFailed, Year: "2028", Args: rotation.Args{Step: rotation.StepCreate, Date: boardAt, Value: "the vault is sealed"}}, ""},
 		},
-		Coming: []BoardStep{
+		NextSteps: []BoardStep{
 			{Year: "2025", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true, Waits: []rotation.Reason{{Code: rotation.WaitsExternalKey}}},
 			{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23)},
 			{Year: "2026", What: StepKey(rotation.StepRetire), At: boardAt.AddDate(0, 3, 22)},
@@ -112,9 +112,9 @@ func boardSample(n int) BoardPage {
 
 func wallSample(n int) WallPage {
 	p := WallPage{At: boardAt, Preferred: "2027", Years: boardYears()[:3],
-		Coming: []BoardStep{{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23)}, {Year: "2026", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true}}}
+		NextSteps: []BoardStep{{Year: "2026", What: StepKey(""), At: boardAt.AddDate(0, 0, 23)}, {Year: "2026", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true}}}
 	if n == 0 {
-		p.Years, p.Coming = p.Years[2:], p.Coming[:1]
+		p.Years, p.NextSteps = p.Years[2:], p.NextSteps[:1]
 		return p
 	}
 	p.Leaving, p.To, p.Attention = "2026", "2027", 4

@@ -106,7 +106,7 @@ func (c *conn) checkSealed(key crypto11.Signer) error {
 func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) (signature []byte, err error) {
 	err = t.withConnection(func(c *conn) error {
 		key, ok := c.keys.Load(y)
-		if !ok || !certs.SamePublic(key.(crypto11.Signer).Public(), pub) {
+		if !ok || !certs.EqualPublic(key.(crypto11.Signer).Public(), pub) {
 			found, err := t.findKey(c, y, pub)
 			if err != nil {
 				return err
@@ -127,7 +127,7 @@ func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypt
 func (t *Token) Ready(y idp.Year, pub crypto.PublicKey) error {
 	err := t.withConnection(func(c *conn) error {
 		seen, ok := c.found.Load(y)
-		if ok && certs.SamePublic(seen.(sighting).pub, pub) && time.Since(seen.(sighting).at) < readyFor {
+		if ok && certs.EqualPublic(seen.(sighting).pub, pub) && time.Since(seen.(sighting).at) < readyFor {
 			return nil
 		}
 		_, err := t.findKey(c, y, pub)
@@ -168,7 +168,7 @@ func (t *Token) findKey(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Sig
 	if err != nil {
 		return nil, err
 	}
-	if !certs.SamePublic(key.Public(), pub) {
+	if !certs.EqualPublic(key.Public(), pub) {
 		return nil, errors.New("what is there is another key")
 	}
 	return key, nil

@@ -109,7 +109,7 @@ func (a *app) guideValues(ctx context.Context) guide.Values {
 	}
 	for _, y := range list.Years {
 		state := rotation.State(y.State)
-		if !state.Live() || y.SHA256 == "" {
+		if !state.IsLive() || y.SHA256 == "" {
 			continue
 		}
 		sum, _ := hex.DecodeString(y.SHA256)

@@ -159,7 +159,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 	}
 	var faults []string
 	for _, y := range st.Years {
-		if y.CreatedAt.IsZero() || y.State.Over() {
+		if y.CreatedAt.IsZero() || y.State.IsOver() {
 			continue
 		}
 		if y.KeyFault != "" {

@@ -23,9 +23,9 @@ import (
 // run knows it.
 const clockEnv = "TURNED_CLOCK"
 
-// turned runs the program as scripts do. If clockEnv names a file, the time is read from that
-// file and does not advance. A server with such a clock follows `turn`.
-func turned() {
+// runWithFileClock runs the program as scripts do. If clockEnv names a file, the time is read from
+// that file and does not advance. A server with such a clock follows `turn`.
+func runWithFileClock() {
 	a := defaultApp(os.Stdin, os.Stdout, os.Stderr)
 	if file := os.Getenv(clockEnv); file != "" {
 		a.Clock = fileClock(file)
@@ -111,14 +111,14 @@ func turn(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	now, err := readClock(file)
 	ts.Check(err)
-	ts.Check(pass(string(address), 0)) // what came before is of before
+	ts.Check(advanceRun(string(address), 0)) // what came before is of before
 	for now.Before(to) {
 		next := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
 		if next.After(to) {
 			next = to
 		}
 		ts.Check(writeClock(file, next))
-		ts.Check(pass(string(address), next.Sub(now)))
+		ts.Check(advanceRun(string(address), next.Sub(now)))
 		now = next
 	}
 }
@@ -147,13 +147,13 @@ func leap(ts *testscript.TestScript, neg bool, args []string, ran func(time.Dura
 	ts.Check(err)
 	now, err := readClock(file)
 	ts.Check(err)
-	ts.Check(pass(string(address), 0)) // what came before is of before
+	ts.Check(advanceRun(string(address), 0)) // what came before is of before
 	ts.Check(writeClock(file, now.Add(d)))
-	ts.Check(pass(string(address), ran(d)))
+	ts.Check(advanceRun(string(address), ran(d)))
 }
 
-// pass tells the server that it ran for a time.
-func pass(address string, ran time.Duration) error {
+// advanceRun notifies the server that it ran for a time.
+func advanceRun(address string, ran time.Duration) error {
 	resp, err := http.PostForm(address, url.Values{"ran": {ran.String()}})
 	if err != nil {
 		return err

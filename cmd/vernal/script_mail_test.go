@@ -70,9 +70,9 @@ func mailed(box *smtptest.Server) func(*testscript.TestScript, bool, []string) {
 	}
 }
 
-// seen records on the board of vernal-data, while no server runs, that a service provider
+// scriptMailSeen records on the board of vernal-data, while no server runs, that a service provider
 // used a year.
-func seen(ts *testscript.TestScript, neg bool, args []string) {
+func scriptMailSeen(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: seen ENTITY_ID YEAR")
 	}

@@ -37,7 +37,7 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	ts.Check(err)
 	if got.NameID != idp.NameID(args[3]) {
-		ts.Fatalf("the provider is told the NameID %q, not %q", got.NameID, args[3])
+		ts.Fatalf("the provider received the NameID %q, not %q", got.NameID, args[3])
 	}
 }
 
@@ -61,9 +61,9 @@ func openStore(ts *testscript.TestScript) *bolt.Store {
 	return store
 }
 
-// remembered notes in vernal-data, while no server runs, that a person asked to
+// scriptRemembered notes in vernal-data, while no server runs, that a person asked to
 // be remembered in a browser, so many days ago.
-func remembered(ts *testscript.TestScript, neg bool, args []string) {
+func scriptRemembered(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 4 {
 		ts.Fatalf("usage: remembered EMAIL BROWSER SYSTEM DAYS")
 	}

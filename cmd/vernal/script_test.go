@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	syscall.Umask(0o022) // files that the group can write are refused
-	testscript.Main(m, map[string]func(){"vernal": turned})
+	testscript.Main(m, map[string]func(){"vernal": runWithFileClock})
 }
 
 // TestCommandsFollowScripts runs the scripts in testdata; those in testdata/slow start
@@ -117,10 +117,10 @@ func runScripts(t *testing.T, dir string) {
 			"get":        get,
 			"getfile":    getFile,
 			"signin":     signin,
-			"remembered": remembered,
+			"remembered": scriptRemembered,
 			"opens":      opens,
 			"years":      years,
-			"seen":       seen,
+			"seen":       scriptMailSeen,
 			"tamper":     tamper,
 			"mailed":     mailed(box),
 			"authority":  authority,
@@ -131,7 +131,7 @@ func runScripts(t *testing.T, dir string) {
 	})
 }
 
-// newWeb is a web server for metadata.
+// newWeb returns a web server for metadata.
 func newWeb(t *testing.T, file string) string {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/sp.xml", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })

@@ -63,7 +63,7 @@ func signInAt(ts *testscript.TestScript, neg bool, args []string) {
 	cert, err := b.do(http.MethodGet, b.base+"/api/saml/certificate"+args[1]+".pem", nil)
 	ts.Check(err)
 	ts.Check(signedWith(page.Response(), cert.Body))
-	ts.Logf("%s signed somebody in by %s", args[0], args[1])
+	ts.Logf("%s signed a user in by %s", args[0], args[1])
 }
 
 // requestAddress returns the URL to which a service provider sends the browser: a signed
@@ -102,7 +102,7 @@ func signedWith(response, certificate []byte) error {
 	case block == nil:
 		return errors.New("no certificate came")
 	case !bytes.Contains(response, []byte(saml.StatusSuccess)):
-		return fmt.Errorf("nobody was signed in:\n%s", response)
+		return fmt.Errorf("no user was signed in:\n%s", response)
 	case !bytes.Contains(response, []byte(base64.StdEncoding.EncodeToString(block.Bytes))):
 		return errors.New("another year has signed")
 	}

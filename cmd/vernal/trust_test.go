@@ -21,8 +21,8 @@ import (
 	"vernal/idp/admin"
 )
 
-// nobody is the Unix user ID of an unprivileged user.
-const nobody = 65534
+// nobodyUID is the Unix user ID of an unprivileged user.
+const nobodyUID = 65534
 
 // needRoot skips a test that gives files away; CI runs as root and skips none.
 func needRoot(t *testing.T) {
@@ -36,7 +36,7 @@ func needRoot(t *testing.T) {
 	t.Skip("needs root to act as another user")
 }
 
-// program is a copy of the command where another user can run it, in a folder
+// program returns a copy of the command where another user can run it, in a folder
 // that all can enter.
 func program(t *testing.T) (dir, path string) {
 	t.Helper()
@@ -116,8 +116,8 @@ func impostor(t *testing.T, dataDir string) *atomic.Int64 {
 	return got
 }
 
-// theirs makes a folder with a configuration and a data folder.
-func theirs(t *testing.T, base, name string) (dir, data string) {
+// makeInstallation makes a folder with a configuration and a data folder.
+func makeInstallation(t *testing.T, base, name string) (dir, data string) {
 	t.Helper()
 	dir = filepath.Join(base, name)
 	data = filepath.Join(dir, "vernal-data")
@@ -130,7 +130,7 @@ func theirs(t *testing.T, base, name string) (dir, data string) {
 	return dir, data
 }
 
-func give(t *testing.T, uid int, paths ...string) {
+func changeOwner(t *testing.T, uid int, paths ...string) {
 	t.Helper()
 	for _, p := range paths {
 		if err := os.Lchown(p, uid, uid); err != nil {
@@ -140,7 +140,7 @@ func give(t *testing.T, uid int, paths ...string) {
 }
 
 // TestCommandsDoNotTrustThePlace checks that a command that root gives in a stranger's
-// folder sends nothing to the stranger's socket (finding M7).
+// folder sends nothing to the stranger's socket.
 func TestCommandsDoNotTrustThePlace(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -157,20 +157,20 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 		want    string
 	}{
 		{"everything is theirs", func(dir, data string) {
-			give(t, nobody, dir, data, filepath.Join(dir, config.DefaultFile), filepath.Join(data, admin.SocketName))
+			changeOwner(t, nobodyUID, dir, data, filepath.Join(dir, config.DefaultFile), filepath.Join(data, admin.SocketName))
 		}, false, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 65534"},
 		{"their data folder, no configuration", func(dir, data string) {
 			if err := os.Remove(filepath.Join(dir, config.DefaultFile)); err != nil {
 				t.Fatal(err)
 			}
-			give(t, nobody, dir, data)
+			changeOwner(t, nobodyUID, dir, data)
 		}, false, cli.ExitRefused, "vernal-data belongs to uid 65534, you are root: name the configuration with --config"},
 		{"a link of theirs to root's file", func(dir, data string) {
 			file := filepath.Join(dir, config.DefaultFile)
 			if err := errors.Join(os.Rename(file, file+".root"), os.Symlink(file+".root", file)); err != nil {
 				t.Fatal(err)
 			}
-			give(t, nobody, file, data)
+			changeOwner(t, nobodyUID, file, data)
 		}, false, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 65534"},
 		{"a folder that others can write", func(dir, _ string) {
 			if err := os.Chmod(dir, 0o777); err != nil {
@@ -193,17 +193,17 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 			}
 		}, true, cli.ExitRefused, "admin.sock is not trusted: group or others can write it (mode 0666)"},
 		{"a configuration of a third user", func(dir, data string) {
-			give(t, nobody, data)
-			give(t, 12345, filepath.Join(dir, config.DefaultFile))
+			changeOwner(t, nobodyUID, data)
+			changeOwner(t, 12345, filepath.Join(dir, config.DefaultFile))
 		}, true, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 12345, who is not the owner of the data folder"},
 		{"an impostor on their socket", func(dir, data string) {
-			give(t, nobody, dir, data, filepath.Join(dir, config.DefaultFile))
+			changeOwner(t, nobodyUID, dir, data, filepath.Join(dir, config.DefaultFile))
 		}, true, cli.ExitRefused, "the program that answers is run by uid 0, and the folder belongs to uid 65534"},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			dir, data := theirs(t, base, "case"+string(rune('a'+i)))
+			dir, data := makeInstallation(t, base, "case"+string(rune('a'+i)))
 			got := impostor(t, data)
 			if err := os.Chmod(filepath.Join(data, admin.SocketName), 0o600); err != nil {
 				t.Fatal(err)
@@ -234,9 +234,9 @@ func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 	if err := os.Mkdir(home, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	give(t, nobody, home)
+	changeOwner(t, nobodyUID, home)
 	file := filepath.Join(home, config.DefaultFile)
-	if code, out := runAs(t, nobody, path, home, "", "init"); code != cli.ExitDone {
+	if code, out := runAs(t, nobodyUID, path, home, "", "init"); code != cli.ExitDone {
 		t.Fatalf("init: %d\n%s", code, out)
 	}
 	if code, out := runAs(t, 0, path, base, "", "sp", "list", "--config", file); code != cli.ExitRefused || !strings.Contains(out, "no server runs there") {
@@ -244,7 +244,7 @@ func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	server := commandAs(ctx, nobody, path, home, "serve")
+	server := commandAs(ctx, nobodyUID, path, home, "serve")
 	server.Cancel = func() error { return server.Process.Signal(os.Interrupt) }
 	var log bytes.Buffer
 	server.Stderr = &log
@@ -268,7 +268,7 @@ func TestRootNamesAnotherUsersInstallation(t *testing.T) {
 	if code, out := runAs(t, 0, path, base, "", "sp", "list", "--json", "--config", file); code != cli.ExitDone || !strings.Contains(out, "[]") {
 		t.Errorf("root with --config: %d\n%s", code, out)
 	}
-	if code, out := runAs(t, nobody, path, home, "", "sp", "list"); code != cli.ExitDone {
+	if code, out := runAs(t, nobodyUID, path, home, "", "sp", "list"); code != cli.ExitDone {
 		t.Errorf("the owner: %d\n%s", code, out)
 	}
 	if code, out := runAs(t, 0, path, home, "", "sp", "list"); code != cli.ExitError || !strings.Contains(out, "not trusted") {

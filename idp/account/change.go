@@ -39,7 +39,7 @@ func (s *Service) Lock(ctx context.Context, email, reason, actor string) (sessio
 		return 0, err
 	}
 	return s.changeUser(ctx, email, idp.AuditUserLock, actor, func(u *idp.User) error {
-		if !u.Locked() {
+		if !u.IsLocked() {
 			u.LockedAt = s.Clock.Now()
 		}
 		u.LockReason = reason
@@ -135,7 +135,7 @@ func (s *Service) changeUser(ctx context.Context, email string, kind idp.AuditKi
 
 // checkLockReason returns an *InputError if a text cannot be the reason of a lock.
 func checkLockReason(reason string) error {
-	if len(reason) > maxReason || !onOneLine(reason) {
+	if len(reason) > maxReason || !isOneLine(reason) {
 		return &InputError{"lock_reason", "invalid", fmt.Sprintf("must be text of at most %d bytes, without control characters", maxReason)}
 	}
 	return nil

@@ -42,7 +42,7 @@ func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, c
 		if at, ok = u.UsedDevice(hash, now); !ok {
 			return idp.ErrNotFound
 		}
-		s.cameAs(u, cameAs, now)
+		s.recordSignInAddress(u, cameAs, now)
 		return nil
 	})
 	if err != nil {

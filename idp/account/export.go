@@ -136,7 +136,7 @@ func (s *Service) listNameIDs(ctx context.Context, id idp.UserID, keys map[idp.N
 func newRecord(u *idp.User, profile *idp.Profile, secrets bool) Record {
 	rec := Record{
 		Role: u.Role, CreatedAt: u.CreatedAt,
-		Locked: u.Locked(), LockedAt: u.LockedAt, LockReason: u.LockReason,
+		Locked: u.IsLocked(), LockedAt: u.LockedAt, LockReason: u.LockReason,
 	}
 	for _, e := range u.Emails {
 		rec.Emails = append(rec.Emails, RecordEmail{

@@ -13,8 +13,8 @@ import (
 	"vernal/idp/audit"
 )
 
-// everybody exports all pages, as JSON lines.
-func (h *house) everybody(secrets bool, limit int) string {
+// exportAll exports all pages, as JSON lines.
+func (h *house) exportAll(secrets bool, limit int) string {
 	h.t.Helper()
 	var out strings.Builder
 	o := ExportOptions{Secrets: secrets, Limit: limit}
@@ -59,7 +59,7 @@ func TestOperatorsWriteWhatAnImportTakes(t *testing.T) {
 			t.Errorf("authenticator named %q: %v", text, err)
 		}
 	}
-	if got := h.user(u.ID); got.Locked() || len(got.TOTPs) != len(u.TOTPs) {
+	if got := h.user(u.ID); got.IsLocked() || len(got.TOTPs) != len(u.TOTPs) {
 		t.Error("what was refused was done")
 	}
 }
@@ -69,12 +69,12 @@ func TestExportWithoutSecretsHoldsNone(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.create()
-	if _, err := h.Verify(t.Context(), alice, proofed(), false, actor); err != nil {
+	if _, err := h.Verify(t.Context(), alice, proofedProfile(), false, actor); err != nil {
 		t.Fatal(err)
 	}
 	before := len(h.audit())
 	for _, secrets := range []bool{false, true} {
-		file := h.everybody(secrets, 1)
+		file := h.exportAll(secrets, 1)
 		for _, secret := range []string{h.user(u.ID).PasswordHash, base32NoPad.EncodeToString(h.user(u.ID).TOTPs[0].Secret), "900-11-2222"} {
 			if strings.Contains(file, secret) != secrets {
 				t.Errorf("with secrets %v: %s", secrets, file)
@@ -159,15 +159,15 @@ func TestExportKeepsDeletedUsersNameIDs(t *testing.T) {
 	if err := from.Delete(t.Context(), "a@x.gov", actor); err != nil {
 		t.Fatal(err)
 	}
-	file := from.everybody(false, 10)
+	file := from.exportAll(false, 10)
 	for _, want := range []string{`{"name_ids":{"agency:Left":"n2","https://a/":"n1"`, `"deleted":true}`, `"https://b/":"now"`} {
 		if !strings.Contains(file, want) {
 			t.Errorf("%s is not in\n%s", want, file)
 		}
 	}
 	if strings.Contains(file, "earlier") {
-		t.Errorf("a NameID that nobody asks for any more is in\n%s", file)
+		t.Errorf("a NameID that no service provider uses any more is in\n%s", file)
 	}
-	wants(t, to.take(file, ImportOptions{Unregistered: true}), 2, 0, nil)
-	wants(t, to.take(`{"email":"new@x.gov","name_ids":{"https://a/":"n1"}}`, ImportOptions{}), 0, 0, nil, "belonged to a user who was deleted")
+	checkResult(t, to.take(file, ImportOptions{Unregistered: true}), 2, 0, nil)
+	checkResult(t, to.take(`{"email":"new@x.gov","name_ids":{"https://a/":"n1"}}`, ImportOptions{}), 0, 0, nil, "belonged to a user who was deleted")
 }

@@ -85,7 +85,7 @@ func (f *faults) readEmails(list []RecordEmail, since time.Time) []idp.Email {
 func (f *faults) checkDisclosures(to []idp.EntityID) {
 	seen := make(map[idp.EntityID]bool, len(to))
 	for _, id := range to {
-		if !plainKey(string(id)) || seen[id] {
+		if !isPlainKey(string(id)) || seen[id] {
 			f.add("emails.disclosed_to", "must be entity IDs, each once")
 			return
 		}

@@ -71,8 +71,8 @@ func (h *house) take(text string, o ImportOptions) *ImportResult {
 	return result
 }
 
-// wants checks a result: counts, and for each problem its line and some words.
-func wants(t *testing.T, got *ImportResult, added, extended int, present []int, problems ...string) {
+// checkResult checks a result: counts, and for each problem its line and some words.
+func checkResult(t *testing.T, got *ImportResult, added, extended int, present []int, problems ...string) {
 	t.Helper()
 	if got.Added != added || got.Extended != extended {
 		t.Errorf("%d added, %d extended; want %d, %d", got.Added, got.Extended, added, extended)
@@ -102,11 +102,11 @@ func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 	h.provider("https://sp.example/", "sp:https://sp.example/#2")
 	h.provider("https://parks.example/", "agency:Parks")
 	dry := h.take(person1, ImportOptions{DryRun: true})
-	wants(t, dry, 1, 0, nil)
+	checkResult(t, dry, 1, 0, nil)
 	if len(h.audit()) != 0 {
-		t.Fatal("a dry run is on record")
+		t.Fatal("a dry run is recorded")
 	}
-	wants(t, h.take(person1, ImportOptions{}), 1, 0, nil)
+	checkResult(t, h.take(person1, ImportOptions{}), 1, 0, nil)
 	u, err := h.store.UserByEmail(t.Context(), "ann@home.example")
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 	}
 
 	// The second import finds the user present.
-	wants(t, h.take(person1, ImportOptions{}), 0, 0, []int{1})
+	checkResult(t, h.take(person1, ImportOptions{}), 0, 0, []int{1})
 }
 
 // Lines that match existing users.
@@ -152,7 +152,7 @@ func TestImportComparesWithExistingUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	cheapest := "$pbkdf2-sha256$i=1000$c2FsdHNhbHRzYWx0c2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI"
-	wants(t, h.take(fmt.Sprintf(`{"email":"a@x.gov","password_hash":%q,"name_ids":{"urn:a":"a1"},"profile":{"level":"verified","first_name":"A","last_name":"B","ssn":"123456789"}}
+	checkResult(t, h.take(fmt.Sprintf(`{"email":"a@x.gov","password_hash":%q,"name_ids":{"urn:a":"a1"},"profile":{"level":"verified","first_name":"A","last_name":"B","ssn":"123456789"}}
 {"emails":[{"address":"b@x.gov","confirmed":true,"disclosed_to":["urn:a"]}],"password_hash":%q,"name_ids":{"urn:a":"b1"}}
 {"email":"gone@x.gov","name_ids":{"urn:a":"g1","C":"g2"}}`, hash, cheapest), ImportOptions{}), 3, 0, nil)
 	if err := h.Delete(t.Context(), "gone@x.gov", actor); err != nil {
@@ -185,7 +185,7 @@ func TestImportComparesWithExistingUsers(t *testing.T) {
 		{name: "more than one", line: `{"email":"b@x.gov","locked":true,"role":"staff"}`, problem: "locked, role: the existing user"},
 		{name: "another NameID", line: `{"email":"b@x.gov","name_ids":{"urn:a":"b2"}}`, problem: "name_ids: the existing user"},
 		{name: "another person's NameID", line: `{"email":"new@x.gov","name_ids":{"urn:a":"b1"}}`, problem: "name_ids.urn:a: is the NameID of another user"},
-		{name: "another person's NameID for somebody here", line: `{"email":"b@x.gov","name_ids":{"C":"g2"}}`, problem: "name_ids: the existing user"},
+		{name: "another user's NameID for an existing user", line: `{"email":"b@x.gov","name_ids":{"C":"g2"}}`, problem: "name_ids: the existing user"},
 		{name: "a deleted person's NameID", line: `{"email":"new@x.gov","name_ids":{"C":"g2"}}`, problem: "name_ids.C: belonged to a user who was deleted"},
 		{name: "the deleted person", line: `{"deleted":true,"name_ids":{"urn:a":"g1","urn:c":"g2"}}`, present: true},
 		{name: "half of the deleted person", line: `{"deleted":true,"name_ids":{"urn:a":"g1","urn:b":"g3"}}`, problem: "others did not"},
@@ -206,8 +206,8 @@ func TestImportComparesWithExistingUsers(t *testing.T) {
 		}
 		before := len(h.audit())
 		t.Log(tt.name)
-		wants(t, h.take(tt.line, ImportOptions{DryRun: true}), 0, tt.extended, present, problems...)
-		wants(t, h.take(tt.line, ImportOptions{}), 0, tt.extended, present, problems...)
+		checkResult(t, h.take(tt.line, ImportOptions{DryRun: true}), 0, tt.extended, present, problems...)
+		checkResult(t, h.take(tt.line, ImportOptions{}), 0, tt.extended, present, problems...)
 		if n := len(h.audit()) - before; n != tt.extended {
 			t.Errorf("%d events, want %d", n, tt.extended)
 		}
@@ -231,8 +231,8 @@ func TestImportNamesEveryProblem(t *testing.T) {
 		name, line string
 		want       []string
 	}{
-		{"nobody", `{}`, []string{"emails: is missing"}},
-		{"no address", `{"email":"Ann <a@x.gov>"}`, []string{"emails: not an e-mail address"}},
+		{"unknown user", `{}`, []string{"emails: is missing"}},
+		{"no address", `{"email":"Ann <a@x.gov>"}`, []string{"emails: not an email address"}},
 		{"an address twice", `{"emails":["a@x.gov","A@X.gov"]}`, []string{"emails: has an email address twice"}},
 		{"the first address not confirmed", `{"emails":[{"address":"a@x.gov"},"b@x.gov"]}`, []string{"emails: the first email address must be confirmed"}},
 		{"bcrypt", `{"email":"a@x.gov","password_hash":"$2b$12$abcdefghijklmnopqrstuv"}`, []string{"password_hash: bcrypt is not supported"}},
@@ -252,7 +252,7 @@ func TestImportNamesEveryProblem(t *testing.T) {
 			[]string{"emails: ", "profile.level: ", "profile.first_name: ", "profile.last_name: ", "profile.ssn: ", "name_ids.urn:a: is empty"}},
 		{"a NameID of spaces", `{"email":"a@x.gov","name_ids":{"urn:a":" x"}}`, []string{"name_ids.urn:a: must be text"}},
 		{"a long NameID", fmt.Sprintf(`{"email":"a@x.gov","name_ids":{"urn:a":%q}}`, strings.Repeat("x", 257)), []string{"name_ids.urn:a: is longer"}},
-		{"nobody's agency", `{"email":"a@x.gov","name_ids":{"Prks":"1"}}`, []string{"name_ids.Prks: no service provider is registered under this name"}},
+		{"unknown agency", `{"email":"a@x.gov","name_ids":{"Prks":"1"}}`, []string{"name_ids.Prks: no service provider is registered under this name"}},
 		{"two meanings", `{"email":"a@x.gov","name_ids":{"Parks":"1"}}`, []string{"name_ids.Parks: is an agency and an entity ID"}},
 		{"one scope, two NameIDs", `{"email":"a@x.gov","name_ids":{"urn:p":"1","agency:Parks":"2"}}`, []string{"name_ids.urn:p: is the same agency"}},
 		{"alone, and in an agency", `{"email":"a@x.gov","name_ids":{"sp:urn:p":"1"}}`, []string{`belongs to the agency "Parks"`}},
@@ -262,12 +262,12 @@ func TestImportNamesEveryProblem(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			wants(t, h.take(tt.line, ImportOptions{}), 0, 0, nil, tt.want...)
+			checkResult(t, h.take(tt.line, ImportOptions{}), 0, 0, nil, tt.want...)
 		})
 	}
 	t.Cleanup(func() {
 		if users, err := h.store.Users(context.Background(), idp.UserQuery{Limit: 1}); len(users) != 0 || err != nil {
-			t.Errorf("somebody was imported, or %v", err)
+			t.Errorf("a user was imported, or %v", err)
 		}
 	})
 }
@@ -291,7 +291,7 @@ func TestImportWithinABatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, result, 2, 0, nil, "line 2: emails", "line 3: name_ids")
+	checkResult(t, result, 2, 0, nil, "line 2: emails", "line 3: name_ids")
 }
 
 // Unregistered agencies and providers, where they are allowed.
@@ -299,9 +299,9 @@ func TestImportAllowsUnregisteredProviders(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	line := `{"email":"a@x.gov","name_ids":{"Parks":"1","https://a.example/#x":"2","agency:Roads":"3","sp:b":"4"}}`
-	wants(t, h.take(line, ImportOptions{}), 0, 0, nil, "name_ids.Parks", "name_ids.https://a.example/#x")
+	checkResult(t, h.take(line, ImportOptions{}), 0, 0, nil, "name_ids.Parks", "name_ids.https://a.example/#x")
 	result := h.take(line, ImportOptions{Unregistered: true})
-	wants(t, result, 1, 0, nil)
+	checkResult(t, result, 1, 0, nil)
 	if diff := cmp.Diff([]string{"Parks", "https://a.example/#x"}, sortedKeys(map[string]bool{result.Unregistered[0]: true, result.Unregistered[1]: true})); diff != "" {
 		t.Errorf("unregistered (-want +got):\n%s", diff)
 	}

@@ -43,16 +43,16 @@ func (m *meter) attach(h *Hasher) {
 	}
 }
 
-// spent returns the time that a call takes of the machine and of the clock. The clock must be
+// measureCall returns the time that a call takes of the machine and of the clock. The clock must be
 // a test's, which stops while hashes are computed.
-func (m *meter) spent(do func()) time.Duration {
+func (m *meter) measureCall(do func()) time.Duration {
 	before, begun := m.took.Load(), time.Now()
 	do()
 	return time.Duration(m.took.Load()-before) + time.Since(begun)
 }
 
-// people imports a user of each kind, and returns the email addresses by kind.
-func (h *house) people() map[string]string {
+// importEachKind imports a user of each kind, and returns the email addresses by kind.
+func (h *house) importEachKind() map[string]string {
 	h.t.Helper()
 	kinds := map[string]string{
 		"imported, PBKDF2 with 600,000 iterations":  "$pbkdf2-sha256$i=600000" + phcRest,
@@ -97,7 +97,7 @@ func TestEveryNoTakesAsLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h, all := aliceOfThree(t)
-		people := h.people()
+		people := h.importEachKind()
 		people["guessed at too often at another address"] = all[0]
 		h.Hasher = NewHasher(cheap)
 		var m meter
@@ -107,7 +107,7 @@ func TestEveryNoTakesAsLong(t *testing.T) {
 		}
 		no := func(email, guess string) time.Duration {
 			h.pass(time.Hour)
-			return m.spent(func() {
+			return m.measureCall(func() {
 				if _, err := h.CheckPassword(t.Context(), email, guess, netip.MustParseAddr("203.0.113.9")); !errors.Is(err, ErrWrong) {
 					t.Errorf("%s: %v, want ErrWrong", email, err)
 				}
@@ -144,7 +144,7 @@ func TestFailureDelayHoldsNoSlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		people := h.people()
+		people := h.importEachKind()
 		h.Hasher = NewHasher(cheap)
 		var m meter
 		m.attach(h.Hasher)
@@ -204,7 +204,7 @@ func TestHashCostsSurviveRestart(t *testing.T) {
 			t.Errorf("after a dry run: a no takes %s, %d changes", takes, changes)
 		}
 		before := h.store.Changes()
-		wants(t, h.take(dear, ImportOptions{}), 1, 0, nil)
+		checkResult(t, h.take(dear, ImportOptions{}), 1, 0, nil)
 		if n := h.store.Changes() - before; n != 2 {
 			t.Errorf("import made %d changes, want the users and the document", n)
 		}
@@ -212,7 +212,7 @@ func TestHashCostsSurviveRestart(t *testing.T) {
 			t.Errorf("in the server that imported: a no takes %s", takes)
 		}
 		before = h.store.Changes()
-		wants(t, h.take(strings.Replace(dear, "dear@", "other@", 1), ImportOptions{}), 1, 0, nil)
+		checkResult(t, h.take(strings.Replace(dear, "dear@", "other@", 1), ImportOptions{}), 1, 0, nil)
 		if n := h.store.Changes() - before; n != 1 {
 			t.Errorf("import of a known cost made %d changes, want the users alone", n)
 		}

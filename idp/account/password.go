@@ -62,7 +62,7 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	if err != nil {
 		return nil, Effort{}, err
 	}
-	counters = append(counters, s.personCounters(u, address, known)...)
+	counters = append(counters, s.userCounters(u, address, known)...)
 	isOver, err := s.reserve(ctx, counters)
 	if err != nil {
 		return nil, Effort{}, err
@@ -70,7 +70,7 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	whose := u
 	if isOver {
 		counters = counters[:len(counters)-1] // which did not count the attempt
-		refused, err := s.refusesPerson(ctx, u, from)
+		refused, err := s.refusesUser(ctx, u, from)
 		if err != nil {
 			return nil, Effort{}, errors.Join(err, s.release(ctx, counters))
 		}
@@ -88,7 +88,7 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	if err := s.settle(ctx, append(counters, s.knownCounter(address, from))); err != nil {
 		return nil, spent, err
 	}
-	if u.Locked() {
+	if u.IsLocked() {
 		return nil, spent, &userError{err: ErrLocked, user: u}
 	}
 	if s.Hasher.NeedsRehash(u.PasswordHash) {
@@ -97,7 +97,7 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	return u, spent, nil
 }
 
-// personCounters returns the counters that count an attempt for the user as well. Without
+// userCounters returns the counters that count an attempt for the user as well. Without
 // them, three email addresses would allow three times the guesses. A refusal must not show: it
 // would disclose attempts at another of the user's email addresses, and so that both belong to
 // one user. A refused attempt therefore gets the answer to a wrong password, even if the
@@ -105,18 +105,18 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 // cannot be refused: for users with one email address, whose own counter refuses openly, and
 // for unknown email addresses. A network that is known for any of the user's email addresses
 // is exempt.
-func (s *Service) personCounters(u *idp.User, address string, known bool) []counter {
+func (s *Service) userCounters(u *idp.User, address string, known bool) []counter {
 	switch {
 	case known:
 		return nil
 	case u == nil:
-		return []counter{s.personCounter("nobody\x00" + address)}
+		return []counter{s.userCounter("nobody\x00" + address)}
 	}
-	return []counter{s.personCounter(string(u.ID))}
+	return []counter{s.userCounter(string(u.ID))}
 }
 
-// refusesPerson reports whether to refuse an attempt on a user whose counter is exceeded.
-func (s *Service) refusesPerson(ctx context.Context, u *idp.User, from netip.Addr) (bool, error) {
+// refusesUser reports whether to refuse an attempt on a user whose counter is exceeded.
+func (s *Service) refusesUser(ctx context.Context, u *idp.User, from netip.Addr) (bool, error) {
 	if u == nil || len(u.Emails) < 2 {
 		return false, nil
 	}
@@ -127,7 +127,7 @@ func (s *Service) refusesPerson(ctx context.Context, u *idp.User, from netip.Add
 	if known, err := s.isKnown(ctx, from, addresses...); known || err != nil {
 		return false, err
 	}
-	s.Log.LogAttrs(ctx, slog.LevelWarn, "too many passwords for a person with several addresses; none is taken from a network that they have not used", slog.String("user", string(u.ID)))
+	s.Log.LogAttrs(ctx, slog.LevelWarn, "too many passwords for a user with several email addresses: only networks that the user has used are accepted", slog.String("user", string(u.ID)))
 	return true, nil
 }
 

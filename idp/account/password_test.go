@@ -247,13 +247,13 @@ func TestPasswordIsHashedAgainAtSignIn(t *testing.T) {
 	}
 }
 
-// changedMeanwhile changes the password between its look-up and the re-hash.
-type changedMeanwhile struct {
+// racingStore changes the password between its look-up and the re-hash.
+type racingStore struct {
 	Store
 	change func()
 }
 
-func (s *changedMeanwhile) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, e ...idp.AuditEvent) error {
+func (s *racingStore) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, e ...idp.AuditEvent) error {
 	s.change()
 	return s.Store.UpdateUser(ctx, id, change, e...)
 }
@@ -262,7 +262,7 @@ func TestRehashLosesAgainstNewPassword(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.create()
-	h.Store = &changedMeanwhile{Store: h.store, change: sync.OnceFunc(func() {
+	h.Store = &racingStore{Store: h.store, change: sync.OnceFunc(func() {
 		s := *h.Service
 		s.Store = h.store
 		if _, err := s.SetPassword(t.Context(), alice, "crocus under the ice", actor); err != nil {

@@ -82,12 +82,12 @@ const wantText = "must be text of at most 255 bytes that can be seen, without co
 // used in names only affect their neighbor.
 func plainText(s string) (string, bool) {
 	s = norm.NFC.String(s)
-	return s, onOneLine(s) && len(s) <= maxProfileText && !strings.ContainsFunc(s, turnsDirection) && (s == "" || isVisible(s))
+	return s, isOneLine(s) && len(s) <= maxProfileText && !strings.ContainsFunc(s, changesDirection) && (s == "" || isVisible(s))
 }
 
-// turnsDirection reports whether a rune embeds, overrides or isolates a direction
+// changesDirection reports whether a rune embeds, overrides or isolates a direction
 // of writing (UAX #9 §2.1, §2.2, §2.4).
-func turnsDirection(r rune) bool {
+func changesDirection(r rune) bool {
 	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
@@ -98,8 +98,8 @@ func isVisible(s string) bool {
 	})
 }
 
-// onOneLine reports whether XML and a single line of text can carry s.
-func onOneLine(s string) bool {
+// isOneLine reports whether XML and a single line of text can carry s.
+func isOneLine(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\ufffe' || r == '\uffff'
 	})
@@ -113,8 +113,8 @@ func matcher(form *regexp.Regexp) func(string) (string, bool) {
 	return func(s string) (string, bool) { return s, form.MatchString(s) }
 }
 
-// dateOfBirth accepts a date that a living user can have.
-func dateOfBirth(s string, now time.Time) bool {
+// isDateOfBirth accepts a date that a living user can have.
+func isDateOfBirth(s string, now time.Time) bool {
 	day, err := time.Parse(time.DateOnly, s)
 	// In time zones ahead of UTC, it can already be tomorrow.
 	return err == nil && day.Year() >= 1900 && !day.After(now.AddDate(0, 0, 1))
@@ -130,7 +130,7 @@ func CheckProfile(p *idp.Profile, now time.Time) (*idp.Profile, error) {
 		wrong = append(wrong, &InputError{"level", "invalid", "must be verified or facial-match"})
 	}
 	if p.VerifiedAt.After(now.Add(maxAhead)) {
-		wrong = append(wrong, &InputError{"verified_at", "invalid", "lies in the future"})
+		wrong = append(wrong, &InputError{"verified_at", "invalid", "is in the future"})
 	}
 	for _, f := range profileFields {
 		value := f.at(&kept)
@@ -143,7 +143,7 @@ func CheckProfile(p *idp.Profile, now time.Time) (*idp.Profile, error) {
 		}
 		ok := false
 		if f.name == "dob" {
-			ok = dateOfBirth(*value, now)
+			ok = isDateOfBirth(*value, now)
 		} else {
 			*value, ok = f.check(*value)
 		}

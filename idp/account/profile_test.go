@@ -12,7 +12,7 @@ import (
 	"vernal/idp"
 )
 
-func proofed() *idp.Profile {
+func proofedProfile() *idp.Profile {
 	return &idp.Profile{
 		Level: idp.IALVerified, VerifiedAt: time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC), FirstName: "Ana", MiddleName: "M", LastName: "Ruiz",
 		Address1: "1 First St", Address2: "Door 2", City: "Townsville", State: "NY", Zipcode: "12345",
@@ -59,14 +59,14 @@ func TestCheckProfile(t *testing.T) {
 			kept: func(p *idp.Profile) { p.LastName = "حسین\u200cزاده\u200f <&\"'>]]> 𠮷😀" }},
 		{name: "direction override", change: func(p *idp.Profile) { p.LastName = "a\u202eb" }, wrong: "last_name"},
 		{name: "direction isolate", change: func(p *idp.Profile) { p.City = "a\u2066b" }, wrong: "city"},
-		{name: "a name that nobody sees", change: func(p *idp.Profile) { p.FirstName = "\u200b\u3164\ufeff" }, wrong: "first_name"},
+		{name: "a name that is invisible", change: func(p *idp.Profile) { p.FirstName = "\u200b\u3164\ufeff" }, wrong: "first_name"},
 		{name: "too long", change: func(p *idp.Profile) { p.LastName = strings.Repeat("a", 256) }, wrong: "last_name"},
 		{name: "proofed tomorrow", change: func(p *idp.Profile) { p.VerifiedAt = now.Add(time.Hour) }, wrong: "verified_at"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			given, want := proofed(), proofed()
+			given, want := proofedProfile(), proofedProfile()
 			if tt.change != nil {
 				tt.change(given)
 			}
@@ -132,17 +132,17 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	u := h.create()
 	h.session(u.ID, "s1")
 	before := len(h.audit())
-	dry, err := h.Verify(t.Context(), alice, proofed(), true, actor)
+	dry, err := h.Verify(t.Context(), alice, proofedProfile(), true, actor)
 	if err != nil || dry.Before != LevelNone || dry.After != idp.IALVerified || len(dry.Changed) != 13 {
 		t.Fatalf("dry run: %+v, %v", dry, err)
 	}
 	if h.profile(u.ID) != nil || len(h.audit()) != before {
 		t.Fatal("a dry run changed something")
 	}
-	if _, err := h.Verify(t.Context(), alice, proofed(), false, actor); err != nil {
+	if _, err := h.Verify(t.Context(), alice, proofedProfile(), false, actor); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(proofed(), h.profile(u.ID)); diff != "" {
+	if diff := cmp.Diff(proofedProfile(), h.profile(u.ID)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	// The trail names the changed fields and contains no personal data.
@@ -152,13 +152,13 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	}
 	for _, v := range e.Detail {
 		for _, f := range profileFields {
-			if value := *f.at(proofed()); len(value) > 2 && strings.Contains(v, value) {
+			if value := *f.at(proofedProfile()); len(value) > 2 && strings.Contains(v, value) {
 				t.Errorf("the audit trail says %q", value)
 			}
 		}
 	}
 	// The same profile changes nothing, another one replaces it, and nil removes it.
-	if v, err := h.Verify(t.Context(), alice, proofed(), false, actor); err != nil || len(v.Changed) != 0 || len(h.audit()) != before+1 {
+	if v, err := h.Verify(t.Context(), alice, proofedProfile(), false, actor); err != nil || len(v.Changed) != 0 || len(h.audit()) != before+1 {
 		t.Errorf("the same again: %+v, %v", v, err)
 	}
 	now := h.now
@@ -173,8 +173,8 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	if list, err := h.store.Sessions(t.Context(), idp.SessionQuery{User: u.ID}); err != nil || len(list) != 1 {
 		t.Errorf("%d sessions left, want the one; %v", len(list), err)
 	}
-	if _, err := h.Verify(t.Context(), "nobody@example.gov", proofed(), false, actor); !errors.Is(err, idp.ErrNotFound) {
-		t.Errorf("nobody: %v", err)
+	if _, err := h.Verify(t.Context(), "nobody@example.gov", proofedProfile(), false, actor); !errors.Is(err, idp.ErrNotFound) {
+		t.Errorf("unknown user: %v", err)
 	}
 	if _, err := h.Verify(t.Context(), alice, &idp.Profile{}, false, actor); !errors.As(err, new(InputErrors)) {
 		t.Errorf("an empty profile: %v", err)

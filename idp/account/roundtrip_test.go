@@ -218,7 +218,7 @@ func moveAll(t *rapid.T, from, to *house, all drawn) {
 	}
 	from.remove(gone)
 
-	file := from.everybody(secrets, rapid.IntRange(1, 4).Draw(t, "page"))
+	file := from.exportAll(secrets, rapid.IntRange(1, 4).Draw(t, "page"))
 	lines := to.lines(t, file)
 	if diff := cmp.Diff(records(lines), records(to.lines(t, asArray(file)))); diff != "" {
 		t.Fatalf("read from lines and from an array (-lines +array):\n%s", diff)
@@ -234,7 +234,7 @@ func moveAll(t *rapid.T, from, to *house, all drawn) {
 		checkSameUser(t, from, to, p, secrets, all)
 	}
 	// The order is that of the IDs, which are new.
-	if diff := cmp.Diff(sortedLines(file), sortedLines(to.everybody(secrets, 100))); diff != "" {
+	if diff := cmp.Diff(sortedLines(file), sortedLines(to.exportAll(secrets, 100))); diff != "" {
 		t.Fatalf("exported again (-first +second):\n%s", diff)
 	}
 	result, err = to.Import(ctx, lines, ImportOptions{}, actor)

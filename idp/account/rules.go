@@ -28,14 +28,14 @@ const (
 // address is an *InputError.
 func NormalizeEmail(address string) (string, error) {
 	address = strings.TrimSpace(address)
-	invalid := &InputError{"email", "invalid", "not an e-mail address"}
+	invalid := &InputError{"email", "invalid", "not an email address"}
 	if len(address) > MaxEmail {
 		return "", &InputError{"email", "too_long", fmt.Sprintf("longer than %d bytes", MaxEmail)}
 	}
 	// net/mail also accepts "Name <a@b>", comments and quoted local parts. Its result must
 	// equal the whole input, so none of them passes.
 	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address || parsed.Name != "" || strings.ContainsFunc(address, notInEmail) {
+	if err != nil || parsed.Address != address || parsed.Name != "" || strings.ContainsFunc(address, isBarredInEmail) {
 		return "", invalid
 	}
 	at := strings.LastIndexByte(address, '@')
@@ -47,10 +47,10 @@ func NormalizeEmail(address string) (string, error) {
 	return local + "@" + domain, nil
 }
 
-// notInEmail reports whether a rune is never part of a stored email address: controls would
+// isBarredInEmail reports whether a rune is never part of a stored email address: controls would
 // reach mail headers and logs, and an assertion cannot contain what XML cannot carry (XML 1.0
 // §2.2).
-func notInEmail(r rune) bool {
+func isBarredInEmail(r rune) bool {
 	return unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError || r == '\ufffe' || r == '\uffff' ||
 		unicode.Is(unicode.Cf, r) || r == '"'
 }
@@ -70,14 +70,14 @@ func CheckNewPassword(password, address string) error {
 	}
 	lower := strings.ToLower(password)
 	if address != "" && strings.Contains(lower, strings.ToLower(address)) {
-		return &InputError{"password", "contains_email", "contains the e-mail address"}
+		return &InputError{"password", "contains_email", "contains the email address"}
 	}
 	return nil
 }
 
-// WeakPassword reports whether a password is among the first guesses. An operator who sets one
+// IsWeakPassword reports whether a password is among the first guesses. An operator who sets one
 // for a user gets a warning and no refusal, because it may be temporary or for a test.
-func WeakPassword(password string) bool {
+func IsWeakPassword(password string) bool {
 	lower := strings.ToLower(password)
 	runes := []rune(lower)
 	slices.Sort(runes)

@@ -105,7 +105,7 @@ func TestWeakPassword(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := WeakPassword(tt.password); got != tt.weak {
+			if got := IsWeakPassword(tt.password); got != tt.weak {
 				t.Errorf("weak: %v, want %v", got, tt.weak)
 			}
 			if err := CheckNewPassword(tt.password, alice); err != nil {

@@ -71,12 +71,12 @@ func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, kno
 	name, isAgency := strings.CutPrefix(key, keyAgency)
 	id, isAlone := strings.CutPrefix(key, keyAlone)
 	switch {
-	case isAgency && plainKey(name):
+	case isAgency && isPlainKey(name):
 		return idp.AgencyScope(name), true, "", nil
-	case isAlone && plainKey(id):
+	case isAlone && isPlainKey(id):
 		scope, fault, err = k.ownScope(ctx, idp.EntityID(id))
 		return scope, true, fault, err
-	case isAgency, isAlone, !plainKey(key):
+	case isAgency, isAlone, !isPlainKey(key):
 		return "", false, "is no agency and no entity ID", nil
 	case p != nil && agency && p.NameIDScope != idp.AgencyScope(key):
 		return "", false, "is an agency and an entity ID; write " + keyAgency + "NAME or " + keyAlone + "ENTITY_ID", nil
@@ -93,8 +93,8 @@ func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, kno
 	return idp.AgencyScope(key), false, "", nil
 }
 
-func plainKey(key string) bool {
-	return onOneLine(key) && strings.TrimSpace(key) == key && key != "" && len(key) <= idp.MaxEntityID
+func isPlainKey(key string) bool {
+	return isOneLine(key) && strings.TrimSpace(key) == key && key != "" && len(key) <= idp.MaxEntityID
 }
 
 // ownScope returns the scope of a provider without an agency.
@@ -164,7 +164,7 @@ func checkNameID(v idp.NameID) string {
 		return "is empty"
 	case len(v) > maxNameID:
 		return fmt.Sprintf("is longer than %d bytes", maxNameID)
-	case !onOneLine(string(v)) || strings.TrimSpace(string(v)) != string(v):
+	case !isOneLine(string(v)) || strings.TrimSpace(string(v)) != string(v):
 		return "must be text without control characters and without space around it"
 	}
 	return ""

@@ -75,7 +75,7 @@ func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
 			if index, ok := fields.index[name]; ok {
 				d.decode(path, raw, v.FieldByIndex(index))
 			} else {
-				d.addProblem(path, "unknown", unknownName(name, fields.names))
+				d.addProblem(path, "unknown", unknownNameText(name, fields.names))
 			}
 		})
 	case reflect.Map:
@@ -179,8 +179,8 @@ func newSchema(t reflect.Type) *schema {
 	return s
 }
 
-// unknownName returns the error for an unknown name, with the most similar known name.
-func unknownName(name string, names []string) string {
+// unknownNameText returns the error for an unknown name, with the most similar known name.
+func unknownNameText(name string, names []string) string {
 	if near := suggest.Nearest(name, names, len(name)/2); near != "" {
 		return "no such field; did you mean " + near + "?"
 	}

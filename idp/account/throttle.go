@@ -131,9 +131,9 @@ func (s *Service) codeCounter(user idp.UserID) counter {
 	return counter{name: "code", key: s.key("code", string(user), netip.Addr{}), limit: s.limits().Code, forgiven: true}
 }
 
-// personCounter returns the counter that applies Limits.Account to a user across all of the
+// userCounter returns the counter that applies Limits.Account to a user across all of the
 // user's email addresses. key is the UserID.
-func (s *Service) personCounter(key string) counter {
+func (s *Service) userCounter(key string) counter {
 	return counter{name: "person", key: s.key("person", key, netip.Addr{}), limit: s.limits().Account, silent: true}
 }
 
@@ -260,7 +260,7 @@ func (s *Service) settle(ctx context.Context, counters []counter) error {
 
 // forgetFailures clears what is counted for a user as a whole.
 func (s *Service) forgetFailures(ctx context.Context, u *idp.User) error {
-	counters := []counter{s.codeCounter(u.ID), s.personCounter(string(u.ID))}
+	counters := []counter{s.codeCounter(u.ID), s.userCounter(string(u.ID))}
 	for _, e := range u.Emails {
 		counters = append(counters, s.accountCounter(strings.ToLower(e.Address)))
 	}

@@ -80,7 +80,7 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 		return ErrWrong // deleted between the two factors
 	case err != nil:
 		return fmt.Errorf("check code: %w", err)
-	case u.Locked():
+	case u.IsLocked():
 		return ErrLocked
 	case len(u.TOTPs) == 0:
 		return ErrNoFactor
@@ -94,7 +94,7 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 		if err := acceptCode(u, code, now); err != nil {
 			return err
 		}
-		s.cameAs(u, in.CameAs, now)
+		s.recordSignInAddress(u, in.CameAs, now)
 		if in.Remember != nil {
 			in.Remember.rememberIn(u, now)
 		}
@@ -114,7 +114,7 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 // store's update, so that comparing and marking are one step. It always compares all codes, so
 // that the time does not depend on which one matches.
 func acceptCode(u *idp.User, code string, now time.Time) error {
-	if u.Locked() {
+	if u.IsLocked() {
 		return ErrLocked
 	}
 	found, foundStep, replayed := -1, int64(0), false

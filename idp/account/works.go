@@ -92,8 +92,8 @@ func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 }
 
 // importWorks adds the works of users to import, and makes a running server measure them.
-func (s *Service) importWorks(ctx context.Context, people []idp.ImportedUser) error {
-	works, err := s.addWorks(ctx, worksOf(people)...)
+func (s *Service) importWorks(ctx context.Context, users []idp.ImportedUser) error {
+	works, err := s.addWorks(ctx, worksOf(users)...)
 	if err == nil && s.Hasher.pace.isMeasured(s.Hasher.currentParams().workOf()) {
 		err = s.Hasher.calibrate(ctx, works...)
 	}
@@ -101,9 +101,9 @@ func (s *Service) importWorks(ctx context.Context, people []idp.ImportedUser) er
 }
 
 // worksOf returns the works of the hashes of users to import.
-func worksOf(people []idp.ImportedUser) (works []work) {
-	for i := range people {
-		if p, err := parsePHC(people[i].User.PasswordHash); err == nil && !people[i].Existing {
+func worksOf(users []idp.ImportedUser) (works []work) {
+	for i := range users {
+		if p, err := parsePHC(users[i].User.PasswordHash); err == nil && !users[i].Existing {
 			works = mergeWorks(works, []work{p.workOf()})
 		}
 	}

@@ -42,7 +42,7 @@ type months struct {
 	t        fataler
 	i        *idptest.IdP
 	notices  *notify.Service
-	told     []notify.Notice // by the webhook, since the last look
+	notified []notify.Notice // by the webhook, since the last look
 	wall     string
 	calendar string
 
@@ -84,7 +84,7 @@ func (m *months) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := json.NewDecoder(r.Body).Decode(&n); err != nil {
 		return nil, err
 	}
-	m.told = append(m.told, n)
+	m.notified = append(m.notified, n)
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 }
 
@@ -453,12 +453,12 @@ func (m *months) compareNotices(tb testing.TB, tr *truth, report report) {
 	}
 	now := m.i.Clock.Now()
 	m.ok(m.notices.Tick(tb.Context()))
-	for _, n := range m.told {
+	for _, n := range m.notified {
 		if (n.Kind == notify.CertEnds || n.Kind == notify.Retirement) && n.At.Equal(now) {
 			report("notice "+n.ID, sorted(tr.unmoved[n.Year]), sorted(n.SPs))
 		}
 	}
-	m.told = nil
+	m.notified = nil
 }
 
 // compareGone reads the page of each year that is over, in both forms.
@@ -658,7 +658,7 @@ func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 		m.take(tb, rotation.Step{Kind: rotation.StepPrefer, Year: newest})
 		s.Year = newest // if it is no older one, the step is refused
 		for _, e := range all {
-			if e.State.Live() && e.Year() < newest {
+			if e.State.IsLive() && e.Year() < newest {
 				s.Year = e.Year()
 			}
 		}

@@ -37,8 +37,8 @@ func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 	lines, counts := f.apply(v.Board.SPs), countMoves(v.Board)
 	p := templates.BoardPage{
-		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.Active(v.Status.At),
-		DataURL: dataPath, Years: v.years(h.Rotation.Policy), Coming: v.listComing(),
+		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.IsActive(v.Status.At),
+		DataURL: dataPath, Years: v.years(h.Rotation.Policy), NextSteps: v.listComing(),
 		Moves: f.moves(counts, v.Board), InYears: f.inYears(v.Board), Search: f.search(),
 		All: len(v.Board.SPs), Total: len(lines),
 	}
@@ -103,10 +103,10 @@ func fetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
 
 // data is the JSON of rotation.json.
 type data struct {
-	Status    rotation.Status   `json:"status"`
-	Automatic bool              `json:"automatic"`
-	Plan      []rotation.Coming `json:"plan"`
-	Board     *migration.Board  `json:"board"`
+	Status    rotation.Status         `json:"status"`
+	Automatic bool                    `json:"automatic"`
+	Plan      []rotation.UpcomingStep `json:"plan"`
+	Board     *migration.Board        `json:"board"`
 }
 
 // showData answers with the whole migration board as JSON.
@@ -127,7 +127,7 @@ func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(data{v.Status, !h.Rotation.Policy.Manual, append([]rotation.Coming{}, v.Plan...), v.Board}); err != nil {
+	if err := enc.Encode(data{v.Status, !h.Rotation.Policy.Manual, append([]rotation.UpcomingStep{}, v.Plan...), v.Board}); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -76,7 +76,7 @@ type feed struct {
 // write returns the feed: future steps, and those within calendarPast. It is the same for a
 // whole day of an unchanged plan. It names no service provider, because external services
 // store calendars.
-func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
+func (f *feed) write(st rotation.Status, plan []rotation.UpcomingStep) []byte {
 	var events []icalEvent
 	seen := map[string]bool{}
 	add := func(y idp.Year, step rotation.StepKind, event icalEvent) {
@@ -98,9 +98,9 @@ func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
 		}
 	}
 	for _, y := range st.Years {
-		for _, t := range y.Past(st.At) {
+		for _, t := range y.ListTaken(st.At) {
 			if st.At.Sub(t.At) <= calendarPast {
-				add(y.Year, t.Kind, icalEvent{Day: t.At, Summary: f.phrases.Past(t.Kind, y.Year), Description: f.describe(t.Kind)})
+				add(y.Year, t.Kind, icalEvent{Day: t.At, Summary: f.phrases.PastText(t.Kind, y.Year), Description: f.describe(t.Kind)})
 			}
 		}
 	}
@@ -116,8 +116,8 @@ func (f *feed) write(st rotation.Status, plan []rotation.Coming) []byte {
 }
 
 // stepEvent returns the event of a future step, with what to do.
-func (f *feed) stepEvent(c rotation.Coming) icalEvent {
-	e := icalEvent{Day: c.At, Summary: f.phrases.Coming(c.Step, c.Year)}
+func (f *feed) stepEvent(c rotation.UpcomingStep) icalEvent {
+	e := icalEvent{Day: c.At, Summary: f.phrases.FutureText(c.Step, c.Year)}
 	var lines []string
 	switch {
 	case c.Step == "":

@@ -119,7 +119,7 @@ var gauges = []struct {
 	labels     []string
 }{
 	{"build_info", "Always 1; the label says which version runs.", []string{"version"}},
-	{"ready", "1 if the store answers and the preferred year can sign, as /readyz tells.", nil},
+	{"ready", "1 if the store answers and the preferred year can sign, like /readyz.", nil},
 	{"state_readable", "1 if the rotation and the board could be read; otherwise their gauges are missing.", nil},
 	{"preferred_year_can_sign", "1 if the preferred year has its private key and its certificate.", nil},
 	{"signing_certificate_end_timestamp_seconds", "End of our signing certificate, by year.", []string{"year"}},
@@ -127,11 +127,11 @@ var gauges = []struct {
 	{"year_key_destroyed", "1 once the private key of the year was destroyed.", []string{"year"}},
 	{"year_last_use_timestamp_seconds", "Last use of the year by a service provider; missing if there was none.", []string{"year"}},
 	{"rotation_step_due_timestamp_seconds", "Date in the calendar of a step that comes next.", []string{"year", "step"}},
-	{"rotation_step_ready_timestamp_seconds", "When the rules allow a step that comes next at the earliest; missing while it waits for a person.", []string{"year", "step"}},
+	{"rotation_step_ready_timestamp_seconds", "When the rules allow a next step at the earliest; missing while it waits for an operator.", []string{"year", "step"}},
 	{"rotation_automatic", "1 if the server takes the steps itself, 0 if it only reminds.", nil},
 	{"rotation_hold", "1 while a rollback keeps a newer year from being preferred.", nil},
-	{"clock_trusted", "0 after a jump of the clock, while nothing is retired.", nil},
-	{"attention", "Things that a person should see to, by code.", []string{"code"}},
+	{"clock_trusted", "0 after a jump of the clock, while no year is retired.", nil},
+	{"attention", "What needs attention, by code.", []string{"code"}},
 	{"year_sps", "Active service providers that used the year within 30 days.", []string{"year"}},
 	{"year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", []string{"year"}},
 	{"sps", "Active service providers, by how far they have moved to the newest published year.", []string{"move"}},
@@ -191,8 +191,8 @@ func (s sample) rotation(st rotation.Status) {
 		s.moment("rotation_step_due_timestamp_seconds", d.DueAt, string(d.Year), string(d.Kind))
 		s.moment("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
 	}
-	s.flag("rotation_hold", st.Hold.Active(st.At))
-	s.flag("clock_trusted", st.Clock.Trusted())
+	s.flag("rotation_hold", st.Hold.IsActive(st.At))
+	s.flag("clock_trusted", st.Clock.IsTrusted())
 }
 
 // shortFingerprint is the number of characters of a SHA-256 that distinguish the

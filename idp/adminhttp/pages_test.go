@@ -17,7 +17,7 @@ import (
 
 const day = 24 * time.Hour
 
-// populated is a deployment with a service provider of each kind.
+// populated returns a deployment with a service provider of each kind.
 func populated(t testing.TB) *deployment {
 	w := newDeployment(t)
 	never, both, moved := w.register("Never"), w.register("Both"), w.register("Gone")

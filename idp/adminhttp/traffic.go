@@ -43,8 +43,8 @@ func NewTraffic() *Traffic {
 	}
 }
 
-// Answered counts a request. It is a hook of web.Middleware.
-func (t *Traffic) Answered(a web.Answered) {
+// CountRequest counts a request. It is a hook of web.Middleware.
+func (t *Traffic) CountRequest(a web.AnsweredRequest) {
 	route := cmp.Or(a.Route, "none")
 	t.requests.WithLabelValues(route, strconv.Itoa(a.Status/100)+"xx").Inc()
 	t.took.WithLabelValues(route).Observe(a.Took.Seconds())

@@ -12,7 +12,7 @@ import (
 // view has the data of the pages, read at one moment.
 type view struct {
 	Status rotation.Status
-	Plan   []rotation.Coming
+	Plan   []rotation.UpcomingStep
 	Board  *migration.Board
 }
 
@@ -39,7 +39,7 @@ func (h *Handler) view(ctx context.Context) (*view, error) {
 // years lists the years that are not over, oldest first.
 func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 	for _, y := range v.Status.Years {
-		if y.State.Over() {
+		if y.State.IsOver() {
 			continue
 		}
 		row := templates.BoardYear{
@@ -65,7 +65,7 @@ func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 
 // listLeaving lists the live years that service providers must leave, oldest first.
 func (v *view) listLeaving() []migration.Year {
-	return slices.DeleteFunc(slices.Clone(v.Board.Years), func(y migration.Year) bool { return !y.State.Live() || !v.Board.MustLeave(y) })
+	return slices.DeleteFunc(slices.Clone(v.Board.Years), func(y migration.Year) bool { return !y.State.IsLive() || !v.Board.MustLeave(y) })
 }
 
 // maxComing bounds the list of future steps.
@@ -85,7 +85,7 @@ func (v *view) listComing() (all []templates.BoardStep) {
 }
 
 // step renders a future step.
-func step(c rotation.Coming) templates.BoardStep {
+func step(c rotation.UpcomingStep) templates.BoardStep {
 	what := templates.StepKey(c.Step)
 	switch {
 	case c.Step == "" && c.To == rotation.Expiring:

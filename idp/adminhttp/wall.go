@@ -60,7 +60,7 @@ func wallSwitch(q url.Values) (still bool, other string) {
 func (v *view) wall() templates.WallPage {
 	counts := countMoves(v.Board)
 	p := templates.WallPage{
-		At: v.Status.At, To: v.Board.Target, Preferred: v.Status.Preferred, Coming: v.listComing(),
+		At: v.Status.At, To: v.Board.Target, Preferred: v.Status.Preferred, NextSteps: v.listComing(),
 		Attention: len(v.Status.Attention), Needs: v.needs(),
 		Unmoved: counts[migration.Unmoved], Both: counts[migration.Both], Moved: counts[migration.Moved], Unseen: counts[migration.Unseen],
 	}
@@ -74,8 +74,8 @@ func (v *view) wall() templates.WallPage {
 		p.Migrations = append(p.Migrations, m)
 	}
 	// Reasons can name service providers and files.
-	for i := range p.Coming {
-		p.Coming[i].Waits = nil
+	for i := range p.NextSteps {
+		p.NextSteps[i].Waits = nil
 	}
 	return p
 }
@@ -84,7 +84,7 @@ func (v *view) wall() templates.WallPage {
 // first: the valid certificate that expires next. Years with an expired certificate follow,
 // because their users are late already. If all have moved, it returns only the year left last.
 func (v *view) migrations() []migration.Year {
-	inTime := func(y migration.Year) bool { return y.State.Live() && y.CertEndAt.After(v.Status.At) }
+	inTime := func(y migration.Year) bool { return y.State.IsLive() && y.CertEndAt.After(v.Status.At) }
 	years := slices.DeleteFunc(slices.Clone(v.Board.Years), func(y migration.Year) bool { return !v.Board.MustLeave(y) || y.Unmoved == 0 })
 	slices.SortStableFunc(years, func(a, b migration.Year) int {
 		switch {

@@ -87,7 +87,7 @@ func TestWallboardListsNextMigrationFirst(t *testing.T) {
 		Status: rotation.Status{At: now, Preferred: "2032", Attention: []rotation.Attention{
 			{Code: rotation.CertEnded, Year: "2030"}, {Code: rotation.RequestCertEnded}, {Code: rotation.RequestCertEnded}, {Code: rotation.ClockUntrusted},
 		}},
-		Plan: []rotation.Coming{{Year: "2030", Step: rotation.StepRetire, Waits: []rotation.Reason{{Code: rotation.WaitsUsed}}}},
+		Plan: []rotation.UpcomingStep{{Year: "2030", Step: rotation.StepRetire, Waits: []rotation.Reason{{Code: rotation.WaitsUsed}}}},
 		Board: &migration.Board{Target: "2033", Years: []migration.Year{
 			{Year: "2030", State: rotation.Grace, CertEndAt: now.AddDate(-1, 2, 0), Unmoved: 2},
 			{Year: "2031", State: rotation.Expiring, CertEndAt: now.AddDate(0, 3, 0), Unmoved: 1},
@@ -100,7 +100,7 @@ func TestWallboardListsNextMigrationFirst(t *testing.T) {
 		}},
 	}
 	p := v.wall()
-	got := fmt.Sprint(p.Leaving, p.To, p.Unmoved, p.Both, p.Moved, p.Unseen, len(p.Coming[0].Waits), p.Attention, p.Needs)
+	got := fmt.Sprint(p.Leaving, p.To, p.Unmoved, p.Both, p.Moved, p.Unseen, len(p.NextSteps[0].Waits), p.Attention, p.Needs)
 	if want := fmt.Sprint("2032", "2033", 3, 1, 1, 1, 0, 4, []templates.WallNeed{
 		{What: templates.NeedKey(rotation.CertEnded), Year: "2030", Count: 1}, {What: templates.NeedKey(rotation.RequestCertEnded), Count: 2}, {What: templates.NeedKey(rotation.ClockUntrusted), Count: 1},
 	}); got != want {

@@ -45,7 +45,7 @@ type Row struct {
 
 	// value appends the values to dst; nil if this version has no source. No values give
 	// an empty Attribute element.
-	value func(dst []string, r *Requirement, p Person) []string
+	value func(dst []string, r *Requirement, p UserData) []string
 }
 
 // tokenASCII in a list of attributes is not an attribute. It requests proofed values in ASCII.
@@ -54,8 +54,8 @@ const tokenASCII = "ascii"
 // Table returns a copy of the list of all attributes, in the order in which they are sent.
 func Table() []Row { return slices.Clone(table) }
 
-// Known reports whether a registration may contain the name.
-func Known(name string) bool { return name == tokenASCII || findRow(name) >= 0 }
+// IsKnown reports whether a registration may contain the name.
+func IsKnown(name string) bool { return name == tokenASCII || findRow(name) >= 0 }
 
 // findRow returns the index of an attribute in the table, or -1.
 func findRow(name string) int {

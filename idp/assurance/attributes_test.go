@@ -18,11 +18,11 @@ func TestEveryAttributeIsKnownAndSourced(t *testing.T) {
 		if r.Source == "" {
 			t.Errorf("%s has no source", r.Name)
 		}
-		if !Known(r.Name) {
+		if !IsKnown(r.Name) {
 			t.Errorf("%s is not known", r.Name)
 		}
 	}
-	if !Known("ascii") || Known("Email") || Known("") || Known("shoe_size") {
+	if !IsKnown("ascii") || IsKnown("Email") || IsKnown("") || IsKnown("shoe_size") {
 		t.Error("Known takes what is in the table, and ascii")
 	}
 }
@@ -99,9 +99,9 @@ func TestIALSaysNoMore(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, w := range []who{anyone, known} {
-			got := Release(r, mayFace, w.Person)
+			got := Release(r, mayFace, w.UserData)
 			if last := got[len(got)-1]; last.Name != "ial" || last.Values[0] != want[i] {
-				t.Errorf("%s of somebody %v: %s %v, want %s", asked, ProofingOf(w.Proofed), last.Name, last.Values, want[i])
+				t.Errorf("%s of a user with %v: %s %v, want %s", asked, ProofingOf(w.Proofed), last.Name, last.Values, want[i])
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 		if err != nil {
 			return
 		}
-		person := anybody(t)
+		person := drawUser(t)
 		released := Release(r, p, person)
 		if !r.ReadsProfile(p, person.Proofed) {
 			closed := person
@@ -160,7 +160,7 @@ func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 			case row.Level == LevelProofed && (r.IAL == AuthOnly || !allowsVerified(p) && !p.AllowIALMax):
 				t.Fatalf("%s left at %v", row.Name, r.IAL)
 			case row.Level == LevelProofed && ProofingOf(person.Proofed) == Unproofed:
-				t.Fatalf("%s left of somebody unproofed", row.Name)
+				t.Fatalf("%s left of an unproofed user", row.Name)
 			case row.Level == LevelEligible && r.IAL == AuthOnly && !allowsVerified(p):
 				t.Fatalf("%s left", row.Name)
 			case row.Level == LevelPIV:
@@ -189,7 +189,7 @@ func TestResolveAndReleaseAllocateLittle(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = Resolve(a, p) }); n > 6 {
 		t.Errorf("Resolve: %v allocations", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { Release(r, p, Person{UUID: "u", Email: "e"}) }); n > 2 {
+	if n := testing.AllocsPerRun(100, func() { Release(r, p, UserData{UUID: "u", Email: "e"}) }); n > 2 {
 		t.Errorf("Release: %v allocations", n)
 	}
 }
@@ -203,7 +203,7 @@ func BenchmarkResolveRelease(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		Release(r, p, Person{UUID: "u", Email: "e"})
+		Release(r, p, UserData{UUID: "u", Email: "e"})
 	}
 }
 

@@ -35,18 +35,18 @@ var fillers = map[Missing][]idp.Factor{
 	MissingPIV:               {idp.FactorPIV},
 }
 
-// Met returns what the session lacks at now, one thing at a time, or NothingMissing. nil means
-// no session.
+// FindMissing returns what the session lacks at now, one thing at a time, or NothingMissing. nil
+// means no session.
 //
 // It does not consider ForceAuthn, the session's lifetime or the user's proofing
-// (SatisfiedBy). A FactorUse in the future counts, because clocks are adjusted.
-func (r *Requirement) Met(s *idp.Session, now time.Time) Missing {
-	if s == nil || s.Used(idp.FactorPassword).IsZero() {
+// (IsSatisfiedBy). A FactorUse in the future counts, because clocks are adjusted.
+func (r *Requirement) FindMissing(s *idp.Session, now time.Time) Missing {
+	if s == nil || s.LastUsedAt(idp.FactorPassword).IsZero() {
 		return MissingPassword
 	}
 	need := r.secondFactor()
 	for _, u := range s.Factors {
-		if need.filledBy(u.Factor) {
+		if need.isFilledBy(u.Factor) {
 			return NothingMissing
 		}
 		if u.Factor == idp.FactorRememberedDevice && r.RememberedDevice && now.Sub(u.At) < RememberedFor {
@@ -63,11 +63,11 @@ func (r *Requirement) Met(s *idp.Session, now time.Time) Missing {
 // A remembered device proves nothing now, so it never counts. Where it replaces the second
 // factor, only the password was proved.
 func (r *Requirement) AuthnInstant(s *idp.Session, now time.Time) time.Time {
-	at := s.Used(idp.FactorPassword)
+	at := s.LastUsedAt(idp.FactorPassword)
 	need := r.secondFactor()
 	var second time.Time
 	for _, u := range s.Factors {
-		if need.filledBy(u.Factor) && u.At.After(second) {
+		if need.isFilledBy(u.Factor) && u.At.After(second) {
 			second = u.At
 		}
 	}
@@ -91,6 +91,6 @@ func (r *Requirement) secondFactor() Missing {
 	return MissingSecondFactor
 }
 
-// filledBy reports whether f is one of Factors. It avoids the copy, because every request
+// isFilledBy reports whether f is one of Factors. It avoids the copy, because every request
 // calls it.
-func (m Missing) filledBy(f idp.Factor) bool { return slices.Contains(fillers[m], f) }
+func (m Missing) isFilledBy(f idp.Factor) bool { return slices.Contains(fillers[m], f) }

@@ -48,14 +48,14 @@ func TestMissingFactorForEachLevel(t *testing.T) {
 				s.Factors = append(s.Factors, idp.FactorUse{Factor: f, At: now.Add(-time.Hour)})
 			}
 			for i, want := range tt.want {
-				if got := levels[i].Met(s, now); got != want {
+				if got := levels[i].FindMissing(s, now); got != want {
 					t.Errorf("level %d: missing %q, want %q", i, got, want)
 				}
 			}
 		})
 	}
 	for i, r := range levels {
-		if got := r.Met(nil, now); got != MissingPassword {
+		if got := r.FindMissing(nil, now); got != MissingPassword {
 			t.Errorf("level %d without a session: missing %q", i, got)
 		}
 	}
@@ -77,7 +77,7 @@ func TestRememberedDeviceCountsFor30Days(t *testing.T) {
 		s := &idp.Session{Factors: []idp.FactorUse{
 			{Factor: idp.FactorPassword, At: now}, {Factor: idp.FactorRememberedDevice, At: now.Add(-tt.ago)},
 		}}
-		if got := r.Met(s, now); got != tt.want {
+		if got := r.FindMissing(s, now); got != tt.want {
 			t.Errorf("%s: missing %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -91,10 +91,10 @@ func TestOnlyNamedFactorsFillTheGap(t *testing.T) {
 	for _, aal := range []AAL{AALDefault, AAL2, AALPhishingResistant, AALHSPD12} {
 		r := Requirement{AAL: aal}
 		s := &idp.Session{Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}}}
-		missing := r.Met(s, now)
+		missing := r.FindMissing(s, now)
 		for _, f := range all {
 			with := &idp.Session{Factors: append(slices.Clone(s.Factors), idp.FactorUse{Factor: f, At: now})}
-			if filled := r.Met(with, now) == NothingMissing; filled != slices.Contains(missing.Factors(), f) {
+			if filled := r.FindMissing(with, now) == NothingMissing; filled != slices.Contains(missing.Factors(), f) {
 				t.Errorf("AAL %v, %s: fills the gap %v, Factors says otherwise", aal, f, filled)
 			}
 		}

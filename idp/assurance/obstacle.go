@@ -7,8 +7,8 @@ import (
 	"vernal/idp"
 )
 
-// Obstacle is what keeps a user from being signed in for a requirement, regardless of what
-// they do on our pages: something that is missing in their record.
+// Obstacle is a missing part of a user's record that prevents a sign-in for a requirement,
+// whatever the user does on our pages.
 type Obstacle struct {
 	// Code is idp.RefusedNoProofing or idp.RefusedNoFactor.
 	Code idp.RefusalCode
@@ -23,7 +23,7 @@ type Obstacle struct {
 // Lack names what a user's record lacks. Catalogues use it.
 type Lack string
 
-// What can be lacking.
+// Missing parts of a record.
 const (
 	LackProofing          Lack = "proofing"           // a proofed identity
 	LackFacialMatch       Lack = "facial-match"       // an identity proofed by facial match
@@ -44,15 +44,15 @@ func (o *Obstacle) Refusal() *idp.Refusal {
 // that no user is asked for a code that cannot help.
 func (r *Requirement) Obstacle(s *idp.Session, p Proofing, have []idp.Factor, now time.Time) *Obstacle {
 	o := &Obstacle{ClassRef: r.asked, Have: have}
-	if !r.SatisfiedBy(p) {
+	if !r.IsSatisfiedBy(p) {
 		o.Code, o.Lacks = idp.RefusedNoProofing, LackProofing
 		if r.IAL == FacialRequired {
 			o.Lacks = LackFacialMatch
 		}
 		return o
 	}
-	missing := r.Met(s, now)
-	if missing == NothingMissing || slices.ContainsFunc(have, missing.filledBy) {
+	missing := r.FindMissing(s, now)
+	if missing == NothingMissing || slices.ContainsFunc(have, missing.isFilledBy) {
 		return nil
 	}
 	o.Code, o.Lacks = idp.RefusedNoFactor, Lack(missing)

@@ -17,7 +17,7 @@ func Recognized(refs []string) (kept []string) {
 		if asked, ok := requestedAttributes(ref); ok {
 			lists = true
 			for _, name := range asked {
-				if Known(name) && !slices.Contains(names, name) {
+				if IsKnown(name) && !slices.Contains(names, name) {
 					names = append(names, name)
 				}
 			}

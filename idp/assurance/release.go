@@ -7,9 +7,9 @@ import (
 	"vernal/idp/saml"
 )
 
-// Person is the source of the attributes of one Assertion. It holds only what the service
+// UserData is the source of the attributes of one Assertion. It holds only what the service
 // provider may learn: the UUID is the user's NameID in the provider's scope.
-type Person struct {
+type UserData struct {
 	UUID  idp.NameID
 	Email string
 	// Emails are all email addresses. Only confirmed ones can be released.
@@ -46,7 +46,7 @@ type Attribute = saml.Attribute
 // made from the same registration and holds only what the registration and the level allow,
 // and Release checks that again. A user without a proofed identity gets no proofed attributes,
 // not even empty ones (IALMax requests them without demanding any).
-func Release(r *Requirement, sp *idp.ServiceProvider, p Person) []Attribute {
+func Release(r *Requirement, sp *idp.ServiceProvider, p UserData) []Attribute {
 	if ProofingOf(p.Proofed) == Unproofed {
 		p.Proofed, p.Profile = nil, nil
 	}

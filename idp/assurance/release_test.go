@@ -9,9 +9,9 @@ import (
 	"vernal/idp"
 )
 
-// anybody returns a user with or without a profile.
-func anybody(t *rapid.T) Person {
-	p := Person{UUID: "u", Email: "e", Locale: "en", Emails: []idp.Email{{Address: "e", ConfirmedAt: time.Unix(1, 0)}, {Address: "unconfirmed"}}}
+// drawUser returns a user with or without a profile.
+func drawUser(t *rapid.T) UserData {
+	p := UserData{UUID: "u", Email: "e", Locale: "en", Emails: []idp.Email{{Address: "e", ConfirmedAt: time.Unix(1, 0)}, {Address: "unconfirmed"}}}
 	if rapid.Bool().Draw(t, "profile") {
 		p.Profile = profile()
 		p.Profile.Level = rapid.SampledFrom([]string{"", "x", idp.IALVerified, idp.IALFacialMatch}).Draw(t, "proofed")
@@ -41,16 +41,16 @@ func TestReleaseTakesNoWord(t *testing.T) {
 		need Requirement
 		sp   *idp.ServiceProvider
 	}{
-		{"not registered", Requirement{IAL: Verified, Attributes: []string{"email", "ssn"}}, of(idp.IALVerified)},
-		{"below the level", Requirement{IAL: AuthOnly, Attributes: []string{"ssn"}}, of(idp.IALVerified, "ssn")},
-		{"may not be asked for", Requirement{IAL: AuthOnly, Attributes: []string{"verified_at"}}, of(idp.IALAuthOnly, "verified_at")},
-		{"without a source", Requirement{IAL: Verified, Attributes: []string{"x509_subject"}}, of(idp.IALVerified, "x509_subject")},
-		{"in no row", Requirement{IAL: Verified, Attributes: []string{"shoe_size"}}, of(idp.IALVerified, "shoe_size")},
+		{"not registered", Requirement{IAL: Verified, Attributes: []string{"email", "ssn"}}, registerFor(idp.IALVerified)},
+		{"below the level", Requirement{IAL: AuthOnly, Attributes: []string{"ssn"}}, registerFor(idp.IALVerified, "ssn")},
+		{"may not be asked for", Requirement{IAL: AuthOnly, Attributes: []string{"verified_at"}}, registerFor(idp.IALAuthOnly, "verified_at")},
+		{"without a source", Requirement{IAL: Verified, Attributes: []string{"x509_subject"}}, registerFor(idp.IALVerified, "x509_subject")},
+		{"in no row", Requirement{IAL: Verified, Attributes: []string{"shoe_size"}}, registerFor(idp.IALVerified, "shoe_size")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			for _, a := range Release(&tt.need, tt.sp, known.Person) {
+			for _, a := range Release(&tt.need, tt.sp, known.UserData) {
 				if !table[findRow(a.FriendlyName)].Always {
 					t.Errorf("%s left: %q", a.FriendlyName, a.Values)
 				}

@@ -213,9 +213,9 @@ func appendBounded(list []string, s string) []string {
 	return append(list, s)
 }
 
-// SatisfiedBy reports whether a user with this proofing can be signed in. If not, the request
+// IsSatisfiedBy reports whether a user with this proofing can be signed in. If not, the request
 // is refused or the user is sent to be proofed.
-func (r *Requirement) SatisfiedBy(p Proofing) bool {
+func (r *Requirement) IsSatisfiedBy(p Proofing) bool {
 	switch r.IAL {
 	case Verified, FacialPreferred:
 		// "preferred" demands a facial match only from a user who has no proofed

@@ -10,12 +10,12 @@ import (
 var table = []Row{
 	{Name: "uuid", NameFormat: NameFormatBasic, Level: LevelAny, Always: true, Source: "NameID for this user and agency",
 		Rule:  "a UUID, the same as a persistent NameID, even when the NameID is an email address",
-		value: func(dst []string, _ *Requirement, p Person) []string { return append(dst, string(p.UUID)) }},
+		value: func(dst []string, _ *Requirement, p UserData) []string { return append(dst, string(p.UUID)) }},
 	{Name: "email", NameFormat: NameFormatBasic, Level: LevelAny, Source: "email address of the latest sign-in",
 		Rule:  "one value. Service providers that are registered for it get Name " + claimEmail + " with NameFormat uri",
-		value: func(dst []string, _ *Requirement, p Person) []string { return appendGiven(dst, p.Email) }},
+		value: func(dst []string, _ *Requirement, p UserData) []string { return appendGiven(dst, p.Email) }},
 	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, Source: "account", Rule: "all confirmed email addresses",
-		value: func(dst []string, _ *Requirement, p Person) []string {
+		value: func(dst []string, _ *Requirement, p UserData) []string {
 			for i := range p.Emails {
 				if !p.Emails[i].ConfirmedAt.IsZero() {
 					dst = append(dst, p.Emails[i].Address)
@@ -24,7 +24,7 @@ var table = []Row{
 			return dst
 		}},
 	{Name: "locale", NameFormat: NameFormatURI, Level: LevelAny, Source: "session", Rule: "language of the pages (en, es or fr)",
-		value: func(dst []string, _ *Requirement, p Person) []string { return appendGiven(dst, p.Locale) }},
+		value: func(dst []string, _ *Requirement, p UserData) []string { return appendGiven(dst, p.Locale) }},
 	profileRow("first_name", "", func(p *idp.Profile) string { return p.FirstName }),
 	profileRow("middle_name", "", func(p *idp.Profile) string { return p.MiddleName }),
 	profileRow("last_name", "", func(p *idp.Profile) string { return p.LastName }),
@@ -38,7 +38,7 @@ var table = []Row{
 	profileRow("phone", "E.164, may be empty", func(p *idp.Profile) string { return p.Phone }),
 	{Name: "verified_at", NameFormat: NameFormatURI, Level: LevelEligible, Source: "proofed profile",
 		Rule: "ISO 8601 time, may be empty. Sent automatically with proofed data, and without it to service providers that may ask for such data",
-		value: func(dst []string, _ *Requirement, p Person) []string {
+		value: func(dst []string, _ *Requirement, p UserData) []string {
 			if p.Proofed == nil || p.Proofed.VerifiedAt.IsZero() {
 				return dst
 			}
@@ -46,10 +46,10 @@ var table = []Row{
 		}},
 	{Name: "aal", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request",
 		Rule:  "the authentication level asked for, without parameters. If none was asked for, the registered one",
-		value: func(dst []string, r *Requirement, _ Person) []string { return append(dst, r.aalValue) }},
+		value: func(dst []string, r *Requirement, _ UserData) []string { return append(dst, r.aalValue) }},
 	{Name: "ial", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request and proofed profile",
 		Rule: "the identity level reached, as urn:acr.login.gov:… if the request used that form",
-		value: func(dst []string, r *Requirement, p Person) []string {
+		value: func(dst []string, r *Requirement, p UserData) []string {
 			return append(dst, r.ialValue(ProofingOf(p.Proofed)))
 		}},
 	{Name: "x509_subject", NameFormat: NameFormatURI, Level: LevelPIV, Source: "PIV/CAC certificate", Rule: "sent when x509_presented is asked for"},
@@ -60,7 +60,7 @@ var table = []Row{
 // profileRow returns the row of an attribute that is a value of the profile.
 func profileRow(name, rule string, value func(*idp.Profile) string) Row {
 	return Row{Name: name, NameFormat: NameFormatURI, Level: LevelProofed, Source: "proofed profile", Rule: rule,
-		value: func(dst []string, r *Requirement, p Person) []string {
+		value: func(dst []string, r *Requirement, p UserData) []string {
 			if p.Profile == nil {
 				return dst
 			}

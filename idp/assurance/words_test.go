@@ -59,8 +59,8 @@ func sp(ial string, change ...func(*idp.ServiceProvider)) *idp.ServiceProvider {
 	return p
 }
 
-// of returns a provider that is registered for the attributes.
-func of(ial string, attributes ...string) *idp.ServiceProvider {
+// registerFor returns a provider that is registered for the attributes.
+func registerFor(ial string, attributes ...string) *idp.ServiceProvider {
 	return sp(ial, registeredFor(attributes...))
 }
 
@@ -98,7 +98,7 @@ type asks []string
 // who returns a user who has, and has used, a password and one other factor: TOTP for anyone
 // (unproofed), known (proofed) and faced (by facial match).
 type who struct {
-	Person
+	UserData
 	used     idp.Factor
 	unsigned bool // their request is unsigned, so they may have made it up
 }
@@ -108,30 +108,30 @@ const passkey, card = idp.FactorPasskey, idp.FactorPIV
 const uuid = "5c0d3b4e-6a52-4d2a-9d3c-0d2f6f1f7a10"
 
 var (
-	anyone = who{Person{
+	anyone = who{UserData{
 		UUID: uuid, Email: "a@x.gov", Locale: "es",
 		Emails: []idp.Email{{Address: "a@x.gov", ConfirmedAt: time.Unix(1, 0)}, {Address: "new@x.gov"}, {Address: "b@x.gov", ConfirmedAt: time.Unix(1, 0)}},
 	}, idp.FactorTOTP, false}
-	known = anyone.but(func(p *Person) { p.Profile = profile() })
-	faced = known.but(func(p *Person) { p.Profile.Level = idp.IALFacialMatch })
+	known = anyone.but(func(p *UserData) { p.Profile = profile() })
+	faced = known.but(func(p *UserData) { p.Profile.Level = idp.IALFacialMatch })
 )
 
 func (w who) with(f idp.Factor) who { w.used = f; return w }
 func (w who) unsign() who           { w.unsigned = true; return w }
 
-func (w who) but(change func(*Person)) who {
+func (w who) but(change func(*UserData)) who {
 	if w.Profile != nil {
 		p := *w.Profile
 		w.Profile = &p
 	}
-	change(&w.Person)
+	change(&w.UserData)
 	w.Proofed = w.Profile.Proofed() // as a store keeps them
 	return w
 }
 
-func noEmail(p *Person)      { p.Email = "" }
-func noTime(p *Person)       { p.Profile.VerifiedAt = time.Time{} }
-func unknownLevel(p *Person) { p.Profile.Level = "trusted" }
+func noEmail(p *UserData)      { p.Email = "" }
+func noTime(p *UserData)       { p.Profile.VerifiedAt = time.Time{} }
+func unknownLevel(p *UserData) { p.Profile.Level = "trusted" }
 
 func profile() *idp.Profile {
 	return &idp.Profile{
@@ -246,7 +246,7 @@ func signIn(t *testing.T, a Ask, sp *idp.ServiceProvider, w who) outcome {
 		if o == nil {
 			return outcome{
 				IAL: r.IAL, AAL: r.AAL, Remembered: r.RememberedDevice, ClassRef: r.ClassRef,
-				Attributes: Release(r, sp, w.Person), Dropped: r.Dropped, Unknown: r.Unknown,
+				Attributes: Release(r, sp, w.UserData), Dropped: r.Dropped, Unknown: r.Unknown,
 			}
 		}
 		err = o.Refusal()

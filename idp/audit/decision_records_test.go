@@ -44,11 +44,11 @@ const anyUser idp.UserID = "*"
 // their order, and no others. All of them name the user.
 func (w *decisionDeployment) leaves(name string, do func(), user idp.UserID, want ...audit.Decision) []idp.AuditRecord {
 	w.t.Helper()
-	found, err := w.Trail.Before(w.t.Context(), 0, audit.Filter{}, 1)
+	found, err := w.Trail.FindBefore(w.t.Context(), 0, audit.Filter{}, 1)
 	ok(w.t, err)
 	w.last = found.Last
 	do()
-	after, err := w.Trail.After(w.t.Context(), w.last, audit.Filter{}, 100)
+	after, err := w.Trail.FindAfter(w.t.Context(), w.last, audit.Filter{}, 100)
 	ok(w.t, err)
 	records := after.Records
 	if len(records) != len(want) {
@@ -175,10 +175,10 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	}, anyUser, audit.UserImported)
 
 	// The back channel answers a server, which has no session.
-	found, err := w.Trail.Before(ctx, 0, audit.Filter{}, 1)
+	found, err := w.Trail.FindBefore(ctx, 0, audit.Filter{}, 1)
 	ok(t, err)
 	byField.RemoteLogout(&idptest.LogoutRequest{NameID: "none", Remote: true, Year: w.next})
-	after, err := w.Trail.After(ctx, found.Last, audit.Filter{Kind: string(idp.AuditPreviewAdmit)}, 10)
+	after, err := w.Trail.FindAfter(ctx, found.Last, audit.Filter{Kind: string(idp.AuditPreviewAdmit)}, 10)
 	if ok(t, err); len(after.Records) != 1 {
 		t.Errorf("a remote logout of an unpublished year left %+v", after.Records)
 	}

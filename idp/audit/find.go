@@ -38,9 +38,9 @@ func isOfKind(of idp.AuditKind, kind string) bool {
 	return string(of) == kind || strings.HasPrefix(string(of), kind+".")
 }
 
-// KnownKind reports whether there are records of the kind, or whose kinds begin
+// IsKnownKind reports whether there are records of the kind, or whose kinds begin
 // with it and a full stop.
-func KnownKind(kind string) bool {
+func IsKnownKind(kind string) bool {
 	return slices.ContainsFunc(idp.AuditKinds(), func(k idp.AuditMeaning) bool { return isOfKind(k.Kind, kind) })
 }
 
@@ -61,12 +61,12 @@ type Found struct {
 // examined bounds the records that one call looks at.
 const examined = 10 * pageSize
 
-// Before finds up to limit records that match the filter, newest first, before the given one.
+// FindBefore finds up to limit records that match the filter, newest first, before the given one.
 // 0 means the end of the trail. It reads a bounded number of records, so Next may be set though
 // nothing was found.
 //
 // Records are not verified. A record that cannot be read is returned as unreadable.
-func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int) (*Found, error) {
+func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit int) (*Found, error) {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
@@ -109,9 +109,9 @@ func (s *Service) Before(ctx context.Context, before uint64, f Filter, limit int
 	return out, nil
 }
 
-// After finds records that match the filter, oldest first, after the given one. Next is
+// FindAfter finds records that match the filter, oldest first, after the given one. Next is
 // where the next page begins, and never 0.
-func (s *Service) After(ctx context.Context, after uint64, f Filter, limit int) (*Found, error) {
+func (s *Service) FindAfter(ctx context.Context, after uint64, f Filter, limit int) (*Found, error) {
 	page, err := s.Store.AuditPage(ctx, after, pageSize)
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)

@@ -39,7 +39,7 @@ func TestSearchFiltersAndPagesRecords(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			found, err := w.Before(ctx, 0, tt.filter, 3)
+			found, err := w.FindBefore(ctx, 0, tt.filter, 3)
 			ok(t, err)
 			var got []uint64
 			for _, rec := range found.Records {
@@ -53,7 +53,7 @@ func TestSearchFiltersAndPagesRecords(t *testing.T) {
 	// In steps each comes once, backwards and forwards.
 	seen, before := 0, uint64(0)
 	for {
-		found, err := w.Before(ctx, before, audit.Filter{}, 700)
+		found, err := w.FindBefore(ctx, before, audit.Filter{}, 700)
 		ok(t, err)
 		seen += len(found.Records)
 		if before = found.Next; before == 0 {
@@ -62,7 +62,7 @@ func TestSearchFiltersAndPagesRecords(t *testing.T) {
 	}
 	forward, after := 0, uint64(0)
 	for after < 5503 {
-		found, err := w.After(ctx, after, audit.Filter{}, 700)
+		found, err := w.FindAfter(ctx, after, audit.Filter{}, 700)
 		ok(t, err)
 		forward += len(found.Records)
 		after = found.Next
@@ -93,13 +93,13 @@ func TestRefusalFloodWritesFewRecords(t *testing.T) {
 	}
 	// It takes no room from a provider that is verified.
 	w.Refusals.Record(ctx, audit.Provider, idp.AuditEvent{Kind: "refusal", Outcome: "x", SP: "https://a.example"})
-	w.Refusals.Record(ctx, audit.People, idp.AuditEvent{Kind: "refusal", Outcome: "password"})
+	w.Refusals.Record(ctx, audit.Visitors, idp.AuditEvent{Kind: "refusal", Outcome: "password"})
 	if n := count(); n != strangers+2 {
 		t.Errorf("%d records, want %d", n, strangers+2)
 	}
 	ok(t, w.Refusals.Flush(ctx))
 	ok(t, w.Refusals.Flush(ctx)) // nothing more
-	found, err := w.Before(ctx, 0, filter("refusals"), 10)
+	found, err := w.FindBefore(ctx, 0, filter("refusals"), 10)
 	ok(t, err)
 	if len(found.Records) != 1 || found.Records[0].Detail["signature_mismatch"] != "4940" {
 		t.Errorf("what was counted: %+v", found.Records)

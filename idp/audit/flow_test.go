@@ -16,10 +16,10 @@ import (
 
 var errorID = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{16}\b`)
 
-// TestFlowsAreOnRecord performs over HTTP what users, service providers and strangers do,
+// TestFlowsAreRecorded performs over HTTP what users, service providers and strangers do,
 // and checks each audit record: the user, the action, the service provider and year, the
 // outcome, and the error ID.
-func TestFlowsAreOnRecord(t *testing.T) {
+func TestFlowsAreRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	sp := i.AddProvider("https://a.example", func(p *idp.ServiceProvider) { p.LogoutURL = "https://a.example/slo" })
@@ -59,7 +59,7 @@ func TestFlowsAreOnRecord(t *testing.T) {
 			signedIn().Get(sp.LogoutURL(&idptest.LogoutRequest{NameID: nameID()}))
 			return nil
 		}, idp.AuditEvent{Kind: "logout", Outcome: "ok", User: ana.User.ID, SP: "https://a.example", Year: year}},
-		{"logout of nobody", func() *idptest.Page {
+		{"logout of an unknown user", func() *idptest.Page {
 			signedIn().Get(sp.LogoutURL(&idptest.LogoutRequest{NameID: "nobody"}))
 			return nil
 		}, idp.AuditEvent{Kind: "logout", Outcome: "unknown_principal", SP: "https://a.example", Year: year}},
@@ -67,7 +67,7 @@ func TestFlowsAreOnRecord(t *testing.T) {
 			sp.RemoteLogout(&idptest.LogoutRequest{NameID: nameID(), Remote: true})
 			return nil
 		}, idp.AuditEvent{Kind: "remote_logout", Outcome: "ok", User: ana.User.ID, SP: "https://a.example", Year: year}},
-		{"nobody may be asked", func() *idptest.Page {
+		{"passive without a session", func() *idptest.Page {
 			i.Browser().Get(sp.URL(&idptest.Request{IsPassive: true}))
 			return nil
 		}, idp.AuditEvent{Kind: "sign_in", Outcome: "no_passive", SP: "https://a.example", Year: year}},
@@ -84,7 +84,7 @@ func TestFlowsAreOnRecord(t *testing.T) {
 		}, idp.AuditEvent{Kind: "refusal", Outcome: "signature_mismatch", SP: "https://a.example", Year: year}},
 		{"wrong password", func() *idptest.Page { signInPage("wrong"); return nil },
 			idp.AuditEvent{Kind: "refusal", Outcome: "password", User: ana.User.ID}},
-		{"nobody's address", func() *idptest.Page {
+		{"unknown email", func() *idptest.Page {
 			i.Browser().Post("/sign-in", url.Values{"email": {"nobody@example.gov"}, "password": {"x"}})
 			return nil
 		}, idp.AuditEvent{Kind: "refusal", Outcome: "password"}},
@@ -106,19 +106,19 @@ func TestFlowsAreOnRecord(t *testing.T) {
 		var page *idptest.Page
 		if tt.do != nil {
 			i.Clock.Advance(2 * time.Minute)
-			found, err := i.Trail.Before(t.Context(), 0, audit.Filter{}, 1)
+			found, err := i.Trail.FindBefore(t.Context(), 0, audit.Filter{}, 1)
 			ok(t, err)
 			after = found.Last
 			page = tt.do()
 		}
-		found, err := i.Trail.After(t.Context(), after, audit.Filter{}, 100)
+		found, err := i.Trail.FindAfter(t.Context(), after, audit.Filter{}, 100)
 		ok(t, err)
 		n := slices.IndexFunc(found.Records, func(r idp.AuditRecord) bool {
 			return r.Kind == tt.want.Kind && r.Outcome == tt.want.Outcome && r.User == tt.want.User && r.SP == tt.want.SP && r.Year == tt.want.Year &&
 				(tt.want.Actor == "" || r.Actor == tt.want.Actor)
 		})
 		if n < 0 {
-			t.Errorf("%s: %+v is not on record, but %+v", tt.name, tt.want, found.Records)
+			t.Errorf("%s: %+v is not recorded, but %+v", tt.name, tt.want, found.Records)
 			continue
 		}
 		rec := found.Records[n]

@@ -48,7 +48,7 @@ func TestReadLine(t *testing.T) {
 func TestKnownKind(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[string]bool{"sign_in": true, "user": true, "user.add": true, "use": false, "signin": false, "": false} {
-		if got := audit.KnownKind(kind); got != want {
+		if got := audit.IsKnownKind(kind); got != want {
 			t.Errorf("KnownKind(%q) = %v", kind, got)
 		}
 	}

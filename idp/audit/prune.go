@@ -118,10 +118,10 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 	return removed, removed == pruneBatch, nil
 }
 
-// Knows returns what the store has at a place: "present" if that record is there,
+// LookupPlace returns what the store has at a place: "present" if that record is there,
 // "checkpoint" if the trail begins after it, "differs" if another record is there, and
 // "unknown" if the store cannot know.
-func (s *Service) Knows(ctx context.Context, at Place) (string, error) {
+func (s *Service) LookupPlace(ctx context.Context, at Place) (string, error) {
 	page, err := s.Store.AuditPage(ctx, max(at.Seq, 1)-1, 1)
 	if err != nil {
 		return "", fmt.Errorf("read the audit trail: %w", err)

@@ -56,11 +56,11 @@ func TestPruneNeedsGenuineCheckpoint(t *testing.T) {
 		t.Errorf("after all: %+v", p)
 	}
 	// The file that ends at the checkpoint, and the store, prove one another.
-	known, err := w.Knows(ctx, audit.Place{Seq: c.Seq, Hash: c.Hash})
+	known, err := w.LookupPlace(ctx, audit.Place{Seq: c.Seq, Hash: c.Hash})
 	if ok(t, err); known != "checkpoint" {
 		t.Errorf("Knows = %q", known)
 	}
-	found, err := w.Before(ctx, 0, filter("audit.prune"), 10)
+	found, err := w.FindBefore(ctx, 0, filter("audit.prune"), 10)
 	ok(t, err)
 	if len(found.Records) != 1 || found.Next != 0 {
 		t.Fatalf("found %+v", found)

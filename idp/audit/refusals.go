@@ -43,9 +43,9 @@ type Group int
 const (
 	// Strangers have proved nothing. All of them share one budget.
 	Strangers Group = iota
-	// People are senders at the sign-in pages who have proved nothing: a wrong password,
+	// Visitors are senders at the sign-in pages who have proved nothing: a wrong password,
 	// whether or not the email address has an account. They share one budget.
-	People
+	Visitors
 	// Provider is one registered service provider whose signature was verified.
 	Provider
 	// User is one user whose password or session was proved.
@@ -81,7 +81,7 @@ func groupOf(kind Group, ev *idp.AuditEvent) group {
 
 // IsShared reports whether strangers can spend the group's budget. Others can begin
 // full again, which costs records and never loses one.
-func (g group) IsShared() bool { return g.kind == Strangers || g.kind == People || g.kind == Passive }
+func (g group) IsShared() bool { return g.kind == Strangers || g.kind == Visitors || g.kind == Passive }
 
 // Allowance returns how many records a group may have at once, and how many more each
 // minute. A user's wrong codes always fit: the throttle lets 10 through in 10 minutes.
@@ -89,7 +89,7 @@ func (g group) Allowance() budget.Allowance {
 	switch g.kind {
 	case Provider:
 		return budget.Allowance{Burst: 100, Minute: 4}
-	case People:
+	case Visitors:
 		return budget.Allowance{Burst: 200, Minute: 10}
 	case User, Preview:
 		return budget.Allowance{Burst: 50, Minute: 2}
@@ -157,7 +157,7 @@ func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
 	return false
 }
 
-// Count counts an event that is not to be written one by one.
+// Count counts an event that is not written one by one.
 func (r *Refusals) Count(kind Group, ev idp.AuditEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -46,7 +46,7 @@ func TestBudgetsAreSpentBySendersOfTheirOwn(t *testing.T) {
 		event idp.AuditEvent
 	}{
 		"strangers":           {audit.Strangers, idp.AuditEvent{Kind: "refusal", Outcome: "sp_unknown"}},
-		"sign-in pages":       {audit.People, idp.AuditEvent{Kind: "refusal", Outcome: "password"}},
+		"sign-in pages":       {audit.Visitors, idp.AuditEvent{Kind: "refusal", Outcome: "password"}},
 		"user a, codes":       {audit.User, wrongCode("a")},
 		"user a, throttled":   {audit.User, idp.AuditEvent{Kind: "refusal", Outcome: "throttled", User: "a"}},
 		"user a, password":    {audit.User, idp.AuditEvent{Kind: "authn.password", Outcome: "ok", User: "a"}},
@@ -77,13 +77,13 @@ func TestOverflowNamesTheUser(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	ctx := t.Context()
-	for w.Refusals.Take(audit.People, idp.AuditEvent{Kind: "refusal", Outcome: "password"}) {
+	for w.Refusals.Take(audit.Visitors, idp.AuditEvent{Kind: "refusal", Outcome: "password"}) {
 	}
 	want := map[string]int{" password": 1}
 	for n := range 100 {
 		user := idp.UserID(fmt.Sprintf("u%d", n))
 		for range 3 {
-			w.Refusals.Record(ctx, audit.People, idp.AuditEvent{Kind: "refusal", Outcome: "password", User: user})
+			w.Refusals.Record(ctx, audit.Visitors, idp.AuditEvent{Kind: "refusal", Outcome: "password", User: user})
 		}
 		want[string(user)+" password"] = 3
 	}
@@ -169,7 +169,7 @@ func TestFlushKeepsWhatItCannotWrite(t *testing.T) {
 func TestManyUsersAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
-	for w.Refusals.Take(audit.People, wrongCode("")) {
+	for w.Refusals.Take(audit.Visitors, wrongCode("")) {
 	}
 	const users = 25_000
 	for n := range users {
@@ -177,7 +177,7 @@ func TestManyUsersAreBounded(t *testing.T) {
 		if !w.Refusals.Take(audit.User, wrongCode(user)) {
 			t.Fatal("a user's first event has no room")
 		}
-		if w.Refusals.Take(audit.People, wrongCode(user)) {
+		if w.Refusals.Take(audit.Visitors, wrongCode(user)) {
 			t.Fatal("strangers have a full budget again")
 		}
 	}

@@ -38,7 +38,7 @@ func newDeployment(tb testing.TB) *deployment {
 func (w *deployment) serve() {
 	w.tb.Helper()
 	f := w.fixture
-	ok(w.tb, f.Years.SetHistory(f.Policy.Begin([]rotation.Made{keyring.MadeOf(w.year)}, trailStart), []*certs.Key{w.year}))
+	ok(w.tb, f.Years.SetHistory(f.Policy.Begin([]rotation.MadeKey{keyring.DescribeKey(w.year)}, trailStart), []*certs.Key{w.year}))
 	w.Service = f.Trail
 }
 

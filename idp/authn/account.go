@@ -29,7 +29,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Ses
 	if err != nil {
 		return endFailed(err)
 	}
-	if user.Locked() {
+	if user.IsLocked() {
 		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
 	page := templates.AccountPage{

@@ -61,8 +61,8 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// says evaluates an expression that returns a text.
-func (b *tab) says(expression string) string {
+// evalText evaluates an expression that returns a text.
+func (b *tab) evalText(expression string) string {
 	b.t.Helper()
 	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](expression))
 	if err != nil {
@@ -71,12 +71,12 @@ func (b *tab) says(expression string) string {
 	return text
 }
 
-// shown waits until the element is the visible one of the two boxes.
-func (b *tab) shown(id string) {
+// waitForBox waits until the element is the visible one of the two boxes.
+func (b *tab) waitForBox(id string) {
 	b.t.Helper()
-	for b.says(seen) != id {
+	for b.evalText(seen) != id {
 		if b.ctx.Err() != nil {
-			b.t.Fatalf("%s does not appear, but %q", id, b.says(seen))
+			b.t.Fatalf("%s does not appear, but %q", id, b.evalText(seen))
 		}
 	}
 }
@@ -85,9 +85,9 @@ func (b *tab) shown(id string) {
 const seen = `["time", "time-over"].filter(id => { const e = document.getElementById(id);
 	return e && getComputedStyle(e).visibility == "visible" && e.offsetHeight >= 24 }).join(" ")`
 
-// lies returns the position of the continue button and the warning, which must be above the
+// layout returns the position of the continue button and the warning, which must be above the
 // fold.
-const lies = `(() => { const top = s => Math.round(document.querySelector(s).getBoundingClientRect().top + scrollY);
+const layout = `(() => { const top = s => Math.round(document.querySelector(s).getBoundingClientRect().top + scrollY);
 	const box = document.getElementById("time").getBoundingClientRect();
 	return [top(".vernal-submit"), top("#remember"), box.bottom + scrollY <= innerHeight ? "seen" : "below the fold"].join() })()`
 
@@ -116,38 +116,38 @@ func TestMoreTimeInBrowser(t *testing.T) {
 				chromedp.SendKeys(chromedp.CSS("#email"), ann.Email),
 				chromedp.SendKeys(chromedp.CSS("#password"), ann.Password+"\r"),
 				chromedp.WaitVisible(chromedp.CSS("#code")))
-			if got := b.says(seen); got != "" {
+			if got := b.evalText(seen); got != "" {
 				t.Errorf("%q is seen at the beginning", got)
 			}
-			if got := b.says(`String(document.querySelector(".vernal-times").offsetHeight)`); got != "0" {
+			if got := b.evalText(`String(document.querySelector(".vernal-times").offsetHeight)`); got != "0" {
 				t.Errorf("the warning takes %s px before it is due", got)
 			}
 
 			i.Clock.Advance(29 * time.Second)
 			b.do(chromedp.Navigate(i.URL+"/sign-in/code"), chromedp.SendKeys(chromedp.CSS("#code"), "123"), chromedp.Click(chromedp.CSS("#remember")))
-			before := b.says(lies)
-			b.shown("time")
+			before := b.evalText(layout)
+			b.waitForBox("time")
 			// The Enter key and programs that fill in forms press the first
 			// button.
-			if got := b.says(`document.querySelector("button[type=submit]").className`); !strings.Contains(got, "vernal-submit") {
+			if got := b.evalText(`document.querySelector("button[type=submit]").className`); !strings.Contains(got, "vernal-submit") {
 				t.Errorf("the first button is %q", got)
 			}
-			if got := b.says(lies); got != before || !strings.HasSuffix(got, ",seen") {
-				t.Errorf("button, box, warning lie at %s, and did at %s", got, before)
+			if got := b.evalText(layout); got != before || !strings.HasSuffix(got, ",seen") {
+				t.Errorf("button, box, warning are at %s, and were at %s", got, before)
 			}
-			if got := b.says(`document.getElementById("code").value`); got != "123" {
+			if got := b.evalText(`document.getElementById("code").value`); got != "123" {
 				t.Errorf("%q is typed when the warning is there", got)
 			}
-			b.aloud("time", script)
+			b.checkAnnounced("time", script)
 			b.do(chromedp.Click(chromedp.CSS("#time button")), chromedp.WaitVisible(chromedp.CSS("#notice")))
-			if got := b.says(`[document.getElementById("code").value, document.getElementById("remember").checked, ` + seen + `].join()`); got != ",true," {
+			if got := b.evalText(`[document.getElementById("code").value, document.getElementById("remember").checked, ` + seen + `].join()`); got != ",true," {
 				t.Errorf("after more time: code, remember, boxes: %q", got)
 			}
 			b.do(chromedp.SendKeys(chromedp.CSS("#code"), "12345\r"), chromedp.WaitVisible(chromedp.CSS("#code-error")))
 			i.Clock.Advance(59 * time.Second) // too late without the extension
 			b.do(chromedp.Navigate(i.URL + "/sign-in/code"))
-			b.shown("time-over")
-			b.aloud("time-over", script)
+			b.waitForBox("time-over")
+			b.checkAnnounced("time-over", script)
 			b.do(chromedp.Click(chromedp.CSS("#time-over a")), chromedp.WaitVisible(chromedp.CSS("#password")))
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -158,22 +158,22 @@ func TestMoreTimeInBrowser(t *testing.T) {
 	}
 }
 
-// aloud checks that the box is announced to screen readers: by a script in the one live region
-// that existed from the beginning, without a script as an alert.
-func (b *tab) aloud(id string, script bool) {
+// checkAnnounced checks that the box is announced to screen readers: by a script in the one live
+// region that existed from the beginning, without a script as an alert.
+func (b *tab) checkAnnounced(id string, script bool) {
 	b.t.Helper()
-	text := b.says(`document.querySelector("#` + id + ` p").textContent`)
+	text := b.evalText(`document.querySelector("#` + id + ` p").textContent`)
 	said := `document.getElementById("said").textContent`
-	role := b.says(`String(document.getElementById("` + id + `").getAttribute("role"))`)
+	role := b.evalText(`String(document.getElementById("` + id + `").getAttribute("role"))`)
 	if !script {
-		if role != "alert" || b.says(said) != "" {
+		if role != "alert" || b.evalText(said) != "" {
 			b.t.Errorf("without a script the role of %s is %q", id, role)
 		}
 		return
 	}
-	for b.says(said) != text {
+	for b.evalText(said) != text {
 		if b.ctx.Err() != nil {
-			b.t.Fatalf("said is %q, want %q", b.says(said), text)
+			b.t.Fatalf("said is %q, want %q", b.evalText(said), text)
 		}
 	}
 	if role != "null" {

@@ -91,8 +91,8 @@ func spendStrangersBudget(t *testing.T, i *idptest.IdP) {
 	send(11)
 }
 
-// TestWrongCodesSurviveStrangersFlood is finding M5 a: senders that spend the budget of the
-// sign-in pages must not hide guesses at a known user's second factor.
+// TestWrongCodesSurviveStrangersFlood checks that senders that spend the budget of the sign-in
+// pages do not hide guesses at a known user's second factor.
 func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 	t.Parallel()
 	log := &logBuffer{}
@@ -101,7 +101,7 @@ func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 	spendStrangersBudget(t, i)
 
 	_, last := recordsAfter(t, i, 0)
-	b := begun(t, i, alice)
+	b := giveOnlyPassword(t, i, alice)
 	const guesses = 7
 	for range guesses {
 		if page := b.Post("/sign-in/code", url.Values{"code": {"000000"}}); page.Status != http.StatusUnprocessableEntity {
@@ -120,22 +120,22 @@ func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 	}
 }
 
-// TestRightPasswordWithoutCodeIsRecorded is the first half of finding M5 b: a right password
-// without a following code is the one sure sign of a stolen password.
+// TestRightPasswordWithoutCodeIsRecorded checks the record of a right password without a
+// code after it, which is the one sure sign of a stolen password.
 func TestRightPasswordWithoutCodeIsRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	alice := i.AddPerson("alice@example.gov")
 	_, last := recordsAfter(t, i, 0)
-	begun(t, i, alice)
+	giveOnlyPassword(t, i, alice)
 	records, _ := recordsAfter(t, i, last)
 	if n := countRecords(records, "authn.password", "ok", alice.User.ID); n != 1 || len(records) != 1 {
 		t.Errorf("a right password left %+v", records)
 	}
 }
 
-// TestLockedAccountIsRecordedWithUser is the second half of finding M5 b. The page
-// for a wrong password is the same whether the account is locked, open or invented.
+// TestLockedAccountIsRecordedWithUser checks the record of a locked account. The page for
+// a wrong password is the same whether the account is locked, open or invented.
 func TestLockedAccountIsRecordedWithUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -162,7 +162,7 @@ func TestLockedAccountIsRecordedWithUser(t *testing.T) {
 		t.Errorf("a password for an invented email address left %+v", records)
 	}
 	same := bytes.ReplaceAll(invented.Body, []byte("inven@"), []byte("alice@"))
-	if wrong.Status != invented.Status || !bytes.Equal(withoutNonce(wrong.Body), withoutNonce(same)) {
+	if wrong.Status != invented.Status || !bytes.Equal(dropNonce(wrong.Body), dropNonce(same)) {
 		t.Error("the page discloses whether the account exists")
 	}
 }
@@ -185,14 +185,14 @@ func TestSpentBudgetHidesNoAttack(t *testing.T) {
 	}
 	// Throttled codes can be sent without limit. They must not use up the budget of the
 	// wrong codes that follow once the block is over.
-	b := begun(t, i, alice)
+	b := giveOnlyPassword(t, i, alice)
 	limit := account.DefaultLimits().Code
 	i.Clock.Advance(2 * time.Minute)
 	for range limit.Max + 200 {
 		b.Post("/sign-in/code", url.Values{"code": {"000000"}})
 	}
 	i.Clock.Advance(limit.Block)
-	b = begun(t, i, alice)
+	b = giveOnlyPassword(t, i, alice)
 	b.Post("/sign-in/code", url.Values{"code": {"000000"}})
 	if err := i.Trail.Refusals.Flush(t.Context()); err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 	var device *http.Cookie
 	if asked := r.PostForm.Get(templates.FieldRemember) == "yes"; asked && f.mayRemember() {
 		cookie, d := h.Sessions.NewDevice(r)
-		device, in.Remember = cookie, &account.Remembering{Device: d, Replaces: h.Sessions.DeviceHash(r), KnownAt: pending.Used(idp.FactorPassword)}
+		device, in.Remember = cookie, &account.Remembering{Device: d, Replaces: h.Sessions.DeviceHash(r), KnownAt: pending.LastUsedAt(idp.FactorPassword)}
 	}
 	page := h.askCode(f)
 	page.Remembered = device != nil

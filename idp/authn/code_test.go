@@ -17,24 +17,24 @@ func TestSlipIsNoGuess(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
-	b := begun(t, i, ann)
+	b := giveOnlyPassword(t, i, ann)
 	page := b.Get("/sign-in/code")
 	for n := range 2 * account.DefaultLimits().Code.Max {
 		form := page.Form()
 		form.Fields.Set("code", []string{"", "12345", "1234567", "abcdef"}[n%4])
 		page = b.Post(form.Action, form.Fields)
-		says(t, page, http.StatusUnprocessableEntity, []string{"Enter the code from", text("problem.code_format")}[min(1, n%4)])
+		checkPage(t, page, http.StatusUnprocessableEntity, []string{"Enter the code from", text("problem.code_format")}[min(1, n%4)])
 	}
-	says(t, b.GiveCode(page, ann), http.StatusOK, text("account.sign_out"))
+	checkPage(t, b.GiveCode(page, ann), http.StatusOK, text("account.sign_out"))
 }
 
 // The audit trail says that a browser is remembered only where that begins.
-func TestRememberedIsOnRecord(t *testing.T) {
+func TestRememberedDeviceIsRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
-	rememberedIn(t, i, ann)
-	signedIn(t, i, bob)
+	rememberBrowser(t, i, ann)
+	signIn(t, i, bob)
 	records, err := audit.Records(t.Context(), i.Store, 0, 100)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestRememberedIsOnRecord(t *testing.T) {
 		}
 	}
 	if found != 2 {
-		t.Errorf("%d sign-ins are on record, want 2", found)
+		t.Errorf("%d sign-ins are recorded, want 2", found)
 	}
 }
 
@@ -75,11 +75,11 @@ func TestMalformedSignInIsNoGuess(t *testing.T) {
 
 // Wrong codes are recorded with the user they were for, and so is the limit that they reach.
 // The client learns how long the limit lasts.
-func TestWrongCodeIsOnRecord(t *testing.T) {
+func TestWrongCodeIsRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
-	b := begun(t, i, ann)
+	b := giveOnlyPassword(t, i, ann)
 	var page *idptest.Page
 	for range account.DefaultLimits().Code.Max + 1 {
 		page = b.Post("/sign-in/code", url.Values{"code": {"000000"}})
@@ -101,7 +101,7 @@ func TestWrongCodeIsOnRecord(t *testing.T) {
 		}
 	}
 	if !seen["code"] || !seen["throttled"] {
-		t.Errorf("on record: %v, want code and throttled", seen)
+		t.Errorf("recorded: %v, want code and throttled", seen)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestWrongCodeIsOnRecord(t *testing.T) {
 func TestSignInCookieIsTakenBack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	b, _ := signedIn(t, i, i.AddPerson("ann@example.gov"))
+	b, _ := signIn(t, i, i.AddPerson("ann@example.gov"))
 	if b.Session() == "" {
 		t.Error("no session")
 	}

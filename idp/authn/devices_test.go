@@ -12,22 +12,22 @@ import (
 	"vernal/idp/idptest"
 )
 
-// rememberedIn returns a browser in which the user has signed in and asked to be remembered.
-func rememberedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
+// rememberBrowser returns a browser in which the user has signed in and asked to be remembered.
+func rememberBrowser(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
 	t.Helper()
 	b := i.Browser()
-	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), p), p, "remember"), http.StatusOK, text("account.sign_out"))
+	checkPage(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), p), p, "remember"), http.StatusOK, text("account.sign_out"))
 	return b
 }
 
-// asked reports whether the next sign-in in the browser asks for a code.
-func asked(t *testing.T, b *idptest.Browser, p *idptest.Person) bool {
+// asksForCode reports whether the next sign-in in the browser asks for a code.
+func asksForCode(t *testing.T, b *idptest.Browser, p *idptest.Person) bool {
 	t.Helper()
 	b.Post("/account/sign-out", nil)
 	page := b.GivePassword(b.Get("/sign-in"), p)
 	_, code := page.Form().Fields["code"]
 	if !code {
-		says(t, page, http.StatusOK, text("account.sign_out"))
+		checkPage(t, page, http.StatusOK, text("account.sign_out"))
 	}
 	return code
 }
@@ -44,47 +44,47 @@ func TestForgetDevices(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
-	one := rememberedIn(t, i, ann)
+	one := rememberBrowser(t, i, ann)
 	i.Clock.Advance(time.Minute)
-	two := rememberedIn(t, i, ann)
-	bobs := rememberedIn(t, i, bob)
-	third, _ := signedIn(t, i, ann)
+	two := rememberBrowser(t, i, ann)
+	bobs := rememberBrowser(t, i, bob)
+	third, _ := signIn(t, i, ann)
 
-	says(t, third.Get("/account"), http.StatusOK, text("account.remembered"), text("account.remembered_unused"))
+	checkPage(t, third.Get("/account"), http.StatusOK, text("account.remembered"), text("account.remembered_unused"))
 	names := devices(third.Get("/account"))
 	bobsNames := devices(bobs.Get("/account"))
 	if len(names) != 2 || len(bobsNames) != 1 {
 		t.Fatalf("listed: %v, and bob's %v", names, bobsNames)
 	}
 	if body := string(two.Get("/account").Body); strings.Count(body, "vernal-this") != 2 || !strings.Contains(body, `id="remembered-`+names[0]) {
-		t.Error("the page does not tell which device is this one")
+		t.Error("the page does not mark which device is this one")
 	}
 	if strings.Contains(string(third.Get("/account").Body), bobsNames[0]) {
-		t.Error("the page lists somebody else's device")
+		t.Error("the page lists another user's device")
 	}
 
 	// Another user's devices stay, and so does everything if another site sends the form.
 	form := func(name string) url.Values { return url.Values{"device": {name}} }
-	says(t, one.Post("/account/devices/forget", form(bobsNames[0])), http.StatusOK, "That device is forgotten")
-	says(t, one.Post("/account/devices/forget", nil), http.StatusBadRequest)
-	says(t, one.CrossSitePost("/account/devices/forget-all", nil), http.StatusForbidden)
-	says(t, i.Browser().Post("/account/devices/forget-all", nil), http.StatusOK, "Password")
-	if asked(t, bobs, bob) || asked(t, one, ann) {
-		t.Error("a device was forgotten by somebody who may not")
+	checkPage(t, one.Post("/account/devices/forget", form(bobsNames[0])), http.StatusOK, "That device is forgotten")
+	checkPage(t, one.Post("/account/devices/forget", nil), http.StatusBadRequest)
+	checkPage(t, one.CrossSitePost("/account/devices/forget-all", nil), http.StatusForbidden)
+	checkPage(t, i.Browser().Post("/account/devices/forget-all", nil), http.StatusOK, "Password")
+	if asksForCode(t, bobs, bob) || asksForCode(t, one, ann) {
+		t.Error("a device was forgotten by a user who may not")
 	}
 	if n := strings.Count(one.Get("/account").Text(), "\n"+text("account.remembered_unused")+"\n"); n != 1 {
 		t.Errorf("%d devices were not used yet, want the other one alone", n)
 	}
 
 	// Forget the newer device from another browser. No session ends.
-	says(t, one.Post("/account/devices/forget", form(names[0])), http.StatusOK, "That device is forgotten")
-	says(t, two.Get("/account"), http.StatusOK, text("account.sign_out"), ann.Email)
-	if !asked(t, two, ann) || asked(t, one, ann) {
+	checkPage(t, one.Post("/account/devices/forget", form(names[0])), http.StatusOK, "That device is forgotten")
+	checkPage(t, two.Get("/account"), http.StatusOK, text("account.sign_out"), ann.Email)
+	if !asksForCode(t, two, ann) || asksForCode(t, one, ann) {
 		t.Error("not the device that was named was forgotten")
 	}
-	says(t, one.Post("/account/devices/forget-all", nil), http.StatusOK, "All devices are forgotten", text("account.remembered_none"))
-	says(t, third.Get("/account"), http.StatusOK, ann.Email)
-	if !asked(t, one, ann) || asked(t, bobs, bob) {
+	checkPage(t, one.Post("/account/devices/forget-all", nil), http.StatusOK, "All devices are forgotten", text("account.remembered_none"))
+	checkPage(t, third.Get("/account"), http.StatusOK, ann.Email)
+	if !asksForCode(t, one, ann) || asksForCode(t, bobs, bob) {
 		t.Error("the wrong devices were forgotten")
 	}
 
@@ -99,7 +99,7 @@ func TestForgetDevices(t *testing.T) {
 		}
 	}
 	if len(forgotten) != 2 || forgotten[0] != names[0] || forgotten[1] != names[1] {
-		t.Errorf("on record: %v, want %v", forgotten, names)
+		t.Errorf("recorded: %v, want %v", forgotten, names)
 	}
 }
 
@@ -108,15 +108,15 @@ func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
-	b := rememberedIn(t, i, ann)
+	b := rememberBrowser(t, i, ann)
 	i.Clock.Advance(29 * 24 * time.Hour)
-	if asked(t, b, ann) {
+	if asksForCode(t, b, ann) {
 		t.Fatal("asked for a code after 29 days")
 	}
 	first := devices(b.Get("/account"))
 	i.Clock.Advance(24 * time.Hour)
 	b.Post("/account/sign-out", nil)
-	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, text("account.sign_out"))
+	checkPage(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, text("account.sign_out"))
 	if now := devices(b.Get("/account")); len(now) != 1 || len(first) != 1 || now[0] == first[0] {
 		t.Errorf("listed first %v, then %v", first, now)
 	}
@@ -124,8 +124,8 @@ func TestRememberedDeviceExpiresAfter30Days(t *testing.T) {
 		t.Errorf("kept: %d devices, %v", len(u.Devices), err)
 	}
 	i.Clock.Advance(30 * 24 * time.Hour)
-	other, _ := signedIn(t, i, ann)
-	says(t, other.Get("/account"), http.StatusOK, text("account.remembered_none"))
+	other, _ := signIn(t, i, ann)
+	checkPage(t, other.Get("/account"), http.StatusOK, text("account.remembered_none"))
 }
 
 // Changes to how a user signs in remove their remembered devices, as seen from a browser.
@@ -152,29 +152,29 @@ func TestChangesForgetDevices(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
 			ann := i.AddPerson("ann@example.gov")
-			b := rememberedIn(t, i, ann)
+			b := rememberBrowser(t, i, ann)
 			if err := tt.change(i, ann); err != nil {
 				t.Fatal(err)
 			}
-			if !asked(t, b, ann) {
+			if !asksForCode(t, b, ann) {
 				t.Error("the device is remembered")
 			}
-			other, _ := signedIn(t, i, ann)
-			says(t, other.Get("/account"), http.StatusOK, text("account.remembered_none"))
+			other, _ := signIn(t, i, ann)
+			checkPage(t, other.Get("/account"), http.StatusOK, text("account.remembered_none"))
 		})
 	}
 	t.Run("reset-mfa", func(t *testing.T) {
 		t.Parallel()
 		i := idptest.New(t, idptest.Options{})
 		ann := i.AddPerson("ann@example.gov")
-		b := rememberedIn(t, i, ann)
+		b := rememberBrowser(t, i, ann)
 		if _, err := i.Accounts.ResetMFA(t.Context(), ann.Email, "test"); err != nil {
 			t.Fatal(err)
 		}
 		b.Post("/account/sign-out", nil)
 		page := b.GivePassword(b.Get("/sign-in"), ann)
 		if b.Session() != "" || strings.Contains(page.Text(), text("account.sign_out")) {
-			t.Errorf("the device stands for a factor that was taken away:\n%s", page.Text())
+			t.Errorf("the device replaces a factor that was removed:\n%s", page.Text())
 		}
 		if u, err := i.Store.User(t.Context(), ann.User.ID); err != nil || len(u.Devices) != 0 {
 			t.Errorf("kept: %v, %v", u.Devices, err)
@@ -188,8 +188,8 @@ func TestForgottenDeviceStaysForgotten(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
-	b := rememberedIn(t, i, ann)
-	other, _ := signedIn(t, i, ann)
+	b := rememberBrowser(t, i, ann)
+	other, _ := signIn(t, i, ann)
 	b.Post("/account/sign-out", nil)
 	page := b.Get("/sign-in")
 	done := make(chan struct{})
@@ -199,7 +199,7 @@ func TestForgottenDeviceStaysForgotten(t *testing.T) {
 	}()
 	b.GivePassword(page, ann)
 	<-done
-	if !asked(t, b, ann) {
+	if !asksForCode(t, b, ann) {
 		t.Error("the device is remembered")
 	}
 	if _, err := i.Accounts.UseDevice(t.Context(), ann.User.ID, []byte("no such"), ""); err == nil {

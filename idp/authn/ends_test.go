@@ -51,25 +51,25 @@ func TestChangesEndSessionsAndSignIns(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
 			ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
-			one, _ := signedIn(t, i, ann)
-			two, _ := signedIn(t, i, ann)
-			bobs, _ := signedIn(t, i, bob)
-			pending, bobsPending := begun(t, i, ann), begun(t, i, bob)
+			one, _ := signIn(t, i, ann)
+			two, _ := signIn(t, i, ann)
+			bobs, _ := signIn(t, i, bob)
+			pending, bobsPending := giveOnlyPassword(t, i, ann), giveOnlyPassword(t, i, bob)
 			code := ann.Code()
 
 			if err := tt.change(t, i, ann.Email); err != nil {
 				t.Fatal(err)
 			}
 			for _, b := range []*idptest.Browser{one, two} {
-				says(t, b.Get("/account"), http.StatusOK, "Your session has ended")
+				checkPage(t, b.Get("/account"), http.StatusOK, "Your session has ended")
 			}
-			says(t, pending.Post("/sign-in/code", url.Values{"code": {code}}), http.StatusUnprocessableEntity, "Password")
-			says(t, pending.Get("/account"), http.StatusOK, "Password")
+			checkPage(t, pending.Post("/sign-in/code", url.Values{"code": {code}}), http.StatusUnprocessableEntity, "Password")
+			checkPage(t, pending.Get("/account"), http.StatusOK, "Password")
 			if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) != 0 {
 				t.Errorf("%d sessions are left, %v", len(left), err)
 			}
-			says(t, bobs.Get("/account"), http.StatusOK, bob.Email)
-			says(t, bobsPending.Post("/sign-in/code", url.Values{"code": {bob.Code()}}), http.StatusOK, text("account.sign_out"))
+			checkPage(t, bobs.Get("/account"), http.StatusOK, bob.Email)
+			checkPage(t, bobsPending.Post("/sign-in/code", url.Values{"code": {bob.Code()}}), http.StatusOK, text("account.sign_out"))
 		})
 	}
 }

@@ -43,8 +43,8 @@ func marked(t *testing.T, page *idptest.Page) (fields []string, focused bool) {
 	return fields, summary != nil && attribute(summary, "tabindex") == "-1" && hasAttribute(summary, "autofocus")
 }
 
-// withoutNonce returns a page without the parts that differ in every answer.
-func withoutNonce(page []byte) []byte {
+// dropNonce returns a page without the parts that differ in every answer.
+func dropNonce(page []byte) []byte {
 	return regexp.MustCompile(`nonce="[^"]*"`).ReplaceAll(page, nil)
 }
 
@@ -67,7 +67,7 @@ func TestFormShowsAllErrorsAtOnce(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			page := i.Browser().Post("/sign-in", url.Values{"email": {tt.email}, "password": {tt.password}})
-			says(t, page, http.StatusUnprocessableEntity)
+			checkPage(t, page, http.StatusUnprocessableEntity)
 			if got, focused := marked(t, page); !slices.Equal(got, tt.want) || !focused {
 				t.Errorf("marked %v, summary focused %t; want %v", got, focused, tt.want)
 			}
@@ -77,7 +77,7 @@ func TestFormShowsAllErrorsAtOnce(t *testing.T) {
 	if got, focused := marked(t, b.Get("/sign-in")); got != nil || focused {
 		t.Errorf("a form that was not sent is marked: %v, %t", got, focused)
 	}
-	says(t, b.GivePassword(b.Get("/sign-in"), ann), http.StatusOK)
+	checkPage(t, b.GivePassword(b.Get("/sign-in"), ann), http.StatusOK)
 	page := b.Post("/sign-in/code", url.Values{"code": {"12"}})
 	if got, focused := marked(t, page); !slices.Equal(got, []string{"code"}) || !focused || hasAttribute(element(page, "code"), "autofocus") {
 		t.Errorf("code page: marked %v, summary focused %t", got, focused)
@@ -98,7 +98,7 @@ func TestLanguageSwitchKeepsForm(t *testing.T) {
 		}
 		form.Fields.Set("language", "es")
 		after := b.Post(form.Action, form.Fields)
-		says(t, after, http.StatusOK)
+		checkPage(t, after, http.StatusOK)
 		if got := after.Header.Get("Content-Language"); got != "es" {
 			t.Errorf("%s is in %q", after.URL, got)
 		}
@@ -120,9 +120,9 @@ func TestLanguageSwitchKeepsForm(t *testing.T) {
 	if got := b.Get("/sign-in").Header.Get("Content-Language"); got != "es" {
 		t.Errorf("the next page is in %q", got)
 	}
-	says(t, b.GivePassword(b.Get("/sign-in"), ann), http.StatusOK)
+	checkPage(t, b.GivePassword(b.Get("/sign-in"), ann), http.StatusOK)
 	page = inSpanish(b.Post("/sign-in/code", url.Values{"code": {"12"}}), "code", "123456", "remember", "yes")
-	says(t, b.GiveCode(page, ann), http.StatusOK)
+	checkPage(t, b.GiveCode(page, ann), http.StatusOK)
 	if b.Session() == "" {
 		t.Error("the sign-in does not go on after the switch")
 	}

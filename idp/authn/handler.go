@@ -145,7 +145,7 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	e.Ask(req.Locale, req.ReceivedAt)
 	f := flow{request: req, provider: provider}
 	switch {
-	case req.Answered():
+	case req.IsAnswered():
 		return flow{}, f.addProvider(idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID))
 	case !provider.Active:
 		return flow{}, f.addProvider(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
@@ -177,7 +177,7 @@ func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
 	if o == nil {
 		return nil
 	}
-	return web.Lacking(&f.provider.ServiceProvider, o)
+	return web.NewLackError(&f.provider.ServiceProvider, o)
 }
 
 // withRequest adds the flow's handle to one of our URLs.
@@ -232,7 +232,7 @@ func badForm(err error) error {
 func (h *Handler) loadUser(ctx context.Context, id idp.UserID) (*idp.User, error) {
 	u, err := h.Users.User(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("load person: %w", err)
+		return nil, fmt.Errorf("load user: %w", err)
 	}
 	return u, nil
 }

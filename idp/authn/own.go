@@ -36,7 +36,7 @@ var doneNotices = map[string]templates.Key{
 
 // listOwn adds the user's sessions to the account page, the current one first.
 func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *templates.AccountPage) error {
-	all, err := h.Sessions.Own(ctx, here.User)
+	all, err := h.Sessions.ListOwn(ctx, here.User)
 	if err != nil {
 		return err
 	}

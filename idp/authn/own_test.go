@@ -18,8 +18,8 @@ import (
 	"vernal/idp/idptest"
 )
 
-// says fails unless the page has the status and all the words.
-func says(t *testing.T, page *idptest.Page, status int, words ...string) {
+// checkPage fails unless the page has the status and all the words.
+func checkPage(t *testing.T, page *idptest.Page, status int, words ...string) {
 	t.Helper()
 	if page.Status != status {
 		t.Fatalf("%s: status %d, want %d:\n%s", page.URL, page.Status, status, page.Text())
@@ -46,11 +46,11 @@ func text(key string) string {
 	return strings.TrimSpace(slices.MaxFunc(parts, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
 }
 
-// signedIn returns a browser in which the user has signed in, and its session.
-func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser, *idp.Session) {
+// signIn returns a browser in which the user has signed in, and its session.
+func signIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser, *idp.Session) {
 	t.Helper()
 	b := i.Browser()
-	says(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, text("account.sign_out"), p.Email)
+	checkPage(t, b.SignIn(b.Get("/sign-in"), p), http.StatusOK, text("account.sign_out"), p.Email)
 	sessions, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: p.User.ID})
 	if err != nil {
 		t.Fatal(err)
@@ -58,11 +58,11 @@ func signedIn(t *testing.T, i *idptest.IdP, p *idptest.Person) (*idptest.Browser
 	return b, sessions[len(sessions)-1]
 }
 
-// begun returns a browser in which the user has given only the password.
-func begun(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
+// giveOnlyPassword returns a browser in which the user has given only the password.
+func giveOnlyPassword(t *testing.T, i *idptest.IdP, p *idptest.Person) *idptest.Browser {
 	t.Helper()
 	b := i.Browser()
-	says(t, b.Post("/sign-in", url.Values{"email": {p.Email}, "password": {p.Password}}), http.StatusOK, "Enter your code")
+	checkPage(t, b.Post("/sign-in", url.Values{"email": {p.Email}, "password": {p.Password}}), http.StatusOK, "Enter your code")
 	return b
 }
 
@@ -71,40 +71,40 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	ann, bob := i.AddPerson("ann@example.gov"), i.AddPerson("bob@example.gov")
 	provider := i.AddProvider("https://a.example")
-	here, mine := signedIn(t, i, ann)
-	there, theirs := signedIn(t, i, ann)
+	here, mine := signIn(t, i, ann)
+	there, theirs := signIn(t, i, ann)
 	there.Get(provider.URL(&idptest.Request{}))
-	bobs, bobsSession := signedIn(t, i, bob)
-	third := begun(t, i, ann)
+	bobs, bobsSession := signIn(t, i, bob)
+	third := giveOnlyPassword(t, i, ann)
 
 	page := here.Get("/account")
-	says(t, page, http.StatusOK, "this browser", text("account.pending"), "127.0.0.x", "Services")
+	checkPage(t, page, http.StatusOK, "this browser", text("account.pending"), "127.0.0.x", "Services")
 	if strings.Contains(string(page.Body), string(mine.ID)) || strings.Contains(string(page.Body), "bob@") {
-		t.Error("the page holds a whole SessionID, or somebody else")
+		t.Error("the page holds a whole SessionID, or another user")
 	}
 	if strings.Contains(string(page.Body), bobsSession.ID.Short()) {
-		t.Error("the page lists a session of somebody else")
+		t.Error("the page lists a session of another sender")
 	}
 
 	// The session of another user is not ended, and the answer does not disclose that it
 	// exists.
 	one := url.Values{"session": {bobsSession.ID.Short()}}
-	says(t, here.Post("/account/sessions/end", one), http.StatusOK, "That session has ended")
-	says(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
-	says(t, here.Post("/account/sessions/end", nil), http.StatusBadRequest)
-	says(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.Short()}}), http.StatusOK, "ann@example.gov") // the sign-out button is for that
-	says(t, here.CrossSitePost("/account/sessions/end-others", nil), http.StatusForbidden)
-	says(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // no session
+	checkPage(t, here.Post("/account/sessions/end", one), http.StatusOK, "That session has ended")
+	checkPage(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
+	checkPage(t, here.Post("/account/sessions/end", nil), http.StatusBadRequest)
+	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.Short()}}), http.StatusOK, "ann@example.gov") // the sign-out button is for that
+	checkPage(t, here.CrossSitePost("/account/sessions/end-others", nil), http.StatusForbidden)
+	checkPage(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // no session
 
-	says(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.Short()}}), http.StatusOK, "That session has ended")
-	says(t, there.Get("/account"), http.StatusOK, "Your session has ended", text("ended.elsewhere"))
-	says(t, there.Get("/account"), http.StatusOK, "Password") // it is said only once
-	says(t, third.Get("/sign-in/code"), http.StatusOK, "Enter your code")
+	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.Short()}}), http.StatusOK, "That session has ended")
+	checkPage(t, there.Get("/account"), http.StatusOK, "Your session has ended", text("ended.elsewhere"))
+	checkPage(t, there.Get("/account"), http.StatusOK, "Password") // it is said only once
+	checkPage(t, third.Get("/sign-in/code"), http.StatusOK, "Enter your code")
 
-	signedIn(t, i, ann)
-	says(t, here.Post("/account/sessions/end-others", nil), http.StatusOK, text("notice.sessions_ended"), text("account.alone"))
-	says(t, third.Get("/sign-in/code"), http.StatusUnprocessableEntity, "Password")
-	says(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
+	signIn(t, i, ann)
+	checkPage(t, here.Post("/account/sessions/end-others", nil), http.StatusOK, text("notice.sessions_ended"), text("account.alone"))
+	checkPage(t, third.Get("/sign-in/code"), http.StatusUnprocessableEntity, "Password")
+	checkPage(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
 
 	ends := 0
 	records, err := audit.Records(t.Context(), i.Store, 0, 1000)
@@ -120,7 +120,7 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 		}
 	}
 	if ends != 3 {
-		t.Errorf("%d ends are on record, want 3", ends)
+		t.Errorf("%d ends are recorded, want 3", ends)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestUnlistedSessionsEndToo(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
-	here, _ := signedIn(t, i, ann)
+	here, _ := signIn(t, i, ann)
 	for range 25 {
 		s := &idp.Session{ID: idp.HashSessionToken(rand()), User: ann.User.ID, CreatedAt: i.Clock.Now(), SeenAt: i.Clock.Now(), ExpiresAt: i.Clock.Now().Add(time.Hour)}
 		if err := i.Store.StartSession(t.Context(), idp.SessionStart{Session: s}); err != nil {
@@ -136,7 +136,7 @@ func TestUnlistedSessionsEndToo(t *testing.T) {
 		}
 	}
 	page := here.Get("/account")
-	says(t, page, http.StatusOK, "this browser", "6 more sessions are not listed")
+	checkPage(t, page, http.StatusOK, "this browser", "6 more sessions are not listed")
 	if n := strings.Count(page.Text(), "End this session"); n != 19 {
 		t.Errorf("%d sessions can be ended, want 19", n)
 	}
@@ -152,7 +152,7 @@ func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
-	b, _ := signedIn(t, i, ann)
+	b, _ := signIn(t, i, ann)
 	refresh := func(page *idptest.Page, want string) {
 		t.Helper()
 		if got := page.Header.Get("Refresh"); got != want {
@@ -162,26 +162,26 @@ func TestSessionEndIsAnnouncedAndExtended(t *testing.T) {
 	refresh(b.Get("/account"), "780; url=/account/stay") // 15 minutes less 2
 	i.Clock.Advance(5 * time.Minute)
 	page := b.Get("/account/stay")
-	says(t, page, http.StatusOK, text("stay.heading_live"), "10 minutes")
+	checkPage(t, page, http.StatusOK, text("stay.heading_live"), "10 minutes")
 	refresh(page, "480; url=/account/stay")
 	i.Clock.Advance(8 * time.Minute)
 	page = b.Get("/account/stay")
-	says(t, page, http.StatusOK, "Your session is about to end", "about 2 minutes", "Stay signed in")
+	checkPage(t, page, http.StatusOK, "Your session is about to end", "about 2 minutes", "Stay signed in")
 	refresh(page, "120; url=/account/stay")
-	says(t, b.CrossSitePost("/account/stay", nil), http.StatusForbidden)
-	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out"), "ann@example.gov")
+	checkPage(t, b.CrossSitePost("/account/stay", nil), http.StatusForbidden)
+	checkPage(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out"), "ann@example.gov")
 
 	// Loading the warning, or a HEAD request, does not count as use of the session.
 	for range 14 {
 		i.Clock.Advance(time.Minute)
-		says(t, b.Get("/account/stay"), http.StatusOK)
+		checkPage(t, b.Get("/account/stay"), http.StatusOK)
 		b.Head("/account")
 	}
 	i.Clock.Advance(time.Minute)
 	page = b.Get("/account/stay")
-	says(t, page, http.StatusOK, "Your session has ended", "not used for a while")
+	checkPage(t, page, http.StatusOK, "Your session has ended", "not used for a while")
 	refresh(page, "")
-	says(t, b.Get("/account"), http.StatusOK, "Password")
+	checkPage(t, b.Get("/account"), http.StatusOK, "Password")
 	if n, err := i.Store.Sweep(t.Context(), i.Clock.Now().Add(15*time.Minute), 100); err != nil || n == 0 {
 		t.Errorf("the session is in the store yet: %d, %v", n, err)
 	}
@@ -195,19 +195,19 @@ func TestSessionEndsDespiteUse(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
-	b, s := signedIn(t, i, ann)
+	b, s := signIn(t, i, ann)
 	for i.Clock.Now().Before(s.ExpiresAt.Add(-5 * time.Minute)) {
 		i.Clock.Advance(5 * time.Minute)
-		says(t, b.Get("/account"), http.StatusOK, text("account.sign_out"))
+		checkPage(t, b.Get("/account"), http.StatusOK, text("account.sign_out"))
 	}
 	other := i.Browser()
 	other.SignIn(other.Get("/sign-in"), ann)
 	i.Clock.Advance(s.ExpiresAt.Sub(i.Clock.Now()) - time.Minute)
-	says(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out")) // changes nothing
-	says(t, b.Get("/account/stay"), http.StatusOK, text("stay.final.one"), text("stay.again"))
-	says(t, b.Get("/sign-in"), http.StatusOK, text("account.sign_out"))
-	says(t, b.Get("/sign-in?again=1"), http.StatusOK, "Password")
+	checkPage(t, b.Post("/account/stay", nil), http.StatusOK, text("account.sign_out")) // changes nothing
+	checkPage(t, b.Get("/account/stay"), http.StatusOK, text("stay.final.one"), text("stay.again"))
+	checkPage(t, b.Get("/sign-in"), http.StatusOK, text("account.sign_out"))
+	checkPage(t, b.Get("/sign-in?again=1"), http.StatusOK, "Password")
 	i.Clock.Advance(time.Minute)
-	says(t, b.Get("/account"), http.StatusOK, "Your session has ended", text("ended.absolute"))
-	says(t, other.Get("/account"), http.StatusOK, "ann@example.gov")
+	checkPage(t, b.Get("/account"), http.StatusOK, "Your session has ended", text("ended.absolute"))
+	checkPage(t, other.Get("/account"), http.StatusOK, "ann@example.gov")
 }

@@ -35,7 +35,7 @@ func TestSelfCausedRefusalHasOneWayOn(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.code, func(t *testing.T) {
 			t.Parallel()
-			says(t, tt.page, http.StatusBadRequest, tt.code)
+			checkPage(t, tt.page, http.StatusBadRequest, tt.code)
 			var buttons []string
 			folded := false
 			for n := range tt.page.Doc.Descendants() {

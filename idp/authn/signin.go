@@ -83,7 +83,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 	}
 	// A right password without a following code is the surest sign of a stolen password,
 	// so it is recorded now and not when the sign-in is complete.
-	recorded := h.Pages.WithinBudget(r, audit.PasswordRight, user.ID)
+	recorded := h.Pages.TakeDecision(r, audit.PasswordRight, user.ID)
 	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.AddressMark(user.ID, email), recorded...)
 	if errors.Is(err, idp.ErrNotFound) { // deleted at this moment
 		return endDecided(audit.AccountChanged, user.ID, wrong)
@@ -95,7 +95,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 	// from here on ends that session. An earlier one did not see it, so the session ends
 	// here.
 	latest, err := h.loadUser(r.Context(), user.ID)
-	if err != nil || latest.Locked() || !latest.PasswordChangedAt.Equal(user.PasswordChangedAt) {
+	if err != nil || latest.IsLocked() || !latest.PasswordChangedAt.Equal(user.PasswordChangedAt) {
 		if err := h.Sessions.Abandon(w, r, pending); err != nil {
 			return endFailed(err)
 		}
@@ -105,10 +105,10 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 		return endDecided(audit.AccountChanged, user.ID, wrong)
 	case err != nil:
 		return endFailed(err)
-	case latest.Locked():
+	case latest.IsLocked():
 		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
-	if device, ok := h.Sessions.Remembered(r, latest); ok && f.mayRemember() {
+	if device, ok := h.Sessions.LookupRemembered(r, latest); ok && f.mayRemember() {
 		// A device that is removed at this moment no longer counts.
 		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.CameAs)
 		if err == nil {

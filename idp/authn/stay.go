@@ -60,7 +60,7 @@ func (h *Handler) staySignedIn(w http.ResponseWriter, r *http.Request, s *idp.Se
 // so once and removes the cookie. A browser that never had a session is sent to the sign-in
 // page.
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
-	why, err := h.Sessions.Lapsed(r)
+	why, err := h.Sessions.LookupLapse(r)
 	if err != nil {
 		return endFailed(err)
 	}

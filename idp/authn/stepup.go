@@ -81,11 +81,11 @@ func (h *Handler) sessionLackingCode(r *http.Request, f flow) (*idp.Session, *id
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.need.Met(s, h.Accounts.Clock.Now()) != assurance.MissingSecondFactor {
+	if f.need.FindMissing(s, h.Accounts.Clock.Now()) != assurance.MissingSecondFactor {
 		return nil, nil, nil
 	}
 	user, err := h.loadUser(r.Context(), s.User)
-	if errors.Is(err, idp.ErrNotFound) || err == nil && (user.Locked() || len(user.TOTPs) == 0) {
+	if errors.Is(err, idp.ErrNotFound) || err == nil && (user.IsLocked() || len(user.TOTPs) == 0) {
 		return nil, nil, nil
 	}
 	return s, user, err

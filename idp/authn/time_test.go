@@ -36,22 +36,22 @@ func TestUserGetsMoreTimeForCode(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
-	b := begun(t, i, ann)
+	b := giveOnlyPassword(t, i, ann)
 	page := b.Get("/sign-in/code")
 	timed(t, page, 8*time.Minute, 10*time.Minute)
-	says(t, page, http.StatusOK, "About 2 minutes are left", text("code.more"))
+	checkPage(t, page, http.StatusOK, "About 2 minutes are left", text("code.more"))
 
 	i.Clock.Advance(9 * time.Minute)
 	timed(t, b.Get("/sign-in/code"), 0, time.Minute)
-	says(t, b.CrossSitePost("/sign-in/code", moreTime), http.StatusForbidden)
+	checkPage(t, b.CrossSitePost("/sign-in/code", moreTime), http.StatusForbidden)
 	page = b.Post("/sign-in/code", moreTime)
-	says(t, page, http.StatusOK, text("notice.more_time"))
+	checkPage(t, page, http.StatusOK, text("notice.more_time"))
 	timed(t, page, 8*time.Minute, 10*time.Minute)
 	if body := string(page.Body); !strings.Contains(body, `value="yes" checked`) || strings.Contains(body, `value="123"`) {
 		t.Error("what was ticked is lost, or the code is in the page")
 	}
 	i.Clock.Advance(9 * time.Minute)
-	says(t, b.GiveCode(page, ann, "remember"), http.StatusOK, text("account.sign_out"), text("account.remembered"), text("account.forget"))
+	checkPage(t, b.GiveCode(page, ann, "remember"), http.StatusOK, text("account.sign_out"), text("account.remembered"), text("account.forget"))
 }
 
 // More time is available at least ten times, not without end, and never once the time is over.
@@ -59,32 +59,32 @@ func TestMoreTimeIsBounded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
-	b := begun(t, i, ann)
+	b := giveOnlyPassword(t, i, ann)
 	for range 10 {
 		i.Clock.Advance(10*time.Minute - time.Second)
 		page := b.Post("/sign-in/code", moreTime)
-		says(t, page, http.StatusOK, text("notice.more_time"))
+		checkPage(t, page, http.StatusOK, text("notice.more_time"))
 		timed(t, page, 8*time.Minute, 10*time.Minute)
 	}
 	i.Clock.Advance(9 * time.Minute)
 	for _, left := range []time.Duration{70 * time.Second, 40 * time.Second, 10 * time.Second} {
 		page := b.Post("/sign-in/code", moreTime)
-		says(t, page, http.StatusOK, text("code.time_final.one"))
+		checkPage(t, page, http.StatusOK, text("code.time_final.one"))
 		timed(t, page, 0, left)
 		if strings.Contains(page.Text(), text("code.more")) {
 			t.Error("more time is offered, and there is none")
 		}
 		i.Clock.Advance(30 * time.Second)
 	}
-	says(t, b.Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
+	checkPage(t, b.Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
 
-	late := begun(t, i, ann)
+	late := giveOnlyPassword(t, i, ann)
 	i.Clock.Advance(10 * time.Minute)
-	says(t, late.Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
+	checkPage(t, late.Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
 	if s, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(s) != 2 {
 		t.Errorf("%d sign-ins are stored, %v", len(s), err)
 	}
-	says(t, i.Browser().Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
+	checkPage(t, i.Browser().Post("/sign-in/code", moreTime), http.StatusUnprocessableEntity, "Password")
 }
 
 // A step-up has as much time as the session, and its button counts as use.
@@ -93,21 +93,21 @@ func TestMoreTimeForStepUp(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	ann, a := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example")
 	b := i.Browser()
-	says(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, text("account.sign_out"))
+	checkPage(t, b.GiveCode(b.GivePassword(b.Get("/sign-in"), ann), ann, "remember"), http.StatusOK, text("account.sign_out"))
 	b.Post("/account/sign-out", nil)
-	says(t, b.GivePassword(b.Get("/sign-in"), ann), http.StatusOK, text("account.sign_out"))
+	checkPage(t, b.GivePassword(b.Get("/sign-in"), ann), http.StatusOK, text("account.sign_out"))
 
 	i.Clock.Advance(14 * time.Minute)
 	r := &idptest.Request{ClassRefs: []string{aal2}}
 	page := b.Get(a.URL(r))
-	says(t, page, http.StatusOK, text("notice.step_up"))
+	checkPage(t, page, http.StatusOK, text("notice.step_up"))
 	timed(t, page, 13*time.Minute, 15*time.Minute) // not the minute that was left
 	form := page.Form()
 	form.Fields.Set("more", "yes")
 	for range 3 {
 		i.Clock.Advance(14 * time.Minute)
 		page = b.Post(form.Action, form.Fields)
-		says(t, page, http.StatusOK, text("notice.more_time"))
+		checkPage(t, page, http.StatusOK, text("notice.more_time"))
 		timed(t, page, 13*time.Minute, 15*time.Minute)
 	}
 	if page = b.GiveCode(page, ann); page.Response() == nil {

@@ -120,17 +120,17 @@ func (w *walker) lockQuietly(p *idptest.Person) {
 	}
 }
 
-// waiting returns a browser at the code page.
-func (w *walker) waiting(p *idptest.Person) *idptest.Browser {
+// leaveAtCode returns a browser at the code page.
+func (w *walker) leaveAtCode(p *idptest.Person) *idptest.Browser {
 	w.t.Helper()
-	return begun(w.t, w.IdP, p)
+	return giveOnlyPassword(w.t, w.IdP, p)
 }
 
 // stepping returns a browser at the step-up page, and the page's form.
 func (w *walker) stepping(p *idptest.Person) (*idptest.Browser, idptest.Form) {
 	w.t.Helper()
 	a := w.provider()
-	b := rememberedIn(w.t, w.IdP, p)
+	b := rememberBrowser(w.t, w.IdP, p)
 	b.Post("/account/sign-out", nil)
 	b.GivePassword(b.Get("/sign-in"), p)
 	page := b.Get(a.URL(&idptest.Request{ClassRefs: []string{aal2}}))
@@ -244,7 +244,7 @@ func exits() []exitCase {
 			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password, "request", w.handle(b, w.provider()))
 		}, one(audit.PasswordRight), false, ""},
 		{"right password in a remembered browser", func(w *walker, ann *idptest.Person) page {
-			b := rememberedIn(w.t, w.IdP, ann)
+			b := rememberBrowser(w.t, w.IdP, ann)
 			b.Post("/account/sign-out", nil)
 			return w.post(b, "/sign-in", "email", ann.Email, "password", ann.Password)
 		}, one(audit.PasswordRight, audit.SignedIn), false, ""},
@@ -280,36 +280,38 @@ func exits() []exitCase {
 		}, one(audit.Failed), false, "internal"},
 
 		{"code page", func(w *walker, ann *idptest.Person) page {
-			b := w.waiting(ann)
+			b := w.leaveAtCode(ann)
 			return func() *idptest.Page { return b.Get("/sign-in/code") }
 		}, nothing, false, ""},
 		{"code without a sign-in", func(w *walker, _ *idptest.Person) page { return w.post(w.Browser(), "/sign-in/code", "code", "000000") }, nothing, true, ""},
-		{"more time", func(w *walker, ann *idptest.Person) page { return w.post(w.waiting(ann), "/sign-in/code", "more", "1") }, nothing, false, ""},
+		{"more time", func(w *walker, ann *idptest.Person) page {
+			return w.post(w.leaveAtCode(ann), "/sign-in/code", "more", "1")
+		}, nothing, false, ""},
 		{"what cannot be a code", func(w *walker, ann *idptest.Person) page {
-			return w.post(w.waiting(ann), "/sign-in/code", "code", "12")
+			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", "12")
 		}, nothing, false, ""},
 		{"wrong code", func(w *walker, ann *idptest.Person) page {
-			return w.post(w.waiting(ann), "/sign-in/code", "code", "000000")
+			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", "000000")
 		}, one(audit.CodeWrong), false, ""},
 		{"code used before", func(w *walker, ann *idptest.Person) page {
 			code := ann.Code()
-			w.post(w.waiting(ann), "/sign-in/code", "code", code)()
-			return w.post(w.waiting(ann), "/sign-in/code", "code", code)
+			w.post(w.leaveAtCode(ann), "/sign-in/code", "code", code)()
+			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", code)
 		}, one(audit.CodeReplayed), false, ""},
 		{"too many codes", func(w *walker, ann *idptest.Person) page {
-			b := w.waiting(ann)
+			b := w.leaveAtCode(ann)
 			for range account.DefaultLimits().Code.Max {
 				w.post(b, "/sign-in/code", "code", "000000")()
 			}
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.CodeThrottled), false, ""},
 		{"code of an account locked at this moment", func(w *walker, ann *idptest.Person) page {
-			b := w.waiting(ann)
+			b := w.leaveAtCode(ann)
 			w.lockQuietly(ann)
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.AccountLocked), false, ""},
 		{"code of a user whose factor went", func(w *walker, ann *idptest.Person) page {
-			b := w.waiting(ann)
+			b := w.leaveAtCode(ann)
 			err := w.Store.UpdateUser(w.t.Context(), ann.User.ID, func(u *idp.User) error { u.TOTPs = nil; return nil })
 			if err != nil {
 				w.t.Fatal(err)
@@ -317,18 +319,18 @@ func exits() []exitCase {
 			return w.post(b, "/sign-in/code", "code", "000000")
 		}, one(audit.FactorMissing), false, ""},
 		{"right code", func(w *walker, ann *idptest.Person) page {
-			return w.post(w.waiting(ann), "/sign-in/code", "code", ann.Code())
+			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", ann.Code())
 		}, one(audit.SignedIn), false, ""},
 		{"right code, and remembered", func(w *walker, ann *idptest.Person) page {
-			return w.post(w.waiting(ann), "/sign-in/code", "code", ann.Code(), "remember", "yes")
+			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", ann.Code(), "remember", "yes")
 		}, one(audit.SignedIn), false, ""},
 		{"right code of a user who is signed in", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			b.GivePassword(b.Get("/sign-in?again=1"), ann)
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.SteppedUp), false, ""},
 		{"right code as the account changes", func(w *walker, ann *idptest.Person) page {
-			b := w.waiting(ann)
+			b := w.leaveAtCode(ann)
 			w.hooks.complete = func() error {
 				_, err := w.Store.EndSessions(w.t.Context(), idp.SessionEnd{User: ann.User.ID})
 				return err
@@ -336,7 +338,7 @@ func exits() []exitCase {
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.AccountChanged), false, ""},
 		{"session that cannot be stored", func(w *walker, ann *idptest.Person) page {
-			b := w.waiting(ann)
+			b := w.leaveAtCode(ann)
 			w.hooks.complete = func() error { return errDisk }
 			return w.post(b, "/sign-in/code", "code", ann.Code())
 		}, one(audit.Failed), false, "internal"},
@@ -372,57 +374,57 @@ func exits() []exitCase {
 		}, one(audit.Failed), false, "internal"},
 
 		{"account page", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			return func() *idptest.Page { return b.Get("/account") }
 		}, nothing, false, ""},
 		{"account page of a locked account", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			w.lockQuietly(ann)
 			return func() *idptest.Page { return b.Get("/account") }
 		}, one(audit.AccountLocked), false, ""},
 		{"session that lapsed", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			w.Clock.Advance(time.Hour)
 			return func() *idptest.Page { return b.Get("/account") }
 		}, nothing, false, ""},
 		{"stay", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/stay")
 		}, nothing, false, ""},
 		{"sign out", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/sign-out")
 		}, one(audit.SignedOut), false, ""},
 		{"sign out without a session", func(w *walker, _ *idptest.Person) page { return w.post(w.Browser(), "/account/sign-out") }, nothing, true, ""},
 		{"end one session", func(w *walker, ann *idptest.Person) page {
-			_, other := signedIn(w.t, w.IdP, ann)
-			b, _ := signedIn(w.t, w.IdP, ann)
+			_, other := signIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/sessions/end", "session", other.ID.Short())
 		}, one(audit.SessionsEnded), false, ""},
 		{"end no session", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/sessions/end", "session", "0123456789abcdef")
 		}, nothing, false, ""},
 		{"end a session that is not named", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/sessions/end")
 		}, one(audit.FormRefused), false, ""},
 		{"end other sessions", func(w *walker, ann *idptest.Person) page {
-			signedIn(w.t, w.IdP, ann)
-			signedIn(w.t, w.IdP, ann)
-			b, _ := signedIn(w.t, w.IdP, ann)
+			signIn(w.t, w.IdP, ann)
+			signIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/sessions/end-others")
 		}, one(audit.SessionsEnded, audit.SessionsEnded), false, ""},
 		{"forget a device", func(w *walker, ann *idptest.Person) page {
-			b := rememberedIn(w.t, w.IdP, ann)
+			b := rememberBrowser(w.t, w.IdP, ann)
 			return w.post(b, "/account/devices/forget", "device", devices(b.Get("/account"))[0])
 		}, one(audit.DevicesForgotten), false, ""},
 		{"forget no device", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/devices/forget-all")
 		}, nothing, false, ""},
 		{"forget a device that is not named", func(w *walker, ann *idptest.Person) page {
-			b, _ := signedIn(w.t, w.IdP, ann)
+			b, _ := signIn(w.t, w.IdP, ann)
 			return w.post(b, "/account/devices/forget")
 		}, one(audit.FormRefused), false, ""},
 	}

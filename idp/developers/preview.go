@@ -44,7 +44,7 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); q.Has("link") {
 		return h.enterPreview(w, r, q.Get("link"))
 	}
-	inside, err := h.Access.Inside(r)
+	inside, err := h.Access.ListEntered(r)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (h *Handler) Mount(rt *web.Router) {
 }
 
 // Document returns the public metadata of a year, or the stable document for an empty year.
-// Otherwise the error is yearaccess.ErrNotPublished, a *web.Gone or a *web.Closed.
+// Otherwise the error is yearaccess.ErrNotPublished, a *web.GoneYear or a *web.ClosedYear.
 func (h *Handler) Document(y idp.Year) ([]byte, error) {
 	d, err := h.liveDocument(y, h.Clock.Now())
 	if err != nil {
@@ -179,7 +179,7 @@ func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*d
 func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now time.Time) (*document, error) {
 	defer h.Years.BeginSigning()()
 	entry, ok := h.Years.Lookup(by, now)
-	if !ok || entry.State.Over() {
+	if !ok || entry.State.IsOver() {
 		return nil, h.Access.EndedYear(by)
 	}
 	signer, err := signing.SignerOf(entry.Key)
@@ -217,7 +217,7 @@ func (h *Handler) entryOf(y idp.Year, now time.Time) (keyring.Entry, error) {
 		}
 		return entry, nil
 	}
-	return h.Access.Live(y)
+	return h.Access.LookupLive(y)
 }
 
 // serveCertificate serves GET /api/saml/certificate{year}.pem. It also answers for retired and
@@ -225,8 +225,8 @@ func (h *Handler) entryOf(y idp.Year, now time.Time) (keyring.Entry, error) {
 func (h *Handler) serveCertificate(w http.ResponseWriter, r *http.Request) error {
 	control := cacheControl
 	entry, preview, err := h.Access.OpenDocument(r)
-	var gone *web.Gone
-	var closed *web.Closed
+	var gone *web.GoneYear
+	var closed *web.ClosedYear
 	switch {
 	case errors.As(err, &gone), errors.As(err, &closed):
 		entry, _ = h.Years.Lookup(web.Year(r), h.Clock.Now())

@@ -33,7 +33,7 @@ func (h *Handler) Export(y idp.Year) ([]File, error) {
 	defer h.Years.BeginSigning()()
 	now := h.Clock.Now().UTC()
 	entry, ok := h.Years.Lookup(y, now)
-	if !ok || entry.Key.Signer == nil || entry.Key.Cert == nil || entry.State.Over() {
+	if !ok || entry.Key.Signer == nil || entry.Key.Cert == nil || entry.State.IsOver() {
 		return nil, fmt.Errorf("export %s: %w", y, idp.ErrNotFound)
 	}
 	doc, err := h.documentOf(y, entry, now)

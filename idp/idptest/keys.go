@@ -18,7 +18,7 @@ import (
 func (i *IdP) begin() {
 	i.tb.Helper()
 	now := i.Clock.Now()
-	var made []rotation.Made
+	var made []rotation.MadeKey
 	if !i.options.FirstStart {
 		years := append(i.Policy.FirstYears(now), i.options.Years...)
 		slices.Sort(years)
@@ -27,7 +27,7 @@ func (i *IdP) begin() {
 			if err := i.Keys.Save(k); err != nil {
 				i.tb.Fatal(err)
 			}
-			made = append(made, keyring.MadeOf(k))
+			made = append(made, keyring.DescribeKey(k))
 		}
 	}
 	if len(made) > 0 && len(i.options.Years) > 0 {
@@ -40,7 +40,7 @@ func (i *IdP) begin() {
 
 // recordSteps records the history of an installation that has taken each step of its years,
 // the oldest first, on its date.
-func (i *IdP) recordSteps(made []rotation.Made, now time.Time) {
+func (i *IdP) recordSteps(made []rotation.MadeKey, now time.Time) {
 	h := i.Policy.Adopt(rotation.History{}, made, now)
 	for n, m := range made {
 		d := i.Policy.Dates(m.Year)
@@ -66,7 +66,7 @@ func (i *IdP) Year() idp.Year {
 	return e.Key.Year
 }
 
-// OtherKey is a key that no test provider is registered with.
+// OtherKey returns a key that no test provider is registered with.
 func OtherKey() *rsa.PrivateKey { return fixture.Key(3) }
 
 // Retire ends a year at once, as a revocation does: its certificate stays and its endpoint
@@ -85,5 +85,5 @@ func (i *IdP) Retire(y idp.Year) {
 	}
 }
 
-// OtherCert is a certificate of OtherKey.
+// OtherCert returns a certificate of OtherKey.
 func (i *IdP) OtherCert() *x509.Certificate { return selfSigned(i, OtherKey()) }

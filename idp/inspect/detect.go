@@ -68,7 +68,7 @@ func findQueries(text string) (found []Sent) {
 			best, end = preferJoined(best, joined, end, after)
 		}
 		if best.Address == "" {
-			nearEndpoint(&best, text[max(0, start-2048):start])
+			setNearEndpoint(&best, text[max(0, start-2048):start])
 		}
 		best.Place = PlaceURL
 		found = append(found, best)
@@ -178,9 +178,9 @@ func queryStart(text string) int {
 // endpoints matches the URLs of our endpoints.
 var endpoints = regexp.MustCompile(`(?:https?://[^\s"'<>?]+)?/api/saml/(?:auth|logout|remotelogout)[0-9]{4}[a-z]?\b`)
 
-// nearEndpoint sets the URL of a form to the last endpoint before it, as in the head of an
+// setNearEndpoint sets the URL of a form to the last endpoint before it, as in the head of an
 // HTTP request or a curl command.
-func nearEndpoint(s *Sent, before string) {
+func setNearEndpoint(s *Sent, before string) {
 	all := endpoints.FindAllStringIndex(before, -1)
 	if len(all) == 0 {
 		return

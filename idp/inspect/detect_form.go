@@ -93,7 +93,7 @@ func findParameters(text string) (found []Sent) {
 			pairs = append(pairs, p.name+"="+escapeValue(p.value))
 		}
 		if s := (Sent{Place: PlaceParameters, Rebuilt: true, Query: strings.Join(pairs, "&")}); hasParameter(s.Query) {
-			nearEndpoint(&s, text[max(0, group[0].from-2048):group[0].from])
+			setNearEndpoint(&s, text[max(0, group[0].from-2048):group[0].from])
 			found = append(found, s)
 		}
 		group = nil

@@ -37,7 +37,7 @@ func Open(s Sent, key *rsa.PrivateKey) *Opened {
 	}
 	envelope, ok := xmlenc.Describe(sealed)
 	if !ok {
-		return &Opened{Fault: "there is not exactly one EncryptedData in it"}
+		return &Opened{Fault: "it does not contain exactly one EncryptedData"}
 	}
 	if name := envelope.NotTaken(); name != "" {
 		return &Opened{Fault: "it is encrypted with " + name + ", which Vernal never does and cannot open"}

@@ -22,7 +22,7 @@ func (s *Service) checkReplay(ctx context.Context, r *Report, id string, hash []
 		return fmt.Errorf("look up message: %w", err)
 	}
 	again := idp.LoginRequest{SP: r.SP, MessageID: id, MessageHash: hash, ReceivedAt: r.At}
-	if again.IsResubmitted(before) && (!before.Answered() || before.AnsweredAt.After(r.At)) {
+	if again.IsResubmitted(before) && (!before.IsAnswered() || before.AnsweredAt.After(r.At)) {
 		r.noteKept("ID", id)
 		r.addHint("the same message was delivered at " + formatTime(before.ReceivedAt) + "; within " + idp.ResubmitWindow.String() +
 			", until one of the two is answered, it is taken from any browser, as after a double click")
@@ -30,7 +30,7 @@ func (s *Service) checkReplay(ctx context.Context, r *Report, id string, hash []
 	}
 	err = r.noteRefused("ID", idp.Refuse(idp.RefusedReplay, "ID", id))
 	next := "the browser that brought it can go on with the sign-in; any other one is refused"
-	if before.Answered() {
+	if before.IsAnswered() {
 		next = "the browser that brought it is shown that it is already used; any other one is refused"
 	}
 	r.addHint("this ID was used at "+formatTime(before.ReceivedAt)+", "+answeredText(before.AnsweredAt), next)
@@ -52,7 +52,7 @@ func (s *Service) lookupEarlier(ctx context.Context, r *Report, id string) (*idp
 	}
 	r.noteKept("ID", id)
 	next := "it goes on in the browser that brought it last, or by the back channel"
-	if before.Answered() {
+	if before.IsAnswered() {
 		next = "when it comes again, it ends what is left of the sessions that began before " + formatTime(before.ReceivedAt) + ", and nothing newer"
 	}
 	r.addHint("this ID was used at "+formatTime(before.ReceivedAt)+", "+answeredText(before.AnsweredAt), next)
@@ -61,7 +61,7 @@ func (s *Service) lookupEarlier(ctx context.Context, r *Report, id string) (*idp
 
 // skipID records that an ID cannot be looked up.
 func (r *Report) skipID(id string) error {
-	r.noteSkipped("ID", "there is no store to ask whether "+id+" was seen before")
+	r.noteSkipped("ID", "no store available to check whether "+id+" was used before")
 	return nil
 }
 

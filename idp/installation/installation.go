@@ -101,7 +101,7 @@ type Installation struct {
 func Build(c Config, store Store) *Installation {
 	i := &Installation{Config: c, Store: store, Sealer: store.Ring(), Years: keyring.NewRing(c.Policy)}
 	i.Registry = sp.New(store, c.Clock)
-	i.Registry.BaseIsHTTP = !i.Secure()
+	i.Registry.BaseIsHTTP = !i.IsSecure()
 	i.Registry.OurCerts = i.certificates
 	i.Accounts = &account.Service{
 		Store: store, Sealer: i.Sealer, Clock: c.Clock, Hasher: account.NewHasher(c.PasswordCost),
@@ -125,14 +125,14 @@ func Build(c Config, store Store) *Installation {
 	i.Rekey = &rekey.Service{Store: store, Years: c.Keys, Trail: i.Trail, Log: c.Log, Master: c.Master}
 	i.Inspector = &inspect.Service{IdP: c.IdP, Registry: i.Registry, Years: i.Years, Seen: store, Users: store}
 	i.Rehearsal = &rehearsal.Service{
-		Sessions: &session.Manager{Store: store, Clock: c.Clock, Secure: i.Secure()},
+		Sessions: &session.Manager{Store: store, Clock: c.Clock, Secure: i.IsSecure()},
 		Registry: i.Registry, Links: i.Links, Years: i.Years, BaseURL: c.IdP.BaseURL, Clock: c.Clock,
 	}
 	return i
 }
 
-// Secure reports whether browsers reach the installation by https.
-func (i *Installation) Secure() bool { return strings.HasPrefix(i.IdP.BaseURL, "https://") }
+// IsSecure reports whether browsers reach the installation by https.
+func (i *Installation) IsSecure() bool { return strings.HasPrefix(i.IdP.BaseURL, "https://") }
 
 // certificates returns the certificates of all years, so that the registry refuses them for
 // service providers.

@@ -2,7 +2,7 @@
 // whether its URLs answer, and the key that signs for it.
 //
 // A Ring is an immutable snapshot of the history and the keys, which package rotator
-// replaces as a whole. A private key that must not sign never reaches it (Usable): the key
+// replaces as a whole. A private key that must not sign never reaches it (SelectUsable): the key
 // of a year that is over, or a key other than the recorded one (Faults).
 package keyring
 
@@ -55,8 +55,8 @@ type Entry struct {
 	Fault rotation.KeyFault
 }
 
-// Closed reports whether the endpoint URLs of a live year cannot answer because of its key.
-func (e Entry) Closed() bool { return e.State.Live() && e.Fault != "" }
+// IsClosed reports whether the endpoint URLs of a live year cannot answer because of its key.
+func (e Entry) IsClosed() bool { return e.State.IsLive() && e.Fault != "" }
 
 // Year returns the year of the entry, or "" for the zero Entry.
 func (e Entry) Year() idp.Year {
@@ -66,9 +66,9 @@ func (e Entry) Year() idp.Year {
 	return e.Key.Year
 }
 
-// CertExpired reports whether the year's certificate has expired. An expired preferred year
+// HasCertExpired reports whether the year's certificate has expired. An expired preferred year
 // stays preferred and signs. Operators are notified.
-func (e Entry) CertExpired(now time.Time) bool {
+func (e Entry) HasCertExpired(now time.Time) bool {
 	return e.Key != nil && e.Key.Cert != nil && !now.Before(e.Key.Cert.NotAfter)
 }
 
@@ -90,14 +90,14 @@ func NewRing(p rotation.Policy) *Ring {
 }
 
 // SetHistory replaces all keys and the history at once. Concurrent look-ups see the old state
-// or the new one in full. The Ring keeps only Usable keys, so nothing reachable from it signs
+// or the new one in full. The Ring keeps only usable keys, so nothing reachable from it signs
 // for a year that is over. It also keeps the history, which must not change afterwards.
 //
 // The Ring always takes over the new history, so that a year closes even if another year
 // has a fault. The error matches ErrNoSigner and means that the preferred year cannot sign.
 func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 	// The empty span makes the first look-up take the decision.
-	s := &snapshot{keys: Usable(h, keys)}
+	s := &snapshot{keys: SelectUsable(h, keys)}
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, k := range s.keys {
 		record, _ := h.Record(k.Year)
@@ -179,7 +179,7 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 		}
 		s.entries[k.Year] = e
 		switch {
-		case !e.State.Live() || e.Closed():
+		case !e.State.IsLive() || e.IsClosed():
 		case e.State == rotation.Preferred:
 			s.preferred, s.live = e, slices.Insert(s.live, 0, e)
 		default:

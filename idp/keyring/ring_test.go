@@ -31,7 +31,7 @@ func yearsOf(entries []Entry) (years []idp.Year) {
 	return years
 }
 
-// newRing is a Ring over a history and its keys.
+// newRing returns a Ring over a history and its keys.
 func newRing(t fataler, h rotation.History, keys []*certs.Key) *Ring {
 	t.Helper()
 	r := NewRing(rotation.DefaultPolicy())
@@ -45,7 +45,7 @@ func newRing(t fataler, h rotation.History, keys []*certs.Key) *Ring {
 // named none.
 func withIdentities(h rotation.History, keys []*certs.Key) rotation.History {
 	for _, k := range keys {
-		m := MadeOf(k)
+		m := DescribeKey(k)
 		h = edit(h, k.Year, func(r *rotation.Record) { r.CertificateSHA256, r.PublicKeySHA256 = m.CertSHA256, m.PublicKeySHA256 })
 	}
 	return h
@@ -59,8 +59,8 @@ func TestRingTellsExpiredCertificate(t *testing.T) {
 		want bool
 	}{{"2027-03-31T23:59:59Z", false}, {"2027-04-01", true}} {
 		e, err := r.Preferred(at(tt.now))
-		if err != nil || e.CertExpired(at(tt.now)) != tt.want {
-			t.Errorf("%s: expired = %v, %v; want %v", tt.now, e.CertExpired(at(tt.now)), err, tt.want)
+		if err != nil || e.HasCertExpired(at(tt.now)) != tt.want {
+			t.Errorf("%s: expired = %v, %v; want %v", tt.now, e.HasCertExpired(at(tt.now)), err, tt.want)
 		}
 	}
 }
@@ -195,7 +195,7 @@ func TestRingFollowsNewHistory(t *testing.T) {
 	w.hand("revoke 2026")
 	set()
 	check(at("2026-11-22"), "2027", "2027")
-	if e, ok := r.Lookup("2026", w.now); !ok || e.State != rotation.Revoked || !e.State.Over() {
+	if e, ok := r.Lookup("2026", w.now); !ok || e.State != rotation.Revoked || !e.State.IsOver() {
 		t.Errorf("2026 is %s", e.State)
 	}
 	lost := ringKeys(t, "2027")
@@ -248,7 +248,7 @@ func TestRingClosesFaultyYears(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, found := r.Lookup("2027", w.now)
-	if !found || !e.Closed() || e.Fault != rotation.KeyMissing || e.State != rotation.Published || e.Key == nil || e.CertExpired(w.now) {
+	if !found || !e.IsClosed() || e.Fault != rotation.KeyMissing || e.State != rotation.Published || e.Key == nil || e.HasCertExpired(w.now) {
 		t.Errorf("2027: %+v, %v; want it closed", e, found)
 	}
 	if live := yearsOf(r.Live(w.now)); !slices.Equal(live, []idp.Year{"2026"}) {
@@ -274,7 +274,7 @@ func TestRingClosesFaultyYears(t *testing.T) {
 		t.Errorf("rotation.Preferred = %v, %v; want the same key as given", e.Year(), err)
 	}
 	for _, e := range r.All(w.now) {
-		if e.State.Over() && e.Key.Signer != nil {
+		if e.State.IsOver() && e.Key.Signer != nil {
 			t.Errorf("%s can sign", e.Year())
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"vernal/idp/rotation"
 )
 
-// MadeOf returns the facts about a key that the rotation rules need.
-func MadeOf(k *certs.Key) rotation.Made {
-	m := rotation.Made{Year: k.Year, HasKey: k.Signer != nil, CertSHA256: certs.CertSHA256(k.Cert)}
+// DescribeKey returns the facts about a key that the rotation rules need.
+func DescribeKey(k *certs.Key) rotation.MadeKey {
+	m := rotation.MadeKey{Year: k.Year, HasKey: k.Signer != nil, CertSHA256: certs.CertSHA256(k.Cert)}
 	if k.Cert != nil {
 		m.CertEndAt = k.Cert.NotAfter
 	}
@@ -45,7 +45,7 @@ func (e *UnusableKeyError) Is(target error) bool { return target == ErrNoSigner 
 // faultOf returns the fault of the year, given the usable part of its key. A fault recorded
 // by WithFaults is more precise, because it knows which parts were there before.
 func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
-	f := r.Fault(MadeOf(usable))
+	f := r.Fault(DescribeKey(usable))
 	if f != "" && r.KeyFault != "" {
 		return r.KeyFault
 	}
@@ -57,7 +57,7 @@ func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
 func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, r := range h.Records {
-		f := r.Fault(MadeOf(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
+		f := r.Fault(DescribeKey(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 		if f != "" && slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year }) {
 			f = rotation.KeyDamaged
 		}
@@ -68,11 +68,11 @@ func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) 
 	return faults
 }
 
-// Usable returns the parts of the keys that may stay in memory under this history, sorted,
+// SelectUsable returns the parts of the keys that may stay in memory under this history, sorted,
 // with an entry for every recorded year. A year that is over or has a KeyFault keeps no
 // private key, so that nothing can sign with it. Of the certificates of a year with a
 // KeyFault, only the recorded one stays. An unchanged key stays the same pointer.
-func Usable(h rotation.History, keys []*certs.Key) []*certs.Key {
+func SelectUsable(h rotation.History, keys []*certs.Key) []*certs.Key {
 	usable := make([]*certs.Key, 0, max(len(keys), len(h.Records)))
 	for _, r := range h.Records {
 		usable = append(usable, usableKey(r, cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
@@ -87,13 +87,13 @@ func Usable(h rotation.History, keys []*certs.Key) []*certs.Key {
 }
 
 func usableKey(r rotation.Record, k *certs.Key) *certs.Key {
-	m := MadeOf(k)
+	m := DescribeKey(k)
 	cert := k.Cert
 	if cert != nil && (r.IsOther(m.CertSHA256, "") || !r.IsRecorded(m.CertSHA256)) {
 		cert = nil
 	}
 	signer := k.Signer
-	if r.Over() || r.Fault(m) != "" {
+	if r.IsOver() || r.Fault(m) != "" {
 		signer = nil
 	}
 	if (signer == nil) == (k.Signer == nil) && cert == k.Cert {

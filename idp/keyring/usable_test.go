@@ -97,7 +97,7 @@ func TestUsableDropsUnrecordedKeys(t *testing.T) {
 				h = edit(h, "2027", tt.edit)
 			}
 			stray := madeKey(t, "2031")
-			usable := Usable(h, []*certs.Key{tt.key, stray})
+			usable := SelectUsable(h, []*certs.Key{tt.key, stray})
 			if got := yearsOfKeys(usable); !slices.Equal(got, []idp.Year{"2026", "2027", "2031"}) || usable[2] != stray {
 				t.Fatalf("years %v, want every recorded one and the stray", got)
 			}

@@ -28,21 +28,22 @@ func addressDeployment(t *testing.T) *deployment {
 		t.Fatal(err)
 	}
 	w.bob = visitor{Person: w.AddPerson("bob@example.gov"), browser: w.Browser()}
-	w.bob.name = w.told(&w.bob, w.a, saml.NameIDFormatPersistent)
+	w.bob.name = w.discloseNameID(&w.bob, w.a, saml.NameIDFormatPersistent)
 
 	w.ada = visitor{Person: person, browser: w.Browser()}
-	w.ada.otherName = w.told(&w.ada, w.b, saml.NameIDFormatEmail)
+	w.ada.otherName = w.discloseNameID(&w.ada, w.b, saml.NameIDFormatEmail)
 	w.ada.Email, w.ada.browser = "Ada@work.example", w.Browser()
-	w.ada.name = w.told(&w.ada, w.a, saml.NameIDFormatEmail)
+	w.ada.name = w.discloseNameID(&w.ada, w.a, saml.NameIDFormatEmail)
 	if w.ada.name != "Ada@work.example" || w.ada.otherName != "ada@home.example" || strings.Contains(w.bob.name, "@") {
-		t.Fatalf("told %q, %q and %q", w.ada.name, w.ada.otherName, w.bob.name)
+		t.Fatalf("disclosed %q, %q and %q", w.ada.name, w.ada.otherName, w.bob.name)
 	}
-	w.want("Ada", "Ada", "bob")
+	w.wantSignedIn("Ada", "Ada", "bob")
 	return w
 }
 
-// told signs the visitor in at a provider and returns the NameID that the provider was sent.
-func (w *deployment) told(v *visitor, p *idptest.Provider, format string) string {
+// discloseNameID signs the visitor in at a provider and returns the NameID that the provider was
+// sent.
+func (w *deployment) discloseNameID(v *visitor, p *idptest.Provider, format string) string {
 	w.t.Helper()
 	r := &idptest.Request{Format: format}
 	page := v.browser.SignIn(v.browser.Get(p.URL(r)), v.Person)
@@ -65,7 +66,7 @@ func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 		{"in another case", "ada@WORK.example", true},
 		{"another of theirs", "ada@home.example", false},
 		{"another person's, who came without", "bob@example.gov", false},
-		{"nobody's", "eve@example.gov", false},
+		{"unknown", "eve@example.gov", false},
 	}
 	whole := addressDeployment(t) // shared by the cases that end nothing
 	for _, tt := range tests {
@@ -78,13 +79,13 @@ func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 				left, status, detail, code = left[1:], ok, "", http.StatusOK
 			}
 			r := &idptest.LogoutRequest{NameID: tt.address}
-			answered(t, front.ada.browser.Get(front.a.LogoutURL(r)), front.a, r, status, detail)
-			front.want(left...)
+			checkLogoutResponse(t, front.ada.browser.Get(front.a.LogoutURL(r)), front.a, r, status, detail)
+			front.wantSignedIn(left...)
 
 			if got := back.a.RemoteLogout(&idptest.LogoutRequest{NameID: tt.address}); got.Status != code || got.Response == nil {
 				t.Errorf("back channel: %d, want %d\n%s", got.Status, code, got.Body)
 			}
-			back.want(left...)
+			back.wantSignedIn(left...)
 		})
 	}
 }
@@ -102,11 +103,11 @@ func TestLogoutByAddressWithdrawn(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &idptest.LogoutRequest{NameID: "Ada@work.example"}
-	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)
+	checkLogoutResponse(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)
 
 	w = addressDeployment(t)
 	w.a.Edit(func(p *idp.ServiceProvider) { p.NameIDFormats = []string{idp.NameIDFormatPersistent} })
 	r = &idptest.LogoutRequest{NameID: "Ada@work.example"}
-	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)
-	w.want("Ada", "Ada", "bob")
+	checkLogoutResponse(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, requester, unknownPrincipal)
+	w.wantSignedIn("Ada", "Ada", "bob")
 }

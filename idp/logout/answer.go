@@ -49,7 +49,7 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	var still []idp.EntityID
 	if own := logoutscope.Current(ended, s); own != nil {
 		h.Sessions.Forget(w)
-		still = logoutscope.Others(own, a.request.SP)
+		still = logoutscope.ListOthers(own, a.request.SP)
 	}
 	return h.postResponse(w, r, a, still)
 }

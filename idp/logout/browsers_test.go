@@ -12,7 +12,7 @@ import (
 // A user has two browsers, and the SP takes part in the session of the other one only. A
 // message names the same sessions in either browser: the SP's, and without a SessionIndex also
 // the browser's own, because its user asks here.
-func TestLogoutOfSPVisitedElsewhere(t *testing.T) {
+func TestLogoutOfSPVisitedInOtherBrowser(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name           string
@@ -44,7 +44,7 @@ func TestLogoutOfSPVisitedElsewhere(t *testing.T) {
 			w.signIn(&here, w.b) // and not at w.a
 			r := tt.request(w)
 			page := here.browser.Get(w.a.LogoutURL(r))
-			answered(t, page, w.a, r, tt.status, tt.detail)
+			checkLogoutResponse(t, page, w.a, r, tt.status, tt.detail)
 			if strings.Contains(page.Text(), "Test "+spB) != tt.here {
 				t.Errorf("the page names the other service %v:\n%s", !tt.here, page.Text())
 			}
@@ -70,12 +70,12 @@ func TestOnlySPsOfAgencyShareLogout(t *testing.T) {
 	stranger := w.AddProvider("https://stranger.example")
 
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
-	answered(t, w.ada.browser.Get(stranger.LogoutURL(r)), stranger, r, requester, unknownPrincipal)
-	w.want("ada", "bob")
+	checkLogoutResponse(t, w.ada.browser.Get(stranger.LogoutURL(r)), stranger, r, requester, unknownPrincipal)
+	w.wantSignedIn("ada", "bob")
 	r = &idptest.LogoutRequest{NameID: w.ada.name}
 	page := w.ada.browser.Get(sibling.LogoutURL(r))
-	answered(t, page, sibling, r, ok, "")
-	w.want("bob")
+	checkLogoutResponse(t, page, sibling, r, ok, "")
+	w.wantSignedIn("bob")
 	for _, name := range []string{"Test " + spA, "Test " + spB} {
 		if !slices.Contains(strings.Split(page.Text(), "\n"), name) {
 			t.Errorf("the page does not name %s:\n%s", name, page.Text())

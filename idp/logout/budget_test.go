@@ -49,7 +49,7 @@ func TestWaitingLogoutsAreBounded(t *testing.T) {
 	}
 	// The user's own browser, at another network, is signed out.
 	out := &idptest.LogoutRequest{NameID: w.ada.name}
-	answered(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(out), w.a.LogoutForm(out)), w.a, out, ok, "")
+	checkLogoutResponse(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(out), w.a.LogoutForm(out)), w.a, out, ok, "")
 
 	w.Clock.Advance(time.Minute)
 	if got := send("[2001:db8::1]:443").Code; got != http.StatusSeeOther {

@@ -92,7 +92,7 @@ func (w *corpusDeployment) scope(id idp.EntityID) idp.NameIDScope {
 func (w *corpusDeployment) signIn() {
 	w.t.Helper()
 	for _, p := range corpusPeople {
-		if slices.Contains(w.signedIn(), p.name) {
+		if slices.Contains(w.listSignedIn(), p.name) {
 			continue
 		}
 		now := w.Clock.Now()
@@ -110,7 +110,7 @@ func (w *corpusDeployment) signIn() {
 	}
 }
 
-func (w *corpusDeployment) signedIn() (who []string) {
+func (w *corpusDeployment) listSignedIn() (who []string) {
 	w.t.Helper()
 	for _, p := range corpusPeople {
 		all, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: w.people[p.name].User.ID})
@@ -124,10 +124,10 @@ func (w *corpusDeployment) signedIn() (who []string) {
 	return who
 }
 
-// ended returns the users whose sessions have ended.
-func (w *corpusDeployment) ended() (who []string) {
+// listEnded returns the users whose sessions have ended.
+func (w *corpusDeployment) listEnded() (who []string) {
 	w.t.Helper()
-	left := w.signedIn()
+	left := w.listSignedIn()
 	for _, p := range corpusPeople {
 		if !slices.Contains(left, p.name) {
 			who = append(who, p.name)
@@ -236,8 +236,8 @@ func TestRefusedCorpusMessageEndsNoSession(t *testing.T) {
 				continue // the endpoint that the case is for
 			}
 			got := w.send(c, endpoint, "ada")
-			w.quiet(c)
-			if who := w.ended(); len(who) > 0 {
+			w.checkLog(c)
+			if who := w.listEnded(); len(who) > 0 {
 				t.Errorf("%s at %s ends the sessions of %v", c.Name, endpoint, who)
 				w.signIn()
 			}
@@ -250,7 +250,7 @@ func TestRefusedCorpusMessageEndsNoSession(t *testing.T) {
 			}
 		}
 	}
-	w.quietTrail()
+	w.checkTrail()
 }
 
 // Accepted messages end the sessions that they name and no others, once. In another user's
@@ -269,7 +269,7 @@ func TestAcceptedCorpusMessageEndsNamedSession(t *testing.T) {
 			if doc := got.response(); !strings.Contains(doc, ":status:"+c.Status) {
 				t.Errorf("%d, want a LogoutResponse with %s:\n%s", got.status, c.Status, got.body)
 			}
-			if who := w.ended(); !slices.Equal(who, c.Ends) {
+			if who := w.listEnded(); !slices.Equal(who, c.Ends) {
 				t.Errorf("it ends the sessions of %v, want %v", who, c.Ends)
 			}
 			w.Clock.Advance(time.Second) // so that the new sessions begin after the message came
@@ -277,19 +277,19 @@ func TestAcceptedCorpusMessageEndsNamedSession(t *testing.T) {
 			if again := w.send(c, c.Endpoint, "ada"); c.Endpoint == corpus.RemoteLogout && again.response() == "" {
 				t.Errorf("the same again: %d\n%s", again.status, again.body)
 			}
-			if who := w.ended(); len(who) > 0 {
+			if who := w.listEnded(); len(who) > 0 {
 				t.Errorf("the same again ends the sessions of %v", who)
 			}
-			w.quiet(c)
-			w.quietTrail()
+			w.checkLog(c)
+			w.checkTrail()
 			if c.Endpoint == corpus.RemoteLogout {
 				return
 			}
 			w = newCorpusDeployment(t, c.Now)
 			w.register(c)
 			w.send(c, c.Endpoint, "bob")
-			w.quiet(c)
-			if who := w.ended(); !strings.Contains(c.Name, "bob") && len(who) > 0 {
+			w.checkLog(c)
+			if who := w.listEnded(); !strings.Contains(c.Name, "bob") && len(who) > 0 {
 				t.Errorf("in bob's browser it ends the sessions of %v", who)
 			}
 		})

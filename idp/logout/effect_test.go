@@ -50,10 +50,10 @@ func TestLogoutAfterLinkScanner(t *testing.T) {
 					}
 					scanner := w.Browser()
 					page := w.send(scanner, w.a, r, first)
-					answered(t, page, w.a, r, ok, "")
-					w.want("bob")
-					answered(t, w.send(w.ada.browser, w.a, r, then), w.a, r, ok, "")
-					w.want("bob")
+					checkLogoutResponse(t, page, w.a, r, ok, "")
+					w.wantSignedIn("bob")
+					checkLogoutResponse(t, w.send(w.ada.browser, w.a, r, then), w.a, r, ok, "")
+					w.wantSignedIn("bob")
 				})
 			}
 		}
@@ -70,16 +70,16 @@ func TestLogoutFromSecondBrowser(t *testing.T) {
 			w := newDeployment(t)
 			w.Clock.Advance(time.Second)
 			r := &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.ada.index}}
-			answered(t, w.send(w.bob.browser, w.a, r, method), w.a, r, requester, unknownPrincipal)
-			w.want("ada", "bob")
-			answered(t, w.send(w.Browser(), w.a, r, method), w.a, r, ok, partialLogout)
-			w.want("bob")
-			answered(t, w.send(w.ada.browser, w.a, r, method), w.a, r, ok, "")
-			w.want("bob")
+			checkLogoutResponse(t, w.send(w.bob.browser, w.a, r, method), w.a, r, requester, unknownPrincipal)
+			w.wantSignedIn("ada", "bob")
+			checkLogoutResponse(t, w.send(w.Browser(), w.a, r, method), w.a, r, ok, partialLogout)
+			w.wantSignedIn("bob")
+			checkLogoutResponse(t, w.send(w.ada.browser, w.a, r, method), w.a, r, ok, "")
+			w.wantSignedIn("bob")
 			// A newer session is not named, however the message arrives again.
 			w.signIn(&w.ada, w.a)
-			answered(t, w.send(w.ada.browser, w.a, r, method), w.a, r, ok, "")
-			w.want("ada", "bob")
+			checkLogoutResponse(t, w.send(w.ada.browser, w.a, r, method), w.a, r, ok, "")
+			w.wantSignedIn("ada", "bob")
 		})
 	}
 }
@@ -103,8 +103,8 @@ func TestLogoutByFirstOfManySessionIndexes(t *testing.T) {
 				t.Errorf("%d\n%s", got.Status, got.Body)
 			}
 		} else {
-			answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
+			checkLogoutResponse(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
 		}
-		w.want("bob")
+		w.wantSignedIn("bob")
 	}
 }

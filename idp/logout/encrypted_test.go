@@ -151,10 +151,10 @@ func TestEncryptedIDRefusedAlike(t *testing.T) {
 			}
 		}
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 	for _, id := range []string{good, gcm} {
 		r := &idptest.LogoutRequest{Person: id, SessionIndexes: []string{w.ada.index}}
-		answered(t, w.send(w.ada.browser, w.a, r, http.MethodGet), w.a, r, ok, "")
+		checkLogoutResponse(t, w.send(w.ada.browser, w.a, r, http.MethodGet), w.a, r, ok, "")
 	}
-	w.want("bob")
+	w.wantSignedIn("bob")
 }

@@ -89,9 +89,9 @@ func TestClosedAroundTheAnswer(t *testing.T) {
 							t.Errorf("status %d, a LogoutResponse: %t; want status %d", status, answered, want)
 						}
 						if tt.refused != 0 && !after {
-							w.want("ada", "bob")
+							w.wantSignedIn("ada", "bob")
 						} else {
-							w.want("bob")
+							w.wantSignedIn("bob")
 						}
 					})
 				}

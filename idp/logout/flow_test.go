@@ -75,8 +75,8 @@ func (w *deployment) signIn(v *visitor, p *idptest.Provider) (name, index string
 	return a.Subject.NameID.Value, a.AuthnStatements[0].SessionIndex
 }
 
-// signedIn lists the users with a session.
-func (w *deployment) signedIn() (who []string) {
+// listSignedIn lists the users with a session.
+func (w *deployment) listSignedIn() (who []string) {
 	w.t.Helper()
 	for _, v := range []*visitor{&w.ada, &w.bob} {
 		sessions, err := w.Store.Sessions(w.t.Context(), idp.SessionQuery{User: v.User.ID})
@@ -90,15 +90,15 @@ func (w *deployment) signedIn() (who []string) {
 	return who
 }
 
-func (w *deployment) want(who ...string) {
+func (w *deployment) wantSignedIn(who ...string) {
 	w.t.Helper()
-	if got := w.signedIn(); !slices.Equal(got, who) {
+	if got := w.listSignedIn(); !slices.Equal(got, who) {
 		w.t.Errorf("signed in: %v, want %v", got, who)
 	}
 }
 
-// answered checks the page that posts a LogoutResponse.
-func answered(t *testing.T, page *idptest.Page, p *idptest.Provider, r *idptest.LogoutRequest, status, detail string) {
+// checkLogoutResponse checks the page that posts a LogoutResponse.
+func checkLogoutResponse(t *testing.T, page *idptest.Page, p *idptest.Provider, r *idptest.LogoutRequest, status, detail string) {
 	t.Helper()
 	got := page.LogoutResponse()
 	if got == nil {
@@ -135,8 +135,8 @@ func TestLogoutEndsSessionAndAnswersOnce(t *testing.T) {
 			} else {
 				page = w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
 			}
-			answered(t, page, w.a, r, ok, "")
-			w.want("bob")
+			checkLogoutResponse(t, page, w.a, r, ok, "")
+			w.wantSignedIn("bob")
 			if text := page.Text(); !strings.Contains(text, "You are signed out") || !strings.Contains(text, "Test "+spB) || strings.Contains(text, "Test "+spA+"\nTest") {
 				t.Errorf("the page does not say where else the person may be signed in:\n%s", text)
 			}
@@ -150,14 +150,14 @@ func TestLogoutEndsSessionAndAnswersOnce(t *testing.T) {
 			}
 			// A reload gets the same answer and ends no newer session.
 			w.ada.browser.SignIn(w.ada.browser.Get(w.a.URL(&idptest.Request{})), w.ada.Person)
-			w.want("ada", "bob")
+			w.wantSignedIn("ada", "bob")
 			if binding == "GET" {
 				page = w.ada.browser.Get(w.a.LogoutURL(r))
 			} else {
 				page = w.ada.browser.Get(page.URL.String())
 			}
-			answered(t, page, w.a, r, ok, "")
-			w.want("ada", "bob")
+			checkLogoutResponse(t, page, w.a, r, ok, "")
+			w.wantSignedIn("ada", "bob")
 		})
 	}
 }
@@ -197,7 +197,7 @@ func TestLogoutEndsOnlyNamedSessions(t *testing.T) {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.name}}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},
 		{"another person", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.bob.name} }, requester, unknownPrincipal, []string{"ada", "bob"}},
-		{"nobody", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "nobody"} }, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"unknown user", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "nobody"} }, requester, unknownPrincipal, []string{"ada", "bob"}},
 		{"another provider's name for the person", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.otherName}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},
@@ -216,8 +216,8 @@ func TestLogoutEndsOnlyNamedSessions(t *testing.T) {
 			t.Parallel()
 			w := newDeployment(t)
 			r := tt.request(w)
-			answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, tt.status, tt.detail)
-			w.want(tt.left...)
+			checkLogoutResponse(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, tt.status, tt.detail)
+			w.wantSignedIn(tt.left...)
 		})
 	}
 }
@@ -266,7 +266,7 @@ func TestUnverifiedLogoutIsRefused(t *testing.T) {
 				if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), tt.words) {
 					t.Errorf("%s: %d, want 400 and %q:\n%s", binding, page.Status, tt.words, page.Text())
 				}
-				w.want("ada", "bob")
+				w.wantSignedIn("ada", "bob")
 			}
 		})
 	}
@@ -289,19 +289,19 @@ func TestLogoutNeedsNoBrowserSession(t *testing.T) {
 		{NameID: w.ada.name, SessionIndexes: []string{w.bob.index}},
 		{NameID: w.ada.name, SessionIndexes: []string{w.bob.name}},
 	} {
-		answered(t, w.Browser().Get(w.a.LogoutURL(r)), w.a, r, ok, "")
-		w.want("ada", "bob")
+		checkLogoutResponse(t, w.Browser().Get(w.a.LogoutURL(r)), w.a, r, ok, "")
+		w.wantSignedIn("ada", "bob")
 	}
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	page := w.Browser().Get(w.a.LogoutURL(r))
-	answered(t, page, w.a, r, ok, partialLogout)
+	checkLogoutResponse(t, page, w.a, r, ok, partialLogout)
 	if strings.Contains(page.Text(), "Test "+spB) {
 		t.Errorf("a browser without the session learns where its user was:\n%s", page.Text())
 	}
-	w.want("bob")
+	w.wantSignedIn("bob")
 	r = &idptest.LogoutRequest{NameID: w.bob.name, SessionIndexes: []string{w.bob.name}}
-	answered(t, w.Browser().Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
-	w.want()
+	checkLogoutResponse(t, w.Browser().Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
+	w.wantSignedIn()
 }
 
 // A link alone signs no user out, the page asks first.
@@ -312,16 +312,16 @@ func TestLogoutLinkAsksFirst(t *testing.T) {
 	if page.Status != http.StatusOK || !strings.Contains(page.Text(), "Do you want to sign out?") {
 		t.Fatalf("%d:\n%s", page.Status, page.Text())
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 	page = w.ada.browser.Post(page.Form().Action, page.Form().Fields)
 	if !strings.Contains(page.Text(), "You are signed out") {
 		t.Errorf("%d:\n%s", page.Status, page.Text())
 	}
-	w.want("bob")
+	w.wantSignedIn("bob")
 	if page := w.bob.browser.CrossSitePost("/account/sign-out", nil); page.Status != http.StatusForbidden {
 		t.Errorf("a form of another site: %d", page.Status)
 	}
-	w.want("bob")
+	w.wantSignedIn("bob")
 }
 
 // A valid message at the wrong URL is refused, and so is a stolen continue URL.
@@ -338,7 +338,7 @@ func TestMessageAtOtherEndpointIsRefused(t *testing.T) {
 	if page := w.ada.browser.Get(to); page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "message_type") {
 		t.Errorf("a LogoutRequest at the sign-in address: %d\n%s", page.Status, page.Text())
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 
 	// An attacker posts a request and sends a victim to the URL of the redirect.
 	r = &idptest.LogoutRequest{NameID: w.ada.name}
@@ -347,7 +347,7 @@ func TestMessageAtOtherEndpointIsRefused(t *testing.T) {
 	if page.Status != http.StatusBadRequest || !strings.Contains(page.Text(), "other_browser") || strings.Contains(page.Text(), spA) {
 		t.Errorf("another browser's request: %d\n%s", page.Status, page.Text())
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 }
 
 // otherCert is a certificate that signed nothing.
@@ -383,7 +383,7 @@ func TestWithdrawnSPCannotContinueLogout(t *testing.T) {
 			if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), tt.words) {
 				t.Errorf("%d, want 400 and %q:\n%s", page.Status, tt.words, page.Text())
 			}
-			w.want("ada", "bob")
+			w.wantSignedIn("ada", "bob")
 		})
 	}
 }
@@ -395,7 +395,7 @@ func TestLogoutResponseIsSignedWhereConfigured(t *testing.T) {
 	w := newDeployment(t, func(p *idp.ServiceProvider) { p.SignLogoutResponse = true })
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	page := w.ada.browser.Get(w.a.LogoutURL(r))
-	answered(t, page, w.a, r, ok, "")
+	checkLogoutResponse(t, page, w.a, r, ok, "")
 	if err := w.a.CheckLogout(r, page.Response()); err != nil {
 		t.Errorf("the provider refuses the LogoutResponse: %v\n%s", err, page.Response())
 	}
@@ -411,7 +411,7 @@ func TestLogoutAtRetiredYearAnswers410(t *testing.T) {
 	if page.Status != http.StatusGone || page.Response() != nil || page.Form().Action != "/account/sign-out" {
 		t.Fatalf("%d, form to %q:\n%s", page.Status, page.Form().Action, page.Text())
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 	w.ada.browser.Post(page.Form().Action, page.Form().Fields)
-	w.want("bob")
+	w.wantSignedIn("bob")
 }

@@ -45,7 +45,7 @@ func TestLogoutPagesUseRequestedLanguage(t *testing.T) {
 			r := &idptest.LogoutRequest{NameID: w.ada.name}
 			page := w.ada.browser.Get(w.a.LogoutURL(r) + tt.locale)
 			in(page, http.StatusOK, tt.signedOut)
-			answered(t, page, w.a, r, ok, "")
+			checkLogoutResponse(t, page, w.a, r, ok, "")
 			if strings.Contains(string(page.Body), "hreflang") {
 				t.Error("the page offers other languages, in which its list would be lost")
 			}
@@ -53,7 +53,7 @@ func TestLogoutPagesUseRequestedLanguage(t *testing.T) {
 			r = &idptest.LogoutRequest{NameID: "nobody"}
 			page = w.bob.browser.CrossSitePost(w.a.LogoutAddress(r)+"?"+strings.TrimPrefix(tt.locale, "&"), w.a.LogoutForm(r))
 			in(page, http.StatusOK, "")
-			answered(t, page, w.a, r, requester, unknownPrincipal)
+			checkLogoutResponse(t, page, w.a, r, requester, unknownPrincipal)
 
 			w.Retire(year)
 			in(w.ada.browser.Get(w.a.URL(&idptest.Request{Year: year})+tt.locale), http.StatusGone, tt.gone)

@@ -18,10 +18,10 @@ import (
 // newPreviewDeployment returns a deployment whose next year is created but not published.
 func newPreviewDeployment(t *testing.T) (w *deployment, next idp.Year) {
 	t.Helper()
-	return newPreviewWorldWith(t, idptest.Options{})
+	return newPreviewDeploymentWith(t, idptest.Options{})
 }
 
-func newPreviewWorldWith(t *testing.T, o idptest.Options) (w *deployment, next idp.Year) {
+func newPreviewDeploymentWith(t *testing.T, o idptest.Options) (w *deployment, next idp.Year) {
 	t.Helper()
 	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
@@ -73,7 +73,7 @@ func TestUnpublishedYearEndsNoSession(t *testing.T) {
 	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name, Year: next, Key: idptest.OtherKey()}); got.Status != http.StatusNotFound {
 		t.Errorf("another key: %d", got.Status)
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 }
 
 // The registration of an SP opens the year to that SP only, on both channels. The SP reads the
@@ -90,15 +90,15 @@ func TestRegisteredPreviewAllowsLogout(t *testing.T) {
 	if page := w.ada.browser.Get(w.b.LogoutURL(other)); page.Status != http.StatusNotFound {
 		t.Errorf("another service provider: %d", page.Status)
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 
 	front := &idptest.LogoutRequest{NameID: w.ada.name, Year: next}
-	answered(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(front), w.a.LogoutForm(front)), w.a, front, ok, "")
-	w.want("bob")
+	checkLogoutResponse(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(front), w.a.LogoutForm(front)), w.a, front, ok, "")
+	w.wantSignedIn("bob")
 	if got := w.a.SOAPLogout(&idptest.LogoutRequest{NameID: w.bob.name, Year: next}); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok {
 		t.Errorf("%d\n%s", got.Status, got.Body)
 	}
-	w.want()
+	w.wantSignedIn()
 	records, err := audit.Records(t.Context(), w.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestRegisteredPreviewAllowsLogout(t *testing.T) {
 // A link opens the front channel in its own browser only. The back channel takes no cookie.
 func TestPreviewLinkAllowsLogoutInItsBrowser(t *testing.T) {
 	t.Parallel()
-	w, next := newPreviewWorldWith(t, idptest.Options{TLS: true})
+	w, next := newPreviewDeploymentWith(t, idptest.Options{TLS: true})
 	_, token, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: next, SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
 	if err != nil {
 		t.Fatal(err)
@@ -137,10 +137,10 @@ func TestPreviewLinkAllowsLogoutInItsBrowser(t *testing.T) {
 	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name, Year: next}); got.Status != http.StatusNotFound {
 		t.Errorf("the back channel: %d", got.Status)
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 	r = &idptest.LogoutRequest{NameID: w.ada.name, Year: next}
-	answered(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r)), w.a, r, ok, "")
-	w.want("bob")
+	checkLogoutResponse(t, w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r)), w.a, r, ok, "")
+	w.wantSignedIn("bob")
 }
 
 // A verified LogoutRequest counts as use of its year on either channel and so prevents its

@@ -17,9 +17,9 @@ func TestLogoutHEADEndsNothing(t *testing.T) {
 	if page := w.ada.browser.Head(address); page.Status != http.StatusOK {
 		t.Errorf("HEAD: %d", page.Status)
 	}
-	w.want("ada", "bob")
-	answered(t, w.ada.browser.Get(address), w.a, r, ok, "")
-	w.want("bob")
+	w.wantSignedIn("ada", "bob")
+	checkLogoutResponse(t, w.ada.browser.Get(address), w.a, r, ok, "")
+	w.wantSignedIn("bob")
 
 	r = &idptest.LogoutRequest{NameID: w.bob.name}
 	resp, to := w.bob.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
@@ -27,9 +27,9 @@ func TestLogoutHEADEndsNothing(t *testing.T) {
 	if page := w.bob.browser.Head(to); page.Status != http.StatusOK {
 		t.Errorf("HEAD where a POST leads: %d", page.Status)
 	}
-	w.want("bob")
-	answered(t, w.bob.browser.Get(to), w.a, r, ok, "")
-	w.want()
+	w.wantSignedIn("bob")
+	checkLogoutResponse(t, w.bob.browser.Get(to), w.a, r, ok, "")
+	w.wantSignedIn()
 	if w.bob.browser.Session() != "" {
 		t.Error("the browser keeps the cookie of a session that has ended")
 	}
@@ -59,5 +59,5 @@ func TestConcurrentLogoutsSucceed(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.want("bob")
+	w.wantSignedIn("bob")
 }

@@ -41,7 +41,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 // offerSignOut makes the page of an ended year offer to sign out here, because the year can no
 // longer do so for a service provider.
 func (h *Handler) offerSignOut(err error) error {
-	var gone *web.Gone
+	var gone *web.GoneYear
 	if errors.As(err, &gone) {
 		gone.SignOut = h.SignOutPath
 	}

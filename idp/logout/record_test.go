@@ -19,7 +19,7 @@ func TestLogoutsAreAudited(t *testing.T) {
 	w.a.RemoteLogout(&idptest.LogoutRequest{NameID: "nobody"})
 	w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
 	w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name})
-	w.want()
+	w.wantSignedIn()
 	records, err := audit.Records(t.Context(), w.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
@@ -43,13 +43,13 @@ func TestLogoutsAreAudited(t *testing.T) {
 		{"remote_logout", "ok", "sp:" + spA, w.bob.User.ID, nil},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("on record (-want +got):\n%s", diff)
+		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
 }
 
 // A repeated message is recorded only if it ends a session, on any channel and however often
 // it arrives, because records are permanent.
-func TestLogoutRepetitionOnRecord(t *testing.T) {
+func TestLogoutRepetitionIsRecorded(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	recorded := func(want ...string) {
@@ -77,9 +77,9 @@ func TestLogoutRepetitionOnRecord(t *testing.T) {
 	r := &idptest.LogoutRequest{NameID: w.ada.name, Destination: "-"}
 	everywhere(r)
 	recorded("logout unknown_principal")
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 	w.ada.browser.CrossSitePost(w.a.LogoutAddress(r), w.a.LogoutForm(r))
-	w.want("bob")
+	w.wantSignedIn("bob")
 	everywhere(r)
 	recorded("logout unknown_principal", "logout ok")
 
@@ -94,5 +94,5 @@ func TestLogoutRepetitionOnRecord(t *testing.T) {
 		w.Browser().Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.bob.name, ID: "_2"}))
 	}
 	recorded("logout unknown_principal", "logout ok", "remote_logout ok", "logout ok")
-	w.want()
+	w.wantSignedIn()
 }

@@ -46,7 +46,7 @@ func TestRemoteLogoutEndsNamedSessions(t *testing.T) {
 		{"another provider's UUID", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.otherName}}
 		}, http.StatusBadRequest, false, []string{"ada", "bob"}},
-		{"nobody", func(*deployment) *idptest.LogoutRequest {
+		{"unknown user", func(*deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{"y"}}
 		}, http.StatusBadRequest, false, []string{"ada", "bob"}},
 		{"an address", func(*deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "ada@example.gov"} }, http.StatusBadRequest, false, []string{"ada", "bob"}},
@@ -73,15 +73,15 @@ func TestRemoteLogoutEndsNamedSessions(t *testing.T) {
 					}
 				}
 				check(send(r))
-				w.want(tt.left...)
+				w.wantSignedIn(tt.left...)
 				if len(tt.left) == 2 {
 					return
 				}
 				// The same message again gets the same answer and ends no newer session.
 				w.signIn(&w.ada, w.a)
-				w.want("ada", "bob")
+				w.wantSignedIn("ada", "bob")
 				check(send(r))
-				w.want("ada", "bob")
+				w.wantSignedIn("ada", "bob")
 				// A new message finds no session there, which is Success.
 				w.Clock.Advance(time.Second)
 				again := tt.request(w)
@@ -106,7 +106,7 @@ func TestRemoteLogoutContentTypes(t *testing.T) {
 			if got := w.a.Envelope(r, contentType); got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != ok {
 				t.Errorf("%d %s:\n%s", got.Status, got.ContentType, got.Body)
 			}
-			w.want("bob")
+			w.wantSignedIn("bob")
 		})
 	}
 }
@@ -115,14 +115,14 @@ func TestRemoteLogoutContentTypes(t *testing.T) {
 func TestRemoteLogoutOtherSession(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
-	elsewhere := visitor{Person: w.ada.Person, browser: w.Browser()}
-	w.signIn(&elsewhere, w.b)
-	w.want("ada", "ada", "bob")
+	otherVisitor := visitor{Person: w.ada.Person, browser: w.Browser()}
+	w.signIn(&otherVisitor, w.b)
+	w.wantSignedIn("ada", "ada", "bob")
 	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.name}}); got.Status != http.StatusOK {
 		t.Fatalf("%d %s", got.Status, got.Body)
 	}
-	w.want("ada", "bob")
-	if page := elsewhere.browser.Get(w.b.URL(&idptest.Request{})); page.Response() == nil {
+	w.wantSignedIn("ada", "bob")
+	if page := otherVisitor.browser.Get(w.b.URL(&idptest.Request{})); page.Response() == nil {
 		t.Error("the session in which the provider was not used has ended")
 	}
 }
@@ -154,7 +154,7 @@ func TestUnverifiedRemoteLogoutIsRefused(t *testing.T) {
 			if got.Status != http.StatusOK || got.Response == nil || got.Response.Status.StatusCode.Value != requester || !strings.Contains(got.Body, tt.code) {
 				t.Errorf("SOAP: %d\n%s", got.Status, got.Body)
 			}
-			w.want("ada", "bob")
+			w.wantSignedIn("ada", "bob")
 		})
 	}
 	address := w.URL + "/api/saml/remotelogout" + string(w.Year())
@@ -166,5 +166,5 @@ func TestUnverifiedRemoteLogoutIsRefused(t *testing.T) {
 	if page := w.Browser().Get(address); page.Status != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %d", page.Status)
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 }

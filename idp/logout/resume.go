@@ -37,7 +37,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	if err != nil {
 		return fmt.Errorf("load logout request: %w", err)
 	}
-	if !h.Sessions.TiedTo(r, req.Handle, req.SecretHash) {
+	if !h.Sessions.HasRequestCookie(r, req.Handle, req.SecretHash) {
 		// The page does not name the sender.
 		return idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
 	}

@@ -237,9 +237,9 @@ func (m *model) fill(t *rapid.T, x *modelMessage) {
 	}
 }
 
-// named returns the live sessions that the message names when the browser brings it. b is nil
+// listNamed returns the live sessions that the message names when the browser brings it. b is nil
 // for the back channel.
-func (m *model) named(x *modelMessage, b *modelBrowser) (all []*modelSession) {
+func (m *model) listNamed(x *modelMessage, b *modelBrowser) (all []*modelSession) {
 	user, every := x.user, x.every
 	if b == nil && x.indexUser != nil {
 		user, every = x.indexUser, true
@@ -261,21 +261,21 @@ func (m *model) named(x *modelMessage, b *modelBrowser) (all []*modelSession) {
 func (m *model) expect(x *modelMessage, b *modelBrowser) (end []*modelSession, success bool) {
 	if b == nil {
 		known := x.user != nil || x.indexUser != nil
-		return m.named(x, nil), known
+		return m.listNamed(x, nil), known
 	}
 	own := b.session
 	if own != nil && own.user != x.user {
 		return nil, false
 	}
-	if end = m.named(x, b); len(end) > 0 || own == nil || x.success {
+	if end = m.listNamed(x, b); len(end) > 0 || own == nil || x.success {
 		return end, true
 	}
 	index, takesPart := own.indexes[x.sp]
 	return nil, own.began > x.received && (x.every || takesPart && slices.Contains(x.SessionIndexes, index))
 }
 
-// judged checks an answer against the model. got is "" if there was no answer.
-func (m *model) judged(t *rapid.T, x *modelMessage, b *modelBrowser, got, detail, text string) {
+// checkAnswer checks an answer against the model. got is "" if there was no answer.
+func (m *model) checkAnswer(t *rapid.T, x *modelMessage, b *modelBrowser, got, detail, text string) {
 	end, success := m.expect(x, b)
 	var left []*modelSession
 	partial := false
@@ -288,7 +288,7 @@ func (m *model) judged(t *rapid.T, x *modelMessage, b *modelBrowser, got, detail
 			partial = partial || sp != x.sp
 		}
 	}
-	m.stored(t, left)
+	m.checkStored(t, left)
 	ownEnded := b != nil && slices.Contains(end, b.session)
 	if want := map[bool]string{true: ok, false: requester}[success]; got != want {
 		t.Fatalf("answered %q, want %q: ends %d sessions, message %+v\n%s", got, want, len(end), x, text)
@@ -322,8 +322,8 @@ func (m *model) judged(t *rapid.T, x *modelMessage, b *modelBrowser, got, detail
 	m.remove(end...)
 }
 
-// stored checks that the server has these sessions and no others.
-func (m *model) stored(t *rapid.T, want []*modelSession) {
+// checkStored checks that the server has these sessions and no others.
+func (m *model) checkStored(t *rapid.T, want []*modelSession) {
 	var got, ids []string
 	for _, u := range m.users {
 		all, err := m.Store.Sessions(t.Context(), idp.SessionQuery{User: u.User.ID})
@@ -380,7 +380,7 @@ func (m *model) deliver(t *rapid.T, x *modelMessage) {
 				t.Fatalf("%s: %d", how, answer.Status)
 			}
 		}
-		m.judged(t, x, nil, got, detail, "")
+		m.checkAnswer(t, x, nil, got, detail, "")
 		return
 	}
 	b := rapid.SampledFrom(m.browsers).Draw(t, "browser")
@@ -388,7 +388,7 @@ func (m *model) deliver(t *rapid.T, x *modelMessage) {
 		if page := b.Head(p.LogoutURL(&r)); page.Status != http.StatusOK {
 			t.Fatalf("HEAD: %d", page.Status)
 		}
-		m.stored(t, m.sessions)
+		m.checkStored(t, m.sessions)
 		return
 	}
 	receive()
@@ -402,7 +402,7 @@ func (m *model) deliver(t *rapid.T, x *modelMessage) {
 		t.Fatalf("posted again it leads to %q, not to %q", to, x.to)
 	}
 	x.waits, x.to = b, to
-	m.stored(t, m.sessions)
+	m.checkStored(t, m.sessions)
 	if how == "POST" {
 		m.page(t, x, b, b.Get(to))
 	}
@@ -419,7 +419,7 @@ func (m *model) page(t *rapid.T, x *modelMessage, b *modelBrowser, page *idptest
 			t.Fatalf("InResponseTo %q, want %q", r.InResponseTo, x.ID)
 		}
 	}
-	m.judged(t, x, b, got, detail, page.Text())
+	m.checkAnswer(t, x, b, got, detail, page.Text())
 }
 
 // TestEveryLogoutSequenceMatchesModel has users and service providers act in any order. Every
@@ -475,7 +475,7 @@ func checkSequences(t *testing.T) {
 					if page.Status != http.StatusBadRequest || page.Response() != nil {
 						t.Fatalf("another browser's message: %d\n%s", page.Status, page.Text())
 					}
-					m.stored(t, m.sessions)
+					m.checkStored(t, m.sessions)
 					return
 				}
 				m.page(t, x, b, page)

@@ -94,14 +94,14 @@ func TestLogoutReportsPartialLogout(t *testing.T) {
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
 	check("used with another", front(w.ada.browser, r), partialLogout)
 	check("the same again", front(w.ada.browser, r), partialLogout)
-	check("nobody signed in", front(w.ada.browser, &idptest.LogoutRequest{NameID: w.ada.name}), "")
+	check("no user signed in", front(w.ada.browser, &idptest.LogoutRequest{NameID: w.ada.name}), "")
 
-	w.want("bob")
+	w.wantSignedIn("bob")
 	remote := &idptest.LogoutRequest{NameID: w.bob.name}
 	check("back channel", w.a.SOAPLogout(remote), "")
 	check("the same again", w.a.SOAPLogout(remote), "")
-	check("nobody signed in", w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name}), "")
-	w.want()
+	check("no user signed in", w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.bob.name}), "")
+	w.wantSignedIn()
 }
 
 // RelayState is returned unchanged, even beyond the standard's 80 bytes, which is logged
@@ -144,7 +144,7 @@ func TestLogoutReturnsRelayState(t *testing.T) {
 				t.Fatalf("%s by %s: %d, want %d\n%s", tt.name, binding, page.Status, tt.code, page.Text())
 			}
 			if tt.code == http.StatusOK {
-				answered(t, page, w.a, r, requester, unknownPrincipal)
+				checkLogoutResponse(t, page, w.a, r, requester, unknownPrincipal)
 			}
 			lines := log.take(requests)
 			if strings.Contains(lines, `"relay_state_bytes":`) != tt.noted || strings.Contains(lines, "ü+") {
@@ -152,7 +152,7 @@ func TestLogoutReturnsRelayState(t *testing.T) {
 			}
 		}
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 }
 
 // The page may post only to the registered URL and to the URLs to which the provider says that
@@ -221,8 +221,8 @@ func TestLogoutResponseToUs(t *testing.T) {
 			t.Errorf("%s: %d\n%s", name, tt.page.Status, text)
 		}
 	}
-	if text := w.ada.browser.Get(address + "?" + response.Encode()).Text(); !strings.Contains(text, "LogoutResponse") {
-		t.Errorf("the page does not say what is wrong:\n%s", text)
+	if text := w.ada.browser.Get(address + "?" + response.Encode()).Text(); !strings.Contains(text, "message_type") {
+		t.Errorf("the page has another code:\n%s", text)
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 }

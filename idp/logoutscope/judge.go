@@ -40,12 +40,12 @@ func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 	every := first.EverySession()
 	var end []*idp.Session
 	for _, x := range sessions {
-		if begunBefore(x, first) && (isDisclosed(x, first, every) || every && x == own) {
+		if isBegunBefore(x, first) && (isDisclosed(x, first, every) || every && x == own) {
 			end = append(end, x)
 		}
 	}
 	switch {
-	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(Others(x, first.SP)) > 0 }):
+	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(ListOthers(x, first.SP)) > 0 }):
 		return newDecision(partial, end)
 	case len(end) > 0:
 		return newDecision(success, end)
@@ -71,7 +71,7 @@ func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDe
 		return newDecision(notTheirs, nil)
 	}
 	return newDecision(success, slices.DeleteFunc(sessionsOf(sessions, user), func(x *idp.Session) bool {
-		return !begunBefore(x, first) || !isDisclosed(x, first, every)
+		return !isBegunBefore(x, first) || !isDisclosed(x, first, every)
 	}))
 }
 
@@ -109,9 +109,9 @@ func Current(sessions []*idp.Session, s *idp.Session) *idp.Session {
 	return sessions[i]
 }
 
-// begunBefore reports whether the session began before the message was first received. A
+// isBegunBefore reports whether the session began before the message was first received. A
 // session of the same instant counts, because Success must not leave it out.
-func begunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
+func isBegunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
 	return !x.Pending && !x.Began().After(first.ReceivedAt)
 }
 
@@ -119,13 +119,13 @@ func begunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
 // message's indexes unless it names every session.
 func isDisclosed(x *idp.Session, first *idp.LogoutRequest, every bool) bool {
 	if every {
-		return x.DisclosedTo(first.SP, nil)
+		return x.IsDisclosedTo(first.SP, nil)
 	}
-	return x.DisclosedTo(first.SP, first.SessionIndexes)
+	return x.IsDisclosedTo(first.SP, first.SessionIndexes)
 }
 
-// Others returns the other SPs that take part in the session.
-func Others(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
+// ListOthers returns the other SPs that take part in the session.
+func ListOthers(s *idp.Session, provider idp.EntityID) (all []idp.EntityID) {
 	for _, p := range s.Participants {
 		if p.SP != provider && !slices.Contains(all, p.SP) {
 			all = append(all, p.SP)

@@ -17,9 +17,9 @@ import (
 	"vernal/idp/rotation"
 )
 
-// seen returns a line of the board of a running server, and checks that a flush does not
+// readLine returns a line of the board of a running server, and checks that a flush does not
 // change the board.
-func seen(t *testing.T, i *idptest.IdP, id string) migration.Line {
+func readLine(t *testing.T, i *idptest.IdP, id string) migration.Line {
 	t.Helper()
 	noted, err := i.Board.Board(t.Context())
 	ok(t, err)
@@ -45,7 +45,7 @@ func TestSignInsAppearOnBoard(t *testing.T) {
 		want   counts
 		signed bool
 	}{
-		{"a signed request that nobody followed", i.AddProvider("https://signed.example"), func(p *idptest.Provider, b *idptest.Browser) {
+		{"a signed request without a sign-in", i.AddProvider("https://signed.example"), func(p *idptest.Provider, b *idptest.Browser) {
 			b.Get(p.URL(&idptest.Request{}))
 		}, counts{"2026": 1}, true},
 		{"a sign-in on two years", i.AddProvider("https://two.example"), func(p *idptest.Provider, b *idptest.Browser) {
@@ -58,7 +58,7 @@ func TestSignInsAppearOnBoard(t *testing.T) {
 		{"an unsigned request that was answered", i.AddProvider("https://answered.example", optional), func(p *idptest.Provider, b *idptest.Browser) {
 			b.SignIn(b.Get(p.URL(&idptest.Request{Unsigned: true})), person)
 		}, counts{"2026": 1}, false},
-		{"a signature of somebody else", i.AddProvider("https://forged.example"), func(p *idptest.Provider, b *idptest.Browser) {
+		{"a signature of another sender", i.AddProvider("https://forged.example"), func(p *idptest.Provider, b *idptest.Browser) {
 			b.Get(p.URL(&idptest.Request{Key: idptest.OtherKey()}))
 		}, counts{}, false},
 		{"metadata with the hint", i.AddProvider("https://hint.example"), func(p *idptest.Provider, b *idptest.Browser) {
@@ -68,7 +68,7 @@ func TestSignInsAppearOnBoard(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.do(tt.sp, i.Browser())
-			l, got := seen(t, i, tt.sp.EntityID), counts{}
+			l, got := readLine(t, i, tt.sp.EntityID), counts{}
 			for _, y := range l.Years {
 				got[y.Year] = y.Days30
 				if y.Signed != tt.signed || tt.signed == (y.CertSHA256 == "") || !y.LastAt.Equal(i.Clock.Now()) && !tt.signed {
@@ -94,7 +94,7 @@ func TestPreviewIsNoUse(t *testing.T) {
 	if page := b.SignIn(b.Get(sp.URL(&idptest.Request{Year: "2027"})), i.AddPerson("ada@example.gov")); page.Response() == nil {
 		t.Fatalf("no sign-in: %d %s", page.Status, page.Text())
 	}
-	if l := seen(t, i, sp.EntityID); l.Move != migration.Unseen || len(l.Years) != 0 {
+	if l := readLine(t, i, sp.EntityID); l.Move != migration.Unseen || len(l.Years) != 0 {
 		t.Errorf("line: %+v", l)
 	}
 }
@@ -118,7 +118,7 @@ func TestMetadataFetchIsOnlyHint(t *testing.T) {
 	fetch("/api/saml/metadata?sp=https://sp.example", "Shibboleth-SP/3.4")
 	fetch("/api/saml/metadata2026?sp="+strings.Repeat("x", 5000), "<script>\t"+strings.Repeat("y", 5000))
 	fetch("/api/saml/metadata1999?sp=https://sp.example", "none such")
-	l := seen(t, i, sp.EntityID)
+	l := readLine(t, i, sp.EntityID)
 	want := []migration.Fetches{
 		{Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
 		{Year: "2026", Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
@@ -172,7 +172,7 @@ func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 	use("2026")
 	run(at(2027, 3, 10))
 	if !needs(rotation.CertEnding) {
-		t.Error("a certificate ends, somebody has not moved, and nobody is told")
+		t.Error("a certificate ends, a provider has not moved, and there is no notice")
 	}
 	use("2027")
 	run(at(2027, 3, 11))

@@ -75,22 +75,22 @@ func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, n
 	used, arrived, stuck := false, false, false
 	for _, u := range years {
 		s := state(u.Year)
-		if s.Live() {
+		if s.IsLive() {
 			newest = u.Year
 			if u.LastAt.After(worked) {
 				worked = u.LastAt
 			}
 		}
-		used = used || s.Live() || s.Over()
-		arrived = arrived || s.Live() && !rotation.MustLeave(u.Year, s, target)
+		used = used || s.IsLive() || s.IsOver()
+		arrived = arrived || s.IsLive() && !rotation.MustLeave(u.Year, s, target)
 	}
 	for _, u := range years {
 		s := state(u.Year)
 		if !rotation.MustLeave(u.Year, s, target) {
 			continue
 		}
-		failing := s.Over() && !worked.After(u.LastAt)
-		if failing || s.Live() && u.Year == newest || isWithin(rotation.QuietTime, now, u.LastAt) {
+		failing := s.IsOver() && !worked.After(u.LastAt)
+		if failing || s.IsLive() && u.Year == newest || isWithin(rotation.QuietTime, now, u.LastAt) {
 			from = append(from, u.Year)
 		}
 		stuck = stuck || failing
@@ -181,9 +181,9 @@ func (l *Line) RequestCertsEndAt() time.Time {
 	return l.Certs[len(l.Certs)-1].EndAt
 }
 
-// RequestCertEnded reports whether every registered request certificate of an active
+// HasRequestCertEnded reports whether every registered request certificate of an active
 // service provider has ended. Its requests are verified all the same.
-func (l *Line) RequestCertEnded() bool {
+func (l *Line) HasRequestCertEnded() bool {
 	return !l.RequestCertsEndAt().IsZero() && l.Certs[len(l.Certs)-1].Ended
 }
 
@@ -191,7 +191,7 @@ func (l *Line) RequestCertEnded() bool {
 // order of the board. The rotation's own is in rotation.Status.
 func (b *Board) Attention() (all []rotation.Attention) {
 	for i := range b.SPs {
-		if l := &b.SPs[i]; l.RequestCertEnded() {
+		if l := &b.SPs[i]; l.HasRequestCertEnded() {
 			args := rotation.Args{SPs: []idp.EntityID{l.SP}, Date: l.RequestCertsEndAt()}
 			all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: args}.Suggest())
 		}

@@ -50,7 +50,7 @@ func TestRequestCertEndsWithLastOne(t *testing.T) {
 			w.add("urn:valid")
 			b := w.show(w.server())
 			l := line(t, b, "urn:a")
-			if got := l.RequestCertEnded(); got != tt.ended {
+			if got := l.HasRequestCertEnded(); got != tt.ended {
 				t.Errorf("ended: %v", got)
 			}
 			if got := l.RequestCertsEndAt(); !got.Equal(tt.endAt) {

@@ -65,7 +65,7 @@ func TestMoveFollowsRecentUses(t *testing.T) {
 				if recent := used && ago <= 30; (y.SPs == 1) != recent {
 					t.Errorf("%s counts %d, used %v days ago", y.Year, y.SPs, ago)
 				}
-				if !y.State.Live() && y.SPs == 0 {
+				if !y.State.IsLive() && y.SPs == 0 {
 					t.Errorf("%s is shown, and is %s and unused", y.Year, y.State)
 				}
 			}

@@ -154,7 +154,7 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	}
 	sortLines(b.SPs)
 	b.Years = s.columns(b.SPs, now)
-	b.Fetches = append([]Fetches{}, known.OtherFetches()...)
+	b.Fetches = append([]Fetches{}, known.ListOtherFetches()...)
 	return b, nil
 }
 
@@ -162,7 +162,7 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 func (b *Board) Unmoved() rotation.Counts {
 	counts := make(rotation.Counts)
 	for _, y := range b.Years {
-		if y.State.Live() {
+		if y.State.IsLive() {
 			counts[y.Year] = y.Unmoved
 		}
 	}

@@ -31,8 +31,8 @@ func reachedMark(at, now time.Time, marks []int) (int, bool) {
 	return 0, false
 }
 
-// comingStep is a rotation step that operators are notified of before its date.
-type comingStep struct {
+// upcomingStep is a rotation step that operators are notified of before its date.
+type upcomingStep struct {
 	kind rotation.StepKind
 	year idp.Year
 	// at is the announced date, or zero if there is none.
@@ -48,7 +48,7 @@ type comingStep struct {
 }
 
 // id returns the ID of the notices of the step with this date and mark.
-func (c comingStep) id(at time.Time, mark int) string {
+func (c upcomingStep) id(at time.Time, mark int) string {
 	return fmt.Sprintf("%s/%s/%s/%d", c.kind, c.year, at.UTC().Format(time.DateOnly), mark)
 }
 
@@ -58,7 +58,7 @@ const clockSlack = 10 * time.Minute
 
 // sameIDs returns the IDs under which the notice may be recorded already. A date counted in
 // running time can move across midnight.
-func (c comingStep) sameIDs(mark int) (ids []string) {
+func (c upcomingStep) sameIDs(mark int) (ids []string) {
 	counted := slices.ContainsFunc(c.waits, func(r rotation.Reason) bool { return r.IsUse() || r.Code == rotation.WaitsClockJumped })
 	if !counted || c.open {
 		return nil
@@ -66,8 +66,8 @@ func (c comingStep) sameIDs(mark int) (ids []string) {
 	return []string{c.id(c.at.Add(-clockSlack), mark), c.id(c.at.Add(clockSlack), mark)}
 }
 
-// comingSteps lists the next steps, and the server's later steps from the plan.
-func comingSteps(due []rotation.Due, plan []rotation.Coming, policy rotation.Policy, now time.Time) (all []comingStep) {
+// listUpcoming lists the next steps, and the server's later steps from the plan.
+func listUpcoming(due []rotation.Due, plan []rotation.UpcomingStep, policy rotation.Policy, now time.Time) (all []upcomingStep) {
 	for _, d := range due {
 		all = append(all, dueStep(d, policy.IsByHand(d), now))
 	}
@@ -76,7 +76,7 @@ func comingSteps(due []rotation.Due, plan []rotation.Coming, policy rotation.Pol
 		if p.Step == "" || p.ByHand || isDue {
 			continue
 		}
-		c := comingStep{kind: p.Step, year: p.Year, at: p.At, waits: p.Waits, marks: aheadMarks}
+		c := upcomingStep{kind: p.Step, year: p.Year, at: p.At, waits: p.Waits, marks: aheadMarks}
 		if p.Step == rotation.StepRetire && !p.DueAt.IsZero() {
 			c.marks = lastMark // it may be late because the year is used
 		}
@@ -87,8 +87,8 @@ func comingSteps(due []rotation.Due, plan []rotation.Coming, policy rotation.Pol
 
 // dueStep returns a step that comes next. Every use of a year in use moves the date, and a
 // hold without an end leaves none. Then the date is the calendar's, if it is in the future.
-func dueStep(d rotation.Due, hand bool, now time.Time) comingStep {
-	c := comingStep{kind: d.Kind, year: d.Year, at: d.ReadyAt, waits: d.Waits, hand: hand, marks: aheadMarks}
+func dueStep(d rotation.Due, hand bool, now time.Time) upcomingStep {
+	c := upcomingStep{kind: d.Kind, year: d.Year, at: d.ReadyAt, waits: d.Waits, hand: hand, marks: aheadMarks}
 	used := slices.ContainsFunc(d.Waits, rotation.Reason.IsUse)
 	switch {
 	case hand:

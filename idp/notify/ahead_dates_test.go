@@ -69,7 +69,7 @@ func TestComingStepsOfPlan(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 1, 10, 0, 0, 0, 0, time.UTC)
 	due := []rotation.Due{{Step: rotation.Step{Kind: rotation.StepCreate, Year: "2027"}, DueAt: now, ReadyAt: now}}
-	plan := []rotation.Coming{
+	plan := []rotation.UpcomingStep{
 		{Step: rotation.StepCreate, Year: "2027", At: now},
 		{Step: rotation.StepPublish, Year: "2027", At: now.AddDate(0, 0, 5)},
 		{Step: rotation.StepPrefer, Year: "2027", At: now.AddDate(0, 0, 9), ByHand: true, Stuck: true},
@@ -77,7 +77,7 @@ func TestComingStepsOfPlan(t *testing.T) {
 		{Step: rotation.StepRetire, Year: "2026", At: now.AddDate(0, 0, 14), DueAt: now.AddDate(0, 0, -1)},
 	}
 	var got []string
-	for _, c := range comingSteps(due, plan, rotation.DefaultPolicy(), now) {
+	for _, c := range listUpcoming(due, plan, rotation.DefaultPolicy(), now) {
 		got = append(got, c.id(c.at, len(c.marks)))
 	}
 	if diff := cmp.Diff([]string{"create/2027/2027-01-10/2", "publish/2027/2027-01-15/2", "retire/2026/2027-01-24/1"}, got); diff != "" {
@@ -89,7 +89,7 @@ func TestComingStepsOfPlan(t *testing.T) {
 // IDs of the nearby days.
 func TestRunningTimeDateHasNeighbouringIDs(t *testing.T) {
 	t.Parallel()
-	c := comingStep{kind: rotation.StepRetire, year: "2026", at: time.Date(2027, 7, 16, 23, 59, 0, 0, time.UTC), waits: []rotation.Reason{{Code: rotation.WaitsUsed}}}
+	c := upcomingStep{kind: rotation.StepRetire, year: "2026", at: time.Date(2027, 7, 16, 23, 59, 0, 0, time.UTC), waits: []rotation.Reason{{Code: rotation.WaitsUsed}}}
 	if diff := cmp.Diff([]string{"retire/2026/2027-07-16/1", "retire/2026/2027-07-17/1"}, c.sameIDs(1)); diff != "" {
 		t.Errorf("near to midnight (-want +got):\n%s", diff)
 	}

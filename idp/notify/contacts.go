@@ -23,7 +23,7 @@ func (s *Service) readers(all []string) []reader {
 	var seen []string
 	for _, c := range all {
 		lang, address := splitContact(c)
-		if !mailAddress(address) || slices.Contains(seen, address) {
+		if !isMailAddress(address) || slices.Contains(seen, address) {
 			continue
 		}
 		seen = append(seen, address)
@@ -62,9 +62,9 @@ func splitContact(c string) (lang templates.Lang, address string) {
 	return lang, c
 }
 
-// mailAddress reports whether the text is a bare ASCII email address on one line. Nothing
+// isMailAddress reports whether the text is a bare ASCII email address on one line. Nothing
 // else may reach a mail header or the SMTP server.
-func mailAddress(text string) bool {
+func isMailAddress(text string) bool {
 	a, err := mail.ParseAddress(text)
 	return err == nil && a.Address == text && len(text) <= 254 &&
 		!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`<>,;:"()[]\`, r) })

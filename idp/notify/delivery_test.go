@@ -100,8 +100,8 @@ func TestNoticesSurviveReceiverOutage(t *testing.T) {
 		w.tick(s)
 		w.Clock.Set(w.Clock.Now().Add(5 * time.Minute))
 	}
-	if n := len(w.hook.notices()) + len(w.mail.Mails()); n != 4 { // that notices come, and what comes tomorrow
-		t.Fatalf("%d arrived while nobody was there", n-4)
+	if n := len(w.hook.notices()) + len(w.mail.Mails()); n != 4 { // that notices come, and the notice of tomorrow
+		t.Fatalf("%d arrived without a listener", n-4)
 	}
 	s = w.server()
 	s.Mail.Server = up
@@ -183,5 +183,5 @@ func TestFirstNoticeIsSentOnce(t *testing.T) {
 	if len(got) != 1 || len(w.mail.Mails()) != 1 {
 		t.Fatalf("%d notices, %d mails", len(got), len(w.mail.Mails()))
 	}
-	wantNotice(t, got[0], notify.Notice{ID: "began", At: date("2026-11-22"), Kind: notify.Began})
+	wantNotice(t, got[0], notify.Notice{ID: "began", At: date("2026-11-22"), Kind: notify.NoticesStarted})
 }

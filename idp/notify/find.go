@@ -72,7 +72,7 @@ func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migratio
 	}
 	phrases := s.phrases()
 	var errs []error
-	for _, c := range comingSteps(st.Due, plan, s.Rotation.Policy, now) {
+	for _, c := range listUpcoming(st.Due, plan, s.Rotation.Policy, now) {
 		m, ok := reachedMark(c.at, now, c.marks)
 		if !ok {
 			continue
@@ -153,8 +153,8 @@ func listEndingCerts(b *migration.Board, last, today, now time.Time) (found []re
 			return at.After(last) && !at.After(today)
 		}
 		// When notices are turned on, an end long ago is not news.
-		if line.RequestCertEnded() && passed(0) && now.Sub(endAt) < keepFor || endAt.After(now) && slices.ContainsFunc(marks, passed) {
-			found = append(found, requestCert{SP: cleanText(string(line.SP)), EndAt: endAt, Ended: line.RequestCertEnded(), Days: daysTo(endAt, now)})
+		if line.HasRequestCertEnded() && passed(0) && now.Sub(endAt) < keepFor || endAt.After(now) && slices.ContainsFunc(marks, passed) {
+			found = append(found, requestCert{SP: cleanText(string(line.SP)), EndAt: endAt, Ended: line.HasRequestCertEnded(), Days: daysTo(endAt, now)})
 			sps = append(sps, line.SP)
 		}
 	}

@@ -143,7 +143,7 @@ func (w *writer) dueAt(l Letter) (due time.Time) {
 		if !at.After(w.at) {
 			at = w.Years.Dates(from).RetireAt
 		}
-		if w.state(from).Over() || !at.After(w.at) {
+		if w.state(from).IsOver() || !at.After(w.at) {
 			return time.Time{}
 		}
 		if due.IsZero() || at.Before(due) {
@@ -179,7 +179,7 @@ type change struct {
 	New  string
 }
 
-// words are a letter's subject and text.
+// words returns a letter's subject and text.
 func (w *writer) words(l Letter) (subject, text string, err error) {
 	d := letterData{Letter: l, sender: w.senderIn(l.Lang), ID: cleanText(string(l.SP)), EntityID: string(w.IdP.EntityID())}
 	d.Name = cmp.Or(cleanText(l.Name), d.ID)
@@ -193,7 +193,7 @@ func (w *writer) words(l Letter) (subject, text string, err error) {
 	}
 	first := l.From[0]
 	d.CertEndAt, d.RetireAt = w.certEndAt(first), w.Years.Dates(first).RetireAt
-	d.Closed, d.Grace = w.state(first).Over(), !d.CertEndAt.After(w.at)
+	d.Closed, d.Grace = w.state(first).IsOver(), !d.CertEndAt.After(w.at)
 	if l.To != "" {
 		d.Changes = w.changes(l.From, l.To)
 		d.Hinted = w.IdP.MetadataURL(l.To) + "?sp=" + url.QueryEscape(string(l.SP))

@@ -155,11 +155,11 @@ func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	err := errors.Join(msg.FromFormat(cleanText(m.FromName), m.From), msg.To(mail.To))
-	if mailAddress(m.ReplyTo) {
+	if isMailAddress(m.ReplyTo) {
 		err = errors.Join(err, msg.ReplyTo(m.ReplyTo))
 	}
-	if err != nil || !mailAddress(mail.To) || !mailAddress(m.From) {
-		return nil, errors.New("not a mail address")
+	if err != nil || !isMailAddress(mail.To) || !isMailAddress(m.From) {
+		return nil, errors.New("not an email address")
 	}
 	msg.Subject(cleanText(mail.Subject))
 	msg.SetDateWithValue(m.Clock.Now())

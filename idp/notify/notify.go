@@ -120,8 +120,8 @@ const (
 	StepTaken Kind = "step_taken"
 	// Revoked: a year was revoked.
 	Revoked Kind = "revoked"
-	// Began: notices were turned on. It shows that they arrive.
-	Began Kind = "began"
+	// NoticesStarted: notices were turned on. It shows that they arrive.
+	NoticesStarted Kind = "began"
 )
 
 // maxSPs bounds the service providers in a notice.

@@ -60,7 +60,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	end, found, err := s.readMark(ctx, trailMark)
 	if err == nil && !found {
 		if end, err = s.endOfTrail(ctx); err == nil {
-			err = s.notify(ctx, operatorData{Notice: Notice{ID: "began", At: s.Clock.Now(), Kind: Began}}, nil)
+			err = s.notify(ctx, operatorData{Notice: Notice{ID: "began", At: s.Clock.Now(), Kind: NoticesStarted}}, nil)
 		}
 		if err == nil {
 			err = s.saveMark(ctx, trailMark, end)

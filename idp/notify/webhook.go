@@ -49,7 +49,7 @@ func (h *Webhook) Send(ctx context.Context, n *Notice) error {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("the webhook's address is not valid")
+		return errors.New("the webhook's URL is not valid")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Vernal")

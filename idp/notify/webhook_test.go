@@ -12,12 +12,12 @@ import (
 
 func TestWebhookFailureHidesURL(t *testing.T) {
 	t.Parallel()
-	var elsewhere int
+	var redirected int
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ok", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
 	mux.HandleFunc("/no", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
-	mux.HandleFunc("/elsewhere", func(http.ResponseWriter, *http.Request) { elsewhere++ })
-	mux.Handle("/moved", http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect))
+	mux.HandleFunc("/redirected", func(http.ResponseWriter, *http.Request) { redirected++ })
+	mux.Handle("/moved", http.RedirectHandler("/redirected", http.StatusTemporaryRedirect))
 	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			if _, err := w.Write(make([]byte, 4096)); err != nil {
@@ -32,7 +32,7 @@ func TestWebhookFailureHidesURL(t *testing.T) {
 		{"refused", srv.URL + "/no", "the webhook answers 403"},
 		{"a redirect is not followed", srv.URL + "/moved", "the webhook answers 307"},
 		{"an endless answer", srv.URL + "/endless", ""},
-		{"nobody there", "http://127.0.0.1:1/token-in-path", "connection refused"},
+		{"no listener", "http://127.0.0.1:1/token-in-path", "connection refused"},
 		{"no address", "http://127.0.0.1:1/\x7ftoken-in-path", "not valid"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,11 +42,11 @@ func TestWebhookFailureHidesURL(t *testing.T) {
 			case tt.want == "" && err != nil, tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 				t.Errorf("error %v, want %q", err, tt.want)
 			case err != nil && strings.Contains(err.Error(), "token-in-path"):
-				t.Errorf("the error tells the address: %v", err)
+				t.Errorf("the error contains the URL: %v", err)
 			}
 		})
 	}
-	if elsewhere != 0 {
+	if redirected != 0 {
 		t.Error("the redirect was followed")
 	}
 }

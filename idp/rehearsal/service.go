@@ -58,7 +58,7 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running != nil && now.Before(s.running.terms.EndAt) {
-		return nil, &RefusedError{Text: fmt.Sprintf("another rehearsal is under way; if it was cut off, it ends by itself at %s",
+		return nil, &RefusedError{Text: fmt.Sprintf("another rehearsal is under way; if it was cut off, it ends automatically at %s",
 			s.running.terms.EndAt.Format(time.RFC3339))}
 	}
 	if err := s.clear(ctx); err != nil {
@@ -118,7 +118,7 @@ func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 	switch {
 	case !ok:
 		return entry, &RefusedError{Text: fmt.Sprintf("%s was never made", y), Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationCreate, string(y))}}
-	case entry.State.Over():
+	case entry.State.IsOver():
 		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its URLs no longer answer", y, entry.State)}
 	case entry.Fault != "":
 		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, templates.TerminalPhrases().Reason(entry.Fault.Reason(y)))}

@@ -44,8 +44,8 @@ const (
 	errNoAssertion notTriedError = "not tried, as the library could not read the assertion"
 )
 
-// lacks reports whether earlier steps did not find what a step needs.
-func (w *Walk) lacks(needs notTriedError) bool {
+// isUnmet reports whether earlier steps did not find what a step needs.
+func (w *Walk) isUnmet(needs notTriedError) bool {
 	return needs == errUnreached && w.unreached || needs == errNoMetadata && w.metadata == nil || needs == errNoAnswers && len(w.answers) == 0
 }
 
@@ -82,7 +82,7 @@ func (w *Walk) Run(ctx context.Context) []Result {
 
 func (w *Walk) take(ctx context.Context, s step) Result {
 	text, err := "", error(s.needs)
-	if !w.lacks(s.needs) {
+	if !w.isUnmet(s.needs) {
 		text, err = s.try(w, ctx)
 	}
 	if err == nil {
@@ -106,11 +106,11 @@ func (w *Walk) reach(ctx context.Context) (string, error) {
 	return w.Terms.BaseURL + " answers", err
 }
 
-// loadMetadata loads the year's metadata. The "sp" hint tells the server not to notify
+// loadMetadata loads the year's metadata. The "sp" hint asks the server not to notify
 // anyone of this load.
 func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
 	address := w.address("/api/saml/metadata" + string(w.Terms.Year) + "?sp=" + string(idp.RehearsalSP))
-	text := "loaded from its public address"
+	text := "loaded from its public URL"
 	if w.Terms.Token != "" {
 		address += "&preview=" + w.Terms.Token
 		text = "loaded by a preview link of our own, as it is not published"

@@ -14,11 +14,11 @@ import (
 	"vernal/idp/rehearsal"
 )
 
-// behindTLS is a deployment in the recommended set-up: base_url is https, the server
+// behindTLS returns a deployment in the recommended set-up: base_url is https, the server
 // speaks plain http, and a proxy ends TLS in front of it.
 func behindTLS(t *testing.T) (w *deployment, plain, proxy *httptest.Server) {
 	t.Helper()
-	w = newWorldAt(t, "https://example.com")
+	w = newDeploymentAt(t, "https://example.com")
 	plain = httptest.NewServer(w.Handler)
 	t.Cleanup(plain.Close)
 	to, err := url.Parse(plain.URL)

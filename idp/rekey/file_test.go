@@ -71,8 +71,8 @@ func changed(t *testing.T, old, now string) {
 	}
 }
 
-// putBack copies what an old file holds of a user into the one in use.
-func putBack(t *testing.T, old, now, user string) {
+// restoreUser copies what an old file holds of a user into the one in use.
+func restoreUser(t *testing.T, old, now, user string) {
 	t.Helper()
 	from, to := file(t, old), file(t, now)
 	defer from.Close()

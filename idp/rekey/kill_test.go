@@ -24,7 +24,7 @@ const victimEnv = "VERNAL_TEST_REKEY_DIR"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimEnv); dir != "" {
-		fmt.Fprintln(os.Stderr, changeKeysForEver(dir))
+		fmt.Fprintln(os.Stderr, changeKeysRepeatedly(dir))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -40,8 +40,8 @@ func openEither(dir string) (h *house, m, other *seal.Master, err error) {
 	return nil, nil, nil, err
 }
 
-// changeKeysForEver returns only if that fails. It prints a line for each change.
-func changeKeysForEver(dir string) error {
+// changeKeysRepeatedly returns only if that fails. It prints a line for each change.
+func changeKeysRepeatedly(dir string) error {
 	ctx := context.Background()
 	h, m, other, err := openEither(dir)
 	if err != nil {

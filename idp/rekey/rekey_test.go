@@ -545,7 +545,7 @@ func TestDeletedUserIsOutOfReach(t *testing.T) {
 		t.Helper()
 		h.close(t)
 		dir := copyDir(t, h.dir)
-		putBack(t, old, dir, string(userID(5)))
+		restoreUser(t, old, dir, string(userID(5)))
 		reopened, err := openHouse(h.dir, m)
 		ok(t, err)
 		h = reopened

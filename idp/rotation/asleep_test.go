@@ -19,7 +19,7 @@ func TestAsleepIsNoQuietTime(t *testing.T) {
 		w.run("2027-07-05")
 		w.now = w.now.Add(asleep)
 		w.h = w.h.Tick(w.now, asleep).Asleep(asleep)
-		if !w.h.Clock.Trusted() {
+		if !w.h.Clock.IsTrusted() {
 			t.Errorf("asleep for %s: the clock is not trusted: %+v", asleep, w.h.Clock)
 		}
 		for _, s := range w.p.Steps(w.h, w.now) {
@@ -29,7 +29,7 @@ func TestAsleepIsNoQuietTime(t *testing.T) {
 		}
 	}
 	jumped := History{}.Tick(at("2027-05-01"), 0).Tick(at("2027-08-01"), 0)
-	if h := jumped.Tick(at("2027-08-20"), 19*day).Asleep(19 * day); h.Clock.untrustedFor() > QuietTime || jumped.Clock.Trusted() {
+	if h := jumped.Tick(at("2027-08-20"), 19*day).Asleep(19 * day); h.Clock.untrustedTime() > QuietTime || jumped.Clock.IsTrusted() {
 		t.Errorf("after a jump and sleep: %+v", h.Clock)
 	}
 }

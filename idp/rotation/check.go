@@ -64,22 +64,22 @@ func (p Policy) rules(s Step, h History, now time.Time) []rule {
 	r, made := h.Record(s.Year)
 	state := h.State(s.Year, now)
 	closed := rule{r.KeyFault != "", ReasonCode(r.KeyFault), Args{Year: r.Year}}
-	certEnded := rule{r.certEnded(now), WaitsCertEnded, Args{Date: r.CertEndAt}}
+	certEnded := rule{r.hasCertEnded(now), WaitsCertEnded, Args{Date: r.CertEndAt}}
 	noReason := rule{s.Reason == "", RefusedReasonMissing, Args{}}
 	valid := rule{!s.Year.Valid(), RefusedNotAYear, Args{Value: string(s.Year)}}
 	known := []rule{valid, {!made, RefusedNeverMade, Args{}}}
-	running := append(known, rule{state.Over(), RefusedOver, Args{State: state}})
+	running := append(known, rule{state.IsOver(), RefusedOver, Args{State: state}})
 	switch s.Kind {
 	case StepResume:
-		return []rule{{h.Hold.Since.IsZero() && h.Clock.Trusted(), RefusedNothingHeld, Args{}}}
+		return []rule{{h.Hold.Since.IsZero() && h.Clock.IsTrusted(), RefusedNothingHeld, Args{}}}
 	case StepConfirm:
-		return []rule{{h.Clock.Trusted(), RefusedClockTrusted, Args{}}}
+		return []rule{{h.Clock.IsTrusted(), RefusedClockTrusted, Args{}}}
 	case StepCreate, StepCSR, StepImport:
 		create := s.Kind == StepCreate
 		ends := s.Kind != StepCSR // a certificate comes with it
 		return []rule{
 			valid,
-			{state.Over(), RefusedOver, Args{State: state}},
+			{state.IsOver(), RefusedOver, Args{State: state}},
 			{made && r.KeyFault == "" && r.IsOther(s.CertificateSHA256, s.PublicKeySHA256), RefusedOtherKey, Args{}},
 			{closed.holds && !r.isWaitingFor(s), closed.code, closed.args},
 			{made && !create && !r.CertEndAt.IsZero(), RefusedHasCertificate, Args{}},
@@ -122,7 +122,7 @@ func (p Policy) rules(s Step, h History, now time.Time) []rule {
 		return rules
 	case StepDestroy:
 		return append(known,
-			rule{!state.Over(), RefusedNotOver, Args{State: state}},
+			rule{!state.IsOver(), RefusedNotOver, Args{State: state}},
 			rule{!r.KeyDestroyedAt.IsZero(), RefusedKeyDestroyed, Args{Date: r.KeyDestroyedAt}})
 	case StepRevoke:
 		_, replaced := h.successor(s.Year, now)
@@ -145,7 +145,7 @@ func (h History) CheckExport(y idp.Year, now time.Time) error {
 		if e.Because = newReason(RefusedNeverMade, Args{}); y > h.Preferred {
 			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).Labeled("create_first")}
 		}
-	case state.Over():
+	case state.IsOver():
 		e.Because = newReason(RefusedYearCannotBeTrusted, Args{State: state})
 	case r.KeyFault != "":
 		e.Because, e.Suggestions = r.KeyFault.Reason(y), []idp.Suggestion{r.KeyFault.Suggestion(y)}

@@ -34,8 +34,8 @@ type Clock struct {
 	DriftedAt time.Time `json:"drifted_at,omitzero"`
 }
 
-// Trusted reports whether there was neither a jump nor drift.
-func (c Clock) Trusted() bool { return !c.HasJumped() && !c.HasDrifted() }
+// IsTrusted reports whether there was neither a jump nor drift.
+func (c Clock) IsTrusted() bool { return !c.HasJumped() && !c.HasDrifted() }
 
 // HasJumped reports whether the clock jumped and is not trusted again since.
 func (c Clock) HasJumped() bool { return !c.JumpedTo.IsZero() }
@@ -43,8 +43,8 @@ func (c Clock) HasJumped() bool { return !c.JumpedTo.IsZero() }
 // HasDrifted reports whether drift blocks automatic steps.
 func (c Clock) HasDrifted() bool { return !c.DriftedAt.IsZero() }
 
-// untrustedFor returns the running time left until the clock is trusted again after a jump.
-func (c Clock) untrustedFor() time.Duration {
+// untrustedTime returns the running time left until the clock is trusted again after a jump.
+func (c Clock) untrustedTime() time.Duration {
 	if !c.HasJumped() {
 		return 0
 	}
@@ -87,7 +87,7 @@ func (h History) Tick(now time.Time, ran time.Duration) History {
 	switch {
 	case !seen.IsZero() && (c.SeenAt.Before(seen) || now.Sub(seen)-ran > jumpTime):
 		c.JumpedFrom, c.JumpedTo, c.JumpedAt = seen, now, c.Running
-	case c.HasJumped() && c.untrustedFor() <= 0:
+	case c.HasJumped() && c.untrustedTime() <= 0:
 		*c = c.endJump()
 	}
 	if ran > 0 {

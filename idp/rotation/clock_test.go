@@ -63,7 +63,7 @@ func TestClockDriftIsDetected(t *testing.T) {
 			if h.Clock.HasDrifted() != tt.drifted || h.Clock.Drift < 0 {
 				t.Errorf("drifted = %v, want %v: %+v", h.Clock.HasDrifted(), tt.drifted, h.Clock)
 			}
-			if tt.drifted && h.Clock.Trusted() {
+			if tt.drifted && h.Clock.IsTrusted() {
 				t.Error("the clock is trusted")
 			}
 		})
@@ -97,7 +97,7 @@ func TestClockDriftAndRestarts(t *testing.T) {
 	t.Parallel()
 	h, now := tickAll(History{}, at("2027-05-01"), reading{20 * time.Hour, time.Minute})
 	h, now = tickAll(h, now.Add(40*day), reading{time.Minute, time.Minute})
-	if !h.Clock.Trusted() || h.Clock.Drift < 19*time.Hour {
+	if !h.Clock.IsTrusted() || h.Clock.Drift < 19*time.Hour {
 		t.Errorf("after 40 days of downtime: %+v", h.Clock)
 	}
 	if h, now = tickAll(h, now, reading{5 * time.Hour, time.Minute}); !h.Clock.HasDrifted() {
@@ -132,7 +132,7 @@ func TestClockDriftOfOlderHistory(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"records":[],"clock":{"seen_at":"2027-05-01T00:00:00Z","running_ns":60}}`), &h); err != nil {
 		t.Fatal(err)
 	}
-	if h = h.Tick(at("2027-05-11"), time.Minute); !h.Clock.Trusted() {
+	if h = h.Tick(at("2027-05-11"), time.Minute); !h.Clock.IsTrusted() {
 		t.Errorf("%+v", h.Clock)
 	}
 	if h = h.Tick(at("2027-05-13"), time.Minute); !h.Clock.HasDrifted() {
@@ -178,12 +178,12 @@ func TestDriftHoldsAutomaticSteps(t *testing.T) {
 				if !slices.Contains(all, "clock_untrusted") || !slices.Contains(all, "step_held "+tt.year) {
 					t.Errorf("attention: %q", all)
 				}
-				stuck := slices.ContainsFunc(w.p.Plan(w.h, w.now, 2), func(c Coming) bool { return c.Step == tt.kind && string(c.Year) == tt.year && c.Stuck })
+				stuck := slices.ContainsFunc(w.p.Plan(w.h, w.now, 2), func(c UpcomingStep) bool { return c.Step == tt.kind && string(c.Year) == tt.year && c.Stuck })
 				if !stuck {
 					t.Error("the plan does not show the step as held")
 				}
 				w.hand(word)
-				if c := w.h.Clock; !c.Trusted() || c.Drift != 0 {
+				if c := w.h.Clock; !c.IsTrusted() || c.Drift != 0 {
 					t.Errorf("after %s: %+v", word, c)
 				}
 				if w.auto(); len(w.log) == 0 {
@@ -202,7 +202,7 @@ func TestDriftLeavesStepsByHand(t *testing.T) {
 	wantRefusedKind(t, w.try(w.step("retire 2026")), StepRetire)
 	wantRefusedKind(t, w.try(w.step("retire 2026 force")), StepRetire)
 	w.hand("create 2028", "publish 2028", "prefer 2028", "rollback 2027", "revoke 2026", "destroy 2026", "resume")
-	if w.h.Hold != (Hold{}) || !w.h.Clock.Trusted() {
+	if w.h.Hold != (Hold{}) || !w.h.Clock.IsTrusted() {
 		t.Errorf("resume left %+v, %+v", w.h.Hold, w.h.Clock)
 	}
 	wantRefusedKind(t, w.try(w.step("resume")), StepResume)
@@ -213,10 +213,10 @@ func TestDriftLeavesStepsByHand(t *testing.T) {
 func TestResumeEndsHoldAndDistrust(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-03-15").hand("rollback 2026").down("2027-05-30")
-	if w.hand("confirm-clock"); w.h.Hold == (Hold{}) || !w.h.Clock.Trusted() {
+	if w.hand("confirm-clock"); w.h.Hold == (Hold{}) || !w.h.Clock.IsTrusted() {
 		t.Errorf("confirm-clock left %+v, %+v", w.h.Hold, w.h.Clock)
 	}
-	if w.down("2027-08-30").hand("resume"); w.h.Hold != (Hold{}) || !w.h.Clock.Trusted() {
+	if w.down("2027-08-30").hand("resume"); w.h.Hold != (Hold{}) || !w.h.Clock.IsTrusted() {
 		t.Errorf("resume left %+v, %+v", w.h.Hold, w.h.Clock)
 	}
 }

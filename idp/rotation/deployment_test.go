@@ -32,7 +32,7 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// firstStart is an installation that begins at now, in automatic mode.
+// firstStart returns an installation that begins at now, in automatic mode.
 func firstStart(t fataler, now string) *deployment {
 	w := &deployment{t: t, p: DefaultPolicy(), now: at(now)}
 	w.auto()
@@ -70,7 +70,7 @@ func (w *deployment) runTo(end time.Time) {
 		w.h = w.h.Tick(next, next.Sub(w.now))
 		w.now = next
 		for _, y := range w.used {
-			if w.h.State(y, w.now).Live() {
+			if w.h.State(y, w.now).IsLive() {
 				w.h = w.h.Use(y, w.now)
 			}
 		}
@@ -127,7 +127,7 @@ func (w *deployment) step(text string) Step {
 		}
 	case StepRetire:
 		if len(f) > 2 {
-			s.Force, s.Reason = true, "the last ones were told"
+			s.Force, s.Reason = true, "the last ones were notified"
 		}
 	case StepRevoke:
 		s.Reason = "leaked"

@@ -42,11 +42,11 @@ func (p Policy) dueNew(h History, now time.Time) []Due {
 	ahead := false // past the first making date in the future
 	for n := number(h.Preferred) + 1; ; n++ {
 		rs := h.slot(n)
-		published := findLast(rs, Record.answers)
+		published := findLast(rs, Record.isAnswering)
 		switch {
 		case published.Year != "":
 			// Newest first: if two are ready, the older one is skipped.
-			if !published.certEnded(now) {
+			if !published.hasCertEnded(now) {
 				prefer = slices.Insert(prefer, 0, p.duePrefer(h, published, preferred, now))
 			}
 		case n < current:
@@ -68,9 +68,9 @@ func (p Policy) dueNew(h History, now time.Time) []Due {
 func (p Policy) dueOld(h History, now time.Time) (due []Due) {
 	for _, r := range h.Records {
 		switch {
-		case r.Over() && r.KeyDestroyedAt.IsZero():
+		case r.IsOver() && r.KeyDestroyedAt.IsZero():
 			due = append(due, h.dueDestroy(r, now))
-		case !r.Over() && r.Year < h.Preferred:
+		case !r.IsOver() && r.Year < h.Preferred:
 			due = append(due, p.dueRetire(h, r, now))
 		}
 	}
@@ -131,7 +131,7 @@ func (p Policy) duePublish(rs []Record, n int, now time.Time) Due {
 	case r.Year == "":
 		return Due{Step: Step{Kind: StepImport, Year: last.Year, Why: newReason(WhyPublishDue, Args{Date: at})},
 			DueAt: at, ByHand: true, Waits: []Reason{newReason(WaitsCertificate, Args{})}}
-	case r.certEnded(now):
+	case r.hasCertEnded(now):
 		return Due{Step: Step{Kind: StepPublish, Year: r.Year}, DueAt: at, Waits: []Reason{newReason(WaitsCertEnded, Args{Date: r.CertEndAt})}}
 	}
 	return Due{Step: Step{Kind: StepPublish, Year: r.Year, Why: newReason(WhyPublishDue, Args{Date: at})}, DueAt: at, ReadyAt: at}
@@ -164,7 +164,7 @@ func (p Policy) duePrefer(h History, r, preferred Record, now time.Time) Due {
 			d.Why = newReason(WhyOurCertEnded, Args{Year: preferred.Year, Date: end})
 		}
 	}
-	if h.Hold.Active(maxTime(now, d.ReadyAt)) {
+	if h.Hold.IsActive(maxTime(now, d.ReadyAt)) {
 		d.Waits = []Reason{h.Hold.reason()}
 		d.ReadyAt = h.Hold.Until
 	}
@@ -196,7 +196,7 @@ func (p Policy) dueRetire(h History, r Record, now time.Time) Due {
 func (h History) dueDestroy(r Record, now time.Time) Due {
 	at := r.RetiredAt.Add(keepKeyTime)
 	d := Due{Step: Step{Kind: StepDestroy, Year: r.Year, Why: newReason(WhyRetired, Args{Date: r.RetiredAt})}, DueAt: at, ReadyAt: at}
-	if left := h.Clock.untrustedFor(); left > 0 && now.Add(left).After(at) {
+	if left := h.Clock.untrustedTime(); left > 0 && now.Add(left).After(at) {
 		d.ReadyAt, d.Waits = now.Add(left), []Reason{h.Clock.reason()}
 	}
 	return d
@@ -211,10 +211,10 @@ type blocker struct {
 
 // retireBlockers lists what prevents r from being retired at now, regardless of its date.
 func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
-	if !h.Clock.Trusted() {
+	if !h.Clock.IsTrusted() {
 		b := blocker{Reason: h.Clock.reason()}
 		if !h.Clock.HasDrifted() {
-			b.until = now.Add(h.Clock.untrustedFor())
+			b.until = now.Add(h.Clock.untrustedTime())
 		}
 		blockers = append(blockers, b)
 	}
@@ -251,7 +251,7 @@ func (c Clock) reason() Reason {
 	if c.HasDrifted() {
 		return newReason(WaitsClockDrifted, Args{Date: c.DriftedAt})
 	}
-	return newReason(WaitsClockJumped, Args{From: c.JumpedFrom, To: c.JumpedTo, DaysLeft: wholeDays(c.untrustedFor())})
+	return newReason(WaitsClockJumped, Args{From: c.JumpedFrom, To: c.JumpedTo, DaysLeft: wholeDays(c.untrustedTime())})
 }
 
 // reason returns why no newer year is preferred automatically.

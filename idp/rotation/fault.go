@@ -8,8 +8,8 @@ import (
 	"vernal/idp"
 )
 
-// Made describes the existing key files of a year.
-type Made struct {
+// MadeKey describes the existing key files of a year.
+type MadeKey struct {
 	Year idp.Year
 	// CertEndAt is the end of its certificate; zero while it has none.
 	CertEndAt time.Time
@@ -70,8 +70,8 @@ func (r Record) isWaitingFor(s Step) bool {
 
 // Fault compares the existing parts of a year with its record. It returns "" if the year can
 // sign, or waits for its certificate with the recorded key. A year that is over needs no key.
-func (r Record) Fault(m Made) KeyFault {
-	if r.Over() {
+func (r Record) Fault(m MadeKey) KeyFault {
+	if r.IsOver() {
 		return ""
 	}
 	hasCert := !m.CertEndAt.IsZero()
@@ -103,7 +103,7 @@ func (h History) WithFaults(faults map[idp.Year]KeyFault) History {
 // history after the steps of a first start, in manual mode too, so that one year is
 // preferred. Only vernal init begins a history: if it is lost, keys and dates do not show
 // which year service providers trust.
-func (p Policy) Begin(made []Made, now time.Time) History {
+func (p Policy) Begin(made []MadeKey, now time.Time) History {
 	p.Manual = false
 	h := p.Adopt(History{}, made, now)
 	for _, s := range p.Steps(h, now) {
@@ -122,7 +122,7 @@ func (p Policy) Begin(made []Made, now time.Time) History {
 // and the end of the key of a year that is over. It never changes a digest, and records
 // nothing about a certificate or key that differs from the recorded one. A process adopts at
 // its start, and so starts the clock.
-func (p Policy) Adopt(h History, made []Made, now time.Time) History {
+func (p Policy) Adopt(h History, made []MadeKey, now time.Time) History {
 	now = now.UTC()
 	h = h.StartClock(now)
 	for _, m := range made {
@@ -131,7 +131,7 @@ func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 		}
 		h = h.edit(m.Year, func(r *Record) {
 			r.adopt(m, now)
-			if !m.HasKey && r.Over() && r.KeyDestroyedAt.IsZero() {
+			if !m.HasKey && r.IsOver() && r.KeyDestroyedAt.IsZero() {
 				r.KeyDestroyedAt = now
 			}
 		})
@@ -141,7 +141,7 @@ func (p Policy) Adopt(h History, made []Made, now time.Time) History {
 
 // adopt records the key and certificate of the year unless they differ from the recorded
 // ones.
-func (r *Record) adopt(m Made, now time.Time) {
+func (r *Record) adopt(m MadeKey, now time.Time) {
 	hasCert := !m.CertEndAt.IsZero()
 	if r.IsOther(m.CertSHA256, m.PublicKeySHA256) || hasCert && !r.IsRecorded(m.CertSHA256) {
 		return

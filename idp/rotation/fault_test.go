@@ -13,22 +13,22 @@ import (
 )
 
 // keyOf returns the key and certificate of a year as the rules see them.
-func keyOf(y idp.Year) Made {
+func keyOf(y idp.Year) MadeKey {
 	m := full(y)
 	m.CertSHA256, m.PublicKeySHA256 = "certificate of "+string(y), "key of "+string(y)
 	return m
 }
 
-// otherKey is a key of the year that is not the recorded one.
-func otherKey(y idp.Year) Made {
+// otherKey returns a key of the year that is not the recorded one.
+func otherKey(y idp.Year) MadeKey {
 	m := full(y)
 	m.CertSHA256, m.PublicKeySHA256 = "another certificate", "another key"
 	return m
 }
 
-// recordedWith is a deployment on 15 February 2027, with 2026 preferred and 2027
+// recordedWith returns a deployment on 15 February 2027, with 2026 preferred and 2027
 // published, whose history records the keys.
-func recordedWith(t *testing.T, keys ...Made) *deployment {
+func recordedWith(t *testing.T, keys ...MadeKey) *deployment {
 	t.Helper()
 	w := firstStart(t, "2026-11-22").run("2027-02-15")
 	w.log = nil
@@ -51,7 +51,7 @@ func TestStepsRefuseFaultyYear(t *testing.T) {
 	waiting := func(w *deployment) {
 		w.h = w.h.edit("2027", func(r *Record) { r.PublishedAt, r.CertEndAt, r.CertificateSHA256 = time.Time{}, time.Time{}, "" })
 	}
-	bring := func(k Made) Step {
+	bring := func(k MadeKey) Step {
 		return Step{Kind: StepImport, Year: "2027", CertEndAt: k.CertEndAt, CertificateSHA256: k.CertSHA256, PublicKeySHA256: k.PublicKeySHA256}
 	}
 	tests := []struct {
@@ -135,14 +135,14 @@ func TestAutomaticHoldsFaultyYear(t *testing.T) {
 func TestAdoptKeepsRecordedKeyIdentity(t *testing.T) {
 	t.Parallel()
 	k, other := keyOf("2027"), otherKey("2027")
-	id := func(k Made) [2]string { return [2]string{k.CertSHA256, k.PublicKeySHA256} }
+	id := func(k MadeKey) [2]string { return [2]string{k.CertSHA256, k.PublicKeySHA256} }
 	pub := [2]string{"", k.PublicKeySHA256}
 	certEnd := k.CertEndAt
-	alone := Made{Year: "2027", HasKey: true, PublicKeySHA256: k.PublicKeySHA256}
+	alone := MadeKey{Year: "2027", HasKey: true, PublicKeySHA256: k.PublicKeySHA256}
 	tests := []struct {
 		name   string
 		record Record
-		key    Made
+		key    MadeKey
 		want   [2]string
 	}{
 		{"recorded without digests", Record{CertEndAt: certEnd}, k, [2]string{}},
@@ -158,7 +158,7 @@ func TestAdoptKeepsRecordedKeyIdentity(t *testing.T) {
 			t.Parallel()
 			tt.record.Year, tt.record.CreatedAt = "2027", at("2027-01-15")
 			h := History{Records: []Record{tt.record}}
-			h = DefaultPolicy().Adopt(h, []Made{tt.key}, at("2027-02-15"))
+			h = DefaultPolicy().Adopt(h, []MadeKey{tt.key}, at("2027-02-15"))
 			if got := [2]string{h.Records[0].CertificateSHA256, h.Records[0].PublicKeySHA256}; got != tt.want {
 				t.Errorf("recorded %v, want %v", got, tt.want)
 			}
@@ -176,7 +176,7 @@ func TestAdoptIgnoresStrayCertificate(t *testing.T) {
 	w := recordedWith(t)
 	stray := keyOf("2031")
 	stray.HasKey = false
-	if h := w.p.Adopt(w.h, []Made{stray}, w.now); len(h.Records) != len(w.h.Records) {
+	if h := w.p.Adopt(w.h, []MadeKey{stray}, w.now); len(h.Records) != len(w.h.Records) {
 		t.Errorf("records: %+v", h.Records)
 	}
 }
@@ -209,7 +209,7 @@ func TestAutomaticWithAnyFaults(t *testing.T) {
 			w.runTo(w.now.AddDate(0, rapid.IntRange(1, 3).Draw(t, "month"), 0))
 			faults := map[idp.Year]KeyFault{}
 			for _, r := range w.h.Records {
-				if rapid.IntRange(0, 3).Draw(t, "lost") == 0 && !r.Over() && r.Year != w.h.Preferred {
+				if rapid.IntRange(0, 3).Draw(t, "lost") == 0 && !r.IsOver() && r.Year != w.h.Preferred {
 					faults[r.Year] = KeyMissing
 				}
 			}

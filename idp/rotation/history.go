@@ -57,25 +57,25 @@ type Record struct {
 	KeyFault KeyFault `json:"key_fault,omitzero"`
 }
 
-// Over reports whether the year is retired or revoked.
-func (r Record) Over() bool { return !r.RetiredAt.IsZero() || !r.RevokedAt.IsZero() }
+// IsOver reports whether the year is retired or revoked.
+func (r Record) IsOver() bool { return !r.RetiredAt.IsZero() || !r.RevokedAt.IsZero() }
 
 // canSign reports whether the year has a certificate and its key. An expired certificate
 // still signs.
 func (r Record) canSign() bool {
-	return !r.CertEndAt.IsZero() && r.KeyDestroyedAt.IsZero() && !r.Over() && r.KeyFault == ""
+	return !r.CertEndAt.IsZero() && r.KeyDestroyedAt.IsZero() && !r.IsOver() && r.KeyFault == ""
 }
 
-// certEnded returns false for a year without a certificate.
-func (r Record) certEnded(now time.Time) bool {
+// hasCertEnded returns false for a year without a certificate.
+func (r Record) hasCertEnded(now time.Time) bool {
 	return !r.CertEndAt.IsZero() && !now.Before(r.CertEndAt)
 }
 
 // isLive reports whether the year is published and not over.
-func (r Record) isLive() bool { return !r.PublishedAt.IsZero() && !r.Over() }
+func (r Record) isLive() bool { return !r.PublishedAt.IsZero() && !r.IsOver() }
 
-// answers reports whether its endpoint URLs answer. A live year that cannot sign is closed.
-func (r Record) answers() bool { return r.isLive() && r.KeyFault == "" }
+// isAnswering reports whether its endpoint URLs answer. A live year that cannot sign is closed.
+func (r Record) isAnswering() bool { return r.isLive() && r.KeyFault == "" }
 
 // Hold prevents automatic preference of a newer year after a rollback.
 type Hold struct {
@@ -86,8 +86,8 @@ type Hold struct {
 	Reason string    `json:"reason,omitzero"`
 }
 
-// Active reports whether the hold is in effect at now.
-func (h Hold) Active(now time.Time) bool {
+// IsActive reports whether the hold is in effect at now.
+func (h Hold) IsActive(now time.Time) bool {
 	return !h.Since.IsZero() && (h.Until.IsZero() || now.Before(h.Until))
 }
 
@@ -112,19 +112,19 @@ func (h History) find(y idp.Year) (int, bool) {
 	return slices.BinarySearchFunc(h.Records, y, func(r Record, y idp.Year) int { return cmp.Compare(r.Year, y) })
 }
 
-// Taken is a past step of a year, or without Kind the end of its certificate.
-type Taken struct {
+// TakenStep is a past step of a year, or without Kind the end of its certificate.
+type TakenStep struct {
 	Kind StepKind
 	At   time.Time
 }
 
-// Past lists the events of the year until now, in the order of its life. A revoked year was
+// ListTaken lists the events of the year until now, in the order of its life. A revoked year was
 // not retired.
-func (r Record) Past(now time.Time) []Taken {
-	return slices.DeleteFunc([]Taken{
+func (r Record) ListTaken(now time.Time) []TakenStep {
+	return slices.DeleteFunc([]TakenStep{
 		{StepCreate, r.CreatedAt}, {StepPublish, r.PublishedAt}, {StepPrefer, r.PreferredAt}, {"", r.CertEndAt},
 		{StepRetire, r.RetiredAt}, {StepRevoke, r.RevokedAt}, {StepDestroy, r.KeyDestroyedAt},
-	}, func(t Taken) bool {
+	}, func(t TakenStep) bool {
 		return t.At.IsZero() || t.At.After(now) || t.Kind == StepRetire && !r.RevokedAt.IsZero()
 	})
 }
@@ -146,7 +146,7 @@ func (h History) State(y idp.Year, now time.Time) State {
 		return Created
 	case y > h.Preferred:
 		return Published
-	case r.certEnded(now):
+	case r.hasCertEnded(now):
 		return Grace
 	}
 	return Expiring
@@ -206,7 +206,7 @@ func (h History) add(y idp.Year, now time.Time) History {
 // letters.
 func (h History) slot(n int) (rs []Record) {
 	for _, r := range h.Records {
-		if number(r.Year) == n && !r.Over() {
+		if number(r.Year) == n && !r.IsOver() {
 			rs = append(rs, r)
 		}
 	}
@@ -247,7 +247,7 @@ func (h History) Steady(now time.Time) (from, until time.Time) {
 // its key does not qualify. Target is "" if no year is left.
 func (h History) Target(now time.Time) (target idp.Year) {
 	for _, r := range h.Records {
-		if r.answers() && (r.Year == h.Preferred || !h.Hold.Active(now)) {
+		if r.isAnswering() && (r.Year == h.Preferred || !h.Hold.IsActive(now)) {
 			target = max(target, r.Year)
 		}
 	}
@@ -260,5 +260,5 @@ func (h History) Target(now time.Time) (target idp.Year) {
 // too, because its users wait for the key and cannot change anything. No one uses a year
 // that was never published.
 func MustLeave(y idp.Year, s State, target idp.Year) bool {
-	return s.Over() || s.Live() && y < target
+	return s.IsOver() || s.IsLive() && y < target
 }

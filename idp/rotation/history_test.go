@@ -151,16 +151,16 @@ func TestBeginGivesStatesOfFirstStart(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		made []Made
+		made []MadeKey
 		now  string
 		want states
 	}{
 		{"nothing", nil, "2026-11-22", states{}},
-		{"one year", []Made{full("2026")}, "2026-11-22", states{"2026": Preferred}},
-		{"the next one was made, too", []Made{full("2027"), full("2026")}, "2027-01-20", states{"2026": Preferred, "2027": Created}},
-		{"and its publishing date has passed", []Made{full("2027"), full("2026")}, "2027-02-10", states{"2026": Preferred, "2027": Published}},
-		{"the next one waits for its certificate", []Made{full("2026"), bare("2027")}, "2027-02-10", states{"2026": Preferred, "2027": Created}},
-		{"a year that the operator named", []Made{full("2029")}, "2026-11-22", states{"2029": Preferred}},
+		{"one year", []MadeKey{full("2026")}, "2026-11-22", states{"2026": Preferred}},
+		{"the next one was made, too", []MadeKey{full("2027"), full("2026")}, "2027-01-20", states{"2026": Preferred, "2027": Created}},
+		{"and its publishing date has passed", []MadeKey{full("2027"), full("2026")}, "2027-02-10", states{"2026": Preferred, "2027": Published}},
+		{"the next one waits for its certificate", []MadeKey{full("2026"), bare("2027")}, "2027-02-10", states{"2026": Preferred, "2027": Created}},
+		{"a year that the operator named", []MadeKey{full("2029")}, "2026-11-22", states{"2029": Preferred}},
 	}
 	for _, tt := range tests {
 		for _, manual := range []bool{false, true} {
@@ -187,7 +187,7 @@ func TestBeginGivesStatesOfFirstStart(t *testing.T) {
 // certificates service providers trust.
 func TestAdoptMakesNoYearLive(t *testing.T) {
 	t.Parallel()
-	h := DefaultPolicy().Adopt(History{}, []Made{gone("2025"), full("2026"), full("2027"), full("2028")}, at("2027-08-10"))
+	h := DefaultPolicy().Adopt(History{}, []MadeKey{gone("2025"), full("2026"), full("2027"), full("2028")}, at("2027-08-10"))
 	if diff := cmp.Diff(states{"2026": Created, "2027": Created, "2028": Created}, h.all(at("2027-08-10"))); diff != "" || h.Preferred != "" {
 		t.Errorf("preferred %q, states (-want +got):\n%s", h.Preferred, diff)
 	}
@@ -199,7 +199,7 @@ func TestAdoptTakesKeyLeftByCrash(t *testing.T) {
 	t.Parallel()
 	w := firstStart(t, "2026-11-22").run("2027-01-14").hand("csr 2028")
 	w.now = at("2027-02-10")
-	made := []Made{full("2026"), full("2027"), full("2028")}
+	made := []MadeKey{full("2026"), full("2027"), full("2028")}
 	w.h = w.p.Adopt(w.h, made, w.now)
 	w.wantStates(t, states{"2026": Preferred, "2027": Created, "2028": Created})
 	if r, _ := w.h.Record("2028"); r.CertEndAt.IsZero() {
@@ -210,7 +210,7 @@ func TestAdoptTakesKeyLeftByCrash(t *testing.T) {
 	w.wantLog(t, "2027-02-10 publish 2027")
 
 	w.run("2027-07-02")
-	w.h = w.p.Adopt(w.h, []Made{gone("2026"), gone("2027"), full("2028")}, w.now)
+	w.h = w.p.Adopt(w.h, []MadeKey{gone("2026"), gone("2027"), full("2028")}, w.now)
 	if r, _ := w.h.Record("2026"); r.KeyDestroyedAt != w.now {
 		t.Errorf("the key of a retired year is gone and not noted: %+v", r)
 	}

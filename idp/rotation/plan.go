@@ -6,9 +6,9 @@ import (
 	"vernal/idp"
 )
 
-// Coming is a future event of a year: a step, or a change caused by another year's step or
+// UpcomingStep is a future event of a year: a step, or a change caused by another year's step or
 // the end of its certificate.
-type Coming struct {
+type UpcomingStep struct {
 	At time.Time `json:"at"`
 	// Days counts the calendar days left.
 	Days int      `json:"days"`
@@ -33,7 +33,7 @@ type Coming struct {
 // Plan lists the future events within years, by date, from the same rules that take the
 // steps. The dates are the earliest possible: it assumes that the server keeps running,
 // that years due to be retired are not used, and that operators take their steps on time.
-func (p Policy) Plan(h History, now time.Time, years int) []Coming {
+func (p Policy) Plan(h History, now time.Time, years int) []UpcomingStep {
 	now = now.UTC()
 	w := walk{policy: p, h: h.Tick(now, 0), start: now, stuck: map[string]bool{}}
 	end := now.AddDate(years, 0, 0)
@@ -56,7 +56,7 @@ type walk struct {
 	policy Policy
 	h      History
 	start  time.Time
-	coming []Coming
+	coming []UpcomingStep
 	stuck  map[string]bool
 }
 
@@ -102,8 +102,8 @@ func (w *walk) take(d Due, t time.Time) {
 	}
 }
 
-func (w *walk) at(t time.Time, y idp.Year, before History) Coming {
-	return Coming{At: t, Days: dayNumber(t) - dayNumber(w.start), Year: y, From: before.State(y, t), To: w.h.State(y, t)}
+func (w *walk) at(t time.Time, y idp.Year, before History) UpcomingStep {
+	return UpcomingStep{At: t, Days: dayNumber(t) - dayNumber(w.start), Year: y, From: before.State(y, t), To: w.h.State(y, t)}
 }
 
 // addStuck lists a step that waits for an operator, once.
@@ -124,7 +124,7 @@ func (w *walk) addStuck(d Due, t time.Time) {
 // certEnds lists the certificates that expire at t.
 func (w *walk) certEnds(t time.Time) {
 	for _, r := range w.h.Records {
-		if r.Over() || !r.CertEndAt.Equal(t) {
+		if r.IsOver() || !r.CertEndAt.Equal(t) {
 			continue
 		}
 		c := w.at(t, r.Year, w.h)
@@ -146,7 +146,7 @@ func (w *walk) next(t time.Time) (next time.Time) {
 		soonest(d.ReadyAt)
 	}
 	for _, r := range w.h.Records {
-		if !r.Over() {
+		if !r.IsOver() {
 			soonest(r.CertEndAt)
 		}
 	}

@@ -116,10 +116,10 @@ func (l *life) checkMove(before History, s Step) {
 		if rank(to) < rank(from) && s.Kind != StepRollback {
 			l.rt.Fatalf("%s: %s %s takes %s from %s back to %s", l.now, s.Kind, s.Year, r.Year, from, to)
 		}
-		if from.Over() && !to.Over() {
+		if from.IsOver() && !to.IsOver() {
 			l.rt.Fatalf("%s: %s %s brings %s back from %s", l.now, s.Kind, s.Year, r.Year, from)
 		}
-		if to.Over() && !from.Over() && s.Kind != StepRevoke {
+		if to.IsOver() && !from.IsOver() && s.Kind != StepRevoke {
 			l.checkEnd(before, s, r)
 		}
 	}
@@ -142,7 +142,7 @@ func (l *life) checkEnd(before History, s Step, r Record) {
 		l.rt.Fatalf("%s: %s retired without 120 days of a successor", l.now, r.Year)
 	case !s.Force && before.Clock.Running-r.QuietFrom < 14*day:
 		l.rt.Fatalf("%s: %s retired in use", l.now, r.Year)
-	case !before.Clock.Trusted():
+	case !before.Clock.IsTrusted():
 		l.rt.Fatalf("%s: %s retired by a wrong clock", l.now, r.Year)
 	}
 }
@@ -218,7 +218,7 @@ func TestEverySequenceOfStepsKeepsTheRules(t *testing.T) {
 				l.auto()
 			},
 			"use": func(t *rapid.T) {
-				if y := l.year(); l.h.State(y, l.now).Live() {
+				if y := l.year(); l.h.State(y, l.now).IsLive() {
 					l.h = l.h.Use(y, l.now)
 				}
 			},
@@ -249,9 +249,9 @@ func TestAutomaticModeKeepsThreeYearsAtMost(t *testing.T) {
 		if !slices.Equal(made, first) || w.h.Preferred != first[0] {
 			t.Fatalf("%s: made %v, preferred %s; want %v", w.now, made, w.h.Preferred, first)
 		}
-		var full []Made
+		var full []MadeKey
 		for _, y := range first {
-			full = append(full, Made{Year: y, CertEndAt: p.Dates(y).CertEndAt, HasKey: true})
+			full = append(full, MadeKey{Year: y, CertEndAt: p.Dates(y).CertEndAt, HasKey: true})
 		}
 		if diff := cmp.Diff(p.Begin(full, w.now).all(w.now), w.h.all(w.now)); diff != "" {
 			t.Fatalf("not the states that init records:\n%s", diff)

@@ -61,7 +61,7 @@ func TestClockJumpIsSeenAtOnce(t *testing.T) {
 	}
 	wantRefused(t, w.try(w.step("retire 2026")), newReason(WaitsClockJumped, Args{From: at("2027-06-30"), To: at("2027-09-01"), DaysLeft: 14}))
 	w.wantAttention(t, "certificate_ended 2026", "clock_untrusted", "step_held 2026")
-	if w.hand("create 2028"); w.h.Clock.Trusted() || w.h.Clock.SeenAt != w.now {
+	if w.hand("create 2028"); w.h.Clock.IsTrusted() || w.h.Clock.SeenAt != w.now {
 		t.Errorf("a step that is taken writes it down: %+v", w.h.Clock)
 	}
 }
@@ -87,8 +87,8 @@ func TestClockJumpEndsNoYear(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := History{}.Tick(at(tt.from), 0).Tick(at(tt.to), tt.ran)
-			if h.Clock.Trusted() != tt.trusted {
-				t.Errorf("trusted = %v, want %v: %+v", h.Clock.Trusted(), tt.trusted, h.Clock)
+			if h.Clock.IsTrusted() != tt.trusted {
+				t.Errorf("trusted = %v, want %v: %+v", h.Clock.IsTrusted(), tt.trusted, h.Clock)
 			}
 			if h.Clock.SeenAt != at(tt.to) || h.Clock.Running != tt.ran {
 				t.Errorf("clock = %+v", h.Clock)
@@ -102,10 +102,10 @@ func TestClockJumpEndsNoYear(t *testing.T) {
 func TestSmallClockStepsAddUp(t *testing.T) {
 	t.Parallel()
 	h := History{}.Tick(at("2027-05-01T00:00:10Z"), 0).Tick(at("2027-05-01T00:00:05Z"), 0)
-	if !h.Clock.Trusted() || h.Clock.SeenAt != at("2027-05-01T00:00:10Z") {
+	if !h.Clock.IsTrusted() || h.Clock.SeenAt != at("2027-05-01T00:00:10Z") {
 		t.Errorf("five seconds back: %+v", h.Clock)
 	}
-	if h = h.Tick(at("2027-05-01T00:00:04Z"), 0); h.Clock.Trusted() {
+	if h = h.Tick(at("2027-05-01T00:00:04Z"), 0); h.Clock.IsTrusted() {
 		t.Errorf("six seconds back, in two steps: %+v", h.Clock)
 	}
 }
@@ -130,7 +130,7 @@ func TestClockJumpHoldsRetirement(t *testing.T) {
 		t.Parallel()
 		start(t).hand("confirm-clock").run("2027-09-02").wantLog(t, "2027-09-02 retire 2026")
 	})
-	t.Run("a second jump begins it anew", func(t *testing.T) {
+	t.Run("a second jump begins it again", func(t *testing.T) {
 		t.Parallel()
 		start(t).run("2027-09-10").down("2027-09-09").run("2027-09-30").wantLog(t, "2027-09-23 retire 2026")
 	})

@@ -28,10 +28,10 @@ func States() []State {
 	return []State{Planned, Created, Published, Preferred, Expiring, Grace, Retired, Revoked}
 }
 
-// Live reports whether the URLs and the metadata of the year answer.
-func (s State) Live() bool {
+// IsLive reports whether the URLs and the metadata of the year answer.
+func (s State) IsLive() bool {
 	return s == Published || s == Preferred || s == Expiring || s == Grace
 }
 
-// Over reports whether the year is retired or revoked, which is final: its URLs answer 410.
-func (s State) Over() bool { return s == Retired || s == Revoked }
+// IsOver reports whether the year is retired or revoked, which is final: its URLs answer 410.
+func (s State) IsOver() bool { return s == Retired || s == Revoked }

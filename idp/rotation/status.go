@@ -52,7 +52,7 @@ type YearStatus struct {
 	Live        bool `json:"live"`
 	CertExpired bool `json:"certificate_expired"`
 	// Next is the next event of the year, if known.
-	Next *Coming `json:"next,omitempty"`
+	Next *UpcomingStep `json:"next,omitempty"`
 }
 
 // horizon is how many years Status looks ahead for the next event.
@@ -79,8 +79,8 @@ func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.Year, b.Year) })
 	plan := p.Plan(h, now, horizon)
 	for _, r := range records {
-		y := YearStatus{Record: r, State: h.State(r.Year, now), Live: r.answers(), CertExpired: r.certEnded(now)}
-		if i := slices.IndexFunc(plan, func(c Coming) bool { return c.Year == r.Year }); i >= 0 {
+		y := YearStatus{Record: r, State: h.State(r.Year, now), Live: r.isAnswering(), CertExpired: r.hasCertEnded(now)}
+		if i := slices.IndexFunc(plan, func(c UpcomingStep) bool { return c.Year == r.Year }); i >= 0 {
 			y.Next = &plan[i]
 		}
 		s.Years = append(s.Years, y)
@@ -171,9 +171,9 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	for _, r := range h.Records {
 		switch {
 		case !r.isLive():
-		case r.certEnded(now):
+		case r.hasCertEnded(now):
 			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{Date: r.CertEndAt}})
-		case r.certEnded(now.Add(endingTime)):
+		case r.hasCertEnded(now.Add(endingTime)):
 			if why := h.endingReason(r, unmoved, now); !why.IsZero() {
 				all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{Date: r.CertEndAt}, Because: []Reason{why}})
 			}
@@ -186,7 +186,7 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 		}
 		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, Date: f.At, Value: f.Error}})
 	}
-	if !h.Clock.Trusted() {
+	if !h.Clock.IsTrusted() {
 		all = append(all, Attention{Code: ClockUntrusted, Because: []Reason{h.Clock.reason()}})
 	}
 	for _, d := range due {
@@ -233,7 +233,7 @@ func (h History) endingReason(r Record, unmoved Counts, now time.Time) Reason {
 		return newReason(EndsNotMoved, Args{Count: unmoved[r.Year]})
 	case r.UsedAt.IsZero() || r.Year != h.Target(now):
 		return Reason{}
-	case h.Hold.Active(now):
+	case h.Hold.IsActive(now):
 		return h.Hold.reason()
 	}
 	return newer.KeyFault.Reason(newer.Year)

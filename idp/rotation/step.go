@@ -179,7 +179,7 @@ func (h History) revoke(s Step, now time.Time) History {
 func (h History) successor(y idp.Year, now time.Time) (Record, bool) {
 	var next Record
 	for _, r := range h.Records {
-		if r.Year <= y || !r.canSign() || r.certEnded(now) {
+		if r.Year <= y || !r.canSign() || r.hasCertEnded(now) {
 			continue
 		}
 		if r.isLive() {

@@ -30,7 +30,7 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 		return []idp.Suggestion{KeyDiffers.Suggestion(e.Year)}
 	case KeyFault(code).isKnown():
 		return []idp.Suggestion{KeyFault(code).Suggestion(e.Year)}
-	case made && r.CertEndAt.IsZero() && (making && !state.Over() || opening && state == Created):
+	case made && r.CertEndAt.IsZero() && (making && !state.IsOver() || opening && state == Created):
 		return []idp.Suggestion{suggestImport(e.Year)}
 	case e.Kind == StepCreate && code == RefusedExternalKeys, e.Kind == StepImport && !made && e.Year >= h.Preferred:
 		return suggestExternalKey(e.Year)

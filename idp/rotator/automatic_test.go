@@ -41,7 +41,7 @@ func TestServersTakeEveryStepOnce(t *testing.T) {
 				t.Errorf("steps (-want +got):\n%s", diff)
 			}
 			for _, s := range all {
-				w.sane(s, rotation.Status{})
+				w.checkInvariants(s, rotation.Status{})
 				if e, found := s.Ring.Lookup("2026", w.Clock.Now()); !found || e.State != rotation.Retired || e.Key.Signer != nil || e.Key.Cert == nil {
 					t.Errorf("2026 in the ring is %+v", e)
 				}
@@ -202,8 +202,8 @@ func TestLostPreferredKeyCanBeReplaced(t *testing.T) {
 	}
 	_, err := s.Take(t.Context(), rotation.Step{Kind: rotation.StepRevoke, Year: "2026", Reason: "lost"}, "test", false)
 	ok(t, err)
-	w.sane(s, rotation.Status{})
-	w.sane(w.started(), rotation.Status{})
+	w.checkInvariants(s, rotation.Status{})
+	w.checkInvariants(w.started(), rotation.Status{})
 }
 
 // TestWrongClockEndsNoYear checks that a clock in the far future ends no year.
@@ -217,12 +217,12 @@ func TestWrongClockEndsNoYear(t *testing.T) {
 	_, err := s.Automatic(t.Context())
 	ok(t, err)
 	for y, state := range states(w.status(s)) {
-		if state.Over() {
+		if state.IsOver() {
 			t.Errorf("%s is %s", y, state)
 		}
 	}
 	w.take(s, rotation.Step{Kind: rotation.StepConfirm})
-	if !w.status(s).Clock.Trusted() {
+	if !w.status(s).Clock.IsTrusted() {
 		t.Error("the clock was confirmed and is not trusted")
 	}
 }

@@ -82,7 +82,7 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 				st, err := s.Status(t.Context(), nil)
 				ok(t, err)
 				_, created := states(st)["2000"]
-				if created != suspended || st.Clock.Trusted() != suspended || hasAttention(st, rotation.ClockUntrusted, "") == suspended {
+				if created != suspended || st.Clock.IsTrusted() != suspended || hasAttention(st, rotation.ClockUntrusted, "") == suspended {
 					t.Fatalf("created %v, clock %+v, attention %v", created, st.Clock, st.Attention)
 				}
 				if hasAttention(st, rotation.StepHeld, "2000") == suspended {
@@ -97,7 +97,7 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 				next := service()
 				ok(t, next.Start(t.Context()))
 				run(next, func() {})
-				if st, err = next.Status(t.Context(), nil); err != nil || len(states(st)) != 1 || st.Clock.Trusted() {
+				if st, err = next.Status(t.Context(), nil); err != nil || len(states(st)) != 1 || st.Clock.IsTrusted() {
 					t.Fatalf("after a restart: %v, %+v, %v", states(st), st.Clock, err)
 				}
 				if _, err := next.Take(t.Context(), rotation.Step{Kind: rotation.StepResume}, "test", false); err != nil {
@@ -129,7 +129,7 @@ func TestRunCountsFromStart(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	s.Run(ctx)
-	if c := w.status(s).Clock; c.Running != 10*time.Minute+time.Second || c.Drift != 0 || !c.Trusted() {
+	if c := w.status(s).Clock; c.Running != 10*time.Minute+time.Second || c.Drift != 0 || !c.IsTrusted() {
 		t.Errorf("clock: %+v", c)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"vernal/idp/rotator"
 )
 
-// springDeployment is an installation on 15 February 2027, and its folder: 2026 is
+// springDeployment returns an installation on 15 February 2027, and its folder: 2026 is
 // preferred, 2027 is published.
 func springDeployment(t *testing.T) (*deployment, string, []byte) {
 	t.Helper()
@@ -32,7 +32,7 @@ func springDeployment(t *testing.T) (*deployment, string, []byte) {
 func wantClosed(t *testing.T, s *rotator.Service, y idp.Year, now time.Time) {
 	t.Helper()
 	e, found := s.Ring.Lookup(y, now)
-	if !found || !e.State.Over() || e.Key.Signer != nil {
+	if !found || !e.State.IsOver() || e.Key.Signer != nil {
 		t.Errorf("%s is %s, found: %v, has a private key in memory: %v; want it over, without one", y, e.State, found, e.Key != nil && e.Key.Signer != nil)
 	}
 }

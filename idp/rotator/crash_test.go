@@ -107,7 +107,7 @@ func (d *doomed) act(ctx context.Context, s *rotator.Service) (err error) {
 	case "csr":
 		_, err = s.CSR(ctx, y, "test", false)
 	case "import", "import a pair":
-		err = d.bring(ctx, s)
+		err = d.importForeign(ctx, s)
 	case "retire and destroy":
 		_, err = s.Retire(ctx, rotation.Step{Kind: rotation.StepRetire, Year: y}, "test", false)
 	case "first start":
@@ -122,8 +122,8 @@ func (d *doomed) act(ctx context.Context, s *rotator.Service) (err error) {
 	return err
 }
 
-// bring imports a certificate, with its key or for the one that waits.
-func (d *doomed) bring(ctx context.Context, s *rotator.Service) error {
+// importForeign imports a certificate, with its key or for the one that waits.
+func (d *doomed) importForeign(ctx context.Context, s *rotator.Service) error {
 	key, err := x509.ParsePKCS8PrivateKey(d.Foreign)
 	if err != nil {
 		return err
@@ -201,11 +201,11 @@ func TestKilledStepIsCompletedLater(t *testing.T) {
 	}{
 		{"create", day(2026, 11, 22), day(2026, 11, 23), "create", "2027", 5,
 			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
-		{"create by itself", day(2026, 11, 22), day(2027, 1, 14), "automatic", "2027", 5,
+		{"automatic create", day(2026, 11, 22), day(2027, 1, 14), "automatic", "2027", 5,
 			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
 		{"publish", day(2026, 11, 22), day(2027, 1, 20), "publish", "2027", 2,
 			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Published}},
-		{"publish by itself", day(2026, 11, 22), day(2027, 1, 31), "automatic", "2027", 2,
+		{"automatic publish", day(2026, 11, 22), day(2027, 1, 31), "automatic", "2027", 2,
 			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Published}},
 		{"prefer", day(2026, 11, 22), day(2027, 2, 10), "prefer", "2027", 2,
 			map[idp.Year]rotation.State{"2026": rotation.Expiring, "2027": rotation.Preferred}},
@@ -316,7 +316,7 @@ func (d *doomed) look(t *testing.T) rotation.Status {
 	return w.status(w.served())
 }
 
-// served is a server's, after what it does at once when it starts.
+// served returns a server's, after what it does at once when it starts.
 func (w *deployment) served() *rotator.Service {
 	w.t.Helper()
 	s := w.started()
@@ -333,7 +333,7 @@ func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	w := openDeployment(t, d.Folder, d.Master, d.Now)
 	defer w.Close()
 	s := w.served()
-	w.sane(s, before)
+	w.checkInvariants(s, before)
 	for _, a := range w.status(s).Attention {
 		if same := func(o rotation.Attention) bool { return cmp.Equal(a, o) }; !slices.ContainsFunc(before.Attention, same) && !slices.ContainsFunc(after.Attention, same) {
 			t.Errorf("point %d: attention that neither state explains: %+v", d.KillAt, a)
@@ -343,7 +343,7 @@ func (d *doomed) checkAfter(t *testing.T, before, after rotation.Status) {
 	if refused := new(rotation.RefusedError); err != nil && !errors.As(err, &refused) {
 		t.Errorf("point %d: taken again: %v", d.KillAt, err)
 	}
-	w.sane(s, before)
+	w.checkInvariants(s, before)
 	now := w.status(s)
 	if diff := cmp.Diff(states(after), states(now)); diff != "" {
 		t.Errorf("point %d: states (-want +got):\n%s", d.KillAt, diff)
@@ -389,7 +389,7 @@ func (w *deployment) chained() {
 	for _, r := range records {
 		what := string(r.Kind) + " " + string(r.Year)
 		if once[what] && r.Kind != "rotation.prefer" && r.Kind != "rotation.rollback" {
-			w.t.Errorf("the audit trail tells twice of %s", what)
+			w.t.Errorf("the audit trail has two records of %s", what)
 		}
 		once[what] = true
 	}

@@ -62,7 +62,7 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 		return nil, err
 	}
 	t := &turn{policy: s.Policy, steps: []rotation.Step{step}, actor: actor, now: now}
-	if waits(h, y) {
+	if waitsForCert(h, y) {
 		t.steps = nil
 		if err := checkWaiting(h, step, k, now); err != nil {
 			return nil, err
@@ -85,10 +85,10 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 	return r, err
 }
 
-// waits reports whether the year was made and has no certificate.
-func waits(h rotation.History, y idp.Year) bool {
+// waitsForCert reports whether the year was made and has no certificate.
+func waitsForCert(h rotation.History, y idp.Year) bool {
 	r, made := h.Record(y)
-	return made && r.CertEndAt.IsZero() && !r.Over()
+	return made && r.CertEndAt.IsZero() && !r.IsOver()
 }
 
 // checkWaiting checks that the key in the folder is the recorded one, which waits for its
@@ -135,7 +135,7 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	if err != nil {
 		return nil, err
 	}
-	if waits(h, y) && in.Signer == nil {
+	if waitsForCert(h, y) && in.Signer == nil {
 		if err := checkWaiting(h, may, there, now); err != nil {
 			return nil, err
 		}
@@ -173,7 +173,7 @@ func importSigner(given crypto.Signer, there *certs.Key) (crypto.Signer, rotatio
 		return nil, rotation.RefusedNoKeyWaits
 	case there == nil:
 		return given, ""
-	case given == nil || certs.SamePublic(given.Public(), there.Signer.Public()):
+	case given == nil || certs.EqualPublic(given.Public(), there.Signer.Public()):
 		return there.Signer, ""
 	}
 	return nil, rotation.RefusedOtherKeyWaits

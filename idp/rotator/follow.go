@@ -44,7 +44,7 @@ func (s *Service) show(h rotation.History, keys []*certs.Key, damaged []certs.Da
 	faults := keyring.Faults(h, keys, damaged)
 	s.faults.Store(&faults)
 	s.shown = h.WithFaults(faults)
-	s.keys = keyring.Usable(s.shown, keys)
+	s.keys = keyring.SelectUsable(s.shown, keys)
 	_ = s.Ring.SetHistory(s.shown, s.keys) // unable asks again, when all is open that can be
 }
 
@@ -120,8 +120,8 @@ func (s *Service) signingFault(cause error) error {
 	return err
 }
 
-// undestroyed returns the years whose key must still be destroyed.
-func (s *Service) undestroyed() (years []idp.Year) {
+// listUndestroyed returns the years whose key must still be destroyed.
+func (s *Service) listUndestroyed() (years []idp.Year) {
 	for _, r := range s.shown.Records {
 		if !r.KeyDestroyedAt.IsZero() && !s.destroyed[r.Year] {
 			years = append(years, r.Year)
@@ -134,7 +134,7 @@ func (s *Service) undestroyed() (years []idp.Year) {
 // with the next call.
 func (s *Service) destroyEnded(ctx context.Context) error {
 	var errs []error
-	for _, y := range s.undestroyed() {
+	for _, y := range s.listUndestroyed() {
 		if err := s.Dir.Destroy(y); err != nil {
 			errs = append(errs, err)
 			continue

@@ -83,12 +83,12 @@ func TestKilledAtEachWrite(t *testing.T) {
 				}
 
 				s = w.started()
-				w.sane(s, before)
+				w.checkInvariants(s, before)
 				err = tt.act(t, s)
 				if refused := new(rotation.RefusedError); err != nil && !errors.As(err, &refused) {
 					t.Errorf("step taken again: %v", err)
 				}
-				w.sane(s, before)
+				w.checkInvariants(s, before)
 				if diff := cmp.Diff(tt.want, states(w.status(s))); diff != "" {
 					t.Errorf("states (-want +got):\n%s", diff)
 				}
@@ -109,7 +109,7 @@ func TestKilledFirstStartIsCompletedLater(t *testing.T) {
 		s = w.started()
 		_, err := s.Automatic(t.Context())
 		ok(t, err)
-		w.sane(s, rotation.Status{})
+		w.checkInvariants(s, rotation.Status{})
 		want := map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}
 		if diff := cmp.Diff(want, states(w.status(s))); diff != "" {
 			t.Errorf("killed after %d writes: states (-want +got):\n%s", killAt, diff)
@@ -123,9 +123,9 @@ func TestKilledFirstStartIsCompletedLater(t *testing.T) {
 	}
 }
 
-// sane checks what must hold after every start: one year is preferred and signs,
+// checkInvariants checks what must hold after every start: one year is preferred and signs,
 // and who was published and is not over has its key.
-func (w *deployment) sane(s *rotator.Service, before rotation.Status) {
+func (w *deployment) checkInvariants(s *rotator.Service, before rotation.Status) {
 	w.t.Helper()
 	st := w.status(s)
 	preferred := 0
@@ -145,7 +145,7 @@ func (w *deployment) sane(s *rotator.Service, before rotation.Status) {
 	keys, err := w.Keys.Load()
 	ok(w.t, err)
 	for _, y := range slices.Concat(before.Years, st.Years) {
-		if y.PublishedAt.IsZero() || states(st)[y.Year].Over() {
+		if y.PublishedAt.IsZero() || states(st)[y.Year].IsOver() {
 			continue
 		}
 		if !slices.ContainsFunc(keys, func(k *certs.Key) bool { return k.Year == y.Year && k.Signer != nil && k.Cert != nil }) {
@@ -154,7 +154,7 @@ func (w *deployment) sane(s *rotator.Service, before rotation.Status) {
 	}
 	for _, k := range keys {
 		if y := st.Years[slices.IndexFunc(st.Years, func(y rotation.YearStatus) bool { return y.Year == k.Year })]; k.Signer != nil && !y.KeyDestroyedAt.IsZero() {
-			w.t.Errorf("the key of %s is there and written down as destroyed", k.Year)
+			w.t.Errorf("the key of %s is there and recorded as destroyed", k.Year)
 		}
 	}
 }

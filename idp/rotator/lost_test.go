@@ -135,9 +135,9 @@ func TestLostKeyClosesYear(t *testing.T) {
 			tt.lose(f, "2027", master)
 			s := w.started()
 			e, found := s.Ring.Lookup("2027", w.Clock.Now())
-			if !found || !e.Closed() || e.Fault != tt.want || e.Key.Signer != nil || (e.Key.Cert != nil) != tt.cert {
+			if !found || !e.IsClosed() || e.Fault != tt.want || e.Key.Signer != nil || (e.Key.Cert != nil) != tt.cert {
 				t.Errorf("2027: closed %v, %q, private key %v, certificate %v; want %s, certificate %v",
-					e.Closed(), e.Fault, e.Key.Signer != nil, e.Key.Cert != nil, tt.want, tt.cert)
+					e.IsClosed(), e.Fault, e.Key.Signer != nil, e.Key.Cert != nil, tt.want, tt.cert)
 			}
 			if live := s.Ring.Live(w.Clock.Now()); len(live) != 1 || live[0].Year() != "2026" {
 				t.Errorf("live: %d years, want 2026 alone", len(live))
@@ -157,7 +157,7 @@ func TestLostKeyClosesYear(t *testing.T) {
 			wantPreferred(t, s, "2026", w.Clock.Now())
 			f.restore()
 			ok(t, s.Tick(t.Context(), time.Minute))
-			if e, _ := s.Ring.Lookup("2027", w.Clock.Now()); e.Closed() || e.Key.Signer == nil {
+			if e, _ := s.Ring.Lookup("2027", w.Clock.Now()); e.IsClosed() || e.Key.Signer == nil {
 				t.Errorf("2027 stays closed: %s", e.Fault)
 			}
 			if _, err := s.Automatic(t.Context()); err != nil {

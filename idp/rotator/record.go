@@ -40,7 +40,7 @@ func EndedYears(doc []byte) (years []idp.Year, err error) {
 		return nil, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
 	}
 	for _, r := range h.Records {
-		if r.Over() {
+		if r.IsOver() {
 			years = append(years, r.Year)
 		}
 	}
@@ -56,7 +56,7 @@ func (s *Service) update(ctx context.Context, change func(rotation.History) (rot
 	return s.write(ctx, func(h rotation.History) (rotation.History, error) {
 		before := uses.apply(h)
 		after, err := change(before)
-		if err == nil && unknown != nil && retires(before, after) {
+		if err == nil && unknown != nil && retiresYear(before, after) {
 			return before, unknown
 		}
 		return after, err

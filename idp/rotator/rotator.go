@@ -93,7 +93,7 @@ type Service struct {
 	// countedTo is the reading of Uptime up to which Start recorded the running time. Run
 	// continues from there.
 	countedTo time.Duration
-	keys      []*certs.Key     // what the Ring was last set to, as Usable leaves it
+	keys      []*certs.Key     // what the Ring was last set to, as SelectUsable leaves it
 	shown     rotation.History // what the Ring was last set to
 	// destroyed are the years whose key is known to be destroyed.
 	destroyed map[idp.Year]bool
@@ -112,7 +112,7 @@ func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation
 }
 
 // Plan lists the future steps within years.
-func (s *Service) Plan(ctx context.Context, years int) ([]rotation.Coming, error) {
+func (s *Service) Plan(ctx context.Context, years int) ([]rotation.UpcomingStep, error) {
 	h, now, err := s.readNow(ctx)
 	if err != nil {
 		return nil, err

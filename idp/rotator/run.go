@@ -99,7 +99,7 @@ func (s *Service) tick(ctx context.Context, ran, asleep time.Duration) error {
 		return fmt.Errorf("write the rotation: %w", err)
 	}
 	err = unknown
-	if s.isStale(h) || len(s.closedYears())+len(s.undestroyed()) > 0 {
+	if s.isStale(h) || len(s.closedYears())+len(s.listUndestroyed()) > 0 {
 		err = errors.Join(err, s.follow(ctx, h))
 	}
 	if err != nil {

@@ -130,9 +130,9 @@ func (s *Service) complete(h rotation.History, keys []*certs.Key, now time.Time)
 
 // adopt updates the history from the keys in the folder.
 func (s *Service) adopt(ctx context.Context, before rotation.History, keys []*certs.Key, now time.Time) (rotation.History, error) {
-	made := make([]rotation.Made, len(keys))
+	made := make([]rotation.MadeKey, len(keys))
 	for i, k := range keys {
-		made[i] = keyring.MadeOf(k)
+		made[i] = keyring.DescribeKey(k)
 	}
 	change := func(h rotation.History) rotation.History {
 		if len(h.Records) == 0 && s.Policy.KeySource != rotation.SourceImport { // only reached from Begin

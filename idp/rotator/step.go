@@ -66,7 +66,7 @@ func (s *Service) Retire(ctx context.Context, retire rotation.Step, actor string
 		return nil, err
 	}
 	steps := []rotation.Step{retire, {Kind: rotation.StepDestroy, Year: retire.Year, Reason: retire.Reason}}
-	if h.State(retire.Year, now).Over() {
+	if h.State(retire.Year, now).IsOver() {
 		steps = steps[1:]
 	}
 	return s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, dryRun)
@@ -124,7 +124,7 @@ func (s *Service) take(ctx context.Context, h rotation.History, t *turn, dryRun 
 	if err != nil {
 		return nil, s.nameUsers(ctx, err, h, t.now)
 	}
-	if retires(h, after) { // before anything is made, and in a dry run
+	if retiresYear(h, after) { // before anything is made, and in a dry run
 		if _, err := s.lastUses(ctx); err != nil {
 			return nil, err
 		}

@@ -2,8 +2,8 @@ package rotator
 
 import "time"
 
-// began is the start of the uptime on a system without a better clock.
-var began = time.Now()
+// startedAt is the start of the uptime on a system without a better clock.
+var startedAt = time.Now()
 
 // uptime is a reading of the Service's clock, from any beginning. It goes on while the
 // machine is suspended if the system has such a clock.
@@ -14,5 +14,5 @@ func (s *Service) uptime() time.Duration {
 	if up, ok := bootTime(); ok {
 		return up
 	}
-	return time.Since(began)
+	return time.Since(startedAt)
 }

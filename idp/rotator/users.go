@@ -36,8 +36,8 @@ func (s *Service) lastUses(ctx context.Context) (lastUses, error) {
 	return last, nil
 }
 
-// retires reports whether a year is retired between two histories. Revoking does not count.
-func retires(before, after rotation.History) bool {
+// retiresYear reports whether a year is retired between two histories. Revoking does not count.
+func retiresYear(before, after rotation.History) bool {
 	return slices.ContainsFunc(after.Records, func(r rotation.Record) bool {
 		was, _ := before.Record(r.Year)
 		return was.RetiredAt.IsZero() && !r.RetiredAt.IsZero() && r.RevokedAt.IsZero()

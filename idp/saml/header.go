@@ -114,7 +114,7 @@ func (h *Header) checkDestination(e Expect) error {
 // because it is ours to read and integrators copy the URL with one.
 func (h *Header) isMeantFor(url string) bool {
 	path, _, _ := strings.Cut(h.Destination, "?")
-	return sameAddress(path, url)
+	return equalURLs(path, url)
 }
 
 // checkInstant refuses a message that is too old or from the future.
@@ -130,9 +130,9 @@ func checkInstant(at, now time.Time) error {
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// sameAddress reports whether two URLs are equal, except for the case of scheme and host and
+// equalURLs reports whether two URLs are equal, except for the case of scheme and host and
 // for a port that the scheme implies, which proxies and libraries add.
-func sameAddress(a, b string) bool {
+func equalURLs(a, b string) bool {
 	return a == b || normalAddress(a) == normalAddress(b) && normalAddress(a) != ""
 }
 

@@ -33,12 +33,12 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// bare returns an installation for tests that request no pages.
-func bare(log io.Writer) *installation.Installation {
+// newInstallation returns an installation for tests that request no pages.
+func newInstallation(log io.Writer) *installation.Installation {
 	return &installation.Installation{Config: installation.Config{Log: slog.New(slog.NewTextHandler(log, nil)), Clock: time.Now}}
 }
 
-// A program that holds the admin port must not stop sign-ins (finding L8): any
+// A program that holds the admin port must not stop sign-ins: any
 // local user can open a port.
 func TestBusyAdminPortIsRetried(t *testing.T) {
 	t.Parallel()
@@ -50,7 +50,7 @@ func TestBusyAdminPortIsRetried(t *testing.T) {
 	log := new(lockedBuffer)
 	s := &Server{
 		AdminListen: busy.Addr().String(), AdminRetry: 10 * time.Millisecond,
-		Installation: bare(log),
+		Installation: newInstallation(log),
 		AdminReady:   func(net.Addr) { t.Error("ready while another program has the port") },
 	}
 	a, err := s.listenAdmin(t.Context())
@@ -91,7 +91,7 @@ func TestAdminListenerEndsWhileItWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	s := &Server{AdminListen: busy.Addr().String(), Installation: bare(io.Discard)}
+	s := &Server{AdminListen: busy.Addr().String(), Installation: newInstallation(io.Discard)}
 	a, err := s.listenAdmin(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	desk := &signing.Desk{Years: s.Years, Registry: s.Registry}
 	sessions := &session.Manager{
-		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime, Secure: s.Secure(),
+		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime, Secure: s.IsSecure(),
 		Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
 	}
 	pages.SessionUser = func(r *http.Request) idp.UserID {
@@ -106,7 +106,7 @@ func (s *Server) Handler() (http.Handler, error) {
 		return current.User
 	}
 	access := &yearaccess.Gate{
-		Years: s.Years, Clock: s.Clock, Links: s.Links, Fields: s.Registry.HasPreview, Pages: pages, Secure: s.Secure(),
+		Years: s.Years, Clock: s.Clock, Links: s.Links, Fields: s.Registry.HasPreview, Pages: pages, Secure: s.IsSecure(),
 	}
 	signOn := &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: desk,
@@ -146,7 +146,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	return &web.Middleware{
 		Next: guarded, Pages: pages, Log: s.Log, Clock: s.Clock,
 		Strangers: &web.Strangers{Log: s.Log, Clock: s.Clock},
-		Count:     s.countTraffic().Answered, TrustedProxies: s.TrustedProxies, HSTS: s.Secure(),
+		Count:     s.countTraffic().CountRequest, TrustedProxies: s.TrustedProxies, HSTS: s.IsSecure(),
 	}, nil
 }
 

@@ -39,8 +39,8 @@ func TestSessionEndsWhenIdleOrExpired(t *testing.T) {
 			if got := m.EndsAt(s); !got.Equal(now.Add(tt.want)) {
 				t.Errorf("ends %v from now, want %v", got.Sub(now), tt.want)
 			}
-			if m.Live(s) != (tt.want > 0) {
-				t.Errorf("live: %v", m.Live(s))
+			if m.IsLive(s) != (tt.want > 0) {
+				t.Errorf("live: %v", m.IsLive(s))
 			}
 		})
 	}
@@ -86,7 +86,7 @@ func TestRequestBelongsToItsSession(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := m.Tied(tt.r, tt.req); got != tt.want {
+			if got := m.IsTied(tt.r, tt.req); got != tt.want {
 				t.Errorf("tied: %v", got)
 			}
 		})

@@ -102,9 +102,9 @@ func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
 	return nil
 }
 
-// Holds reports whether the browser sends the request itself, as opposed to the secret of a
+// HoldsRequest reports whether the browser sends the request itself, as opposed to the secret of a
 // stored one.
-func (m *Manager) Holds(r *http.Request, handle idp.RequestHandle) bool {
+func (m *Manager) HoldsRequest(r *http.Request, handle idp.RequestHandle) bool {
 	c, err := r.Cookie(m.requestCookie(handle))
 	return err == nil && isHeld(c)
 }
@@ -151,7 +151,7 @@ func unpackHeld(packed []byte, handle idp.RequestHandle) (*idp.LoginRequest, err
 	if err := json.Unmarshal(plain, req); err != nil {
 		return nil, err
 	}
-	if req.Handle != handle || req.Answered() {
+	if req.Handle != handle || req.IsAnswered() {
 		return nil, errors.New("not a request that waits under this handle")
 	}
 	return req, nil
@@ -161,9 +161,9 @@ var errNoSealer = errors.New("session.Manager has no Sealer")
 
 func heldContext(handle idp.RequestHandle) string { return "request-held-by-browser/" + string(handle) }
 
-// heldTooMuch lists the cookies, oldest first, that a browser must give up because it holds
+// listSurplus lists the cookies, oldest first, that a browser must give up because it holds
 // too many requests. The newest one stays.
-func heldTooMuch(cookies []*http.Cookie) (names []string) {
+func listSurplus(cookies []*http.Cookie) (names []string) {
 	kept, size := 0, 0
 	for i := len(cookies) - 1; i >= 0; i-- {
 		c := cookies[i]

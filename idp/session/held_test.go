@@ -75,7 +75,7 @@ func TestHeldRequestComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !m.Tied(r, got) || !m.Holds(r, req.Handle) {
+	if !m.IsTied(r, got) || !m.HoldsRequest(r, req.Handle) {
 		t.Error("the request is not tied to the browser that holds it")
 	}
 	got.SecretHash, req.SecretHash = nil, nil
@@ -285,7 +285,7 @@ func FuzzHeld(f *testing.F) {
 		} else if !errors.Is(err, idp.ErrNotFound) {
 			t.Errorf("%q: %v", value, err)
 		}
-		if got, err := unpackHeld(packed, req.Handle); err == nil && (got.Handle != req.Handle || got.Answered()) {
+		if got, err := unpackHeld(packed, req.Handle); err == nil && (got.Handle != req.Handle || got.IsAnswered()) {
 			t.Errorf("unpacked %+v", got)
 		}
 	})

@@ -58,7 +58,7 @@ func (m *Manager) Pending(r *http.Request) (*idp.Session, error) {
 // loadSession loads the live session of a cookie if it fits there: a session under the wrong
 // cookie gives no access.
 func (m *Manager) loadSession(r *http.Request, cookie string, fits func(*idp.Session) bool) (*idp.Session, error) {
-	ids := m.replacedSession(r, cookie)
+	ids := m.sessionOfCookie(r, cookie)
 	if len(ids) == 0 {
 		return nil, idp.ErrNotFound
 	}
@@ -75,14 +75,14 @@ func (m *Manager) loadSession(r *http.Request, cookie string, fits func(*idp.Ses
 	case err != nil:
 		return nil, fmt.Errorf("load session: %w", err)
 	}
-	if !m.Live(s) || !fits(s) {
+	if !m.IsLive(s) || !fits(s) {
 		return nil, idp.ErrNotFound
 	}
 	return s, nil
 }
 
-// Live reports whether the session has reached neither of its ends.
-func (m *Manager) Live(s *idp.Session) bool {
+// IsLive reports whether the session has reached neither of its ends.
+func (m *Manager) IsLive(s *idp.Session) bool {
 	return m.Clock.Now().Before(m.EndsAt(s))
 }
 
@@ -124,7 +124,7 @@ func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(m.TimeForCode()),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
 	}
-	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, Replaces: m.replacedSession(r, "signin")}, events...); err != nil {
+	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, Replaces: m.sessionOfCookie(r, "signin")}, events...); err != nil {
 		return nil, fmt.Errorf("begin sign-in: %w", err)
 	}
 	return s, nil
@@ -153,7 +153,7 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 		Idle:    m.Idle,
 		Factors: append(pending.Factors, second),
 	}
-	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.replacedSession(r, "session")}, events...); err != nil {
+	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.sessionOfCookie(r, "session")}, events...); err != nil {
 		return nil, fmt.Errorf("complete sign-in: %w", err)
 	}
 	m.dropCookie(w, m.cookieName("signin"))
@@ -164,7 +164,7 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 // the same step.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request, events ...idp.AuditEvent) error {
 	for _, cookie := range []string{"session", "signin"} {
-		if ids := m.replacedSession(r, cookie); len(ids) > 0 {
+		if ids := m.sessionOfCookie(r, cookie); len(ids) > 0 {
 			if _, err := m.Store.EndSessions(r.Context(), idp.SessionEnd{IDs: ids}, events...); err != nil {
 				return fmt.Errorf("end session: %w", err)
 			}
@@ -200,8 +200,8 @@ func (m *Manager) deviceOf(r *http.Request) idp.Device {
 	return m.Device(r)
 }
 
-// replacedSession returns the session of the named cookie, live or not.
-func (m *Manager) replacedSession(r *http.Request, cookie string) []idp.SessionID {
+// sessionOfCookie returns the session of the named cookie, live or not.
+func (m *Manager) sessionOfCookie(r *http.Request, cookie string) []idp.SessionID {
 	c, err := r.Cookie(m.cookieName(cookie))
 	if err != nil || c.Value == "" {
 		return nil

@@ -20,10 +20,10 @@ const (
 	LapseEnded    Lapse = "ended"    // it was ended, or expired long ago
 )
 
-// Lapsed returns what became of the session whose cookie the browser holds; "" if it holds
+// LookupLapse returns what became of the session whose cookie the browser holds; "" if it holds
 // none, or if the session is live.
-func (m *Manager) Lapsed(r *http.Request) (Lapse, error) {
-	ids := m.replacedSession(r, "session")
+func (m *Manager) LookupLapse(r *http.Request) (Lapse, error) {
+	ids := m.sessionOfCookie(r, "session")
 	if len(ids) == 0 {
 		return "", nil
 	}
@@ -33,7 +33,7 @@ func (m *Manager) Lapsed(r *http.Request) (Lapse, error) {
 		return LapseEnded, nil
 	case err != nil:
 		return "", fmt.Errorf("load session: %w", err)
-	case m.Live(s):
+	case m.IsLive(s):
 		return "", nil
 	case m.Clock.Now().Before(s.ExpiresAt):
 		return LapseIdle, nil
@@ -41,14 +41,14 @@ func (m *Manager) Lapsed(r *http.Request) (Lapse, error) {
 	return LapseAbsolute, nil
 }
 
-// Own lists the live sessions of a user, including those that wait for a second factor, the
+// ListOwn lists the live sessions of a user, including those that wait for a second factor, the
 // most recently used first.
-func (m *Manager) Own(ctx context.Context, user idp.UserID) ([]*idp.Session, error) {
+func (m *Manager) ListOwn(ctx context.Context, user idp.UserID) ([]*idp.Session, error) {
 	all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: user})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
-	all = slices.DeleteFunc(all, func(s *idp.Session) bool { return !m.Live(s) })
+	all = slices.DeleteFunc(all, func(s *idp.Session) bool { return !m.IsLive(s) })
 	slices.SortStableFunc(all, func(a, b *idp.Session) int { return b.SeenAt.Compare(a.SeenAt) })
 	return all, nil
 }

@@ -55,7 +55,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if left, err := m.Own(t.Context(), ann); err != nil || len(left) != 1 || left[0].ID != here.ID {
+		if left, err := m.ListOwn(t.Context(), ann); err != nil || len(left) != 1 || left[0].ID != here.ID {
 			t.Fatalf("%d sessions are left (%v), want this one alone", len(left), err)
 		}
 	}

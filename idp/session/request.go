@@ -64,8 +64,8 @@ func (m *Manager) Retie(cookie *http.Cookie, handle idp.RequestHandle) *http.Coo
 	return &c
 }
 
-// TiedTo reports whether the browser holds the cookie of a stored request.
-func (m *Manager) TiedTo(r *http.Request, handle idp.RequestHandle, hash []byte) bool {
+// HasRequestCookie reports whether the browser holds the cookie of a stored request.
+func (m *Manager) HasRequestCookie(r *http.Request, handle idp.RequestHandle, hash []byte) bool {
 	c, err := r.Cookie(m.requestCookie(handle))
 	return err == nil && subtle.ConstantTimeCompare(hashOf(c.Value), hash) == 1
 }
@@ -90,22 +90,22 @@ func (m *Manager) Request(r *http.Request, handle idp.RequestHandle) (*idp.Login
 	if !m.Clock.Now().Before(req.ExpiresAt) {
 		return nil, idp.ErrNotFound
 	}
-	if !m.Tied(r, req) {
+	if !m.IsTied(r, req) {
 		return req, ErrOtherBrowser
 	}
 	return req, nil
 }
 
-// Tied reports whether the request belongs to this browser: it holds the
+// IsTied reports whether the request belongs to this browser: it holds the
 // request's cookie, or the session that the answer was issued from.
-func (m *Manager) Tied(r *http.Request, req *idp.LoginRequest) bool {
-	if m.TiedTo(r, req.Handle, req.SecretHash) {
+func (m *Manager) IsTied(r *http.Request, req *idp.LoginRequest) bool {
+	if m.HasRequestCookie(r, req.Handle, req.SecretHash) {
 		return true
 	}
 	if req.AnsweredIn == "" {
 		return false
 	}
-	s := m.replacedSession(r, "session")
+	s := m.sessionOfCookie(r, "session")
 	return len(s) == 1 && subtle.ConstantTimeCompare([]byte(s[0]), []byte(req.AnsweredIn)) == 1
 }
 
@@ -134,7 +134,7 @@ func (m *Manager) Trim(w http.ResponseWriter, r *http.Request) {
 	for ; len(all) > maxRequestCookies; all = all[1:] {
 		names = append(names, all[0].Name)
 	}
-	names = append(names, heldTooMuch(all)...)
+	names = append(names, listSurplus(all)...)
 	for _, name := range names[:min(len(names), maxDrops)] {
 		m.dropCookie(w, name)
 	}

@@ -60,8 +60,8 @@ type Link struct {
 	Actor string `json:"actor"`
 }
 
-// Live reports whether the link opens anything at now.
-func (l *Link) Live(now time.Time) bool {
+// IsLive reports whether the link opens anything at now.
+func (l *Link) IsLive(now time.Time) bool {
 	return l.RevokedAt.IsZero() && (l.ExpiresAt.IsZero() || now.Before(l.ExpiresAt))
 }
 
@@ -76,7 +76,7 @@ type Service struct {
 func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, token string, err error) {
 	switch {
 	case l.Kind != Preview && l.Kind != Wall && l.Kind != Calendar:
-		return l, "", fmt.Errorf("link: there is no kind %q", l.Kind)
+		return l, "", fmt.Errorf("link: unknown kind %q", l.Kind)
 	case (l.Kind == Preview) != (l.Year != "" && l.SP != ""):
 		return l, "", errors.New("link: a preview, and nothing else, has a year and a service provider")
 	}
@@ -107,7 +107,7 @@ func (s *Service) Check(ctx context.Context, kind Kind, token string) (*Link, er
 	if err != nil {
 		return nil, fmt.Errorf("read link: %w", err)
 	}
-	if l.Kind != kind || !s.tokenOpens(l, token) || !l.Live(s.Clock.Now()) {
+	if l.Kind != kind || !s.tokenOpens(l, token) || !l.IsLive(s.Clock.Now()) {
 		return nil, idp.ErrNotFound
 	}
 	return l, nil

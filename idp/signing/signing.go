@@ -71,7 +71,7 @@ func (d *Desk) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provid
 // SignerOf returns the Signer of a year's key. It is cached with the key, so that it ends with
 // it. Callers must use it at once, between BeginSigning and its end.
 func SignerOf(k *certs.Key) (*xmldsig.Signer, error) {
-	s, err := certs.Derived(k, func(k *certs.Key) (*xmldsig.Signer, error) { return xmldsig.NewSigner(k.Signer, k.Cert) })
+	s, err := certs.LookupDerived(k, func(k *certs.Key) (*xmldsig.Signer, error) { return xmldsig.NewSigner(k.Signer, k.Cert) })
 	if err != nil {
 		return nil, fmt.Errorf("key of %s: %w", k.Year, err)
 	}

@@ -16,12 +16,12 @@ func checkAddress(address string, baseIsHTTP bool) (what string, permitted bool)
 		return fmt.Sprintf("is longer than %d bytes", idp.MaxURL), false
 	}
 	if idp.HasControl(address) || strings.ContainsAny(address, " \\\"<>`{}|^") {
-		return "holds characters that an address must escape", false
+		return "contains characters that a URL must escape", false
 	}
 	u, err := url.Parse(address)
 	switch {
 	case err != nil:
-		return "is not an address", false
+		return "is not a URL", false
 	case u.Scheme == "":
 		return "has no scheme: write https://…", false
 	case u.Scheme != "https" && u.Scheme != "http":
@@ -32,7 +32,7 @@ func checkAddress(address string, baseIsHTTP bool) (what string, permitted bool)
 		return "must not hold a user name", false
 	case u.Fragment != "" || strings.Contains(address, "#"):
 		return "must not have a fragment (#…)", false
-	case !plainHost(u):
+	case !isPlainHost(u):
 		return "has a host with characters beyond letters, digits, dots and hyphens (write other scripts as xn--…)", false
 	case u.Scheme == "http" && !baseIsHTTP && !idp.IsLoopback(strings.TrimSuffix(u.Hostname(), ".")):
 		return "is http: assertions would travel in the clear", true
@@ -40,9 +40,9 @@ func checkAddress(address string, baseIsHTTP bool) (what string, permitted bool)
 	return "", false
 }
 
-// plainHost reports whether the host is a plain name or an IP address, with an
+// isPlainHost reports whether the host is a plain name or an IP address, with an
 // optional numeric port.
-func plainHost(u *url.URL) bool {
+func isPlainHost(u *url.URL) bool {
 	host := u.Hostname()
 	if _, err := netip.ParseAddr(host); err == nil {
 		return !strings.Contains(host, "%") // no zone

@@ -27,7 +27,7 @@ func TestProviderURLMustBeSecure(t *testing.T) {
 		{name: "http under localhost", address: "http://a.localhost:8000/acs"},
 		{name: "http on 127.0.0.1", address: "http://127.0.0.1/acs"},
 		{name: "http on ::1", address: "http://[::1]:80/acs"},
-		{name: "http elsewhere", address: "http://sp.example.gov/acs", want: "is http"},
+		{name: "http at another host", address: "http://sp.example.gov/acs", want: "is http"},
 		{name: "http that looks like loopback", address: "http://localhost.example.gov/acs", want: "is http"},
 		{name: "http that looks like a number", address: "http://127.0.0.1.example.gov/acs", want: "is http"},
 		{name: "http when we are http", address: "http://sp.example.gov/acs", baseIsHTTP: true},
@@ -208,7 +208,7 @@ func TestRegistrableAttributesAreReleasable(t *testing.T) {
 	i := slices.IndexFunc(sp.Fields(), func(f sp.Field) bool { return f.Name == "attributes" })
 	names := sp.Fields()[i].Values
 	for _, name := range names {
-		if !assurance.Known(name) {
+		if !assurance.IsKnown(name) {
 			t.Errorf("%s can be registered, but is unknown", name)
 		}
 	}

@@ -23,8 +23,8 @@ type Edit struct {
 	Remove map[string][]string `json:"remove,omitempty"`
 }
 
-// Empty reports whether the edit changes nothing.
-func (e Edit) Empty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 }
+// IsEmpty reports whether the edit changes nothing.
+func (e Edit) IsEmpty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 }
 
 // Apply changes p. Validate checks the values afterwards. The error, an *InvalidError,
 // concerns unknown fields, unreadable values and values to remove that do not exist.
@@ -47,7 +47,7 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 		}
 	}
 	if _, ok := e.Set["acs_urls"]; !ok && len(e.Set["acs_indexes"]) > 0 {
-		a.addProblem("acs_indexes", "", "is given without an address in acs_urls")
+		a.addProblem("acs_indexes", "", "is given without a URL in acs_urls")
 	}
 	if len(a.problems) > 0 {
 		return &InvalidError{Problems: a.problems}
@@ -150,7 +150,7 @@ func (a *applier) readCerts(f *Field, values []string) (texts []string) {
 // addACS adds URLs with the given indexes, or the next free ones.
 func (a *applier) addACS(values, indexes []string) {
 	if len(indexes) > 0 && len(indexes) != len(values) {
-		a.addProblem("acs_indexes", "", "has %d values for %d addresses: give one for each", len(indexes), len(values))
+		a.addProblem("acs_indexes", "", "has %d values for %d URLs: give one for each", len(indexes), len(values))
 		return
 	}
 	a.spellIndexes()

@@ -16,8 +16,8 @@ type Document struct {
 	Fetched bool
 }
 
-// instead contains the options that supply what a document lacks.
-var instead = map[metadata.Part]idp.Option{
+// suppliedFields contains the options that supply what a document lacks.
+var suppliedFields = map[metadata.Part]idp.Option{
 	metadata.PartACS:           {Name: "acs_url"},
 	metadata.PartSigningKey:    {Name: idp.OptionCert},
 	metadata.PartUse:           {Name: idp.OptionCert},
@@ -40,7 +40,7 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 	if errors.As(err, &problems) {
 		invalid := new(InvalidError)
 		for _, n := range problems {
-			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Option: instead[n.Part]})
+			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Option: suppliedFields[n.Part]})
 			if n.Option.Name == idp.OptionEntityID {
 				invalid.Suggestions = append(invalid.Suggestions,
 					idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").With(idp.OptionEntityID, "").Labeled(idp.LabelChooseProvider))

@@ -313,8 +313,8 @@ func registryEvent(kind idp.AuditKind, id idp.EntityID, actor string, detail map
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, SP: id, Detail: detail}
 }
 
-// notFound reports whether err means that a record does not exist.
-func notFound(err error) bool { return errors.Is(err, idp.ErrNotFound) }
+// isNotFound reports whether err means that a record does not exist.
+func isNotFound(err error) bool { return errors.Is(err, idp.ErrNotFound) }
 
 // nowForRecord returns the time to write into a record.
 func (r *Registry) nowForRecord() time.Time { return r.clock.Now().Truncate(time.Second) }

@@ -99,7 +99,7 @@ func formAction(address string, more []string) string {
 // here would let a registration add its own directives.
 func originOf(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !plainHost(u) {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !isPlainHost(u) {
 		return ""
 	}
 	return u.Scheme + "://" + strings.ToLower(u.Host)

@@ -43,7 +43,7 @@ func TestWithdrawnDuringSignIn(t *testing.T) {
 			says:   "AssertionConsumerServiceURL",
 		},
 		{
-			name:    "leave to see the address",
+			name:    "permission to see the address",
 			before:  func(p *idp.ServiceProvider) { p.NameIDFormats = []string{"persistent", "emailAddress"} },
 			request: idptest.Request{Format: email},
 			change:  func(_ *idptest.IdP, p *idp.ServiceProvider) { p.NameIDFormats = []string{"persistent"} },
@@ -57,7 +57,7 @@ func TestWithdrawnDuringSignIn(t *testing.T) {
 			says: "Signature",
 		},
 		{
-			name:    "leave to send unsigned requests",
+			name:    "permission to send unsigned requests",
 			before:  func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional },
 			request: idptest.Request{Unsigned: true},
 			change:  func(_ *idptest.IdP, p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsRequired },
@@ -87,9 +87,9 @@ func TestWithdrawnDuringSignIn(t *testing.T) {
 			form = page.Form()
 			form.Fields.Set("code", person.Code())
 			page = browser.Post(form.Action, form.Fields)
-			refused(t, page, http.StatusBadRequest, tt.says)
+			checkRefusal(t, page, http.StatusBadRequest, tt.says)
 			if strings.Contains(page.Text(), a.ACS) || strings.Contains(page.Text(), person.Email) {
-				t.Errorf("the page tells what it should not:\n%s", page.Text())
+				t.Errorf("the page contains what it should not:\n%s", page.Text())
 			}
 		})
 	}
@@ -104,8 +104,8 @@ func TestRemovedDuringSignIn(t *testing.T) {
 	if err := i.Registry.Remove(t.Context(), spA, "test"); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, browser.Get(waiting.URL.String()), http.StatusBadRequest, spA)
-	refused(t, browser.Get(i.URL+"/sign-in/continue?"+waiting.URL.RawQuery), http.StatusBadRequest, spA)
+	checkRefusal(t, browser.Get(waiting.URL.String()), http.StatusBadRequest, spA)
+	checkRefusal(t, browser.Get(i.URL+"/sign-in/continue?"+waiting.URL.RawQuery), http.StatusBadRequest, spA)
 }
 
 // A sign-in that was begun before its account was locked, or before the password changed,

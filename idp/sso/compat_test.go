@@ -82,7 +82,7 @@ func TestLoginGovRequestsAreAccepted(t *testing.T) {
 }
 
 // The attacker's URL appears on no page and in no Response, and no form may post there.
-func TestCompatNeverAnswersElsewhere(t *testing.T) {
+func TestCompatAnswersOnlyAtRegisteredACS(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA, loginGov), i.AddProvider(spB)
@@ -151,23 +151,23 @@ func TestCompatLoosensNothingElse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			refused(t, tt.page(i.Browser()), http.StatusBadRequest, string(tt.code))
+			checkRefusal(t, tt.page(i.Browser()), http.StatusBadRequest, string(tt.code))
 		})
 	}
 	browser := i.Browser()
 	r := &idptest.Request{ACS: evil}
 	address := a.URL(r)
 	accept(t, a, r, browser.SignIn(browser.Get(address), person))
-	refused(t, browser.Get(address), http.StatusBadRequest, string(idp.RefusedAnswered))
-	refused(t, i.Browser().Get(address), http.StatusBadRequest, string(idp.RefusedReplay))
+	checkRefusal(t, browser.Get(address), http.StatusBadRequest, string(idp.RefusedAnswered))
+	checkRefusal(t, i.Browser().Get(address), http.StatusBadRequest, string(idp.RefusedReplay))
 
 	// Switching compatibility off withdraws everything that it allowed.
 	for _, r := range []*idptest.Request{{ACS: evil}, {Destination: "https://idp.example/api/saml/auth2025"}} {
 		browser.CrossSitePost(post, a.Form(r))
 	}
 	a.Edit(func(p *idp.ServiceProvider) { p.Compat = idp.CompatNone })
-	refused(t, browser.Get(a.URL(&idptest.Request{ACS: evil})), http.StatusBadRequest, string(idp.RefusedACSURL))
-	refused(t, browser.Get(a.URL(&idptest.Request{Destination: "https://idp.example/api/saml/auth2025"})), http.StatusBadRequest, string(idp.RefusedDestination))
+	checkRefusal(t, browser.Get(a.URL(&idptest.Request{ACS: evil})), http.StatusBadRequest, string(idp.RefusedACSURL))
+	checkRefusal(t, browser.Get(a.URL(&idptest.Request{Destination: "https://idp.example/api/saml/auth2025"})), http.StatusBadRequest, string(idp.RefusedDestination))
 }
 
 // An ACS index beside a registered URL is ignored.
@@ -180,8 +180,8 @@ func TestACSIndexBesideURL(t *testing.T) {
 	for _, index := range []string{"0", "7", "65536", "x", "-1"} {
 		r := &idptest.Request{ACS: a.ACS, ACSIndex: index}
 		accept(t, a, r, browser.Get(a.URL(r)))
-		refused(t, browser.Get(a.URL(&idptest.Request{ACS: evil, ACSIndex: index})), http.StatusBadRequest, string(idp.RefusedACSURL))
+		checkRefusal(t, browser.Get(a.URL(&idptest.Request{ACS: evil, ACSIndex: index})), http.StatusBadRequest, string(idp.RefusedACSURL))
 	}
-	refused(t, browser.Get(a.URL(&idptest.Request{ACSIndex: "7"})), http.StatusBadRequest, string(idp.RefusedACSIndex))
-	refused(t, browser.Get(a.URL(&idptest.Request{ACSIndex: "x"})), http.StatusBadRequest, string(idp.RefusedACSIndex))
+	checkRefusal(t, browser.Get(a.URL(&idptest.Request{ACSIndex: "7"})), http.StatusBadRequest, string(idp.RefusedACSIndex))
+	checkRefusal(t, browser.Get(a.URL(&idptest.Request{ACSIndex: "x"})), http.StatusBadRequest, string(idp.RefusedACSIndex))
 }

@@ -86,7 +86,7 @@ func TestClosedAroundTheWrite(t *testing.T) {
 					i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
 					a, user, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
 					sent := request // filled in when it is sent
-					to := waiting(t, browser, a, user, &sent)
+					to := leaveRequest(t, browser, a, user, &sent)
 					records := countSignIns(t, i)
 					closing := func() { tt.close(t, i) }
 					if after {

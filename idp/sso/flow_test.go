@@ -54,7 +54,7 @@ func attribute(a *crewjam.Assertion, name string) string {
 	return ""
 }
 
-func refused(t *testing.T, page *idptest.Page, status int, words ...string) {
+func checkRefusal(t *testing.T, page *idptest.Page, status int, words ...string) {
 	t.Helper()
 	if page.Response() != nil {
 		t.Fatal("a Response was issued")
@@ -134,8 +134,8 @@ func TestPostFromAnotherSite(t *testing.T) {
 	}
 
 	// The same form again, as a reload of the page that posted it sends it.
-	refused(t, browser.CrossSitePost(address, a.Form(second)), 400, "already")
-	refused(t, i.Browser().CrossSitePost(address, a.Form(second)), 400)
+	checkRefusal(t, browser.CrossSitePost(address, a.Form(second)), 400, "already")
+	checkRefusal(t, i.Browser().CrossSitePost(address, a.Form(second)), 400)
 }
 
 func TestAnsweredRequestIsRefused(t *testing.T) {
@@ -153,21 +153,21 @@ func TestAnsweredRequestIsRefused(t *testing.T) {
 		t.Errorf("reload led to %s, not to %s", resumed.URL, waiting.URL)
 	}
 	i.Clock.Advance(idp.ResubmitWindow + time.Second)
-	refused(t, i.Browser().Get(address), 400, r.ID)
+	checkRefusal(t, i.Browser().Get(address), 400, r.ID)
 	accept(t, a, r, browser.SignIn(waiting, person))
 
-	refused(t, browser.Get(address), 400, "already")
+	checkRefusal(t, browser.Get(address), 400, "already")
 	if page := browser.Get(address); !strings.Contains(string(page.Body), spA+"/start") {
 		t.Error("the page does not link to where the sign-in can start again")
 	}
-	refused(t, browser.Get(waiting.URL.String()), 400, "already") // the back button
-	refused(t, i.Browser().Get(address), 400)
+	checkRefusal(t, browser.Get(waiting.URL.String()), 400, "already") // the back button
+	checkRefusal(t, i.Browser().Get(address), 400)
 
 	warm := &idptest.Request{}
 	address = a.URL(warm)
 	accept(t, a, warm, browser.Get(address))
-	refused(t, browser.Get(address), 400, "already")
-	refused(t, i.Browser().Get(address), 400)
+	checkRefusal(t, browser.Get(address), 400, "already")
+	checkRefusal(t, i.Browser().Get(address), 400)
 }
 
 func TestTwoTabsSignInToTwoProviders(t *testing.T) {
@@ -235,7 +235,7 @@ func TestIsPassiveAsksNothing(t *testing.T) {
 		t.Fatalf("want a Response with NoPassive, got %d:\n%s", page.Status, page.Text())
 	}
 	if strings.Contains(string(page.Response()), "Assertion>") || page.Form().Action != a.ACS {
-		t.Error("NoPassive carries an assertion, or goes elsewhere than to the ACS")
+		t.Error("NoPassive carries an assertion, or does not go to the ACS")
 	}
 	plain := &idptest.Request{}
 	accept(t, a, plain, signIn(browser, a, plain, person))

@@ -135,7 +135,7 @@ func (h *Handler) recheckYear(r *http.Request, p *sp.Provider, req *idp.LoginReq
 func (h *Handler) userError(a *accepted, s step) error {
 	switch {
 	case s.obstacle != nil:
-		return web.Lacking(&a.provider.ServiceProvider, s.obstacle)
+		return web.NewLackError(&a.provider.ServiceProvider, s.obstacle)
 	case s.refusal.Code == idp.RefusedSubject:
 		return &web.Error{SPName: a.provider.Name, StartURL: a.provider.StartURL(), SignInURL: h.signInURL(a.request), Err: s.refusal}
 	}

@@ -128,7 +128,7 @@ func (a *accepted) checkChange(p *sp.Provider) error {
 
 // errReproofed reports that an operator changed the user's profile after the user's record was
 // read.
-var errReproofed = errors.New("the person's profile was changed meanwhile")
+var errReproofed = errors.New("the user's profile was changed during the sign-in")
 
 // loadProfile unseals the user's profile if the assertion discloses attributes of it.
 // Otherwise it returns nil and the profile stays sealed.
@@ -175,7 +175,7 @@ func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Pro
 		ID: newID(), Audience: string(a.request.SP),
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
 		SessionIndex: issued.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
-		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.Person{
+		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
 			UUID: issued.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
 		}),
 	}

@@ -36,8 +36,8 @@ func switchTo(t *testing.T, b *idptest.Browser, page *idptest.Page, lang string)
 	return nil
 }
 
-// in checks that the page is in the language and declares it to browser and cache.
-func in(t *testing.T, page *idptest.Page, lang string, words ...string) {
+// checkLanguage checks that the page is in the language and declares it to browser and cache.
+func checkLanguage(t *testing.T, page *idptest.Page, lang string, words ...string) {
 	t.Helper()
 	if got := page.Header.Get("Content-Language"); got != lang {
 		t.Errorf("%s: Content-Language %q, want %q", page.URL, got, lang)
@@ -64,19 +64,19 @@ func TestSignInUsesRequestedLocale(t *testing.T) {
 
 	r := &idptest.Request{}
 	page := b.Get(p.URL(r) + "&locale=ES")
-	in(t, page, "es", `<html lang="es">`, "Contraseña")
-	in(t, b.Post("/sign-in", url.Values{"request": {page.URL.Query().Get("request")}}), "es", "Ingrese su dirección de correo electrónico")
+	checkLanguage(t, page, "es", `<html lang="es">`, "Contraseña")
+	checkLanguage(t, b.Post("/sign-in", url.Values{"request": {page.URL.Query().Get("request")}}), "es", "Ingrese su dirección de correo electrónico")
 	page = b.GivePassword(page, person)
-	in(t, page, "es", "Ingrese su código")
+	checkLanguage(t, page, "es", "Ingrese su código")
 	page = switchTo(t, b, page, "fr")
-	in(t, page, "fr", "Saisissez votre code", page.URL.Query().Get("request"))
+	checkLanguage(t, page, "fr", "Saisissez votre code", page.URL.Query().Get("request"))
 	a := accept(t, p, r, b.GiveCode(page, person))
 	if got := attribute(a, "locale"); got != "fr" {
 		t.Errorf("attribute locale is %q, want fr", got)
 	}
 
 	// The choice stays while no request names another language. A newer request outweighs it.
-	in(t, b.Get("/account"), "fr", "Votre compte")
+	checkLanguage(t, b.Get("/account"), "fr", "Votre compte")
 	w.Clock.Advance(time.Minute)
 	for locale, want := range map[string]string{"": "fr", "&locale=es": "es", "&locale=xx": "fr"} {
 		r := &idptest.Request{}
@@ -94,7 +94,7 @@ func TestPostedLocaleSetsLanguage(t *testing.T) {
 	p := w.AddProvider(spA)
 	form := p.Form(&idptest.Request{})
 	form.Set("locale", "fr")
-	in(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "fr", "Mot de passe")
+	checkLanguage(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "fr", "Mot de passe")
 }
 
 // TestRefusalUsesUsersLanguage checks that errors are in the user's language as well, as a
@@ -105,13 +105,13 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) { r.Active = false })
 	b := w.Browser()
 	b.Language = "fr-CA, en;q=0.5"
-	in(t, b.Get(p.URL(&idptest.Request{})), "fr", "demande de connexion", "Ce fournisseur de services est désactivé")
+	checkLanguage(t, b.Get(p.URL(&idptest.Request{})), "fr", "demande de connexion", "Ce fournisseur de services est désactivé")
 	page := b.Get(p.URL(&idptest.Request{}) + "&locale=es")
-	in(t, page, "es", "Este proveedor de servicios está desactivado")
-	in(t, switchTo(t, b, page, "en"), "en", "This service provider is switched off")
+	checkLanguage(t, page, "es", "Este proveedor de servicios está desactivado")
+	checkLanguage(t, switchTo(t, b, page, "en"), "en", "sp_inactive")
 	form := p.Form(&idptest.Request{})
 	form.Set("locale", "es")
-	in(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "Este proveedor de servicios está desactivado")
+	checkLanguage(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "Este proveedor de servicios está desactivado")
 
 	// The same at the continue URL of a request that came by POST.
 	p, person := w.AddProvider(spB), w.AddPerson("ada@example.gov")
@@ -119,7 +119,7 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	signIn(c, p, &idptest.Request{}, person)
 	form = p.Form(&idptest.Request{ClassRefs: []string{hspd12}})
 	form.Set("locale", "es")
-	in(t, c.CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "PIV/CAC")
+	checkLanguage(t, c.CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "PIV/CAC")
 	if got := b.Get("/no-such-page"); got.Status != http.StatusNotFound || !strings.Contains(string(got.Body), "Page not found") {
 		t.Errorf("after the switch: %s", got.Body)
 	}
@@ -133,13 +133,13 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 }
 
 // TestSignInPageShowsProvidersHelp checks that the page shows the service provider's own text
-// in its language, without anything that is not allowed there.
+// checkLanguage its language, without anything that is not allowed there.
 func TestSignInPageShowsProvidersHelp(t *testing.T) {
 	t.Parallel()
 	w := idptest.New(t, idptest.Options{})
 	p := w.AddProvider(spA, func(r *idp.ServiceProvider) {
 		r.HelpText = map[string]string{"en": "<p>Help for %{sp_name}<script>x</script></p>", "es": "<p>Ayuda</p>"}
 	})
-	in(t, w.Browser().Get(p.URL(&idptest.Request{})+"&locale=es"), "es", `<div lang="es"><p>Ayuda</p></div>`)
-	in(t, w.Browser().Get(p.URL(&idptest.Request{})+"&locale=fr"), "fr", `<div lang="en"><p>Help for Test `+spA+`</p></div>`)
+	checkLanguage(t, w.Browser().Get(p.URL(&idptest.Request{})+"&locale=es"), "es", `<div lang="es"><p>Ayuda</p></div>`)
+	checkLanguage(t, w.Browser().Get(p.URL(&idptest.Request{})+"&locale=fr"), "fr", `<div lang="en"><p>Help for Test `+spA+`</p></div>`)
 }

@@ -42,10 +42,10 @@ func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session
 		return ask
 	case req.ForceAuthn && !isForcedSignIn(req, s, now):
 		return ask
-	case user.Locked():
+	case user.IsLocked():
 		return refuseStep(req, idp.Refuse(idp.RefusedAccountLocked, "account", ""))
 	}
-	missing := need.Met(s, now)
+	missing := need.FindMissing(s, now)
 	if missing == assurance.MissingPassword {
 		return ask
 	}
@@ -74,7 +74,7 @@ const forcedFresh = 5 * time.Minute
 // before.
 func isForcedSignIn(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
 	if !s.AuthnAt.After(req.ReceivedAt) || now.Sub(s.AuthnAt) >= forcedFresh ||
-		s.Used(idp.FactorPassword).Before(req.ReceivedAt) {
+		s.LastUsedAt(idp.FactorPassword).Before(req.ReceivedAt) {
 		return false
 	}
 	return slices.ContainsFunc(s.Factors, func(u idp.FactorUse) bool {

@@ -24,10 +24,10 @@ type previewDeployment struct {
 
 func newPreviewDeployment(t *testing.T) *previewDeployment {
 	t.Helper()
-	return newPreviewWorldWith(t, idptest.Options{})
+	return newPreviewDeploymentWith(t, idptest.Options{})
 }
 
-func newPreviewWorldWith(t *testing.T, o idptest.Options) *previewDeployment {
+func newPreviewDeploymentWith(t *testing.T, o idptest.Options) *previewDeployment {
 	t.Helper()
 	years := rotation.DefaultPolicy().FirstYears(time.Now().UTC())
 	at, err := time.Parse("2006", string(years[len(years)-1]))
@@ -76,9 +76,9 @@ func (w *previewDeployment) request() *idptest.Request { return &idptest.Request
 
 func (w *previewDeployment) address() string { return "/api/saml/auth" + string(w.next) }
 
-// unknown checks that a page is that of a year that never existed: the same bytes except the
+// checkUnknown checks that a page is that of a year that never existed: the same bytes except the
 // requested path, with the same headers.
-func (w *previewDeployment) unknown(page *idptest.Page) {
+func (w *previewDeployment) checkUnknown(page *idptest.Page) {
 	w.t.Helper()
 	never := w.Browser().Get(w.URL + "/api/saml/auth1999")
 	if strings.HasPrefix(page.Header.Get("Content-Type"), "text/plain") { // the browser asked for no HTML
@@ -142,8 +142,8 @@ func TestRegisteredPreviewAllowsSignIn(t *testing.T) {
 
 	first, second := w.request(), w.request()
 	pages := []*idptest.Page{browser.SignIn(browser.Get(a.URL(first)), person), browser.CrossSitePost(w.address(), a.Form(second))}
-	w.unknown(browser.Get(b.URL(w.request())))
-	w.unknown(browser.CrossSitePost(w.address(), b.Form(w.request())))
+	w.checkUnknown(browser.Get(b.URL(w.request())))
+	w.checkUnknown(browser.CrossSitePost(w.address(), b.Form(w.request())))
 	if opened := strings.Join(w.uncounted(), " "); opened != "field field" {
 		t.Errorf("the audit trail says that %q opened the year", opened)
 	}
@@ -156,14 +156,14 @@ func TestRegisteredPreviewAllowsSignIn(t *testing.T) {
 // A link opens the year to the browser that entered it, for its service provider.
 func TestPreviewLinkAllowsSignInInItsBrowser(t *testing.T) {
 	t.Parallel()
-	w := newPreviewWorldWith(t, idptest.Options{TLS: true}) // the cookie comes along with a POST over https
+	w := newPreviewDeploymentWith(t, idptest.Options{TLS: true}) // the cookie comes along with a POST over https
 	a, person, browser := w.AddProvider(spA), w.AddPerson("ada@example.gov"), w.Browser()
 	l, token := w.link(spA, w.next)
 	w.enter(browser, token)
 
 	first, second := w.request(), w.request()
 	pages := []*idptest.Page{browser.SignIn(browser.Get(a.URL(first)), person), browser.CrossSitePost(w.address(), a.Form(second))}
-	w.unknown(w.Browser().Get(a.URL(w.request()))) // another browser
+	w.checkUnknown(w.Browser().Get(a.URL(w.request()))) // another browser
 	if opened := strings.Join(w.uncounted(), " "); opened != l.ID+" "+l.ID {
 		t.Errorf("the audit trail says that %q opened the year, want the link %s", opened, l.ID)
 	}
@@ -177,7 +177,7 @@ func TestPreviewExplainsRefusals(t *testing.T) {
 	t.Parallel()
 	w := newPreviewDeployment(t)
 	a := w.AddProvider(spA, w.field)
-	refused(t, w.Browser().Get(a.URL(&idptest.Request{Year: w.next, ACS: spA + "/other"})), http.StatusBadRequest, "AssertionConsumerServiceURL", spA+"/other")
+	checkRefusal(t, w.Browser().Get(a.URL(&idptest.Request{Year: w.next, ACS: spA + "/other"})), http.StatusBadRequest, "AssertionConsumerServiceURL", spA+"/other")
 }
 
 // A request may be unsigned if the registration makes signing optional and opens the year.
@@ -203,6 +203,6 @@ func TestYearPublishedDuringPreview(t *testing.T) {
 	edit(t, w.IdP, spA, func(p *idp.ServiceProvider) { p.Preview = "" })
 	accept(t, a, request, browser.SignIn(waiting, person))
 	if opened := w.uncounted(); len(opened) != 1 || opened[0] != "field" {
-		t.Errorf("on record: %q", opened)
+		t.Errorf("recorded: %q", opened)
 	}
 }

@@ -35,7 +35,7 @@ func TestProofingCountsWithinSession(t *testing.T) {
 	ask := func(refs ...string) *idptest.Request { return &idptest.Request{ClassRefs: refs} }
 	browser := i.Browser()
 	// A user without a proofed identity is refused before a code is asked for.
-	refused(t, browser.GivePassword(browser.Get(p.URL(ask(verified, aal2, reqAttr+"email"))), person), 400, "verified")
+	checkRefusal(t, browser.GivePassword(browser.Get(p.URL(ask(verified, aal2, reqAttr+"email"))), person), 400, "verified")
 	if browser.Session() != "" {
 		t.Error("a refusal made a session")
 	}
@@ -65,12 +65,12 @@ func TestProofingCountsWithinSession(t *testing.T) {
 		t.Errorf("auth-only got %v", a.AttributeStatements)
 	}
 
-	refused(t, browser.Get(p.URL(ask(facial))), 400, "verified")
+	checkRefusal(t, browser.Get(p.URL(ask(facial))), 400, "verified")
 	proof(t, i, person, &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Ada"})
 	req = ask(facial)
 	if a = accept(t, p, req, browser.Get(p.URL(req))); attribute(a, "ial") != facial {
 		t.Errorf("ial = %q", attribute(a, "ial"))
 	}
 	proof(t, i, person, nil)
-	refused(t, browser.Get(p.URL(ask(verified))), 400, "verified")
+	checkRefusal(t, browser.Get(p.URL(ask(verified))), 400, "verified")
 }

@@ -128,13 +128,13 @@ func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accept
 		return fmt.Errorf("find earlier request: %w", err)
 	}
 	// A request that was loaded under its own handle belongs to this browser.
-	tied := before.Handle == a.request.Handle || h.Sessions.Tied(r, before)
+	tied := before.Handle == a.request.Handle || h.Sessions.IsTied(r, before)
 	switch {
-	case before.Answered() && tied:
+	case before.IsAnswered() && tied:
 		return idp.Refuse(idp.RefusedAnswered, "ID", before.MessageID)
-	case !before.Answered() && tied:
+	case !before.IsAnswered() && tied:
 		return redirectTo(w, r, continueURL(before))
-	case !before.Answered() && a.request.IsResubmitted(before):
+	case !before.IsAnswered() && a.request.IsResubmitted(before):
 		if a.inBrowser {
 			return redirectTo(w, r, continueURL(a.request)) // stored since the lookup
 		}

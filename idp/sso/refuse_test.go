@@ -94,17 +94,17 @@ func TestBadRequestGetsExplainedRefusal(t *testing.T) {
 		{"not XML", func(w *idptest.Browser) *idptest.Page {
 			return w.CrossSitePost(post, url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte("<a"))}})
 		}, []string{"SAMLRequest"}},
-		{"nobody's request", func(w *idptest.Browser) *idptest.Page {
+		{"unknown request", func(w *idptest.Browser) *idptest.Page {
 			return w.Get(i.URL + "/sign-in/continue?request=nonsense")
 		}, nil},
-		{"nobody's request at the sign-in page", func(w *idptest.Browser) *idptest.Page {
+		{"unknown request at the sign-in page", func(w *idptest.Browser) *idptest.Page {
 			return w.Get(i.URL + "/sign-in?request=nonsense")
 		}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			page := tt.page(i.Browser())
-			refused(t, page, http.StatusBadRequest, tt.says...)
+			checkRefusal(t, page, http.StatusBadRequest, tt.says...)
 			if len(tt.says) > 0 && page.URL.Path != post {
 				t.Errorf("the request was kept before it was refused, at %s", page.URL)
 			}
@@ -191,7 +191,7 @@ func TestTooLongFormIsRefused(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	page := i.Browser().CrossSitePost("/api/saml/auth"+string(i.Year()), url.Values{"SAMLRequest": {strings.Repeat("A", 2<<20)}})
-	refused(t, page, http.StatusRequestEntityTooLarge, "too large")
+	checkRefusal(t, page, http.StatusRequestEntityTooLarge, "too large")
 }
 
 var errorID = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{16}\b`)
@@ -203,7 +203,7 @@ func TestUnsignedIsAcceptedWhereOptional(t *testing.T) {
 	person := i.AddPerson("ada@example.gov")
 	r := &idptest.Request{Unsigned: true}
 	accept(t, a, r, signIn(i.Browser(), a, r, person))
-	refused(t, i.Browser().Get(a.URL(&idptest.Request{Key: idptest.OtherKey()})), http.StatusBadRequest, "Signature")
+	checkRefusal(t, i.Browser().Get(a.URL(&idptest.Request{Key: idptest.OtherKey()})), http.StatusBadRequest, "Signature")
 }
 
 func TestRetiredYearAnswers410AndUnknown404(t *testing.T) {
@@ -271,7 +271,7 @@ func TestRetiredDuringSignIn(t *testing.T) {
 	browser, year := i.Browser(), i.Year()
 	page := browser.Get(a.URL(&idptest.Request{Year: year}))
 	i.Retire(year)
-	refused(t, browser.SignIn(page, person), http.StatusGone)
+	checkRefusal(t, browser.SignIn(page, person), http.StatusGone)
 }
 
 func TestEveryYearSignsWithItsOwnKey(t *testing.T) {

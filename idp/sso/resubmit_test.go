@@ -18,7 +18,7 @@ func deliver(t *testing.T, b *idptest.Browser, form url.Values) string {
 	resp, to := b.CrossSitePostOnly("/api/saml/auth"+string(b.Year()), form)
 	_ = resp.Body.Close()
 	if to == "" {
-		t.Fatalf("the request leads nowhere: %s", resp.Status)
+		t.Fatalf("the request leads to no page: %s", resp.Status)
 	}
 	return to
 }
@@ -51,11 +51,11 @@ func TestDoubleSubmitGoesOn(t *testing.T) {
 		if relay := page.Form().Fields.Get("RelayState"); relay != "r" {
 			t.Errorf("%s: RelayState %q", keep, relay)
 		}
-		refused(t, browser.Get(to), http.StatusBadRequest, "already_used") // the back button
-		refused(t, browser.CrossSitePost("/api/saml/auth"+string(i.Year()), form), http.StatusBadRequest)
+		checkRefusal(t, browser.Get(to), http.StatusBadRequest, "already_used") // the back button
+		checkRefusal(t, browser.CrossSitePost("/api/saml/auth"+string(i.Year()), form), http.StatusBadRequest)
 		if first != "" {
 			browser.Post("/account/sign-out", nil)
-			refused(t, browser.Get(first), http.StatusBadRequest, "already_used")
+			checkRefusal(t, browser.Get(first), http.StatusBadRequest, "already_used")
 		}
 	}
 
@@ -71,7 +71,7 @@ func TestDoubleSubmitGoesOn(t *testing.T) {
 	address = a.URL(r)
 	i.Browser().Get(address)
 	accept(t, a, r, browser.Get(address))
-	refused(t, browser.Get(address), http.StatusBadRequest, "already_used")
+	checkRefusal(t, browser.Get(address), http.StatusBadRequest, "already_used")
 }
 
 // A thief who captured a message and delivers it within the window gets a separate request. It
@@ -88,17 +88,17 @@ func TestReplayWithinTheWindow(t *testing.T) {
 	if first == second {
 		t.Fatal("two browsers share a request")
 	}
-	refused(t, thief.Get(first), http.StatusBadRequest, "other_browser")
-	refused(t, user.Get(second), http.StatusBadRequest, "request_stale") // only the other browser has the request
+	checkRefusal(t, thief.Get(first), http.StatusBadRequest, "other_browser")
+	checkRefusal(t, user.Get(second), http.StatusBadRequest, "request_stale") // only the other browser has the request
 	signIn := strings.Replace(first, "/sign-in/continue?", "/sign-in?", 1)
-	refused(t, thief.Get(signIn), http.StatusBadRequest, "other_browser")
+	checkRefusal(t, thief.Get(signIn), http.StatusBadRequest, "other_browser")
 
 	// The user is first, and the thief gets nothing.
 	waits := thief.Get(second)
 	accept(t, a, r, user.SignIn(user.Get(first), ada))
-	refused(t, thief.SignIn(waits, mallory), http.StatusBadRequest, "replayed")
-	refused(t, thief.Get(second), http.StatusBadRequest, "replayed")
-	refused(t, thief.Get(first), http.StatusBadRequest, "other_browser")
+	checkRefusal(t, thief.SignIn(waits, mallory), http.StatusBadRequest, "replayed")
+	checkRefusal(t, thief.Get(second), http.StatusBadRequest, "replayed")
+	checkRefusal(t, thief.Get(first), http.StatusBadRequest, "other_browser")
 
 	// The thief is first, signing in to an account of their own as if no one else had
 	// delivered the message. It has one answer.
@@ -110,8 +110,8 @@ func TestReplayWithinTheWindow(t *testing.T) {
 	if email := attribute(got, "email"); email != mallory.Email {
 		t.Errorf("the answer is about %s", email)
 	}
-	refused(t, fresh.Get(first), http.StatusBadRequest, "already_used")
-	refused(t, fresh.CrossSitePost("/api/saml/auth"+string(i.Year()), form), http.StatusBadRequest, "already_used")
+	checkRefusal(t, fresh.Get(first), http.StatusBadRequest, "already_used")
+	checkRefusal(t, fresh.CrossSitePost("/api/saml/auth"+string(i.Year()), form), http.StatusBadRequest, "already_used")
 }
 
 // A message is accepted again only with the same bytes, within the window, and before there is
@@ -134,24 +134,24 @@ func TestResubmitNeedsSameBytesInWindow(t *testing.T) {
 		t.Errorf("at its end: %d %s", page.Status, page.Text())
 	}
 	i.Clock.Advance(time.Second)
-	refused(t, again(r), http.StatusBadRequest, "other_browser") // counted from the first delivery
+	checkRefusal(t, again(r), http.StatusBadRequest, "other_browser") // counted from the first delivery
 
 	r = &idptest.Request{}
 	again = once(r)
 	other := *r
 	other.ForceAuthn = true
-	refused(t, again(&other), http.StatusBadRequest, "other_browser") // the same ID, another message
+	checkRefusal(t, again(&other), http.StatusBadRequest, "other_browser") // the same ID, another message
 
 	r = &idptest.Request{}
 	address := a.URL(r)
 	browser := i.Browser()
 	accept(t, a, r, browser.SignIn(browser.Get(address), person))
-	refused(t, i.Browser().Get(address), http.StatusBadRequest, "replayed")
+	checkRefusal(t, i.Browser().Get(address), http.StatusBadRequest, "replayed")
 	warm := &idptest.Request{}
 	address = a.URL(warm)
 	accept(t, a, warm, browser.Get(address)) // no time passes
-	refused(t, i.Browser().Get(address), http.StatusBadRequest, "replayed")
-	refused(t, i.Browser().CrossSitePost("/api/saml/auth"+string(i.Year()), a.Form(warm)), http.StatusBadRequest)
+	checkRefusal(t, i.Browser().Get(address), http.StatusBadRequest, "replayed")
+	checkRefusal(t, i.Browser().CrossSitePost("/api/saml/auth"+string(i.Year()), a.Form(warm)), http.StatusBadRequest)
 }
 
 // A message is stored once and answered once, however often it is delivered.
@@ -204,7 +204,7 @@ func TestDoubleSubmitGivesBack(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
 	store.room.Store(true)
-	a, person := i.AddProvider(spA, optional), i.AddPerson("ada@example.gov")
+	a, person := i.AddProvider(spA, allowUnsigned), i.AddPerson("ada@example.gov")
 	browser, lost := i.Browser(), i.Browser()
 	start := &idptest.Request{}
 	accept(t, a, start, signIn(browser, a, start, person))

@@ -94,9 +94,9 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	if err != nil {
 		return err
 	}
-	inBrowser := h.Sessions.Holds(r, req.Handle)
+	inBrowser := h.Sessions.HoldsRequest(r, req.Handle)
 	*a = accepted{request: req, provider: p, year: entry, inBrowser: inBrowser, inStore: !inBrowser}
-	if req.Answered() {
+	if req.IsAnswered() {
 		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID)
 	}
 	if err := a.checkRegistration(); err != nil {

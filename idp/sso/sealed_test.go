@@ -88,7 +88,7 @@ func TestProfileStaysSealed(t *testing.T) {
 	// A refusal does not unseal it either.
 	proof(t, i, person, ada(idp.IALVerified))
 	before := s.profiles.Load()
-	refused(t, browser.Get(p.URL(&idptest.Request{ClassRefs: []string{facial, reqAttr + "first_name"}})), 400, "verified")
+	checkRefusal(t, browser.Get(p.URL(&idptest.Request{ClassRefs: []string{facial, reqAttr + "first_name"}})), 400, "verified")
 	if s.profiles.Load() != before {
 		t.Error("a profile was unsealed for a refusal")
 	}
@@ -105,7 +105,7 @@ func TestProfileChangeDuringSignInIsNoticed(t *testing.T) {
 	}{
 		{"another level", ada(idp.IALVerified), true},
 		{"taken away", nil, true},
-		{"proofed anew", &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Augusta"}, false},
+		{"proofed again", &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Augusta"}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestProfileChangeDuringSignInIsNoticed(t *testing.T) {
 				t.Fatal("nothing was changed")
 			}
 			if tt.refused {
-				refused(t, page, 400, "verified")
+				checkRefusal(t, page, 400, "verified")
 				return
 			}
 			a := accept(t, p, req, page)

@@ -16,9 +16,9 @@ const (
 	phishing = "http://idmanagement.gov/ns/assurance/aal/2?phishing_resistant=true"
 )
 
-// remembered signs in with password and code, has the browser remembered, and ends the
+// rememberBrowser signs in with password and code, has the browser remembered, and ends the
 // session.
-func remembered(t *testing.T, i *idptest.IdP, a *idptest.Provider, person *idptest.Person) *idptest.Browser {
+func rememberBrowser(t *testing.T, i *idptest.IdP, a *idptest.Provider, person *idptest.Person) *idptest.Browser {
 	t.Helper()
 	browser, r := i.Browser(), &idptest.Request{}
 	accept(t, a, r, browser.GiveCode(browser.GivePassword(browser.Get(a.URL(r)), person), person, "remember"))
@@ -33,7 +33,7 @@ func TestRememberedDeviceReplacesCode(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
 	person := i.AddPerson("ada@example.gov")
-	browser := remembered(t, i, a, person)
+	browser := rememberBrowser(t, i, a, person)
 
 	r := &idptest.Request{}
 	accept(t, a, r, browser.GivePassword(browser.Get(a.URL(r)), person)) // no code
@@ -85,14 +85,14 @@ func TestRememberedDeviceIsNotEnough(t *testing.T) {
 	proofing := i.AddProvider(spB, func(p *idp.ServiceProvider) { p.IAL = idp.IALVerified })
 	loose := i.AddProvider("https://c.example", func(p *idp.ServiceProvider) { p.AAL, p.SignRequests = idp.AAL2, idp.SignRequestsOptional })
 	person := i.AddPerson("ada@example.gov")
-	browser := remembered(t, i, plain, person)
+	browser := rememberBrowser(t, i, plain, person)
 	tests := []struct {
 		name string
 		p    *idptest.Provider
 		r    *idptest.Request
 	}{
 		{"aal/2", plain, &idptest.Request{ClassRefs: []string{aal2}}},
-		{"less than is registered, by nobody knows whom", loose, &idptest.Request{
+		{"less than is registered, by an unknown provider", loose, &idptest.Request{
 			Unsigned: true, ClassRefs: []string{"urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo"},
 		}},
 		{"ForceAuthn", plain, &idptest.Request{ForceAuthn: true}},
@@ -147,7 +147,7 @@ func TestDeviceIsForgotten(t *testing.T) {
 			i := idptest.New(t, idptest.Options{})
 			a := i.AddProvider(spA)
 			person := i.AddPerson("ada@example.gov")
-			browser := remembered(t, i, a, person)
+			browser := rememberBrowser(t, i, a, person)
 			if err := tt.forget(i, person); err != nil {
 				t.Fatal(err)
 			}
@@ -157,11 +157,11 @@ func TestDeviceIsForgotten(t *testing.T) {
 			}
 		})
 	}
-	t.Run("somebody else's", func(t *testing.T) {
+	t.Run("another user's", func(t *testing.T) {
 		t.Parallel()
 		i := idptest.New(t, idptest.Options{})
 		a := i.AddProvider(spA)
-		browser := remembered(t, i, a, i.AddPerson("ada@example.gov"))
+		browser := rememberBrowser(t, i, a, i.AddPerson("ada@example.gov"))
 		r := &idptest.Request{}
 		accept(t, a, r, signIn(browser, a, r, i.AddPerson("bob@example.gov")))
 	})
@@ -178,7 +178,7 @@ func TestUnavailableFactorIsExplained(t *testing.T) {
 
 	page := browser.Get(a.URL(&idptest.Request{ClassRefs: []string{hspd12}}))
 	if _, asked := page.Form().Fields["password"]; !asked {
-		t.Fatal("a stranger was told something before the password")
+		t.Fatal("something was disclosed before the password")
 	}
 	form := page.Form()
 	form.Fields.Set("email", "nobody@example.gov")
@@ -186,12 +186,12 @@ func TestUnavailableFactorIsExplained(t *testing.T) {
 	if page := browser.Post(form.Action, form.Fields); page.Status != 422 {
 		t.Errorf("a wrong password at the same page: status %d", page.Status)
 	}
-	refused(t, browser.GivePassword(page, person), 400, "PIV/CAC", "authenticator app", "factor_missing")
+	checkRefusal(t, browser.GivePassword(page, person), 400, "PIV/CAC", "authenticator app", "factor_missing")
 
 	r := &idptest.Request{}
 	accept(t, a, r, signIn(browser, a, r, person))
 	page = browser.Get(a.URL(&idptest.Request{ClassRefs: []string{phishing}}))
-	refused(t, page, 400, "security key", "Back to Test "+spA)
+	checkRefusal(t, page, 400, "security key", "Back to Test "+spA)
 	if body := string(page.Body); !strings.Contains(body, spA+"/home") || strings.Contains(body, "not-proofed") {
 		t.Errorf("the way back is not the return address:\n%s", page.Text())
 	}
@@ -210,7 +210,7 @@ func TestUnproofedUserIsSentToProvider(t *testing.T) {
 	person := i.AddPerson("ada@example.gov")
 	browser := i.Browser()
 	page := browser.GivePassword(browser.Get(a.URL(&idptest.Request{ClassRefs: []string{verified}})), person)
-	refused(t, page, 400, "not_verified")
+	checkRefusal(t, page, 400, "not_verified")
 	if !strings.Contains(string(page.Body), `href="`+spA+`/not-proofed"`) {
 		t.Errorf("no way to failure_to_proof_url:\n%s", page.Body)
 	}
@@ -220,7 +220,7 @@ func TestUnproofedUserIsSentToProvider(t *testing.T) {
 }
 
 // The step-up page asks a user for a factor only if a request needs it.
-func TestStepUpAsksNobodyElse(t *testing.T) {
+func TestStepUpRefusesOtherUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider(spA)
@@ -253,7 +253,7 @@ func TestPassedOverIsLogged(t *testing.T) {
 	person := i.AddPerson("ada@example.gov")
 	browser := i.Browser()
 	page := browser.Get(a.URL(&idptest.Request{ClassRefs: []string{verified, "urn:of:tomorrow", reqAttr + "email,ssn"}}))
-	refused(t, browser.GivePassword(page, person), 400)
+	checkRefusal(t, browser.GivePassword(page, person), 400)
 	for _, want := range []string{`"unknown_authn_contexts":["urn:of:tomorrow"]`, `"dropped":"ssn:not-registered"`} {
 		if n := strings.Count(log.String(), want); n < 2 {
 			t.Errorf("%s is in the log %d times, want it where the request came and where it went on:\n%s", want, n, log.String())
@@ -269,7 +269,7 @@ func TestStepUpStatesOlderFactor(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
 	person := i.AddPerson("ada@example.gov")
-	browser := remembered(t, i, a, person)
+	browser := rememberBrowser(t, i, a, person)
 	i.Clock.Advance(time.Second)
 	given := i.Clock.Now()
 	r := &idptest.Request{}
@@ -283,10 +283,10 @@ func TestStepUpStatesOlderFactor(t *testing.T) {
 		}
 	}
 	r = &idptest.Request{}
-	elsewhere := accept(t, b, r, browser.Get(b.URL(r)))
+	atB := accept(t, b, r, browser.Get(b.URL(r)))
 	index := first.AuthnStatements[0].SessionIndex
-	if second.AuthnStatements[0].SessionIndex != index || elsewhere.AuthnStatements[0].SessionIndex == index {
-		t.Errorf("SessionIndex %q, then %q, and %q at another SP", index, second.AuthnStatements[0].SessionIndex, elsewhere.AuthnStatements[0].SessionIndex)
+	if second.AuthnStatements[0].SessionIndex != index || atB.AuthnStatements[0].SessionIndex == index {
+		t.Errorf("SessionIndex %q, then %q, and %q at another SP", index, second.AuthnStatements[0].SessionIndex, atB.AuthnStatements[0].SessionIndex)
 	}
 	if first.ID == second.ID || first.ID == index || second.ID == index {
 		t.Errorf("assertions %q and %q with SessionIndex %q", first.ID, second.ID, index)

@@ -129,7 +129,7 @@ func TestResponseIsAboutRequestedUser(t *testing.T) {
 					accept(t, tt.sp, r, page)
 					continue
 				}
-				refused(t, page, http.StatusBadRequest, string(tt.code))
+				checkRefusal(t, page, http.StatusBadRequest, string(tt.code))
 				for _, name := range []string{bobA, bob.Email, adaB} {
 					if bytes.Contains(page.Body, []byte(name)) {
 						t.Error("the page names another user")
@@ -155,11 +155,11 @@ func TestSubjectSignInAsAnother(t *testing.T) {
 		page := browser.Get(a.URL(r))
 		waits := page.URL.String()
 		page = browser.SignIn(page, ada) // ada has never signed in here and has no NameID yet
-		refused(t, page, http.StatusBadRequest, string(idp.RefusedSubject))
+		checkRefusal(t, page, http.StatusBadRequest, string(idp.RefusedSubject))
 		if !strings.Contains(string(page.Body), `href="`+strings.TrimPrefix(waits, i.URL)+`"`) {
 			t.Fatalf("no way to sign in as someone else:\n%s", page.Body)
 		}
-		refused(t, browser.Get(strings.Replace(waits, "/sign-in?", "/sign-in/continue?", 1)), http.StatusBadRequest, string(idp.RefusedSubject))
+		checkRefusal(t, browser.Get(strings.Replace(waits, "/sign-in?", "/sign-in/continue?", 1)), http.StatusBadRequest, string(idp.RefusedSubject))
 		got := accept(t, a, r, browser.SignIn(browser.Get(waits), bob))
 		if got.Subject.NameID.Value != bobs {
 			t.Errorf("the Response is about %q", got.Subject.NameID.Value)
@@ -202,19 +202,19 @@ func TestPassiveSubjectDisclosesNoUser(t *testing.T) {
 func TestSubjectOfUnsignedRequest(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a, ada, bob := i.AddProvider(spA, optional), i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")
+	a, ada, bob := i.AddProvider(spA, allowUnsigned), i.AddPerson("ada@example.gov"), i.AddPerson("bob@example.gov")
 	start := &idptest.Request{}
 	bobs := accept(t, a, start, signIn(i.Browser(), a, start, bob)).Subject.NameID.Value
 	browser := i.Browser()
 	start = &idptest.Request{}
 	adas := accept(t, a, start, signIn(browser, a, start, ada)).Subject.NameID.Value
-	refused(t, browser.Get(a.URL(&idptest.Request{Unsigned: true, Subject: named(bobs)})), http.StatusBadRequest, string(idp.RefusedSubject))
+	checkRefusal(t, browser.Get(a.URL(&idptest.Request{Unsigned: true, Subject: named(bobs)})), http.StatusBadRequest, string(idp.RefusedSubject))
 	r := &idptest.Request{Unsigned: true, Subject: named(adas)}
 	if got := accept(t, a, r, browser.Get(a.URL(r))); got.Subject.NameID.Value != adas {
 		t.Errorf("the Response is about %q", got.Subject.NameID.Value)
 	}
 	sealed := encryptedTo(t, yearCert(t, i, i.Year()), named(adas))
-	refused(t, browser.Get(a.URL(&idptest.Request{Unsigned: true, Subject: sealed})), http.StatusBadRequest, string(idp.RefusedEncryptedID))
+	checkRefusal(t, browser.Get(a.URL(&idptest.Request{Unsigned: true, Subject: sealed})), http.StatusBadRequest, string(idp.RefusedEncryptedID))
 }
 
 // A waiting request does not contain the name of the requested user.
@@ -249,7 +249,7 @@ func TestSubjectBeforeStepUp(t *testing.T) {
 	accept(t, a, first, browser.GiveCode(browser.GivePassword(browser.Get(a.URL(first)), ada), ada, "remember"))
 	browser.Post("/account/sign-out", nil)
 	adas := accept(t, a, second, browser.GivePassword(browser.Get(a.URL(second)), ada)).Subject.NameID.Value // the device is remembered
-	refused(t, browser.Get(a.URL(&idptest.Request{Subject: named(bobs), ClassRefs: []string{aal2}})), http.StatusBadRequest, string(idp.RefusedSubject))
+	checkRefusal(t, browser.Get(a.URL(&idptest.Request{Subject: named(bobs), ClassRefs: []string{aal2}})), http.StatusBadRequest, string(idp.RefusedSubject))
 	r := &idptest.Request{Subject: named(adas), ClassRefs: []string{aal2}}
 	accept(t, a, r, browser.GiveCode(browser.Get(a.URL(r)), ada))
 }

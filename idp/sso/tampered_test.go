@@ -206,7 +206,7 @@ func TestOlderRegistrationCanBePutBack(t *testing.T) {
 		return nil
 	})
 	a.Edit(func(p *idp.ServiceProvider) { p.Active = false })
-	refused(t, i.Browser().Get(a.URL(new(idptest.Request))), 400)
+	checkRefusal(t, i.Browser().Get(a.URL(new(idptest.Request))), 400)
 	tamper(t, i, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("providers")).Put([]byte(spA), older) })
 	req := new(idptest.Request)
 	accept(t, a, req, signIn(i.Browser(), a, req, ana))

@@ -71,8 +71,8 @@ func newFull(t *testing.T) (*idptest.IdP, *full) {
 	return idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }}), store
 }
 
-// holds returns the number of requests that the browser holds.
-func holds(b *idptest.Browser) (n int) {
+// countHeld returns the number of requests that the browser holds.
+func countHeld(b *idptest.Browser) (n int) {
 	for _, c := range b.Cookies() {
 		if strings.HasPrefix(c.Name, "vernal-request-") && strings.HasPrefix(c.Value, "w.") {
 			n++
@@ -81,7 +81,7 @@ func holds(b *idptest.Browser) (n int) {
 	return n
 }
 
-func optional(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
+func allowUnsigned(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
 
 // large returns a request of the maximum permitted size that cannot be compressed.
 func large(n int) *idptest.Request {
@@ -118,7 +118,7 @@ func TestWaitingRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
 	store.room.Store(true)
-	open := i.AddProvider(spA, optional)
+	open := i.AddProvider(spA, allowUnsigned)
 	address := i.URL + "/api/saml/auth" + string(i.Year())
 	attack := func(count int, from func(int) string, unsigned bool) (bytes int64) {
 		before := store.stored.Load()
@@ -173,11 +173,11 @@ func TestRequestInBrowserWritesNothing(t *testing.T) {
 	if n := i.Changes() - before; n > 0 {
 		t.Errorf("%d changes before the user has proved anything", n)
 	}
-	if holds(browser) != 1 {
-		t.Fatalf("the browser holds %d requests", holds(browser))
+	if countHeld(browser) != 1 {
+		t.Fatalf("the browser holds %d requests", countHeld(browser))
 	}
 	accept(t, a, r, browser.SignIn(page, person))
-	if holds(browser) != 0 {
+	if countHeld(browser) != 0 {
 		t.Error("the browser still holds the request that was answered")
 	}
 }
@@ -193,19 +193,19 @@ func TestSignInFromBrowser(t *testing.T) {
 	browser := i.Browser()
 	first := &idptest.Request{RelayState: "/deep?link=1&two=ü", ClassRefs: []string{"urn:x:unknown", "http://idmanagement.gov/ns/assurance/ial/1"}}
 	page := browser.CrossSitePost(address+"?locale=es", a.Form(first))
-	in(t, page, "es")
+	checkLanguage(t, page, "es")
 	waitsAt := page.URL.String()
 	page = switchTo(t, browser, page, "fr")
-	in(t, page, "fr")
+	checkLanguage(t, page, "fr")
 	page = browser.GiveCode(browser.GivePassword(page, person), person, "remember")
 	accept(t, a, first, page)
 	if relay := page.Form().Fields.Get("RelayState"); relay != first.RelayState {
 		t.Errorf("RelayState %q, want %q", relay, first.RelayState)
 	}
-	refused(t, browser.Get(page.URL.String()), http.StatusBadRequest, "already_used")
-	refused(t, browser.Get(waitsAt), http.StatusBadRequest, "already_used")
-	refused(t, browser.CrossSitePost(address, a.Form(first)), http.StatusBadRequest, "already_used")
-	refused(t, i.Browser().CrossSitePost(address, a.Form(first)), http.StatusBadRequest)
+	checkRefusal(t, browser.Get(page.URL.String()), http.StatusBadRequest, "already_used")
+	checkRefusal(t, browser.Get(waitsAt), http.StatusBadRequest, "already_used")
+	checkRefusal(t, browser.CrossSitePost(address, a.Form(first)), http.StatusBadRequest, "already_used")
+	checkRefusal(t, i.Browser().CrossSitePost(address, a.Form(first)), http.StatusBadRequest)
 
 	// With a session: POST, forced, stepped up.
 	second := &idptest.Request{}
@@ -261,10 +261,10 @@ func TestRequestInBrowserIsRefused(t *testing.T) {
 			t.Parallel()
 			i, _ := newFull(t)
 			a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
-			to := waiting(t, browser, a, person, &idptest.Request{})
-			refused(t, i.Browser().Get(to), http.StatusBadRequest, "request_stale")
+			to := leaveRequest(t, browser, a, person, &idptest.Request{})
+			checkRefusal(t, i.Browser().Get(to), http.StatusBadRequest, "request_stale")
 			tt.meanwhile(i, a)
-			refused(t, browser.Get(to), tt.status, tt.code)
+			checkRefusal(t, browser.Get(to), tt.status, tt.code)
 		})
 	}
 }
@@ -280,16 +280,16 @@ func TestSameMessageInTwoBrowsers(t *testing.T) {
 	address := a.URL(r)
 	first, tab, second := one.Get(address), one.Get(address), two.Get(address)
 	accept(t, a, r, two.SignIn(second, bob))
-	refused(t, one.SignIn(first, ada), http.StatusBadRequest, "replayed")
-	refused(t, one.Get(tab.URL.String()), http.StatusOK) // the sign-in page, and then:
-	refused(t, one.Get(strings.Replace(tab.URL.String(), "/sign-in?", "/sign-in/continue?", 1)), http.StatusBadRequest, "replayed")
+	checkRefusal(t, one.SignIn(first, ada), http.StatusBadRequest, "replayed")
+	checkRefusal(t, one.Get(tab.URL.String()), http.StatusOK) // the sign-in page, and then:
+	checkRefusal(t, one.Get(strings.Replace(tab.URL.String(), "/sign-in?", "/sign-in/continue?", 1)), http.StatusBadRequest, "replayed")
 
 	r = &idptest.Request{}
 	address = a.URL(r)
 	fresh := i.Browser()
 	first, tab = fresh.Get(address), fresh.Get(address)
 	accept(t, a, r, fresh.SignIn(tab, ada))
-	refused(t, fresh.Get(strings.Replace(first.URL.String(), "/sign-in?", "/sign-in/continue?", 1)), http.StatusBadRequest, "already_used")
+	checkRefusal(t, fresh.Get(strings.Replace(first.URL.String(), "/sign-in?", "/sign-in/continue?", 1)), http.StatusBadRequest, "already_used")
 
 	// If one of them is stored in the meantime, that one counts: its own browser goes on with
 	// it, and another one is refused.
@@ -300,7 +300,7 @@ func TestSameMessageInTwoBrowsers(t *testing.T) {
 	store.room.Store(true)
 	three.Get(address)
 	accept(t, a, r, three.SignIn(first, ada))
-	refused(t, four.SignIn(second, bob), http.StatusBadRequest, "replayed")
+	checkRefusal(t, four.SignIn(second, bob), http.StatusBadRequest, "replayed")
 }
 
 // The second copy is not answered even after the store has forgotten the answer to the first.
@@ -330,7 +330,7 @@ func TestSameMessageAfterItsLifetime(t *testing.T) {
 		if _, err := i.Store.Sweep(t.Context(), i.Clock.Now(), 1000); err != nil {
 			t.Fatal(err)
 		}
-		refused(t, late.Get(second), http.StatusBadRequest, "request_stale")
+		checkRefusal(t, late.Get(second), http.StatusBadRequest, "request_stale")
 	}
 }
 
@@ -339,7 +339,7 @@ func TestRequestInBrowserIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	i, _ := newFull(t)
 	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
-	to := waiting(t, browser, a, person, &idptest.Request{})
+	to := leaveRequest(t, browser, a, person, &idptest.Request{})
 	var answers atomic.Int64
 	var wg sync.WaitGroup
 	cookies := browser.Cookies()
@@ -374,11 +374,11 @@ func TestBrowserHoldsTwoRequests(t *testing.T) {
 		requests, pages = append(requests, r), append(pages, browser.Get(a.URL(r)))
 		i.Clock.Advance(time.Second)
 	}
-	if n := holds(browser); n != 2 {
+	if n := countHeld(browser); n != 2 {
 		t.Errorf("the browser holds %d requests, want 2", n)
 	}
 	accept(t, a, requests[3], browser.SignIn(pages[3], person))
-	refused(t, browser.Get(pages[0].URL.String()), http.StatusBadRequest, "request_stale")
+	checkRefusal(t, browser.Get(pages[0].URL.String()), http.StatusBadRequest, "request_stale")
 }
 
 // An answered request no longer counts as waiting, so an SP whose users sign in does not spend
@@ -387,7 +387,7 @@ func TestAnsweredRequestsAreGivenBack(t *testing.T) {
 	t.Parallel()
 	i, store := newFull(t)
 	store.room.Store(true)
-	a, person, browser := i.AddProvider(spA, optional), i.AddPerson("ada@example.gov"), i.Browser()
+	a, person, browser := i.AddProvider(spA, allowUnsigned), i.AddPerson("ada@example.gov"), i.Browser()
 	address := "/api/saml/auth" + string(i.Year())
 	first := &idptest.Request{}
 	accept(t, a, first, signIn(browser, a, first, person))
@@ -396,7 +396,7 @@ func TestAnsweredRequestsAreGivenBack(t *testing.T) {
 		r.Unsigned = true
 		resp, to := browser.CrossSitePostOnly(address, a.Form(r))
 		_ = resp.Body.Close()
-		if holds(browser) > 0 {
+		if countHeld(browser) > 0 {
 			t.Fatalf("request %d waits in the browser", n)
 		}
 		accept(t, a, r, browser.Get(to))
@@ -412,7 +412,7 @@ func TestPassiveRequestsAreBounded(t *testing.T) {
 		t.Run(fmt.Sprintf("unsigned=%v", unsigned), func(t *testing.T) {
 			t.Parallel()
 			i := idptest.New(t, idptest.Options{})
-			a := i.AddProvider(spA, optional)
+			a := i.AddProvider(spA, allowUnsigned)
 			before := i.Changes()
 			const count = 250
 			for n := range count {
@@ -472,8 +472,8 @@ func TestPassiveRequestIDIsSpent(t *testing.T) {
 		if page := browser.Get(address); page.Response() == nil {
 			t.Fatalf("no answer: %d", page.Status)
 		}
-		refused(t, browser.Get(address), http.StatusBadRequest, "already_used")
-		refused(t, i.Browser().Get(address), http.StatusBadRequest, "replayed")
+		checkRefusal(t, browser.Get(address), http.StatusBadRequest, "already_used")
+		checkRefusal(t, i.Browser().Get(address), http.StatusBadRequest, "replayed")
 	}
 	if n := len(browser.Cookies()); n > 9 {
 		t.Errorf("the browser has %d cookies", n)
@@ -482,7 +482,7 @@ func TestPassiveRequestIDIsSpent(t *testing.T) {
 	r := &idptest.Request{IsPassive: true, ForceAuthn: true}
 	address := a.URL(r)
 	browser.Get(address)
-	refused(t, browser.Get(address), http.StatusBadRequest, "already_used")
+	checkRefusal(t, browser.Get(address), http.StatusBadRequest, "already_used")
 }
 
 // A store that cannot take more leads to a page that says when to try again. It leaves no
@@ -637,7 +637,7 @@ func TestSlowClientsLeaveRoom(t *testing.T) {
 func TestPassiveRequestsGiveNoRoomBack(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	a := i.AddProvider(spA, optional)
+	a := i.AddProvider(spA, allowUnsigned)
 	stored := 0
 	const count = 200
 	for n := range count {

@@ -79,7 +79,7 @@ func TestClientTextIsCleaned(t *testing.T) {
 			in := newInstallation(t, noon(2026, 6, 1))
 			l := in.ledger()
 			l.Fetch(idp.Fetch{SP: idp.EntityID(tt.agent), At: in.clock(), Address: tt.agent, UserAgent: tt.agent})
-			f := in.read(l).OtherFetches()[0]
+			f := in.read(l).ListOtherFetches()[0]
 			if f.UserAgent != tt.want {
 				t.Errorf("User-Agent is %q, want %q", f.UserAgent, tt.want)
 			}
@@ -112,7 +112,7 @@ func TestClientsAreBounded(t *testing.T) {
 			t.Errorf("%d clients with a hint are shown", n)
 		}
 		delete(s.Fetches, spA)
-		found, others := false, s.OtherFetches()
+		found, others := false, s.ListOtherFetches()
 		for _, f := range others {
 			found = found || f.UserAgent == "the real one"
 		}

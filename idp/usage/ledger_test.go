@@ -95,7 +95,7 @@ func TestFlushThatFailsHalfway(t *testing.T) {
 				t.Fatalf("urn:%d: %+v", n, u)
 			}
 		}
-		if f := s.OtherFetches(); len(f) != 1 || f[0].Count != 1 {
+		if f := s.ListOtherFetches(); len(f) != 1 || f[0].Count != 1 {
 			t.Errorf("loads: %+v", f)
 		}
 		disk.full = false

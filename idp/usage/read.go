@@ -22,8 +22,8 @@ type Snapshot struct {
 	at time.Time
 }
 
-// OtherFetches lists the remaining loads in Fetches, latest first and bounded.
-func (s *Snapshot) OtherFetches() []Loads {
+// ListOtherFetches lists the remaining loads in Fetches, latest first and bounded.
+func (s *Snapshot) ListOtherFetches() []Loads {
 	return keepLoads(total, slices.Concat(slices.Collect(maps.Values(s.Fetches))...), s.at)
 }
 

@@ -61,9 +61,9 @@ type Event struct {
 	buffer  [16]slog.Attr // space for the attributes of a usual sign-in
 }
 
-// Answered is an answered request, for counters. Its values are our own: there are few routes,
-// years and codes, regardless of what clients request.
-type Answered struct {
+// AnsweredRequest is an answered request, for counters. Its values are our own: there are few
+// routes, years and codes, regardless of what clients request.
+type AnsweredRequest struct {
 	// Route and SignedIn are copied from the Event.
 	Route    string
 	SignedIn idp.Year
@@ -98,7 +98,7 @@ func (e *Event) noteUser(user idp.UserID) {
 // NoteEnded warns, once in a request, that the certificate of the answering year has expired.
 // The year continues to work, but operators must learn of it from the log.
 func (e *Event) NoteEnded(entry keyring.Entry, now time.Time) {
-	if e.ended || !entry.CertExpired(now) {
+	if e.ended || !entry.HasCertExpired(now) {
 		return
 	}
 	e.ended = true

@@ -38,7 +38,7 @@ type Error struct {
 	// help.
 	SignInURL string
 	// Obstacle says what the refused user lacks, LeaveURL where they can go with that; see
-	// Lacking.
+	// NewLackError.
 	Obstacle *assurance.Obstacle
 	LeaveURL string
 	// Plain requests text, regardless of what the client accepts, because the client is a
@@ -57,10 +57,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Lacking returns the refusal of a user who lacks what the service provider asks for. If that
+// NewLackError returns the refusal of a user who lacks what the service provider asks for. If that
 // is proofing, its LeaveURL is the provider's help for users who could not be proofed,
 // otherwise its return URL.
-func Lacking(p *idp.ServiceProvider, o *assurance.Obstacle) *Error {
+func NewLackError(p *idp.ServiceProvider, o *assurance.Obstacle) *Error {
 	e := &Error{SPName: p.Name, StartURL: p.StartURL(), LeaveURL: p.ReturnToSPURL, Obstacle: o, Err: o.Refusal()}
 	if o.Code == idp.RefusedNoProofing && p.FailureToProofURL != "" {
 		e.LeaveURL = p.FailureToProofURL
@@ -79,4 +79,4 @@ func NameSender(name, startURL string, err error) error {
 }
 
 // ErrNotFound is the plain 404 page.
-var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such address")}
+var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such URL")}

@@ -109,12 +109,12 @@ func (p *Pages) preferredLang(r *http.Request, langs []templates.Lang) templates
 	return langs[i]
 }
 
-func (p *Pages) secure() bool { return strings.HasPrefix(p.BaseURL, "https://") }
+func (p *Pages) isSecure() bool { return strings.HasPrefix(p.BaseURL, "https://") }
 
 // languageCookie returns the name of the cookie with the choice and its time in milliseconds:
 // "fr.1772366400000". It discloses nothing else about the user, and nothing here trusts it.
 func (p *Pages) languageCookie() string {
-	if p.secure() {
+	if p.isSecure() {
 		return "__Host-vernal-language"
 	}
 	return "vernal-language"
@@ -168,7 +168,7 @@ func (p *Pages) keepChoice(w http.ResponseWriter, r *http.Request, lang template
 	http.SetCookie(w, &http.Cookie{
 		Name: p.languageCookie(), Value: string(lang) + "." + strconv.FormatInt(EventOf(r).start.UnixMilli(), 10),
 		Path: "/", MaxAge: int(chosenFor / time.Second),
-		Secure: p.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: p.isSecure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 

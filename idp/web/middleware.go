@@ -29,7 +29,7 @@ type Middleware struct {
 	// IP address is used.
 	TrustedProxies []netip.Prefix
 	// Count is called for each answered request and must not block; nil to count nothing.
-	Count func(Answered)
+	Count func(AnsweredRequest)
 	// Strangers detects a proxy that is not trusted; nil to detect none.
 	Strangers *Strangers
 	// HSTS adds Strict-Transport-Security; set when base_url is https.
@@ -63,7 +63,7 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 	took := m.Clock.Now().Sub(e.start)
 	if m.Count != nil {
 		// If a handler writes nothing, net/http answers 200.
-		m.Count(Answered{Route: e.Route, SignedIn: e.SignedIn, Refused: e.refused, Status: cmp.Or(w.status, http.StatusOK), Took: took})
+		m.Count(AnsweredRequest{Route: e.Route, SignedIn: e.SignedIn, Refused: e.refused, Status: cmp.Or(w.status, http.StatusOK), Took: took})
 	}
 	if !m.Log.Enabled(r.Context(), e.level) {
 		return

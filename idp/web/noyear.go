@@ -47,7 +47,7 @@ func (p *Pages) noYearPage(r *http.Request, base templates.Base) (templates.NoYe
 		})
 	}
 	slices.SortFunc(page.Years, func(a, b templates.YearURL) int { return cmp.Compare(b.Year, a.Year) })
-	if t, ok := p.Years.Target(now); ok && t.State.Live() && !t.Closed() && t.Year() != page.Preferred {
+	if t, ok := p.Years.Target(now); ok && t.State.IsLive() && !t.IsClosed() && t.Year() != page.Preferred {
 		page.Target = t.Year()
 	}
 	return page, true
@@ -60,5 +60,5 @@ func (p *Pages) isHiddenYear(r *http.Request) bool {
 		return false
 	}
 	e, ok := p.Years.Lookup(y, EventOf(r).start)
-	return !ok || !e.State.Live() && !e.State.Over()
+	return !ok || !e.State.IsLive() && !e.State.IsOver()
 }

@@ -117,7 +117,7 @@ func (p *Pages) noteFailure(r *http.Request, err error) failure {
 		e.Note(slog.String("refused", string(f.refusal.Code)))
 		e.Raise(slog.LevelWarn)
 	}
-	p.turnedDown(r, e, &f)
+	p.recordFailure(r, e, &f)
 	return f
 }
 
@@ -129,7 +129,7 @@ const busyRetryAfter = 5 * time.Second
 type failure struct {
 	Error   // its Status and Key are set
 	refusal *idp.Refusal
-	gone    *Gone
+	gone    *GoneYear
 	errorID string
 	busy    bool // no further change can be written now
 	// retryAfter is the value of the header; 0 for none.
@@ -145,7 +145,7 @@ func classifyError(err error) failure {
 	if errors.As(err, &f.gone) {
 		status = http.StatusGone
 	}
-	if _, isClosed := errors.AsType[*Closed](err); isClosed {
+	if _, isClosed := errors.AsType[*ClosedYear](err); isClosed {
 		status, key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
 	if f.busy = errors.Is(err, idp.ErrBusy); f.busy {

@@ -55,13 +55,13 @@ func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID
 	p.Record(r, d, user, map[string]string{"preview": by})
 }
 
-// WithinBudget returns the event of a decision for the change that it makes. If the sender has
+// TakeDecision returns the event of a decision for the change that it makes. If the sender has
 // spent the budget, it counts the event and returns none.
-func (p *Pages) WithinBudget(r *http.Request, d audit.Decision, user idp.UserID) []idp.AuditEvent {
+func (p *Pages) TakeDecision(r *http.Request, d audit.Decision, user idp.UserID) []idp.AuditEvent {
 	return p.TakeRecord(groupOf(d), AuditEvent(r, d, user))
 }
 
-// TakeRecord does the same as WithinBudget for an event of a group.
+// TakeRecord does the same as TakeDecision for an event of a group.
 func (p *Pages) TakeRecord(g audit.Group, ev idp.AuditEvent) []idp.AuditEvent {
 	if p.Refusals == nil || !p.Refusals.Take(g, ev) {
 		return nil
@@ -81,16 +81,16 @@ func (p *Pages) CountRecord(g audit.Group, ev idp.AuditEvent) {
 func groupOf(d audit.Decision) audit.Group {
 	switch d {
 	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled, audit.PasswordBusy:
-		return audit.People
+		return audit.Visitors
 	case audit.PreviewOpened, audit.PreviewFetched, audit.PreviewAdmitted:
 		return audit.Preview
 	}
 	return audit.User
 }
 
-// turnedDown records a failure, except for an unknown URL, which refuses no one. A refusal of
+// recordFailure records a failure, except for an unknown URL, which refuses no one. A refusal of
 // a user identified by password or session spends only that user's budget.
-func (p *Pages) turnedDown(r *http.Request, e *Event, f *failure) {
+func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 	outcome := f.Key
 	kind, group := idp.AuditRefusal, audit.Strangers
 	switch {

@@ -15,20 +15,20 @@ import (
 // restored key every minute.
 const closedRetryAfter = 2 * time.Minute
 
-// Closed is the answer of a live year whose signing key is missing or not the recorded one:
+// ClosedYear is the answer of a live year whose signing key is missing or not the recorded one:
 // 503 with Retry-After, because it opens again when the key is back.
-type Closed struct {
+type ClosedYear struct {
 	Year  idp.Year
 	Fault rotation.KeyFault
 }
 
-func (c *Closed) Error() string {
+func (c *ClosedYear) Error() string {
 	return fmt.Sprintf("year %s is closed: %s", c.Year, c.Fault)
 }
 
-// Gone is the answer of a year that is over. Its page names the year to move to, and what
+// GoneYear is the answer of a year that is over. Its page names the year to move to, and what
 // changes with it.
-type Gone struct {
+type GoneYear struct {
 	Year idp.Year
 	// Revoked and EndedAt say how and when it ended; a zero time if that is unknown.
 	Revoked bool
@@ -42,27 +42,27 @@ type Gone struct {
 }
 
 // goneYear returns the answer of a year that is over.
-func goneYear(years *keyring.Ring, e keyring.Entry, now time.Time) *Gone {
-	g := &Gone{Year: e.Key.Year, Revoked: e.State == rotation.Revoked, EndedAt: years.EndedAt(e.Key.Year)}
+func goneYear(years *keyring.Ring, e keyring.Entry, now time.Time) *GoneYear {
+	g := &GoneYear{Year: e.Key.Year, Revoked: e.State == rotation.Revoked, EndedAt: years.EndedAt(e.Key.Year)}
 	if t, ok := years.Target(now); ok {
 		g.Successor, g.Cert = t.Key.Year, t.Key.Cert
 	}
 	return g
 }
 
-func (g *Gone) Error() string { return "year " + string(g.Year) + " is retired" }
+func (g *GoneYear) Error() string { return "year " + string(g.Year) + " is retired" }
 
-// LookupYear returns a year that can sign, published or not. Otherwise the error is a *Gone
-// for a year that is over, a *Closed for a live one that cannot sign, or ErrNotFound. Only
+// LookupYear returns a year that can sign, published or not. Otherwise the error is a *GoneYear
+// for a year that is over, a *ClosedYear for a live one that cannot sign, or ErrNotFound. Only
 // package yearaccess calls it, which decides who may use the year.
 func LookupYear(years *keyring.Ring, y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := years.Lookup(y, now)
 	switch {
-	case ok && entry.State.Over():
+	case ok && entry.State.IsOver():
 		return keyring.Entry{}, goneYear(years, entry, now)
-	case ok && entry.Closed():
-		return keyring.Entry{}, &Closed{Year: y, Fault: entry.Fault}
-	case ok && entry.State.Live():
+	case ok && entry.IsClosed():
+		return keyring.Entry{}, &ClosedYear{Year: y, Fault: entry.Fault}
+	case ok && entry.State.IsLive():
 		return entry, nil
 	case ok && entry.State == rotation.Created && entry.Key.Signer != nil && entry.Key.Cert != nil:
 		return entry, nil
@@ -74,11 +74,11 @@ func LookupYear(years *keyring.Ring, y idp.Year, now time.Time) (keyring.Entry, 
 // moment before the Ring does.
 func EndedYear(years *keyring.Ring, y idp.Year, now time.Time) error {
 	_, err := LookupYear(years, y, now)
-	var gone *Gone
+	var gone *GoneYear
 	if errors.As(err, &gone) {
 		return gone
 	}
-	gone = &Gone{Year: y}
+	gone = &GoneYear{Year: y}
 	if t, ok := years.Target(now); ok && t.Key.Year != y {
 		gone.Successor, gone.Cert = t.Key.Year, t.Key.Cert
 	}

@@ -107,9 +107,9 @@ func appendText(nodes []xmltree.Node, text string) []xmltree.Node {
 	return append(nodes, xmltree.Node{Text: text})
 }
 
-// sameBut reports whether b equals a without the element less: names, attributes in any order,
+// isSameBut reports whether b equals a without the element less: names, attributes in any order,
 // and text. Prefixes and declarations may differ, because canonicalization drops some.
-func sameBut(a, less, b *xmltree.Element) bool {
+func isSameBut(a, less, b *xmltree.Element) bool {
 	if a.Local != b.Local || a.Space != b.Space || len(a.Attrs) != len(b.Attrs) {
 		return false
 	}
@@ -138,7 +138,7 @@ func sameBut(a, less, b *xmltree.Element) bool {
 		if (n.Element == nil) != (m.Element == nil) || n.Text != m.Text {
 			return false
 		}
-		if n.Element != nil && !sameBut(n.Element, less, m.Element) {
+		if n.Element != nil && !isSameBut(n.Element, less, m.Element) {
 			return false
 		}
 	}

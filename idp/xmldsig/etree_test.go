@@ -61,7 +61,7 @@ func TestSameButFindsOtherChanges(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			root := parse(t, doc)
-			if got := sameBut(root, root.Child("", "s"), parse(t, tc.in)); got != tc.want {
+			if got := isSameBut(root, root.Child("", "s"), parse(t, tc.in)); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})

@@ -45,7 +45,7 @@ func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*Verified
 	return verifySignature(root, metadataSignature, certs)
 }
 
-// VerifyResponse is VerifyEnveloped for a message that may contain signed elements besides its
+// VerifyResponse is VerifyEnveloped for a message that may contain signed elements other than its
 // own signature, as a Response with a signed assertion does. We accept no such message from
 // others. Package inspect verifies our own with it.
 func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
@@ -128,7 +128,7 @@ func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x
 	if err != nil {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "").With(err)
 	}
-	if !sameBut(root, signature, element) {
+	if !isSameBut(root, signature, element) {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "").
 			With(errors.New("what was verified differs from the document"))
 	}

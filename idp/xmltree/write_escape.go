@@ -107,7 +107,7 @@ func checkName(prefix, space, local string) error {
 	if !IsName(local) {
 		return errors.New("not a name")
 	}
-	if !plainSpace(space) {
+	if !isPlainSpace(space) {
 		return errors.New("not a plain namespace name")
 	}
 	if prefix == "" {
@@ -124,10 +124,10 @@ func checkName(prefix, space, local string) error {
 	return nil
 }
 
-// plainSpace reports whether a namespace name can be written without escapes. Others are
+// isPlainSpace reports whether a namespace name can be written without escapes. Others are
 // refused although XML allows them, because libxml2 does not escape them when it
 // canonicalizes.
-func plainSpace(s string) bool {
+func isPlainSpace(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r >= 0x7F || r == '"' || r == '&' || r == '<' || r == '>'
 	})

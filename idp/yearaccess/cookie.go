@@ -53,8 +53,8 @@ func (g *Gate) checkYear(p *Preview) error {
 	return err
 }
 
-// Inside returns the previews that the browser is in, the one that ends first first.
-func (g *Gate) Inside(r *http.Request) ([]Preview, error) {
+// ListEntered returns the previews that the browser is in, the one that ends first first.
+func (g *Gate) ListEntered(r *http.Request) ([]Preview, error) {
 	all, err := g.readCookies(r)
 	answering := all[:0]
 	for _, p := range all {

@@ -14,7 +14,7 @@ import (
 // form that another site posts, and can be set by no other host. Over http it is limited to
 // our own pages.
 func TestPreviewCookieFollowsScheme(t *testing.T) {
-	overBoth(t, func(t *testing.T, w *server) {
+	runOverBoth(t, func(t *testing.T, w *server) {
 		w.AddProvider(spA)
 		_, token := w.link(spA, w.next)
 		resp, err := w.Client.Transport.RoundTrip(mustRequest(t, w.URL+"/developers/preview?link="+url.QueryEscape(token)))
@@ -48,7 +48,7 @@ func mustRequest(t *testing.T, address string) *http.Request {
 // opened the link, by either binding. Over http the browser does not send the cookie when
 // another site posts, so there only the field opens the year.
 func TestLinkOpensAtReception(t *testing.T) {
-	overBoth(t, func(t *testing.T, w *server) {
+	runOverBoth(t, func(t *testing.T, w *server) {
 		a, user := w.AddProvider(spA), w.AddPerson("ada@example.gov")
 		_, token := w.link(spA, w.next)
 		browser := w.enter(token)
@@ -60,7 +60,7 @@ func TestLinkOpensAtReception(t *testing.T) {
 			t.Errorf("POST: %d\n%s", page.Status, page.Text())
 		} else if !w.tls {
 			w.isInvisible("POST over http", page)
-			a.Edit(w.opened)
+			a.Edit(w.openByField)
 			if page := w.bring(browser, a, http.MethodPost); page.Response() == nil {
 				t.Errorf("POST by the field: %d\n%s", page.Status, page.Text())
 			}

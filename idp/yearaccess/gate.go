@@ -2,8 +2,8 @@
 // handler of a yearly URL, so that a year opens and closes everywhere at once:
 //
 //	live               the year
-//	retired, revoked   *web.Gone
-//	key missing        *web.Closed
+//	retired, revoked   *web.GoneYear
+//	key missing        *web.ClosedYear
 //	not published      the year, if a preview opens it to the request; else the 404 of
 //	                   a year that was never made
 //	never made         that 404
@@ -41,7 +41,7 @@
 // to the SP's registered URL, as the live year answers it.
 //
 // SameSite=Lax also kept the cookie from images, scripts and frames in pages of other
-// sites, which could tell from their loading that the visitor previews a year. Therefore
+// sites, which could conclude from their loading that the visitor previews a year. Therefore
 // the cookie counts only where the browser navigates (Sec-Fetch-Dest).
 //
 // SameSite=None needs Secure. Over http, on loopback, the cookie is SameSite=Lax: there
@@ -195,8 +195,8 @@ func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished b
 	return entry, true, nil
 }
 
-// Live returns a year that answers everyone.
-func (g *Gate) Live(y idp.Year) (keyring.Entry, error) {
+// LookupLive returns a year that answers everyone.
+func (g *Gate) LookupLive(y idp.Year) (keyring.Entry, error) {
 	entry, hidden, err := g.lookupYear(y)
 	if err == nil && hidden {
 		return keyring.Entry{}, notPublished(nil)
@@ -215,7 +215,7 @@ func (g *Gate) lookupYear(y idp.Year) (entry keyring.Entry, hidden bool, err err
 	if errors.Is(err, web.ErrNotFound) {
 		return keyring.Entry{}, true, nil
 	}
-	return entry, err == nil && !entry.State.Live(), err
+	return entry, err == nil && !entry.State.IsLive(), err
 }
 
 // isExpecting reports whether some registration or some link opens some year. Neither the
@@ -229,7 +229,7 @@ func (g *Gate) isExpecting(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	now := g.Links.Clock.Now()
-	return slices.ContainsFunc(links, func(l sharelink.Link) bool { return l.Live(now) }), nil
+	return slices.ContainsFunc(links, func(l sharelink.Link) bool { return l.IsLive(now) }), nil
 }
 
 // openedBy says what opens an unpublished year to a request of an SP: ByField or the ID of
@@ -261,7 +261,7 @@ func notPublished(why error) error {
 	err := ErrNotPublished
 	if why != nil {
 		// Not wrapped: a refusal in there would become the page.
-		err = fmt.Errorf("%w; besides: %v", ErrNotPublished, why)
+		err = fmt.Errorf("%w; also: %v", ErrNotPublished, why)
 	}
 	return &web.Error{Status: web.ErrNotFound.Status, Key: web.ErrNotFound.Key, Err: err}
 }

@@ -153,7 +153,7 @@ func TestYearsThatAnswerFollowRotation(t *testing.T) {
 // that was never made have equal answers by every method and in every format, headers
 // included.
 func TestUnpublishedAndUnknownYearAnswerAlike(t *testing.T) {
-	overBoth(t, func(t *testing.T, w *server) {
+	runOverBoth(t, func(t *testing.T, w *server) {
 		for _, path := range append(yearlyPaths, "metadata%s.xml", "auth/%s") {
 			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"} {
 				for _, accept := range []string{"", "*/*", "text/html", "text/plain", "application/json", "text/html;q=0, text/*;q=0.3", "x/y", "a;b,,"} {
@@ -166,7 +166,7 @@ func TestUnpublishedAndUnknownYearAnswerAlike(t *testing.T) {
 						})
 					}
 					made, never := get(w.next), get(neverMade)
-					if w.neverMade(made.text) != never.text || never.status != http.StatusNotFound {
+					if w.neverMadeURL(made.text) != never.text || never.status != http.StatusNotFound {
 						t.Errorf("%s %s, Accept %q: created\n%s\n\nnever made\n%s", method, path, accept, made.text, never.text)
 					}
 					if method == http.MethodHead && !strings.HasSuffix(never.text, "\r\n\n") {

@@ -26,7 +26,7 @@ func (w *server) bring(b *idptest.Browser, p *idptest.Provider, method string) *
 
 func (w *server) isInvisible(name string, page *idptest.Page) {
 	w.t.Helper()
-	path := w.neverMade(page.URL.Path)
+	path := w.neverMadeURL(page.URL.Path)
 	never := w.Browser().Get(w.URL + path)
 	if !strings.HasPrefix(path, "/api/saml/") {
 		never = w.Browser().Get(w.URL + "/no-such-page") // a later step of the sign-in
@@ -34,7 +34,7 @@ func (w *server) isInvisible(name string, page *idptest.Page) {
 	if strings.HasPrefix(page.Header.Get("Content-Type"), "text/plain") { // the client asked for no HTML
 		never = w.Browser().CrossSitePost(path, url.Values{})
 	}
-	if page.Status != http.StatusNotFound || w.neverMade(string(page.Body)) != string(never.Body) {
+	if page.Status != http.StatusNotFound || w.neverMadeURL(string(page.Body)) != string(never.Body) {
 		w.t.Errorf("%s: %d, want the 404 of a year that was never made:\n%s", name, page.Status, page.Text())
 	}
 }
@@ -80,7 +80,7 @@ func TestAccessIsDecidedAtEachStep(t *testing.T) {
 				l, token := w.link(spA, w.next)
 				browser := w.Browser()
 				if tt.field {
-					a.Edit(w.opened)
+					a.Edit(w.openByField)
 				} else {
 					browser = w.enter(token)
 				}
@@ -208,8 +208,8 @@ func (w *server) edit(change func(*idp.ServiceProvider)) {
 // TestEndedYearIsGoneForPreviews checks that a year that is over is gone for every request,
 // whatever opened it before.
 func TestEndedYearIsGoneForPreviews(t *testing.T) {
-	overBoth(t, func(t *testing.T, w *server) {
-		a := w.AddProvider(spA, w.opened)
+	runOverBoth(t, func(t *testing.T, w *server) {
+		a := w.AddProvider(spA, w.openByField)
 		_, token := w.link(spA, w.next)
 		cookie := with(w.cookie(spA, w.next, token))
 		w.step(rotation.StepPublish)

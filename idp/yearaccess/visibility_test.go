@@ -24,7 +24,7 @@ import (
 const (
 	spA = "https://a.example"
 	spB = "https://b.example"
-	// neverMade is a year that no test makes.
+	// neverMadeURL is a year that no test makes.
 	neverMade idp.Year = "2199"
 )
 
@@ -54,11 +54,13 @@ func newServer(t *testing.T, tls bool, change ...func(*idptest.Options)) *server
 	return &server{IdP: idptest.New(t, o), t: t, next: next, tls: tls}
 }
 
-// in returns the same server for a subtest.
-func (w *server) in(t *testing.T) *server { return &server{IdP: w.IdP, t: t, next: w.next, tls: w.tls} }
+// forSubtest returns the same server for a subtest.
+func (w *server) forSubtest(t *testing.T) *server {
+	return &server{IdP: w.IdP, t: t, next: w.next, tls: w.tls}
+}
 
-// overBoth runs a test over http and over https, where cookies differ.
-func overBoth(t *testing.T, test func(t *testing.T, w *server)) {
+// runOverBoth runs a test over http and over https, where cookies differ.
+func runOverBoth(t *testing.T, test func(t *testing.T, w *server)) {
 	t.Parallel()
 	for _, tls := range []bool{false, true} {
 		t.Run(fmt.Sprintf("tls=%t", tls), func(t *testing.T) {
@@ -68,8 +70,8 @@ func overBoth(t *testing.T, test func(t *testing.T, w *server)) {
 	}
 }
 
-// opened is a registration whose field opens the next year.
-func (w *server) opened(p *idp.ServiceProvider) { p.Preview = w.next }
+// openByField returns a registration whose field opens the next year.
+func (w *server) openByField(p *idp.ServiceProvider) { p.Preview = w.next }
 
 func unsigned(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
 
@@ -110,7 +112,7 @@ func (w *server) auth(y idp.Year) string { return w.URL + "/api/saml/auth" + str
 
 func (w *server) request() *idptest.Request { return &idptest.Request{Year: w.next} }
 
-// cookie is a preview cookie as anyone can make one up.
+// cookie returns a preview cookie as anyone can make one up.
 func (w *server) cookie(sp string, y idp.Year, value string) *http.Cookie {
 	sum := sha256.Sum256([]byte(string(y) + "\x00" + sp))
 	name := "vernal-preview-" + hex.EncodeToString(sum[:8])
@@ -169,14 +171,14 @@ func with(cookies ...*http.Cookie) func(*http.Request) {
 // the requested path.
 func (w *server) invisible(name string, got answer, method string) {
 	w.t.Helper()
-	want := w.send(method, w.URL+w.neverMade(got.path), nil)
-	if w.neverMade(got.text) != want.text || want.status != http.StatusNotFound {
+	want := w.send(method, w.URL+w.neverMadeURL(got.path), nil)
+	if w.neverMadeURL(got.text) != want.text || want.status != http.StatusNotFound {
 		w.t.Errorf("%s:\n%s\n\nwant the answer of a year that was never made\n%s", name, got.text, want.text)
 	}
 }
 
-// neverMade is a text about the next year as it is for one that was never made.
-func (w *server) neverMade(text string) string {
+// neverMadeURL returns a text about the next year as it is for one that was never made.
+func (w *server) neverMadeURL(text string) string {
 	return strings.ReplaceAll(text, string(w.next), string(neverMade))
 }
 
@@ -184,13 +186,13 @@ func (w *server) neverMade(text string) string {
 // was never made answer with the same bytes, whatever is sent and whatever opens the former
 // to others.
 func TestUnpublishedYearLooksNeverMade(t *testing.T) {
-	overBoth(t, func(t *testing.T, w *server) {
+	runOverBoth(t, func(t *testing.T, w *server) {
 		a := w.AddProvider(spA)
 		loose := w.AddProvider("https://loose.example", unsigned)
 		field := w.AddProvider("https://field.example")
 		tokens := map[string]string{"junk": "x.y", "empty": ""}
 		answers := func(t *testing.T, y idp.Year, path string) map[string]string {
-			w := w.in(t)
+			w := w.forSubtest(t)
 			address := w.URL + "/api/saml/" + fmt.Sprintf(path, y)
 			got := map[string]string{}
 			add := func(name, method, query string, form url.Values, change ...func(*http.Request)) {
@@ -234,7 +236,7 @@ func TestUnpublishedYearLooksNeverMade(t *testing.T) {
 			change func()
 		}{
 			{"no preview", func() {}},
-			{"the field of another", func() { field.Edit(w.opened) }},
+			{"the field of another", func() { field.Edit(w.openByField) }},
 			{"a link for another", func() { _, tokens["for another"] = w.link(spB, w.next) }},
 			{"a link for another year", func() { _, tokens["for another year"] = w.link(spA, "2001") }},
 			{"a link that is revoked", func() {
@@ -266,9 +268,9 @@ func TestUnpublishedYearLooksNeverMade(t *testing.T) {
 // TestUnpublishedYearStaysClosed checks that a request without a preview of its own year and
 // service provider is treated as a stranger's, and that nothing of it is kept.
 func TestUnpublishedYearStaysClosed(t *testing.T) {
-	overBoth(t, func(t *testing.T, w *server) {
-		field := w.AddProvider("https://field.example", w.opened)
-		inactive := w.AddProvider("https://inactive.example", w.opened, func(p *idp.ServiceProvider) { p.Active = false })
+	runOverBoth(t, func(t *testing.T, w *server) {
+		field := w.AddProvider("https://field.example", w.openByField)
+		inactive := w.AddProvider("https://inactive.example", w.openByField, func(p *idp.ServiceProvider) { p.Active = false })
 		otherYear := w.AddProvider("https://year.example", func(p *idp.ServiceProvider) { p.Preview = "2001" })
 		loose := w.AddProvider("https://loose.example", unsigned)
 		a, b := w.AddProvider(spA), w.AddProvider(spB)
@@ -311,7 +313,7 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 			{"no token", a, nil, w.cookie(spA, w.next, "")},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				w := w.in(t)
+				w := w.forSubtest(t)
 				change := func(*http.Request) {}
 				if tt.cookie != nil {
 					change = with(tt.cookie)
@@ -357,7 +359,7 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 // TestBackChannelTakesNoLink checks that no cookie and no link opens the back channel, which
 // belongs to servers.
 func TestBackChannelTakesNoLink(t *testing.T) {
-	overBoth(t, func(t *testing.T, w *server) {
+	runOverBoth(t, func(t *testing.T, w *server) {
 		a := w.AddProvider(spA)
 		_, token := w.link(spA, w.next)
 		r := &idptest.LogoutRequest{NameID: "x", Year: w.next, Remote: true}
@@ -366,7 +368,7 @@ func TestBackChannelTakesNoLink(t *testing.T) {
 			w.invisible(name, w.send(http.MethodPost, address, a.LogoutForm(r), with(cookie)), http.MethodPost)
 			w.invisible(name+", and its token", w.send(http.MethodPost, address+"?preview="+url.QueryEscape(token), a.LogoutForm(r), with(cookie)), http.MethodPost)
 		}
-		a.Edit(w.opened)
+		a.Edit(w.openByField)
 		if got := w.send(http.MethodPost, address, a.LogoutForm(r)); got.status == http.StatusNotFound {
 			t.Errorf("the field does not open it:\n%s", got.text)
 		}
@@ -422,14 +424,14 @@ func TestBodyIsReadOnlyWherePreviewIsExpected(t *testing.T) {
 	l, _ := w.link(spB, w.next)
 	w.revoke(l)
 	check("a revoked link", false)
-	w.AddProvider("https://field.example", w.opened)
+	w.AddProvider("https://field.example", w.openByField)
 	check("the field of another", true)
 }
 
 // TestPreviewOfYearNeverMadeOpensNothing checks that a preview of a year that was never
 // made, or is not made yet, opens nothing.
 func TestPreviewOfYearNeverMadeOpensNothing(t *testing.T) {
-	overBoth(t, func(t *testing.T, w *server) {
+	runOverBoth(t, func(t *testing.T, w *server) {
 		field := w.AddProvider("https://field.example", func(p *idp.ServiceProvider) { p.Preview = neverMade })
 		a := w.AddProvider(spA)
 		_, token := w.link(spA, neverMade)

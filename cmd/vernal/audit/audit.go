@@ -69,7 +69,7 @@ Kinds:
 			if t.number < 1 {
 				return cli.Usage(c, "-n must be 1 or more")
 			}
-			if t.kind != "" && !audit.KnownKind(t.kind) {
+			if t.kind != "" && !audit.IsKnownKind(t.kind) {
 				return cli.Usage(c, "no records are of the kind %q; the kinds are in --help", t.kind)
 			}
 			since, err := parseSince(t.since, a.Clock.Now())
@@ -85,7 +85,7 @@ Kinds:
 	}
 	f := c.Flags()
 	f.IntVarP(&t.number, "lines", "n", 20, "show the last `N` records")
-	f.BoolVarP(&t.follow, "follow", "f", false, "go on showing what the running server adds")
+	f.BoolVarP(&t.follow, "follow", "f", false, "continue with the records that the running server adds")
 	f.StringVar(&t.kind, "kind", "", "only records of this `KIND`, or whose kind begins with it and a full stop")
 	f.StringVar(&t.user, "user", "", "only records of this user, by `EMAIL` or ID")
 	f.StringVar(&t.sp, "sp", "", "only records of the service provider `ENTITY_ID`")

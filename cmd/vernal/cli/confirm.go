@@ -53,7 +53,7 @@ func (a *App) Terminal() *os.File {
 // or twice from a terminal.
 func (a *App) Password(c *cobra.Command, fromStdin bool) (string, error) {
 	text, err := a.readPassword(c, fromStdin)
-	if err == nil && account.WeakPassword(text) {
+	if err == nil && account.IsWeakPassword(text) {
 		a.Say("warning: this password is one of those that are tried first")
 	}
 	return text, err

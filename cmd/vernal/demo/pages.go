@@ -39,7 +39,7 @@ func (s *Sample) handler() http.Handler {
 	s.pages.Mount(rt)
 
 	guard := http.NewCrossOriginProtection()
-	guard.AddInsecureBypassPattern("POST /saml/") // what comes there is signed
+	guard.AddInsecureBypassPattern("POST /saml/") // messages there are signed
 	srv := s.demo.Server
 	return &web.Middleware{Next: s.onItsHost(guard.Handler(rt)), Pages: s.pages, Log: srv.Log, Clock: srv.Clock}
 }
@@ -153,7 +153,7 @@ func (s *Sample) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	web.EventOf(r).Note(slog.String("sample", s.Name), slog.String("cause", cause))
 	web.EventOf(r).Raise(slog.LevelWarn)
-	page := templates.DemoErrorPage{Base: s.base(w, r), Sample: s.describeSample("/"), Cause: cause, RetryURL: pathSignedIn, Response: indent(posted(r))}
+	page := templates.DemoErrorPage{Base: s.base(w, r), Sample: s.describeSample("/"), Cause: cause, RetryURL: pathSignedIn, Response: indent(bodyOf(r))}
 	page.Languages = templates.Languages{} // the answer cannot be shown again in another language
 	if err := s.pages.Render(w, http.StatusForbidden, page); err != nil {
 		s.pages.Fail(w, r, err)

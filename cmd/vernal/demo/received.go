@@ -94,7 +94,7 @@ const signedOutCookie = "signed_out"
 // CreateSession creates a session for an accepted assertion.
 func (s *sessions) CreateSession(w http.ResponseWriter, r *http.Request, assertion *saml.Assertion) error {
 	provider := s.CookieSessionProvider
-	provider.Codec = codec{s: s, response: posted(r)}
+	provider.Codec = codec{s: s, response: bodyOf(r)}
 	return provider.CreateSession(w, r, assertion)
 }
 
@@ -208,8 +208,8 @@ func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, year
 	}
 }
 
-// posted returns the message in a form, nil if there is none.
-func posted(r *http.Request) []byte {
+// bodyOf returns the message in a form, nil if there is none.
+func bodyOf(r *http.Request) []byte {
 	message, _ := base64.StdEncoding.DecodeString(r.PostForm.Get("SAMLResponse"))
 	return message
 }

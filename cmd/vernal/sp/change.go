@@ -282,6 +282,7 @@ func (a *commands) reportSP(c *sp.Change) {
 		a.Say("%s stays as it was", p.EntityID)
 	default:
 		a.Say("changed %s: %s", p.EntityID, strings.Join(c.Fields, ", "))
+		a.reportLabels(c.Fields)
 	}
 	if n := c.NameIDsCopied; n > 0 {
 		a.Say("  %s copied to %s", cli.Plural(n, "NameID"), p.NameIDScope)
@@ -290,6 +291,23 @@ func (a *commands) reportSP(c *sp.Change) {
 		a.Say("note: %s", idp.OneLine(w))
 	}
 	a.SaySuggestions(c.Suggestions)
+}
+
+// labels says of each field that no sign-in depends on what it is for, so that no operator
+// relies on it to keep users out.
+var labels = []struct{ field, use string }{
+	{"state", "a label for 'vernal sp list --state'. Sign-ins do not depend on it: --active=false stops them"},
+	{"team", "a label that 'vernal sp list --search' finds. Sign-ins do not depend on it"},
+	{"allow_prompt_create", "recorded only. Vernal has no sign-up page that it could open"},
+}
+
+// reportLabels says which changed fields have no effect on sign-ins.
+func (a *commands) reportLabels(changed []string) {
+	for _, l := range labels {
+		if slices.Contains(changed, l.field) {
+			a.Say("  %s: %s", l.field, l.use)
+		}
+	}
 }
 
 func joinOrNone(values []string) string {
@@ -313,7 +331,7 @@ func (a *commands) editCommand() *cobra.Command {
 		Short: "Change a service provider",
 		Long: `Change a service provider. An option sets a value, or adds to a list; --remove-…
 takes from a list or empties a value, before anything is added. --metadata takes
-addresses and certificates from metadata and leaves the rest.`,
+URLs and certificates from metadata and leaves the rest.`,
 		Example: `    vernal sp edit https://app.example.gov/saml --cert new.crt
     vernal sp edit https://app.example.gov/saml --remove-cert 3f9a0c71
     vernal sp edit https://app.example.gov/saml --active=false`,
@@ -331,7 +349,7 @@ addresses and certificates from metadata and leaves the rest.`,
 			if err != nil {
 				return err
 			}
-			if change.Edit.Empty() && change.Metadata == nil {
+			if change.Edit.IsEmpty() && change.Metadata == nil {
 				return cli.Usage(c, "nothing to change: give an option")
 			}
 			return cli.Change(c.Context(), a.App, ops.EditSP, change, a.reportSP)

@@ -42,7 +42,7 @@ No one has to sign in again: the record is read with every request.`,
 			if err != nil {
 				return err
 			}
-			return cli.ReportAnswer(c.Context(), a.App, ops.VerifyUser, ops.VerifyRequest{Email: args[0], Profile: profile, DryRun: dryRun}, a.tellVerified)
+			return cli.ReportAnswer(c.Context(), a.App, ops.VerifyUser, ops.VerifyRequest{Email: args[0], Profile: profile, DryRun: dryRun}, a.printVerified)
 		},
 	}
 	c.Flags().StringVar(&level, "level", "", "how the identity was proofed: the `LEVEL`")
@@ -90,7 +90,7 @@ func (a *commands) readProfile(c *cobra.Command, level, file string) (*idp.Profi
 	return p, nil
 }
 
-func (a *commands) tellVerified(v ops.UserVerified) error {
+func (a *commands) printVerified(v ops.UserVerified) error {
 	would := ""
 	if v.DryRun {
 		would = "would change: "

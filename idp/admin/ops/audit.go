@@ -88,9 +88,9 @@ var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ ad
 	}
 	limit := min(max(req.Limit, 1), maxFound)
 	if req.After != nil {
-		return s.Trail.After(ctx, *req.After, req.Filter, limit)
+		return s.Trail.FindAfter(ctx, *req.After, req.Filter, limit)
 	}
-	return s.Trail.Before(ctx, req.Before, req.Filter, limit)
+	return s.Trail.FindBefore(ctx, req.Before, req.Filter, limit)
 })
 
 func unknownUser(err error) error {
@@ -138,6 +138,6 @@ var CheckAudit = declare("audit/check", func(s *Service, ctx context.Context, _ 
 		}
 	}
 	var err error
-	out.Last, err = s.Trail.Knows(ctx, claim.Last)
+	out.Last, err = s.Trail.LookupPlace(ctx, claim.Last)
 	return out, err
 })

@@ -20,7 +20,7 @@ type RotationStatus struct {
 	Board *migration.Board `json:"board,omitempty"`
 }
 
-// PlanRequest asks what comes.
+// PlanRequest asks for the next steps.
 type PlanRequest struct {
 	// Years is the number of years to look ahead, 1 to MaxPlanYears.
 	Years int `json:"years"`
@@ -34,9 +34,9 @@ type RotationPlan struct {
 	At        time.Time `json:"at"`
 	Preferred idp.Year  `json:"preferred"`
 	Automatic bool      `json:"automatic"`
-	// Coming is sorted by date.
-	Coming    []rotation.Coming    `json:"coming"`
-	Attention []rotation.Attention `json:"attention"`
+	// Steps is sorted by date.
+	Steps     []rotation.UpcomingStep `json:"coming"`
+	Attention []rotation.Attention    `json:"attention"`
 }
 
 // ShowStatus reports the state of every year.
@@ -88,6 +88,6 @@ var ShowPlan = declare("rotation/plan", func(s *Service, ctx context.Context, _ 
 	templates.TerminalPhrases().FillPlan(coming)
 	return RotationPlan{
 		At: st.At, Preferred: st.Preferred, Automatic: st.Automatic,
-		Coming: list(coming), Attention: st.Attention,
+		Steps: list(coming), Attention: st.Attention,
 	}, nil
 })

@@ -55,7 +55,7 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 		return PreviewLink{}, invalidError("a preview link lasts 1 to %d days", MaxPreviewDays)
 	}
 	now := s.Clock.Now()
-	if why := s.unpreviewable(req.Year, now); why != nil {
+	if why := s.previewProblem(req.Year, now); why != nil {
 		return PreviewLink{}, why
 	}
 	p, err := s.Registry.Lookup(ctx, req.SP)
@@ -91,18 +91,18 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 	return answer, nil
 })
 
-// unpreviewable says why a year has nothing to preview; nil if it has.
-func (s *Service) unpreviewable(y idp.Year, now time.Time) *admin.Error {
+// previewProblem says why a year has nothing to preview; nil if it has.
+func (s *Service) previewProblem(y idp.Year, now time.Time) *admin.Error {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:
 		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled(idp.LabelCreateFirst), "%s is not created yet", y)
 	case entry.Fault != "":
 		return refusal(&rotation.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
-	case entry.State.Live():
+	case entry.State.IsLive():
 		return refuse(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled(idp.LabelShowMetadata),
 			"%s is %s: its URLs answer everyone, without a link", y, entry.State)
-	case entry.State.Over():
+	case entry.State.IsOver():
 		return refuse(idp.Suggest(idp.DoRotationStatus).Labeled(idp.LabelYearsMade), "%s is %s, and does not come back", y, entry.State)
 	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != rotation.Created:
 		return refuse(idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "").Labeled(idp.LabelWhenCertificateHasCome),

@@ -49,7 +49,7 @@ var BeginRehearsal = declare("rotation/rehearse/begin", func(s *Service, ctx con
 		return nil, err
 	}
 	answer := *terms
-	answer.ClockTrusted = st.Clock.Trusted()
+	answer.ClockTrusted = st.Clock.IsTrusted()
 	return &answer, nil
 })
 

@@ -65,7 +65,7 @@ type UsersRequest struct {
 
 // matches reports whether a user is asked for.
 func (r UsersRequest) matches(u *idp.User) bool {
-	if r.Locked && !u.Locked() || r.Role != "" && u.Role != r.Role {
+	if r.Locked && !u.IsLocked() || r.Role != "" && u.Role != r.Role {
 		return false
 	}
 	search := strings.ToLower(r.Search)
@@ -87,7 +87,7 @@ type User struct {
 	HasPassword       bool       `json:"has_password"`
 	PasswordChangedAt time.Time  `json:"password_changed_at,omitzero"`
 	TOTPs             []TOTP     `json:"totps"`
-	// Devices are the browsers that stand for the second factor where a service
+	// Devices are the browsers that replace the second factor where a service
 	// provider leaves that open, the newest last.
 	Devices []RememberedDevice `json:"devices,omitempty"`
 	// Profile is nil for a user without a proofed identity.
@@ -340,7 +340,7 @@ func (s *Service) userInfo(u *idp.User) User {
 		PasswordChangedAt: u.PasswordChangedAt,
 		TOTPs:             []TOTP{},
 		Role:              u.Role,
-		Locked:            u.Locked(),
+		Locked:            u.IsLocked(),
 		LockedAt:          u.LockedAt,
 		LockReason:        u.LockReason,
 		CreatedAt:         u.CreatedAt,

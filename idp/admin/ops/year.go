@@ -76,8 +76,8 @@ var ListYears = declare("year/list", func(s *Service, _ context.Context, _ admin
 
 // metadataError says why a year has no metadata.
 func metadataError(y idp.Year, err error) error {
-	var gone *web.Gone
-	var closed *web.Closed
+	var gone *web.GoneYear
+	var closed *web.ClosedYear
 	switch {
 	case errors.Is(err, yearaccess.ErrNotPublished):
 		return notFoundError("the year %s has no metadata: it was never created, or is not published", y)

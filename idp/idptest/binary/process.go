@@ -114,7 +114,7 @@ func (o *output) tail(n int) string {
 // everything must run.
 func Need(t testing.TB, program string) string {
 	t.Helper()
-	// Servers lie where the PATH of ordinary users does not lead.
+	// Servers are where the PATH of ordinary users does not lead.
 	for _, name := range []string{program, "/usr/sbin/" + program} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path

@@ -154,8 +154,8 @@ func (b *tab) response() []byte {
 	return b.responses[0]
 }
 
-// visited lists methods and addresses of the documents so far.
-func (b *tab) visited() []string {
+// listVisited lists methods and addresses of the documents so far.
+func (b *tab) listVisited() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string(nil), b.seen...)
@@ -181,7 +181,7 @@ func (b *tab) finish() {
 	if !b.t.Failed() {
 		return
 	}
-	b.t.Logf("visited:\n%s", strings.Join(b.visited(), "\n"))
+	b.t.Logf("visited:\n%s", strings.Join(b.listVisited(), "\n"))
 	ctx, cancel := context.WithTimeout(b.ctx, pageTime)
 	defer cancel()
 	if text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText")); err == nil {

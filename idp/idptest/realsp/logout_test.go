@@ -35,7 +35,7 @@ func testLogOut(t *testing.T, w *deployment, key string) {
 	if again := b.signIn(sp, "third", person); again != nameID {
 		t.Errorf("NameID after logging out is %s, was %s", again, nameID)
 	}
-	c.passThrough(w.sps[w.elsewhere], "first", other)
+	c.passThrough(w.sps[w.witness], "first", other)
 }
 
 // testLogOutPartial checks that a user who has also visited another service provider is
@@ -45,7 +45,7 @@ func testLogOutPartial(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "partly-"+key+"@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
-	b.passThrough(w.sps[w.elsewhere], "first", person)
+	b.passThrough(w.sps[w.witness], "first", person)
 
 	b.open(sp.base + sp.logOut)
 	b.expect(pageSignedOut)
@@ -63,7 +63,7 @@ func testShibbolethSOAP(t *testing.T, w *deployment) {
 	sp, person := w.sps["shibboleth"], w.idp.AddPerson(t, "partly-soap@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
-	b.passThrough(w.sps[w.elsewhere], "first", person)
+	b.passThrough(w.sps[w.witness], "first", person)
 
 	b.open(sp.base + "/Shibboleth.sso/SOAPLogout?return=" + url.QueryEscape(sp.signedOut()))
 	b.expect(pageSignedOut)
@@ -71,16 +71,16 @@ func testShibbolethSOAP(t *testing.T, w *deployment) {
 	b.expect(pageSignIn)
 }
 
-// testLogOutElsewhere has the service provider ask for the logout of a user who has already
+// testLogOutAtOtherSP has the service provider ask for the logout of a user who has already
 // signed out with us. Another user is signed in in the same browser by then.
-func testLogOutElsewhere(t *testing.T, w *deployment, key string) {
+func testLogOutAtOtherSP(t *testing.T, w *deployment, key string) {
 	sp := w.sps[key]
 	first, second := w.idp.AddPerson(t, "gone-"+key+"@example.org"), w.idp.AddPerson(t, "came-"+key+"@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", first)
 	b.open(w.idp.BaseURL + "/account")
 	b.press("form[action='/account/sign-out'] button[type=submit]")
-	b.signIn(w.sps[w.elsewhere], "first", second)
+	b.signIn(w.sps[w.witness], "first", second)
 
 	b.open(sp.base + sp.logOut)
 	b.shown() // what a provider makes of UnknownPrincipal is its own affair
@@ -120,16 +120,16 @@ func testLogOutSOAP(t *testing.T, w *deployment, key, path string) {
 	person, other := w.idp.AddPerson(t, "soap-"+key+"@example.org"), w.idp.AddPerson(t, "soap-stays-"+key+"@example.org")
 	b.signIn(sp, "first", person)
 	c.signIn(sp, "first", other)
-	carried := len(b.posted())
+	carried := len(b.listPosted())
 
 	b.open(sp.base + path)
 	b.expect(pageSignedOut)
-	if got := len(b.posted()); got != carried {
+	if got := len(b.listPosted()); got != carried {
 		t.Errorf("the browser carried %d messages during the logout", got-carried)
 	}
 	b.open(sp.secret("second"))
 	b.expect(pageSignIn)
-	c.passThrough(w.sps[w.elsewhere], "first", other)
+	c.passThrough(w.sps[w.witness], "first", other)
 }
 
 // checkLogoutResponse checks a LogoutResponse as it was posted: valid by the
@@ -156,15 +156,15 @@ func (w *deployment) checkLogoutResponse(t *testing.T, sp *provider, doc []byte)
 // last returns the message that was posted last from this tab.
 func (b *tab) last() []byte {
 	b.t.Helper()
-	all := b.posted()
+	all := b.listPosted()
 	if len(all) == 0 {
 		b.t.Fatal("no message was posted")
 	}
 	return all[len(all)-1]
 }
 
-// posted returns the Responses and LogoutResponses that were posted from this tab.
-func (b *tab) posted() [][]byte {
+// listPosted returns the Responses and LogoutResponses that were posted from this tab.
+func (b *tab) listPosted() [][]byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([][]byte(nil), b.responses...)

@@ -119,7 +119,7 @@ func (m *move) round(t *testing.T, stage string) {
 		m.begin(t, key)()
 
 		r := m.residents[key]
-		before := len(r.tab.posted())
+		before := len(r.tab.listPosted())
 		if r.nameID == "" {
 			r.nameID = r.tab.signIn(sp, "resident", r.person)
 		} else {
@@ -129,7 +129,7 @@ func (m *move) round(t *testing.T, stage string) {
 			}
 		}
 		m.requests[key][m.year(key)]++
-		if n := len(r.tab.posted()) - before; n != 1 {
+		if n := len(r.tab.listPosted()) - before; n != 1 {
 			t.Errorf("%s: %d Responses were posted, want 1", what, n)
 		}
 		m.checkYear(t, what, key, r.tab.last(), assertionName)
@@ -150,7 +150,7 @@ func (m *move) begin(t *testing.T, key string) (end func()) {
 		t.Helper()
 		b.giveCode(person)
 		b.arrived(sp, "new", person)
-		m.checkYear(t, key+" signs somebody new in", key, b.response(), assertionName)
+		m.checkYear(t, key+" signs a new user in", key, b.response(), assertionName)
 	}
 }
 

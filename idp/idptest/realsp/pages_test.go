@@ -61,27 +61,27 @@ func testBackAndReload(t *testing.T, w *deployment) {
 	}
 	if b.shown() == pageCode { // kept by the browser as it was
 		b.giveCode(person)
-		b.spent(sp, "the code given again")
+		b.checkUsedRequest(sp, "the code given again")
 		b.back()
 	}
 	b.leave(chromedp.Reload())
-	b.spent(sp, "after a reload")
+	b.checkUsedRequest(sp, "after a reload")
 
 	// Open again every URL of ours that this browser visited.
-	for _, visited := range b.visited() {
+	for _, visited := range b.listVisited() {
 		address, get := strings.CutPrefix(visited, "GET ")
 		if !get || !strings.HasPrefix(address, w.idp.BaseURL) {
 			continue
 		}
 		b.open(address)
-		b.spent(sp, "opened again: "+address)
+		b.checkUsedRequest(sp, "opened again: "+address)
 	}
 	b.response() // there is but one
 }
 
-// spent checks that the page says that its request was used already, and shows
+// checkUsedRequest checks that the page says that its request was used already, and shows
 // the way to begin again at the provider.
-func (b *tab) spent(sp *provider, when string) {
+func (b *tab) checkUsedRequest(sp *provider, when string) {
 	b.t.Helper()
 	text := run(b, chromedp.Evaluate[string]("document.body.innerText"))
 	if status := b.status(); status != 400 || !strings.Contains(text, "already") {

@@ -45,7 +45,7 @@ func (p *partner) unmoved(y idp.Year, now time.Time) bool {
 		return false
 	}
 	for newer := range p.last {
-		if newer > y && !state(newer, now).Over() {
+		if newer > y && !state(newer, now).IsOver() {
 			return now.Sub(p.last[y]) <= 14*24*time.Hour
 		}
 	}

@@ -44,10 +44,10 @@ func (w *deployment) stamp() string  { return w.now().Format("2006-01-02 15:04")
 func (w *deployment) dayNumber() int { return int(w.now().Unix() / 86400) }
 
 // TestThreeYearsRotateOnSchedule lives through the springs of 2026 to 2028;
-// TestTenYearsRotateOnSchedule, which takes minutes, through all of the story.
+// TestTenYearsRotateOnSchedule, which takes minutes, through all expected dates.
 func TestThreeYearsRotateOnSchedule(t *testing.T) { simulate(t, "2028-10-01", 300) }
 
-// simulate lives through the story until a day, with so many sign-ins at least.
+// simulate simulates every day until a day, with so many sign-ins at least.
 func simulate(t *testing.T, until string, least int) {
 	debug.SetGCPercent(server.GCPercent)
 	w := &deployment{t: t, changes: changes(), pems: map[idp.Year]string{}, ends: map[string]time.Time{}}
@@ -66,7 +66,7 @@ func simulate(t *testing.T, until string, least int) {
 	}
 	random := rand.New(rand.NewPCG(2026, 2036)) // the same visits every time
 	for !w.now().After(at(until)) && !t.Failed() {
-		w.live(random)
+		w.simulateDay(random)
 	}
 	w.compareTrail()
 	if t.Failed() {
@@ -79,9 +79,9 @@ func simulate(t *testing.T, until string, least int) {
 	}
 }
 
-// live simulates one day, from 00:00 to 00:00. It shortens days on which nothing is due,
+// simulateDay simulates one day, from 00:00 to 00:00. It shortens days on which nothing is due,
 // except every tenth.
-func (w *deployment) live(random *rand.Rand) {
+func (w *deployment) simulateDay(random *rand.Rand) {
 	if until, is := down(w.now()); is {
 		w.i.Stop()
 		w.turn(until)
@@ -151,7 +151,7 @@ func (w *deployment) use(random *rand.Rand) {
 		}
 		err := p.visit(w)
 		var gone *errGone
-		if errors.As(err, &gone) && w.pushed(p, gone) {
+		if errors.As(err, &gone) && w.isPushed(p, gone) {
 			p.move(w, preferred(w.now()))
 			err = p.visit(w)
 		}
@@ -162,10 +162,10 @@ func (w *deployment) use(random *rand.Rand) {
 	}
 }
 
-// pushed reports whether a partner was pushed off its year as the story has it:
+// isPushed reports whether a partner was pushed off its year on the expected date:
 // the one that never moves when its year was retired, all when theirs leaked. A
 // follower has the word of the stable metadata. The page names where to go.
-func (w *deployment) pushed(p *partner, gone *errGone) bool {
+func (w *deployment) isPushed(p *partner, gone *errGone) bool {
 	w.t.Helper()
 	s := state(p.year, w.now())
 	if s != rotation.Revoked && (s != rotation.Retired || p.name != "never") {

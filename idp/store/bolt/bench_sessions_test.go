@@ -105,7 +105,7 @@ func fillHouse(b *testing.B, n int) *house {
 
 // lookUps returns the average time of one look-up in the store alone.
 func (h *house) lookUps(b *testing.B, n int) time.Duration {
-	// The IDs lie together, as one that came with a request lies at hand: the
+	// The IDs are together, as one that came with a request is at hand: the
 	// list of a million is none of a server's.
 	ids := make([]idp.SessionID, n)
 	for i := range ids {
@@ -161,7 +161,7 @@ func (h *house) requests(b *testing.B, address string, n int) time.Duration {
 // else runs on the machine makes both slower now and then, and neither faster.
 //
 // The store alone does not keep to 1.5: a thousand times as many sessions are two
-// more levels of the tree and no longer lie in the processor's cache, which is
+// more levels of the tree and are no longer in the processor's cache, which is
 // some 2 µs. No request notices, so no second index is kept in memory for it.
 func BenchmarkSessionLookUp(b *testing.B) {
 	houses := [2]*house{fillHouse(b, few), fillHouse(b, many)}

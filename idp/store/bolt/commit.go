@@ -170,7 +170,7 @@ func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 			return
 		}
 		err = fmt.Errorf("commit to the store: %w", err)
-		if c.inDoubt(id) {
+		if c.isInDoubt(id) {
 			c.broken = fmt.Errorf("store is stopped, restart to use it: %w", err)
 			c.store.queue.close(c.broken)
 			c.store.log.Error("store is stopped: it is unknown whether a change is durable", "err", err)
@@ -179,8 +179,8 @@ func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 	return tx.Commit()
 }
 
-// inDoubt reports whether the transaction may be visible.
-func (c *committer) inDoubt(id int) bool {
+// isInDoubt reports whether the transaction may be visible.
+func (c *committer) isInDoubt(id int) bool {
 	tx, err := c.store.db.Begin(false)
 	if err != nil {
 		return true

@@ -185,13 +185,13 @@ func TestDoubtfulCommitStopsStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := tx.ID()
-	if c.inDoubt(id) {
+	if c.isInDoubt(id) {
 		t.Error("a transaction that was not committed is in doubt")
 	}
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if !c.inDoubt(id) {
+	if !c.isInDoubt(id) {
 		t.Error("a transaction that can be seen is not in doubt")
 	}
 	cause := errors.New("stopped")

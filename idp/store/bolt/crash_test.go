@@ -68,7 +68,7 @@ func TestKilledStoreKeepsAcknowledgedIssuances(t *testing.T) {
 	if total == 0 || last.Seq < uint64(total) {
 		t.Errorf("%d acknowledged, %d audit records", total, last.Seq)
 	}
-	t.Logf("%d issuances acknowledged, %d on record, %d NameIDs", total, last.Seq, len(names))
+	t.Logf("%d issuances acknowledged, %d recorded, %d NameIDs", total, last.Seq, len(names))
 }
 
 // crash runs a victim, kills it some time after its first line, and returns
@@ -113,7 +113,7 @@ func crash(t *testing.T, dir string, after time.Duration) []ack {
 func checkAck(t *testing.T, s *bolt.Store, a ack) {
 	t.Helper()
 	r, err := s.LoginRequest(t.Context(), idp.RequestKey{SP: "https://sp.example", MessageID: a.message})
-	if err != nil || !r.Answered() {
+	if err != nil || !r.IsAnswered() {
 		t.Errorf("acknowledged message %s: %v, %v", a.message, r, err)
 	}
 }

@@ -45,7 +45,7 @@ func (w *writer) receivedFirst(r *idp.LogoutRequest, sessions []*idp.Session) (*
 	return first, nil
 }
 
-// copyLogout is a copy that shares nothing with r.
+// copyLogout returns a copy that shares nothing with r.
 func copyLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
@@ -141,12 +141,12 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 			out.Ended = append(out.Ended, sess)
 		}
 	}
-	counts := !first.Answered() || len(out.Ended) > 0
+	counts := !first.IsAnswered() || len(out.Ended) > 0
 	first.Status, first.StatusDetail = decision.Status, decision.StatusDetail
 	if !counts {
 		return out, nil
 	}
-	if !first.Answered() {
+	if !first.IsAnswered() {
 		first.AnsweredAt = l.At
 	}
 	w.putJSON(inLogouts, []byte(first.Handle), first)

@@ -37,7 +37,7 @@ func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) erro
 func (w *writer) beginRenewal() error {
 	before := w.ring.Generations()[0]
 	if before.Number == 255 {
-		return errors.New("the keys were renewed 254 times, and there is no room for another generation")
+		return errors.New("the keys were renewed 254 times, and no generation number is left")
 	}
 	next := seal.NewGeneration(before.Number + 1)
 	value, err := json.Marshal(renewal{From: before.Number})
@@ -112,12 +112,12 @@ func (w *writer) renewUser(id idp.UserID) error {
 	}
 	u, err := w.user(id)
 	if err != nil {
-		return unlessTampered(err)
+		return ignoreTampered(err)
 	}
 	var p *idp.Profile
 	if sealed := w.bucket(inProfiles).Get(key); sealed != nil {
 		if p, err = openSealed[idp.Profile](&w.reader, inProfiles, id, sealed); err != nil {
-			return unlessTampered(err)
+			return ignoreTampered(err)
 		}
 	}
 	owned := make(map[string]bool, len(u.Emails))
@@ -125,7 +125,7 @@ func (w *writer) renewUser(id idp.UserID) error {
 		owner, err := w.emailOwner(address)
 		switch {
 		case err != nil && !errors.Is(err, idp.ErrNotFound):
-			return unlessTampered(err)
+			return ignoreTampered(err)
 		case owner == id:
 			owned[address] = true
 		}
@@ -148,9 +148,9 @@ func (w *writer) renewUser(id idp.UserID) error {
 	return w.putSealed(inUsers, id, dataKey, u)
 }
 
-// unlessTampered drops idp.ErrTampered, because a renewal skips entries that are not
+// ignoreTampered drops idp.ErrTampered, because a renewal skips entries that are not
 // authentic.
-func unlessTampered(err error) error {
+func ignoreTampered(err error) error {
 	if errors.Is(err, idp.ErrTampered) {
 		return nil
 	}

@@ -35,9 +35,9 @@ func together(t *testing.T, s *Store, changes ...func() error) []error {
 	return errs
 }
 
-// onCommit is a change that only has do called when its transaction is committed, and
+// runOnCommit returns a change that only has do called when its transaction is committed, and
 // before any of its changes has returned.
-func onCommit(s *Store, do func()) func() error {
+func runOnCommit(s *Store, do func()) func() error {
 	return func() error {
 		return s.update(context.Background(), nil, func(w *writer) error {
 			w.tx.OnCommit(do)
@@ -76,9 +76,9 @@ func TestReadRightAfterRenewalCommits(t *testing.T) {
 		}
 	}
 	event := idp.AuditEvent{Kind: "x"}
-	must(t, errors.Join(together(t, s, func() error { return s.BeginRenewal(t.Context(), event) }, onCommit(s, read(seal.KeyState{Generation: 2, Renewing: true})))...))
+	must(t, errors.Join(together(t, s, func() error { return s.BeginRenewal(t.Context(), event) }, runOnCommit(s, read(seal.KeyState{Generation: 2, Renewing: true})))...))
 	renewAll(t, s)
-	must(t, errors.Join(together(t, s, func() error { return s.EndRenewal(t.Context(), event) }, onCommit(s, read(seal.KeyState{Generation: 2})))...))
+	must(t, errors.Join(together(t, s, func() error { return s.EndRenewal(t.Context(), event) }, runOnCommit(s, read(seal.KeyState{Generation: 2})))...))
 }
 
 // TestReadThatBeganBeforeRenewal checks that a transaction that began before a renewal reads
@@ -134,7 +134,7 @@ func TestForgedRecordIsRefusedDuringRenewal(t *testing.T) {
 			t.Errorf("a forged record: %v, want ErrTampered", err)
 		}
 	}
-	must(t, errors.Join(together(t, s, func() error { return s.BeginRenewal(t.Context()) }, put(forged), onCommit(s, refused))...))
+	must(t, errors.Join(together(t, s, func() error { return s.BeginRenewal(t.Context()) }, put(forged), runOnCommit(s, refused))...))
 	must(t, put(genuine)())
 	must(t, look())
 	renewAll(t, s)

@@ -75,7 +75,7 @@ func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.Session
 		return err
 	case stored.SP != r.SP || stored.MessageID != r.MessageID:
 		return fmt.Errorf("handle of another message: %w", existsError(inRequests))
-	case stored.Answered():
+	case stored.IsAnswered():
 		return idp.ErrAnswered
 	}
 	stored.AnsweredAt, stored.AnsweredIn = at, in

@@ -50,9 +50,9 @@ func testIssuance(t *testing.T, s idp.Store) {
 	checkSame(t, sess, stored, err)
 }
 
-// testIssuanceTold checks that the email address disclosed to a service provider is recorded
+// testIssuanceDisclosed checks that the email address disclosed to a service provider is recorded
 // once, in the same transaction as the issuance, and that an address of another user is not.
-func testIssuanceTold(t *testing.T, s idp.Store) {
+func testIssuanceDisclosed(t *testing.T, s idp.Store) {
 	ctx := t.Context()
 	u := person("u1", "ann@example.org", "ann@home.example")
 	ok(t, addUser(ctx, s, u))
@@ -101,7 +101,7 @@ func testIssuanceStored(t *testing.T, s idp.Store) {
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrExists)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m2"})
-	checkSame(t, false, got.Answered(), err)
+	checkSame(t, false, got.IsAnswered(), err)
 }
 
 func testIssuanceRefused(t *testing.T, s idp.Store) {

@@ -64,7 +64,7 @@ func testLoginRequestAnswered(t *testing.T, s idp.Store) {
 	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h3"})
 	is(t, err, idp.ErrNotFound)
 	ok(t, s.AnswerLoginRequest(ctx, r, start.Add(time.Minute), nil, event("no_passive")))
-	checkSame(t, false, r.Answered(), nil) // the store keeps no reference to its argument
+	checkSame(t, false, r.IsAnswered(), nil) // the store keeps no reference to its argument
 	r.AnsweredAt = start.Add(time.Minute)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m3"})
 	checkSame(t, r, got, err)

@@ -161,7 +161,7 @@ func testSessionIndexMoved(t *testing.T, s idp.Store) {
 	ok(t, err)
 	checkSame(t, 3, len(stored.Participants), nil)
 	checkSame(t, []string{"i2"}, stored.Participants[2].SessionIndexes, nil)
-	checkSame(t, true, stored.DisclosedTo(sp, []string{"i1"}), nil)
+	checkSame(t, true, stored.IsDisclosedTo(sp, []string{"i1"}), nil)
 }
 
 func testUserSessions(t *testing.T, s idp.Store) {
@@ -222,7 +222,7 @@ func testCompleteSession(t *testing.T, s idp.Store) {
 	_, err := s.Session(ctx, "done")
 	ok(t, err)
 
-	// A sign-in whose beginning was ended leads nowhere, and nothing changes.
+	// A sign-in whose beginning was ended leads to no page, and nothing changes.
 	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Completes: "begun", Replaces: []idp.SessionID{"done"}}, event("x")), idp.ErrSessionEnded)
 	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Completes: "done"}, event("x")), idp.ErrSessionEnded) // not pending
 	_, err = s.Session(ctx, "late")

@@ -57,7 +57,7 @@ func Run(t *testing.T, open Open) {
 		{"login request answered", testLoginRequestAnswered},
 		{"issuance", testIssuance},
 		{"issuance of a stored request", testIssuanceStored},
-		{"issuance names an address", testIssuanceTold},
+		{"issuance names an address", testIssuanceDisclosed},
 		{"issuance refused", testIssuanceRefused},
 		{"issuance NameIDs", testIssuanceNameIDs},
 		{"issuance NameID race", testIssuanceRace},

@@ -38,7 +38,7 @@ func TestInactiveSPCannotLogOut(t *testing.T) {
 		if soap.Status != http.StatusOK || soap.Response.Status.StatusCode.Value != requester || !strings.Contains(soap.Body, code) {
 			t.Errorf("SOAP: %d, want %s\n%s", soap.Status, code, soap.Body)
 		}
-		w.want("ada", "bob")
+		w.wantSignedIn("ada", "bob")
 	}
 	w.a.Edit(func(p *idp.ServiceProvider) { p.Active = false })
 	check("sp_inactive")
@@ -49,11 +49,11 @@ func TestInactiveSPCannotLogOut(t *testing.T) {
 	w.a.Key, w.a.Cert = corpus.Key(t, "expired"), corpus.Certs(t, "expired")[0]
 	w.a.Edit(func(p *idp.ServiceProvider) { p.Certs = append(p.Certs, corpusCerts(t, "expired")...) })
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
-	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
+	checkLogoutResponse(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
 	if lines := log.take(1); !strings.Contains(lines, `"request_certificate_ended":`) || !strings.Contains(lines, `"level":"WARN"`) {
 		t.Errorf("no warning of the certificate:\n%s", lines)
 	}
-	w.want("bob")
+	w.wantSignedIn("bob")
 }
 
 // If a year is closed between a POST and its continue URL, the continue URL answers 410,
@@ -69,7 +69,7 @@ func TestLogoutYearEndsWhileItWaits(t *testing.T) {
 	if page.Status != http.StatusGone || page.Response() != nil || page.Form().Action != "/account/sign-out" {
 		t.Errorf("%d, form to %q:\n%s", page.Status, page.Form().Action, page.Text())
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 }
 
 // Two tabs send a message at once, and one message is posted twice. Every tab is answered, and
@@ -90,15 +90,15 @@ func TestConcurrentLogoutTabsAreAnswered(t *testing.T) {
 	if first != again {
 		t.Errorf("the same message leads to %q and %q", first, again)
 	}
-	answered(t, w.ada.browser.Get(first), w.a, one, ok, partialLogout)
-	w.want("bob")
-	answered(t, w.ada.browser.Get(other), w.a, two, ok, "") // no user is signed in any more
-	answered(t, w.ada.browser.Get(again), w.a, one, ok, partialLogout)
+	checkLogoutResponse(t, w.ada.browser.Get(first), w.a, one, ok, partialLogout)
+	w.wantSignedIn("bob")
+	checkLogoutResponse(t, w.ada.browser.Get(other), w.a, two, ok, "") // no user is signed in any more
+	checkLogoutResponse(t, w.ada.browser.Get(again), w.a, one, ok, partialLogout)
 
 	w.signIn(&w.ada, w.a)
-	answered(t, w.ada.browser.Get(again), w.a, one, ok, partialLogout)
-	answered(t, w.ada.browser.Get(post(two)), w.a, two, ok, "")
-	w.want("ada", "bob")
+	checkLogoutResponse(t, w.ada.browser.Get(again), w.a, one, ok, partialLogout)
+	checkLogoutResponse(t, w.ada.browser.Get(post(two)), w.a, two, ok, "")
+	w.wantSignedIn("ada", "bob")
 }
 
 // A body that is cut off, too long or of a wrong media type is the sender's error. It is
@@ -114,12 +114,12 @@ func TestBrokenLogoutBodyEndsNothing(t *testing.T) {
 		status            int
 		answer, code      string // media type and substring
 	}{
-		{"10 MB by the browser", "logout", form, endless, http.StatusRequestEntityTooLarge, "text/html", ""},
-		{"10 MB as a form", "remotelogout", form, endless, http.StatusRequestEntityTooLarge, "text/plain", "request_too_large"},
-		{"10 MB by SOAP", "remotelogout", "text/xml", endless, http.StatusOK, "text/xml", "request_too_large"},
-		{"cut off by the browser", "logout", form, cutOff, http.StatusBadRequest, "text/html", ""},
-		{"cut off as a form", "remotelogout", form, cutOff, http.StatusBadRequest, "text/plain", "parameter_invalid"},
-		{"cut off by SOAP", "remotelogout", "text/xml", cutOff, http.StatusOK, "text/xml", "parameter_invalid"},
+		{"10 MB by the browser", "logout", form, newEndlessReader, http.StatusRequestEntityTooLarge, "text/html", ""},
+		{"10 MB as a form", "remotelogout", form, newEndlessReader, http.StatusRequestEntityTooLarge, "text/plain", "request_too_large"},
+		{"10 MB by SOAP", "remotelogout", "text/xml", newEndlessReader, http.StatusOK, "text/xml", "request_too_large"},
+		{"cut off by the browser", "logout", form, newCutOffReader, http.StatusBadRequest, "text/html", ""},
+		{"cut off as a form", "remotelogout", form, newCutOffReader, http.StatusBadRequest, "text/plain", "parameter_invalid"},
+		{"cut off by SOAP", "remotelogout", "text/xml", newCutOffReader, http.StatusOK, "text/xml", "parameter_invalid"},
 		{"UTF-16 by SOAP", "remotelogout", "text/xml; charset=utf-16", text("\xFF\xFE<\x00a\x00/\x00>\x00"), http.StatusOK, "text/xml", "xml_invalid"},
 		{"a broken Content-Type", "remotelogout", "text/xml; charset", text("<a/>"), http.StatusOK, "text/xml", "message_type"},
 		{"no Content-Type", "remotelogout", "", text("<a/>"), http.StatusBadRequest, "text/plain", "parameter_invalid"},
@@ -135,16 +135,16 @@ func TestBrokenLogoutBodyEndsNothing(t *testing.T) {
 			if got := rec.Header().Get("Content-Type"); rec.Code != tt.status || !strings.HasPrefix(got, tt.answer) || !strings.Contains(rec.Body.String(), tt.code) {
 				t.Errorf("%d %s, want %d %s and %q\n%s", rec.Code, got, tt.status, tt.answer, tt.code, rec.Body)
 			}
-			w.want("ada", "bob")
+			w.wantSignedIn("ada", "bob")
 		})
 	}
 }
 
-func endless() io.Reader {
+func newEndlessReader() io.Reader {
 	return io.LimitReader(strings.NewReader(strings.Repeat("SAMLRequest=A", 1<<20)), 10<<20)
 }
 
-func cutOff() io.Reader {
+func newCutOffReader() io.Reader {
 	return io.MultiReader(strings.NewReader("SAMLRequest=PHNhbW"), brokenReader{})
 }
 
@@ -173,9 +173,9 @@ func TestLogoutChunkedCutOff(t *testing.T) {
 			conn.Close()
 		}
 	}
-	w.want("ada", "bob")
+	w.wantSignedIn("ada", "bob")
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
-	answered(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
+	checkLogoutResponse(t, w.ada.browser.Get(w.a.LogoutURL(r)), w.a, r, ok, partialLogout)
 }
 
 // An envelope is accepted with any charset in its Content-Type and with or without a
@@ -194,15 +194,15 @@ func TestLogoutSOAPHeaders(t *testing.T) {
 		r.Header = header
 		rec := httptest.NewRecorder()
 		w.Handler.ServeHTTP(rec, r)
-		if who := w.ended(); rec.Code != http.StatusOK || len(who) != 1 || who[0] != "ada" {
+		if who := w.listEnded(); rec.Code != http.StatusOK || len(who) != 1 || who[0] != "ada" {
 			t.Errorf("%v: %d, ends the sessions of %v\n%s", header, rec.Code, who, rec.Body)
 		}
 		w.signIn()
 	}
 }
 
-// rubbish returns, by channel, messages that anyone can send and that fail verification.
-func rubbish(w *corpusDeployment, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.Inbound) {
+// forgedMessages returns, by channel, messages that anyone can send and that fail verification.
+func forgedMessages(w *corpusDeployment, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.Inbound) {
 	made := func(remote, soap bool, method string) func() (string, saml.Inbound) {
 		d := &drawn{LogoutRequest: stranger, method: method, soap: soap}
 		d.Remote, d.NameID = remote, corpusPeople[0].atSP1
@@ -233,7 +233,7 @@ func TestForgedLogoutsAreRecordedWithinBudget(t *testing.T) {
 	const rounds, budget = 40, 60
 	before, sent := w.Changes(), 0
 	for _, stranger := range []idptest.LogoutRequest{{Unsigned: true}, {Key: idptest.OtherKey()}} {
-		for name, message := range rubbish(w, stranger) {
+		for name, message := range forgedMessages(w, stranger) {
 			for range rounds {
 				w.log.take(0)
 				endpoint, in := message()
@@ -253,16 +253,16 @@ func TestForgedLogoutsAreRecordedWithinBudget(t *testing.T) {
 	if made := w.Changes() - before; made == 0 || made > budget {
 		t.Errorf("%d messages made %d changes in the store, want some and at most %d", sent, made, budget)
 	}
-	if who := w.ended(); len(who) > 0 {
+	if who := w.listEnded(); len(who) > 0 {
 		t.Errorf("the sessions of %v ended", who)
 	}
 }
 
-// BenchmarkLogoutRubbish measures the cost of a refused message. The signature is checked if
+// BenchmarkForgedLogout measures the cost of a refused message. The signature is checked if
 // the message claims to be from a provider, and not if it is junk.
-func BenchmarkLogoutRubbish(b *testing.B) {
+func BenchmarkForgedLogout(b *testing.B) {
 	w := newCorpusDeployment(b, time.Date(2026, 11, 22, 12, 0, 2, 0, time.UTC))
-	for name, message := range rubbish(w, idptest.LogoutRequest{Key: idptest.OtherKey()}) {
+	for name, message := range forgedMessages(w, idptest.LogoutRequest{Key: idptest.OtherKey()}) {
 		b.Run(name, func(b *testing.B) {
 			endpoint, in := message()
 			before := w.Changes()

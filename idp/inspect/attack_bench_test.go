@@ -7,8 +7,8 @@ import (
 	"vernal/idp/inspect"
 )
 
-// hostileTexts returns texts of about size bytes that are expensive to search.
-func hostileTexts(size int) map[string]string {
+// attackTexts returns texts of about size bytes that are expensive to search.
+func attackTexts(size int) map[string]string {
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
 	return map[string]string{
 		"names":            fill("SAMLRequest="),
@@ -42,9 +42,9 @@ func hostileTexts(size int) map[string]string {
 	}
 }
 
-func TestFindIsBoundedOnHostileText(t *testing.T) {
+func TestFindIsBoundedOnAttackText(t *testing.T) {
 	t.Parallel()
-	for name, text := range hostileTexts(16 << 10) {
+	for name, text := range attackTexts(16 << 10) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			all := inspect.Find(text)
@@ -60,8 +60,8 @@ func TestFindIsBoundedOnHostileText(t *testing.T) {
 	}
 }
 
-func BenchmarkFindHostile(b *testing.B) {
-	for name, text := range hostileTexts(1 << 20) {
+func BenchmarkFindInAttackTexts(b *testing.B) {
+	for name, text := range attackTexts(1 << 20) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {

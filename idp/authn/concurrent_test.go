@@ -78,13 +78,13 @@ func TestStepUpInTwoTabs(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	ann, a := i.AddPerson("ann@example.gov"), i.AddProvider("https://a.example")
-	b := rememberedIn(t, i, ann)
-	if asked(t, b, ann) {
+	b := rememberBrowser(t, i, ann)
+	if asksForCode(t, b, ann) {
 		t.Fatal("the browser is not remembered")
 	}
 	one, two := &idptest.Request{ClassRefs: []string{aal2}}, &idptest.Request{ClassRefs: []string{aal2}}
 	first, second := b.Get(a.URL(one)), b.Get(a.URL(two))
-	says(t, second, http.StatusOK, text("notice.step_up"))
+	checkPage(t, second, http.StatusOK, text("notice.step_up"))
 	if page := b.GiveCode(first, ann); page.Response() == nil {
 		t.Fatalf("no Response, but %d %s", page.Status, page.URL)
 	}
@@ -127,7 +127,7 @@ func TestProviderSwitchedOffDuringSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	says(t, b.GivePassword(page, ann), http.StatusBadRequest, "sp_inactive")
+	checkPage(t, b.GivePassword(page, ann), http.StatusBadRequest, "sp_inactive")
 	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ann.User.ID}); err != nil || len(left) > 0 {
 		t.Errorf("%d sign-ins were begun, %v", len(left), err)
 	}
@@ -139,8 +139,8 @@ func TestCodeMayBeTypedInGroups(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	ann := i.AddPerson("ann@example.gov")
 	for _, gap := range []string{" ", "-", "\t", "\u00a0"} {
-		b := begun(t, i, ann)
+		b := giveOnlyPassword(t, i, ann)
 		code := ann.Code()
-		says(t, b.Post("/sign-in/code", url.Values{"code": {code[:3] + gap + code[3:]}}), http.StatusOK, text("account.sign_out"))
+		checkPage(t, b.Post("/sign-in/code", url.Values{"code": {code[:3] + gap + code[3:]}}), http.StatusOK, text("account.sign_out"))
 	}
 }

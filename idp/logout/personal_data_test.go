@@ -13,9 +13,9 @@ import (
 // named finds the NameIDs and SessionIndexes in a message.
 var named = regexp.MustCompile(`<(?:\w+:)?(?:NameID|SessionIndex)[^>]*>([^<]{6,})<`)
 
-// personal returns the values that no log and no audit record may contain: the names, email
+// personalValues returns the values that no log and no audit record may contain: the names, email
 // addresses and SessionIndexes of every user, and those of the message with its RelayState.
-func personal(c *corpus.Case) (all []string) {
+func personalValues(c *corpus.Case) (all []string) {
 	for _, p := range corpusPeople {
 		all = append(all, p.atSP1, p.atSP2, p.name+"@example.gov", "_"+p.name+"-at-sp")
 	}
@@ -36,14 +36,14 @@ func personal(c *corpus.Case) (all []string) {
 	return all
 }
 
-// quiet checks that nothing logged since the last call contains personal data.
-func (w *corpusDeployment) quiet(c *corpus.Case) {
+// checkLog checks that nothing logged since the last call contains personal data.
+func (w *corpusDeployment) checkLog(c *corpus.Case) {
 	w.t.Helper()
 	lines := w.log.take(0)
 	if !logoutLine.MatchString(lines) {
 		w.t.Fatalf("%s: nothing is logged", c.Name)
 	}
-	for _, secret := range personal(c) {
+	for _, secret := range personalValues(c) {
 		quoted, _ := json.Marshal(secret)
 		if strings.Contains(lines, secret) || strings.Contains(lines, strings.Trim(string(quoted), `"`)) {
 			w.t.Errorf("%s: the log has %q:\n%s", c.Name, secret, lines)
@@ -51,8 +51,8 @@ func (w *corpusDeployment) quiet(c *corpus.Case) {
 	}
 }
 
-// quietTrail checks the audit trail for personal data.
-func (w *corpusDeployment) quietTrail() {
+// checkTrail checks the audit trail for personal data.
+func (w *corpusDeployment) checkTrail() {
 	w.t.Helper()
 	records, err := audit.Records(w.t.Context(), w.Store, 0, 10_000)
 	if err != nil || len(records) == 0 || len(records) == 10_000 {
@@ -62,7 +62,7 @@ func (w *corpusDeployment) quietTrail() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for _, secret := range personal(nil) {
+	for _, secret := range personalValues(nil) {
 		if strings.Contains(string(all), secret) {
 			w.t.Errorf("the audit trail has %q", secret)
 		}

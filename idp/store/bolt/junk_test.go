@@ -17,8 +17,8 @@ import (
 // A writer of the file may delete records. These tests hold that junk in indexes and
 // in the audit trail does no more than that: nothing else stops, and nothing is lost.
 
-// hostile opens a filled store after an attacker changed its file.
-func hostile(t *testing.T, change func(tx *bbolt.Tx) error) *bolt.Store {
+// openTampered opens a filled store after an attacker changed its file.
+func openTampered(t *testing.T, change func(tx *bbolt.Tx) error) *bolt.Store {
 	t.Helper()
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -30,14 +30,14 @@ func hostile(t *testing.T, change func(tx *bbolt.Tx) error) *bolt.Store {
 	return s
 }
 
-func putIn(bucket, key, value string) func(tx *bbolt.Tx) error {
+func putValue(bucket, key, value string) func(tx *bbolt.Tx) error {
 	return func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put([]byte(key), []byte(value)) }
 }
 
 func TestJunkInExpiryIsSweptAway(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"\x00", "\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00?x"} {
-		s := hostile(t, putIn("expiry", key, ""))
+		s := openTampered(t, putValue("expiry", key, ""))
 		if n, err := s.Sweep(t.Context(), start.Add(2*time.Hour), 100); err != nil || n == 0 {
 			t.Errorf("%q: Sweep = %d, %v", key, n, err)
 		}
@@ -46,13 +46,13 @@ func TestJunkInExpiryIsSweptAway(t *testing.T) {
 
 func TestForgedNameIDEndsTheListOfScopes(t *testing.T) {
 	t.Parallel()
-	s := hostile(t, putIn("name-ids", "\x00\x01x"+string(bytes.Repeat([]byte{0xff}, 300)), "x"))
+	s := openTampered(t, putValue("name-ids", "\x00\x01x"+string(bytes.Repeat([]byte{0xff}, 300)), "x"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if scopes, err := s.NameIDScopes(ctx); !errors.Is(err, idp.ErrTampered) {
 		t.Errorf("NameIDScopes = %v, %v", scopes, err)
 	}
-	s = hostile(t, putIn("user-tombstones", "ghost", "2031-04-01T09:00:00Z"))
+	s = openTampered(t, putValue("user-tombstones", "ghost", "2031-04-01T09:00:00Z"))
 	if ids, err := s.Users(t.Context(), idp.UserQuery{Limit: 10, Deleted: true}); !errors.Is(err, idp.ErrTampered) {
 		t.Errorf("Users, deleted = %v, %v", ids, err)
 	}
@@ -63,8 +63,8 @@ func TestJunkInAuditTrail(t *testing.T) {
 	t.Parallel()
 	last := string(bytes.Repeat([]byte{0xff}, 8))
 	for name, change := range map[string]func(tx *bbolt.Tx) error{
-		"a record that is none":   putIn("audit", last, "x"),
-		"a record of the highest": putIn("audit", last, `{"seq":18446744073709551615,"hash":"00"}`),
+		"a record that is none":   putValue("audit", last, "x"),
+		"a record of the highest": putValue("audit", last, `{"seq":18446744073709551615,"hash":"00"}`),
 		"a bucket as the head": func(tx *bbolt.Tx) error {
 			b := tx.Bucket([]byte("audit-head"))
 			if err := b.Delete([]byte("head")); err != nil {
@@ -74,7 +74,7 @@ func TestJunkInAuditTrail(t *testing.T) {
 			return err
 		},
 		"the highest count":    func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit")).SetSequence(1<<64 - 1) },
-		"a damaged checkpoint": putIn("audit-checkpoint", "checkpoint", "x"),
+		"a damaged checkpoint": putValue("audit-checkpoint", "checkpoint", "x"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +115,7 @@ func records1(t *testing.T, s *bolt.Store) string {
 // sign-out of the user finds it: it opens nothing.
 func TestSessionWithoutIndexHasEnded(t *testing.T) {
 	t.Parallel()
-	s := hostile(t, func(tx *bbolt.Tx) error {
+	s := openTampered(t, func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte("user-sessions")).Delete([]byte("\x00\x02u1session u1"))
 	})
 	ctx := t.Context()
@@ -161,7 +161,7 @@ func TestSweptRequestPutBackIsIgnored(t *testing.T) {
 	}
 	create("h2")
 	closeStore(t, s)
-	edit(t, dir, putIn("requests", "h1", string(older)))
+	edit(t, dir, putValue("requests", "h1", string(older)))
 	s = open(t, dir)
 	defer closeStore(t, s)
 	if r, err := s.LoginRequest(ctx, idp.RequestKey{SP: tamperSP, MessageID: "m"}); err != nil || r.Handle != "h2" {

@@ -47,16 +47,16 @@ func newBetween(t *testing.T) (*idptest.IdP, *between) {
 	return idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }}), store
 }
 
-// waiting signs the user in, leaves a request of the provider at its continue URL, and returns
+// leaveRequest signs the user in, leaves a request of the provider at its continue URL, and returns
 // that URL.
-func waiting(t *testing.T, b *idptest.Browser, p *idptest.Provider, person *idptest.Person, r *idptest.Request) string {
+func leaveRequest(t *testing.T, b *idptest.Browser, p *idptest.Provider, person *idptest.Person, r *idptest.Request) string {
 	t.Helper()
 	first := &idptest.Request{}
 	accept(t, p, first, signIn(b, p, first, person))
 	resp, to := b.CrossSitePostOnly("/api/saml/auth"+string(first.Year), p.Form(r))
 	_ = resp.Body.Close()
 	if to == "" {
-		t.Fatalf("the request leads nowhere: %s", resp.Status)
+		t.Fatalf("the request leads to no page: %s", resp.Status)
 	}
 	return to
 }
@@ -77,10 +77,10 @@ func TestRetiredBeforeTheAnswer(t *testing.T) {
 			t.Parallel()
 			i, store := newBetween(t)
 			a, person, browser, year := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser(), i.Year()
-			to := waiting(t, browser, a, person, &tt.request)
+			to := leaveRequest(t, browser, a, person, &tt.request)
 			retire := func() { i.Retire(year) }
 			store.reading.Store(&retire)
-			refused(t, browser.Get(to), http.StatusGone)
+			checkRefusal(t, browser.Get(to), http.StatusGone)
 			if store.reading.Load() != nil {
 				t.Error("nothing was retired meanwhile")
 			}
@@ -94,10 +94,10 @@ func TestNoPassiveIsAnsweredOnce(t *testing.T) {
 	i, store := newBetween(t)
 	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
 	r := &idptest.Request{IsPassive: true, ForceAuthn: true}
-	to := waiting(t, browser, a, person, r)
+	to := leaveRequest(t, browser, a, person, r)
 	faster := func() { browser.Get(to) } // another tab
 	store.answering.Store(&faster)
-	refused(t, browser.Get(to), http.StatusBadRequest, "already")
+	checkRefusal(t, browser.Get(to), http.StatusBadRequest, "already")
 
 	r = &idptest.Request{IsPassive: true, ForceAuthn: true}
 	resp, to := browser.CrossSitePostOnly("/api/saml/auth"+string(i.Year()), a.Form(r))
@@ -105,7 +105,7 @@ func TestNoPassiveIsAnsweredOnce(t *testing.T) {
 	if page := browser.Get(to); !strings.Contains(string(page.Response()), "NoPassive") {
 		t.Fatalf("no NoPassive: %d\n%s", page.Status, page.Text())
 	}
-	refused(t, browser.Get(to), http.StatusBadRequest, "already")
+	checkRefusal(t, browser.Get(to), http.StatusBadRequest, "already")
 	records, err := audit.Records(t.Context(), i.Store, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestIssuanceMeetsAnotherTab(t *testing.T) {
 	for _, answered := range []bool{true, false} {
 		i, store := newBetween(t)
 		a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
-		to := waiting(t, browser, a, person, &idptest.Request{})
+		to := leaveRequest(t, browser, a, person, &idptest.Request{})
 		faster := func() {
 			if !answered {
 				browser.Post("/account/sign-out", nil)
@@ -139,8 +139,8 @@ func TestIssuanceMeetsAnotherTab(t *testing.T) {
 		store.issuing.Store(&faster)
 		page := browser.Get(to)
 		if answered {
-			refused(t, page, http.StatusBadRequest, "already")
-		} else if refused(t, page, http.StatusOK); page.URL.Path != "/sign-in" {
+			checkRefusal(t, page, http.StatusBadRequest, "already")
+		} else if checkRefusal(t, page, http.StatusOK); page.URL.Path != "/sign-in" {
 			t.Errorf("led to %s", page.URL)
 		}
 	}
@@ -153,10 +153,10 @@ func TestContinueInAnotherBrowser(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a, person, browser, other := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()
 	r := &idptest.Request{}
-	to := waiting(t, browser, a, person, r)
-	refused(t, other.Get(to), http.StatusBadRequest, "other_browser")
+	to := leaveRequest(t, browser, a, person, r)
+	checkRefusal(t, other.Get(to), http.StatusBadRequest, "other_browser")
 	signIn(other, a, &idptest.Request{}, i.AddPerson("bob@example.gov"))
-	refused(t, other.Get(to), http.StatusBadRequest, "other_browser")
+	checkRefusal(t, other.Get(to), http.StatusBadRequest, "other_browser")
 	if got := attribute(accept(t, a, r, browser.Get(to)), "email"); got != person.Email {
 		t.Errorf("the Response is of %q", got)
 	}
