@@ -58,6 +58,10 @@ func newSite(t *testing.T) *site {
 	s, set := &site{posts: make(chan url.Values, 99)}, mustNew(t)
 	mux := http.NewServeMux()
 	mux.Handle("GET "+set.StaticPrefix(), http.StripPrefix(set.StaticPrefix(), http.FileServerFS(Static())))
+	mux.HandleFunc("GET "+logoPath, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/svg+xml")
+		_, _ = w.Write([]byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 30"><path d="M2 2h86v26H2z" fill="none" stroke="#222" stroke-width="3"/></svg>`))
+	})
 	mux.HandleFunc("POST /acs", func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		s.posts <- r.PostForm

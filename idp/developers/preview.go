@@ -95,7 +95,7 @@ func (h *Handler) previewPage(r *http.Request, in *yearaccess.Preview) (template
 		return templates.Preview{}, err
 	}
 	p := templates.Preview{
-		Year: in.Year, SPName: provider.Name, EndAt: in.ExpiresAt, Published: in.Published,
+		Year: in.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: in.ExpiresAt, Published: in.Published,
 		MetadataURL: h.IdP.MetadataURL(in.Year), CertificateURL: h.IdP.CertificateURL(in.Year), AuthURL: h.IdP.AuthnURL(in.Year),
 	}
 	if !in.Published {
