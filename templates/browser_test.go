@@ -259,24 +259,36 @@ func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 	}
 }
 
-// TestTimesAreLocal checks that a time is shown in the reader's time zone and language, and a
-// near one by the day's name. The server's text stays as the title.
+// TestTimesAreLocal checks on each page with moments that they are shown in the reader's time
+// zone and language, with the server's text as the title. A day without a time stays as it is.
 func TestTimesAreLocal(t *testing.T) {
 	t.Parallel()
 	site, ctx := newSite(t), browser(t)
 	if _, err := chromedp.Call(ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kathmandu"}); err != nil {
 		t.Fatal(err)
 	}
+	// Kathmandu is 5:45 ahead of UTC.
+	const (
+		moments = `[...document.querySelectorAll("main time")].filter(e => e.dateTime.includes("T"))`
+		days    = `[...document.querySelectorAll("main time")].filter(e => !e.dateTime.includes("T"))`
+	)
 	for _, lang := range mustNew(t).Langs() {
-		if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/stay-live")); err != nil {
-			t.Fatal(err)
-		}
-		// Kathmandu is 5:45 ahead of UTC.
-		if got := eval[string](t, ctx, `document.querySelector("time").textContent`); !strings.Contains(got, ":50") || strings.Contains(got, "UTC") {
-			t.Errorf("%s: the time is %q", lang, got)
-		}
-		if got := eval[string](t, ctx, `document.querySelector("time").title`); !strings.Contains(got, "14") || !strings.HasSuffix(got, "05 UTC") {
-			t.Errorf("%s: the title is %q", lang, got)
+		for _, name := range []string{"stay-live", "account", "preview", "board-5"} {
+			if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/"+name)); err != nil {
+				t.Fatal(err)
+			}
+			if eval[int](t, ctx, moments+`.length`) == 0 {
+				t.Errorf("%s, %s: no moments", lang, name)
+			}
+			if got := eval[string](t, ctx, moments+`.filter(e => !e.textContent.includes(":50") || e.textContent.includes("UTC")).map(e => e.outerHTML).join("\n")`); got != "" {
+				t.Errorf("%s, %s: not local: %s", lang, name, got)
+			}
+			if got := eval[string](t, ctx, moments+`.filter(e => !e.title.includes("05") || !e.title.endsWith("UTC")).map(e => e.outerHTML).join("\n")`); got != "" {
+				t.Errorf("%s, %s: the title is not the server's text: %s", lang, name, got)
+			}
+			if got := eval[string](t, ctx, days+`.filter(e => e.title || e.textContent.includes(":")).map(e => e.outerHTML).join("\n")`); got != "" {
+				t.Errorf("%s, %s: a day became a moment: %s", lang, name, got)
+			}
 		}
 	}
 }

@@ -118,5 +118,6 @@ func (h *Handler) leavePreview(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) render(w http.ResponseWriter, page templates.PreviewPage) error {
+	page.Nonce = web.AllowScript(w)
 	return h.Pages.Render(w, http.StatusOK, page)
 }

@@ -52,10 +52,11 @@ func (r *Registry) changeLogo(ctx context.Context, id idp.EntityID, file []byte,
 		}
 		names = append(names, image.Name())
 	}
-	if err := change(); err != nil {
-		return errors.Join(err, r.removeUnusedLogos(ctx, names))
+	err = change()
+	if failed := r.removeUnusedLogos(ctx, names); failed != nil {
+		return errors.Join(err, failed)
 	}
-	return r.removeUnusedLogos(ctx, names)
+	return err
 }
 
 // putLogo stores a logo, or removes it if data is empty.
