@@ -13,6 +13,7 @@ const (
 	FieldMore     = "more"     // asks for more time, and nothing else
 	FieldDevice   = "device"   // OwnDevice.ID
 	FieldProblem  = "problem"  // Problem.String, kept while the language is switched
+	FieldNotice   = "notice"   // a Notice, kept like problems
 )
 
 // IDs of the forms that carry the language switcher; for Languages.Form.
