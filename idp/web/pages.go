@@ -102,7 +102,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if err := p.showFailure(w, r, f); err != nil {
 		e.Note(slog.String("page_error", err.Error()))
 		e.Raise(slog.LevelError)
-		http.Error(w, "Something went wrong. Error "+f.errorID, f.Status)
+		http.Error(w, "Something went wrong. Error ID: "+f.errorID, f.Status)
 	}
 }
 
