@@ -126,9 +126,9 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
 	switch {
 	case errors.Is(err, session.ErrOtherBrowser):
-		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(err)
+		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(err)
 	case errors.Is(err, idp.ErrNotFound):
-		return flow{}, idp.Refuse(idp.RefusedStale, "request", "").With(err)
+		return flow{}, idp.Refuse(idp.RefusedStale, "request", handle).With(err)
 	case err != nil:
 		return flow{}, err
 	}
