@@ -288,7 +288,7 @@ func TestThrottledRoundsUpToMinutes(t *testing.T) {
 	}
 }
 
-// The logo of a service provider replaces its name in the header, and stands beside it
+// The logo of a service provider replaces its name in the header, and is beside it
 // elsewhere, where it must not be read aloud too.
 func TestServiceProviderLogoIsShown(t *testing.T) {
 	t.Parallel()
