@@ -292,3 +292,41 @@ func TestTimesAreLocal(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesPrint checks that on paper nothing is cut off, what can be pressed is left out, and
+// the time of a report is in UTC too, because paper has no time zone.
+func TestPagesPrint(t *testing.T) {
+	t.Parallel()
+	site, ctx := newSite(t), browser(t)
+	// A4 at 96 pixels per inch, without margins of 1 cm. The dark theme is for screens only.
+	size := emulation.SetDeviceMetricsOverrideParams{Width: 718, Height: 1047, DeviceScaleFactor: 1}
+	media := emulation.SetEmulatedMediaParams{Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
+	if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range mustNew(t).Langs() {
+		for _, name := range []string{"account", "board-5", "preview"} {
+			if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/"+name)); err != nil {
+				t.Fatal(err)
+			}
+			if got := eval[string](t, ctx, overflow); got != "" {
+				t.Errorf("%s, %s: %s", lang, name, got)
+			}
+			if got := eval[string](t, ctx, `[...document.querySelectorAll("button, .vernal-filters, details:not([open])")].filter(e => e.checkVisibility()).map(e => e.outerHTML).join("\n")`); got != "" {
+				t.Errorf("%s, %s: on paper is %s", lang, name, got)
+			}
+			if got := eval[string](t, ctx, `getComputedStyle(document.body).color + " on " + getComputedStyle(document.body).backgroundColor`); got != "rgb(27, 27, 27) on rgba(0, 0, 0, 0)" {
+				t.Errorf("%s, %s: the text is %s", lang, name, got)
+			}
+		}
+		if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/board-5")); err != nil {
+			t.Fatal(err)
+		}
+		if got := eval[string](t, ctx, `getComputedStyle(document.querySelector("main h1 + p time"), "::after").content`); !strings.Contains(got, "title") && !strings.Contains(got, "UTC") {
+			t.Errorf("%s: the report's time is followed by %s", lang, got)
+		}
+	}
+}
