@@ -54,7 +54,7 @@ func (r *Report) readMessage(s Sent) (*saml.Message, input, error) {
 	if in.response && in.endpoint != "" {
 		code := idp.Refuse(idp.RefusedMessageType, "SAMLResponse", "SAMLResponse", "SAMLRequest")
 		if parameterValue(s.Query+"&"+s.InURL, "SAMLRequest") != "" {
-			code = idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "")
+			code = idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "SAMLRequest, SAMLResponse")
 		}
 		_ = r.noteRefused("", code)
 	}

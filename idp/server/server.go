@@ -138,6 +138,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	s.mountHealth(rt)
 	rt.HandlePrefix(set.StaticPrefix(), web.Static(set.StaticPrefix(), templates.Static()))
 	rt.HandlePrefix(templates.BrandPrefix, web.ServeBrand(s.Branding))
+	rt.HandlePrefix(idp.LogoPrefix, web.ServeLogos(s.Registry.Logo))
 
 	guarded, err := s.guardForms(pages, rt)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"vernal/idp"
+	"vernal/idp/logo"
 	"vernal/idp/partnercert"
 	"vernal/idp/xmldsig"
 )
@@ -155,6 +156,9 @@ func addressFields(p *idp.ServiceProvider) []namedValues {
 	for _, name := range []string{
 		"acs_urls", "redirect_uris", "logout_url", "return_to_sp_url", "failure_to_proof_url", "sp_initiated_login_url", "metadata_url", "logo",
 	} {
+		if name == "logo" && logo.IsName(p.Logo) {
+			continue
+		}
 		fields = append(fields, namedValues{name, lookupField(name).Read(p)})
 	}
 	return fields

@@ -123,7 +123,7 @@ func (a *accepted) checkChange(p *sp.Provider) error {
 	if err := now.checkRegistration(); err != nil {
 		return err
 	}
-	return idp.Refuse(idp.RefusedStale, "request", "").With(idp.ErrProviderChanged)
+	return idp.Refuse(idp.RefusedStale, "request", string(a.request.Handle)).With(idp.ErrProviderChanged)
 }
 
 // errReproofed reports that an operator changed the user's profile after the user's record was

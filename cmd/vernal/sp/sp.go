@@ -178,6 +178,10 @@ func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 		switch f.Kind {
 		case sp.KindCert:
 			values = certLines(values, f.Name == "encryption_certs", now)
+		case sp.KindFile:
+			if path := p.LogoPath(); path != "" {
+				values = []string{path}
+			}
 		case sp.KindInts:
 			continue // beside the addresses
 		}
