@@ -43,6 +43,7 @@ type behindProxy struct {
 	direct    string // where Vernal listens
 	admin     string // where its pages for operators listen
 	proxy     string // where the proxy ends TLS
+	wide      string // where nginx passes on all pages for operators
 	roots     *x509.CertPool
 }
 
@@ -149,10 +150,12 @@ func replaceEach(t *testing.T, text string, oldnew ...string) string {
 }
 
 // startNginx starts nginx with the two blocks of the guide. The second one is in a server of its
-// own. Ports and the folder of the certificate are replaced.
+// own, and again in one that passes on all paths. Ports and the folder of the certificate are
+// replaced.
 func startNginx(t *testing.T, p *behindProxy, program, text string) {
 	t.Helper()
 	p.proxy = fmt.Sprintf("127.0.0.1:%d", binary.FreePort(t))
+	p.wide = fmt.Sprintf("127.0.0.1:%d", binary.FreePort(t))
 	site := replaceEach(t, guideBlock(t, text, "\n## nginx\n"), "listen 443 ssl;", "listen "+p.proxy+" ssl;",
 		"/etc/nginx/login.pem", p.dir+"/tls.crt", "/etc/nginx/login.key", p.dir+"/tls.key", "http://127.0.0.1:8080", "http://"+p.direct)
 	watch := replaceEach(t, guideBlock(t, text, "\n## The wallboard and the calendar\n"), "http://127.0.0.1:9090", "http://"+p.admin)
@@ -180,8 +183,14 @@ ssl_certificate %[2]s/tls.crt;
 ssl_certificate_key %[2]s/tls.key;
 %[6]s
 }
+server {
+listen %[7]s ssl;
+ssl_certificate %[2]s/tls.crt;
+ssl_certificate_key %[2]s/tls.key;
+%[8]s
 }
-`, user, p.dir, site, p.proxy, watchHost, watch)
+}
+`, user, p.dir, site, p.proxy, watchHost, watch, p.wide, replaceEach(t, watch, "~ ^/rotation/(wall|calendar)/", "/"))
 	file := filepath.Join(p.dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
@@ -223,7 +232,7 @@ func (p *behindProxy) startProxy(t *testing.T, root string, cmd *exec.Cmd) {
 			return err
 		}
 		p.roots.AppendCertsFromPEM(pem)
-		resp, err := p.client().Get("https://" + springHost + "/readyz")
+		resp, err := p.client(p.proxy).Get("https://" + springHost + "/readyz")
 		if err != nil {
 			return err
 		}
@@ -235,12 +244,12 @@ func (p *behindProxy) startProxy(t *testing.T, root string, cmd *exec.Cmd) {
 	})
 }
 
-// client returns a client for which every host is the proxy. It connects from clientAddress.
-func (p *behindProxy) client() *http.Client {
+// client returns a client for which every host is at the address. It connects from clientAddress.
+func (p *behindProxy) client(address string) *http.Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddress)}}
 	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, p.proxy)
+			return dialer.DialContext(ctx, network, address)
 		},
 		TLSClientConfig: &tls.Config{RootCAs: p.roots}, DisableKeepAlives: true,
 	}}
@@ -248,7 +257,7 @@ func (p *behindProxy) client() *http.Client {
 
 func (p *behindProxy) year(t *testing.T) string {
 	t.Helper()
-	resp, err := p.client().Get("https://" + springHost + "/api/saml/metadata")
+	resp, err := p.client(p.proxy).Get("https://" + springHost + "/api/saml/metadata")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +306,7 @@ func (p *behindProxy) checkSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &visiting{base: "https://" + springHost, client: p.client(), email: visitorEmail, password: visitorPassword, secret: visitorSecret}
+	b := &visiting{base: "https://" + springHost, client: p.client(p.proxy), email: visitorEmail, password: visitorPassword, secret: visitorSecret}
 	sent := &recorder{RoundTripper: b.client.Transport}
 	b.client.Jar, b.client.Transport = jar, sent
 	page, err := b.do(http.MethodGet, address, nil)
@@ -360,7 +369,7 @@ func (p *behindProxy) checkSizes(t *testing.T) {
 		}
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.Header.Set("Accept", "text/html")
-		resp, err := p.client().Do(req)
+		resp, err := p.client(p.proxy).Do(req)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -380,7 +389,7 @@ func (p *behindProxy) checkSizes(t *testing.T) {
 	for n := range 16 {
 		req.AddCookie(&http.Cookie{Name: "other" + strconv.Itoa(n), Value: strings.Repeat("x", 3<<10)})
 	}
-	resp, err := p.client().Do(req)
+	resp, err := p.client(p.proxy).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,7 +408,7 @@ func (p *behindProxy) checkHost(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Host = "evil.example"
-		client := p.client()
+		client := p.client(p.proxy)
 		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		resp, err := client.Do(req)
 		if err != nil {
@@ -413,32 +422,34 @@ func (p *behindProxy) checkHost(t *testing.T) {
 	}
 }
 
-// checkWatch checks that the proxy passes on wallboard and calendar, and nothing else of the
-// pages for operators.
+// checkWatch checks that wallboard and calendar can be reached from outside, and nothing else of
+// the pages for operators, even through a proxy that passes on all paths.
 func (p *behindProxy) checkWatch(t *testing.T) {
 	t.Helper()
-	get := func(address string) int {
+	get := func(at, address string) int {
 		t.Helper()
-		resp, err := p.client().Get(address)
+		resp, err := p.client(at).Get(address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
 		return resp.StatusCode
 	}
-	for _, kind := range []string{"wall", "calendar"} {
-		out, err := p.run("rotation", "link", kind)
-		address := regexp.MustCompile(`https://` + regexp.QuoteMeta(watchHost) + `/\S+`).FindString(out)
-		if err != nil || address == "" {
-			t.Fatalf("link %s: %v\n%s", kind, err, out)
+	for _, at := range []string{p.proxy, p.wide} {
+		for _, kind := range []string{"wall", "calendar"} {
+			out, err := p.run("rotation", "link", kind)
+			address := regexp.MustCompile(`https://` + regexp.QuoteMeta(watchHost) + `/\S+`).FindString(out)
+			if err != nil || address == "" {
+				t.Fatalf("link %s: %v\n%s", kind, err, out)
+			}
+			if status := get(at, address); status != http.StatusOK {
+				t.Errorf("%s: %d", kind, status)
+			}
 		}
-		if status := get(address); status != http.StatusOK {
-			t.Errorf("%s: %d", kind, status)
-		}
-	}
-	for _, path := range []string{"/", "/rotation", "/rotation.json", "/metrics", "/rotation/wall/guess"} {
-		if status := get("https://" + watchHost + path); status != http.StatusNotFound {
-			t.Errorf("%s: %d", path, status)
+		for _, path := range []string{"/", "/rotation", "/rotation.json", "/metrics", "/rotation/wall/guess"} {
+			if status := get(at, "https://"+watchHost+path); status != http.StatusNotFound {
+				t.Errorf("%s: %d", path, status)
+			}
 		}
 	}
 }
