@@ -239,7 +239,7 @@ func (t *Topic) fillTemplate(v Values) (string, *tokens, error) {
 	return out.String(), k, nil
 }
 
-// Markdown returns the guide as text for a terminal.
+// Markdown returns the guide as Markdown, with its values.
 func (t *Topic) Markdown(v Values) (string, error) {
 	text, k, err := t.fillTemplate(v)
 	if err != nil {
