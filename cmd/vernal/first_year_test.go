@@ -231,7 +231,8 @@ cat "$APACHE_LOG_DIR/start" "$APACHE_LOG_DIR/error.log" >&2
 exit 1
 `
 
-// copyApache copies /etc/apache2, but not what other packages enabled.
+// copyApache copies /etc/apache2, but enables none of the modules of other packages, and not
+// those that the guide enables.
 func copyApache(to string) error {
 	const from = "/etc/apache2"
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
@@ -243,8 +244,10 @@ func copyApache(to string) error {
 		case d.IsDir():
 			return os.MkdirAll(name, 0o755)
 		case d.Type()&fs.ModeSymlink != 0:
-			if strings.HasPrefix(base, "php") || strings.HasPrefix(base, "shib") || strings.HasPrefix(base, "ssl") {
-				return nil
+			for _, added := range []string{"auth_mellon", "php", "shib", "ssl"} {
+				if strings.HasPrefix(base, added) {
+					return nil
+				}
 			}
 			link, err := os.Readlink(path)
 			if err != nil {
