@@ -219,14 +219,19 @@ const aptGet = `#!/bin/sh
 test "$1 $2" = "install --yes" && shift 2 && exec dpkg-query --show "$@"
 `
 
-// systemctl is a program that takes the place of systemctl.
+// systemctl is a program that takes the place of systemctl. Apache writes its PID only after
+// `apache2 -k start` has returned: without waiting for it, a stop would find nothing to stop.
 const systemctl = `#!/bin/sh
 case "$*" in "restart apache2" | "stop apache2") ;; *) echo "cannot $*" >&2; exit 1 ;; esac
 apache() { APACHE2 -d "$APACHE_CONFDIR" -f apache2.conf -k "$1"; }
-! test -e "$APACHE_PID_FILE" || apache stop 2>/dev/null
-for n in $(seq 100); do test -e "$APACHE_PID_FILE" || break; sleep 0.1; done
+await() { for n in $(seq 300); do "$@" && return; sleep 0.1; done; return 1; }
+start() { apache start >"$APACHE_LOG_DIR/start" 2>&1; }
+if test -e "$APACHE_PID_FILE"; then
+	apache stop 2>/dev/null
+	await test ! -e "$APACHE_PID_FILE"
+fi
 test "$1" = restart || exit 0
-for n in $(seq 100); do apache start >"$APACHE_LOG_DIR/start" 2>&1 && exit 0; sleep 0.1; done
+await start && await test -e "$APACHE_PID_FILE" && exit 0
 cat "$APACHE_LOG_DIR/start" "$APACHE_LOG_DIR/error.log" >&2
 exit 1
 `
