@@ -40,7 +40,7 @@ var guidePart = regexp.MustCompile("(?ms)^## ([0-9]+ [A-Z][a-z]+ [0-9]{4}):|^Wri
 //     that the packages are installed, and systemctl restarts the Apache of that folder.
 //   - The hosts are reached through an HTTP proxy. Apache listens on a free loopback port.
 //   - `vernal serve` runs beside the script and ends TLS itself.
-//   - Vernal and all other programs have the script's clock, which dates in headings turn.
+//   - Vernal, Apache and openssl have the script's clock, which dates in headings turn.
 func TestFirstYearGuideRuns(t *testing.T) {
 	t.Parallel()
 	apache := binary.Need(t, "apache2")
@@ -111,7 +111,7 @@ func TestFirstYearGuideRuns(t *testing.T) {
 				"BASE": "https://" + springHost, "HTTPS_PROXY": proxy.URL, "SSL_CERT_FILE": tls, "CURL_CA_BUNDLE": tls,
 				"VERNAL_LISTEN": "127.0.0.1:0", "VERNAL_ADMIN_LISTEN": "127.0.0.1:0",
 				"VERNAL_TLS_CERT": tls, "VERNAL_TLS_KEY": filepath.Join(e.WorkDir, "tls.key"),
-				"LD_PRELOAD": faketime[0], "TZ": "UTC", "FAKETIME_FMT": "%Y-%m-%dT%H:%M:%SZ", "FAKETIME_NO_CACHE": "1",
+				"FAKETIME_LIBRARY": faketime[0], "TZ": "UTC", "FAKETIME_FMT": "%Y-%m-%dT%H:%M:%SZ", "FAKETIME_NO_CACHE": "1",
 				"FAKETIME_TIMESTAMP_FILE": e.Getenv(clockEnv), "FAKETIME_DONT_FAKE_MONOTONIC": "1",
 			} {
 				e.Setenv(name, value)
@@ -188,9 +188,14 @@ func prepareApache(e *testscript.Env, apache string) (port string, err error) {
 	if err := copyApache(filepath.Join(e.WorkDir, "etc/apache2")); err != nil {
 		return "", err
 	}
+	tool, err := exec.LookPath("openssl")
+	if err != nil {
+		return "", err
+	}
 	files := map[string]string{
 		"etc/apache2/ports.conf": "Listen 127.0.0.1:" + port + "\n",
 		"bin/apt-get":            aptGet,
+		"bin/openssl":            strings.ReplaceAll(openssl, "OPENSSL", tool),
 		"bin/systemctl":          strings.ReplaceAll(systemctl, "APACHE2", apache),
 	}
 	for name, text := range files {
@@ -219,13 +224,18 @@ const aptGet = `#!/bin/sh
 test "$1 $2" = "install --yes" && shift 2 && exec dpkg-query --show "$@"
 `
 
+// openssl has the script's clock, so that the dates in certificates do not depend on today.
+const openssl = `#!/bin/sh
+LD_PRELOAD=$FAKETIME_LIBRARY exec OPENSSL "$@"
+`
+
 // systemctl is a program that takes the place of systemctl. Apache writes its PID only after
 // `apache2 -k start` has returned: without waiting for it, a stop would find nothing to stop.
 const systemctl = `#!/bin/sh
 case "$*" in "restart apache2" | "stop apache2") ;; *) echo "cannot $*" >&2; exit 1 ;; esac
 apache() { APACHE2 -d "$APACHE_CONFDIR" -f apache2.conf -k "$1"; }
 await() { for n in $(seq 300); do "$@" && return; sleep 0.1; done; return 1; }
-start() { apache start >"$APACHE_LOG_DIR/start" 2>&1; }
+start() { LD_PRELOAD=$FAKETIME_LIBRARY apache start >"$APACHE_LOG_DIR/start" 2>&1; }
 if test -e "$APACHE_PID_FILE"; then
 	apache stop 2>/dev/null
 	await test ! -e "$APACHE_PID_FILE"
