@@ -52,9 +52,10 @@ func readClock(file string) (time.Time, error) {
 	return time.Parse(time.RFC3339, string(text))
 }
 
-// writeClock replaces the file atomically, because it is read all the time.
+// writeClock replaces the file atomically, because it is read all the time. Others may read
+// it: a web server beside us follows the same clock.
 func writeClock(file string, now time.Time) error {
-	if err := os.WriteFile(file+".new", []byte(now.UTC().Format(time.RFC3339)), 0o600); err != nil {
+	if err := os.WriteFile(file+".new", []byte(now.UTC().Format(time.RFC3339)), 0o644); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)
