@@ -10,7 +10,7 @@ RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
 .PHONY: run build test test-sp lint bench fuzz race clean
 
-run: build ## try it: IdP, two sample service providers, a person to sign in as
+run: build ## try it: IdP, two sample service providers, a user to sign in as
 	$(BIN) demo
 
 build: ## one static binary

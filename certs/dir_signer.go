@@ -18,17 +18,17 @@ import (
 // The PEM block of a .token file, and its header for a key whose certificate
 // is external.
 const (
-	publicBlock     = "PUBLIC KEY"
+	publicBlock    = "PUBLIC KEY"
 	externalHeader = "Certificate"
-	externalValue  = "elsewhere"
+	externalValue  = "elsewhere" // in existing files
 )
 
 // sealContext returns the context that ties a sealed private key to its year, so that a file
 // renamed to another year does not open. The context also records whether the certificate is
 // external: that must be known as soon as the key exists, and only a single file is written
 // atomically.
-func sealContext(y idp.Year, elsewhere bool) string {
-	if elsewhere {
+func sealContext(y idp.Year, external bool) string {
+	if external {
 		return "key/" + string(y) + "/elsewhere"
 	}
 	return "key/" + string(y)

@@ -87,7 +87,7 @@ func TestSavedKeysAreLoadedInOrder(t *testing.T) {
 	checkMode(t, filepath.Join(path, "2026.crt"), 0o600)
 	sealed, _ := os.ReadFile(filepath.Join(path, "2026.key"))
 	if bytes.Contains(sealed, testRSA()[0].Primes[0].Bytes()) {
-		t.Error("the private key stands in the file unsealed")
+		t.Error("the private key is in the file unsealed")
 	}
 }
 
@@ -293,7 +293,7 @@ func TestDestroyRemovesOnlyPrivateKey(t *testing.T) {
 	}
 }
 
-// otherKey is a key of the year that is not the one of madeKey.
+// otherKey returns a key of the year that is not the one of madeKey.
 func otherKey(t *testing.T, y idp.Year) *Key {
 	t.Helper()
 	k, err := Certify(bytes.NewReader(make([]byte, 1024)), testRSA()[1], y, endOf(y), Spec{}, "https://other.example", at("2026-01-15"))

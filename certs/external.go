@@ -103,7 +103,7 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	if len(data) > 0 && data[0] == 0x30 {
 		return nil, keyError(partnercert.BadDER, "it is not PEM: run openssl pkey -inform DER -in FILE -out key.pem first, and remove key.pem afterwards")
 	}
-	return nil, keyError(partnercert.NotFound, "there is no PEM private key in it (-----BEGIN PRIVATE KEY-----)")
+	return nil, keyError(partnercert.NotFound, "no PEM private key found (-----BEGIN PRIVATE KEY-----)")
 }
 
 func parsePrivate(block *pem.Block) (key crypto.Signer, err error) {

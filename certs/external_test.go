@@ -25,7 +25,7 @@ func block(kind string, der []byte) []byte {
 func TestParseForeign(t *testing.T) {
 	t.Parallel()
 	key := testRSA()[0]
-	cert := issued(t, &key.PublicKey, nil).Raw
+	cert := issueCert(t, &key.PublicKey, nil).Raw
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func utf16LE(ascii string) []byte {
 // certificate read from one can be checked.
 func FuzzParseForeign(f *testing.F) {
 	key := testRSA()[0]
-	cert := issued(f, &key.PublicKey, nil)
+	cert := issueCert(f, &key.PublicKey, nil)
 	f.Add(cert.Raw)
 	f.Add(block("CERTIFICATE", cert.Raw))
 	f.Add(block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)))

@@ -187,7 +187,9 @@ func (c *check) checkReuse() {
 		if o.Year == c.Year {
 			continue
 		}
-		if slices.ContainsFunc(o.publicKeys(), func(pub crypto.PublicKey) bool { return EqualPublic(pub, c.Public) || EqualPublic(pub, c.Cert.PublicKey) }) {
+		if slices.ContainsFunc(o.publicKeys(), func(pub crypto.PublicKey) bool {
+			return EqualPublic(pub, c.Public) || EqualPublic(pub, c.Cert.PublicKey)
+		}) {
 			c.addProblem(FoundReused, "", "its key is that of %s: every year has its own", o.Year)
 		}
 		if o.Cert != nil && o.Cert.SerialNumber.Cmp(c.Cert.SerialNumber) == 0 && bytes.Equal(o.Cert.RawIssuer, c.Cert.RawIssuer) {

@@ -20,8 +20,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// issued is a certificate of an authority for the key; change makes its fault.
-func issued(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) *x509.Certificate {
+// issueCert returns a certificate of an authority for the key; change makes its fault.
+func issueCert(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) *x509.Certificate {
 	t.Helper()
 	authority := &x509.Certificate{Subject: pkix.Name{CommonName: "Agency CA"}}
 	template := &x509.Certificate{
@@ -118,7 +118,7 @@ func TestCheckImport(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := issued(t, &key.PublicKey, tt.change)
+			c := issueCert(t, &key.PublicKey, tt.change)
 			if tt.after != nil {
 				tt.after(c)
 			}
@@ -147,18 +147,18 @@ func TestCheckImportAgainstOthers(t *testing.T) {
 	t.Parallel()
 	now := at("2027-01-20")
 	key, other := testRSA()[0], testRSA()[1]
-	old := issued(t, &other.PublicKey, nil)
+	old := issueCert(t, &other.PublicKey, nil)
 	gone := []*Key{{Year: "2024", Cert: old}}
-	mismatch := issued(t, &other.PublicKey, func(c *x509.Certificate) { c.IsCA = true })
+	mismatch := issueCert(t, &other.PublicKey, func(c *x509.Certificate) { c.IsCA = true })
 	if got := codes(CheckImport(Foreign{Year: "2027", Cert: mismatch, Public: &key.PublicKey, Span: span2027}, now)); !cmp.Equal(got, []string{"!key_mismatch"}) {
 		t.Errorf("another key: %q", got)
 	}
-	if got := codes(CheckImport(Foreign{Year: "2027", Cert: issued(t, &other.PublicKey, func(c *x509.Certificate) {
+	if got := codes(CheckImport(Foreign{Year: "2027", Cert: issueCert(t, &other.PublicKey, func(c *x509.Certificate) {
 		c.SerialNumber = new(big.Int).Lsh(big.NewInt(3), 100)
 	}), Public: &other.PublicKey, Others: gone, Span: span2027}, now)); !cmp.Equal(got, []string{"!key_reused"}) {
 		t.Errorf("the key of a year that is over: %q", got)
 	}
-	if got := codes(CheckImport(Foreign{Year: "2027", Cert: issued(t, &key.PublicKey, nil), Public: &key.PublicKey, Others: gone, Span: span2027}, now)); !cmp.Equal(got, []string{"serial_reused"}) {
+	if got := codes(CheckImport(Foreign{Year: "2027", Cert: issueCert(t, &key.PublicKey, nil), Public: &key.PublicKey, Others: gone, Span: span2027}, now)); !cmp.Equal(got, []string{"serial_reused"}) {
 		t.Errorf("its serial number: %q", got)
 	}
 }
@@ -168,9 +168,9 @@ func TestCheckImportAgainstOthers(t *testing.T) {
 func TestPickFindsCertificateOfKey(t *testing.T) {
 	t.Parallel()
 	key, other := testRSA()[0], testRSA()[1]
-	ca := issued(t, &other.PublicKey, nil)
-	first := issued(t, &key.PublicKey, func(c *x509.Certificate) { c.NotAfter = at("2027-06-01") })
-	renewed := issued(t, &key.PublicKey, nil)
+	ca := issueCert(t, &other.PublicKey, nil)
+	first := issueCert(t, &key.PublicKey, func(c *x509.Certificate) { c.NotAfter = at("2027-06-01") })
+	renewed := issueCert(t, &key.PublicKey, nil)
 	for name, chain := range map[string][]*x509.Certificate{
 		"first": {renewed, ca}, "last": {ca, renewed}, "two": {first, ca, renewed}, "two the other way": {renewed, first},
 	} {
@@ -213,7 +213,7 @@ func TestRequestIsDeterministicAndSigned(t *testing.T) {
 // own.
 func TestImportErrorNamesEveryProblem(t *testing.T) {
 	t.Parallel()
-	f := Foreign{Year: "2027", Cert: issued(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
+	f := Foreign{Year: "2027", Cert: issueCert(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
 		c.IsCA, c.NotAfter, c.NotBefore = true, at("2027-06-01"), at("2027-05-01")
 	}), Public: &testRSA()[0].PublicKey, Span: span2027}
 	problems, warnings := CheckImport(f, at("2027-01-20"))

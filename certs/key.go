@@ -4,7 +4,7 @@
 //	Dir    the folder of sealed private keys and certificates
 //	Vault  a token (PKCS#11) that keeps private keys instead
 //
-// It also makes certification requests and reads and checks what comes back from an
+// It also makes certification requests and reads and checks certificates of an
 // external authority. It knows no calendar and no state of a year: package rotation has
 // the rules, and package keyring says which key signs.
 package certs

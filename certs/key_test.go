@@ -77,7 +77,7 @@ func TestNewKey(t *testing.T) {
 		t.Errorf("serial number of %d bits", c.SerialNumber.BitLen())
 	}
 	if err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
-		t.Errorf("not signed by itself: %v", err)
+		t.Errorf("not self-signed: %v", err)
 	}
 	if c.SerialNumber.Cmp(madeKey(t, "2026").Cert.SerialNumber) == 0 {
 		t.Error("two certificates with one serial number")

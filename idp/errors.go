@@ -100,5 +100,5 @@ var (
 	// changed or removed before the answer to it was written.
 	ErrProviderChanged = errors.New("registration of the service provider has changed")
 	// ErrSessionUser is returned when a session does not belong to the named user.
-	ErrSessionUser = errors.New("session belongs to another person")
+	ErrSessionUser = errors.New("session belongs to another user")
 )

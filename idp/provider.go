@@ -3,6 +3,7 @@ package idp
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -116,6 +117,8 @@ type ServiceProvider struct {
 	SPInitiatedLoginURL string `json:"sp_initiated_login_url,omitempty"`
 	MetadataURL         string `json:"metadata_url,omitempty"`
 
+	// Logo is the file name of a stored logo; see LogoPath. Registrations of earlier versions
+	// have a URL here, which is never shown.
 	Logo              string            `json:"logo,omitempty"`
 	HelpText          map[string]string `json:"help_text,omitempty"`
 	Contacts          []string          `json:"contacts,omitempty"`
@@ -133,6 +136,17 @@ type ServiceProvider struct {
 // its home page; empty if neither is registered.
 func (p *ServiceProvider) StartURL() string {
 	return cmp.Or(p.SPInitiatedLoginURL, p.ReturnToSPURL)
+}
+
+// LogoPrefix is the path of the stored logos. Their names change with their content.
+const LogoPrefix = "/static/sp-logos/"
+
+// LogoPath returns the path of the provider's logo on our site; "" without a stored logo.
+func (p *ServiceProvider) LogoPath() string {
+	if p.Logo == "" || strings.Contains(p.Logo, ":") {
+		return ""
+	}
+	return LogoPrefix + p.Logo
 }
 
 // IsLoginGovCompatible reports whether the provider gets the answers of Login.gov where ours

@@ -99,7 +99,7 @@ type UserStore interface {
 	// ID is taken, even by a deleted user; ErrNotFound for a user that should exist and
 	// does not; or a *TakenError if a NameID belongs to another user, or the user already
 	// has another one there. Earlier users in the list count for later ones.
-	ImportUsers(ctx context.Context, people []ImportedUser) ([]error, error)
+	ImportUsers(ctx context.Context, users []ImportedUser) ([]error, error)
 	User(ctx context.Context, id UserID) (*User, error)
 	// UserByEmail finds a user by any of their email addresses, compared without case.
 	UserByEmail(ctx context.Context, address string) (*User, error)

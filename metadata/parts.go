@@ -58,7 +58,7 @@ var needs = map[Part]need{
 	PartUse:           oneOf, // of keys for either use
 }
 
-// Options are the operator's settings besides the document, and the rules of the registry.
+// Options are the operator's settings that are not in the document, and the rules of the registry.
 type Options struct {
 	// EntityID selects one of several providers in the document.
 	EntityID idp.EntityID

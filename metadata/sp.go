@@ -90,7 +90,7 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 		r.addFault(PartDocument, "This is %s, not SAML metadata. Get the XML document itself, whose root element is EntityDescriptor.", kind.Article())
 		return nil
 	case filetext.PEM, filetext.DER:
-		r.addFault(PartDocument, "This is %s, not SAML metadata. Register a certificate by itself, with the entity ID and the URL of an AssertionConsumerService.", kind.Article())
+		r.addFault(PartDocument, "This is %s, not SAML metadata. Register a certificate on its own, with the entity ID and the URL of an AssertionConsumerService.", kind.Article())
 		return nil
 	case filetext.Text:
 		r.addFault(PartDocument, "This is not XML: it does not begin with <. Give the metadata as it is, without text around it.")

@@ -188,7 +188,7 @@ func (r *spReader) readLogout(sp *xmltree.Element) {
 		}
 	}
 	if r.d.LogoutURL == "" && len(other) > 0 {
-		r.addNote(PartLogout, "There is no SingleLogoutService with the binding HTTP-POST (only %s), so no LogoutResponse can be sent. If one of these takes a posted LogoutResponse, too, register it as logout_url.", strings.Join(other, ", "))
+		r.addNote(PartLogout, "No SingleLogoutService has the binding HTTP-POST (only %s), so no LogoutResponse can be sent. If one of these takes a posted LogoutResponse, too, register it as logout_url.", strings.Join(other, ", "))
 	}
 }
 

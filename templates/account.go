@@ -7,6 +7,7 @@ import (
 // Visit is one sign-in at a service provider within a session.
 type Visit struct {
 	SPName string
+	SPLogo string // path of the provider's logo, "" for none
 	At     time.Time
 }
 

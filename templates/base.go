@@ -13,6 +13,7 @@ const (
 	FieldMore     = "more"     // asks for more time, and nothing else
 	FieldDevice   = "device"   // OwnDevice.ID
 	FieldProblem  = "problem"  // Problem.String, kept while the language is switched
+	FieldNotice   = "notice"   // a Notice, kept like problems
 )
 
 // IDs of the forms that carry the language switcher; for Languages.Form.
@@ -25,6 +26,7 @@ const (
 type Base struct {
 	Lang      Lang   // an unknown one means English
 	SPName    string // the service provider of the flow, "" outside one
+	SPLogo    string // path of its logo, "" for none and for a request that is not verified
 	Nonce     string // of the Content-Security-Policy, for pages with a script or style of their own
 	ReturnURL string // "back to the service provider" link, "" for none
 	Brand     string // name of this identity provider, "" for "Vernal"

@@ -36,7 +36,7 @@ type BoardPage struct {
 	StatusCommand, AddCommand string
 	// MoreAttention counts the omitted ones.
 	MoreAttention int
-	NextSteps        []BoardStep
+	NextSteps     []BoardStep
 
 	// Moves and InYears lead to parts of the list. Search contains the form's URL and what
 	// it keeps, Query the search text.
@@ -150,7 +150,7 @@ type WallPage struct {
 	// migration is at the top; "" if no service provider must leave a year.
 	Leaving, To, Preferred idp.Year
 	// Years are the live ones.
-	Years  []BoardYear
+	Years     []BoardYear
 	NextSteps []BoardStep
 	// Attention counts what needs attention, Needs lists it.
 	Attention int

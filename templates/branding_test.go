@@ -3,12 +3,15 @@ package templates
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
+
+	"vernal/idp"
 )
 
 func fullBranding() Branding {
@@ -64,7 +67,7 @@ func TestEveryPageHasConfiguredLinks(t *testing.T) {
 				t.Errorf("the footer has no link to %s", want)
 			}
 		}
-		if images := find(find(doc, "header")[0], "img"); len(images) != 1 || attr(images[0], "src") != b.LogoURL || attr(images[0], "alt") != b.Organization {
+		if images := find(find(doc, "header")[0], "img"); len(images) == 0 || attr(images[0], "src") != b.LogoURL || attr(images[0], "alt") != b.Organization {
 			t.Error("the header has no logo with the organization as its text")
 		}
 		if !slices.ContainsFunc(find(doc, "link"), func(n *html.Node) bool { return attr(n, "href") == b.ColorURL }) {
@@ -186,6 +189,61 @@ func TestContrastFollowsWCAG(t *testing.T) {
 		}
 		if css := string(c.Stylesheet()); !strings.Contains(css, color) || strings.Contains(css, "COLOR") {
 			t.Errorf("stylesheet of %s:\n%s", color, css)
+		}
+	}
+}
+
+// A text that sends users to support is on a page that says how to reach it, whether or not the
+// operator configured a way.
+func TestSupportIsReachableWhereItIsNamed(t *testing.T) {
+	t.Parallel()
+	named := 0
+	for _, b := range []Branding{{}, fullBranding()} {
+		for _, s := range brandedSamples("en", "https://records.example/acs", b) {
+			var out bytes.Buffer
+			if err := s.render(mustNew(t), &out); err != nil {
+				t.Fatal(err)
+			}
+			mains := find(parseHTML(t, out.Bytes()), "main")
+			if strings.HasPrefix(s.name, "demo-") || len(mains) == 0 || !strings.Contains(strings.ToLower(words(mains[0])), "support for") {
+				continue
+			}
+			named++
+			if b == (Branding{}) && !strings.Contains(words(mains[0]), mustNew(t).pages["en"].catalogue[SupportNone]) {
+				t.Errorf("%s names support and not how to reach it", s.name)
+			}
+			if b != (Branding{}) && !slices.Contains(hrefs(parseHTML(t, out.Bytes()), "main"), b.SupportURL) {
+				t.Errorf("%s names support without a link", s.name)
+			}
+		}
+	}
+	if named < 10 {
+		t.Errorf("only %d pages name support", named)
+	}
+}
+
+// Every form of an error says what its ID is for.
+func TestErrorIDSaysWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	s := mustNew(t)
+	for _, lang := range s.Langs() {
+		base, why := Base{Lang: lang}, s.pages[lang].catalogue["support.error_id"]
+		refusal := idp.Refuse(idp.RefusedVersion, "Version", "1.1")
+		for _, p := range []Page{
+			ErrorPage{Base: base, Title: "error.internal.title", Text: "error.internal.text", ErrorID: "id-7"},
+			RefusalPage{Base: base, Refusal: refusal, ErrorID: "id-7"},
+			LackPage{Base: base, Lacks: "proofing", Refusal: refusal, ErrorID: "id-7"},
+			RetiredPage{Base: base, Year: "2025", ErrorID: "id-7"},
+		} {
+			for format, write := range map[string]func(io.Writer, Page) error{"HTML": s.WriteHTML, "text": s.WriteText} {
+				var out bytes.Buffer
+				if err := write(&out, p); err != nil {
+					t.Fatal(err)
+				}
+				if text := html.UnescapeString(out.String()); !strings.Contains(text, "id-7") || !strings.Contains(text, why) {
+					t.Errorf("%s, %T as %s: the ID is not explained", lang, p, format)
+				}
+			}
 		}
 	}
 }

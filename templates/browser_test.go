@@ -58,6 +58,10 @@ func newSite(t *testing.T) *site {
 	s, set := &site{posts: make(chan url.Values, 99)}, mustNew(t)
 	mux := http.NewServeMux()
 	mux.Handle("GET "+set.StaticPrefix(), http.StripPrefix(set.StaticPrefix(), http.FileServerFS(Static())))
+	mux.HandleFunc("GET "+logoPath, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/svg+xml")
+		_, _ = w.Write([]byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 30"><path d="M2 2h86v26H2z" fill="none" stroke="#222" stroke-width="3"/></svg>`))
+	})
 	mux.HandleFunc("POST /acs", func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		s.posts <- r.PostForm
@@ -255,24 +259,74 @@ func TestSignInPageIsUsableByKeyboard(t *testing.T) {
 	}
 }
 
-// TestTimesAreLocal checks that a time is shown in the reader's time zone and language, and a
-// near one by the day's name. The server's text stays as the title.
+// TestTimesAreLocal checks on each page with moments that they are shown in the reader's time
+// zone and language, with the server's text as the title. A day without a time stays as it is.
 func TestTimesAreLocal(t *testing.T) {
 	t.Parallel()
 	site, ctx := newSite(t), browser(t)
 	if _, err := chromedp.Call(ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kathmandu"}); err != nil {
 		t.Fatal(err)
 	}
+	// Kathmandu is 5:45 ahead of UTC.
+	const (
+		moments = `[...document.querySelectorAll("main time")].filter(e => e.dateTime.includes("T"))`
+		days    = `[...document.querySelectorAll("main time")].filter(e => !e.dateTime.includes("T"))`
+	)
 	for _, lang := range mustNew(t).Langs() {
-		if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/stay-live")); err != nil {
+		for _, name := range []string{"stay-live", "account", "preview", "board-5"} {
+			if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/"+name)); err != nil {
+				t.Fatal(err)
+			}
+			if eval[int](t, ctx, moments+`.length`) == 0 {
+				t.Errorf("%s, %s: no moments", lang, name)
+			}
+			if got := eval[string](t, ctx, moments+`.filter(e => !e.textContent.includes(":50") || e.textContent.includes("UTC")).map(e => e.outerHTML).join("\n")`); got != "" {
+				t.Errorf("%s, %s: not local: %s", lang, name, got)
+			}
+			if got := eval[string](t, ctx, moments+`.filter(e => !e.title.includes("05") || !e.title.endsWith("UTC")).map(e => e.outerHTML).join("\n")`); got != "" {
+				t.Errorf("%s, %s: the title is not the server's text: %s", lang, name, got)
+			}
+			if got := eval[string](t, ctx, days+`.filter(e => e.title || e.textContent.includes(":")).map(e => e.outerHTML).join("\n")`); got != "" {
+				t.Errorf("%s, %s: a day became a moment: %s", lang, name, got)
+			}
+		}
+	}
+}
+
+// TestPagesPrint checks that on paper nothing is cut off, what can be pressed is left out, and
+// the time of a report is in UTC too, because paper has no time zone.
+func TestPagesPrint(t *testing.T) {
+	t.Parallel()
+	site, ctx := newSite(t), browser(t)
+	// A4 at 96 pixels per inch, without margins of 1 cm. The dark theme is for screens only.
+	size := emulation.SetDeviceMetricsOverrideParams{Width: 718, Height: 1047, DeviceScaleFactor: 1}
+	media := emulation.SetEmulatedMediaParams{Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
+	if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range mustNew(t).Langs() {
+		for _, name := range []string{"account", "board-5", "preview"} {
+			if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/"+name)); err != nil {
+				t.Fatal(err)
+			}
+			if got := eval[string](t, ctx, overflow); got != "" {
+				t.Errorf("%s, %s: %s", lang, name, got)
+			}
+			if got := eval[string](t, ctx, `[...document.querySelectorAll("button, .vernal-filters, details:not([open])")].filter(e => e.checkVisibility()).map(e => e.outerHTML).join("\n")`); got != "" {
+				t.Errorf("%s, %s: on paper is %s", lang, name, got)
+			}
+			if got := eval[string](t, ctx, `getComputedStyle(document.body).color + " on " + getComputedStyle(document.body).backgroundColor`); got != "rgb(27, 27, 27) on rgba(0, 0, 0, 0)" {
+				t.Errorf("%s, %s: the text is %s", lang, name, got)
+			}
+		}
+		if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+"/page/"+string(lang)+"/board-5")); err != nil {
 			t.Fatal(err)
 		}
-		// Kathmandu is 5:45 ahead of UTC.
-		if got := eval[string](t, ctx, `document.querySelector("time").textContent`); !strings.Contains(got, ":50") || strings.Contains(got, "UTC") {
-			t.Errorf("%s: the time is %q", lang, got)
-		}
-		if got := eval[string](t, ctx, `document.querySelector("time").title`); !strings.Contains(got, "14") || !strings.HasSuffix(got, "05 UTC") {
-			t.Errorf("%s: the title is %q", lang, got)
+		if got := eval[string](t, ctx, `getComputedStyle(document.querySelector("main h1 + p time"), "::after").content`); !strings.Contains(got, "title") && !strings.Contains(got, "UTC") {
+			t.Errorf("%s: the report's time is followed by %s", lang, got)
 		}
 	}
 }

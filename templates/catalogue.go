@@ -2,7 +2,6 @@ package templates
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -39,39 +38,10 @@ func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 	return all, nil
 }
 
-// checkAgainst compares a catalogue with the fallback's: each must have the texts of the
-// other, with the same marks. It returns all problems, in order.
-func (c catalogue) checkAgainst(english catalogue, marks func(string) []string) error {
-	var problems []error
-	for key, text := range english {
-		switch got, ok := c[key]; {
-		case !ok || strings.TrimSpace(got) == "":
-			problems = append(problems, fmt.Errorf("text %q is missing", key))
-		case !slices.Equal(marks(got), marks(text)):
-			problems = append(problems, fmt.Errorf("text %q has %v, and %v in %s", key, marks(got), marks(text), fallback))
-		}
-	}
-	for key := range c {
-		if _, ok := english[key]; !ok {
-			problems = append(problems, fmt.Errorf("text %q is superfluous", key))
-		}
-	}
-	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(problems...)
-}
-
 var (
 	mark         = regexp.MustCompile(`\{([a-z0-9_]+)\}`)
-	bracket      = regexp.MustCompile(`\[\[|\]\]`)
 	optionalPart = regexp.MustCompile(`(?s)\[\[(.*?)\]\]`)
 )
-
-// placeholdersOf returns the distinct placeholders and brackets of a text, sorted.
-func placeholdersOf(text string) []string {
-	found := slices.Concat(mark.FindAllString(text, -1), bracket.FindAllString(text, -1))
-	slices.Sort(found)
-	return slices.Compact(found)
-}
 
 // text returns the text of key with its placeholders {0}, {1}, … filled. The result is plain
 // text, which pages escape.
@@ -134,9 +104,10 @@ func (c catalogue) formatNumber(n int) string {
 	return text
 }
 
-// formatCount returns the text of key for a number, which fills {0}. For 1 it uses key.one.
+// formatCount returns the text of key for a number, which fills {0}. For 1 it uses key.one, and
+// for 0 as well where "number.zero" has the plural category "one": French counts 0 jour.
 func (c catalogue) formatCount(key Key, n int, args ...string) (string, error) {
-	if n == 1 {
+	if n == 1 || n == 0 && c["number.zero"] == "one" {
 		key += ".one"
 	}
 	return c.text(key, append([]string{c.formatNumber(n)}, args...)...)

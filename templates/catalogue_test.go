@@ -54,7 +54,7 @@ func constants(t *testing.T, file, typ string) []string {
 // usedKeys returns every key that some page or constant names.
 func usedKeys(t *testing.T) map[Key]bool {
 	t.Helper()
-	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true,
+	keys := map[Key]bool{"brand": true, "time": true, "time.first": true, "date": true, "number": true, "number.zero": true,
 		"mail.date": true, "mail.and": true, "mail.providers": true, "mail.providers.one": true}
 	for i := range 12 {
 		keys[Key("time.month."+strconv.Itoa(i+1))] = true
@@ -134,10 +134,10 @@ func TestCataloguesHaveSameTexts(t *testing.T) {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(english)) {
-		person := strings.HasPrefix(string(key), "refusal.") && strings.HasSuffix(string(key), ".person") &&
-			keys[Key(strings.TrimSuffix(string(key), "person")+"title")]
+		code, part, _ := strings.Cut(strings.TrimPrefix(string(key), "refusal."), ".")
+		optional := (part == "person" || part == "seen") && keys[refusalKey(idp.RefusalCode(code), "title")]
 		coded := slices.ContainsFunc(codePrefixes, func(prefix string) bool { return strings.HasPrefix(string(key), prefix) })
-		if !keys[key] && !person && !coded {
+		if !keys[key] && !optional && !coded {
 			t.Errorf("text %q is not used", key)
 		}
 	}
@@ -290,6 +290,50 @@ func TestNoTextInPages(t *testing.T) {
 				if letters.MatchString(attr(n, key)) {
 					t.Errorf("%s has %s=%q", file, key, attr(n, key))
 				}
+			}
+		}
+	}
+}
+
+// TestTextsHaveTypographyOfLanguage checks the punctuation of texts and mails: French has a
+// no-break space before high punctuation and inside guillemets, so that no line begins with a
+// colon, and its own apostrophe. Spanish opens each question and exclamation.
+func TestTextsHaveTypographyOfLanguage(t *testing.T) {
+	t.Parallel()
+	catalogues, err := readCatalogues(embedded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[Lang]map[string]string{}
+	for _, lang := range []Lang{"es", "fr"} {
+		all[lang] = map[string]string{}
+		for key, text := range catalogues[lang] {
+			all[lang][string(key)] = text
+		}
+		files, err := fs.Glob(embedded, "mails/"+string(lang)+"/*")
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		action := regexp.MustCompile(`\{\{.*?\}\}`)
+		for _, file := range files {
+			b, err := fs.ReadFile(embedded, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[lang][file] = action.ReplaceAllString(string(b), "0")
+		}
+	}
+	faults := regexp.MustCompile(` [:;?!»](\s|$|\]\])|« |[\p{L}\d})»][;?!](\s|$)|[\p{L}})»]:(\s|$)|\p{L}'\p{L}`)
+	for key, text := range all["fr"] {
+		if fault := faults.FindString(text); fault != "" {
+			t.Errorf("fr: %q in %s: %s", fault, key, text)
+		}
+	}
+	for key, text := range all["es"] {
+		text = strings.ReplaceAll(text, "?sp=", "")
+		for opens, closes := range map[string]string{"¿": "?", "¡": "!"} {
+			if strings.Count(text, opens) != strings.Count(text, closes) {
+				t.Errorf("es: %s…%s in %s: %s", opens, closes, key, text)
 			}
 		}
 	}

@@ -29,6 +29,7 @@ func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 		"refusal": func(r *idp.Refusal, part string) (string, error) {
 			return c.text(refusalKey(r.Code, part), r.Args...)
 		},
+		"seen":      c.seenText,
 		"contexts":  contextsURL,
 		"lack":      lackKey,
 		"factor":    factorKey,
@@ -104,6 +105,16 @@ func shortFingerprint(fingerprint string) string {
 
 func refusalKey(code idp.RefusalCode, part string) Key {
 	return Key("refusal." + string(code) + "." + part)
+}
+
+// seenText describes what a refusal is about without quoting it: a value that is too long or
+// about someone. It is "" for a refusal that quotes it, and where nothing was seen.
+func (c catalogue) seenText(r *idp.Refusal) (string, error) {
+	key := refusalKey(r.Code, "seen")
+	if r.Seen != "" || c[key] == "" {
+		return "", nil
+	}
+	return c.text(key, r.Args...)
 }
 
 // lackKey returns the key of a text of LackPage: part is "title", "asked" or "do".

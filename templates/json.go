@@ -71,6 +71,11 @@ func (p RefusalPage) refusalAnswer(c catalogue) (refusalAnswer, error) {
 		Fix:      texts.read(refusalKey(r.Code, "remedy"), r.Args...),
 		SPName:   p.SPName, StartURL: p.StartURL, SignInURL: p.SignInURL,
 	}
+	if text, err := c.seenText(r); err != nil {
+		return a, err
+	} else if text != "" {
+		a.Seen = text
+	}
 	if path := contextsURL(r); path != "" {
 		a.Documentation = p.BaseURL + path
 	}

@@ -4,26 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"regexp"
-	"slices"
 	"strings"
 	texttemplate "text/template"
 	"time"
 
 	"vernal/idp"
 )
-
-var (
-	action  = regexp.MustCompile(`\{\{.*?\}\}`)
-	mention = regexp.MustCompile(`\.[A-Z][\w.]*|"[^"]*"`)
-)
-
-// mentions returns the distinct fields, codes and parts of a mail, sorted.
-func mentions(text string) []string {
-	found := mention.FindAllString(strings.Join(action.FindAllString(text, -1), " "), -1)
-	slices.Sort(found)
-	return slices.Compact(found)
-}
 
 // parseMails parses mails/LANG: the texts of notices and letters. They are plain text, so
 // nothing in them is escaped. Their grammar is that of the catalogue.
@@ -34,20 +20,6 @@ func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, er
 		"providers": func(n int) (string, error) { return c.formatCount("mail.providers", n) },
 		"years":     c.years,
 	}).ParseFS(files, "mails/"+string(lang)+"/*.txt")
-}
-
-// checkMails compares the mails of a language with those of the fallback.
-func checkMails(mails, english *texttemplate.Template) error {
-	texts := func(mails *texttemplate.Template) catalogue {
-		c := make(catalogue)
-		for _, t := range mails.Templates() {
-			if t.Tree != nil {
-				c[Key(t.Name())] = t.Root.String()
-			}
-		}
-		return c
-	}
-	return texts(mails).checkAgainst(texts(english), mentions)
 }
 
 // years returns a list of years: "2025 and 2026".
@@ -68,7 +40,11 @@ func (c catalogue) years(years []idp.Year) string {
 // Mail fills in the text of a mail. Its first line is the subject.
 func (p *Phrases) Mail(name string, data any) (subject, text string, err error) {
 	var out bytes.Buffer
-	if err := p.mails.ExecuteTemplate(&out, name, data); err != nil {
+	mails, err := p.mails()
+	if err == nil {
+		err = mails.ExecuteTemplate(&out, name, data)
+	}
+	if err != nil {
 		return "", "", fmt.Errorf("write mail: %w", err)
 	}
 	subject, text, _ = strings.Cut(strings.TrimSpace(out.String()), "\n")

@@ -287,3 +287,40 @@ func TestThrottledRoundsUpToMinutes(t *testing.T) {
 		})
 	}
 }
+
+// The logo of a service provider replaces its name in the header, and is beside it
+// elsewhere, where it must not be read aloud too.
+func TestServiceProviderLogoIsShown(t *testing.T) {
+	t.Parallel()
+	images := func(name string, within string) (found []*html.Node) {
+		t.Helper()
+		for _, s := range samples("en", "") {
+			if s.name != name {
+				continue
+			}
+			var out bytes.Buffer
+			if err := s.render(mustNew(t), &out); err != nil {
+				t.Fatal(err)
+			}
+			for _, img := range find(find(parseHTML(t, out.Bytes()), within)[0], "img") {
+				if strings.HasPrefix(attr(img, "src"), idp.LogoPrefix) {
+					found = append(found, img)
+				}
+			}
+		}
+		return found
+	}
+	for _, name := range []string{"signin-logo", "refusal-logo"} {
+		if got := images(name, "header"); len(got) != 1 || attr(got[0], "alt") != spName {
+			t.Errorf("%s: %d logos in the header", name, len(got))
+		}
+	}
+	for _, name := range []string{"account", "preview"} {
+		if got := images(name, "main"); len(got) == 0 || attr(got[0], "alt") != "" {
+			t.Errorf("%s: %d logos beside names", name, len(got))
+		}
+	}
+	if got := images("signin", "header"); len(got) != 0 {
+		t.Errorf("%d logos without one", len(got))
+	}
+}

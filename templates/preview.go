@@ -21,6 +21,7 @@ type Preview struct {
 	ID     string // identifies it in the form that leaves it
 	Year   idp.Year
 	SPName string
+	SPLogo string // path of the provider's logo, "" for none
 	EndAt  time.Time
 	// MetadataURL and CertificateURL contain the secret of the link as long as the year is
 	// not published.

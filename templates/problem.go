@@ -52,6 +52,16 @@ var kept = map[Key]int{
 	ProblemThrottledMinute: 0, ProblemThrottled: 1, ProblemBusy: 0,
 }
 
+// ParseNotice parses FieldNotice. The browser sends it, so it accepts only the notices that are
+// shown once; "" for any other.
+func ParseNotice(value string) Key {
+	switch key := Key(value); key {
+	case NoticeForceAuthn, NoticeTimedOut, NoticeMoreTime:
+		return key
+	}
+	return ""
+}
+
 // maxProblems is the largest number of fields in one of our forms.
 const maxProblems = 2
 

@@ -33,3 +33,16 @@ func TestParseProblemsTakesOursAlone(t *testing.T) {
 		})
 	}
 }
+
+// A form keeps only the notices of its own pages.
+func TestParseNoticeTakesKnownOnly(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]Key{
+		string(NoticeForceAuthn): NoticeForceAuthn, string(NoticeTimedOut): NoticeTimedOut, string(NoticeMoreTime): NoticeMoreTime,
+		"": "", "x": "", string(NoticeSessionEnded): "", string(SupportNone): "",
+	} {
+		if got := ParseNotice(value); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+	}
+}

@@ -19,7 +19,7 @@ type Phrases struct {
 	c    catalogue
 	date func(time.Time) (string, error)
 	// mails is nil for pages, which contain none.
-	mails *texttemplate.Template
+	mails func() (*texttemplate.Template, error)
 }
 
 // codePrefixes are the prefixes of keys that code outside this package chooses.
@@ -84,13 +84,13 @@ func (p *Phrases) Refusal(e *rotation.RefusedError) string {
 }
 
 // FutureText returns what a step will do to a year; without a step, the end of the year's
-// certificate. Past returns the same in the past tense, and Meaning what it means for
+// certificate. PastText returns the same in the past tense, and Meaning what it means for
 // operators; "" if there is nothing to say.
 func (p *Phrases) FutureText(step rotation.StepKind, y idp.Year) string {
 	return p.Text(StepKey(step), string(y))
 }
 
-// PastText returns the text of Coming in the past tense.
+// PastText returns the text of FutureText in the past tense.
 func (p *Phrases) PastText(step rotation.StepKind, y idp.Year) string {
 	return p.Text("past."+stepName(step), string(y))
 }

@@ -157,7 +157,7 @@ func TestReasonTextFillsItsParts(t *testing.T) {
 	t.Parallel()
 	p := newPhrases(catalogue{
 		"reason.plain": "on {date} by {entity_ids}", "reason.part": "used[[ by {entity_ids}]], {days}", "semicolon": ";", "date": "{1}.{0}.{2}",
-		"time.month.4": "4", "time.first": "1", "reason_part.days": "{0} days", "reason_part.days.one": "1 day", "reason_part.more": "{0} and {1} more",
+		"time.month.4": "4", "time.first": "1", "reason_part.days": "{0} days", "reason_part.days.one": "{0} day", "reason_part.more": "{0} and {1} more",
 		"attention.step_held": "{step} {year}[[: {because}]]", "reason.value": "it said {value}", "number": "{0},{1}",
 	})
 	date := time.Date(2027, 4, 2, 0, 0, 0, 0, time.UTC)

@@ -60,8 +60,8 @@ func cutResponse(l *language, b Branding) (map[responseKind]segments, error) {
 			d.SPName = sentinels[slotSPName]
 		}
 		var page bytes.Buffer
-		if err := l.html["response"].ExecuteTemplate(&page, "layout", d); err != nil {
-			return nil, fmt.Errorf("render page response: %w", err)
+		if err := l.writeHTML(&page, "response", d); err != nil {
+			return nil, err
 		}
 		kinds[k] = cutSegments(page.String())
 		seen := make(map[slot]int)
@@ -116,7 +116,7 @@ func cutSegments(page string) segments {
 // lone carriage returns and line feeds to pairs, and bytes that are not UTF-8 to U+FFFD.
 func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
 	if !isWeb(p.ACSURL) {
-		return nil, fmt.Errorf("response page: address %.40q is neither http nor https", p.ACSURL)
+		return nil, fmt.Errorf("response page: URL %.40q is neither http nor https", p.ACSURL)
 	}
 	l := s.inLanguage(p.Lang)
 	if p.Brand == "" {

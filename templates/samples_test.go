@@ -15,7 +15,10 @@ type sample struct {
 	render func(s *Set, w io.Writer) error
 }
 
-const spName = "Treehouse Records"
+const (
+	spName   = "Treehouse Records"
+	logoPath = idp.LogoPrefix + "0123456789abcdef0123456789abcdef.svg"
+)
 
 // samples returns every page in every state that looks different, in one language. The browser
 // test opens each. The response page posts to acs.
@@ -25,6 +28,8 @@ func samples(lang Lang, acs string) []sample { return brandedSamples(lang, acs, 
 func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 	langs := Languages{Action: "/language", Return: "/sign-in?request=Zx81", Langs: []Lang{"en", "es", "fr"}}
 	b := Base{Lang: lang, Branding: branding, SPName: spName, ReturnURL: "https://records.example/home", Nonce: "bm9uY2U", Languages: langs}
+	pictured := b
+	pictured.SPLogo = logoPath
 	alone := Base{Lang: lang, Branding: branding, Nonce: "bm9uY2U", Languages: langs}
 	guided := alone
 	guided.HelpURL, guided.DevelopersURL = HelpPath, DevelopersPath
@@ -103,6 +108,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 			}
 		}),
 		signIn("signin-notice", b, func(p *SignInPage) { p.Notice, p.NoticeArgs = NoticeForceAuthn, []string{spName} }),
+		signIn("signin-logo", pictured, func(*SignInPage) {}),
 		signIn("signin-wrong", b, func(p *SignInPage) { p.Problems = NewProblems(ProblemSignInWrong) }),
 		signIn("signin-no-email", b, func(p *SignInPage) { p.Problems, p.Email = NewProblems(ProblemEmailMissing), "" }),
 		signIn("signin-no-password", b, func(p *SignInPage) { p.Problems = NewProblems(ProblemPasswordMissing) }),
@@ -123,7 +129,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 		code("code-throttled", func(p *CodePage) { p.Problems = Throttled(time.Minute) }),
 		{"account", false, func(s *Set, w io.Writer) error {
 			return s.WriteHTML(w, AccountPage{Base: alone, Email: "ada@example.com", Action: "/sign-out",
-				Visits: []Visit{{spName, at}, {"Department of Very Long Names and Other Affairs", at.Add(time.Hour)}},
+				Visits: []Visit{{SPName: spName, SPLogo: logoPath, At: at}, {SPName: "Department of Very Long Names and Other Affairs", At: at.Add(time.Hour)}},
 				Idle:   15, EndAt: at.Add(12 * time.Hour), EndAction: "/end", EndOthersAction: "/end-others", More: 3, Notice: NoticeSessionEnded,
 				Sessions: []OwnSession{
 					{ID: "0123456789abcdef", Browser: "Firefox", System: "Linux", Network: "203.0.113.x", Current: true, BegunAt: at, SeenAt: at,
@@ -206,7 +212,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 			return s.WriteHTML(w, p)
 		}},
 		{"preview", false, func(s *Set, w io.Writer) error {
-			p := Preview{ID: "0123456789abcdef", Year: "2027", SPName: "Orchard Desk", EndAt: at, AuthURL: "https://id.example/api/saml/auth2027",
+			p := Preview{ID: "0123456789abcdef", Year: "2027", SPName: "Orchard Desk", SPLogo: logoPath, EndAt: at, AuthURL: "https://id.example/api/saml/auth2027",
 				MetadataURL:    "https://id.example/api/saml/metadata2027?preview=" + strings.Repeat("unbroken", 8),
 				CertificateURL: "https://id.example/api/saml/certificate2027.pem?preview=" + strings.Repeat("unbroken", 8)}
 			published := p
@@ -221,6 +227,7 @@ func brandedSamples(lang Lang, acs string, branding Branding) []sample {
 			return s.WriteHTML(w, ErrorPage{Base: alone, Status: 405, Title: "error.method.title", Text: "error.method.text", Args: []string{"GET, HEAD"}})
 		}},
 		refused("refusal", b, idp.Refuse(idp.RefusedDestination, "Destination", "http://old.example/api/saml/auth2027", "https://id.example/api/saml/auth2027")),
+		refused("refusal-logo", pictured, idp.Refuse(idp.RefusedStale, "request", "")),
 		refused("refusal-alone", alone, idp.Refuse(idp.RefusedSPUnknown, "Issuer", "urn:example:"+strings.Repeat("unbroken", 30))),
 		refused("refusal-nothing", b, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")),
 		refused("refusal-message", alone, idp.Refuse(idp.RefusedXML, "", "<a>\u202e\n</b>")),

@@ -4,8 +4,8 @@
 // A page is one file in pages/ and one struct of the same name. It knows nothing of requests,
 // sessions or stores: handlers fill the struct, render to a buffer, and answer. Go and HTML
 // contain no texts. All texts come from catalogue/, one file per language, by Key. The texts
-// of mails are in mails/. Everything is embedded, and read and checked once by New, so a page
-// that parses at start cannot lack a file.
+// of mails are in mails/. Everything is embedded. The tests parse and check all of it, so a
+// program parses a page only when it first renders it.
 //
 // The pages are made for a Content-Security-Policy of default-src 'none' with style-src,
 // img-src and font-src 'self' (img-src is also for the icons in the stylesheet) and
@@ -18,7 +18,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	htmltemplate "html/template"
 	"io"
@@ -43,8 +42,7 @@ const fallback Lang = "en"
 //go:embed pages catalogue mails static
 var embedded embed.FS
 
-// Set contains all pages in all languages, parsed and checked. It is read-only after New and
-// may be used by many goroutines.
+// Set contains all pages in all languages. Many goroutines may use it.
 type Set struct {
 	langs  []Lang
 	pages  map[Lang]*language
@@ -56,9 +54,10 @@ type Set struct {
 // language contains the pages in one language.
 type language struct {
 	catalogue catalogue
-	html      map[string]*htmltemplate.Template
-	text      map[string]*texttemplate.Template
-	mails     *texttemplate.Template
+	// Pages by name, and mails, are parsed by the first call.
+	html  map[string]func() (*htmltemplate.Template, error)
+	text  map[string]func() (*texttemplate.Template, error)
+	mails func() (*texttemplate.Template, error)
 	// responses contains the prepared page that posts a Response, by Branding.
 	responses sync.Map
 }
@@ -69,7 +68,7 @@ func New() (*Set, error) { return parsed() }
 
 var parsed = sync.OnceValues(parseAll)
 
-// parseAll reads, parses and checks the embedded files.
+// parseAll reads the embedded files.
 func parseAll() (*Set, error) {
 	prefix, err := staticPrefix(Static())
 	if err != nil {
@@ -85,15 +84,6 @@ func parseAll() (*Set, error) {
 	}
 	s := &Set{pages: make(map[Lang]*language), prefix: prefix, wallCSP: policy}
 	for lang, c := range catalogues {
-		if lang != fallback {
-			err = c.checkAgainst(catalogues[fallback], placeholdersOf)
-		}
-		if err == nil && names[lang] == "" {
-			err = errors.New("the language has no name")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("catalogue %s.json: %w", lang, err)
-		}
 		l, err := newLanguage(lang, c, prefix)
 		if err != nil {
 			return nil, fmt.Errorf("pages in %q: %w", lang, err)
@@ -103,11 +93,6 @@ func parseAll() (*Set, error) {
 	}
 	if s.pages[fallback] == nil {
 		return nil, fmt.Errorf("no catalogue for %q", fallback)
-	}
-	for lang, l := range s.pages {
-		if err := checkMails(l.mails, s.pages[fallback].mails); err != nil {
-			return nil, fmt.Errorf("mails in %q: %w", lang, err)
-		}
 	}
 	slices.SortFunc(s.langs, func(a, b Lang) int {
 		if a == fallback || b == fallback {
@@ -157,12 +142,17 @@ func staticPrefix(files fs.FS) (string, error) {
 	return "/static/" + hex.EncodeToString(sum.Sum(nil)[:8]) + "/", nil
 }
 
-// newLanguage parses the pages with the texts of c.
+// newLanguage finds the pages and mails of a language. Each is parsed when it is first rendered.
 func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
+	funcs := sync.OnceValue(func() map[string]any { return pageFuncs(lang, c, prefix) })
+	shared := sync.OnceValues(func() (*htmltemplate.Template, error) {
+		return htmltemplate.New("").Option("missingkey=error").Funcs(funcs()).ParseFS(embedded, "pages/layout.html", "pages/parts.html")
+	})
 	l := &language{
 		catalogue: c,
-		html:      make(map[string]*htmltemplate.Template),
-		text:      make(map[string]*texttemplate.Template),
+		html:      make(map[string]func() (*htmltemplate.Template, error)),
+		text:      make(map[string]func() (*texttemplate.Template, error)),
+		mails:     sync.OnceValues(func() (*texttemplate.Template, error) { return parseMails(embedded, lang, c) }),
 	}
 	files, err := fs.Glob(embedded, "pages/*")
 	if err != nil {
@@ -173,21 +163,27 @@ func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 		switch {
 		case name == "layout" || name == "parts":
 		case path.Ext(file) == ".html":
-			l.html[name], err = htmltemplate.New(name).Option("missingkey=error").Funcs(pageFuncs(lang, c, prefix)).
-				ParseFS(embedded, "pages/layout.html", "pages/parts.html", file)
+			l.html[name] = sync.OnceValues(func() (*htmltemplate.Template, error) { return parsePage(shared, file) })
 		default:
-			l.text[name], err = texttemplate.New(path.Base(file)).Option("missingkey=error").Funcs(pageFuncs(lang, c, prefix)).
-				ParseFS(embedded, file)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("parse %s: %w", file, err)
+			l.text[name] = sync.OnceValues(func() (*texttemplate.Template, error) {
+				return texttemplate.New(path.Base(file)).Option("missingkey=error").Funcs(funcs()).ParseFS(embedded, file)
+			})
 		}
 	}
-	if l.mails, err = parseMails(embedded, lang, c); err != nil {
+	return l, nil
+}
+
+// parsePage adds the file of a page to a copy of the parts that all pages share.
+func parsePage(shared func() (*htmltemplate.Template, error), file string) (*htmltemplate.Template, error) {
+	parts, err := shared()
+	if err != nil {
 		return nil, err
 	}
-	_, err = l.responseIn(Branding{})
-	return l, err
+	page, err := parts.Clone()
+	if err != nil {
+		return nil, err
+	}
+	return page.ParseFS(embedded, file)
 }
 
 // inLanguage returns the pages of lang, or of the fallback.
@@ -209,8 +205,17 @@ func fileOf(p Page) string {
 
 // WriteHTML writes a page.
 func (s *Set) WriteHTML(w io.Writer, p Page) error {
-	if err := s.inLanguage(p.language()).html[fileOf(p)].ExecuteTemplate(w, "layout", p); err != nil {
-		return fmt.Errorf("render page %s: %w", fileOf(p), err)
+	return s.inLanguage(p.language()).writeHTML(w, fileOf(p), p)
+}
+
+// writeHTML writes the page with that name.
+func (l *language) writeHTML(w io.Writer, name string, data any) error {
+	page, err := l.html[name]()
+	if err == nil {
+		err = page.ExecuteTemplate(w, "layout", data)
+	}
+	if err != nil {
+		return fmt.Errorf("render page %s: %w", name, err)
 	}
 	return nil
 }
@@ -220,7 +225,11 @@ func (s *Set) WriteText(w io.Writer, p Page) error {
 	if lack, ok := p.(LackPage); ok {
 		p = lack.refusalPage() // what a program needs of it
 	}
-	if err := s.inLanguage(p.language()).text[fileOf(p)].Execute(w, p); err != nil {
+	page, err := s.inLanguage(p.language()).text[fileOf(p)]()
+	if err == nil {
+		err = page.Execute(w, p)
+	}
+	if err != nil {
 		return fmt.Errorf("render text %s: %w", fileOf(p), err)
 	}
 	return nil

@@ -15,14 +15,14 @@ import (
 
 func testClock() time.Time { return time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC) }
 
-// newApp is a program with an installation in a folder of its own. What it
-// prints is in out and err.
+// newApp returns a program with an installation in a folder of its own. Its
+// output is in out and err.
 func newApp(t *testing.T) (a *app, out, errOut *bytes.Buffer) {
 	t.Helper()
 	return newAppAt(t, testClock)
 }
 
-// newAppAt is newApp on another day.
+// newAppAt is newApp with another clock.
 func newAppAt(t *testing.T, clock idp.Clock) (a *app, out, errOut *bytes.Buffer) {
 	t.Helper()
 	out, errOut = new(bytes.Buffer), new(bytes.Buffer)
@@ -66,7 +66,7 @@ func TestCommandGivesUpOnHeldStore(t *testing.T) {
 		t.Errorf("serve: %d, %s", code, errOut)
 	}
 
-	// Once the other one lets go, the command that waits goes on.
+	// When the lock is released, the waiting command continues.
 	a.lockWait = time.Minute
 	errOut.Reset()
 	done := make(chan int)

@@ -103,7 +103,7 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	srv, err := d.server(ctx)
+	srv, err := d.server()
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 	}
 	defer func() { err = errors.Join(err, running.Close()) }()
 	if !config.IsLoopbackListener(c.Listen) {
-		a.Say("vernal: %s is no loopback address: others on your network can sign in to the demo", c.Listen)
+		a.Say("vernal: %s is not a loopback IP address: others on your network can sign in to the demo", c.Listen)
 	}
 	if err := a.printDemo(running, c, scratch); err != nil {
 		return err

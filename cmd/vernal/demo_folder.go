@@ -25,8 +25,8 @@ const demoMark = "demo"
 func noEnv(string) string { return "" }
 
 // demoFolder makes the folder ready: configuration, master key, signing keys.
-// One that exists must be the demo's: a user with a known password belongs
-// nowhere else.
+// An existing folder must be a demo's, because the password of its user is
+// public.
 func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -38,7 +38,7 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 		return nil, fmt.Errorf("look into the folder: %w", err)
 	}
 	if _, err := os.Stat(mark); err != nil && len(entries) > 0 {
-		return nil, cli.Refuse("%s holds other things than a demo; name a new folder with --data-dir", dir)
+		return nil, cli.Refuse("%s contains files that are not of a demo; name a new folder with --data-dir", dir)
 	}
 	result := &initResult{}
 	if err := initFolder(dir, result); err != nil {
@@ -115,7 +115,7 @@ func listenDemo(listen string) (_ *demo.Ports, err error) {
 	return ports, nil
 }
 
-// otherPort is a port to propose.
+// otherPort returns a port to propose.
 func otherPort(port uint64) uint64 {
 	if port >= 9000 && port < 60000 {
 		return port + 1000

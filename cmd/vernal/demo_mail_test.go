@@ -41,7 +41,7 @@ func TestDemoMailIsServedOnItsOwnURL(t *testing.T) {
 		if status != http.StatusOK {
 			t.Fatalf("%d %s", status, text)
 		}
-		if strings.Contains(text, "To: "+demoOperator) && strings.Contains(text, "notices of the rotation come here") {
+		if strings.Contains(text, "To: "+demoOperator) && strings.Contains(text, "you now receive the notices of the rotation") {
 			break
 		}
 		select {

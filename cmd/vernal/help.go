@@ -46,7 +46,7 @@ contain its URLs and its live years.`,
 			if topic == nil || len(args) > 1 {
 				return cli.Usage(c, "no command and no guide is called %q; 'vernal help' lists them", strings.Join(args, " "))
 			}
-			return a.printGuide(c.Context(), topic)
+			return a.printGuide(c.Context(), book, topic)
 		},
 	}
 }
@@ -78,13 +78,19 @@ type guideText struct {
 	Markdown string `json:"markdown"`
 }
 
-func (a *app) printGuide(ctx context.Context, t *guide.Topic) error {
-	text, err := t.Markdown(a.guideValues(ctx))
+// printGuide prints a guide for a terminal, or with --json as Markdown.
+func (a *app) printGuide(ctx context.Context, book *guide.Book, t *guide.Topic) error {
+	v := a.guideValues(ctx)
+	if a.JSON {
+		text, err := t.Markdown(v)
+		if err != nil {
+			return err
+		}
+		return a.PrintJSON(guideText{t, text})
+	}
+	text, err := book.Text(t, v, cli.HelpWidth)
 	if err != nil {
 		return err
-	}
-	if a.JSON {
-		return a.PrintJSON(guideText{t, text})
 	}
 	_, err = fmt.Fprint(a.Out, text)
 	return err

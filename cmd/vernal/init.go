@@ -46,11 +46,12 @@ func (a *app) initCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Make what a server needs: configuration, data folder, master key, signing keys",
-		Long: `Make what a server needs: a vernal.yaml in which every key is explained, the
-data folder, the master key, and the signing keys that the calendar asks for
-today. What is there already is left as it is, so that an interrupted init can be
-run again. Once a year is recorded, init makes no key: a year never gets another
-certificate without notice. Nor does it record keys that it did not make.`,
+		Long: `Make what a server needs: a vernal.yaml in which every key is
+explained, the data folder, the master key, and the signing keys that the
+calendar asks for today. Existing files are not changed, so that an interrupted
+init can be run again. Once a year is recorded, init makes no key: a year never
+gets another certificate without notice. Nor does it record keys that it did not
+make.`,
 		Example: `    vernal init --base-url https://login.example.gov
     vernal init --config /etc/vernal/vernal.yaml --data-dir /var/lib/vernal`,
 		Args: cobra.NoArgs,
@@ -76,7 +77,7 @@ certificate without notice. Nor does it record keys that it did not make.`,
 
 func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) error {
 	r := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
-	// Before anything is written: a half installation would stand in the way
+	// Before anything is written: a half installation would be in the way
 	// of the right one.
 	if now := a.Clock.Now(); year != "" && !rotation.DefaultPolicy().Dates(year).CertEndAt.After(now) {
 		return cli.Refuse("the signing certificate of %s would have ended on %s; --year is for this year's or a later one",
@@ -220,7 +221,7 @@ func (a *app) reportInit(c *Config, r *initResult) error {
 			strings.Join(r.TrustedProxies, " and "), r.Config)
 	}
 	if strings.HasPrefix(c.BaseURL, "http:") {
-		a.Say("base_url is %s: to let others in, set it to your https address in %s first", c.BaseURL, r.Config)
+		a.Say("base_url is %s: to let others in, set it to your https URL in %s first", c.BaseURL, r.Config)
 	}
 	a.Say("keep a copy of the master key apart from the data folder: without it nothing there can be read")
 	switch {

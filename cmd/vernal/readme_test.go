@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"vernal/cmd/vernal/config"
 	"vernal/idp/guide"
 	"vernal/templates"
 )
@@ -214,5 +215,42 @@ func TestReadmeIsShort(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+// TestGuideConfigurationsLoad loads the configuration blocks of the guides, each with what every
+// installation has. The files that they name are in the folder of the test.
+func TestGuideConfigurationsLoad(t *testing.T) {
+	t.Parallel()
+	blocks := 0
+	for _, d := range readDocuments(t) {
+		for _, m := range yamlBlock.FindAllStringSubmatch(d.text, -1) {
+			blocks++
+			dir := t.TempDir()
+			text := strings.ReplaceAll(m[1], "/etc/vernal/", dir+"/")
+			files := map[string]string{"logo.svg": `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><path d="M0 0h8v8z"/></svg>`}
+			for _, name := range regexp.MustCompile(regexp.QuoteMeta(dir)+`/(\S+)`).FindAllStringSubmatch(text, -1) {
+				files[name[1]] = "plum-jam-on-nine-windows\n"
+			}
+			for _, line := range []string{"base_url: https://login.agency.example\n", "trusted_proxies: [127.0.0.1]\n"} {
+				if key, _, _ := strings.Cut(line, ":"); !strings.Contains("\n"+text, "\n"+key+":") {
+					text = line + text
+				}
+			}
+			files["vernal.yaml"] = text
+			for name, content := range files {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := config.Load(filepath.Join(dir, "vernal.yaml"), noEnv); err != nil {
+				t.Errorf("%s: %v\n%s", d.name, err, m[1])
+			}
+		}
+	}
+	if blocks < 5 {
+		t.Errorf("found %d blocks, want more", blocks)
 	}
 }

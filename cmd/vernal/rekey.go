@@ -36,11 +36,11 @@ func (a *app) rekeyCommand() *cobra.Command {
 		Long: `Change the master key in three steps, without stopping the server:
 
   1. 'vernal rekey --begin --new-key FILE' makes a key in FILE, unless there is
-     one, and wraps every key by the old and the new master key. Until step 3 either
-     of them opens the installation.
+     one, and wraps every key by the old and the new master key. Until step 3
+     either of them opens the installation.
   2. Put the new key in the place of the old one: replace master.key or the file
-     that master_key_file names. For a key in VERNAL_MASTER_KEY, change the variable
-     and restart the server.
+     that master_key_file names. For a key in VERNAL_MASTER_KEY, change the
+     variable and restart the server.
   3. 'vernal rekey --finish' ends the old master key.
 
 'vernal rekey --cancel' goes back to the old key instead of step 3.
@@ -173,7 +173,7 @@ func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, erro
 	return st, nil
 }
 
-// reportRekey says what was done and what to do next.
+// reportRekey prints what was done and what to do next.
 func (a *app) reportRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
 	switch {
 	case f.begin:

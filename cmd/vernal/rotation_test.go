@@ -17,7 +17,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// years tells a script the years of today, so that it runs on any day. In the
+// years gives a script the current years, so that it runs on any day. In the
 // weeks of a year in which a first start makes two, the newer one is preferred
 // and the older one ended, so that a script always begins with one.
 func years(ts *testscript.TestScript, neg bool, args []string) {
@@ -96,7 +96,7 @@ func TestRotationStatusFollowsDate(t *testing.T) {
 		{"manual, nothing is due", "2031-11-22 08:00:00", true, []string{"status"}, cli.ExitDone, "manual  the server takes no automatic steps", ""},
 		{"manual, the next key is due in ten days", "2032-01-05 08:00:00", true, []string{"status"}, cli.ExitAttention,
 			"step_soon  2032  create 2032 is due on 2032-01-15, in 10 days\n", "vernal: 1 thing needs attention\n"},
-		{"manual, the plan tells the same", "2032-01-05 08:00:00", true, []string{"plan"}, cli.ExitAttention,
+		{"manual, the plan is the same", "2032-01-05 08:00:00", true, []string{"plan"}, cli.ExitAttention,
 			"2032-01-15  10    2032  create   planned    created    you", "vernal: 1 thing needs attention\n"},
 		{"as JSON", "2032-01-05 08:00:00", true, []string{"plan", "--json"}, cli.ExitAttention, `"code": "step_soon"`, ""},
 		{"the certificate has ended", "2032-04-02 08:00:00", true, []string{"status"}, cli.ExitAttention,
@@ -144,15 +144,15 @@ func TestConfirmClockRestoresTrust(t *testing.T) {
 		{"2031-05-17 10:00:00", []string{"create", "2032", "--yes", "2032"}, cli.ExitDone, "2032 is created (was planned); its certificate ends on 2033-04-01\n"},
 		{"2031-05-17 11:00:00", []string{"publish", "2032"}, cli.ExitDone, "the server does it on 2032-03-01\n"},
 		{"2031-05-17 12:00:00", []string{"prefer", "2032"}, cli.ExitDone, "2032 is preferred (was published)\n"},
-		{"2031-10-01 12:00:00", []string{"retire", "2031", "--yes", "2031"}, cli.ExitRefused, "\n  if the time is right: vernal rotation confirm-clock\n"},
+		{"2031-10-01 12:00:00", []string{"retire", "2031", "--yes", "2031"}, cli.ExitRefused, "\n  if the time is correct: vernal rotation confirm-clock\n"},
 		{"2031-10-01 12:00:00", []string{"retire", "2031", "--dry-run"}, cli.ExitRefused, "the clock jumped from"},
 		{"2031-10-01 13:00:00", []string{"confirm-clock", "--dry-run"}, cli.ExitDone, "dry run: nothing was changed\n"},
 		{"2031-10-01 13:00:00", []string{"confirm-clock"}, cli.ExitDone, "the clock is trusted: it is 2031-10-01T13:00:00Z\n"},
 		{"2031-10-01 13:00:00", []string{"retire", "2031", "--yes", "2031"}, cli.ExitRefused,
 			"\n  to retire it anyway: vernal rotation retire 2031 --force --reason TEXT --yes 2031\n"},
-		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--destroy-now", "--dry-run"}, cli.ExitDone,
+		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "no one is left", "--destroy-now", "--dry-run"}, cli.ExitDone,
 			"2031  expiring  retired  destroyed\n"},
-		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "nobody is left", "--yes", "2031"}, cli.ExitDone,
+		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "no one is left", "--yes", "2031"}, cli.ExitDone,
 			"2031 is retired (was expiring)\nunchanged: 2032 is preferred\nits key is destroyed on 2031-10-31; its certificate is kept\n"},
 		{"2031-10-01 14:00:00", []string{"retire", "2031", "--destroy-now", "--yes", "2031"}, cli.ExitDone, "the key of 2031, which is retired, is destroyed\n"},
 	} {
@@ -251,7 +251,7 @@ func TestEarlyCreateNeedsConfirmation(t *testing.T) {
 		at    string
 		args  []string
 		code  int
-		early bool // as JSON tells
+		early bool // in JSON
 	}{
 		{"2031-11-15 23:59:59", []string{"2032"}, cli.ExitRefused, false},
 		{"2031-11-15 23:59:59", []string{"2032", "--yes", "2031"}, cli.ExitRefused, false},

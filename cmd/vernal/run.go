@@ -95,8 +95,9 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "vernal",
 		Short: "A SAML 2.0 identity provider whose signing certificate changes every spring",
-		Long: `Vernal signs people in to service providers (SPs) by SAML 2.0. Its signing
-certificate changes every spring; the old and the new one are valid side by side.
+		Long: `Vernal signs users in to service providers (SPs) by SAML 2.0. Its
+signing certificate changes every spring; the old and the new one are valid side
+by side.
 
 Data goes to standard output, everything else to standard error. With --json an
 error is one JSON object on the last line of standard error. Exit codes: 0 done,

@@ -23,8 +23,8 @@ import (
 // run knows it.
 const clockEnv = "TURNED_CLOCK"
 
-// runWithFileClock runs the program as scripts do. If clockEnv names a file, the time is read from that
-// file and does not advance. A server with such a clock follows `turn`.
+// runWithFileClock runs the program as scripts do. If clockEnv names a file, the time is read from
+// that file and does not advance. A server with such a clock follows `turn`.
 func runWithFileClock() {
 	a := defaultApp(os.Stdin, os.Stdout, os.Stderr)
 	if file := os.Getenv(clockEnv); file != "" {
@@ -52,9 +52,10 @@ func readClock(file string) (time.Time, error) {
 	return time.Parse(time.RFC3339, string(text))
 }
 
-// writeClock replaces the file atomically, because it is read all the time.
+// writeClock replaces the file atomically, because it is read all the time. Others may read
+// it: a web server beside us follows the same clock.
 func writeClock(file string, now time.Time) error {
-	if err := os.WriteFile(file+".new", []byte(now.UTC().Format(time.RFC3339)), 0o600); err != nil {
+	if err := os.WriteFile(file+".new", []byte(now.UTC().Format(time.RFC3339)), 0o644); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)
@@ -152,7 +153,7 @@ func leap(ts *testscript.TestScript, neg bool, args []string, ran func(time.Dura
 	ts.Check(advanceRun(string(address), ran(d)))
 }
 
-// advanceRun tells the server that it ran for a time.
+// advanceRun notifies the server that it ran for a time.
 func advanceRun(address string, ran time.Duration) error {
 	resp, err := http.PostForm(address, url.Values{"ran": {ran.String()}})
 	if err != nil {

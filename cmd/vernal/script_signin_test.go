@@ -37,7 +37,7 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	ts.Check(err)
 	if got.NameID != idp.NameID(args[3]) {
-		ts.Fatalf("the provider is told the NameID %q, not %q", got.NameID, args[3])
+		ts.Fatalf("the provider received the NameID %q, not %q", got.NameID, args[3])
 	}
 }
 

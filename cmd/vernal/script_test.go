@@ -135,7 +135,7 @@ func runScripts(t *testing.T, dir string) {
 	})
 }
 
-// newWeb is a web server for metadata.
+// newWeb returns a web server for metadata.
 func newWeb(t *testing.T, file string) string {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/sp.xml", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -43,7 +44,7 @@ func signInAt(ts *testscript.TestScript, neg bool, args []string) {
 	now, err := readClock(ts.Getenv(clockEnv))
 	ts.Check(err)
 	b := newVisiting(ts)
-	address, err := requestAddress(ts, args[0], b.base+"/api/saml/auth"+args[1], now)
+	address, err := requestAddress(ts.Getenv("KEYS"), args[0], b.base+"/api/saml/auth"+args[1], now)
 	ts.Check(err)
 	page, err := b.do(http.MethodGet, address, nil)
 	ts.Check(err)
@@ -63,13 +64,13 @@ func signInAt(ts *testscript.TestScript, neg bool, args []string) {
 	cert, err := b.do(http.MethodGet, b.base+"/api/saml/certificate"+args[1]+".pem", nil)
 	ts.Check(err)
 	ts.Check(signedWith(page.Response(), cert.Body))
-	ts.Logf("%s signed somebody in by %s", args[0], args[1])
+	ts.Logf("%s signed a user in by %s", args[0], args[1])
 }
 
 // requestAddress returns the URL to which a service provider sends the browser: a signed
 // AuthnRequest by HTTP-Redirect.
-func requestAddress(ts *testscript.TestScript, entityID, to string, now time.Time) (string, error) {
-	pair, err := tls.LoadX509KeyPair(filepath.Join(ts.Getenv("KEYS"), "sp1.crt"), filepath.Join(ts.Getenv("KEYS"), "sp1.key"))
+func requestAddress(keys, entityID, to string, now time.Time) (string, error) {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(keys, "sp1.crt"), filepath.Join(keys, "sp1.key"))
 	if err != nil {
 		return "", err
 	}
@@ -102,17 +103,18 @@ func signedWith(response, certificate []byte) error {
 	case block == nil:
 		return errors.New("no certificate came")
 	case !bytes.Contains(response, []byte(saml.StatusSuccess)):
-		return fmt.Errorf("nobody was signed in:\n%s", response)
+		return fmt.Errorf("no user was signed in:\n%s", response)
 	case !bytes.Contains(response, []byte(base64.StdEncoding.EncodeToString(block.Bytes))):
 		return errors.New("another year has signed")
 	}
 	return nil
 }
 
-// visiting is a browser without script.
+// visiting is a browser without script, and its user.
 type visiting struct {
-	base   string
-	client *http.Client
+	base                    string
+	client                  *http.Client
+	email, password, secret string
 }
 
 // browserKey is where a script keeps its browser's cookies.
@@ -124,7 +126,10 @@ func newVisiting(ts *testscript.TestScript) *visiting {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(ts.ReadFile(ts.Getenv("SSL_CERT_FILE"))))
 	transport := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}
-	return &visiting{base: ts.Getenv("BASE"), client: &http.Client{Transport: transport, Jar: ts.Value(browserKey{}).(*cookiejar.Jar)}}
+	return &visiting{
+		base: ts.Getenv("BASE"), client: &http.Client{Transport: transport, Jar: ts.Value(browserKey{}).(*cookiejar.Jar)},
+		email: visitorEmail, password: visitorPassword, secret: visitorSecret,
+	}
 }
 
 // do asks for a page, and follows where it leads.
@@ -151,10 +156,10 @@ func (b *visiting) fill(page *idptest.Page, now time.Time) (*idptest.Page, error
 	_, code := form.Fields["code"]
 	switch {
 	case password:
-		form.Fields.Set("email", visitorEmail)
-		form.Fields.Set("password", visitorPassword)
+		form.Fields.Set("email", b.email)
+		form.Fields.Set("password", b.password)
 	case code:
-		text, err := totp.GenerateCode(visitorSecret, now)
+		text, err := totp.GenerateCode(b.secret, now)
 		if err != nil {
 			return nil, err
 		}
@@ -169,11 +174,11 @@ func (b *visiting) fill(page *idptest.Page, now time.Time) (*idptest.Page, error
 	return b.do(http.MethodPost, to.String(), form.Fields)
 }
 
-// newProxy returns an HTTP proxy with CONNECT that connects to the script's server, whatever
-// host is requested.
-func newProxy(data string) http.Handler {
+// newProxy returns an HTTP proxy with CONNECT. addressOf returns the address to connect to for
+// a host with its port.
+func newProxy(addressOf func(ctx context.Context, host string) (string, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		address, err := listenAddress(r.Context(), data)
+		address, err := addressOf(r.Context(), r.Host)
 		if err != nil || r.Method != http.MethodConnect {
 			http.Error(w, fmt.Sprint(err), http.StatusBadGateway)
 			return

@@ -65,14 +65,10 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	srv, err := d.server(ctx)
+	srv, err := d.server()
 	if err != nil {
 		return err
 	}
-	if a.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(server.MemoryLimit(d.Accounts.Hasher.PeakMemory()))
-	}
-	debug.FreeOSMemory() // what the first hashes worked in, see account.Prepare
 	socket, err := admin.Listen(ctx, c.DataDir)
 	if err != nil {
 		return err
@@ -89,6 +85,10 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 		group.Go(func() error { return d.service(addr.String()).Endpoint(owner).Serve(ctx, socket) })
 	}
 	group.Go(func() error { return srv.Run(ctx) })
+	group.Go(func() error {
+		a.prepareAccounts(ctx, d)
+		return nil
+	})
 	err = group.Wait()
 	log.Info("stopped")
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -97,10 +97,22 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	return err
 }
 
+// prepareAccounts measures password hashes while the server already answers, and then limits
+// the memory that hashes take.
+func (a *app) prepareAccounts(ctx context.Context, d *deps) {
+	if err := d.Accounts.Prepare(ctx); err != nil && ctx.Err() == nil {
+		d.Log.Warn("password hashes are not measured yet; the first sign-in does it", "error", err.Error())
+	}
+	debug.FreeOSMemory() // what the hashes worked in
+	if a.Getenv("GOMEMLIMIT") == "" {
+		server.LimitMemory(ctx, d.Accounts.Hasher.PeakMemory)
+	}
+}
+
 // server wires the identity provider of an opened installation, for `serve` and for
 // `demo`: they differ in listeners alone, so that whatever works in the one works in
 // the other. It is an error if the installation cannot serve.
-func (d *deps) server(ctx context.Context) (*server.Server, error) {
+func (d *deps) server() (*server.Server, error) {
 	c := d.config
 	if d.signErr != nil {
 		return nil, &startError{code: codeNoSigner, err: fmt.Errorf("nothing can be served: %w", d.signErr)}
@@ -118,9 +130,6 @@ func (d *deps) server(ctx context.Context) (*server.Server, error) {
 	}
 	tlsConfig, err := loadTLS(c)
 	if err != nil {
-		return nil, err
-	}
-	if err := d.Accounts.Prepare(ctx); err != nil {
 		return nil, err
 	}
 	return &server.Server{

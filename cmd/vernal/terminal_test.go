@@ -32,7 +32,7 @@ func wantHarmless(t *testing.T, what, text string) {
 	}
 }
 
-// hostileCert is a certificate that expired, with the common name.
+// hostileCert returns a certificate that expired, with the common name.
 func hostileCert(t *testing.T, name string) string {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -83,11 +83,11 @@ func TestCommandsKeepControlsAway(t *testing.T) {
 	t.Parallel()
 	a, out, errOut := newApp(t)
 	const id = "https://sp.example.gov/"
-	hostile := "https://evil.example.gov/\u009b\u202e\u2066x"
+	entityID := "https://evil.example.gov/\u009b\u202e\u2066x"
 	dir := t.TempDir()
 	document := filepath.Join(dir, "sp.xml")
 	entities := `<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata">` +
-		strings.Repeat(`<EntityDescriptor entityID="`+hostile+`"><SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></EntityDescriptor>`, 2) +
+		strings.Repeat(`<EntityDescriptor entityID="`+entityID+`"><SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></EntityDescriptor>`, 2) +
 		`</EntitiesDescriptor>`
 	if err := os.WriteFile(document, []byte(entities), 0o600); err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestCommandsKeepControlsAway(t *testing.T) {
 		{[]string{"sp", "show", id}, "owned"},
 		{[]string{"sp", "list"}, id},
 		{[]string{"sp", "show", id, "--json"}, id},
-		{[]string{"sp", "show", hostile}, "evil.example.gov"},
+		{[]string{"sp", "show", entityID}, "evil.example.gov"},
 		{[]string{"sp", "add", "--metadata", hostileServer(t)}, "404"},
 		{[]string{"sp", "add", "--metadata", document}, "evil.example.gov"},
 		{[]string{"sp", "x\x1b[2J\u200f"}, "unknown command"},

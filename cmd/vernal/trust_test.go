@@ -36,7 +36,7 @@ func needRoot(t *testing.T) {
 	t.Skip("needs root to act as another user")
 }
 
-// program is a copy of the command where another user can run it, in a folder
+// program returns a copy of the command where another user can run it, in a folder
 // that all can enter.
 func program(t *testing.T) (dir, path string) {
 	t.Helper()
@@ -140,7 +140,7 @@ func changeOwner(t *testing.T, uid int, paths ...string) {
 }
 
 // TestCommandsDoNotTrustThePlace checks that a command that root gives in a stranger's
-// folder sends nothing to the stranger's socket (finding M7).
+// folder sends nothing to the stranger's socket.
 func TestCommandsDoNotTrustThePlace(t *testing.T) {
 	t.Parallel()
 	needRoot(t)

@@ -4,7 +4,7 @@
 // A sign-in uses two calls, each one step of guessing:
 //
 //	CheckPassword  wait for a turn ─► look the email address up ─► reserve the attempt, for the
-//	               person silently ─► hash ─► give back, or wait until every "no" has
+//	               user silently ─► hash ─► give back, or wait until every "no" has
 //	               taken as long
 //	CheckTOTP      reserve the attempt ─► compare ─► compare-and-set of LastStep
 //

@@ -144,7 +144,7 @@ func TestCreateStoresUserAndRefusesDuplicate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if enrolment != nil || len(u.TOTPs) > 0 {
-		t.Error("an authenticator nobody asked for")
+		t.Error("an authenticator that was not requested")
 	}
 	stored := h.user(u.ID)
 	if diff := cmp.Diff(u, stored); diff != "" {
@@ -249,7 +249,7 @@ func TestCredentialChangesEndSessions(t *testing.T) {
 				t.Errorf("sessions left: %d, %v", len(left), err)
 			}
 			if left, err := h.store.Sessions(t.Context(), idp.SessionQuery{User: "somebody-else"}); err != nil || len(left) != 1 {
-				t.Errorf("sessions of somebody else: %d, %v", len(left), err)
+				t.Errorf("sessions of another user: %d, %v", len(left), err)
 			}
 			if diff := cmp.Diff([]string{"user.add", tt.kind}, h.audited(u.ID)); diff != "" {
 				t.Errorf("audit (-want +got):\n%s", diff)

@@ -166,7 +166,7 @@ func TestExportKeepsDeletedUsersNameIDs(t *testing.T) {
 		}
 	}
 	if strings.Contains(file, "earlier") {
-		t.Errorf("a NameID that nobody asks for any more is in\n%s", file)
+		t.Errorf("a NameID that no service provider uses any more is in\n%s", file)
 	}
 	checkResult(t, to.take(file, ImportOptions{Unregistered: true}), 2, 0, nil)
 	checkResult(t, to.take(`{"email":"new@x.gov","name_ids":{"https://a/":"n1"}}`, ImportOptions{}), 0, 0, nil, "belonged to a user who was deleted")

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -60,6 +61,9 @@ type Hasher struct {
 	commands chan struct{}
 	room     *room
 	pace     pace
+	// preparing is taken while the hashes in use are measured, and prepared is true afterwards.
+	preparing chan struct{}
+	prepared  atomic.Bool
 	// measure runs a hash and returns how long it took.
 	measure func(w work, compute func()) time.Duration
 }
@@ -70,6 +74,7 @@ func NewHasher(c Cost) *Hasher {
 	slots := max(1, c.Slots)
 	return &Hasher{
 		cost: c, slots: make(chan struct{}, slots), commands: make(chan struct{}, 1), room: newRoom(slots),
+		preparing: make(chan struct{}, 1),
 		measure: func(_ work, compute func()) time.Duration {
 			begun := time.Now()
 			compute()

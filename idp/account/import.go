@@ -159,15 +159,15 @@ func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUs
 		return nil, nil
 	}
 	p := &idp.ImportedUser{User: u, Profile: profile, NameIDs: names, Deleted: l.Record.Deleted}
-	there, several, err := im.findUser(ctx, u)
+	existing, several, err := im.findUser(ctx, u)
 	switch {
 	case err != nil:
 		return nil, err
 	case several:
 		im.addProblem(l.Line, "emails", "the email addresses belong to different users here")
 		return nil, nil
-	case there != nil:
-		p, err = im.compareUser(ctx, l, p, there)
+	case existing != nil:
+		p, err = im.compareUser(ctx, l, p, existing)
 	default:
 		p, err = im.checkUnclaimed(ctx, l, p)
 	}

@@ -12,20 +12,20 @@ import (
 
 // findUser returns the user who has one of the email addresses. several is true if they belong
 // to more than one user.
-func (im *importer) findUser(ctx context.Context, u *idp.User) (there *idp.User, several bool, err error) {
+func (im *importer) findUser(ctx context.Context, u *idp.User) (existing *idp.User, several bool, err error) {
 	for _, e := range u.Emails {
 		found, err := im.s.Store.UserByEmail(ctx, e.Address)
 		switch {
 		case errors.Is(err, idp.ErrNotFound):
 		case err != nil:
 			return nil, false, fmt.Errorf("look up account: %w", err)
-		case there != nil && there.ID != found.ID:
+		case existing != nil && existing.ID != found.ID:
 			return nil, true, nil
 		default:
-			there = found
+			existing = found
 		}
 	}
-	return there, false, nil
+	return existing, false, nil
 }
 
 // checkUnclaimed checks that no user has the NameIDs of a new one. The record of a deleted
@@ -73,10 +73,10 @@ func (im *importer) checkUnclaimed(ctx context.Context, l *ImportLine, p *idp.Im
 
 // compareUser compares a line with the existing user: the same, the same with NameIDs
 // to add (disclosed email addresses included), or different.
-func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.ImportedUser, there *idp.User) (*idp.ImportedUser, error) {
-	differs := im.findDifferences(&l.Record, p.User, there)
+func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.ImportedUser, existing *idp.User) (*idp.ImportedUser, error) {
+	differs := im.findDifferences(&l.Record, p.User, existing)
 	if p.Profile != nil {
-		profile, err := im.s.Profile(ctx, there)
+		profile, err := im.s.Profile(ctx, existing)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +86,7 @@ func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.Impor
 	}
 	more := map[idp.NameIDScope]idp.NameID{}
 	for scope, want := range p.NameIDs {
-		has, err := im.s.Store.NameID(ctx, scope, there.ID)
+		has, err := im.s.Store.NameID(ctx, scope, existing.ID)
 		if errors.Is(err, idp.ErrNotFound) {
 			owner, err := im.s.Store.UserByNameID(ctx, scope, want)
 			switch {
@@ -94,7 +94,7 @@ func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.Impor
 				more[scope] = want
 			case err != nil:
 				return nil, fmt.Errorf("look up NameID: %w", err)
-			case owner != there.ID:
+			case owner != existing.ID:
 				differs = append(differs, "name_ids")
 			}
 			continue
@@ -106,13 +106,13 @@ func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.Impor
 			differs = append(differs, "name_ids")
 		}
 	}
-	disclosed := newDisclosures(p.User, there)
+	disclosed := newDisclosures(p.User, existing)
 	switch {
 	case len(differs) > 0:
 		slices.Sort(differs)
 		im.addProblem(l.Line, strings.Join(slices.Compact(differs), ", "), "the existing user with this email address differs; nothing was changed")
 	case len(more)+len(disclosed) > 0:
-		known := *there
+		known := *existing
 		known.Emails = disclosed
 		return &idp.ImportedUser{User: &known, NameIDs: more, Existing: true}, nil
 	default:
@@ -123,9 +123,9 @@ func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.Impor
 
 // newDisclosures returns the email addresses with the service providers that they were
 // disclosed to as NameIDs, where that is not known here.
-func newDisclosures(u, there *idp.User) (list []idp.Email) {
+func newDisclosures(u, existing *idp.User) (list []idp.Email) {
 	for _, e := range u.Emails {
-		e.DisclosedTo = slices.DeleteFunc(slices.Clone(e.DisclosedTo), func(id idp.EntityID) bool { return there.DisclosedEmail(id, e.Address) != nil })
+		e.DisclosedTo = slices.DeleteFunc(slices.Clone(e.DisclosedTo), func(id idp.EntityID) bool { return existing.DisclosedEmail(id, e.Address) != nil })
 		if len(e.DisclosedTo) > 0 {
 			list = append(list, e)
 		}
@@ -136,7 +136,7 @@ func newDisclosures(u, there *idp.User) (list []idp.Email) {
 // findDifferences returns the fields in which a record differs from the existing user. Absent
 // fields do not count, nor does a hash that a sign-in replaced because the old one was cheap.
 // compareUser compares the profile.
-func (im *importer) findDifferences(rec *Record, u, there *idp.User) []string {
+func (im *importer) findDifferences(rec *Record, u, existing *idp.User) []string {
 	var differs []string
 	differ := func(field string, same bool) {
 		if !same {
@@ -144,18 +144,18 @@ func (im *importer) findDifferences(rec *Record, u, there *idp.User) []string {
 		}
 	}
 	for _, e := range u.Emails {
-		differ("emails", slices.ContainsFunc(there.Emails, func(h idp.Email) bool { return strings.EqualFold(h.Address, e.Address) }))
+		differ("emails", slices.ContainsFunc(existing.Emails, func(h idp.Email) bool { return strings.EqualFold(h.Address, e.Address) }))
 	}
-	renewed := im.s.Hasher.NeedsRehash(u.PasswordHash) && !there.PasswordChangedAt.After(there.CreatedAt)
+	renewed := im.s.Hasher.NeedsRehash(u.PasswordHash) && !existing.PasswordChangedAt.After(existing.CreatedAt)
 	if !rec.PasswordChangedAt.IsZero() {
-		renewed = im.s.Hasher.NeedsRehash(u.PasswordHash) && there.PasswordChangedAt.Equal(u.PasswordChangedAt)
+		renewed = im.s.Hasher.NeedsRehash(u.PasswordHash) && existing.PasswordChangedAt.Equal(u.PasswordChangedAt)
 	}
-	differ("password_hash", u.PasswordHash == "" || u.PasswordHash == there.PasswordHash || there.PasswordHash != "" && renewed)
+	differ("password_hash", u.PasswordHash == "" || u.PasswordHash == existing.PasswordHash || existing.PasswordHash != "" && renewed)
 	for _, t := range u.TOTPs {
-		differ("totps", slices.ContainsFunc(there.TOTPs, func(h idp.TOTP) bool { return string(h.Secret) == string(t.Secret) && h.Period == t.Period }))
+		differ("totps", slices.ContainsFunc(existing.TOTPs, func(h idp.TOTP) bool { return string(h.Secret) == string(t.Secret) && h.Period == t.Period }))
 	}
-	differ("role", u.Role == "" || u.Role == there.Role)
-	differ("locked", !u.IsLocked() || there.IsLocked())
+	differ("role", u.Role == "" || u.Role == existing.Role)
+	differ("locked", !u.IsLocked() || existing.IsLocked())
 	return differs
 }
 

@@ -104,7 +104,7 @@ func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 	dry := h.take(person1, ImportOptions{DryRun: true})
 	checkResult(t, dry, 1, 0, nil)
 	if len(h.audit()) != 0 {
-		t.Fatal("a dry run is on record")
+		t.Fatal("a dry run is recorded")
 	}
 	checkResult(t, h.take(person1, ImportOptions{}), 1, 0, nil)
 	u, err := h.store.UserByEmail(t.Context(), "ann@home.example")
@@ -185,7 +185,7 @@ func TestImportComparesWithExistingUsers(t *testing.T) {
 		{name: "more than one", line: `{"email":"b@x.gov","locked":true,"role":"staff"}`, problem: "locked, role: the existing user"},
 		{name: "another NameID", line: `{"email":"b@x.gov","name_ids":{"urn:a":"b2"}}`, problem: "name_ids: the existing user"},
 		{name: "another person's NameID", line: `{"email":"new@x.gov","name_ids":{"urn:a":"b1"}}`, problem: "name_ids.urn:a: is the NameID of another user"},
-		{name: "another person's NameID for somebody here", line: `{"email":"b@x.gov","name_ids":{"C":"g2"}}`, problem: "name_ids: the existing user"},
+		{name: "another user's NameID for an existing user", line: `{"email":"b@x.gov","name_ids":{"C":"g2"}}`, problem: "name_ids: the existing user"},
 		{name: "a deleted person's NameID", line: `{"email":"new@x.gov","name_ids":{"C":"g2"}}`, problem: "name_ids.C: belonged to a user who was deleted"},
 		{name: "the deleted person", line: `{"deleted":true,"name_ids":{"urn:a":"g1","urn:c":"g2"}}`, present: true},
 		{name: "half of the deleted person", line: `{"deleted":true,"name_ids":{"urn:a":"g1","urn:b":"g3"}}`, problem: "others did not"},
@@ -231,8 +231,8 @@ func TestImportNamesEveryProblem(t *testing.T) {
 		name, line string
 		want       []string
 	}{
-		{"nobody", `{}`, []string{"emails: is missing"}},
-		{"no address", `{"email":"Ann <a@x.gov>"}`, []string{"emails: not an e-mail address"}},
+		{"unknown user", `{}`, []string{"emails: is missing"}},
+		{"no address", `{"email":"Ann <a@x.gov>"}`, []string{"emails: not an email address"}},
 		{"an address twice", `{"emails":["a@x.gov","A@X.gov"]}`, []string{"emails: has an email address twice"}},
 		{"the first address not confirmed", `{"emails":[{"address":"a@x.gov"},"b@x.gov"]}`, []string{"emails: the first email address must be confirmed"}},
 		{"bcrypt", `{"email":"a@x.gov","password_hash":"$2b$12$abcdefghijklmnopqrstuv"}`, []string{"password_hash: bcrypt is not supported"}},
@@ -252,7 +252,7 @@ func TestImportNamesEveryProblem(t *testing.T) {
 			[]string{"emails: ", "profile.level: ", "profile.first_name: ", "profile.last_name: ", "profile.ssn: ", "name_ids.urn:a: is empty"}},
 		{"a NameID of spaces", `{"email":"a@x.gov","name_ids":{"urn:a":" x"}}`, []string{"name_ids.urn:a: must be text"}},
 		{"a long NameID", fmt.Sprintf(`{"email":"a@x.gov","name_ids":{"urn:a":%q}}`, strings.Repeat("x", 257)), []string{"name_ids.urn:a: is longer"}},
-		{"nobody's agency", `{"email":"a@x.gov","name_ids":{"Prks":"1"}}`, []string{"name_ids.Prks: no service provider is registered under this name"}},
+		{"unknown agency", `{"email":"a@x.gov","name_ids":{"Prks":"1"}}`, []string{"name_ids.Prks: no service provider is registered under this name"}},
 		{"two meanings", `{"email":"a@x.gov","name_ids":{"Parks":"1"}}`, []string{"name_ids.Parks: is an agency and an entity ID"}},
 		{"one scope, two NameIDs", `{"email":"a@x.gov","name_ids":{"urn:p":"1","agency:Parks":"2"}}`, []string{"name_ids.urn:p: is the same agency"}},
 		{"alone, and in an agency", `{"email":"a@x.gov","name_ids":{"sp:urn:p":"1"}}`, []string{`belongs to the agency "Parks"`}},
@@ -267,7 +267,7 @@ func TestImportNamesEveryProblem(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if users, err := h.store.Users(context.Background(), idp.UserQuery{Limit: 1}); len(users) != 0 || err != nil {
-			t.Errorf("somebody was imported, or %v", err)
+			t.Errorf("a user was imported, or %v", err)
 		}
 	})
 }

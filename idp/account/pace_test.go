@@ -51,8 +51,8 @@ func (m *meter) measureCall(do func()) time.Duration {
 	return time.Duration(m.took.Load()-before) + time.Since(begun)
 }
 
-// people imports a user of each kind, and returns the email addresses by kind.
-func (h *house) people() map[string]string {
+// importEachKind imports a user of each kind, and returns the email addresses by kind.
+func (h *house) importEachKind() map[string]string {
 	h.t.Helper()
 	kinds := map[string]string{
 		"imported, PBKDF2 with 600,000 iterations":  "$pbkdf2-sha256$i=600000" + phcRest,
@@ -97,7 +97,7 @@ func TestEveryNoTakesAsLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h, all := aliceOfThree(t)
-		people := h.people()
+		people := h.importEachKind()
 		people["guessed at too often at another address"] = all[0]
 		h.Hasher = NewHasher(cheap)
 		var m meter
@@ -144,7 +144,7 @@ func TestFailureDelayHoldsNoSlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		people := h.people()
+		people := h.importEachKind()
 		h.Hasher = NewHasher(cheap)
 		var m meter
 		m.attach(h.Hasher)

@@ -38,6 +38,9 @@ func (s *Service) CheckPassword(ctx context.Context, email, password string, fro
 		return nil, err
 	}
 	defer leave()
+	if err := s.Prepare(ctx); err != nil {
+		return nil, err
+	}
 	u, spent, err := s.tryPassword(ctx, address, password, from, known, counters)
 	if errors.Is(err, ErrWrong) {
 		leave()
@@ -124,7 +127,7 @@ func (s *Service) refusesUser(ctx context.Context, u *idp.User, from netip.Addr)
 	if known, err := s.isKnown(ctx, from, addresses...); known || err != nil {
 		return false, err
 	}
-	s.Log.LogAttrs(ctx, slog.LevelWarn, "too many passwords for a person with several addresses; none is taken from a network that they have not used", slog.String("user", string(u.ID)))
+	s.Log.LogAttrs(ctx, slog.LevelWarn, "too many passwords for a user with several email addresses: only networks that the user has used are accepted", slog.String("user", string(u.ID)))
 	return true, nil
 }
 

@@ -119,6 +119,9 @@ func TestUnknownAddressTakesTheSameWay(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.create()
+	if err := h.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	trace := &traced{Store: h.store}
 	h.Store = trace
 	attempt := func(email string) []string {

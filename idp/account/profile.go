@@ -130,7 +130,7 @@ func CheckProfile(p *idp.Profile, now time.Time) (*idp.Profile, error) {
 		wrong = append(wrong, &InputError{"level", "invalid", "must be verified or facial-match"})
 	}
 	if p.VerifiedAt.After(now.Add(maxAhead)) {
-		wrong = append(wrong, &InputError{"verified_at", "invalid", "lies in the future"})
+		wrong = append(wrong, &InputError{"verified_at", "invalid", "is in the future"})
 	}
 	for _, f := range profileFields {
 		value := f.at(&kept)

@@ -59,7 +59,7 @@ func TestCheckProfile(t *testing.T) {
 			kept: func(p *idp.Profile) { p.LastName = "حسین\u200cزاده\u200f <&\"'>]]> 𠮷😀" }},
 		{name: "direction override", change: func(p *idp.Profile) { p.LastName = "a\u202eb" }, wrong: "last_name"},
 		{name: "direction isolate", change: func(p *idp.Profile) { p.City = "a\u2066b" }, wrong: "city"},
-		{name: "a name that nobody sees", change: func(p *idp.Profile) { p.FirstName = "\u200b\u3164\ufeff" }, wrong: "first_name"},
+		{name: "a name that is invisible", change: func(p *idp.Profile) { p.FirstName = "\u200b\u3164\ufeff" }, wrong: "first_name"},
 		{name: "too long", change: func(p *idp.Profile) { p.LastName = strings.Repeat("a", 256) }, wrong: "last_name"},
 		{name: "proofed tomorrow", change: func(p *idp.Profile) { p.VerifiedAt = now.Add(time.Hour) }, wrong: "verified_at"},
 	}
@@ -174,7 +174,7 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 		t.Errorf("%d sessions left, want the one; %v", len(list), err)
 	}
 	if _, err := h.Verify(t.Context(), "nobody@example.gov", proofedProfile(), false, actor); !errors.Is(err, idp.ErrNotFound) {
-		t.Errorf("nobody: %v", err)
+		t.Errorf("unknown user: %v", err)
 	}
 	if _, err := h.Verify(t.Context(), alice, &idp.Profile{}, false, actor); !errors.As(err, new(InputErrors)) {
 		t.Errorf("an empty profile: %v", err)

@@ -57,7 +57,7 @@ func (c *csvReader) readHeader(header []string) error {
 		case !ok:
 			faults = append(faults, fmt.Sprintf("column %d, %q: %s", i+1, fieldName(name), unknownNameText(strings.TrimPrefix(name, "profile."), known)))
 		case taken[path], part && taken[whole], !part && taken[whole+"."]:
-			faults = append(faults, fmt.Sprintf("column %d, %q: is there already", i+1, fieldName(name)))
+			faults = append(faults, fmt.Sprintf("column %d, %q: is given twice", i+1, fieldName(name)))
 		}
 		taken[path] = true
 		if part {

@@ -28,7 +28,7 @@ const (
 // address is an *InputError.
 func NormalizeEmail(address string) (string, error) {
 	address = strings.TrimSpace(address)
-	invalid := &InputError{"email", "invalid", "not an e-mail address"}
+	invalid := &InputError{"email", "invalid", "not an email address"}
 	if len(address) > MaxEmail {
 		return "", &InputError{"email", "too_long", fmt.Sprintf("longer than %d bytes", MaxEmail)}
 	}
@@ -70,7 +70,7 @@ func CheckNewPassword(password, address string) error {
 	}
 	lower := strings.ToLower(password)
 	if address != "" && strings.Contains(lower, strings.ToLower(address)) {
-		return &InputError{"password", "contains_email", "contains the e-mail address"}
+		return &InputError{"password", "contains_email", "contains the email address"}
 	}
 	return nil
 }

@@ -41,9 +41,9 @@ func aliceOfThree(t *testing.T) (*house, []string) {
 func TestGuessLimitSpansAllEmails(t *testing.T) {
 	t.Parallel()
 	h, all := aliceOfThree(t)
-	elsewhere := netip.MustParseAddr("203.0.113.1")
+	otherAddr := netip.MustParseAddr("203.0.113.1")
 	for _, a := range all {
-		if _, err := h.CheckPassword(t.Context(), a, password, elsewhere); !errors.Is(err, ErrWrong) {
+		if _, err := h.CheckPassword(t.Context(), a, password, otherAddr); !errors.Is(err, ErrWrong) {
 			t.Errorf("%s, right, after 100 guesses: %v, want ErrWrong", a, err)
 		}
 		h.attempt("at home, by any address", step{email: a, right: true})
@@ -84,15 +84,15 @@ func TestUserLimitWritesLikeUnknownEmail(t *testing.T) {
 		return w
 	}
 	before := h.store.Changes()
-	nobody := writes("bob@example.gov", password)
+	unknown := writes("bob@example.gov", password)
 	made := h.store.Changes() - before
 	for _, guess := range []string{password, "tulips in the sun"} {
 		before = h.store.Changes()
-		if diff := cmp.Diff(nobody, writes(all[0], guess)); diff != "" {
-			t.Errorf("writes for nobody, and for somebody who is refused:\n%s", diff)
+		if diff := cmp.Diff(unknown, writes(all[0], guess)); diff != "" {
+			t.Errorf("writes for an unknown email, and for a refused user:\n%s", diff)
 		}
 		if n := h.store.Changes() - before; n != made {
-			t.Errorf("%d changes, %d for nobody", n, made)
+			t.Errorf("%d changes, %d for an unknown email", n, made)
 		}
 	}
 }

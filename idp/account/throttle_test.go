@@ -128,7 +128,7 @@ func TestGuessesFromManyNetworksAreLimited(t *testing.T) {
 		h.attempt(fmt.Sprint("stranger ", i), step{email: alice, from: fmt.Sprintf("198.51.100.%d", i)})
 	}
 	h.attempt("one stranger more", step{email: alice, from: "203.0.113.1", limit: "account", retry: time.Hour})
-	h.attempt("the right password from elsewhere", step{email: alice, from: "203.0.113.2", right: true, limit: "account", retry: time.Hour})
+	h.attempt("the right password from another network", step{email: alice, from: "203.0.113.2", right: true, limit: "account", retry: time.Hour})
 	h.attempt("the right password at home", step{email: alice, right: true})
 	for i := range 4 {
 		h.attempt(fmt.Sprint("at home, mistyped ", i), step{email: alice})

@@ -20,17 +20,32 @@ const (
 // maxWorks limits the list, for imports whose hashes have many costs.
 const maxWorks = 8
 
-// Prepare determines how long a "no" must take. Call it before the first sign-in. It measures
-// the most expensive hashes in use, which takes a fraction of a second unless imported users
-// have hashes that take longer.
+// Prepare determines how long a "no" must take, unless that is already known. It measures the
+// most expensive hashes in use, which takes a fraction of a second unless imported users have
+// hashes that take longer. CheckPassword calls it before the first attempt. A server calls it
+// at its start, because the machine is less busy then.
 func (s *Service) Prepare(ctx context.Context) error {
-	works, err := s.addWorks(ctx, s.Hasher.currentParams().workOf())
+	h := s.Hasher
+	if h.prepared.Load() {
+		return nil
+	}
+	select {
+	case h.preparing <- struct{}{}:
+		defer func() { <-h.preparing }()
+	case <-ctx.Done():
+		return fmt.Errorf("measure password hashes: %w", context.Cause(ctx))
+	}
+	if h.prepared.Load() {
+		return nil
+	}
+	works, err := s.addWorks(ctx, h.currentParams().workOf())
 	if err != nil {
 		return err
 	}
-	if err := s.Hasher.calibrate(ctx, works...); err != nil {
+	if err := h.calibrate(ctx, works...); err != nil {
 		return fmt.Errorf("measure password hashes: %w", err)
 	}
+	h.prepared.Store(true)
 	return nil
 }
 
@@ -77,8 +92,8 @@ func (s *Service) addWorks(ctx context.Context, add ...work) ([]work, error) {
 }
 
 // importWorks adds the works of users to import, and makes a running server measure them.
-func (s *Service) importWorks(ctx context.Context, people []idp.ImportedUser) error {
-	works, err := s.addWorks(ctx, worksOf(people)...)
+func (s *Service) importWorks(ctx context.Context, users []idp.ImportedUser) error {
+	works, err := s.addWorks(ctx, worksOf(users)...)
 	if err == nil && s.Hasher.pace.isMeasured(s.Hasher.currentParams().workOf()) {
 		err = s.Hasher.calibrate(ctx, works...)
 	}
@@ -86,9 +101,9 @@ func (s *Service) importWorks(ctx context.Context, people []idp.ImportedUser) er
 }
 
 // worksOf returns the works of the hashes of users to import.
-func worksOf(people []idp.ImportedUser) (works []work) {
-	for i := range people {
-		if p, err := parsePHC(people[i].User.PasswordHash); err == nil && !people[i].Existing {
+func worksOf(users []idp.ImportedUser) (works []work) {
+	for i := range users {
+		if p, err := parsePHC(users[i].User.PasswordHash); err == nil && !users[i].Existing {
 			works = mergeWorks(works, []work{p.workOf()})
 		}
 	}

@@ -99,7 +99,7 @@ func TestListenOverWhatIsThere(t *testing.T) {
 			t.Errorf("the file is gone: %q, %v", data, err)
 		}
 	})
-	t.Run("link to a socket elsewhere", func(t *testing.T) {
+	t.Run("link to a socket in another folder", func(t *testing.T) {
 		t.Parallel()
 		dir, other := t.TempDir(), t.TempDir()
 		if err := os.Symlink(filepath.Join(other, "x"), filepath.Join(dir, admin.SocketName)); err != nil {

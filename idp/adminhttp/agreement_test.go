@@ -42,7 +42,7 @@ type months struct {
 	t        fataler
 	i        *idptest.IdP
 	notices  *notify.Service
-	notified     []notify.Notice // by the webhook, since the last look
+	notified []notify.Notice // by the webhook, since the last look
 	wall     string
 	calendar string
 

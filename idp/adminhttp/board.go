@@ -8,6 +8,7 @@ import (
 	"vernal/idp"
 	"vernal/idp/migration"
 	"vernal/idp/rotation"
+	"vernal/idp/web"
 	"vernal/templates"
 )
 
@@ -31,6 +32,7 @@ func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
 	f := readFilter(r.URL.Query())
 	page := h.boardPage(v, f)
 	page.Base = h.Pages.Base(r, "")
+	page.Nonce = web.AllowScript(w)
 	return h.Pages.Render(w, http.StatusOK, page)
 }
 
@@ -103,10 +105,10 @@ func fetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
 
 // data is the JSON of rotation.json.
 type data struct {
-	Status    rotation.Status   `json:"status"`
-	Automatic bool              `json:"automatic"`
+	Status    rotation.Status         `json:"status"`
+	Automatic bool                    `json:"automatic"`
 	Plan      []rotation.UpcomingStep `json:"plan"`
-	Board     *migration.Board  `json:"board"`
+	Board     *migration.Board        `json:"board"`
 }
 
 // showData answers with the whole migration board as JSON.

@@ -117,7 +117,7 @@ func TestCalendarListsEachRotationStep(t *testing.T) {
 		"2030-certificate-end": "20310401 Vernal: our signing certificate (2030) ends",
 		"2030-retire":          "20310701 Vernal: 2030 is retired",
 		"2030-destroy":         "20310731 Vernal: the key of 2030 is destroyed",
-		"2032-create":          "20320115 Vernal: the key of 2032 is made",
+		"2032-create":          "20320115 Vernal: the key of 2032 is created",
 		"2032-publish":         "20320201 Vernal: 2032 is published",
 		"2032-prefer":          "20320301 Vernal: 2032 becomes preferred",
 		"2033-prefer":          "20330301 Vernal: 2033 becomes preferred",

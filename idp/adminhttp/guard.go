@@ -54,7 +54,7 @@ func (h *Handler) guard(next http.Handler) http.Handler {
 			http.Error(w, "refused: "+why, http.StatusForbidden)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			header.Set("Allow", "GET, HEAD")
-			http.Error(w, "this address takes GET and HEAD only", http.StatusMethodNotAllowed)
+			http.Error(w, "this URL accepts GET and HEAD only", http.StatusMethodNotAllowed)
 		case forwarded || !idp.IsLoopback(host):
 			secretOnly(next, w, r)
 		default:

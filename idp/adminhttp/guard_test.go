@@ -10,7 +10,7 @@ import (
 )
 
 // TestGuardRefusesForeignHostsAndSites sends what a browser on this machine could be
-// made to send, and what comes through a proxy. "open" is the board, "secret" a wall.
+// made to send, and requests through a proxy. "open" is the board, "secret" a wall.
 func TestGuardRefusesForeignHostsAndSites(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
@@ -47,11 +47,11 @@ func TestGuardRefusesForeignHostsAndSites(t *testing.T) {
 		{"rebound through a proxy", []string{"Host", "evil.example", "X-Forwarded-For", "203.0.113.9"}, 403, 403},
 		{"typed", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200, 200},
 		{"our own link", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200, 200},
-		{"link elsewhere", []string{"Sec-Fetch-Site", cross, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200, 200},
-		{"frame elsewhere", []string{"Sec-Fetch-Site", cross, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, 403, 403},
-		{"image elsewhere", []string{"Sec-Fetch-Site", cross, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, 403, 403},
+		{"link from another site", []string{"Sec-Fetch-Site", cross, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200, 200},
+		{"frame from another site", []string{"Sec-Fetch-Site", cross, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, 403, 403},
+		{"image from another site", []string{"Sec-Fetch-Site", cross, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, 403, 403},
 		{"script on another port", []string{"Sec-Fetch-Site", same, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "script"}, 403, 403},
-		{"fetch elsewhere", []string{"Sec-Fetch-Site", cross, "Sec-Fetch-Mode", "cors", "Origin", "https://evil.example"}, 403, 403},
+		{"fetch from another site", []string{"Sec-Fetch-Site", cross, "Sec-Fetch-Mode", "cors", "Origin", "https://evil.example"}, 403, 403},
 		{"old browser, Origin", []string{"Origin", "https://evil.example"}, 403, 403},
 		{"sandboxed frame", []string{"Origin", "null"}, 403, 403},
 		{"our own Origin", []string{"Origin", "http://localhost:9090"}, 200, 200},
@@ -98,7 +98,7 @@ func TestGuardRefusesForeignNonGET(t *testing.T) {
 			r.Header.Set(name, value)
 		}
 		if rec := w.do(r); rec.Code != http.StatusForbidden {
-			t.Errorf("%s from elsewhere: %d", method, rec.Code)
+			t.Errorf("%s from another origin: %d", method, rec.Code)
 		}
 	}
 }
@@ -115,7 +115,7 @@ func TestProxyReachesOnlySecretLinks(t *testing.T) {
 	}
 	want := w.get("/nothing", "Via", "1.1 proxy", "Accept", "text/html")
 	if want.Code != http.StatusNotFound || strings.Contains(want.Body.String(), static[:8]) {
-		t.Fatalf("%d, with files that are not to be had: %s", want.Code, want.Body)
+		t.Fatalf("%d, with files that do not exist: %s", want.Code, want.Body)
 	}
 	for _, path := range []string{
 		"/", boardPath, dataPath, metricsPath, static, wallPrefix, wallPrefix + "x", wall + "x", wall + "/x", calendarPrefix + "x.ics",
@@ -126,7 +126,7 @@ func TestProxyReachesOnlySecretLinks(t *testing.T) {
 			t.Errorf("%s: %d %q", path, rec.Code, rec.Body)
 		}
 	}
-	// What looks like a secret address and means another one leads nowhere.
+	// What looks like a secret address and means another one leads to no page.
 	for _, path := range []string{wallPrefix + "../../rotation", wallPrefix + "%2e%2e/%2e%2e/rotation", wallPrefix + "..%2f..%2frotation"} {
 		if rec := w.get(path, "Via", "1.1 proxy"); rec.Code == http.StatusOK {
 			t.Errorf("%s: %q", path, rec.Body)

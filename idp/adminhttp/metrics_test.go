@@ -121,7 +121,7 @@ func TestMetricsOfASpring(t *testing.T) {
 		}
 		for series := range got {
 			if strings.Contains(series, "ada@") || strings.Contains(series, "127.0.0.1") {
-				t.Errorf("%s: %s tells of a person", tt.name, series)
+				t.Errorf("%s: %s identifies a user", tt.name, series)
 			}
 		}
 	}
@@ -182,8 +182,8 @@ func TestMetricsWithoutAStore(t *testing.T) {
 	if got[ready] != "0" || got[readable] != "0" || got["go_goroutines"] == "" {
 		t.Errorf("ready %q, readable %q", got[ready], got[readable])
 	}
-	if _, told := got[attention]; told {
-		t.Error("gauges of the rotation are told although it could not be read")
+	if _, found := got[attention]; found {
+		t.Error("gauges of the rotation are exported although it could not be read")
 	}
 }
 

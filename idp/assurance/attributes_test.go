@@ -101,7 +101,7 @@ func TestIALSaysNoMore(t *testing.T) {
 		for i, w := range []who{anyone, known} {
 			got := Release(r, mayFace, w.UserData)
 			if last := got[len(got)-1]; last.Name != "ial" || last.Values[0] != want[i] {
-				t.Errorf("%s of somebody %v: %s %v, want %s", asked, ProofingOf(w.Proofed), last.Name, last.Values, want[i])
+				t.Errorf("%s of a user with %v: %s %v, want %s", asked, ProofingOf(w.Proofed), last.Name, last.Values, want[i])
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 		if err != nil {
 			return
 		}
-		person := drawPerson(t)
+		person := drawUser(t)
 		released := Release(r, p, person)
 		if !r.ReadsProfile(p, person.Proofed) {
 			closed := person
@@ -160,7 +160,7 @@ func TestOnlyPermittedAttributesAreReleased(t *testing.T) {
 			case row.Level == LevelProofed && (r.IAL == AuthOnly || !allowsVerified(p) && !p.AllowIALMax):
 				t.Fatalf("%s left at %v", row.Name, r.IAL)
 			case row.Level == LevelProofed && ProofingOf(person.Proofed) == Unproofed:
-				t.Fatalf("%s left of somebody unproofed", row.Name)
+				t.Fatalf("%s left of an unproofed user", row.Name)
 			case row.Level == LevelEligible && r.IAL == AuthOnly && !allowsVerified(p):
 				t.Fatalf("%s left", row.Name)
 			case row.Level == LevelPIV:

@@ -31,7 +31,7 @@ func TestAuthnInstantIsOldestNeededProof(t *testing.T) {
 		{"password alone was needed", []idp.FactorUse{use(pw, 10), use(dev, 1)}, remembering, 10},
 		{"a remembered device does not make it newer", []idp.FactorUse{use(pw, 10), use(dev, 20)}, remembering, 10},
 		{"step-up from a remembered device", []idp.FactorUse{use(pw, 10), use(dev, 1), use(code, 40)}, aal2, 10},
-		{"step-up, where the level lets a device stand", []idp.FactorUse{use(pw, 10), use(dev, 1), use(code, 40)}, remembering, 10},
+		{"step-up, where the level allows a device", []idp.FactorUse{use(pw, 10), use(dev, 1), use(code, 40)}, remembering, 10},
 		{"step-up to a passkey", []idp.FactorUse{use(pw, 10), use(code, 11), use(key, 40)}, phish, 10},
 		{"step-up to a card", []idp.FactorUse{use(pw, 10), use(code, 11), use(card, 40)}, piv, 10},
 		{"the password again, later than the code", []idp.FactorUse{use(pw, 10), use(code, 11), use(pw, 40)}, aal2, 11},

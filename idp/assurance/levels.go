@@ -1,8 +1,8 @@
 // Package assurance decides what a sign-in must prove and what it may disclose.
 //
-//	Resolve    RequestedAuthnContext + registration ─► Requirement, or a Refusal
-//	Met        Requirement + session               ─► what is still missing
-//	Release    Requirement + registration + user   ─► attributes of the Assertion
+//	Resolve      RequestedAuthnContext + registration ─► Requirement, or a Refusal
+//	FindMissing  Requirement + session               ─► what is still missing
+//	Release      Requirement + registration + user   ─► attributes of the Assertion
 //
 // It is pure: no store, no clock, no logging. One table (contexts) holds the values that it
 // knows, another (Table, table.go) the attributes. Both tables and their tests document the

@@ -35,11 +35,11 @@ var fillers = map[Missing][]idp.Factor{
 	MissingPIV:               {idp.FactorPIV},
 }
 
-// FindMissing returns what the session lacks at now, one thing at a time, or NothingMissing. nil means
-// no session.
+// FindMissing returns what the session lacks at now, one thing at a time, or NothingMissing. nil
+// means no session.
 //
 // It does not consider ForceAuthn, the session's lifetime or the user's proofing
-// (SatisfiedBy). A FactorUse in the future counts, because clocks are adjusted.
+// (IsSatisfiedBy). A FactorUse in the future counts, because clocks are adjusted.
 func (r *Requirement) FindMissing(s *idp.Session, now time.Time) Missing {
 	if s == nil || s.LastUsedAt(idp.FactorPassword).IsZero() {
 		return MissingPassword

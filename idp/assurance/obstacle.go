@@ -7,8 +7,8 @@ import (
 	"vernal/idp"
 )
 
-// Obstacle is what keeps a user from being signed in for a requirement, regardless of what
-// they do on our pages: something that is missing in their record.
+// Obstacle is a missing part of a user's record that prevents a sign-in for a requirement,
+// whatever the user does on our pages.
 type Obstacle struct {
 	// Code is idp.RefusedNoProofing or idp.RefusedNoFactor.
 	Code idp.RefusalCode
@@ -23,7 +23,7 @@ type Obstacle struct {
 // Lack names what a user's record lacks. Catalogues use it.
 type Lack string
 
-// What can be lacking.
+// Missing parts of a record.
 const (
 	LackProofing          Lack = "proofing"           // a proofed identity
 	LackFacialMatch       Lack = "facial-match"       // an identity proofed by facial match

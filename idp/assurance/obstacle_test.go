@@ -36,7 +36,7 @@ func TestObstacleNamesUnprovableRequirement(t *testing.T) {
 		{"a passkey is no card", Requirement{AAL: AALHSPD12}, Unproofed, factors{pw, code, key}, factors{pw, key}, LackPIV},
 		{"a card", Requirement{AAL: AALHSPD12}, Unproofed, factors{pw, card}, factors{pw}, ""},
 		{"what was proved counts, though it was taken away since", Requirement{AAL: AALHSPD12}, Unproofed, factors{pw}, factors{pw, card}, ""},
-		{"nobody without a password", Requirement{}, Unproofed, factors{code}, nil, LackPassword},
+		{"no password", Requirement{}, Unproofed, factors{code}, nil, LackPassword},
 		{"a card is no password", Requirement{}, Unproofed, factors{card}, nil, LackPassword},
 		{"a password that is yet to be typed", Requirement{}, Unproofed, factors{pw, code}, nil, ""},
 

@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// drawPerson returns a user with or without a profile.
-func drawPerson(t *rapid.T) UserData {
+// drawUser returns a user with or without a profile.
+func drawUser(t *rapid.T) UserData {
 	p := UserData{UUID: "u", Email: "e", Locale: "en", Emails: []idp.Email{{Address: "e", ConfirmedAt: time.Unix(1, 0)}, {Address: "unconfirmed"}}}
 	if rapid.Bool().Draw(t, "profile") {
 		p.Profile = profile()

@@ -3,7 +3,7 @@ package assurance
 import "vernal/idp"
 
 // rules are the rules of this package, each a row: what a service provider
-// asks, at which Comparison, for whom, and what comes of it. The words of the
+// asks, at which Comparison, for whom, and the outcome. The words of the
 // columns are in words_test.go; a row that has no sends releases email alone,
 // beside uuid, aal and ial, which are sent to everyone.
 //
@@ -108,7 +108,7 @@ var rules = []rule{
 	{"auth-only may not ask verified", mayAuth, every, asks{urnVerified}, known, refused(idp.RefusedAuthnContextLevel, urnVerified)},
 	{"auth-only may not ask ial/2", mayAuth, every, asks{ial2}, known, refused(idp.RefusedAuthnContextLevel, ial2)},
 	{"auth-only may not ask loa/3", mayAuth, every, asks{loa3}, known, refused(idp.RefusedAuthnContextLevel, loa3)},
-	{"ours: auth-only may not ask strict, and be told it", mayAuth, every, asks{ial2Strict}, known, refused(idp.RefusedAuthnContextLevel, ial2Strict)},
+	{"ours: auth-only may not ask strict, and be refused", mayAuth, every, asks{ial2Strict}, known, refused(idp.RefusedAuthnContextLevel, ial2Strict)},
 	{"auth-only may not ask it beside another", mayAuth, every, asks{ial1, ial2}, known, refused(idp.RefusedAuthnContextLevel, ial2)},
 	{"nothing registered is auth-only", sp(""), every, asks{ial2}, known, refused(idp.RefusedAuthnContextLevel, ial2)},
 	{"verified may not ask facial match", mayVerify, every, asks{ial2Face}, faced, refused(idp.RefusedAuthnContextLevel, ial2Face)},
@@ -156,7 +156,7 @@ var rules = []rule{
 	{"nothing asked, nothing registered", &idp.ServiceProvider{}, every, nil, anyone,
 		needs(AuthOnly, AALDefault, device).states(duo).says(duo, ial1).sends()},
 	{"nothing asked, verified: proofing is the default", mayVerify, every, nil, known, needs(Verified, AAL2, noDevice).states(duo).says(duo, ial2)},
-	{"nothing asked, facial match: that has to be asked", mayFace, every, nil, known, needs(Verified, AAL2, noDevice).states(duo).says(duo, ial2)},
+	{"nothing asked, facial match: that must be asked", mayFace, every, nil, known, needs(Verified, AAL2, noDevice).states(duo).says(duo, ial2)},
 	{"only an AAL asked: proofing by default", mayVerify, every, asks{aal2}, known, needs(Verified, AAL2, noDevice).states(aal2).says(aal2, ial2)},
 	{"ial/1 asked where proofing may be: no remembered device all the same", mayVerify, others, asks{ial1}, known,
 		needs(AuthOnly, AALDefault, noDevice).states(ial1).says(duo, ial1)},
@@ -194,21 +194,21 @@ var rules = []rule{
 	{"a Comparison that is none", mayAuth, at{"none"}, nil, anyone, refused(idp.RefusedComparison, "none")},
 
 	// Which users satisfy the request, and the value of attribute ial: what was reached.
-	{"verified of somebody unproofed", mayVerify, every, asks{urnVerified}, anyone, refused(idp.RefusedNoProofing, urnVerified)},
-	{"verified of somebody proofed by facial match", mayVerify, every, asks{ial2}, faced,
+	{"verified of an unproofed user", mayVerify, every, asks{urnVerified}, anyone, refused(idp.RefusedNoProofing, urnVerified)},
+	{"verified of a user proofed by facial match", mayVerify, every, asks{ial2}, faced,
 		needs(Verified, AAL2, noDevice).states(ial2).says(duo, ial2)},
-	{"facial match of somebody unproofed", mayFace, every, asks{ial2Face}, anyone, refused(idp.RefusedNoProofing, ial2Face)},
-	{"facial match of somebody proofed without", mayFace, every, asks{ial2Face}, known, refused(idp.RefusedNoProofing, ial2Face)},
-	{"preferred of somebody unproofed", mayFace, every, asks{ial2Preferred}, anyone, refused(idp.RefusedNoProofing, ial2Preferred)},
-	{"preferred of somebody proofed without", mayFace, every, asks{ial2Preferred}, known,
+	{"facial match of an unproofed user", mayFace, every, asks{ial2Face}, anyone, refused(idp.RefusedNoProofing, ial2Face)},
+	{"facial match of a user proofed without", mayFace, every, asks{ial2Face}, known, refused(idp.RefusedNoProofing, ial2Face)},
+	{"preferred of an unproofed user", mayFace, every, asks{ial2Preferred}, anyone, refused(idp.RefusedNoProofing, ial2Preferred)},
+	{"preferred of a user proofed without", mayFace, every, asks{ial2Preferred}, known,
 		needs(FacialPreferred, AAL2, noDevice).states(ial2Preferred).says(duo, ial2)},
-	{"preferred of somebody proofed without, as URN", mayFace, every, asks{urnPreferred}, known,
+	{"preferred of a user proofed without, as URN", mayFace, every, asks{urnPreferred}, known,
 		needs(FacialPreferred, AAL2, noDevice).states(urnPreferred).says(duo, urnVerified)},
-	{"ial/0 of somebody unproofed", mayFace, every, asks{ial0}, anyone, needs(IALMax, AAL2, noDevice).states(ial0).says(duo, ial1)},
+	{"ial/0 of an unproofed user", mayFace, every, asks{ial0}, anyone, needs(IALMax, AAL2, noDevice).states(ial0).says(duo, ial1)},
 	{"ial/0 of a proofed user by facial match", mayFace, every, asks{ial0}, faced, needs(IALMax, AAL2, noDevice).states(ial0).says(duo, ial2)},
-	{"auth-only of somebody proofed", mayAuth, every, asks{urnAuthOnly}, faced,
+	{"auth-only of a proofed user", mayAuth, every, asks{urnAuthOnly}, faced,
 		needs(AuthOnly, AALDefault, device).states(urnAuthOnly).says(duo, urnAuthOnly)},
-	{"a level of proofing that nobody knows is none", mayVerify, every, asks{ial2}, known.but(unknownLevel), refused(idp.RefusedNoProofing, ial2)},
+	{"a level of proofing that is unknown is none", mayVerify, every, asks{ial2}, known.but(unknownLevel), refused(idp.RefusedNoProofing, ial2)},
 	{"proofing is missed before the factor", mayVerify, every, asks{ial2, aal2Card}, anyone, refused(idp.RefusedNoProofing, aal2Card)},
 
 	// What the Response states: a requested value if any was known, and never an unknown
@@ -246,7 +246,7 @@ var rules = []rule{
 	{"state", registerFor(idp.IALVerified, "state"), every, asks{ial2}, known, data.sends(u("state", "NY"))},
 	{"zipcode: five digits", registerFor(idp.IALVerified, "zipcode"), every, asks{ial2}, known, data.sends(u("zipcode", "12345"))},
 	{"dob: ISO 8601", registerFor(idp.IALVerified, "dob"), every, asks{ial2}, known, data.sends(u("dob", "1990-02-28"))},
-	{"ssn as on record", registerFor(idp.IALVerified, "ssn"), every, asks{ial2}, known, data.sends(u("ssn", "900-11-2222"))},
+	{"ssn as recorded", registerFor(idp.IALVerified, "ssn"), every, asks{ial2}, known, data.sends(u("ssn", "900-11-2222"))},
 	{"phone: E.164", registerFor(idp.IALVerified, "phone"), every, asks{ial2}, known, data.sends(u("phone", "+12025550123"))},
 	{"verified_at: ISO 8601, UTC", registerFor(idp.IALVerified, "verified_at"), every, asks{ial2}, known, data.sends(verifiedAt)},
 	{"verified_at that is not known: an empty element", registerFor(idp.IALVerified, "verified_at"), every, asks{ial2}, known.but(noTime),
@@ -304,7 +304,7 @@ var rules = []rule{
 		needs(IALMax, AAL2, noDevice).states(ial0).says(duo, ial2).sends(u("ssn", "900-11-2222"), verifiedAt)},
 	{"ial/0 of another user: none, not even empty", sp(idp.IALAuthOnly, withIALMax, registeredFor("ssn", "verified_at")), every, asks{ial0}, anyone,
 		needs(IALMax, AAL2, noDevice).states(ial0).says(duo, ial1).sends(u("verified_at"))},
-	{"ial/0 of a proofing that nobody knows", sp(idp.IALAuthOnly, withIALMax, registeredFor("ssn", "verified_at")), every, asks{ial0}, known.but(unknownLevel),
+	{"ial/0 of an unknown proofing", sp(idp.IALAuthOnly, withIALMax, registeredFor("ssn", "verified_at")), every, asks{ial0}, known.but(unknownLevel),
 		needs(IALMax, AAL2, noDevice).states(ial0).says(duo, ial1).sends(u("verified_at"))},
 	{"ascii in the request is no attribute", registerFor(idp.IALVerified, names...), every, asks{ial2, req + "ascii,last_name,first_name,middle_name"}, known,
 		data.sends(u("first_name", "Zoe"), u("middle_name", "D"), u("last_name", "Muller-Strauss"))},

@@ -8,13 +8,13 @@ import (
 
 // table holds all attributes in the order in which they are sent.
 var table = []Row{
-	{Name: "uuid", NameFormat: NameFormatBasic, Level: LevelAny, Always: true, Source: "NameID of the person and agency",
-		Rule:  "UUID, the same as a persistent NameID, also where the NameID is an e-mail address",
+	{Name: "uuid", NameFormat: NameFormatBasic, Level: LevelAny, Always: true, Source: "NameID for this user and agency",
+		Rule:  "a UUID, the same as a persistent NameID, even when the NameID is an email address",
 		value: func(dst []string, _ *Requirement, p UserData) []string { return append(dst, string(p.UUID)) }},
-	{Name: "email", NameFormat: NameFormatBasic, Level: LevelAny, Source: "address of the latest sign-in",
-		Rule:  "one address; Name " + claimEmail + " with NameFormat uri for providers registered so",
+	{Name: "email", NameFormat: NameFormatBasic, Level: LevelAny, Source: "email address of the latest sign-in",
+		Rule:  "one value. Service providers that are registered for it get Name " + claimEmail + " with NameFormat uri",
 		value: func(dst []string, _ *Requirement, p UserData) []string { return appendGiven(dst, p.Email) }},
-	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, Source: "account", Rule: "all confirmed addresses",
+	{Name: "all_emails", NameFormat: NameFormatBasic, Level: LevelAny, Source: "account", Rule: "all confirmed email addresses",
 		value: func(dst []string, _ *Requirement, p UserData) []string {
 			for i := range p.Emails {
 				if !p.Emails[i].ConfirmedAt.IsZero() {
@@ -23,7 +23,7 @@ var table = []Row{
 			}
 			return dst
 		}},
-	{Name: "locale", NameFormat: NameFormatURI, Level: LevelAny, Source: "session", Rule: "language of the pages: en, es or fr",
+	{Name: "locale", NameFormat: NameFormatURI, Level: LevelAny, Source: "session", Rule: "language of the pages (en, es or fr)",
 		value: func(dst []string, _ *Requirement, p UserData) []string { return appendGiven(dst, p.Locale) }},
 	profileRow("first_name", "", func(p *idp.Profile) string { return p.FirstName }),
 	profileRow("middle_name", "", func(p *idp.Profile) string { return p.MiddleName }),
@@ -35,9 +35,9 @@ var table = []Row{
 	profileRow("zipcode", "five digits", func(p *idp.Profile) string { return p.Zipcode[:min(5, len(p.Zipcode))] }),
 	profileRow("dob", "ISO 8601 date", func(p *idp.Profile) string { return p.DOB }),
 	profileRow("ssn", "nine digits, with or without dashes as it was proofed", func(p *idp.Profile) string { return p.SSN }),
-	profileRow("phone", "E.164; may be empty", func(p *idp.Profile) string { return p.Phone }),
+	profileRow("phone", "E.164, may be empty", func(p *idp.Profile) string { return p.Phone }),
 	{Name: "verified_at", NameFormat: NameFormatURI, Level: LevelEligible, Source: "proofed profile",
-		Rule: "ISO 8601 time; may be empty; sent unasked with proofed data, and without it to providers that may ask for it",
+		Rule: "ISO 8601 time, may be empty. Sent automatically with proofed data, and without it to service providers that may ask for such data",
 		value: func(dst []string, _ *Requirement, p UserData) []string {
 			if p.Proofed == nil || p.Proofed.VerifiedAt.IsZero() {
 				return dst
@@ -45,10 +45,10 @@ var table = []Row{
 			return append(dst, p.Proofed.VerifiedAt.UTC().Format(time.RFC3339))
 		}},
 	{Name: "aal", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request",
-		Rule:  "authentication assurance asked for, without parameters, else the registered one",
+		Rule:  "the authentication level asked for, without parameters. If none was asked for, the registered one",
 		value: func(dst []string, r *Requirement, _ UserData) []string { return append(dst, r.aalValue) }},
 	{Name: "ial", NameFormat: NameFormatURI, Level: LevelAny, Always: true, Source: "request and proofed profile",
-		Rule: "identity assurance reached; as urn:acr.login.gov:… to those who asked so",
+		Rule: "the identity level reached, as urn:acr.login.gov:… if the request used that form",
 		value: func(dst []string, r *Requirement, p UserData) []string {
 			return append(dst, r.ialValue(ProofingOf(p.Proofed)))
 		}},

@@ -21,7 +21,7 @@
 //	trail.go     Service: one store's trail
 //	find.go      records by user, SP, kind, time or error ID, newest first
 //	verify.go    verifies the trail in parts, so that no sign-in waits for a long reader
-//	prune.go     the checkpoint that stands in for records that were exported
+//	prune.go     the checkpoint that replaces records that were exported
 //	refusals.go  one record for each repeatable refusal within a budget, then a count
 //	run.go       copies the end of the trail to the log every hour
 package audit

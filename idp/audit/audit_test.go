@@ -100,7 +100,7 @@ func TestVerifyFindsTamperedRecord(t *testing.T) {
 		}, 3},
 		{"two swapped", func(r []idp.AuditRecord) []idp.AuditRecord { r[1], r[2] = r[2], r[1]; return r }, 2},
 		{"one twice", func(r []idp.AuditRecord) []idp.AuditRecord { return slices.Insert(r, 2, r[1]) }, 3},
-		{"changed and hashed anew", func(r []idp.AuditRecord) []idp.AuditRecord {
+		{"changed and hashed again", func(r []idp.AuditRecord) []idp.AuditRecord {
 			ev := r[2].AuditEvent
 			ev.User = "someone-else"
 			r[2] = link(r[1], ev, r[2].At)

@@ -59,7 +59,7 @@ func TestFlowsAreRecorded(t *testing.T) {
 			signedIn().Get(sp.LogoutURL(&idptest.LogoutRequest{NameID: nameID()}))
 			return nil
 		}, idp.AuditEvent{Kind: "logout", Outcome: "ok", User: ana.User.ID, SP: "https://a.example", Year: year}},
-		{"logout of nobody", func() *idptest.Page {
+		{"logout of an unknown user", func() *idptest.Page {
 			signedIn().Get(sp.LogoutURL(&idptest.LogoutRequest{NameID: "nobody"}))
 			return nil
 		}, idp.AuditEvent{Kind: "logout", Outcome: "unknown_principal", SP: "https://a.example", Year: year}},
@@ -67,7 +67,7 @@ func TestFlowsAreRecorded(t *testing.T) {
 			sp.RemoteLogout(&idptest.LogoutRequest{NameID: nameID(), Remote: true})
 			return nil
 		}, idp.AuditEvent{Kind: "remote_logout", Outcome: "ok", User: ana.User.ID, SP: "https://a.example", Year: year}},
-		{"nobody may be asked", func() *idptest.Page {
+		{"passive without a session", func() *idptest.Page {
 			i.Browser().Get(sp.URL(&idptest.Request{IsPassive: true}))
 			return nil
 		}, idp.AuditEvent{Kind: "sign_in", Outcome: "no_passive", SP: "https://a.example", Year: year}},
@@ -84,7 +84,7 @@ func TestFlowsAreRecorded(t *testing.T) {
 		}, idp.AuditEvent{Kind: "refusal", Outcome: "signature_mismatch", SP: "https://a.example", Year: year}},
 		{"wrong password", func() *idptest.Page { signInPage("wrong"); return nil },
 			idp.AuditEvent{Kind: "refusal", Outcome: "password", User: ana.User.ID}},
-		{"nobody's address", func() *idptest.Page {
+		{"unknown email", func() *idptest.Page {
 			i.Browser().Post("/sign-in", url.Values{"email": {"nobody@example.gov"}, "password": {"x"}})
 			return nil
 		}, idp.AuditEvent{Kind: "refusal", Outcome: "password"}},
@@ -118,7 +118,7 @@ func TestFlowsAreRecorded(t *testing.T) {
 				(tt.want.Actor == "" || r.Actor == tt.want.Actor)
 		})
 		if n < 0 {
-			t.Errorf("%s: %+v is not on record, but %+v", tt.name, tt.want, found.Records)
+			t.Errorf("%s: %+v is not recorded, but %+v", tt.name, tt.want, found.Records)
 			continue
 		}
 		rec := found.Records[n]

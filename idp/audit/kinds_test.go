@@ -21,7 +21,7 @@ func TestKindsListEveryDecisionAndStep(t *testing.T) {
 	seen := map[idp.AuditKind]bool{}
 	for _, k := range known {
 		if k.Kind == "" || k.What == "" || seen[k.Kind] {
-			t.Errorf("kind %q has no meaning, or is there twice", k.Kind)
+			t.Errorf("kind %q has no meaning, or appears twice", k.Kind)
 		}
 		seen[k.Kind] = true
 	}

@@ -94,15 +94,15 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	case stored.Place != p.Seq+1:
 		return broken("is missing: record %d is the next", stored.Place)
 	case !ok:
-		return broken("was changed: what is there is no record")
+		return broken("was changed: its content is not a record")
 	case !l.fits:
 		return broken("was changed: its hash does not fit its content")
 	case l.Seq != stored.Place:
-		return broken("was put elsewhere: record %d is in its place", l.Seq)
+		return broken("was moved: record %d is in its place", l.Seq)
 	case l.Prev != p.HashOrFirst():
 		return broken("does not follow the record before it: one of the two was replaced")
 	case !l.addressFit:
-		return broken("has another network address beside it than it was written with")
+		return broken("has another IP address beside it than it was written with")
 	}
 	return Place{Seq: l.Seq, Hash: l.Hash}, nil
 }

@@ -157,7 +157,7 @@ func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
 	return false
 }
 
-// Count counts an event that is not to be written one by one.
+// Count counts an event that is not written one by one.
 func (r *Refusals) Count(kind Group, ev idp.AuditEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

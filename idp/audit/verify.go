@@ -95,11 +95,11 @@ func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error 
 		if line.Address != nil {
 			addressed = true
 		} else if l, _ := ReadLine(line); addressed && l.AddressSum != "" {
-			return brokenAt(place.Seq, "has lost its network address before its time")
+			return brokenAt(place.Seq, "has lost its IP address too early")
 		}
 	}
 	if page.Stray {
-		return brokenAt(place.Seq, "or one before it has a network address near it that belongs to no record")
+		return brokenAt(place.Seq, "or one before it has an IP address near it that belongs to no record")
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func TestVerifyTrail(t *testing.T) {
 				return err
 			}
 			return records(tx).Put(key(4), a)
-		}, 3, "was put elsewhere"},
+		}, 3, "was moved"},
 		{"cut", func(tx *bbolt.Tx) error {
 			if err := records(tx).SetSequence(7); err != nil {
 				return err
@@ -55,7 +55,7 @@ func TestVerifyTrail(t *testing.T) {
 			}
 			return records(tx).Put(key(9), body)
 		}, 9, "was not written by us"},
-		{"made anew", func(tx *bbolt.Tx) error {
+		{"made again", func(tx *bbolt.Tx) error {
 			seq, hash := uint64(0), ""
 			for range 8 {
 				rec, body, _ := audit.Link(audit.Place{Seq: seq, Hash: hash}, idp.AuditEvent{Kind: "authn"}, trailStart)
@@ -68,7 +68,7 @@ func TestVerifyTrail(t *testing.T) {
 			return nil
 		}, 8, "was replaced"},
 		{"head taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-head")).Delete([]byte("head")) }, 8, "nothing proves it"},
-		{"address taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-addresses")).Delete(key(5)) }, 5, "lost its network address"},
+		{"address taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-addresses")).Delete(key(5)) }, 5, "lost its IP address"},
 		{"hidden before record 1", func(tx *bbolt.Tx) error { return records(tx).Put([]byte{0}, []byte("x")) }, 1, "no record can"},
 		{"hidden after the last", func(tx *bbolt.Tx) error { return records(tx).Put([]byte("odd"), []byte("x")) }, 9, "no record can"},
 	}

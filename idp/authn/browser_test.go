@@ -85,9 +85,9 @@ func (b *tab) waitForBox(id string) {
 const seen = `["time", "time-over"].filter(id => { const e = document.getElementById(id);
 	return e && getComputedStyle(e).visibility == "visible" && e.offsetHeight >= 24 }).join(" ")`
 
-// lies returns the position of the continue button and the warning, which must be above the
+// layout returns the position of the continue button and the warning, which must be above the
 // fold.
-const lies = `(() => { const top = s => Math.round(document.querySelector(s).getBoundingClientRect().top + scrollY);
+const layout = `(() => { const top = s => Math.round(document.querySelector(s).getBoundingClientRect().top + scrollY);
 	const box = document.getElementById("time").getBoundingClientRect();
 	return [top(".vernal-submit"), top("#remember"), box.bottom + scrollY <= innerHeight ? "seen" : "below the fold"].join() })()`
 
@@ -125,15 +125,15 @@ func TestMoreTimeInBrowser(t *testing.T) {
 
 			i.Clock.Advance(29 * time.Second)
 			b.do(chromedp.Navigate(i.URL+"/sign-in/code"), chromedp.SendKeys(chromedp.CSS("#code"), "123"), chromedp.Click(chromedp.CSS("#remember")))
-			before := b.evalText(lies)
+			before := b.evalText(layout)
 			b.waitForBox("time")
 			// The Enter key and programs that fill in forms press the first
 			// button.
 			if got := b.evalText(`document.querySelector("button[type=submit]").className`); !strings.Contains(got, "vernal-submit") {
 				t.Errorf("the first button is %q", got)
 			}
-			if got := b.evalText(lies); got != before || !strings.HasSuffix(got, ",seen") {
-				t.Errorf("button, box, warning lie at %s, and did at %s", got, before)
+			if got := b.evalText(layout); got != before || !strings.HasSuffix(got, ",seen") {
+				t.Errorf("button, box, warning are at %s, and were at %s", got, before)
 			}
 			if got := b.evalText(`document.getElementById("code").value`); got != "123" {
 				t.Errorf("%q is typed when the warning is there", got)
@@ -158,8 +158,8 @@ func TestMoreTimeInBrowser(t *testing.T) {
 	}
 }
 
-// checkAnnounced checks that the box is announced to screen readers: by a script in the one live region
-// that existed from the beginning, without a script as an alert.
+// checkAnnounced checks that the box is announced to screen readers: by a script in the one live
+// region that existed from the beginning, without a script as an alert.
 func (b *tab) checkAnnounced(id string, script bool) {
 	b.t.Helper()
 	text := b.evalText(`document.querySelector("#` + id + ` p").textContent`)

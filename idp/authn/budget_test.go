@@ -91,8 +91,8 @@ func spendStrangersBudget(t *testing.T, i *idptest.IdP) {
 	send(11)
 }
 
-// TestWrongCodesSurviveStrangersFlood is finding M5 a: senders that spend the budget of the
-// sign-in pages must not hide guesses at a known user's second factor.
+// TestWrongCodesSurviveStrangersFlood checks that senders that spend the budget of the sign-in
+// pages do not hide guesses at a known user's second factor.
 func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 	t.Parallel()
 	log := &logBuffer{}
@@ -120,8 +120,8 @@ func TestWrongCodesSurviveStrangersFlood(t *testing.T) {
 	}
 }
 
-// TestRightPasswordWithoutCodeIsRecorded is the first half of finding M5 b: a right password
-// without a following code is the one sure sign of a stolen password.
+// TestRightPasswordWithoutCodeIsRecorded checks the record of a right password without a
+// code after it, which is the one sure sign of a stolen password.
 func TestRightPasswordWithoutCodeIsRecorded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
@@ -134,8 +134,8 @@ func TestRightPasswordWithoutCodeIsRecorded(t *testing.T) {
 	}
 }
 
-// TestLockedAccountIsRecordedWithUser is the second half of finding M5 b. The page
-// for a wrong password is the same whether the account is locked, open or invented.
+// TestLockedAccountIsRecordedWithUser checks the record of a locked account. The page for
+// a wrong password is the same whether the account is locked, open or invented.
 func TestLockedAccountIsRecordedWithUser(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})

@@ -78,6 +78,9 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 		return h.codePage(w, r, f, user, status, page, l)
 	}
 	if h.Pages.ChooseLanguage(w, r) {
+		if keptNotice(r) == templates.NoticeMoreTime {
+			page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
+		}
 		return endShown(again(http.StatusOK, templates.ParseProblems(r.PostForm[templates.FieldProblem]))), false
 	}
 	if problem := codeProblem(code); problem != "" {

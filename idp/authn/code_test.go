@@ -50,7 +50,7 @@ func TestRememberedDeviceIsRecorded(t *testing.T) {
 		}
 	}
 	if found != 2 {
-		t.Errorf("%d sign-ins are on record, want 2", found)
+		t.Errorf("%d sign-ins are recorded, want 2", found)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestWrongCodeIsRecorded(t *testing.T) {
 		}
 	}
 	if !seen["code"] || !seen["throttled"] {
-		t.Errorf("on record: %v, want code and throttled", seen)
+		t.Errorf("recorded: %v, want code and throttled", seen)
 	}
 }
 

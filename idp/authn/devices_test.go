@@ -57,10 +57,10 @@ func TestForgetDevices(t *testing.T) {
 		t.Fatalf("listed: %v, and bob's %v", names, bobsNames)
 	}
 	if body := string(two.Get("/account").Body); strings.Count(body, "vernal-this") != 2 || !strings.Contains(body, `id="remembered-`+names[0]) {
-		t.Error("the page does not tell which device is this one")
+		t.Error("the page does not mark which device is this one")
 	}
 	if strings.Contains(string(third.Get("/account").Body), bobsNames[0]) {
-		t.Error("the page lists somebody else's device")
+		t.Error("the page lists another user's device")
 	}
 
 	// Another user's devices stay, and so does everything if another site sends the form.
@@ -70,7 +70,7 @@ func TestForgetDevices(t *testing.T) {
 	checkPage(t, one.CrossSitePost("/account/devices/forget-all", nil), http.StatusForbidden)
 	checkPage(t, i.Browser().Post("/account/devices/forget-all", nil), http.StatusOK, "Password")
 	if asksForCode(t, bobs, bob) || asksForCode(t, one, ann) {
-		t.Error("a device was forgotten by somebody who may not")
+		t.Error("a device was forgotten by a user who may not")
 	}
 	if n := strings.Count(one.Get("/account").Text(), "\n"+text("account.remembered_unused")+"\n"); n != 1 {
 		t.Errorf("%d devices were not used yet, want the other one alone", n)
@@ -99,7 +99,7 @@ func TestForgetDevices(t *testing.T) {
 		}
 	}
 	if len(forgotten) != 2 || forgotten[0] != names[0] || forgotten[1] != names[1] {
-		t.Errorf("on record: %v, want %v", forgotten, names)
+		t.Errorf("recorded: %v, want %v", forgotten, names)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestChangesForgetDevices(t *testing.T) {
 		b.Post("/account/sign-out", nil)
 		page := b.GivePassword(b.Get("/sign-in"), ann)
 		if b.Session() != "" || strings.Contains(page.Text(), text("account.sign_out")) {
-			t.Errorf("the device stands for a factor that was taken away:\n%s", page.Text())
+			t.Errorf("the device replaces a factor that was removed:\n%s", page.Text())
 		}
 		if u, err := i.Store.User(t.Context(), ann.User.ID); err != nil || len(u.Devices) != 0 {
 			t.Errorf("kept: %v, %v", u.Devices, err)

@@ -126,9 +126,9 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
 	switch {
 	case errors.Is(err, session.ErrOtherBrowser):
-		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(err)
+		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(err)
 	case errors.Is(err, idp.ErrNotFound):
-		return flow{}, idp.Refuse(idp.RefusedStale, "request", "").With(err)
+		return flow{}, idp.Refuse(idp.RefusedStale, "request", handle).With(err)
 	case err != nil:
 		return flow{}, err
 	}
@@ -160,15 +160,18 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 
 // pageBase returns the page's frame: the provider's name and the link back to it.
 func (f flow) pageBase(p *web.Pages, r *http.Request) templates.Base {
-	b := p.Base(r, f.provider.Name)
+	b := p.SenderBase(r, f.sender())
 	b.ReturnURL = f.provider.ReturnToSPURL
 	return b
 }
 
-// addProvider adds the provider's name and start URL to an error.
-func (f flow) addProvider(err error) error {
-	return web.NameSender(f.provider.Name, f.provider.StartURL(), err)
+// sender returns what pages show of the provider.
+func (f flow) sender() web.Sender {
+	return web.SenderOf(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
 }
+
+// addProvider adds the provider to an error.
+func (f flow) addProvider(err error) error { return web.NameSender(f.sender(), err) }
 
 // obstacleError returns the refusal of a user who lacks what the flow needs, considering the
 // factors proved so far; nil if nothing is lacking.
@@ -177,7 +180,7 @@ func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
 	if o == nil {
 		return nil
 	}
-	return web.NewLackError(&f.provider.ServiceProvider, o)
+	return web.NewLackError(&f.provider.ServiceProvider, f.sender(), o)
 }
 
 // withRequest adds the flow's handle to one of our URLs.
@@ -232,7 +235,7 @@ func badForm(err error) error {
 func (h *Handler) loadUser(ctx context.Context, id idp.UserID) (*idp.User, error) {
 	u, err := h.Users.User(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("load person: %w", err)
+		return nil, fmt.Errorf("load user: %w", err)
 	}
 	return u, nil
 }

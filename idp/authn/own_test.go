@@ -80,10 +80,10 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	page := here.Get("/account")
 	checkPage(t, page, http.StatusOK, "this browser", text("account.pending"), "127.0.0.x", "Services")
 	if strings.Contains(string(page.Body), string(mine.ID)) || strings.Contains(string(page.Body), "bob@") {
-		t.Error("the page holds a whole SessionID, or somebody else")
+		t.Error("the page holds a whole SessionID, or another user")
 	}
 	if strings.Contains(string(page.Body), bobsSession.ID.Short()) {
-		t.Error("the page lists a session of somebody else")
+		t.Error("the page lists a session of another sender")
 	}
 
 	// The session of another user is not ended, and the answer does not disclose that it
@@ -120,7 +120,7 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 		}
 	}
 	if ends != 3 {
-		t.Errorf("%d ends are on record, want 3", ends)
+		t.Errorf("%d ends are recorded, want 3", ends)
 	}
 }
 

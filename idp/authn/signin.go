@@ -23,7 +23,7 @@ func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, f flow) exi
 	}
 	switch {
 	case f.request.ForceAuthn && isSignedIn():
-		page.Notice, page.NoticeArgs = templates.NoticeForceAuthn, []string{f.provider.Name}
+		page.Notice = templates.NoticeForceAuthn
 	// Near the end of a session, users may begin another one early.
 	case f.isForAccount() && !r.URL.Query().Has("again") && isSignedIn():
 		return redirectTo(w, r, AccountPath)
@@ -39,7 +39,9 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 		return h.signInPage(w, r, f, status, templates.SignInPage{Email: email, Problems: problems})
 	}
 	if h.Pages.ChooseLanguage(w, r) {
-		return endShown(again(http.StatusOK, templates.ParseProblems(r.PostForm[templates.FieldProblem])))
+		return endShown(h.signInPage(w, r, f, http.StatusOK, templates.SignInPage{
+			Email: email, Problems: templates.ParseProblems(r.PostForm[templates.FieldProblem]), Notice: keptNotice(r),
+		}))
 	}
 	wrong := again(http.StatusUnprocessableEntity, templates.NewProblems(templates.ProblemSignInWrong))
 	if problems := signInProblems(email, password); len(problems) > 0 {
@@ -140,12 +142,20 @@ func signInProblems(email, password string) templates.Problems {
 func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) func() error {
 	return func() error {
 		page.Base = f.pageBase(h.Pages, r)
+		if page.Notice == templates.NoticeForceAuthn {
+			page.NoticeArgs = []string{f.provider.Name}
+		}
 		page.Nonce, page.Languages.Form = web.AllowScript(w), languageForm(page.Languages, templates.FormSignIn)
 		page.Action = SignInPath
 		page.HelpText = f.provider.HelpText
 		page.Request = string(f.request.Handle)
 		return h.Pages.Render(w, status, page)
 	}
+}
+
+// keptNotice returns the notice of the page whose language is switched.
+func keptNotice(r *http.Request) templates.Key {
+	return templates.ParseNotice(r.PostForm.Get(templates.FieldNotice))
 }
 
 // languageForm returns the form that carries the language switcher, "" on a page without one.

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/http"
@@ -56,6 +57,16 @@ func (h *Handler) staySignedIn(w http.ResponseWriter, r *http.Request, s *idp.Se
 	return redirectTo(w, r, AccountPath)
 }
 
+// endedParameter names in a URL why a session ended, so that the page can be shown in another
+// language although the cookie is gone. It is believed only without a session, and discloses
+// nothing.
+const endedParameter = "ended"
+
+// endedTexts are the texts of its values. It is read-only.
+var endedTexts = map[session.Lapse]templates.Key{
+	session.LapseIdle: templates.EndedIdle, session.LapseAbsolute: templates.EndedAbsolute, session.LapseEnded: templates.EndedElsewhere,
+}
+
 // showEnded answers at a page for signed-in users when the browser's session is over: it says
 // so once and removes the cookie. A browser that never had a session is sent to the sign-in
 // page.
@@ -64,17 +75,12 @@ func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 	if err != nil {
 		return endFailed(err)
 	}
-	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath}
-	switch why {
-	case session.LapseIdle:
-		page.Why = templates.EndedIdle
-	case session.LapseAbsolute:
-		page.Why = templates.EndedAbsolute
-	case session.LapseEnded:
-		page.Why = templates.EndedElsewhere
-	default:
+	why = cmp.Or(why, session.Lapse(r.URL.Query().Get(endedParameter)))
+	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath, Why: endedTexts[why]}
+	if page.Why == "" {
 		return redirectTo(w, r, SignInPath)
 	}
+	page.Languages = h.Pages.Languages(AccountPath + "?" + endedParameter + "=" + string(why))
 	h.Sessions.Drop(w)
 	return endShown(h.showPage(w, page))
 }

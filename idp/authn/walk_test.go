@@ -284,7 +284,9 @@ func exits() []exitCase {
 			return func() *idptest.Page { return b.Get("/sign-in/code") }
 		}, nothing, false, ""},
 		{"code without a sign-in", func(w *walker, _ *idptest.Person) page { return w.post(w.Browser(), "/sign-in/code", "code", "000000") }, nothing, true, ""},
-		{"more time", func(w *walker, ann *idptest.Person) page { return w.post(w.leaveAtCode(ann), "/sign-in/code", "more", "1") }, nothing, false, ""},
+		{"more time", func(w *walker, ann *idptest.Person) page {
+			return w.post(w.leaveAtCode(ann), "/sign-in/code", "more", "1")
+		}, nothing, false, ""},
 		{"what cannot be a code", func(w *walker, ann *idptest.Person) page {
 			return w.post(w.leaveAtCode(ann), "/sign-in/code", "code", "12")
 		}, nothing, false, ""},

@@ -77,7 +77,7 @@ func (l *Ledger[K]) GiveBack(now time.Time, units float64, keys ...K) {
 	}
 }
 
-// budgetOf is the key's budget as it is now.
+// budgetOf returns the key's budget as it is now.
 func (l *Ledger[K]) budgetOf(k K, now time.Time) *rest {
 	a := k.Allowance()
 	b := l.left[k]

@@ -95,7 +95,7 @@ func (h *Handler) previewPage(r *http.Request, in *yearaccess.Preview) (template
 		return templates.Preview{}, err
 	}
 	p := templates.Preview{
-		Year: in.Year, SPName: provider.Name, EndAt: in.ExpiresAt, Published: in.Published,
+		Year: in.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: in.ExpiresAt, Published: in.Published,
 		MetadataURL: h.IdP.MetadataURL(in.Year), CertificateURL: h.IdP.CertificateURL(in.Year), AuthURL: h.IdP.AuthnURL(in.Year),
 	}
 	if !in.Published {
@@ -118,5 +118,6 @@ func (h *Handler) leavePreview(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) render(w http.ResponseWriter, page templates.PreviewPage) error {
+	page.Nonce = web.AllowScript(w)
 	return h.Pages.Render(w, http.StatusOK, page)
 }

@@ -113,13 +113,13 @@ func TestPreviewLinkEntersAndLeavesPreview(t *testing.T) {
 		t.Error("the token stays in the address bar")
 	}
 	if page.Header.Get("Referrer-Policy") != "no-referrer" {
-		t.Error("the page, which shows the token, tells where it was left from")
+		t.Error("the page, which shows the token, names the page it was left from")
 	}
 	has(t, page, "Test "+spA, string(w.next), "/api/saml/auth"+string(w.next), "/api/saml/metadata"+string(w.next)+"?preview="+token, l.ExpiresAt.Format("2006"))
 
 	form := page.Form()
 	page = browser.Post(form.Action, form.Fields)
-	has(t, page, "This browser is in no preview.")
+	has(t, page, "This browser has no preview.")
 	if len(browser.Cookies()) != 0 {
 		t.Errorf("cookies are left: %v", browser.Cookies())
 	}
@@ -197,7 +197,7 @@ func TestPreviewClosesAfterPublication(t *testing.T) {
 	if page := browser.Get(w.page(token)); page.Status != http.StatusGone {
 		t.Errorf("of a year that is over: %d", page.Status)
 	}
-	has(t, inside.Get(w.URL+"/developers/preview"), "This browser is in no preview.")
+	has(t, inside.Get(w.URL+"/developers/preview"), "This browser has no preview.")
 }
 
 // With the token, the documents are served byte for byte as they will be published.
@@ -206,7 +206,7 @@ func TestPreviewTokenOpensDocuments(t *testing.T) {
 	w := newDeployment(t, nil)
 	w.AddProvider(spA)
 	l, token := w.link(spA)
-	elsewhere, tokenElsewhere, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: "2001", SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
+	otherLink, otherToken, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Preview, Year: "2001", SP: spA, ExpiresAt: w.Clock.Now().Add(time.Hour)}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestPreviewTokenOpensDocuments(t *testing.T) {
 			t.Errorf("%s: %d, Cache-Control %q", path, page.Status, page.Header.Get("Cache-Control"))
 		}
 		early[path] = page.Body
-		for _, query := range []string{"", "?preview=", "?preview=x", "?preview=" + wall, "?preview=" + tokenElsewhere, "?preview=" + elsewhere.ID, "?link=" + token} {
+		for _, query := range []string{"", "?preview=", "?preview=x", "?preview=" + wall, "?preview=" + otherToken, "?preview=" + otherLink.ID, "?link=" + token} {
 			page, unknown := browser.Get(w.URL+path+query), browser.Get(w.URL+never[path])
 			if page.Status != http.StatusNotFound || !bytes.Equal(bytes.ReplaceAll(page.Body, []byte(w.next), []byte("1999")), unknown.Body) {
 				t.Errorf("%s%s: %d, want the 404 of an unknown year", path, query, page.Status)

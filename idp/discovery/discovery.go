@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -88,7 +89,7 @@ func (h *Handler) Mount(rt *web.Router) {
 }
 
 // Document returns the public metadata of a year, or the stable document for an empty year.
-// Otherwise the error is yearaccess.ErrNotPublished, a *web.Gone or a *web.Closed.
+// Otherwise the error is yearaccess.ErrNotPublished, a *web.GoneYear or a *web.ClosedYear.
 func (h *Handler) Document(y idp.Year) ([]byte, error) {
 	d, err := h.liveDocument(y, h.Clock.Now())
 	if err != nil {
@@ -251,12 +252,28 @@ func nameFile(w http.ResponseWriter, name string) {
 	w.Header().Set("Content-Disposition", `inline; filename="`+name+`"`)
 }
 
+// partHeaders are the headers of conditional requests and of requests for a range (RFC 9110
+// §13.1 and §14.2).
+var partHeaders = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"}
+
+// asksForPart reports whether the answer may be something else than the whole document.
+// ServeContent copies in small pieces, so it is used for those requests only.
+func asksForPart(h http.Header) bool {
+	return slices.ContainsFunc(partHeaders, func(name string) bool { return len(h[name]) > 0 })
+}
+
 // sendDocument writes a document, or 304 if the client has it (RFC 9110 §13.1.2).
 func sendDocument(w http.ResponseWriter, r *http.Request, contentType, control string, d *document) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", control)
 	h.Set("ETag", d.etag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
+	if asksForPart(r.Header) {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
+		return nil
+	}
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Length", strconv.Itoa(len(d.body)))
+	_, _ = w.Write(d.body) // an error means that the client has gone
 	return nil
 }

@@ -51,7 +51,7 @@ var order = []struct {
 	topics   []string
 }{
 	{Users, []string{"sign-in", "devices", "problems"}},
-	{Operators, []string{"install", "proxy", "service-providers", "users", "sessions", "years", "notices", "preview", "external-keys",
+	{Operators, []string{"first-year", "install", "proxy", "service-providers", "users", "sessions", "years", "notices", "preview", "external-keys",
 		"lost-keys", "backups", "master-key", "audit-trail", "watch", "checks", "languages", "branding", "upgrade", "troubleshooting"}},
 	{Integrators, []string{"start", "requests", "responses", "sign-out", "choose-language", "try-next-year", "libraries"}},
 }
@@ -239,7 +239,7 @@ func (t *Topic) fillTemplate(v Values) (string, *tokens, error) {
 	return out.String(), k, nil
 }
 
-// Markdown returns the guide as text for a terminal.
+// Markdown returns the guide as Markdown, with its values.
 func (t *Topic) Markdown(v Values) (string, error) {
 	text, k, err := t.fillTemplate(v)
 	if err != nil {

@@ -96,7 +96,7 @@ func warmSignIns(b *testing.B, i *idptest.IdP, provider *idptest.Provider, cooki
 	b.ReportMetric(100*rate/bare, "%of-bare-signing")
 }
 
-// warmRequest is an AuthnRequest from a browser with cookies.
+// warmRequest returns an AuthnRequest from a browser with cookies.
 func warmRequest(provider *idptest.Provider, cookies string, ask idptest.Request) *http.Request {
 	ask.RelayState = "state"
 	r := httptest.NewRequest(http.MethodGet, provider.URL(&ask), nil)

@@ -54,7 +54,7 @@ func (j *jar) addCrossSite(req *http.Request) {
 	}
 }
 
-// Browser is a new one, without cookies.
+// Browser returns a new one, without cookies.
 func (i *IdP) Browser() *Browser {
 	cookies, _ := cookiejar.New(nil)
 	jar := &jar{Jar: cookies, none: map[string]bool{}}

@@ -66,7 +66,7 @@ func (i *IdP) Year() idp.Year {
 	return e.Key.Year
 }
 
-// OtherKey is a key that no test provider is registered with.
+// OtherKey returns a key that no test provider is registered with.
 func OtherKey() *rsa.PrivateKey { return fixture.Key(3) }
 
 // Retire ends a year at once, as a revocation does: its certificate stays and its endpoint
@@ -85,5 +85,5 @@ func (i *IdP) Retire(y idp.Year) {
 	}
 }
 
-// OtherCert is a certificate of OtherKey.
+// OtherCert returns a certificate of OtherKey.
 func (i *IdP) OtherCert() *x509.Certificate { return selfSigned(i, OtherKey()) }

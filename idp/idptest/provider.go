@@ -216,7 +216,7 @@ func (p *Provider) URL(r *Request) string {
 	return p.idp.URL + "/api/saml/auth" + string(r.Year) + "?" + p.query(text, r.RelayState, key)
 }
 
-// query is a message by HTTP-Redirect, signed with key; unsigned if it is nil.
+// query returns a message by HTTP-Redirect, signed with key; unsigned if it is nil.
 func (p *Provider) query(text, relayState string, key *rsa.PrivateKey) string {
 	var deflated bytes.Buffer
 	w, _ := flate.NewWriter(&deflated, flate.BestCompression)

@@ -24,7 +24,7 @@ const (
 	RemoteLogoutRequest // on the back channel, which answers in the HTTP response
 )
 
-// Expect holds the values that a message is compared with besides the registration.
+// Expect holds the values that a message is compared with, in addition to the registration.
 type Expect struct {
 	Now time.Time
 	// Destinations are the URLs that the message may name, beginning with the one that it came

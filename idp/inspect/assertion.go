@@ -160,7 +160,7 @@ func (r *Report) checkAddresses(root, a *xmltree.Element, p *sp.Provider) error 
 
 func (s *Service) lookupAudience(ctx context.Context, r *Report) (*sp.Provider, error) {
 	if s.Registry == nil {
-		r.noteSkipped("Audience", "there is no registry to ask")
+		r.noteSkipped("Audience", "no registry available")
 		return nil, nil
 	}
 	p, err := s.Registry.Lookup(ctx, r.SP)

@@ -101,10 +101,10 @@ func (s *Service) destinationHints(seen, want string) []string {
 	}
 	var hints []string
 	if a[1] != b[1] {
-		hints = append(hints, fmt.Sprintf("it names the address %s, and this message goes to %s", a[1], b[1]))
+		hints = append(hints, fmt.Sprintf("it names the URL %s, and this message goes to %s", a[1], b[1]))
 	}
 	if a[2] != b[2] {
-		hints = append(hints, fmt.Sprintf("it names the address of %s, and the message was sent to that of %s: change both, or neither", a[2], b[2]))
+		hints = append(hints, fmt.Sprintf("it names the URL of %s, and the message was sent to that of %s: change both, or neither", a[2], b[2]))
 	}
 	if d := describeDifference(seen[:len(seen)-len(a[0])], want[:len(want)-len(b[0])]); d != "" {
 		hints = append(hints, "before /api: "+d)
@@ -168,7 +168,7 @@ func DropText(d assurance.Dropped) string {
 		return "this version has no value for it"
 	}
 	if near := assurance.NearestAttribute(d.Name); near != "" {
-		return "there is no such attribute; did you mean " + near + "?"
+		return "unknown attribute; did you mean " + near + "?"
 	}
-	return "there is no such attribute"
+	return "unknown attribute"
 }

@@ -20,7 +20,7 @@ import (
 	"vernal/idp/inspect"
 )
 
-// hints returns all texts of a report besides the catalogues, one per line.
+// hints returns all texts of a report that are not from the catalogues, one per line.
 func hints(r *inspect.Report) string {
 	var all []string
 	for _, c := range r.Checks {
@@ -58,8 +58,8 @@ func TestHintShowsWhatValueDiffersIn(t *testing.T) {
 		{"ACS by http", a.URL(&idptest.Request{ACS: "http://a.example/Saml/acs"}), "scheme http instead of https"},
 		{"ACS in another case", a.URL(&idptest.Request{ACS: "https://a.example/saml/acs"}), "path /saml/acs instead of /Saml/acs (upper and lower case count)"},
 		{"ACS with a port", a.URL(&idptest.Request{ACS: "https://a.example:443/Saml/acs"}), "port 443 instead of none"},
-		{"ACS elsewhere", a.URL(&idptest.Request{ACS: "https://inner/Saml/acs"}), "registered: https://a.example/Saml/acs, https://a.example:8443/x/"},
-		{"another year's Destination", strings.Replace(a.URL(&idptest.Request{Year: "2027"}), "auth2027?", "auth2026?", 1), "it names the address of 2027, and the message was sent to that of 2026"},
+		{"unregistered ACS", a.URL(&idptest.Request{ACS: "https://inner/Saml/acs"}), "registered: https://a.example/Saml/acs, https://a.example:8443/x/"},
+		{"another year's Destination", strings.Replace(a.URL(&idptest.Request{Year: "2027"}), "auth2027?", "auth2026?", 1), "it names the URL of 2027, and the message was sent to that of 2026"},
 		{"local time", a.URL(&idptest.Request{Issued: now.Add(-5 * time.Hour)}), "5h0m0s is the distance of a time zone"},
 		{"captured", a.URL(&idptest.Request{Issued: now.Add(-20 * time.Minute)}), "inspect at=2027-03-10T08:40:00Z"},
 		{"no such year", strings.Replace(a.URL(&idptest.Request{}), "auth2027?", "auth2019?", 1), "the preferred one first: 2027, 2026"},
@@ -142,7 +142,7 @@ func TestHintTellsWhatSignatureCovers(t *testing.T) {
 		{"another provider's key", a.URL(&idptest.Request{Key: idptest.OtherKey()}), idp.RefusedSignature,
 			"the certificate of another service provider verifies it, " + b.EntityID},
 		{"no SigAlg", strings.Replace(address, "&SigAlg=", "&Other=", 1), idp.RefusedSignatureParams, "a Signature without SigAlg"},
-		{"no Signature", strings.Replace(address, "&Signature=", "&Other=", 1), idp.RefusedSignatureParams, "a SigAlg and no Signature"},
+		{"no Signature", strings.Replace(address, "&Signature=", "&Other=", 1), idp.RefusedSignatureParams, "SigAlg without Signature"},
 		{"changed", "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(changed(t, a)))), idp.RefusedDigest,
 			"with the key of the registered certificate"},
 	}
@@ -188,7 +188,7 @@ func TestHintNamesCarriedCertificate(t *testing.T) {
 	next := *a
 	next.Key, next.Cert = idptest.OtherKey(), i.OtherCert()
 	r := inspectText(t, inspector(i), next.Form(&idptest.Request{}).Encode(), i.Clock.Now())
-	want := "if the people of the service provider confirm its SHA-256, " + certs.CertSHA256(next.Cert)
+	want := "if the contact of the service provider confirms its SHA-256, " + certs.CertSHA256(next.Cert)
 	if !slices.Equal(codes(r), []idp.RefusalCode{idp.RefusedSignature}) || !strings.Contains(hints(r), want) {
 		t.Errorf("refused with %v:\n%s", codes(r), hints(r))
 	}
@@ -211,7 +211,7 @@ func TestDropText(t *testing.T) {
 		{"level", assurance.Dropped{Name: "ssn", Reason: assurance.DropLevel}, "urn:acr.login.gov:verified"},
 		{"no source", assurance.Dropped{Name: "x509_subject", Reason: assurance.DropNoSource}, "no value"},
 		{"misspelt", assurance.Dropped{Name: "firstname", Reason: assurance.DropUnknown}, "did you mean first_name?"},
-		{"unlike any", assurance.Dropped{Name: "favourite_colour", Reason: assurance.DropUnknown}, "there is no such attribute"},
+		{"unlike any", assurance.Dropped{Name: "favourite_colour", Reason: assurance.DropUnknown}, "unknown attribute"},
 	}
 	for _, tt := range tests {
 		if got := inspect.DropText(tt.dropped); !strings.Contains(got, tt.want) {

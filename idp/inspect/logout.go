@@ -44,7 +44,7 @@ func (s *Service) openName(r *Report, q *inbound.Request, root *xmltree.Element)
 	seen, to := describeEncryption(root.Child(saml.NamespaceAssertion, field))
 	switch {
 	case s.Years == nil:
-		r.add(Check{Field: field, Outcome: Skipped, Seen: seen, Note: "only our keys open it, and there are none here"})
+		r.add(Check{Field: field, Outcome: Skipped, Seen: seen, Note: "only our keys open it, and none is available"})
 		return false, nil
 	case q.Cert == nil:
 		r.add(Check{Field: field, Outcome: Skipped, Seen: seen, Note: "it is opened only in a message whose signature holds"})
@@ -77,10 +77,10 @@ func (s *Service) nameHints(r *Report, req saml.LogoutRequest, to []*x509.Certif
 	for _, e := range s.Years.All(r.At) {
 		year := e.Year()
 		if try := req; year != r.Year && try.Open(e.Key.Signer) == nil {
-			hints = append(hints, "our key of "+string(year)+" opens it: it is encrypted to that year's certificate, and was sent to the address of "+string(r.Year))
+			hints = append(hints, "our key of "+string(year)+" opens it: it is encrypted to that year's certificate, and was sent to the URL of "+string(r.Year))
 		}
 		if year == r.Year && e.Key.Signer == nil {
-			hints = append(hints, "there is no private key of "+string(year)+" here")
+			hints = append(hints, "the private key of "+string(year)+" is missing here")
 		}
 	}
 	ours, years := s.ourCertificates(r.At)
@@ -103,7 +103,7 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, q *inbound.Request
 	p, name, remote := q.Provider, q.Logout.NameID.Value, q.Kind == inbound.RemoteLogoutRequest
 	if s.Users == nil || p == nil {
 		r.Unknown = true
-		r.add(Check{Field: "NameID", Outcome: Skipped, Seen: name, Note: "there is no store to ask whom it names"})
+		r.add(Check{Field: "NameID", Outcome: Skipped, Seen: name, Note: "no store available to look up the user"})
 		return nil
 	}
 	first := before // the content that came first counts

@@ -66,7 +66,7 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 	}
 	if s.Registry == nil {
 		r.Unknown = true
-		r.noteSkipped("entityID", "there is no registry to ask")
+		r.noteSkipped("entityID", "no registry available")
 		return nil
 	}
 	now, err := s.Registry.Lookup(ctx, p.EntityID)

@@ -37,7 +37,7 @@ func Open(s Sent, key *rsa.PrivateKey) *Opened {
 	}
 	envelope, ok := xmlenc.Describe(sealed)
 	if !ok {
-		return &Opened{Fault: "there is not exactly one EncryptedData in it"}
+		return &Opened{Fault: "it does not contain exactly one EncryptedData"}
 	}
 	if name := envelope.NotTaken(); name != "" {
 		return &Opened{Fault: "it is encrypted with " + name + ", which Vernal never does and cannot open"}
@@ -64,7 +64,7 @@ func encryptedAssertion(root *xmltree.Element) *xmltree.Element {
 func (o *Opened) assertionIn(root, sealed *xmltree.Element) (*xmltree.Element, error) {
 	a, err := xmltree.ParseWithin([]byte(o.XML), xmltree.MessageLimits(), root, sealed)
 	if err != nil {
-		return nil, idp.Refuse(idp.RefusedXML, "EncryptedAssertion", "").With(err)
+		return nil, idp.Refuse(idp.RefusedXML, "EncryptedAssertion", "EncryptedData").With(err)
 	}
 	if !a.Is(saml.NamespaceAssertion, "Assertion") {
 		return nil, idp.Refuse(idp.RefusedMessageType, "EncryptedAssertion", a.Local)

@@ -211,7 +211,7 @@ func TestEncryptedIDOpensOnlyIfVerified(t *testing.T) {
 		{"another year's key", inspector(i), idptest.LogoutRequest{Person: encryptedID(t, i, "2026", "someone")}, "EncryptedID", inspect.Refused, "our key of 2026 opens it"},
 		{"not verified", inspector(i), idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone"), Key: idptest.OtherKey()},
 			"EncryptedID", inspect.Skipped, "only in a message whose signature holds"},
-		{"no keys here", alone, idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone")}, "EncryptedID", inspect.Skipped, "there are none here"},
+		{"no keys here", alone, idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone")}, "EncryptedID", inspect.Skipped, "none is available"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

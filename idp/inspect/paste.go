@@ -64,7 +64,7 @@ const (
 // scanners. Messages that occur unchanged come first, and those that do not decode last.
 //
 // It runs in the process that has the text: a HAR file also holds cookies and passwords, and
-// only the message is to be inspected.
+// only the message must be inspected.
 func Find(text string) []Sent {
 	f := finds{exact: map[string]int{}, byID: map[string]int{}}
 	text, steps := plainText(text)

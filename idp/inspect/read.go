@@ -54,7 +54,7 @@ func (r *Report) readMessage(s Sent) (*saml.Message, input, error) {
 	if in.response && in.endpoint != "" {
 		code := idp.Refuse(idp.RefusedMessageType, "SAMLResponse", "SAMLResponse", "SAMLRequest")
 		if parameterValue(s.Query+"&"+s.InURL, "SAMLRequest") != "" {
-			code = idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "")
+			code = idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "SAMLRequest, SAMLResponse")
 		}
 		_ = r.noteRefused("", code)
 	}
@@ -145,7 +145,7 @@ func parameterHint(why *idp.Refusal, post bool) []string {
 	case why.Field == "SigAlg":
 		return []string{"there is a Signature without SigAlg, so its algorithm is unknown: send SigAlg, which is part of what is signed"}
 	}
-	return []string{"there is a SigAlg and no Signature: it was left out, is empty, or was cut off with the end of the address"}
+	return []string{"SigAlg without Signature: it was left out, is empty, or was cut off with the end of the URL"}
 }
 
 // parameterValue returns the raw value of a parameter in the query.

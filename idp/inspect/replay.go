@@ -61,7 +61,7 @@ func (s *Service) lookupEarlier(ctx context.Context, r *Report, id string) (*idp
 
 // skipID records that an ID cannot be looked up.
 func (r *Report) skipID(id string) error {
-	r.noteSkipped("ID", "there is no store to ask whether "+id+" was seen before")
+	r.noteSkipped("ID", "no store available to check whether "+id+" was used before")
 	return nil
 }
 

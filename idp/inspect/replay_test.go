@@ -84,8 +84,8 @@ func TestInspectJudgesLogoutResponse(t *testing.T) {
 	if r.Refused || r.SP != "https://a.example" || check(r, "InResponseTo").Outcome != inspect.OK {
 		t.Errorf("%v: %+v", codes(r), r.Checks)
 	}
-	elsewhere := strings.Replace(doc, "https://a.example/logged-out", "https://evil.example/", 1)
-	if r := inspectText(t, inspector(i), elsewhere, i.Clock.Now()); !r.Refused {
+	altered := strings.Replace(doc, "https://a.example/logged-out", "https://evil.example/", 1)
+	if r := inspectText(t, inspector(i), altered, i.Clock.Now()); !r.Refused {
 		t.Errorf("to a stranger: %+v", r.Checks)
 	}
 }

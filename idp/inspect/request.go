@@ -28,8 +28,8 @@ func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message
 	root := msg.Root
 	if s.Registry == nil {
 		r.Unknown = true
-		r.noteSkipped("Issuer", "there is no registry to ask")
-		r.noteSkipped("Signature", "there is no registry to ask for certificates")
+		r.noteSkipped("Issuer", "no registry available")
+		r.noteSkipped("Signature", "no registry available for certificates")
 	} else {
 		q.Provider, err = inbound.LookupSender(ctx, s.Registry, msg)
 		if err := r.noteResult("Issuer", string(q.Issuer), err); err != nil {
@@ -189,7 +189,7 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 		case !isKept:
 			r.addHint(s.destinationHints(h.Destination, expect.Destinations[0])...)
 		case r.Year == "":
-			r.noteSkipped(f.Field, "which year's address it was sent to is not known")
+			r.noteSkipped(f.Field, "the year of the URL that it was sent to is unknown")
 		default:
 			seen := h.Destination
 			if !h.HasDestination {
@@ -287,7 +287,7 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 			)
 		}
 	default:
-		r.noteFault("year", string(r.Year), "there is no such year")
+		r.noteFault("year", string(r.Year), "unknown year")
 	}
 	var live []string
 	for _, e := range s.Years.Live(r.At) {

@@ -66,7 +66,7 @@ func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Messag
 // statusHints explains the status codes that we send.
 var statusHints = map[string]string{
 	saml.StatusNoPassive:        "IsPassive was asked for, and a page would have been needed",
-	saml.StatusUnknownPrincipal: "the person named is not the one of the session, or was never known to the service provider",
+	saml.StatusUnknownPrincipal: "the named user is not the one of the session, or was never known to the service provider",
 	saml.StatusPartialLogout:    "the session has ended here, and other service providers may still have theirs",
 	saml.StatusRequestDenied:    "the request was refused; the error id in its message, or in the log, leads to why",
 }
@@ -107,7 +107,7 @@ func (s *Service) ourCertificates(at time.Time) (list []*x509.Certificate, years
 func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.Verified, error)) (*xmltree.Element, error) {
 	if s.Years == nil {
 		r.Unknown = true
-		r.noteSkipped(field, "there are no certificates of ours to verify it with")
+		r.noteSkipped(field, "none of our certificates is available to verify it with")
 		return nil, nil
 	}
 	if e.Child(xmldsig.Namespace, "Signature") == nil {

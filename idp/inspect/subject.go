@@ -10,7 +10,7 @@ func (s *Service) checkSubject(r *Report, q *inbound.Request) error {
 		return nil
 	}
 	if subject.IsEncrypted() && s.Years == nil {
-		r.noteSkipped("Subject EncryptedID", "only our keys open it, and there are none here")
+		r.noteSkipped("Subject EncryptedID", "only our keys open it, and none is available")
 		return nil
 	}
 	if subject.IsEncrypted() {

@@ -85,7 +85,7 @@ func TestInspectAppliesLoginGovCompat(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	loose := func(p *idp.ServiceProvider) { p.Compat = idp.CompatLoginGov }
 	a, strict := i.AddProvider("https://a.example", loose), i.AddProvider("https://strict.example")
-	elsewhere := "https://idp.int.identitysandbox.gov/api/saml/auth2025"
+	otherURL := "https://idp.int.identitysandbox.gov/api/saml/auth2025"
 	for _, tt := range []struct {
 		name    string
 		request idptest.Request
@@ -93,7 +93,7 @@ func TestInspectAppliesLoginGovCompat(t *testing.T) {
 		code    idp.RefusalCode
 	}{
 		{"ACS URL", idptest.Request{ACS: "https://other.example/acs"}, "AssertionConsumerServiceURL", idp.RefusedACSURL},
-		{"Destination", idptest.Request{Destination: elsewhere}, "Destination", idp.RefusedDestination},
+		{"Destination", idptest.Request{Destination: otherURL}, "Destination", idp.RefusedDestination},
 	} {
 		r := tt.request
 		report := inspectText(t, inspector(i), a.URL(&r), i.Clock.Now())
@@ -119,7 +119,7 @@ func TestInspectAppliesLoginGovCompat(t *testing.T) {
 			t.Errorf("%s is not refused", name)
 		}
 	}
-	logout := inspectText(t, inspector(i), a.LogoutURL(&idptest.LogoutRequest{NameID: "x", Destination: elsewhere}), i.Clock.Now())
+	logout := inspectText(t, inspector(i), a.LogoutURL(&idptest.LogoutRequest{NameID: "x", Destination: otherURL}), i.Clock.Now())
 	if logout.Refused {
 		t.Errorf("a LogoutRequest: %v", refusedFields(logout))
 	}

@@ -40,7 +40,7 @@ var testRSA = sync.OnceValue(func() (keys [2]*rsa.PrivateKey) {
 // madeKey returns the key of a year made on its making date.
 func madeKey(t testing.TB, y idp.Year) *certs.Key { return certified(t, 0, y) }
 
-// otherKey is a key of the year that is not the recorded one.
+// otherKey returns a key of the year that is not the recorded one.
 func otherKey(t testing.TB, y idp.Year) *certs.Key { return certified(t, 1, y) }
 
 func certified(t testing.TB, n int, y idp.Year) *certs.Key {
@@ -108,7 +108,7 @@ func (w *installation) hand(steps ...string) *installation {
 	return w
 }
 
-// recordedWith is an installation on 15 February 2027, with 2026 preferred and 2027
+// recordedWith returns an installation on 15 February 2027, with 2026 preferred and 2027
 // published, whose history records the keys.
 func recordedWith(t fataler, keys ...*certs.Key) *installation {
 	w := firstStart(t, "2026-11-22").run("2027-02-15")

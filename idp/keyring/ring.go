@@ -2,7 +2,7 @@
 // whether its URLs answer, and the key that signs for it.
 //
 // A Ring is an immutable snapshot of the history and the keys, which package rotator
-// replaces as a whole. A private key that must not sign never reaches it (Usable): the key
+// replaces as a whole. A private key that must not sign never reaches it (SelectUsable): the key
 // of a year that is over, or a key other than the recorded one (Faults).
 package keyring
 
@@ -90,7 +90,7 @@ func NewRing(p rotation.Policy) *Ring {
 }
 
 // SetHistory replaces all keys and the history at once. Concurrent look-ups see the old state
-// or the new one in full. The Ring keeps only Usable keys, so nothing reachable from it signs
+// or the new one in full. The Ring keeps only usable keys, so nothing reachable from it signs
 // for a year that is over. It also keeps the history, which must not change afterwards.
 //
 // The Ring always takes over the new history, so that a year closes even if another year

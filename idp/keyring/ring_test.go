@@ -31,7 +31,7 @@ func yearsOf(entries []Entry) (years []idp.Year) {
 	return years
 }
 
-// newRing is a Ring over a history and its keys.
+// newRing returns a Ring over a history and its keys.
 func newRing(t fataler, h rotation.History, keys []*certs.Key) *Ring {
 	t.Helper()
 	r := NewRing(rotation.DefaultPolicy())

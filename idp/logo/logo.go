@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
+	"regexp"
+	"strings"
 )
 
 const (
@@ -63,14 +65,33 @@ func Parse(data []byte) (*Image, error) {
 	return parseSVG(data)
 }
 
+// The extensions of the file names that Name returns.
+const (
+	extensionSVG = ".svg"
+	extensionPNG = ".png"
+)
+
 // Name returns a file name that changes with the content.
 func (i *Image) Name() string {
-	extension := ".svg"
+	extension := extensionSVG
 	if i.Type == TypePNG {
-		extension = ".png"
+		extension = extensionPNG
 	}
 	sum := sha256.Sum256(i.Data)
 	return hex.EncodeToString(sum[:16]) + extension
+}
+
+var namePattern = regexp.MustCompile(`^[0-9a-f]{32}\.(svg|png)$`)
+
+// IsName reports whether the text has the form of a file name that Name returns.
+func IsName(s string) bool { return namePattern.MatchString(s) }
+
+// TypeOf returns the content type of the logo with a file name that Name returned.
+func TypeOf(name string) string {
+	if strings.HasSuffix(name, extensionPNG) {
+		return TypePNG
+	}
+	return TypeSVG
 }
 
 // parsePNG keeps only the pixels.

@@ -35,13 +35,14 @@ func addressDeployment(t *testing.T) *deployment {
 	w.ada.Email, w.ada.browser = "Ada@work.example", w.Browser()
 	w.ada.name = w.discloseNameID(&w.ada, w.a, saml.NameIDFormatEmail)
 	if w.ada.name != "Ada@work.example" || w.ada.otherName != "ada@home.example" || strings.Contains(w.bob.name, "@") {
-		t.Fatalf("told %q, %q and %q", w.ada.name, w.ada.otherName, w.bob.name)
+		t.Fatalf("disclosed %q, %q and %q", w.ada.name, w.ada.otherName, w.bob.name)
 	}
 	w.wantSignedIn("Ada", "Ada", "bob")
 	return w
 }
 
-// discloseNameID signs the visitor in at a provider and returns the NameID that the provider was sent.
+// discloseNameID signs the visitor in at a provider and returns the NameID that the provider was
+// sent.
 func (w *deployment) discloseNameID(v *visitor, p *idptest.Provider, format string) string {
 	w.t.Helper()
 	r := &idptest.Request{Format: format}
@@ -65,7 +66,7 @@ func TestLogoutByDisclosedEmailOnly(t *testing.T) {
 		{"in another case", "ada@WORK.example", true},
 		{"another of theirs", "ada@home.example", false},
 		{"another person's, who came without", "bob@example.gov", false},
-		{"nobody's", "eve@example.gov", false},
+		{"unknown", "eve@example.gov", false},
 	}
 	whole := addressDeployment(t) // shared by the cases that end nothing
 	for _, tt := range tests {

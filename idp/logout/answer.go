@@ -177,7 +177,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 		return err
 	}
 	page := templates.LogoutPage{
-		Base: h.Pages.Base(r, a.provider.Name), Ended: a.request.Status == saml.StatusSuccess,
+		Base: h.Pages.SenderBase(r, a.sender()), Ended: a.request.Status == saml.StatusSuccess,
 		Action: a.provider.LogoutURL, SAMLResponse: base64.StdEncoding.EncodeToString(doc),
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}

@@ -197,7 +197,7 @@ func TestLogoutEndsOnlyNamedSessions(t *testing.T) {
 			return &idptest.LogoutRequest{NameID: w.ada.name, SessionIndexes: []string{w.bob.name}}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},
 		{"another person", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: w.bob.name} }, requester, unknownPrincipal, []string{"ada", "bob"}},
-		{"nobody", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "nobody"} }, requester, unknownPrincipal, []string{"ada", "bob"}},
+		{"unknown user", func(w *deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "nobody"} }, requester, unknownPrincipal, []string{"ada", "bob"}},
 		{"another provider's name for the person", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: w.ada.otherName}
 		}, requester, unknownPrincipal, []string{"ada", "bob"}},

@@ -76,7 +76,7 @@ func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.Inbound, b
 	doc := got.response()
 	acted := doc != "" && !strings.Contains(doc, ":status:RequestDenied")
 	if acted && !w.signed[w.said(in)] {
-		t.Errorf("acted upon, and nobody signed it: %q\n%s", w.said(in), doc)
+		t.Errorf("acted upon, and unsigned: %q\n%s", w.said(in), doc)
 	}
 	if who := w.listEnded(); len(who) > 0 {
 		// One message ends sessions of one user only; in a browser with a session, of its

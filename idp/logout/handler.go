@@ -104,8 +104,16 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 		if a.provider == nil {
 			return err
 		}
-		return web.NameSender(a.provider.Name, a.provider.ReturnToSPURL, err)
+		return web.NameSender(a.sender(), err)
 	}
+}
+
+// sender returns what pages show of the provider. Its StartURL is not where a sign-in starts,
+// because the user signs out.
+func (a *accepted) sender() web.Sender {
+	s := web.SenderOf(&a.provider.ServiceProvider, a.request != nil && a.request.CertSHA256 != "")
+	s.StartURL = a.provider.ReturnToSPURL
+	return s
 }
 
 // recheckYear returns the year of a request that was accepted before, if the request may still

@@ -20,9 +20,9 @@ func TestLogoutPagesUseRequestedLanguage(t *testing.T) {
 	}{
 		{"nothing said", "", "", "en", "You are signed out", "Do you want to sign out?", "URLs are closed", "Sign out here"},
 		{"locale", "&locale=es", "fr", "es", "Ha cerrado la sesión", "¿Desea cerrar la sesión?", "Las URL de", "Cerrar sesión aquí"},
-		{"locale in upper case", "&locale=FR", "", "fr", "Vous êtes déconnecté", "Voulez-vous vous déconnecter", "Les URL de", "Se déconnecter ici"},
+		{"locale in upper case", "&locale=FR", "", "fr", "Déconnexion de", "Voulez-vous vous déconnecter", "Les URL de", "Se déconnecter ici"},
 		{"browser, Spanish", "", "es-MX, en;q=0.5", "es", "Ha cerrado la sesión", "¿Desea cerrar la sesión?", "Las URL de", "Cerrar sesión aquí"},
-		{"browser, French", "", "fr-CA", "fr", "Vous êtes déconnecté", "Voulez-vous vous déconnecter", "Les URL de", "Se déconnecter ici"},
+		{"browser, French", "", "fr-CA", "fr", "Déconnexion de", "Voulez-vous vous déconnecter", "Les URL de", "Se déconnecter ici"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

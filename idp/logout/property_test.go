@@ -26,7 +26,7 @@ type drawn struct {
 }
 
 func draw(t *rapid.T, w *corpusDeployment) *drawn {
-	names, indexes := []string{"nobody", "7b0e8f5a-0000-4000-8000-000000000000"}, []string{"_never-issued", "nothing"}
+	names, indexes := []string{"unknown user", "7b0e8f5a-0000-4000-8000-000000000000"}, []string{"_never-issued", "nothing"}
 	for _, p := range corpusPeople {
 		// Draw sp1's own NameIDs more often, because they come closest to ending a session.
 		names = append(names, p.atSP1, p.atSP1, p.atSP1, p.atSP1, p.atSP2, p.name+"@example.gov", "_"+p.name+"-at-sp1")

@@ -43,7 +43,7 @@ func TestLogoutsAreAudited(t *testing.T) {
 		{"remote_logout", "ok", "sp:" + spA, w.bob.User.ID, nil},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("on record (-want +got):\n%s", diff)
+		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
 }
 

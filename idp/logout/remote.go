@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"vernal/idp"
@@ -62,7 +63,11 @@ func (c *channel) readMessage() (*saml.Message, error) {
 	case errors.As(err, &tooLong):
 		return nil, idp.Refuse(idp.RefusedRequestTooLarge, "body", "", strconv.FormatInt(tooLong.Limit, 10)).With(err)
 	case err != nil:
-		return nil, idp.Refuse(idp.RefusedParameterInvalid, "body", "").With(err)
+		seen := c.r.Header.Get("Content-Type")
+		if escape, ok := errors.AsType[url.EscapeError](err); ok {
+			seen = string(escape)
+		}
+		return nil, idp.Refuse(idp.RefusedParameterInvalid, "body", seen).With(err)
 	}
 	if c.soap {
 		return saml.ReadSOAP(in.Body)

@@ -46,7 +46,7 @@ func TestRemoteLogoutEndsNamedSessions(t *testing.T) {
 		{"another provider's UUID", func(w *deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.otherName}}
 		}, http.StatusBadRequest, false, []string{"ada", "bob"}},
-		{"nobody", func(*deployment) *idptest.LogoutRequest {
+		{"unknown user", func(*deployment) *idptest.LogoutRequest {
 			return &idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{"y"}}
 		}, http.StatusBadRequest, false, []string{"ada", "bob"}},
 		{"an address", func(*deployment) *idptest.LogoutRequest { return &idptest.LogoutRequest{NameID: "ada@example.gov"} }, http.StatusBadRequest, false, []string{"ada", "bob"}},
@@ -115,14 +115,14 @@ func TestRemoteLogoutContentTypes(t *testing.T) {
 func TestRemoteLogoutOtherSession(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
-	elsewhere := visitor{Person: w.ada.Person, browser: w.Browser()}
-	w.signIn(&elsewhere, w.b)
+	otherVisitor := visitor{Person: w.ada.Person, browser: w.Browser()}
+	w.signIn(&otherVisitor, w.b)
 	w.wantSignedIn("ada", "ada", "bob")
 	if got := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: "x", SessionIndexes: []string{w.ada.name}}); got.Status != http.StatusOK {
 		t.Fatalf("%d %s", got.Status, got.Body)
 	}
 	w.wantSignedIn("ada", "bob")
-	if page := elsewhere.browser.Get(w.b.URL(&idptest.Request{})); page.Response() == nil {
+	if page := otherVisitor.browser.Get(w.b.URL(&idptest.Request{})); page.Response() == nil {
 		t.Error("the session in which the provider was not used has ended")
 	}
 }

@@ -28,18 +28,18 @@ func (h *Handler) resumeLogout(w http.ResponseWriter, r *http.Request, a *accept
 func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	handle := idp.RequestHandle(r.URL.Query().Get("request"))
 	if len(handle) == 0 || len(handle) > 64 {
-		return idp.Refuse(idp.RefusedStale, "request", "")
+		return idp.Refuse(idp.RefusedStale, "request", string(handle))
 	}
 	req, err := h.Store.LogoutRequest(r.Context(), idp.RequestKey{Handle: handle})
 	if errors.Is(err, idp.ErrNotFound) || err == nil && !h.Clock.Now().Before(req.ExpiresAt) {
-		return idp.Refuse(idp.RefusedStale, "request", "")
+		return idp.Refuse(idp.RefusedStale, "request", string(handle))
 	}
 	if err != nil {
 		return fmt.Errorf("load logout request: %w", err)
 	}
 	if !h.Sessions.HasRequestCookie(r, req.Handle, req.SecretHash) {
 		// The page does not name the sender.
-		return idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
+		return idp.Refuse(idp.RefusedOtherBrowser, "request", string(handle)).With(session.ErrOtherBrowser)
 	}
 	web.EventOf(r).Ask(req.Locale, req.ReceivedAt)
 	p, err := h.Registry.Lookup(r.Context(), req.SP)

@@ -41,24 +41,24 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 	i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
 	t.Cleanup(release)
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
-	ada, browser, elsewhere := i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()
+	ada, browser, otherBrowser := i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()
 
 	// A remembered browser signs in with less than aal/2.
 	browser.GiveCode(browser.GivePassword(browser.Get("/sign-in"), ada), ada, "remember")
 	browser.Post("/account/sign-out", nil)
 	r := &idptest.Request{}
-	told, err := a.Check(r, browser.GivePassword(browser.Get(a.URL(r)), ada).Response())
+	assertion, err := a.Check(r, browser.GivePassword(browser.Get(a.URL(r)), ada).Response())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r = &idptest.Request{}
-	if elsewhere.SignIn(elsewhere.Get(b.URL(r)), ada).Response() == nil {
+	if otherBrowser.SignIn(otherBrowser.Get(b.URL(r)), ada).Response() == nil {
 		t.Fatal("not signed in in the other browser")
 	}
 	more := &idptest.Request{ClassRefs: []string{"http://idmanagement.gov/ns/assurance/aal/2"}}
 	stepUp := browser.Get(a.URL(more))
 
-	out := &idptest.LogoutRequest{NameID: told.Subject.NameID.Value}
+	out := &idptest.LogoutRequest{NameID: assertion.Subject.NameID.Value}
 	address, old := a.LogoutURL(out), browser.Session()
 	answer := make(chan *idptest.Page, 1)
 	go func() { answer <- browser.Get(address) }()
@@ -77,7 +77,7 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 	if left, err := i.Store.Sessions(t.Context(), idp.SessionQuery{User: ada.User.ID}); err != nil || len(left) != 1 {
 		t.Errorf("sessions left: %d, %v; want that of the other browser", len(left), err)
 	}
-	if next := elsewhere.Get(b.URL(&idptest.Request{})); next.Response() == nil {
+	if next := otherBrowser.Get(b.URL(&idptest.Request{})); next.Response() == nil {
 		t.Error("the session in the other browser has ended")
 	}
 }

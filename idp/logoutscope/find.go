@@ -87,7 +87,7 @@ func findNamed(ctx context.Context, store Store, p *sp.Provider, id *saml.NameID
 
 func wrapError(err error) error {
 	if err != nil {
-		return fmt.Errorf("look up person of logout: %w", err)
+		return fmt.Errorf("look up user of logout: %w", err)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // deployment is an installation whose clock is turned. 2026 is preferred from its first
-// day; 2027 follows by the history, which is recorded nowhere.
+// day; 2027 follows by the history, which is not recorded.
 type deployment struct {
 	*fixture.Fixture
 	tb      testing.TB

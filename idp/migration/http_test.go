@@ -45,7 +45,7 @@ func TestSignInsAppearOnBoard(t *testing.T) {
 		want   counts
 		signed bool
 	}{
-		{"a signed request that nobody followed", i.AddProvider("https://signed.example"), func(p *idptest.Provider, b *idptest.Browser) {
+		{"a signed request without a sign-in", i.AddProvider("https://signed.example"), func(p *idptest.Provider, b *idptest.Browser) {
 			b.Get(p.URL(&idptest.Request{}))
 		}, counts{"2026": 1}, true},
 		{"a sign-in on two years", i.AddProvider("https://two.example"), func(p *idptest.Provider, b *idptest.Browser) {
@@ -58,7 +58,7 @@ func TestSignInsAppearOnBoard(t *testing.T) {
 		{"an unsigned request that was answered", i.AddProvider("https://answered.example", optional), func(p *idptest.Provider, b *idptest.Browser) {
 			b.SignIn(b.Get(p.URL(&idptest.Request{Unsigned: true})), person)
 		}, counts{"2026": 1}, false},
-		{"a signature of somebody else", i.AddProvider("https://forged.example"), func(p *idptest.Provider, b *idptest.Browser) {
+		{"a signature of another sender", i.AddProvider("https://forged.example"), func(p *idptest.Provider, b *idptest.Browser) {
 			b.Get(p.URL(&idptest.Request{Key: idptest.OtherKey()}))
 		}, counts{}, false},
 		{"metadata with the hint", i.AddProvider("https://hint.example"), func(p *idptest.Provider, b *idptest.Browser) {
@@ -172,7 +172,7 @@ func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 	use("2026")
 	run(at(2027, 3, 10))
 	if !needs(rotation.CertEnding) {
-		t.Error("a certificate ends, somebody has not moved, and nobody is told")
+		t.Error("a certificate ends, a provider has not moved, and there is no notice")
 	}
 	use("2027")
 	run(at(2027, 3, 11))

@@ -100,8 +100,8 @@ func TestNoticesSurviveReceiverOutage(t *testing.T) {
 		w.tick(s)
 		w.Clock.Set(w.Clock.Now().Add(5 * time.Minute))
 	}
-	if n := len(w.hook.notices()) + len(w.mail.Mails()); n != 4 { // that notices come, and what comes tomorrow
-		t.Fatalf("%d arrived while nobody was there", n-4)
+	if n := len(w.hook.notices()) + len(w.mail.Mails()); n != 4 { // that notices come, and the notice of tomorrow
+		t.Fatalf("%d arrived without a listener", n-4)
 	}
 	s = w.server()
 	s.Mail.Server = up

@@ -77,7 +77,7 @@ func newDeployment(t *testing.T, now string, change ...func(*rotation.Policy)) *
 	return w
 }
 
-// server is a server's service, with nothing in memory yet.
+// server returns a server's service, with nothing in memory yet.
 func (w *deployment) server() *notify.Service {
 	return &notify.Service{
 		Store: w.Bolt, Board: w.Board, Rotation: w.Rotation, Years: w.Years, Clock: w.Clock.Now,
@@ -122,7 +122,7 @@ func (w *deployment) day(servers ...*notify.Service) {
 	w.tick(servers...)
 }
 
-// tick lets all servers tell at the same time.
+// tick makes all servers send notices at the same time.
 func (w *deployment) tick(servers ...*notify.Service) {
 	w.t.Helper()
 	var wg sync.WaitGroup
@@ -240,7 +240,7 @@ func (r *receiver) notices() []notify.Notice {
 
 var serial atomic.Int64
 
-// requestCert is a request certificate that ends then.
+// requestCert returns a request certificate that ends then.
 func requestCert(t *testing.T, end time.Time) string {
 	t.Helper()
 	key := fixture.Key(0)

@@ -23,7 +23,7 @@ func TestLetterUsesContactsLanguage(t *testing.T) {
 	}{
 		{"nothing said", nil, []string{"ann@a.example"}, []string{"en ann@a.example " + english}},
 		{"the installation's", []templates.Lang{"fr", "en"}, []string{"ann@a.example"}, []string{"fr ann@a.example " + french}},
-		{"nobody to write to", []templates.Lang{"es"}, []string{"+1 555 0100"}, []string{"es  " + spanish}},
+		{"no email address", []templates.Lang{"es"}, []string{"+1 555 0100"}, []string{"es  " + spanish}},
 		{"one other", nil, []string{"es:ann@a.example"}, []string{"es ann@a.example " + spanish}},
 		{"several", []templates.Lang{"en", "es", "fr"},
 			[]string{"FR:mailto:ann@a.example", "bob@a.example", "es: cy@a.example", "fr:dee@a.example"},

@@ -179,7 +179,7 @@ type change struct {
 	New  string
 }
 
-// words are a letter's subject and text.
+// words returns a letter's subject and text.
 func (w *writer) words(l Letter) (subject, text string, err error) {
 	d := letterData{Letter: l, sender: w.senderIn(l.Lang), ID: cleanText(string(l.SP)), EntityID: string(w.IdP.EntityID())}
 	d.Name = cmp.Or(cleanText(l.Name), d.ID)

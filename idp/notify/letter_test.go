@@ -133,7 +133,7 @@ func TestLetterWarnsOfEndingRequestCert(t *testing.T) {
 	for _, l := range w.letters("") {
 		got[l.SP] = l.Subject
 		if strings.Contains(l.Text, "BEGIN CERTIFICATE") || len(l.From) != 0 {
-			t.Errorf("%s is told to move", l.SP)
+			t.Errorf("%s is notified to move", l.SP)
 		}
 	}
 	want := map[idp.EntityID]string{
@@ -227,7 +227,7 @@ func TestLettersGoToMailContactsOnly(t *testing.T) {
 	wantOn := []idp.AuditEvent{{Kind: "rotation.notice", Outcome: "failed", Actor: "cli", SP: "urn:a", Year: "2027",
 		Detail: map[string]string{"sent": "2", "failed": "1"}}}
 	if diff := cmp.Diff(wantOn, on); diff != "" {
-		t.Errorf("on record (-want +got):\n%s", diff)
+		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
 	s.Mail = nil
 	if _, err := s.Send(t.Context(), letters, "cli", false); !errors.Is(err, notify.ErrNoMail) {

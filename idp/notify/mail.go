@@ -159,7 +159,7 @@ func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
 		err = errors.Join(err, msg.ReplyTo(m.ReplyTo))
 	}
 	if err != nil || !isMailAddress(mail.To) || !isMailAddress(m.From) {
-		return nil, errors.New("not a mail address")
+		return nil, errors.New("not an email address")
 	}
 	msg.Subject(cleanText(mail.Subject))
 	msg.SetDateWithValue(m.Clock.Now())

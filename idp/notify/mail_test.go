@@ -65,7 +65,7 @@ func TestMailIsSentOverTLS(t *testing.T) {
 		{"a server without TLS is given nothing", &smtptest.Server{}, func(*notify.Mailer) {}, "STARTTLS"},
 		{"nor is its password", &smtptest.Server{Username: "vernal", Password: "secret!"},
 			func(m *notify.Mailer) { m.Username, m.Password = "vernal", "secret!" }, "STARTTLS"},
-		{"a certificate of somebody else", &smtptest.Server{TLS: config}, func(m *notify.Mailer) { m.Roots = x509.NewCertPool() }, "certificate"},
+		{"a certificate of another sender", &smtptest.Server{TLS: config}, func(m *notify.Mailer) { m.Roots = x509.NewCertPool() }, "certificate"},
 		{"TLS is not tls where starttls is asked for", &smtptest.Server{TLS: config}, func(m *notify.Mailer) { m.TLS = notify.ImplicitTLS }, "tls"},
 	}
 	for _, tt := range tests {
@@ -84,7 +84,7 @@ func TestMailIsSentOverTLS(t *testing.T) {
 			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || len(got) != 0):
 				t.Errorf("error %v, want %q; %d mails", err, tt.want, len(got))
 			case err != nil && (strings.Contains(err.Error(), "secret!") || strings.Contains(err.Error(), "ops@")):
-				t.Errorf("the error tells too much: %v", err)
+				t.Errorf("the error contains too much: %v", err)
 			}
 		})
 	}
@@ -176,8 +176,8 @@ func TestUnreachableMailServerIsReported(t *testing.T) {
 		name   string
 		server string
 	}{
-		{"nobody there", "127.0.0.1:1"},
-		{"nobody speaks", l.Addr().String()}, // it is never accepted
+		{"no listener", "127.0.0.1:1"},
+		{"silent listener", l.Addr().String()}, // it is never accepted
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := mailer(tt.server)
@@ -189,7 +189,7 @@ func TestUnreachableMailServerIsReported(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the server ends while nobody speaks", func(t *testing.T) {
+	t.Run("the server ends while the listener is silent", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		m := mailer(l.Addr().String())
 		m.Timeout = time.Hour

@@ -12,7 +12,7 @@ import (
 	"vernal/templates"
 )
 
-// TestEveryTextIsTranslated writes each text in each language with all that it can tell and
+// TestEveryTextIsTranslated writes each text in each language with all its values and
 // with nothing, and looks for what was forgotten.
 func TestEveryTextIsTranslated(t *testing.T) {
 	t.Parallel()

@@ -13,12 +13,12 @@ import (
 
 func TestWebhookFailureHidesURL(t *testing.T) {
 	t.Parallel()
-	var elsewhere int
+	var redirected int
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ok", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
 	mux.HandleFunc("/no", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
-	mux.HandleFunc("/elsewhere", func(http.ResponseWriter, *http.Request) { elsewhere++ })
-	mux.Handle("/moved", http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect))
+	mux.HandleFunc("/redirected", func(http.ResponseWriter, *http.Request) { redirected++ })
+	mux.Handle("/moved", http.RedirectHandler("/redirected", http.StatusTemporaryRedirect))
 	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			if _, err := w.Write(make([]byte, 4096)); err != nil {
@@ -49,11 +49,11 @@ func TestWebhookFailureHidesURL(t *testing.T) {
 				tt.code != "" && !outbound.HasCode(err, tt.code):
 				t.Errorf("error %v, want %q %s", err, tt.want, tt.code)
 			case err != nil && strings.Contains(err.Error(), "token-in-path"):
-				t.Errorf("the error tells the address: %v", err)
+				t.Errorf("the error contains the URL: %v", err)
 			}
 		})
 	}
-	if elsewhere != 0 {
+	if redirected != 0 {
 		t.Error("the redirect was followed")
 	}
 }

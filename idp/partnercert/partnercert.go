@@ -266,7 +266,7 @@ func (r *reader) block(label, body string, layer int) error {
 		case err != nil:
 			return fault(NotBase64, "between its lines -----BEGIN %s----- and -----END %s----- is a character that is not base64; copy the certificate again", label, label)
 		case len(der) == 0:
-			return fault(IsEmpty, "nothing is between its lines -----BEGIN %s----- and -----END %s-----", label, label)
+			return fault(IsEmpty, "no data between its lines -----BEGIN %s----- and -----END %s-----", label, label)
 		case filetext.KindOf(der) == filetext.PEM && layer < maxLayers:
 			return r.read(der, layer+1)
 		}

@@ -65,7 +65,7 @@ func (w *Walk) checkAssertions(context.Context) (string, error) {
 			return "", fmt.Errorf("by %s: %w", a.binding, err)
 		}
 		if got := a.assertion.Subject.NameID.Value; name != "" && got != name {
-			return "", errors.New("two Responses name the person differently")
+			return "", errors.New("two Responses name the user differently")
 		}
 		name = a.assertion.Subject.NameID.Value
 	}
@@ -78,10 +78,10 @@ func (w *Walk) checkAssertion(a answer) error {
 		return fmt.Errorf("the Issuer is %q", s.Issuer.Value)
 	}
 	if s.Subject == nil || s.Subject.NameID == nil || s.Subject.NameID.Value == "" || s.Subject.NameID.Format != saml.NameIDFormatPersistent {
-		return errors.New("there is no persistent NameID")
+		return errors.New("the persistent NameID is missing")
 	}
 	if len(s.Subject.SubjectConfirmations) != 1 || s.Subject.SubjectConfirmations[0].SubjectConfirmationData == nil {
-		return errors.New("there is no single SubjectConfirmation")
+		return errors.New("it does not have exactly one SubjectConfirmation")
 	}
 	now, data := w.Clock.Now(), s.Subject.SubjectConfirmations[0].SubjectConfirmationData
 	switch {
@@ -134,7 +134,7 @@ func checkRefused(p page, err error, what string) error {
 
 func (w *Walk) checkClock(context.Context) (string, error) {
 	if !w.Terms.ClockTrusted {
-		return "", &RefusedError{"the server's clock is not trusted after a jump or drift; if the time is right, confirm it",
+		return "", &RefusedError{"the server's clock is not trusted after a jump or drift; if the time is correct, confirm it",
 			[]idp.Suggestion{idp.Suggest(idp.DoRotationConfirmClock)}}
 	}
 	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // allows for the duration of a rehearsal
@@ -144,7 +144,7 @@ func (w *Walk) checkClock(context.Context) (string, error) {
 		}
 	}
 	if worst > maxClockGap {
-		return "", fmt.Errorf("the server's clock and this machine's lie %s apart", worst.Round(time.Second))
+		return "", fmt.Errorf("the server's clock and this machine's are %s apart", worst.Round(time.Second))
 	}
 	return "the server's clock is trusted, and agrees with this machine's", nil
 }

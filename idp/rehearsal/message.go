@@ -102,7 +102,7 @@ func (r request) response(page []byte) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the SAMLResponse on the page is not base64: %w", err)
 	case len(xml) == 0:
-		return nil, errors.New("there is no SAMLResponse on the page")
+		return nil, errors.New("the page has no SAMLResponse")
 	case field(formAction, page) != acsURL:
 		return nil, fmt.Errorf("the Response is posted to %q, not to the ACS", field(formAction, page))
 	case field(formRelay, page) != r.relay:

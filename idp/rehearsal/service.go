@@ -58,7 +58,7 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running != nil && now.Before(s.running.terms.EndAt) {
-		return nil, &RefusedError{Text: fmt.Sprintf("another rehearsal is under way; if it was cut off, it ends by itself at %s",
+		return nil, &RefusedError{Text: fmt.Sprintf("another rehearsal is under way; if it was cut off, it ends automatically at %s",
 			s.running.terms.EndAt.Format(time.RFC3339))}
 	}
 	if err := s.clear(ctx); err != nil {

@@ -106,11 +106,11 @@ func (w *Walk) reach(ctx context.Context) (string, error) {
 	return w.Terms.BaseURL + " answers", err
 }
 
-// loadMetadata loads the year's metadata. The "sp" hint tells the server not to notify
+// loadMetadata loads the year's metadata. The "sp" hint asks the server not to notify
 // anyone of this load.
 func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
 	address := w.address("/api/saml/metadata" + string(w.Terms.Year) + "?sp=" + string(idp.RehearsalSP))
-	text := "loaded from its public address"
+	text := "loaded from its public URL"
 	if w.Terms.Token != "" {
 		address += "&preview=" + w.Terms.Token
 		text = "loaded by a preview link of our own, as it is not published"

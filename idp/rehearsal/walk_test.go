@@ -142,14 +142,14 @@ func (w *deployment) nothingLeft(walk *rehearsal.Walk) {
 	outcomes := ""
 	for _, r := range records {
 		if r.Kind == "sign_in" {
-			w.t.Errorf("a rehearsal is on record as a sign-in: %+v", r)
+			w.t.Errorf("a rehearsal is recorded as a sign-in: %+v", r)
 		}
 		if r.Kind == "rotation.rehearse" {
 			outcomes += r.Outcome + " "
 		}
 	}
 	if outcomes != "begun ok ok ok " { // two Responses between beginning and end
-		w.t.Errorf("outcomes on record: %q", outcomes)
+		w.t.Errorf("outcomes recorded: %q", outcomes)
 	}
 }
 
@@ -198,7 +198,7 @@ func TestSecondRehearsalIsRefused(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("the failure is not on record: %+v", records)
+	t.Errorf("the failure is not recorded: %+v", records)
 }
 
 // TestRehearsalTermsOpenNothingElse checks that what a rehearsal was given expires
@@ -238,10 +238,10 @@ func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 	if bad := failed(stolen.Run(t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
 		t.Errorf("a key of one's own: only %v failed", bad)
 	}
-	elsewhere, terms := *walk, *walk.Terms
+	otherWalk, terms := *walk, *walk.Terms
 	terms.Year, terms.Token = w.Year(), ""
-	elsewhere.Terms = &terms
-	if bad := failed(elsewhere.Run(t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
+	otherWalk.Terms = &terms
+	if bad := failed(otherWalk.Run(t.Context())); !contains(bad, "redirect") || !contains(bad, "post") {
 		t.Errorf("another year: only %v failed", bad)
 	}
 	alone, terms2 := *walk, *walk.Terms

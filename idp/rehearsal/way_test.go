@@ -14,7 +14,7 @@ import (
 	"vernal/idp/rehearsal"
 )
 
-// behindTLS is a deployment in the recommended set-up: base_url is https, the server
+// behindTLS returns a deployment in the recommended set-up: base_url is https, the server
 // speaks plain http, and a proxy ends TLS in front of it.
 func behindTLS(t *testing.T) (w *deployment, plain, proxy *httptest.Server) {
 	t.Helper()

@@ -33,8 +33,8 @@ func TestCheckStep(t *testing.T) {
 		{"create what is there", nil, "create 2026", newReason(RefusedExists, Args{})},
 		{"create an older year", nil, "create 2025", newReason(RefusedOlderThanPreferred, Args{Year: "2026"})},
 		{"create what was revoked", hand("create 2027", "revoke 2027"), "create 2027", newReason(RefusedOver, Args{State: Revoked})},
-		{"create with keys from elsewhere", imports, "create 2027", newReason(RefusedExternalKeys, Args{})},
-		{"csr with keys from elsewhere", imports, "csr 2027", Reason{}},
+		{"create with external keys", imports, "create 2027", newReason(RefusedExternalKeys, Args{})},
+		{"csr with external keys", imports, "csr 2027", Reason{}},
 		{"import a pair", imports, "import 2027", Reason{}},
 		{"import for the key that waits", hand("csr 2027"), "import 2027", Reason{}},
 		{"create over the key that waits", hand("csr 2027"), "create 2027", newReason(RefusedAwaitsCertificate, Args{})},
@@ -206,7 +206,7 @@ func TestRevokeMakesNextLetter(t *testing.T) {
 			t.Errorf("steps %+v, %v", steps, err)
 		}
 	})
-	t.Run("keys from elsewhere: the letter is imported first", func(t *testing.T) {
+	t.Run("external keys: the letter is imported first", func(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22")
 		w.p.KeySource = SourceImport
@@ -225,7 +225,7 @@ func TestRevokeMakesNextLetter(t *testing.T) {
 		w := firstStart(t, "2026-11-22").hand("import 2027 2027-01-10", "publish 2027").run("2027-01-10")
 		wantRefused(t, w.try(w.step("revoke 2026")), newReason(RefusedNoSuccessor, Args{Year: "2026b"}))
 	})
-	t.Run("the letter's certificate ends with the one it stands in for", func(t *testing.T) {
+	t.Run("the letter's certificate ends with the one it replaces", func(t *testing.T) {
 		t.Parallel()
 		w := firstStart(t, "2026-11-22").hand("import 2027 2028-05-01", "publish 2027", "prefer 2027")
 		steps, err := w.p.RevokeSteps(w.h, "2027", "leaked", w.now)

@@ -32,7 +32,7 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// firstStart is an installation that begins at now, in automatic mode.
+// firstStart returns an installation that begins at now, in automatic mode.
 func firstStart(t fataler, now string) *deployment {
 	w := &deployment{t: t, p: DefaultPolicy(), now: at(now)}
 	w.auto()
@@ -127,7 +127,7 @@ func (w *deployment) step(text string) Step {
 		}
 	case StepRetire:
 		if len(f) > 2 {
-			s.Force, s.Reason = true, "the last ones were told"
+			s.Force, s.Reason = true, "the last ones were notified"
 		}
 	case StepRevoke:
 		s.Reason = "leaked"

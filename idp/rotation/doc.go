@@ -44,6 +44,6 @@
 // The files: policy.go (dates, periods), history.go and state.go (years, and the one to
 // move to), fault.go (years and the keys that are there), clock.go (trust in the time),
 // restored.go (the hold after a restore),
-// step.go, check.go and byhand.go (steps), due.go, status.go and plan.go (what comes),
+// step.go, check.go and byhand.go (steps), due.go, status.go and plan.go (next steps),
 // reason.go and suggest.go (codes and what helps).
 package rotation

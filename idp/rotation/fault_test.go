@@ -19,14 +19,14 @@ func keyOf(y idp.Year) MadeKey {
 	return m
 }
 
-// otherKey is a key of the year that is not the recorded one.
+// otherKey returns a key of the year that is not the recorded one.
 func otherKey(y idp.Year) MadeKey {
 	m := full(y)
 	m.CertSHA256, m.PublicKeySHA256 = "another certificate", "another key"
 	return m
 }
 
-// recordedWith is a deployment on 15 February 2027, with 2026 preferred and 2027
+// recordedWith returns a deployment on 15 February 2027, with 2026 preferred and 2027
 // published, whose history records the keys.
 func recordedWith(t *testing.T, keys ...MadeKey) *deployment {
 	t.Helper()

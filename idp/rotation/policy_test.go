@@ -14,9 +14,9 @@ func TestValidateRefusesUnsafePolicy(t *testing.T) {
 		want   PolicyCode // "" for a good one
 	}{
 		{"default", func(*Policy) {}, ""},
-		{"keys from elsewhere", func(p *Policy) { p.KeySource = SourceImport }, ""},
+		{"external keys", func(p *Policy) { p.KeySource = SourceImport }, ""},
 		{"keys in a token", func(p *Policy) { p.KeySource = SourcePKCS11 }, ""},
-		{"keys from nowhere", func(p *Policy) { p.KeySource = "vault" }, PolicyKeySource},
+		{"unknown key source", func(p *Policy) { p.KeySource = "vault" }, PolicyKeySource},
 		{"made when it is published", func(p *Policy) { p.MakeAt = p.PublishAt }, ""},
 		{"published before made", func(p *Policy) { p.PublishAt = Date{0, time.January, 14} }, PolicyPublishEarly},
 		{"preferred before published", func(p *Policy) { p.PreferAt = Date{0, time.January, 20} }, PolicyPreferEarly},

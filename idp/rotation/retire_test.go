@@ -130,7 +130,7 @@ func TestClockJumpHoldsRetirement(t *testing.T) {
 		t.Parallel()
 		start(t).hand("confirm-clock").run("2027-09-02").wantLog(t, "2027-09-02 retire 2026")
 	})
-	t.Run("a second jump begins it anew", func(t *testing.T) {
+	t.Run("a second jump begins it again", func(t *testing.T) {
 		t.Parallel()
 		start(t).run("2027-09-10").down("2027-09-09").run("2027-09-30").wantLog(t, "2027-09-23 retire 2026")
 	})

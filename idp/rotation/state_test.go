@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// full is a year with key and the calendar's certificate, gone one whose key
+// full returns a year with key and the calendar's certificate, gone one whose key
 // was destroyed, bare one that waits for its certificate.
 func full(y idp.Year) MadeKey {
 	return MadeKey{Year: y, CertEndAt: DefaultPolicy().Dates(y).CertEndAt, HasKey: true}

@@ -62,7 +62,7 @@ func TestAttentionNamesLateAndEndingYears(t *testing.T) {
 	}{
 		{"nothing", func(*deployment) {}, nil},
 		{"an automatic step a minute late is under way", func(w *deployment) { w.run("2027-01-14"); w.now = at("2027-01-15T00:01:00Z") }, nil},
-		{"an automatic step an hour late: nobody takes it", func(w *deployment) { w.run("2027-01-14"); w.now = at("2027-01-15T01:00:00Z") }, []string{"step_overdue 2027"}},
+		{"an automatic step an hour late: no server takes it", func(w *deployment) { w.run("2027-01-14"); w.now = at("2027-01-15T01:00:00Z") }, []string{"step_overdue 2027"}},
 		{"an automatic step that failed", func(w *deployment) {
 			w.h = w.h.Fail(Step{Kind: StepCreate, Year: "2027"}, w.now, "the disk is full").Fail(Step{Kind: StepCreate, Year: "2027"}, w.now, "still full")
 		}, []string{"step_failed 2027"}},

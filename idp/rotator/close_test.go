@@ -17,7 +17,7 @@ import (
 	"vernal/idp/rotator"
 )
 
-// springDeployment is an installation on 15 February 2027, and its folder: 2026 is
+// springDeployment returns an installation on 15 February 2027, and its folder: 2026 is
 // preferred, 2027 is published.
 func springDeployment(t *testing.T) (*deployment, string, []byte) {
 	t.Helper()

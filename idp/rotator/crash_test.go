@@ -201,11 +201,11 @@ func TestKilledStepIsCompletedLater(t *testing.T) {
 	}{
 		{"create", day(2026, 11, 22), day(2026, 11, 23), "create", "2027", 5,
 			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
-		{"create by itself", day(2026, 11, 22), day(2027, 1, 14), "automatic", "2027", 5,
+		{"automatic create", day(2026, 11, 22), day(2027, 1, 14), "automatic", "2027", 5,
 			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Created}},
 		{"publish", day(2026, 11, 22), day(2027, 1, 20), "publish", "2027", 2,
 			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Published}},
-		{"publish by itself", day(2026, 11, 22), day(2027, 1, 31), "automatic", "2027", 2,
+		{"automatic publish", day(2026, 11, 22), day(2027, 1, 31), "automatic", "2027", 2,
 			map[idp.Year]rotation.State{"2026": rotation.Preferred, "2027": rotation.Published}},
 		{"prefer", day(2026, 11, 22), day(2027, 2, 10), "prefer", "2027", 2,
 			map[idp.Year]rotation.State{"2026": rotation.Expiring, "2027": rotation.Preferred}},
@@ -316,7 +316,7 @@ func (d *doomed) look(t *testing.T) rotation.Status {
 	return w.status(w.served())
 }
 
-// served is a server's, after what it does at once when it starts.
+// served returns a server's, after what it does at once when it starts.
 func (w *deployment) served() *rotator.Service {
 	w.t.Helper()
 	s := w.started()
@@ -389,7 +389,7 @@ func (w *deployment) chained() {
 	for _, r := range records {
 		what := string(r.Kind) + " " + string(r.Year)
 		if once[what] && r.Kind != "rotation.prefer" && r.Kind != "rotation.rollback" {
-			w.t.Errorf("the audit trail tells twice of %s", what)
+			w.t.Errorf("the audit trail has two records of %s", what)
 		}
 		once[what] = true
 	}

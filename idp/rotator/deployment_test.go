@@ -46,7 +46,7 @@ func ok(t *testing.T, err error) {
 
 func day(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 
-// service is a server's that is not started yet.
+// service returns a server's that is not started yet.
 func (w *deployment) service() *rotator.Service { return w.Server().Rotation }
 
 // use notes in a server's ledger that a service provider uses the year, now.
@@ -54,7 +54,7 @@ func (w *deployment) use(s *rotator.Service, y idp.Year) {
 	s.Uses.(interface{ Use(u idp.Use) }).Use(idp.Use{SP: "urn:a", Year: y, At: w.Clock.Now()})
 }
 
-// started is a server's, in a new installation after its init.
+// started returns a server's, in a new installation after its init.
 func (w *deployment) started() *rotator.Service {
 	w.t.Helper()
 	s := w.service()

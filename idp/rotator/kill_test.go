@@ -154,7 +154,7 @@ func (w *deployment) checkInvariants(s *rotator.Service, before rotation.Status)
 	}
 	for _, k := range keys {
 		if y := st.Years[slices.IndexFunc(st.Years, func(y rotation.YearStatus) bool { return y.Year == k.Year })]; k.Signer != nil && !y.KeyDestroyedAt.IsZero() {
-			w.t.Errorf("the key of %s is there and written down as destroyed", k.Year)
+			w.t.Errorf("the key of %s is there and recorded as destroyed", k.Year)
 		}
 	}
 }

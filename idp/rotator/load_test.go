@@ -86,7 +86,7 @@ func (l *load) await(t *testing.T, n int) {
 		select {
 		case <-l.signed:
 		case <-late:
-			t.Fatal("nobody signs in any more")
+			t.Fatal("no user can sign in")
 		}
 	}
 }

@@ -100,7 +100,7 @@ type Service struct {
 	// countedTo is the reading of Uptime up to which Start recorded the running time. Run
 	// continues from there.
 	countedTo time.Duration
-	keys      []*certs.Key     // what the Ring was last set to, as Usable leaves it
+	keys      []*certs.Key     // what the Ring was last set to, as SelectUsable leaves it
 	shown     rotation.History // what the Ring was last set to
 	// destroyed are the years whose key is known to be destroyed.
 	destroyed map[idp.Year]bool

@@ -49,7 +49,7 @@ func TestProvidersOfUsedYearAreNamed(t *testing.T) {
 	}{
 		{"one", 0, []idp.EntityID{"urn:a"}, nil, day(2027, 6, 17)},
 		{"many", 0, []idp.EntityID{"a", "b", "c", "d", "e", "f", "g"}, nil, day(2027, 6, 17)},
-		{"nobody that is registered", 0, nil, nil, day(2027, 6, 17)},
+		{"unregistered provider", 0, nil, nil, day(2027, 6, 17)},
 		{"the users cannot be read", 0, nil, errors.New("disk"), day(2027, 6, 17)},
 		{"the last use is longer ago than that", 20, []idp.EntityID{"urn:a"}, nil, used},
 	}
@@ -115,7 +115,7 @@ func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 				w.use(s, "2026")
 			}
 			s.Uses = named{s.Uses.(*usage.Ledger), func(idp.Year, time.Time) ([]idp.EntityID, error) { return tt.users, tt.err }}
-			step := rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: true, Reason: "the rest was told by telephone"}
+			step := rotation.Step{Kind: rotation.StepRetire, Year: "2026", Force: true, Reason: "the rest was notified by telephone"}
 			dry, err := s.Take(t.Context(), step, "test", true)
 			ok(t, err)
 			done := w.take(s, step)
@@ -127,7 +127,7 @@ func TestForcedRetirementNamesWhomItCutsOff(t *testing.T) {
 			records, err := audit.Records(t.Context(), w.Bolt, 0, 1000)
 			ok(t, err)
 			last := records[len(records)-1]
-			want := map[string]string{"force": "true", "reason": "the rest was told by telephone"}
+			want := map[string]string{"force": "true", "reason": "the rest was notified by telephone"}
 			maps.Copy(want, tt.want)
 			if diff := cmp.Diff(want, last.Detail); diff != "" || last.Kind != "rotation.retire" || last.Year != "2026" || last.Actor != "test" {
 				t.Errorf("%s of %s by %s (-want +got):\n%s", last.Kind, last.Year, last.Actor, diff)

@@ -136,7 +136,7 @@ func TestUnreadableLedgerRetiresNothing(t *testing.T) {
 		t.Errorf("tick: %v", err)
 	}
 	if st := w.status(s); st.Clock.Running != before+24*time.Hour || !st.Clock.SeenAt.Equal(day(2027, 7, 1)) {
-		t.Errorf("the clock stands at %+v", st.Clock)
+		t.Errorf("the clock is at %+v", st.Clock)
 	}
 	for range 2 {
 		if taken, err := s.Automatic(t.Context()); !errors.Is(err, errUnreadable) || len(taken) > 0 {

@@ -78,7 +78,7 @@ func (p *parameters) readPairs(s string) error {
 		case !known.set:
 			*known = parameter{raw: value, set: true}
 		case once:
-			return idp.Refuse(idp.RefusedParameterTwice, name, "", name)
+			return idp.Refuse(idp.RefusedParameterTwice, name, name+", "+name, name)
 		}
 	}
 	return nil
@@ -97,7 +97,7 @@ func (p *parameters) checkPairs() error {
 	case p.response.set && p.request.set:
 		// Verifying a signature over one of them while reading the message from the other was
 		// CVE-2025-27773.
-		return idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "", "SAMLRequest", "SAMLResponse")
+		return idp.Refuse(idp.RefusedParameterConflict, "SAMLResponse", "SAMLRequest, SAMLResponse", "SAMLRequest", "SAMLResponse")
 	case p.response.set:
 		return idp.Refuse(idp.RefusedMessageType, "SAMLResponse", "SAMLResponse")
 	case p.request.raw == "":
@@ -144,7 +144,14 @@ func (p *parameters) detachedSignature(isForm bool) (*Detached, error) {
 		field = "Signature"
 	}
 	if isForm || p.sigAlg.raw == "" || p.signature.raw == "" {
-		return nil, idp.Refuse(idp.RefusedSignatureParams, field, "")
+		var seen []string
+		if p.sigAlg.raw != "" {
+			seen = append(seen, "SigAlg")
+		}
+		if p.signature.raw != "" {
+			seen = append(seen, "Signature")
+		}
+		return nil, idp.Refuse(idp.RefusedSignatureParams, field, strings.Join(seen, ", "))
 	}
 	alg, err := url.QueryUnescape(p.sigAlg.raw)
 	if err != nil {

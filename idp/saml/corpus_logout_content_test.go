@@ -126,7 +126,7 @@ func (g *generator) logoutAccepted() {
 		{"index-unknown", "a SessionIndex that was never issued", unknown, "", persistent(adaName) + index("_never"), indexes("_never")},
 		{"index-uuid", "the UUID as SessionIndex", success, "ada", persistent(adaName) + index(adaName), indexes(adaName)},
 		{"other-sps-name", "the name by which another service provider knows the person", unknown, "", persistent(adaAtSP2), name(adaAtSP2)},
-		{"nobody", "nobody's name", unknown, "", persistent("nobody"), name("nobody")},
+		{"unknown user", "nobody's name", unknown, "", persistent("nobody"), name("nobody")},
 		{"capitals", "the name in capitals", unknown, "", persistent(strings.ToUpper(adaName)), name(strings.ToUpper(adaName))},
 		{"address", "an address, from a sender who is not given addresses", unknown, "", persistent("ada@example.gov"), name("ada@example.gov")},
 	} {
@@ -183,7 +183,7 @@ func (g *generator) logoutRemote() {
 		{"index-nobody", "a SessionIndex that was issued, for nobody", unknown, "", "whoever", []string{adaIndex}},
 		{"two-uuids", "two people's UUIDs, for nobody", unknown, "", "whoever", []string{adaName, bobName}},
 		{"other-sps-uuid", "the UUID that another service provider was told", unknown, "", "whoever", []string{adaAtSP2}},
-		{"nobody", "nobody", unknown, "", "nobody", nil},
+		{"unknown user", "nobody", unknown, "", "nobody", nil},
 		{"address", "an address, from a sender who is not given addresses", unknown, "", "ada@example.gov", nil},
 	} {
 		children := persistent(c.who)

@@ -76,7 +76,7 @@ func (g *generator) signatures() {
 		{"sig-id-duplicate-xml", "the root's ID a second time, as xml:id", "signature_reference id", swap("</samlp:AuthnRequest>", `<samlp:Extensions><a xml:id="_a1"/></samlp:Extensions></samlp:AuthnRequest>`)},
 		{"sig-id-namespaced", "a namespaced ID before the plain one", "signature_reference e:ID", swap(` ID="_a1"`, ` xmlns:e="urn:e" e:ID="_evil" ID="_a1"`)},
 		{"sig-empty-element", "an empty Signature", "signature_shape Signature", request("", `<ds:Signature xmlns:ds="`+xmldsig.Namespace+`"/>`)},
-		{"sig-prefix-rebound", "the prefix of the Signature bound anew in the SignedInfo", "signature_shape Signature", swap("<ds:SignedInfo>", `<ds:SignedInfo xmlns:ds="urn:x">`)},
+		{"sig-prefix-rebound", "the prefix of the Signature bound again in the SignedInfo", "signature_shape Signature", swap("<ds:SignedInfo>", `<ds:SignedInfo xmlns:ds="urn:x">`)},
 	} {
 		g.add(c.name, c.about, "refused "+c.verdict, postXML(c.xml)).shows(c.xml)
 	}

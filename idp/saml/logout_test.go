@@ -64,7 +64,7 @@ func TestParseReadsLogoutRequest(t *testing.T) {
 		{"expiry and reason", ` NotOnOrAfter="2026-11-22T11:05:00Z" Reason="urn:oasis:names:tc:SAML:2.0:logout:user"`, nameID,
 			saml.LogoutRequest{Subject: saml.Subject{NameID: ada}, NotOnOrAfter: at.Add(5 * time.Minute), Reason: "urn:oasis:names:tc:SAML:2.0:logout:user"}, ""},
 		{"an expiry that is none", ` NotOnOrAfter="soon"`, nameID, saml.LogoutRequest{}, idp.RefusedNotOnOrAfter},
-		{"nobody", "", sessionIndex, saml.LogoutRequest{}, idp.RefusedNameID},
+		{"unknown user", "", sessionIndex, saml.LogoutRequest{}, idp.RefusedNameID},
 		{"two people", "", nameID + strings.Replace(nameID, "uuid-1", "uuid-2", 1), saml.LogoutRequest{}, idp.RefusedNameID},
 		{"in the clear and encrypted", "", nameID + `<saml:EncryptedID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"></saml:EncryptedID>`, saml.LogoutRequest{}, idp.RefusedNameID},
 		{"an empty name", "", strings.Replace(nameID, "uuid-1", " ", 1), saml.LogoutRequest{}, idp.RefusedNameID},

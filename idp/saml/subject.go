@@ -40,7 +40,11 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 		}
 		s = &Subject{}
 		if err := s.readName(c, root, e); err != nil {
-			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", "").With(err)
+			seen := ""
+			if name, ok := errors.AsType[*idp.Refusal](err); ok {
+				seen = name.Seen
+			}
+			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", seen).With(err)
 		}
 	}
 	return s, nil

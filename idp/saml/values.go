@@ -9,7 +9,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// namespaceXSI is, besides that of xml:lang, the only namespace whose attributes any element
+// namespaceXSI is, with that of xml:lang, the only namespace whose attributes any element
 // may have. No other attribute of the xml namespace has a meaning here.
 const namespaceXSI = "http://www.w3.org/2001/XMLSchema-instance"
 

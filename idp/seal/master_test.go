@@ -79,7 +79,7 @@ func TestCreateMasterKeepsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "master.key")
-	// A link to nowhere is a name that is taken, too.
+	// A dangling link is a name that is taken, too.
 	if err := os.Symlink(filepath.Join(dir, "elsewhere"), path); err != nil {
 		t.Fatal(err)
 	}

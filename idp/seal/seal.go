@@ -55,7 +55,7 @@ type DataKey struct {
 	aead cipher.AEAD
 }
 
-// newKey is a new random key.
+// newKey returns a new random key.
 func newKey() []byte {
 	key := make([]byte, keySize)
 	rand.Read(key)

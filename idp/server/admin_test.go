@@ -38,7 +38,7 @@ func newInstallation(log io.Writer) *installation.Installation {
 	return &installation.Installation{Config: installation.Config{Log: slog.New(slog.NewTextHandler(log, nil)), Clock: time.Now}}
 }
 
-// A program that holds the admin port must not stop sign-ins (finding L8): any
+// A program that holds the admin port must not stop sign-ins: any
 // local user can open a port.
 func TestBusyAdminPortIsRetried(t *testing.T) {
 	t.Parallel()

@@ -141,6 +141,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	s.mountHealth(rt)
 	rt.HandlePrefix(set.StaticPrefix(), web.Static(set.StaticPrefix(), templates.Static()))
 	rt.HandlePrefix(templates.BrandPrefix, web.ServeBrand(s.Branding))
+	rt.HandlePrefix(idp.LogoPrefix, web.ServeLogos(s.Registry.Logo))
 
 	guarded, err := s.guardForms(pages, rt)
 	if err != nil {
@@ -183,21 +184,6 @@ func (s *Server) guardForms(pages *web.Pages, next http.Handler) (http.Handler, 
 		protected.ServeHTTP(w, r)
 	}), nil
 }
-
-// GCPercent suits a server with a live heap of a few megabytes that allocates about 40 kB with
-// every sign-in: the collector runs a quarter as often as by default, for some tens of
-// megabytes. GOGC in the environment overrides it.
-const GCPercent = 400
-
-// memoryBase is what a server needs in addition to password hashes, with room for a thousand
-// open connections and for garbage that is not collected yet.
-const memoryBase = 96 << 20
-
-// MemoryLimit returns the soft memory limit of a server whose password hashes take so many
-// bytes at once (account.Hasher.PeakMemory). GCPercent alone would let five times as much
-// accumulate behind each hash. The limit allows two of each: one in use, and one that waits
-// for the collector. GOMEMLIMIT in the environment overrides it.
-func MemoryLimit(hashes int64) int64 { return memoryBase + 2*hashes }
 
 // Run serves until ctx ends, then finishes the requests in progress.
 func (s *Server) Run(ctx context.Context) error {

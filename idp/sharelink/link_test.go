@@ -139,9 +139,9 @@ func TestForgedTokenOpensNothing(t *testing.T) {
 			t.Errorf("the store holds a token: %s", d.Data)
 		}
 	}
-	elsewhere := w.Service
-	elsewhere.Sealer = seal.NewRing(seal.NewGeneration(1))
-	if _, err := elsewhere.Check(t.Context(), sharelink.Wall, wall); !errors.Is(err, idp.ErrNotFound) {
+	otherService := w.Service
+	otherService.Sealer = seal.NewRing(seal.NewGeneration(1))
+	if _, err := otherService.Check(t.Context(), sharelink.Wall, wall); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("other keys: %v", err)
 	}
 }

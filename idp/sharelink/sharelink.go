@@ -76,7 +76,7 @@ type Service struct {
 func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, token string, err error) {
 	switch {
 	case l.Kind != Preview && l.Kind != Wall && l.Kind != Calendar:
-		return l, "", fmt.Errorf("link: there is no kind %q", l.Kind)
+		return l, "", fmt.Errorf("link: unknown kind %q", l.Kind)
 	case (l.Kind == Preview) != (l.Year != "" && l.SP != ""):
 		return l, "", errors.New("link: a preview, and nothing else, has a year and a service provider")
 	}

@@ -1,5 +1,5 @@
-// Package shellquote writes the commands that we tell people to run. Much of what
-// stands in them was written by others, and is pasted into the shell of an
+// Package shellquote writes the commands that we print for users to run. Much of what
+// is in them was written by others, and is pasted into the shell of an
 // operator: an address may hold $(…) and remain an address.
 package shellquote
 

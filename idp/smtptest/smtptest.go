@@ -56,14 +56,14 @@ type Mail struct {
 	Data string
 }
 
-// Mails are those that were taken, the first one first.
+// Mails returns the accepted mails, oldest first.
 func (s *Server) Mails() []Mail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.mails)
 }
 
-// Sessions is how many connections there were; one that turns to TLS counts twice.
+// Sessions returns the number of connections. One that turns to TLS counts twice.
 func (s *Server) Sessions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +167,7 @@ func (s *session) Data(r io.Reader) error {
 	return nil
 }
 
-// Header is a line of the head, decoded; "" if there is none.
+// Header returns a line of the head, decoded; "" if there is none.
 func (m Mail) Header(name string) string {
 	msg, err := mail.ReadMessage(strings.NewReader(m.Data))
 	if err != nil {

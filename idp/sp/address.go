@@ -16,12 +16,12 @@ func checkAddress(address string, baseIsHTTP bool) (what string, permitted bool)
 		return fmt.Sprintf("is longer than %d bytes", idp.MaxURL), false
 	}
 	if idp.HasControl(address) || strings.ContainsAny(address, " \\\"<>`{}|^") {
-		return "holds characters that an address must escape", false
+		return "contains characters that a URL must escape", false
 	}
 	u, err := url.Parse(address)
 	switch {
 	case err != nil:
-		return "is not an address", false
+		return "is not a URL", false
 	case u.Scheme == "":
 		return "has no scheme: write https://…", false
 	case u.Scheme != "https" && u.Scheme != "http":

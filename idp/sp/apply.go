@@ -25,7 +25,11 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 	if err := e.onDefaults(p); err != nil {
 		return nil, err
 	}
-	c, err := r.Add(ctx, p, o, actor)
+	var c *Change
+	err := r.changeLogo(ctx, p.EntityID, e.Logo, func() (err error) {
+		c, err = r.Add(ctx, p, o, actor)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -47,12 +51,16 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document,
 			return nil, err
 		}
 	}
-	c, err := r.Edit(ctx, id, func(p *idp.ServiceProvider) error {
-		if from != nil {
-			refreshFrom(p, from)
-		}
-		return e.Apply(p)
-	}, o, actor)
+	var c *Change
+	err := r.changeLogo(ctx, id, e.Logo, func() (err error) {
+		c, err = r.Edit(ctx, id, func(p *idp.ServiceProvider) error {
+			if from != nil {
+				refreshFrom(p, from)
+			}
+			return e.Apply(p)
+		}, o, actor)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

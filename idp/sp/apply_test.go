@@ -16,7 +16,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// corpusClock is a time at which all metadata in testdata is valid.
+// corpusClock returns a time at which all metadata in testdata is valid.
 func corpusClock() time.Time { return time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC) }
 
 // TestCorpusMetadataIsRegistered registers every provider of the corpus from its metadata.
@@ -86,7 +86,7 @@ func TestMetadataEditReplacesItsValues(t *testing.T) {
 	var invalid *sp.InvalidError
 	mustAdd(t, r, newProvider(t, entity), sp.Options{})
 	if _, err := r.ApplyEdit(t.Context(), entity, sp.Document{Data: doc}, sp.Edit{}, o, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Field != "entity_id" {
-		t.Errorf("metadata of somebody else: %v", err)
+		t.Errorf("metadata of another user: %v", err)
 	}
 	if _, err := r.AddEdit(t.Context(), "", sp.Document{Data: []byte("<html/>")}, sp.Edit{}, o, "test"); !errors.As(err, &invalid) || invalid.Problems[0].Field != "metadata" {
 		t.Errorf("no metadata: %v", err)

@@ -88,7 +88,7 @@ func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o O
 	switch {
 	case last == "" && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
-			"%s was never registered and removed here, so there is nothing to resume; register it without that", p.EntityID)}
+			"%s was never registered and removed here, so its NameIDs cannot be resumed; register it without that", p.EntityID)}
 	case last == "":
 		return firstScope(p), nil
 	case p.Agency != "" && idp.AgencyScope(p.Agency) != last && o.Resume:
@@ -97,7 +97,7 @@ func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o O
 			p.EntityID, p.Agency)}
 	case p.Agency != "" && idp.AgencyScope(p.Agency) == last && !o.Resume:
 		return "", &RefusedError{Code: "resume", Permissions: []Permission{PermitResume}, Text: fmt.Sprintf(
-			"%s was registered with the agency %q before, and would recognise the people it knew", p.EntityID, p.Agency)}
+			"%s was registered with the agency %q before, and would recognize the users it knew", p.EntityID, p.Agency)}
 	case o.Resume:
 		if name, ok := last.Agency(); ok {
 			p.Agency = name
@@ -168,7 +168,7 @@ func clashRefused(next *idp.ServiceProvider, clash *idp.ClashError) error {
 		where = string(next.NameIDScope)
 	}
 	return &RefusedError{Code: "name_ids", Permissions: []Permission{PermitNewNameIDs}, Text: fmt.Sprintf(
-		"nothing is changed: %d of this provider's NameIDs cannot be kept, because %s knows these people by another NameID, or others by these NameIDs; "+
+		"nothing is changed: %d of this provider's NameIDs cannot be kept, because %s knows these users by another NameID, or other users by these NameIDs; "+
 			"with new NameIDs, everyone gets the one that they have there, or a new one",
 		clash.NameIDs, where)}
 }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"vernal/idp"
+	"vernal/idp/logo"
 	"vernal/idp/partnercert"
 	"vernal/idp/xmldsig"
 )
@@ -100,7 +101,7 @@ func (c *checker) checkIdentity(p *idp.ServiceProvider) {
 		c.add("entity_id", id, "must not hold spaces or control characters")
 	}
 	if strings.TrimSpace(p.Name) == "" {
-		c.add("name", "", "is missing: people see it on every page of a sign-in")
+		c.add("name", "", "is missing: users see it on every page of a sign-in")
 	}
 	c.checkText("name", p.Name, idp.MaxName)
 	c.checkText("agency", p.Agency, idp.MaxName)
@@ -111,7 +112,7 @@ func (c *checker) checkIdentity(p *idp.ServiceProvider) {
 
 func (c *checker) checkAddresses(p *idp.ServiceProvider) {
 	if len(p.ACSURLs) == 0 {
-		c.add("acs_urls", "", "is empty: there is no address to send a Response to")
+		c.add("acs_urls", "", "is empty: no URL to send a Response to")
 	}
 	if len(p.ACSURLs) != len(p.ACSIndexes) { // otherwise a URL may have several indexes
 		c.checkList("acs_urls", p.ACSURLs, idp.MaxList)
@@ -132,7 +133,7 @@ func (c *checker) checkAddresses(p *idp.ServiceProvider) {
 		}
 	}
 	if n := len(p.ACSIndexes); n > 0 && n != len(p.ACSURLs) {
-		c.add("acs_indexes", "", "has %d entries for %d addresses in acs_urls", n, len(p.ACSURLs))
+		c.add("acs_indexes", "", "has %d entries for %d URLs in acs_urls", n, len(p.ACSURLs))
 	}
 	for i, index := range p.ACSIndexes {
 		if index < 0 || index > idp.MaxIndex {
@@ -155,6 +156,9 @@ func addressFields(p *idp.ServiceProvider) []namedValues {
 	for _, name := range []string{
 		"acs_urls", "redirect_uris", "logout_url", "return_to_sp_url", "failure_to_proof_url", "sp_initiated_login_url", "metadata_url", "logo",
 	} {
+		if name == "logo" && logo.IsName(p.Logo) {
+			continue
+		}
 		fields = append(fields, namedValues{name, lookupField(name).Read(p)})
 	}
 	return fields
@@ -165,7 +169,7 @@ func (c *checker) checkCerts(p *idp.ServiceProvider) {
 		c.add("certs", "", "is empty: with sign_requests required, no one could sign in")
 	}
 	if len(p.Certs) == 0 && len(p.EncryptionCerts) == 0 && p.Encryption != idp.EncryptionNone {
-		c.add("encryption_certs", "", "is empty: there is no certificate to encrypt to")
+		c.add("encryption_certs", "", "is empty: no certificate to encrypt to")
 	}
 	for _, f := range []namedValues{{"certs", p.Certs}, {"encryption_certs", p.EncryptionCerts}} {
 		c.checkList(f.name, f.values, maxCerts)
@@ -200,7 +204,7 @@ func (c *checker) checkValues(p *idp.ServiceProvider) {
 		c.add("compat", p.Compat, "does not go with sign_requests optional: it is for requests that are known to be the provider's")
 	}
 	if len(p.NameIDFormats) == 0 {
-		c.add("name_id_formats", "", "is empty: no assertion could name a person")
+		c.add("name_id_formats", "", "is empty: no assertion could name a user")
 	}
 	c.checkList("name_id_formats", p.NameIDFormats, idp.MaxList)
 	c.checkList("attributes", p.Attributes, idp.MaxList)

@@ -27,7 +27,7 @@ func TestProviderURLMustBeSecure(t *testing.T) {
 		{name: "http under localhost", address: "http://a.localhost:8000/acs"},
 		{name: "http on 127.0.0.1", address: "http://127.0.0.1/acs"},
 		{name: "http on ::1", address: "http://[::1]:80/acs"},
-		{name: "http elsewhere", address: "http://sp.example.gov/acs", want: "is http"},
+		{name: "http at another host", address: "http://sp.example.gov/acs", want: "is http"},
 		{name: "http that looks like loopback", address: "http://localhost.example.gov/acs", want: "is http"},
 		{name: "http that looks like a number", address: "http://127.0.0.1.example.gov/acs", want: "is http"},
 		{name: "http when we are http", address: "http://sp.example.gov/acs", baseIsHTTP: true},

@@ -8,6 +8,7 @@ import (
 
 	"vernal/certs"
 	"vernal/idp"
+	"vernal/idp/logo"
 	"vernal/idp/partnercert"
 )
 
@@ -21,10 +22,13 @@ type Edit struct {
 	// or by the beginning of its fingerprint, a help text by its language. A field that is
 	// not a list is cleared, regardless of the values.
 	Remove map[string][]string `json:"remove,omitempty"`
+	// Logo is an SVG or PNG file for the field logo, as its author saved it; nil leaves the
+	// field as it is.
+	Logo []byte `json:"logo,omitempty"`
 }
 
 // IsEmpty reports whether the edit changes nothing.
-func (e Edit) IsEmpty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 }
+func (e Edit) IsEmpty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 && e.Logo == nil }
 
 // Apply changes p. Validate checks the values afterwards. The error, an *InvalidError,
 // concerns unknown fields, unreadable values and values to remove that do not exist.
@@ -46,8 +50,16 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 			a.setField(f, values, e.Set["acs_indexes"])
 		}
 	}
+	if e.Logo != nil {
+		image, err := logo.Parse(e.Logo)
+		if err != nil {
+			a.addProblem("logo", "", "%v", err)
+		} else {
+			p.Logo = image.Name()
+		}
+	}
 	if _, ok := e.Set["acs_urls"]; !ok && len(e.Set["acs_indexes"]) > 0 {
-		a.addProblem("acs_indexes", "", "is given without an address in acs_urls")
+		a.addProblem("acs_indexes", "", "is given without a URL in acs_urls")
 	}
 	if len(a.problems) > 0 {
 		return &InvalidError{Problems: a.problems}
@@ -96,6 +108,10 @@ func (a *applier) setField(f *Field, values, indexes []string) {
 		}
 		*v = b
 	case *string:
+		if f.Kind == KindFile && values[0] != *v && values[0] != "" {
+			a.addProblem(f.Name, idp.Clip(values[0], 80), "is not taken by name or URL; give the file itself")
+			return
+		}
 		*v = values[0]
 	case *map[string]string:
 		a.setTexts(f, values)
@@ -150,7 +166,7 @@ func (a *applier) readCerts(f *Field, values []string) (texts []string) {
 // addACS adds URLs with the given indexes, or the next free ones.
 func (a *applier) addACS(values, indexes []string) {
 	if len(indexes) > 0 && len(indexes) != len(values) {
-		a.addProblem("acs_indexes", "", "has %d values for %d addresses: give one for each", len(indexes), len(values))
+		a.addProblem("acs_indexes", "", "has %d values for %d URLs: give one for each", len(indexes), len(values))
 		return
 	}
 	a.spellIndexes()

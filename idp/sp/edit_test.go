@@ -57,7 +57,7 @@ func TestEditSetsAndRemovesValues(t *testing.T) {
 		{
 			name: "indexes that do not fit",
 			edit: sp.Edit{Set: values{"acs_urls": {a}, "acs_indexes": {"1", "2"}}},
-			err:  "acs_indexes: has 2 values for 1 addresses",
+			err:  "acs_indexes: has 2 values for 1 URLs",
 		},
 		{
 			name: "index without an address",

@@ -17,6 +17,7 @@ type Kind int
 const (
 	KindText Kind = iota // one value
 	KindBool             // "true" or "false"
+	KindFile             // the name of a stored file; Edit.Logo contains a new one
 	KindList             // any number of values, in order
 	KindCert             // a list of certificates, PEM
 	KindInts             // a list of numbers
@@ -91,7 +92,7 @@ var fieldTable = placeFields([]Field{
 	{Name: "failure_to_proof_url", Clears: true, Help: "the `URL` for users whose identity cannot be verified"},
 	{Name: "sp_initiated_login_url", Clears: true, Help: "the `URL` where a sign-in starts at the provider"},
 	{Name: "metadata_url", Clears: true, Help: "the `URL` of its metadata"},
-	{Name: "logo", Clears: true, Help: "the `URL` of its logo"},
+	{Name: "logo", Kind: KindFile, Clears: true, Help: "a `FILE` with its logo, SVG or PNG, that pages show; \"\" for none"},
 	{Name: "help_text", Help: "a help text, as `LANGUAGE=TEXT`"},
 	{Name: "contacts", one: "contact", Help: "the `EMAIL` of its contact; a prefix es: or fr: is the language to write in"},
 	{Name: "allow_prompt_create", Help: "allow requests that open sign-up instead of sign-in"},

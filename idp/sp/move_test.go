@@ -87,7 +87,7 @@ func TestKeepNameIDs(t *testing.T) {
 		t.Errorf("the refused change changed (-before +after):\n%s", diff)
 	}
 	if diff := cmp.Diff(events, lastEvent(t, store)); diff != "" {
-		t.Errorf("the refused change is on record:\n%s", diff)
+		t.Errorf("the refused change is recorded:\n%s", diff)
 	}
 	if a := signIn(t, r, store, maps, "ana"); a != mapsAna {
 		t.Errorf("NameID %q after the refusal, want %q", a, mapsAna)

@@ -42,8 +42,12 @@ type Registry struct {
 	// is checked. Set it before use.
 	OurCerts func() []*x509.Certificate
 
-	store idp.ProviderStore
+	store Store
 	clock idp.Clock
+
+	// logos is held while logos are stored or removed together with the registrations that
+	// name them.
+	logos sync.Mutex
 
 	// editing is held while a registration is read, changed and written.
 	editing sync.Mutex
@@ -86,8 +90,14 @@ func (r *Registry) settleParsed(ctx context.Context, id idp.EntityID) error {
 	return nil
 }
 
+// Store holds the records that the registry reads and writes.
+type Store interface {
+	idp.ProviderStore
+	idp.DocumentStore
+}
+
 // New returns a registry on a store in which nothing else changes providers.
-func New(store idp.ProviderStore, clock idp.Clock) *Registry {
+func New(store Store, clock idp.Clock) *Registry {
 	return &Registry{store: store, clock: clock, parsed: make(map[idp.EntityID]*Provider), OurCerts: func() []*x509.Certificate { return nil }}
 }
 
@@ -252,6 +262,10 @@ func (r *Registry) Get(ctx context.Context, id idp.EntityID) (*idp.ServiceProvid
 
 // Remove removes a registration. Its NameIDs stay taken; see Options.Resume.
 func (r *Registry) Remove(ctx context.Context, id idp.EntityID, actor string) error {
+	return r.changeLogo(ctx, id, nil, func() error { return r.removeProvider(ctx, id, actor) })
+}
+
+func (r *Registry) removeProvider(ctx context.Context, id idp.EntityID, actor string) error {
 	err := r.store.RemoveProvider(ctx, id, registryEvent(idp.AuditSPRemove, id, actor, nil))
 	if err != nil {
 		r.forgetParsed(id)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,13 +84,14 @@ func TestLookupAllocatesNothing(t *testing.T) {
 // slowStore returns a provider it has read only once another goroutine allows it, so that a
 // change can happen in between.
 type slowStore struct {
-	idp.ProviderStore
+	sp.Store
 	read, release chan struct{}
+	waited        atomic.Bool // only the first read waits
 }
 
 func (s *slowStore) Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error) {
-	p, err := s.ProviderStore.Provider(ctx, id)
-	if s.read != nil {
+	p, err := s.Store.Provider(ctx, id)
+	if !s.waited.Swap(true) {
 		s.read <- struct{}{}
 		<-s.release
 	}
@@ -102,7 +104,7 @@ func TestLookupForgetsWhatChanged(t *testing.T) {
 	t.Parallel()
 	registry, store := newRegistry(t)
 	mustAdd(t, registry, newProvider(t, entity), sp.Options{})
-	slow := &slowStore{ProviderStore: store, read: make(chan struct{}), release: make(chan struct{})}
+	slow := &slowStore{Store: store, read: make(chan struct{}), release: make(chan struct{})}
 	r := sp.New(slow, testClock)
 
 	var wg sync.WaitGroup
@@ -115,7 +117,6 @@ func TestLookupForgetsWhatChanged(t *testing.T) {
 	mustRemove(t, r, entity)
 	slow.release <- struct{}{}
 	wg.Wait()
-	slow.read = nil
 	if _, err := r.Lookup(t.Context(), entity); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("the removed provider is still found: %v", err)
 	}

@@ -49,6 +49,9 @@ func Warnings(p *idp.ServiceProvider, now time.Time) (out []string, suggestions 
 			}
 		}
 	}
+	if p.Logo != "" && p.LogoPath() == "" {
+		out = append(out, fmt.Sprintf("logo %q is a URL, which pages do not show; give the file instead", idp.Clip(p.Logo, 80)))
+	}
 	if p.Name == p.EntityID.DisplayName() {
 		out = append(out, fmt.Sprintf("no name is given: users will read %q", p.Name))
 		suggestions = append(suggestions, suggestName(p.EntityID))

@@ -27,7 +27,7 @@ func TestAddressNeedsSecondFactor(t *testing.T) {
 	second.Email = "Byron@example.gov"
 
 	browser := i.Browser()
-	told := func(when, want string) {
+	checkDisclosed := func(when, want string) {
 		t.Helper()
 		req := &idptest.Request{}
 		if got := attribute(accept(t, p, req, browser.Get(p.URL(req))), "email"); got != want {
@@ -35,24 +35,24 @@ func TestAddressNeedsSecondFactor(t *testing.T) {
 		}
 	}
 	browser.SignIn(browser.Get("/sign-in"), first)
-	told("signed in", "ada@example.gov")
+	checkDisclosed("signed in", "ada@example.gov")
 
 	i.Clock.Advance(time.Minute)
 	thief := i.Browser()
 	page := thief.GivePassword(thief.Get("/sign-in"), &second)
-	told("the password, under another address", "ada@example.gov")
+	checkDisclosed("the password, under another address", "ada@example.gov")
 	wrong := page.Form().Fields
 	wrong.Set("code", "000000")
 	if answer := thief.Post("/sign-in/code", wrong); answer.Status != http.StatusUnprocessableEntity {
 		t.Fatalf("a wrong code: %d", answer.Status)
 	}
-	told("a wrong code", "ada@example.gov")
+	checkDisclosed("a wrong code", "ada@example.gov")
 	thief.GiveCode(page, &second, "remember")
-	told("the code too", "byron@example.gov")
+	checkDisclosed("the code too", "byron@example.gov")
 
 	// A remembered device is a second factor.
 	i.Clock.Advance(time.Minute)
 	thief.Post("/account/sign-out", nil)
 	thief.GivePassword(thief.Get("/sign-in"), first)
-	told("a remembered device", "ada@example.gov")
+	checkDisclosed("a remembered device", "ada@example.gov")
 }

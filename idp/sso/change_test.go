@@ -43,7 +43,7 @@ func TestWithdrawnDuringSignIn(t *testing.T) {
 			says:   "AssertionConsumerServiceURL",
 		},
 		{
-			name:    "leave to see the address",
+			name:    "permission to see the address",
 			before:  func(p *idp.ServiceProvider) { p.NameIDFormats = []string{"persistent", "emailAddress"} },
 			request: idptest.Request{Format: email},
 			change:  func(_ *idptest.IdP, p *idp.ServiceProvider) { p.NameIDFormats = []string{"persistent"} },
@@ -57,7 +57,7 @@ func TestWithdrawnDuringSignIn(t *testing.T) {
 			says: "Signature",
 		},
 		{
-			name:    "leave to send unsigned requests",
+			name:    "permission to send unsigned requests",
 			before:  func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional },
 			request: idptest.Request{Unsigned: true},
 			change:  func(_ *idptest.IdP, p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsRequired },
@@ -89,7 +89,7 @@ func TestWithdrawnDuringSignIn(t *testing.T) {
 			page = browser.Post(form.Action, form.Fields)
 			checkRefusal(t, page, http.StatusBadRequest, tt.says)
 			if strings.Contains(page.Text(), a.ACS) || strings.Contains(page.Text(), person.Email) {
-				t.Errorf("the page tells what it should not:\n%s", page.Text())
+				t.Errorf("the page contains what it should not:\n%s", page.Text())
 			}
 		})
 	}

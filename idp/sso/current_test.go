@@ -64,7 +64,7 @@ func TestRequestIsCheckedAgainBeforeAnswer(t *testing.T) {
 			p.Certs, p.SignRequests = p.Certs[:1], idp.SignRequestsOptional
 		}, idp.RefusedSignature},
 		{"encrypted to the certificate that signed", func(p *idp.ServiceProvider, _ *idp.LoginRequest) { p.Encryption = idp.EncryptionGCM }, ""},
-		{"encrypted, to nobody knows which", func(p *idp.ServiceProvider, r *idp.LoginRequest) {
+		{"encrypted, to an unknown recipient", func(p *idp.ServiceProvider, r *idp.LoginRequest) {
 			p.Encryption, p.SignRequests, r.CertSHA256 = idp.EncryptionGCM, idp.SignRequestsOptional, ""
 		}, idp.RefusedNoCertificate},
 		{"a rehearsal", func(p *idp.ServiceProvider, _ *idp.LoginRequest) { p.EntityID, p.Preview = idp.RehearsalSP, "2031" }, ""},
@@ -128,14 +128,14 @@ func TestNewEmailIsDisclosedOnce(t *testing.T) {
 		{Address: "old@x.gov", ConfirmedAt: at, LastSignInAt: at, DisclosedTo: []idp.EntityID{sp}},
 		{Address: "not-theirs@x.gov", LastSignInAt: at.Add(2 * time.Hour)},
 	}}
-	told := &idp.User{Emails: []idp.Email{{Address: "new@x.gov", ConfirmedAt: at, LastSignInAt: at, DisclosedTo: []idp.EntityID{sp}}}}
+	disclosed := &idp.User{Emails: []idp.Email{{Address: "new@x.gov", ConfirmedAt: at, LastSignInAt: at, DisclosedTo: []idp.EntityID{sp}}}}
 	tests := []struct {
 		name, format string
 		user         *idp.User
 		want         string
 	}{
 		{"named by the address", saml.NameIDFormatEmail, person, "new@x.gov"},
-		{"told before", saml.NameIDFormatEmail, told, ""},
+		{"disclosed before", saml.NameIDFormatEmail, disclosed, ""},
 		{"not named by it", saml.NameIDFormatPersistent, person, ""},
 		{"without any", saml.NameIDFormatEmail, &idp.User{}, ""},
 	}

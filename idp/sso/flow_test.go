@@ -235,7 +235,7 @@ func TestIsPassiveAsksNothing(t *testing.T) {
 		t.Fatalf("want a Response with NoPassive, got %d:\n%s", page.Status, page.Text())
 	}
 	if strings.Contains(string(page.Response()), "Assertion>") || page.Form().Action != a.ACS {
-		t.Error("NoPassive carries an assertion, or goes elsewhere than to the ACS")
+		t.Error("NoPassive carries an assertion, or does not go to the ACS")
 	}
 	plain := &idptest.Request{}
 	accept(t, a, plain, signIn(browser, a, plain, person))

@@ -119,8 +119,14 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 		if a.provider == nil {
 			return err
 		}
-		return web.NameSender(a.provider.Name, a.provider.StartURL(), err)
+		return web.NameSender(a.sender(), err)
 	}
+}
+
+// sender returns what pages show of the provider.
+func (a *accepted) sender() web.Sender {
+	verified := a.cert != nil || a.request != nil && a.request.CertSHA256 != ""
+	return web.SenderOf(&a.provider.ServiceProvider, verified)
 }
 
 // recheckYear opens the year again for a request that was accepted before, if the request may
@@ -135,9 +141,9 @@ func (h *Handler) recheckYear(r *http.Request, p *sp.Provider, req *idp.LoginReq
 func (h *Handler) userError(a *accepted, s step) error {
 	switch {
 	case s.obstacle != nil:
-		return web.NewLackError(&a.provider.ServiceProvider, s.obstacle)
+		return web.NewLackError(&a.provider.ServiceProvider, a.sender(), s.obstacle)
 	case s.refusal.Code == idp.RefusedSubject:
-		return &web.Error{SPName: a.provider.Name, StartURL: a.provider.StartURL(), SignInURL: h.signInURL(a.request), Err: s.refusal}
+		return &web.Error{Sender: a.sender(), SignInURL: h.signInURL(a.request), Err: s.refusal}
 	}
 	return s.refusal
 }

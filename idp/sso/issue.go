@@ -126,12 +126,12 @@ func (a *accepted) checkChange(p *sp.Provider) error {
 	if err := now.checkRegistration(); err != nil {
 		return err
 	}
-	return idp.Refuse(idp.RefusedStale, "request", "").With(idp.ErrProviderChanged)
+	return idp.Refuse(idp.RefusedStale, "request", string(a.request.Handle)).With(idp.ErrProviderChanged)
 }
 
 // errReproofed reports that an operator changed the user's profile after the user's record was
 // read.
-var errReproofed = errors.New("the person's profile was changed meanwhile")
+var errReproofed = errors.New("the user's profile was changed during the sign-in")
 
 // loadProfile unseals the user's profile if the assertion discloses attributes of it.
 // Otherwise it returns nil and the profile stays sealed.

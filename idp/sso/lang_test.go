@@ -108,7 +108,7 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	checkLanguage(t, b.Get(p.URL(&idptest.Request{})), "fr", "demande de connexion", "Ce fournisseur de services est désactivé")
 	page := b.Get(p.URL(&idptest.Request{}) + "&locale=es")
 	checkLanguage(t, page, "es", "Este proveedor de servicios está desactivado")
-	checkLanguage(t, switchTo(t, b, page, "en"), "en", "This service provider is switched off")
+	checkLanguage(t, switchTo(t, b, page, "en"), "en", "sp_inactive")
 	form := p.Form(&idptest.Request{})
 	form.Set("locale", "es")
 	checkLanguage(t, w.Browser().CrossSitePost("/api/saml/auth"+string(w.Year()), form), "es", "Este proveedor de servicios está desactivado")
@@ -127,7 +127,7 @@ func TestRefusalUsesUsersLanguage(t *testing.T) {
 	program.Header.Set("Accept-Language", "es")
 	got := httptest.NewRecorder()
 	w.Handler.ServeHTTP(got, program)
-	if !strings.HasPrefix(got.Header().Get("Content-Type"), "text/plain") || !strings.Contains(got.Body.String(), "Ningún año responde") {
+	if !strings.HasPrefix(got.Header().Get("Content-Type"), "text/plain") || !strings.Contains(got.Body.String(), "ningún año en servicio") {
 		t.Errorf("plain text: %s %s", got.Header().Get("Content-Type"), got.Body)
 	}
 }

@@ -23,9 +23,9 @@ func TestRehearsalUserAndProviderStayTogether(t *testing.T) {
 		{"both", idp.RehearsalSP, rehearsed, stepIssue},
 		{"neither", "https://a.example", person, stepIssue},
 		{"a person at the rehearsal", idp.RehearsalSP, person, stepRefuse},
-		{"nobody at the rehearsal", idp.RehearsalSP, nil, stepRefuse},
-		{"the rehearsal's person elsewhere", "https://a.example", rehearsed, stepRefuse},
-		{"nobody elsewhere", "https://a.example", nil, stepSignIn},
+		{"no user at the rehearsal", idp.RehearsalSP, nil, stepRefuse},
+		{"the rehearsal's user at another SP", "https://a.example", rehearsed, stepRefuse},
+		{"no user at another SP", "https://a.example", nil, stepSignIn},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestRehearsalUserAndProviderStayTogether(t *testing.T) {
 	}
 }
 
-// A session must meet these conditions to answer, besides the requested factors.
+// A session must meet these conditions to answer, in addition to the requested factors.
 func TestNextStepDependsOnSession(t *testing.T) {
 	t.Parallel()
 	const code, device = idp.FactorTOTP, idp.FactorRememberedDevice

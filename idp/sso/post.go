@@ -33,7 +33,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 }
 
 // refusePassive answers a request that forbids asking the user anything, when the user would
-// have to be asked. This is the only failure that is reported to the service provider
+// must be asked. This is the only failure that is reported to the service provider
 // (saml-core §3.2.2.2, NoPassive).
 //
 // Anyone can cause that answer any number of times, so it is recorded within a budget, in one

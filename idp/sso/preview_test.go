@@ -203,6 +203,6 @@ func TestYearPublishedDuringPreview(t *testing.T) {
 	edit(t, w.IdP, spA, func(p *idp.ServiceProvider) { p.Preview = "" })
 	accept(t, a, request, browser.SignIn(waiting, person))
 	if opened := w.uncounted(); len(opened) != 1 || opened[0] != "field" {
-		t.Errorf("on record: %q", opened)
+		t.Errorf("recorded: %q", opened)
 	}
 }

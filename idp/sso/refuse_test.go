@@ -94,10 +94,10 @@ func TestBadRequestGetsExplainedRefusal(t *testing.T) {
 		{"not XML", func(w *idptest.Browser) *idptest.Page {
 			return w.CrossSitePost(post, url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte("<a"))}})
 		}, []string{"SAMLRequest"}},
-		{"nobody's request", func(w *idptest.Browser) *idptest.Page {
+		{"unknown request", func(w *idptest.Browser) *idptest.Page {
 			return w.Get(i.URL + "/sign-in/continue?request=nonsense")
 		}, nil},
-		{"nobody's request at the sign-in page", func(w *idptest.Browser) *idptest.Page {
+		{"unknown request at the sign-in page", func(w *idptest.Browser) *idptest.Page {
 			return w.Get(i.URL + "/sign-in?request=nonsense")
 		}, nil},
 	}

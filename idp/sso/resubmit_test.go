@@ -18,7 +18,7 @@ func deliver(t *testing.T, b *idptest.Browser, form url.Values) string {
 	resp, to := b.CrossSitePostOnly("/api/saml/auth"+string(b.Year()), form)
 	_ = resp.Body.Close()
 	if to == "" {
-		t.Fatalf("the request leads nowhere: %s", resp.Status)
+		t.Fatalf("the request leads to no page: %s", resp.Status)
 	}
 	return to
 }

@@ -66,9 +66,10 @@ func isOutdated(err error) bool {
 // loadRequest loads the request that the URL names and resolves its needs again, because the
 // registration may have changed since.
 func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
-	req, err := h.Sessions.Request(r, idp.RequestHandle(r.URL.Query().Get("request")))
+	handle := r.URL.Query().Get("request")
+	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
 	if errors.Is(err, idp.ErrNotFound) {
-		return idp.Refuse(idp.RefusedStale, "request", "").With(err)
+		return idp.Refuse(idp.RefusedStale, "request", handle).With(err)
 	}
 	other := errors.Is(err, session.ErrOtherBrowser)
 	if err != nil && !other {
@@ -84,7 +85,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	e.Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
 	if other {
 		// The page does not name the sender, so that it equals the one for an unknown request.
-		return idp.Refuse(idp.RefusedOtherBrowser, "request", "").With(session.ErrOtherBrowser)
+		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(session.ErrOtherBrowser)
 	}
 	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
 	e.Ask(req.Locale, req.ReceivedAt)

@@ -105,7 +105,7 @@ func TestProfileChangeDuringSignInIsNoticed(t *testing.T) {
 	}{
 		{"another level", ada(idp.IALVerified), true},
 		{"taken away", nil, true},
-		{"proofed anew", &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Augusta"}, false},
+		{"proofed again", &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Augusta"}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

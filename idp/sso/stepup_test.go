@@ -92,7 +92,7 @@ func TestRememberedDeviceIsNotEnough(t *testing.T) {
 		r    *idptest.Request
 	}{
 		{"aal/2", plain, &idptest.Request{ClassRefs: []string{aal2}}},
-		{"less than is registered, by nobody knows whom", loose, &idptest.Request{
+		{"less than is registered, by an unknown provider", loose, &idptest.Request{
 			Unsigned: true, ClassRefs: []string{"urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo"},
 		}},
 		{"ForceAuthn", plain, &idptest.Request{ForceAuthn: true}},
@@ -157,7 +157,7 @@ func TestDeviceIsForgotten(t *testing.T) {
 			}
 		})
 	}
-	t.Run("somebody else's", func(t *testing.T) {
+	t.Run("another user's", func(t *testing.T) {
 		t.Parallel()
 		i := idptest.New(t, idptest.Options{})
 		a := i.AddProvider(spA)
@@ -178,7 +178,7 @@ func TestUnavailableFactorIsExplained(t *testing.T) {
 
 	page := browser.Get(a.URL(&idptest.Request{ClassRefs: []string{hspd12}}))
 	if _, asked := page.Form().Fields["password"]; !asked {
-		t.Fatal("a stranger was told something before the password")
+		t.Fatal("something was disclosed before the password")
 	}
 	form := page.Form()
 	form.Fields.Set("email", "nobody@example.gov")
@@ -283,10 +283,10 @@ func TestStepUpStatesOlderFactor(t *testing.T) {
 		}
 	}
 	r = &idptest.Request{}
-	elsewhere := accept(t, b, r, browser.Get(b.URL(r)))
+	atB := accept(t, b, r, browser.Get(b.URL(r)))
 	index := first.AuthnStatements[0].SessionIndex
-	if second.AuthnStatements[0].SessionIndex != index || elsewhere.AuthnStatements[0].SessionIndex == index {
-		t.Errorf("SessionIndex %q, then %q, and %q at another SP", index, second.AuthnStatements[0].SessionIndex, elsewhere.AuthnStatements[0].SessionIndex)
+	if second.AuthnStatements[0].SessionIndex != index || atB.AuthnStatements[0].SessionIndex == index {
+		t.Errorf("SessionIndex %q, then %q, and %q at another SP", index, second.AuthnStatements[0].SessionIndex, atB.AuthnStatements[0].SessionIndex)
 	}
 	if first.ID == second.ID || first.ID == index || second.ID == index {
 		t.Errorf("assertions %q and %q with SessionIndex %q", first.ID, second.ID, index)

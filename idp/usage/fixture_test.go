@@ -139,7 +139,7 @@ func (in *installation) lastUses(l *Ledger) map[idp.Year]time.Time {
 	return last
 }
 
-// counts are an SP's uses of the last 30 days, by year.
+// counts returns an SP's uses of the last 30 days, by year.
 func (in *installation) counts(l *Ledger, id idp.EntityID) map[idp.Year]int {
 	in.tb.Helper()
 	counts := map[idp.Year]int{}

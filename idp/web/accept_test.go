@@ -90,7 +90,7 @@ func FuzzChooseFormat(f *testing.F) {
 			}
 			lower := strings.ToLower(accept)
 			if got == formatJSON && !strings.Contains(lower, "application/") && !strings.Contains(lower, "*/*") {
-				t.Fatalf("%q: JSON, which nobody named", accept)
+				t.Fatalf("%q: JSON, which was not accepted", accept)
 			}
 			if len(accept) > maxAccept-20 || strings.Contains(lower, "text/html") || strings.ContainsAny(accept, `"\`) {
 				continue

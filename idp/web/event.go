@@ -61,8 +61,8 @@ type Event struct {
 	buffer  [16]slog.Attr // space for the attributes of a usual sign-in
 }
 
-// AnsweredRequest is an answered request, for counters. Its values are our own: there are few routes,
-// years and codes, regardless of what clients request.
+// AnsweredRequest is an answered request, for counters. Its values are our own: there are few
+// routes, years and codes, regardless of what clients request.
 type AnsweredRequest struct {
 	// Route and SignedIn are copied from the Event.
 	Route    string

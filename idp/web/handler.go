@@ -32,8 +32,8 @@ type Error struct {
 	Key string
 	// Args fill the placeholders of the texts.
 	Args []string
-	// SPName and StartURL say where the user came from, if it is known.
-	SPName, StartURL string
+	// Sender says where the user came from, if it is known.
+	Sender
 	// SignInURL is where the user can sign in as someone else; "" if that does not
 	// help.
 	SignInURL string
@@ -57,26 +57,46 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Sender is the service provider that the user came from, as far as pages show it. The zero
+// value is for a page outside a sign-in.
+type Sender struct {
+	SPName string
+	// SPLogo is the path of its logo, "" for none. Only a page of a verified request shows
+	// one, so that an attacker cannot borrow it.
+	SPLogo string
+	// StartURL is where to start again at the provider, "" if unknown.
+	StartURL string
+}
+
+// SenderOf returns the sender of a request. verified reports whether its signature was
+// verified.
+func SenderOf(p *idp.ServiceProvider, verified bool) Sender {
+	s := Sender{SPName: p.Name, StartURL: p.StartURL()}
+	if verified {
+		s.SPLogo = p.LogoPath()
+	}
+	return s
+}
+
 // NewLackError returns the refusal of a user who lacks what the service provider asks for. If that
 // is proofing, its LeaveURL is the provider's help for users who could not be proofed,
 // otherwise its return URL.
-func NewLackError(p *idp.ServiceProvider, o *assurance.Obstacle) *Error {
-	e := &Error{SPName: p.Name, StartURL: p.StartURL(), LeaveURL: p.ReturnToSPURL, Obstacle: o, Err: o.Refusal()}
+func NewLackError(p *idp.ServiceProvider, s Sender, o *assurance.Obstacle) *Error {
+	e := &Error{Sender: s, LeaveURL: p.ReturnToSPURL, Obstacle: o, Err: o.Refusal()}
 	if o.Code == idp.RefusedNoProofing && p.FailureToProofURL != "" {
 		e.LeaveURL = p.FailureToProofURL
 	}
 	return e
 }
 
-// NameSender adds to an error the name of the service provider that the user came from, and
-// the way back. nil stays nil. An error that is already a page stays unchanged, including the
+// NameSender adds to an error the service provider that the user came from. nil stays nil. An error that is already a page stays unchanged, including the
 // 404 of an unpublished year, which names no one.
-func NameSender(name, startURL string, err error) error {
+func NameSender(s Sender, err error) error {
 	if _, isPage := errors.AsType[*Error](err); err == nil || isPage {
 		return err
 	}
-	return &Error{SPName: name, StartURL: startURL, Err: err}
+	return &Error{Sender: s, Err: err}
 }
 
 // ErrNotFound is the plain 404 page.
-var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such address")}
+var ErrNotFound = &Error{Status: http.StatusNotFound, Key: "not_found", Err: errors.New("no such URL")}

@@ -41,7 +41,7 @@ func TestLanguageIsChosenInOrder(t *testing.T) {
 		{name: "browser's region", accept: "es-MX,es;q=0.9,en;q=0.8", want: "es"},
 		{name: "browser's order by q", accept: "en;q=0.5, fr;q=0.9", want: "fr"},
 		{name: "browser refuses one", accept: "es;q=0, fr;q=0.1", want: "fr"},
-		{name: "browser likes what we have not", accept: "de-CH, de;q=0.9, fr;q=0.2", want: "fr"},
+		{name: "browser prefers a language that is not available", accept: "de-CH, de;q=0.9, fr;q=0.2", want: "fr"},
 		{name: "browser has nothing of ours", accept: "ja", langs: []templates.Lang{"fr", "en"}, want: "fr"},
 		{name: "browser takes anything", accept: "*", want: "en"},
 		{name: "not offered here", accept: "fr", langs: []templates.Lang{"en", "es"}, want: "en"},
@@ -62,7 +62,7 @@ func TestLanguageIsChosenInOrder(t *testing.T) {
 		{name: "choice not offered any more", cookie: chosen("fr", after), langs: []templates.Lang{"en", "es"}, want: "en"},
 		{name: "broken choice", cookie: "fr", want: "en"},
 		{name: "broken time", cookie: "fr.x", want: "en"},
-		{name: "hostile choice", cookie: `../fr.1`, want: "en"},
+		{name: "forged choice", cookie: `../fr.1`, want: "en"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

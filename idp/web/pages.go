@@ -51,6 +51,13 @@ func (p *Pages) Base(r *http.Request, spName string) templates.Base {
 	return base
 }
 
+// SenderBase returns the common part of a page in a sign-in for a service provider.
+func (p *Pages) SenderBase(r *http.Request, s Sender) templates.Base {
+	base := p.Base(r, s.SPName)
+	base.SPLogo = s.SPLogo
+	return base
+}
+
 // BareBase returns a Base without the language switcher and our guides, for a page that leads
 // to another site.
 func (p *Pages) BareBase(r *http.Request, spName string) templates.Base {
@@ -95,7 +102,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if err := p.showFailure(w, r, f); err != nil {
 		e.Note(slog.String("page_error", err.Error()))
 		e.Raise(slog.LevelError)
-		http.Error(w, "Something went wrong. Error "+f.errorID, f.Status)
+		http.Error(w, "Something went wrong. Error ID: "+f.errorID, f.Status)
 	}
 }
 
@@ -211,7 +218,7 @@ func (p *Pages) AnswerForm(w http.ResponseWriter, r *http.Request, status int, k
 // unknown or retired year that is text, because those clients are mostly programs that fetch
 // metadata.
 func (p *Pages) pageOf(r *http.Request, f failure) (templates.Page, format) {
-	base := p.Base(r, f.SPName)
+	base := p.SenderBase(r, f.Sender)
 	switch {
 	case f.gone != nil:
 		return p.retiredPage(base, f), formatText

@@ -61,7 +61,7 @@ func (p *Pages) TakeDecision(r *http.Request, d audit.Decision, user idp.UserID)
 	return p.TakeRecord(groupOf(d), AuditEvent(r, d, user))
 }
 
-// TakeRecord does the same as WithinBudget for an event of a group.
+// TakeRecord does the same as TakeDecision for an event of a group.
 func (p *Pages) TakeRecord(g audit.Group, ev idp.AuditEvent) []idp.AuditEvent {
 	if p.Refusals == nil || !p.Refusals.Take(g, ev) {
 		return nil

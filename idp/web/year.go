@@ -52,8 +52,8 @@ func goneYear(years *keyring.Ring, e keyring.Entry, now time.Time) *GoneYear {
 
 func (g *GoneYear) Error() string { return "year " + string(g.Year) + " is retired" }
 
-// LookupYear returns a year that can sign, published or not. Otherwise the error is a *Gone
-// for a year that is over, a *Closed for a live one that cannot sign, or ErrNotFound. Only
+// LookupYear returns a year that can sign, published or not. Otherwise the error is a *GoneYear
+// for a year that is over, a *ClosedYear for a live one that cannot sign, or ErrNotFound. Only
 // package yearaccess calls it, which decides who may use the year.
 func LookupYear(years *keyring.Ring, y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := years.Lookup(y, now)

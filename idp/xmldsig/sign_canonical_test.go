@@ -17,8 +17,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// hostile lists values that canonicalizers have disagreed about.
-var hostile = []string{
+// trickyValues lists values that canonicalizers have disagreed about.
+var trickyValues = []string{
 	"", " ", "a", "<>&\"'", "]]>", "&amp;", "&#13;", "<!-- -->", "<![CDATA[x]]>", "\r\n\t", "\r", " a  b ", "\u00e9", "e\u0301",
 	"\U0001F600", "\u2028\u0085\u00a0\ufeff\ufffd", "\x7f\u0080\u009f", "xmlns:a=\"b\"", strings.Repeat("\"\t", 40), "\ud7ff\ue000\U0010ffff",
 }
@@ -65,7 +65,7 @@ func (r grower) tree(w *xmltree.Writer, depth int) {
 		if p != "" {
 			bound[p] = s
 		}
-		attrs = append(attrs, xmltree.Attr{Prefix: p, Space: s, Local: local, Value: hostile[r.IntN(len(hostile))]})
+		attrs = append(attrs, xmltree.Attr{Prefix: p, Space: s, Local: local, Value: trickyValues[r.IntN(len(trickyValues))]})
 	}
 	if !r.onePrefix && r.IntN(6) == 0 {
 		attrs = append(attrs, xmltree.Attr{Prefix: "xml", Space: xmltree.XMLNamespace, Local: "lang", Value: "en"})
@@ -75,7 +75,7 @@ func (r grower) tree(w *xmltree.Writer, depth int) {
 		if depth > 0 && r.IntN(2) == 0 {
 			r.tree(w, depth-1)
 		} else {
-			w.Text(hostile[r.IntN(len(hostile))])
+			w.Text(trickyValues[r.IntN(len(trickyValues))])
 		}
 	}
 	w.End()
@@ -161,7 +161,7 @@ func cut(b []byte, i int) []byte { return b[max(0, i-200):min(len(b), i+100)] }
 // FuzzWriter writes any text as content and as an attribute. If the writer accepts it, the
 // output is canonical and parses to the same text.
 func FuzzWriter(f *testing.F) {
-	for _, h := range hostile {
+	for _, h := range trickyValues {
 		f.Add(h, h)
 	}
 	f.Add("\x00", "\xff")

@@ -92,7 +92,7 @@ func TestSignedDocumentVerifiesWithGoxmldsig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, value := range hostile {
+	for _, value := range trickyValues {
 		doc, at := sampleDoc(t, value)
 		before := bytes.Clone(doc)
 		key.n = 0
@@ -205,7 +205,7 @@ func TestSignVerifiesWithXmlsec(t *testing.T) {
 		}
 		return nil
 	}
-	doc, at := sampleDoc(t, strings.Join(hostile, "|"))
+	doc, at := sampleDoc(t, strings.Join(trickyValues, "|"))
 	signed, err := signer.Sign(doc, "_1", at)
 	if err != nil {
 		t.Fatal(err)

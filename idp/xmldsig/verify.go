@@ -45,7 +45,7 @@ func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*Verified
 	return verifySignature(root, metadataSignature, certs)
 }
 
-// VerifyResponse is VerifyEnveloped for a message that may contain signed elements besides its
+// VerifyResponse is VerifyEnveloped for a message that may contain signed elements other than its
 // own signature, as a Response with a signed assertion does. We accept no such message from
 // others. Package inspect verifies our own with it.
 func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
@@ -64,8 +64,8 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 	if err != nil {
 		return nil, err
 	}
-	if certs, err = usableCertificates(certs); err != nil {
-		return nil, err
+	if certs = usableCertificates(certs); len(certs) == 0 {
+		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", describeSignature(signature))
 	}
 	tree := toEtree(root, signature, value)
 	var failed error
@@ -126,10 +126,10 @@ func validateWith(tree *etree.Element, cert *x509.Certificate) (*etree.Element, 
 func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*Verified, error) {
 	element, err := fromEtree(tree)
 	if err != nil {
-		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "").With(err)
+		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").With(err)
 	}
 	if !isSameBut(root, signature, element) {
-		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "").
+		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").
 			With(errors.New("what was verified differs from the document"))
 	}
 	return &Verified{Element: element, Cert: cert}, nil
@@ -141,9 +141,9 @@ func VerifyDetached(signed []byte, sigAlg string, signature []byte, certs []*x50
 	if sigAlg != AlgorithmRSASHA256 {
 		return nil, idp.Refuse(idp.RefusedSignatureAlgorithm, "SigAlg", sigAlg, AlgorithmRSASHA256)
 	}
-	certs, err := usableCertificates(certs)
-	if err != nil {
-		return nil, err
+	seen := "SigAlg " + AlgorithmRSASHA256
+	if certs = usableCertificates(certs); len(certs) == 0 {
+		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", seen)
 	}
 	digest := sha256.Sum256(signed)
 	for _, cert := range certs {
@@ -152,21 +152,17 @@ func VerifyDetached(signed []byte, sigAlg string, signature []byte, certs []*x50
 			return cert, nil
 		}
 	}
-	return nil, idp.Refuse(idp.RefusedSignature, "Signature", "SigAlg "+AlgorithmRSASHA256, strconv.Itoa(len(certs)))
+	return nil, idp.Refuse(idp.RefusedSignature, "Signature", seen, strconv.Itoa(len(certs)))
 }
 
 // usableCertificates returns the certificates whose keys can be trusted, at most
 // MaxCertificates of them.
-func usableCertificates(certs []*x509.Certificate) ([]*x509.Certificate, error) {
-	good := certs
-	if len(certs) > MaxCertificates || slices.ContainsFunc(certs, isUntrustedKey) {
-		good = slices.DeleteFunc(slices.Clone(certs), isUntrustedKey)
-		good = good[:min(len(good), MaxCertificates)]
+func usableCertificates(certs []*x509.Certificate) []*x509.Certificate {
+	if len(certs) <= MaxCertificates && !slices.ContainsFunc(certs, isUntrustedKey) {
+		return certs
 	}
-	if len(good) == 0 {
-		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", "")
-	}
-	return good, nil
+	good := slices.DeleteFunc(slices.Clone(certs), isUntrustedKey)
+	return good[:min(len(good), MaxCertificates)]
 }
 
 func isUntrustedKey(cert *x509.Certificate) bool {

@@ -27,7 +27,11 @@ func exactChildren(e *xmltree.Element, names ...string) ([]*xmltree.Element, err
 		found = append(found, c)
 	}
 	if n := len(found); n < len(names) && !strings.HasSuffix(names[n], "?") {
-		return nil, idp.Refuse(idp.RefusedSignatureShape, e.Local, "", names[n])
+		var seen []string
+		for _, f := range found {
+			seen = append(seen, f.Local)
+		}
+		return nil, idp.Refuse(idp.RefusedSignatureShape, e.Local, strings.Join(seen, ", "), names[n])
 	}
 	return found, nil
 }

@@ -154,7 +154,7 @@ func FuzzDecrypt(f *testing.F) {
 			return
 		}
 		if _, err := xmlenc.Decrypt(root, key); err != nil && err != xmlenc.ErrDecrypt {
-			t.Errorf("the error tells something: %v", err)
+			t.Errorf("the error contains something: %v", err)
 		}
 	})
 }

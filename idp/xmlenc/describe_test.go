@@ -24,7 +24,7 @@ func TestDescribeNamesUnsupportedAlgorithm(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	if is, said := v.IsFor(recipientKey().Public()); !is || !said {
-		t.Error("the recipient is not told")
+		t.Error("the recipient is not named")
 	}
 	// An algorithm that Decrypt does not accept is named, and absent values stay empty.
 	for from, to := range map[string]string{

@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 			`{urn:p}a({urn:x}b[c=1 {urn:p}c=2]())`},
 		{"default namespace does not reach attributes", `<a` + ns + ` b="1"/>`, `{urn:x}a[b=1]()`},
 		{"default namespace taken back", `<a` + ns + `><b xmlns=""/></a>`, `{urn:x}a({}b())`},
-		{"prefix bound anew", `<p:a xmlns:p="urn:1"><p:b xmlns:p="urn:2"/><p:c/></p:a>`,
+		{"prefix bound again", `<p:a xmlns:p="urn:1"><p:b xmlns:p="urn:2"/><p:c/></p:a>`,
 			`{urn:1}a({urn:2}b(){urn:1}c())`},
 		{"prefix xml", `<a xml:lang="en" xmlns:xml="` + xmltree.XMLNamespace + `"/>`,
 			`{}a[{` + xmltree.XMLNamespace + `}lang=en]()`},

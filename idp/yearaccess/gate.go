@@ -2,8 +2,8 @@
 // handler of a yearly URL, so that a year opens and closes everywhere at once:
 //
 //	live               the year
-//	retired, revoked   *web.Gone
-//	key missing        *web.Closed
+//	retired, revoked   *web.GoneYear
+//	key missing        *web.ClosedYear
 //	not published      the year, if a preview opens it to the request; else the 404 of
 //	                   a year that was never made
 //	never made         that 404
@@ -41,7 +41,7 @@
 // to the SP's registered URL, as the live year answers it.
 //
 // SameSite=Lax also kept the cookie from images, scripts and frames in pages of other
-// sites, which could tell from their loading that the visitor previews a year. Therefore
+// sites, which could conclude from their loading that the visitor previews a year. Therefore
 // the cookie counts only where the browser navigates (Sec-Fetch-Dest).
 //
 // SameSite=None needs Secure. Over http, on loopback, the cookie is SameSite=Lax: there
@@ -261,7 +261,7 @@ func notPublished(why error) error {
 	err := ErrNotPublished
 	if why != nil {
 		// Not wrapped: a refusal in there would become the page.
-		err = fmt.Errorf("%w; besides: %v", ErrNotPublished, why)
+		err = fmt.Errorf("%w; also: %v", ErrNotPublished, why)
 	}
 	return &web.Error{Status: web.ErrNotFound.Status, Key: web.ErrNotFound.Key, Err: err}
 }

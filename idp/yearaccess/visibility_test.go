@@ -55,7 +55,9 @@ func newServer(t *testing.T, tls bool, change ...func(*idptest.Options)) *server
 }
 
 // forSubtest returns the same server for a subtest.
-func (w *server) forSubtest(t *testing.T) *server { return &server{IdP: w.IdP, t: t, next: w.next, tls: w.tls} }
+func (w *server) forSubtest(t *testing.T) *server {
+	return &server{IdP: w.IdP, t: t, next: w.next, tls: w.tls}
+}
 
 // runOverBoth runs a test over http and over https, where cookies differ.
 func runOverBoth(t *testing.T, test func(t *testing.T, w *server)) {
@@ -68,7 +70,7 @@ func runOverBoth(t *testing.T, test func(t *testing.T, w *server)) {
 	}
 }
 
-// openByField is a registration whose field opens the next year.
+// openByField returns a registration whose field opens the next year.
 func (w *server) openByField(p *idp.ServiceProvider) { p.Preview = w.next }
 
 func unsigned(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
@@ -110,7 +112,7 @@ func (w *server) auth(y idp.Year) string { return w.URL + "/api/saml/auth" + str
 
 func (w *server) request() *idptest.Request { return &idptest.Request{Year: w.next} }
 
-// cookie is a preview cookie as anyone can make one up.
+// cookie returns a preview cookie as anyone can make one up.
 func (w *server) cookie(sp string, y idp.Year, value string) *http.Cookie {
 	sum := sha256.Sum256([]byte(string(y) + "\x00" + sp))
 	name := "vernal-preview-" + hex.EncodeToString(sum[:8])
@@ -175,7 +177,7 @@ func (w *server) invisible(name string, got answer, method string) {
 	}
 }
 
-// neverMadeURL is a text about the next year as it is for one that was never made.
+// neverMadeURL returns a text about the next year as it is for one that was never made.
 func (w *server) neverMadeURL(text string) string {
 	return strings.ReplaceAll(text, string(w.next), string(neverMade))
 }

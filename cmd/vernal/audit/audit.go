@@ -85,7 +85,7 @@ Kinds:
 	}
 	f := c.Flags()
 	f.IntVarP(&t.number, "lines", "n", 20, "show the last `N` records")
-	f.BoolVarP(&t.follow, "follow", "f", false, "go on showing what the running server adds")
+	f.BoolVarP(&t.follow, "follow", "f", false, "continue with the records that the running server adds")
 	f.StringVar(&t.kind, "kind", "", "only records of this `KIND`, or whose kind begins with it and a full stop")
 	f.StringVar(&t.user, "user", "", "only records of this user, by `EMAIL` or ID")
 	f.StringVar(&t.sp, "sp", "", "only records of the service provider `ENTITY_ID`")

@@ -27,9 +27,9 @@ func ErrorsCommand(app *cli.App) *cobra.Command {
 	c.AddCommand(&cobra.Command{
 		Use:   "show ID",
 		Short: "Show what happened, by the error ID on a page",
-		Long: `Show what is recorded of the error ID that a page showed, or of a request ID from
-the log: when, who, why, what else was done in that request, and what it means.
-What was sent is in the log only, under the same ID.`,
+		Long: `Show the records of an error ID from a page, or of a request ID from
+the log: the time, the actor, the reason, everything else that was done in that
+request, and what it means. The message is in the log only, under the same ID.`,
 		Example: `    vernal errors show 7KQM2ZV4H0A9XW3T
     at       2027-03-02T09:14:07Z
     what     refusal: signature_mismatch

@@ -88,7 +88,7 @@ func (a *commands) exportAudit(ctx context.Context, e *auditExport) error {
 		return err
 	})
 	if errors.Is(err, errNothing) {
-		a.Say("there is nothing to write")
+		a.Say("no records to write")
 		return nil
 	}
 	if err != nil || e.out == "" {

@@ -106,7 +106,7 @@ func (f *auditFile) verifyLine(line []byte, at *audit.Place) error {
 	stored := idp.AuditLine{JSON: line}
 	l, ok := audit.ReadLine(stored)
 	if !ok {
-		return &audit.BrokenError{Seq: f.place.Seq + 1, What: "was changed: what is there is no record"}
+		return &audit.BrokenError{Seq: f.place.Seq + 1, What: "was changed: its content is not a record"}
 	}
 	stored.Place = l.Seq
 	if !f.began {
@@ -160,7 +160,7 @@ func (f *auditFile) lookAhead(r *bufio.Reader) {
 			return
 		}
 		if l, ok := audit.ReadLine(idp.AuditLine{JSON: line}); ok && l.Seq == f.Broken.Seq {
-			f.Broken.What = "was moved: it stands further on"
+			f.Broken.What = "was moved: it is further on"
 			return
 		}
 	}

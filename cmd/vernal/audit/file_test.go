@@ -18,10 +18,10 @@ import (
 	"vernal/idp/audit"
 )
 
-// TestAuditExportIsReadAgain checks that audit verify reads every file that audit export
+// TestAuditExportReadsBack checks that audit verify reads every file that audit export
 // writes, with every field except the IP address, which is deleted from the trail after its
 // time.
-func TestAuditExportIsReadAgain(t *testing.T) {
+func TestAuditExportReadsBack(t *testing.T) {
 	t.Parallel()
 	drawn := map[string]bool{}
 	file := filepath.Join(t.TempDir(), "audit.jsonl")

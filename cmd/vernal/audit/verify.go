@@ -19,8 +19,8 @@ func (a *commands) verifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [--file EXPORT] [--head SEQ:HASH]",
 		Short: "Prove that no record was changed, removed, moved or cut off",
-		Long: `Verify the audit trail, record by record, and say which is the first that is not
-as it was written. No one without the master key can change a record unseen.
+		Long: `Verify the audit trail, record by record, and name the first that is
+not as it was written. No one without the master key can change a record unseen.
 
 Anyone with the master key, or an older copy of the store, can, unless you know
 the end of the trail from another place: the server logs it every hour, as seq
@@ -89,14 +89,14 @@ func (a *commands) verifyAudit(ctx context.Context, at *audit.Place) error {
 		a.Say("%d of them were exported already; the next 'vernal audit export --prune' removes them", p.Leftover)
 	}
 	if at != nil && !p.Compared {
-		return fmt.Errorf("record %d lies before the checkpoint: verify the exported file that holds it, with --file and --head", at.Seq)
+		return fmt.Errorf("record %d is before the checkpoint: verify the exported file that holds it, with --file and --head", at.Seq)
 	}
 	return nil
 }
 
 func (a *commands) printVerified(p *audit.Progress) {
 	if p.Records == 0 {
-		fmt.Fprintln(a.Out, "there are no records")
+		fmt.Fprintln(a.Out, "no records")
 	} else {
 		fmt.Fprintf(a.Out, "%s, %d to %d, are as they were written\n", cli.Plural(int(p.Records), "record"), p.Seq-p.Records+1, p.Seq)
 	}
@@ -155,7 +155,7 @@ func (f *auditFile) addJudgement(j *ops.AuditJudgement) {
 	case "checkpoint":
 		f.Standing = "the trail in the store goes on where it ends"
 	default:
-		f.Standing = "the store cannot tell about its last record"
+		f.Standing = "the store does not know its last record"
 		if f.Signed {
 			f.Standing = "its last record has a checkpoint of ours"
 		}

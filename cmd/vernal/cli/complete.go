@@ -20,15 +20,15 @@ const (
 	maxCompletions = 100
 )
 
-// finder returns what the installation knows that begins with a text.
+// finder returns the values of the installation that begin with a text.
 type finder func(ctx context.Context, a *App, prefix string) []string
 
-// CompleteFlag completes the value of a flag with what the installation knows.
+// CompleteFlag completes the value of a flag with the values of the installation.
 func (a *App) CompleteFlag(c *cobra.Command, name string, find finder) {
 	completeFlag(c, name, a.completion(find, -1))
 }
 
-// CompleteArg completes the first argument of a command with what the installation knows.
+// CompleteArg completes the first argument of a command with the values of the installation.
 func (a *App) CompleteArg(c *cobra.Command, find finder) { c.ValidArgsFunction = a.completion(find, 1) }
 
 // completeFlag panics for a flag that does not exist: that is a mistake in this program.

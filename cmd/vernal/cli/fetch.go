@@ -140,7 +140,7 @@ func (a *App) WriteOut(path string, write func(io.Writer) error) error {
 	}
 	err := durable.WriteNewFrom(path, write)
 	if errors.Is(err, fs.ErrExist) {
-		return Refuse("%s is there already; nothing was written", path)
+		return Refuse("%s already exists; nothing was written", path)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)

@@ -25,7 +25,7 @@ func Day(t time.Time) string {
 	return t.UTC().Format(time.DateOnly)
 }
 
-// Moment is a time to the second, "" for none.
+// Moment returns a time to the second, "" for none.
 func Moment(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -139,7 +139,7 @@ func errorText(err error) string {
 var PermissionHelp = map[sp.Permission]string{
 	sp.PermitInsecureURL: "let URLs be http on other hosts than this one",
 	sp.PermitResume:      "give a provider that was removed and comes back its old NameIDs",
-	sp.PermitReplace:     "put this in the place of a registration that is there",
+	sp.PermitReplace:     "replace a registration that exists",
 	sp.PermitNewNameIDs:  "when the agency changes: give everyone a new NameID",
 	sp.PermitKeepNameIDs: "when the agency changes: copy the NameIDs, so that the provider knows everyone as before",
 }

@@ -286,7 +286,7 @@ func TestBaseURL(t *testing.T) {
 		{"port", "https://login.example.gov:8443", true},
 		{"loopback", "http://localhost:8080", true},
 		{"loopback by address", "http://[::1]:8080", true},
-		{"http elsewhere", "http://login.example.gov", false},
+		{"http at another host", "http://login.example.gov", false},
 		{"scheme in capitals", "HTTPS://login.example.gov", false},
 		{"host in capitals", "https://Login.example.gov", false},
 		{"default port", "https://login.example.gov:443", false},

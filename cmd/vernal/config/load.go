@@ -92,7 +92,7 @@ func (l *loader) readMapping(prefix string, n ast.Node) {
 		_, isMapping := pairsOf(pair.Value)
 		switch k, ok := l.keys[path]; {
 		case seen[path]:
-			l.add(pair.Key, "%s is there twice", path)
+			l.add(pair.Key, "%s appears twice", path)
 		case ok && isMapping && slices.Contains(l.sections, path): // per language
 			l.readMapping(path+".", pair.Value)
 		case ok:

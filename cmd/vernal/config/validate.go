@@ -42,7 +42,7 @@ func (c *Config) Validate() []string {
 	v.checkBaseURL()
 	v.checkHostPort("listen", c.Listen)
 	if c.AdminListen != "" && v.checkHostPort("admin_listen", c.AdminListen) && !IsLoopbackListener(c.AdminListen) {
-		v.add("admin_listen", "%q is not a loopback address, and what is shown there has no sign-in", c.AdminListen)
+		v.add("admin_listen", "%q is not on loopback, and its pages have no sign-in: set a port on 127.0.0.1", c.AdminListen)
 	}
 	if c.AdminURL != "" {
 		v.checkAdminURL()
@@ -82,7 +82,7 @@ func (c *Config) Validate() []string {
 	for i, lang := range c.Languages {
 		v.checkOneOf("languages", lang, languages...)
 		if slices.Contains(c.Languages[:i], lang) {
-			v.add("languages", "%q is there twice", lang)
+			v.add("languages", "%q appears twice", lang)
 		}
 	}
 	v.checkOneOf("log.format", c.Log.Format, "text", "json")

@@ -104,8 +104,8 @@ func Start(ctx context.Context, o Options) (_ *Demo, err error) {
 // Done returns a channel that is closed when the demo ends.
 func (d *Demo) Done() <-chan struct{} { return d.ctx.Done() }
 
-// Close stops everything and waits for it. The error is why something stopped
-// before.
+// Close stops everything and waits for it. The error is the reason of an earlier
+// stop.
 func (d *Demo) Close() error {
 	d.stop()
 	return d.group.Wait()

@@ -39,7 +39,7 @@ func (s *Sample) handler() http.Handler {
 	s.pages.Mount(rt)
 
 	guard := http.NewCrossOriginProtection()
-	guard.AddInsecureBypassPattern("POST /saml/") // what comes there is signed
+	guard.AddInsecureBypassPattern("POST /saml/") // messages there are signed
 	srv := s.demo.Server
 	return &web.Middleware{Next: s.onItsHost(guard.Handler(rt)), Pages: s.pages, Log: srv.Log, Clock: srv.Clock}
 }

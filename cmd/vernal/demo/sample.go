@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"vernal/idp/rehearsal"
 	"vernal/idp/sp"
 	"vernal/idp/web"
+	"vernal/templates"
 )
 
 // sampleWait is the time that a sign-in at a sample may take. The library's default of 90
@@ -43,7 +45,8 @@ type Sample struct {
 // kind contains the differences between the two samples.
 type kind struct {
 	Name, host, cookie string
-	second             bool // looks different
+	logo               string // a file of templates.Static
+	second             bool   // looks different
 	// binding is that of its requests. encrypted means that it gets encrypted assertions.
 	binding   string
 	encrypted bool
@@ -52,8 +55,8 @@ type kind struct {
 }
 
 var sampleKinds = [...]kind{
-	{Name: "Sample A", host: "a.localhost", cookie: "sample_a", binding: saml.HTTPRedirectBinding},
-	{Name: "Sample B", host: "b.localhost", cookie: "sample_b", second: true, binding: saml.HTTPPostBinding, encrypted: true,
+	{Name: "Sample A", host: "a.localhost", cookie: "sample_a", logo: "img/sample-a.svg", binding: saml.HTTPRedirectBinding},
+	{Name: "Sample B", host: "b.localhost", cookie: "sample_b", logo: "img/sample-b.svg", second: true, binding: saml.HTTPPostBinding, encrypted: true,
 		context: &saml.RequestedAuthnContext{Comparison: "exact", AuthnContextClassRefs: []string{"http://idmanagement.gov/ns/assurance/aal/2"}}},
 }
 
@@ -127,7 +130,11 @@ func (s *Sample) register(ctx context.Context, registry *sp.Registry) error {
 	if err != nil {
 		return err
 	}
-	edit := sp.Edit{Set: map[string][]string{
+	logo, err := fs.ReadFile(templates.Static(), s.logo)
+	if err != nil {
+		return err
+	}
+	edit := sp.Edit{Logo: logo, Set: map[string][]string{
 		"name":                   {s.Name},
 		"return_to_sp_url":       {s.URL + "/"},
 		"sp_initiated_login_url": {s.URL + pathSignedIn},

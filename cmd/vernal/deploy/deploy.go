@@ -82,7 +82,7 @@ func (a *commands) showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print a file",
-		Long: `Print a file to standard output. What it is for, and where it goes, stands at its
+		Long: `Print a file to standard output. What it is for, and where it goes, is written at its
 top; "vernal deploy list" lists them.`,
 		Example: `    vernal deploy show alerts >/etc/prometheus/vernal-alerts.yaml
     vernal deploy show systemd >/etc/systemd/system/vernal.service`,
@@ -91,7 +91,7 @@ top; "vernal deploy list" lists them.`,
 			list := files()
 			i := slices.IndexFunc(list, func(f file) bool { return f.Name == args[0] })
 			if i < 0 {
-				return cli.Usage(c, "there is no file %q; see: vernal deploy list", args[0])
+				return cli.Usage(c, "unknown file %q; see: vernal deploy list", args[0])
 			}
 			return a.Print(list[i], func() error {
 				_, err := io.WriteString(a.Data(), list[i].Content)

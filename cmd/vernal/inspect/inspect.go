@@ -52,27 +52,29 @@ func Command(app *cli.App, offline func() (metadata.IdP, error)) *cobra.Command 
 	c := &cobra.Command{
 		Use:   "inspect [TEXT|FILE|-]",
 		Short: "Take a SAML message apart: what is right, what is wrong, how to fix it",
-		Long: `Decode a SAML message and check it against every rule of the server, one by one:
-AuthnRequest, LogoutRequest, Response, LogoutResponse, and metadata. TEXT is
-whatever holds the message: a URL, a form or its HTML page, a log line, a curl
-command, a HAR file or a part of one, the list of developer tools, a SOAP envelope,
-base64 or XML; a FILE that holds one; or "-" for standard input. What mail, logs, tickets, browsers and link scanners made of it is
-undone: quoting, line breaks, escapes, percent-encoding, rewritten links, UTF-16.
-Without TEXT, it is read from standard input. Of several messages in a text
-the first is taken; --message says which other.
+		Long: `Decode a SAML message and check it against every rule of the server,
+one by one: AuthnRequest, LogoutRequest, Response, LogoutResponse, and metadata.
+TEXT contains the message: a URL, a form or its HTML page, a log line, a curl
+command, a HAR file or a part of one, the list of developer tools, a SOAP
+envelope, base64 or XML; a FILE that holds one; or "-" for standard input.
+Changes by mail, logs, tickets, browsers and link scanners are undone: quoting,
+line breaks, escapes, percent-encoding, rewritten links, UTF-16. Without TEXT,
+it is read from standard input. Of several messages in a text the first is
+taken, unless --message names another.
 
 A request is good for five minutes, and once: with --at, the rules are applied as
 if it had arrived then. Nothing is kept, and no ID is used up.
 
 An encrypted assertion is opened with --key, the private key of the service
 provider: PEM, PKCS#8 or PKCS#1, not encrypted. The key is used in this process
-alone: it is not written anywhere, and a running server does not get it. What a
-LogoutRequest encrypts to us is opened with our own key of its year. Whom it names
-is looked up as the server does, and nothing ends.
+alone: it is not written anywhere, and a running server does not get it. A
+NameID that a LogoutRequest encrypts to us is opened with our own key of its
+year. The user that it names is looked up as in the server, and no session ends.
 
-The verdict comes first. The exit code is 0 if the message would be taken, 3 if it would be refused, and 1
-if that cannot be said: there is no message in the text, there is no registry to ask,
-the assertion is encrypted, or it depends on the browser that brings the message.`,
+The verdict comes first. The exit code is 0 if the message would be taken, 3 if
+it would be refused, and 1 if that is unknown: the text has no message, no
+registry is available, the assertion is encrypted, or it depends on the browser
+that brings the message.`,
 		Example: `    vernal inspect 'https://login.example.gov/api/saml/auth2027?SAMLRequest=...'
     REFUSED: 1 of 12 rules fails: Signature
     AuthnRequest: https://app.example.gov (Orchard Desk), at 2027-03-01T09:00:00Z
@@ -162,7 +164,7 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 		return err
 	}
 	if number > len(all) {
-		return fmt.Errorf("there is no message %d in the text: it holds %d", number, len(all))
+		return fmt.Errorf("message %d not found in the text, which has %d", number, len(all))
 	}
 	m.Sent = all[number-1]
 	if len(all) > 1 {
@@ -193,7 +195,7 @@ func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opene
 	}
 	opened := inspect.Open(m.Sent, key)
 	if opened == nil {
-		a.Say("vernal: there is no encrypted assertion in the message; --key is not needed")
+		a.Say("vernal: no encrypted assertion in the message, so --key is not needed")
 	}
 	return opened, nil
 }

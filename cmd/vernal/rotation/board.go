@@ -75,33 +75,39 @@ func (u used) daysLeft(now time.Time) string {
 	return strconv.Itoa(idp.DaysUntil(now, u.certEndAt))
 }
 
+// boardHeader names the columns of boardRow. They fit 80 columns when entity IDs and names are
+// cut. CSV and JSON have everything.
+var boardHeader = []string{"ENTITY ID", "NAME", "MOVE", "LAST", "30 DAYS", "SIGNED", "CERT ENDS"}
+
 // printBoard prints a line for each service provider with its use of the year.
 func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
 	var rows, warnings [][]string
 	for _, l := range st.Board.SPs {
-		u := usedIn(l, y)
-		move := string(l.Move)
-		if !l.Active {
-			move += ", inactive"
-		}
-		signed := "-"
-		if !u.LastAt.IsZero() {
-			signed = cli.YesNo(u.Signed)
-		}
-		rows = append(rows, []string{
-			string(l.SP), cli.Dash(l.Name), move, cli.Day(u.FirstAt), cli.Day(u.LastAt), strconv.Itoa(u.Days7), strconv.Itoa(u.Days30),
-			signed, cli.Dash(u.CertSHA256[:min(16, len(u.CertSHA256))]), cli.Day(u.certEndAt), cli.Dash(u.daysLeft(st.At)),
-		})
+		rows = append(rows, boardRow(l, y))
 		for _, w := range l.Warnings {
 			warnings = append(warnings, []string{string(l.SP), w.Text})
 		}
 	}
-	header := []string{"ENTITY ID", "NAME", "MOVE", "FIRST", "LAST", "7 DAYS", "30 DAYS", "SIGNED", "CERTIFICATE", "ENDS", "DAYS LEFT"}
-	if err := cli.Table(a.Out, header, rows); err != nil || len(warnings) == 0 {
+	if err := cli.Table(a.Out, boardHeader, rows); err != nil || len(warnings) == 0 {
 		return err
 	}
 	fmt.Fprintln(a.Out)
 	return cli.TextTable(a.Out, []string{"ENTITY ID", "WARNING"}, warnings, slices.Clone[[]string])
+}
+
+func boardRow(l migration.Line, y idp.Year) []string {
+	u := usedIn(l, y)
+	move := string(l.Move)
+	if !l.Active {
+		move += ", inactive"
+	}
+	signed := "-"
+	if !u.LastAt.IsZero() {
+		signed = cli.YesNo(u.Signed)
+	}
+	return []string{
+		string(l.SP), cli.Dash(l.Name), move, cli.Day(u.LastAt), strconv.Itoa(u.Days30), signed, cli.Day(u.certEndAt),
+	}
 }
 
 // writeBoardCSV writes the board for a spreadsheet: a row for each service provider and, if

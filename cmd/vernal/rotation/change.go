@@ -146,8 +146,8 @@ func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
 		if change.Changed[0].From == rotation.Retired || st.Preferred == "" {
 			return nil
 		}
-		return []string{fmt.Sprintf("who used %s must move now: vernal metadata show %s", req.Year, st.Preferred),
-			fmt.Sprintf("each one's own notice: vernal rotation report --year %s", req.Year)}
+		return []string{fmt.Sprintf("service providers that used %s must move now: vernal metadata show %s", req.Year, st.Preferred),
+			fmt.Sprintf("to see the notice of each one: vernal rotation report --year %s", req.Year)}
 	case rotation.StepRetire:
 		for _, d := range st.Due {
 			if d.Kind == rotation.StepDestroy && d.Year == req.Year {
@@ -190,7 +190,7 @@ func byHandNext(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) strin
 	return text
 }
 
-// yearStatus is a year of a status; zero if it is not there.
+// yearStatus returns a year of a status; zero if it is not there.
 func yearStatus(st ops.RotationStatus, y idp.Year) rotation.YearStatus {
 	for _, r := range st.Years {
 		if r.Year == y {

@@ -24,11 +24,11 @@ func (a *commands) csrCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "csr YEAR [--out FILE] [--dry-run]",
 		Short: "Make a key, and the request for its certificate from an authority",
-		Long: `Make the key of a year, and print the certification request (PKCS#10) for an
-authority to make a certificate of. The private key stays in the data folder,
-sealed, or in the token. Given again, it prints the request of the same key.
-When the certificate has come, give it to import. A year that waits for its
-certificate is not published; revoke ends it, if it is not wanted any more.`,
+		Long: `Make the key of a year, and print the certification request (PKCS#10)
+for which an authority makes a certificate. The private key stays in the data
+folder, sealed, or in the token. Given again, it prints the request of the same
+key. When the certificate arrives, give it to import. A year that waits for its
+certificate is not published; revoke ends it if you no longer need it.`,
 		Example: `    vernal rotation csr 2027 --out 2027.csr
     2027 is created (was planned)
     unchanged: 2026 is preferred
@@ -93,8 +93,8 @@ file with a chain, the certificate of the key is taken.
 
 It is refused if key and certificate do not match, the key is not RSA of 2048 to
 8192 bits or is another year's, or the certificate does not last from the year's
-publishing until service providers have had time to move to the next year. What
-old or strict service providers dislike is a warning.`,
+publishing until service providers have had time to move to the next year. A
+property that old or strict service providers refuse is a warning.`,
 		Example: `    vernal rotation import 2027 --cert from-our-ca.pem
     2027, which is created, has its certificate; it ends on 2028-04-01
     unchanged: 2026 is preferred
@@ -123,7 +123,7 @@ old or strict service providers dislike is a warning.`,
 		},
 	}
 	c.Flags().StringVar(&cert, "cert", "", "the `FILE` with the certificate, and perhaps its chain")
-	c.Flags().StringVar(&key, "key", "", "the `FILE` with its private key, if that was not made here")
+	c.Flags().StringVar(&key, "key", "", "the `FILE` with its private key, if the key is external")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
 	a.CompleteArg(c, cli.Years)
 	return c
@@ -163,7 +163,7 @@ func isFree(path string) error {
 		return nil
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return cli.Refuse("%s is there already; nothing was changed", path)
+		return cli.Refuse("%s already exists; nothing was changed", path)
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (a *commands) exportCommand() *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use:   "export YEAR [--out DIR]",
-		Short: "Write what proves a year's certificate to people who know an older one",
+		Short: "Write files that prove a year's certificate by an older one",
 		Long: `Write a folder for a second web site, paper or mail: the certificate as PEM and
 DER, the metadata as it is or will be served, the fingerprints, and a statement
 about them. The statement is signed with the key of each live older year and of

@@ -41,7 +41,7 @@ every minute. The URL is printed this once.`,
 			Short: "Make a URL of the plan as a feed for calendars",
 			Long: `Make a URL of the plan as a feed for calendars (iCalendar): every step of
 the coming three years and the ends of our certificates, with reminders 14 days
-and 1 day before what is to be done by hand. It names no service provider. The
+and 1 day before each step that is taken by hand. It names no service provider. The
 URL is printed this once. Calendars load it again automatically.`,
 			Example: `    vernal rotation link calendar
     http://127.0.0.1:9090/rotation/calendar/52ac08bb1f6e9d37.kB0….ics
@@ -205,15 +205,15 @@ func (a *commands) previewCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "preview YEAR --sp ENTITY_ID [--days N] [--dry-run]",
 		Short: "Make a link by which a service provider tries a year that is not published",
-		Long: `Make a secret link by which the integrator of one service provider tries a year
-that is created and not published yet. Opened in a browser, it lets that browser
-sign in through that service provider at the year's URLs, for real; such
-sign-ins are marked in the audit trail and never count as use. The URLs of
+		Long: `Make a secret link by which the integrator of one service provider
+tries a year that is created and not published yet. Opened in a browser, it lets
+that browser sign in through that service provider at the year's URLs, for real;
+such sign-ins are marked in the audit trail and never count as use. The URLs of
 metadata and certificate contain the same secret. The link is printed this once;
-'vernal rotation link list' shows that it is there, and 'vernal rotation link
-revoke ID' takes it back. What calls without a browser needs 'vernal sp edit
-ENTITY_ID --preview YEAR', which opens the year to the service provider in
-every browser, without a link.`,
+'vernal rotation link list' lists it, and 'vernal rotation link revoke ID'
+revokes it. Calls without a browser need 'vernal sp edit ENTITY_ID --preview
+YEAR', which opens the year to the service provider in every browser, without a
+link.`,
 		Example: `    vernal rotation preview 2027 --sp https://app.example.gov/saml --days 14
     link         https://login.example.gov/developers/preview?link=3f9c…
     metadata     https://login.example.gov/api/saml/metadata2027?preview=3f9c…

@@ -35,16 +35,17 @@ func (a *commands) rehearseCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rehearse YEAR [--connect [http://]HOST:PORT]",
 		Short: "Walk through a year with a built-in service provider",
-		Long: `Walk through a year with a built-in service provider against the running server,
-before or after it is published: its metadata and certificate, a sign-in by each
-binding with an encrypted assertion, and what must be refused. The way is the
-real one, through base_url with its TLS and its proxy; --connect goes to another
-host and port instead and keeps the names, as curl's --connect-to does. With
-http:// in front it speaks plain http there, as the proxy does; where this server
-listens, that is known. No one signs in: the user and the service provider exist
-for this command alone. It counts as use of no year and is on no board, and is
-recorded in the audit trail. A step for which an earlier one did not find what it
-needs is not tried. The exit code is 1 if a step fails.`,
+		Long: `Walk through a year with a built-in service provider against the
+running server, before or after it is published: its metadata and certificate, a
+sign-in by each binding with an encrypted assertion, and messages that must be
+refused. The path is the real one, through base_url with its TLS and its proxy;
+--connect goes to another host and port instead and keeps the names, as curl's
+--connect-to does. With http:// in front it speaks plain http there, as the
+proxy does; for the host and port where this server listens, that is automatic.
+No one signs in: the user and the service provider exist for this command alone.
+It never counts as use of a year, is not on the migration board, and is recorded
+in the audit trail. A step for which an earlier one did not find what it needs
+is not tried. The exit code is 1 if a step fails.`,
 		Example: `    vernal rotation rehearse 2027
     STEP                RESULT  WHAT
     reach               ok      https://login.example.gov answers

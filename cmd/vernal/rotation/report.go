@@ -27,17 +27,16 @@ func (a *commands) reportCommand() *cobra.Command {
 	var year, dir string
 	c := &cobra.Command{
 		Use:   "report [--year YEAR] [--sp ENTITY_ID] [--out DIR] [--send] [--dry-run]",
-		Short: "Write to the service providers that have to act",
-		Long: `Write the notice for every service provider that has to act: it uses an older
-year, and there is a newer one to move to, or its own request certificate ends
-within 60 days and no later one is registered. The notice says what to change,
-from which URL to which, our new certificate and its SHA-256, and by when.
-By default the notices are printed. --out writes a file for each. --send
-mails them to the contacts of the service providers, and lists those without a
-contact that is an email address. --dry-run lists what each service provider must
-do, by when, and to whom its notice goes.
-Notices are in the first of the configured languages; a contact that says
-another one (es:web@agency.example) gets its own.`,
+		Short: "Write notices to the service providers that must act",
+		Long: `Write the notice for every service provider that must act: it uses an
+older year, and there is a newer one to move to, or its own request certificate
+ends within 60 days and no later one is registered. The notice says what to
+change, from which URL to which, our new certificate and its SHA-256, and by
+when. By default the notices are printed. --out writes a file for each. --send
+mails them to the contacts of the service providers, and lists those without an
+email address. --dry-run lists what each service provider must do, by when, and
+to whom its notice goes. Notices are in the first of the configured languages; a
+contact that says another one (es:web@agency.example) gets its own.`,
 		Example: `    vernal rotation report --year 2026
     To: web@agency.example
     Subject: Agency sign-in: change the sign-in settings of Records before 1 April 2027
@@ -52,7 +51,7 @@ another one (es:web@agency.example) gets its own.`,
     vernal rotation report --send
     SERVICE PROVIDER               SENT TO             NOT SENT
     https://records.agency.example web@agency.example  -
-    https://old.agency.example     -                   no contact that is a mail address`,
+    https://old.agency.example     -                   no contact with an email address`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if year != "" {
@@ -185,7 +184,7 @@ func (a *commands) printSent(r ops.RotationReport) error {
 		case len(failed) > 0:
 			not = strings.Join(failed, "; ")
 		case len(s.To) == 0:
-			not = "no contact that is a mail address"
+			not = "no contact with an email address"
 		}
 		return []string{string(s.SP), cli.Dash(strings.Join(s.To, ", ")), not}
 	})
@@ -265,7 +264,7 @@ func (a *commands) printRevocation(r *notify.Revocation) error {
 		return nil
 	}
 	if len(r.MustAct) == 0 {
-		a.Say("no service provider is known to have used it; who is not on the board needs the notice all the same")
+		a.Say("no recorded use of it: send the notice to service providers that are not on the migration board too")
 	} else {
 		err := cli.TableOf(a.Out, []string{"MUST ACT", "NAME", "LAST USE", "CONTACTS"}, r.MustAct, func(u notify.User) []string {
 			return []string{string(u.SP), u.Name, cli.Moment(u.LastAt), cli.Dash(strings.Join(u.Contacts, ", "))}

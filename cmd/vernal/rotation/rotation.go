@@ -49,7 +49,7 @@ func (a *commands) planCommand() *cobra.Command {
 	var years int
 	c := &cobra.Command{
 		Use:   "plan [--years N]",
-		Short: "Show what comes, by date",
+		Short: "List the next steps by date",
 		Long: `Show what happens to every year, by date, from the same rules that take the
 steps. BY says who takes a step: the server, or you; a change without either
 happens automatically. The dates are the earliest: a year that is still used is not

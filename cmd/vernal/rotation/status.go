@@ -19,19 +19,19 @@ func (a *commands) statusCommand() *cobra.Command {
 	var csv bool
 	c := &cobra.Command{
 		Use:   "status [--year YEAR] [--json|--csv]",
-		Short: "Show every year, what comes next, and who has moved",
-		Long: `Show every year with its state, the end of its certificate, and what happens to
-it next; below it, how many service providers used each live year within 30
-days, and which have still to move to the newest published one.
+		Short: "Show every year, its next step, and which SPs have moved",
+		Long: `Show every year with its state, the end of its certificate, and what
+happens to it next; below it, how many service providers used each live year
+within 30 days, and which must still move to the newest published one.
 
-With --year, show who used that year: every service provider with the first and
-the last request to it, the requests of the last 7 and 30 days, whether the
-latest was signed, and by which certificate, which ends when. MOVE says how far
-it has moved to the newest published year or, while a rollback holds, to the
-preferred one: moved (it used that year, and no other within 14 days), both (it
-used another one too), unmoved (it used others only), or unseen. --csv is the
-same for a spreadsheet, of all years without --year; --json has everything, with
-metadata fetches, under "board".
+With --year, show the service providers that used that year: each with its last
+request to it, the number of requests in 30 days, whether the last one was
+signed, and when the certificate that verified it ends. MOVE says how far it has
+moved to the newest published year or, while a rollback holds, to the preferred
+one: moved (it used that year, and no other within 14 days), both (it used
+another one too), unmoved (it used others only), or unseen. --csv has more
+columns, for a spreadsheet, of all years without --year; --json has everything,
+with metadata fetches, under "board".
 
 The exit code is 4 if something needs attention, so that a scheduled job can
 watch it: a step that is overdue, held or failed, a clock that is not trusted, or
@@ -59,7 +59,7 @@ moved.`,
 			return a.rotationStatus(c.Context(), y, csv)
 		},
 	}
-	c.Flags().StringVar(&year, "year", "", "show who used that `YEAR`")
+	c.Flags().StringVar(&year, "year", "", "show the service providers that used that `YEAR`")
 	c.Flags().BoolVar(&csv, "csv", false, "print CSV, for a spreadsheet")
 	a.CompleteFlag(c, "year", cli.Years)
 	return c
@@ -140,10 +140,10 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 func (a *commands) clockText(k rotation.Clock) string {
 	confirm := a.CommandLine(idp.Suggest(idp.DoRotationConfirmClock))
 	if k.HasDrifted() {
-		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is right, run %s",
+		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is correct, run %s",
 			cli.Moment(k.DriftedAt), confirm)
 	}
-	return fmt.Sprintf("jumped from %s to %s: nothing is retired; if the time is right, run %s", cli.Moment(k.JumpedFrom), cli.Moment(k.JumpedTo), confirm)
+	return fmt.Sprintf("jumped from %s to %s: no year is retired; if the time is correct, run %s", cli.Moment(k.JumpedFrom), cli.Moment(k.JumpedTo), confirm)
 }
 
 func holdText(h rotation.Hold) string {

@@ -144,7 +144,7 @@ func (a *commands) stepCommands() []*cobra.Command {
 		a.stepCommand(rotation.StepCreate, &cobra.Command{
 			Use:   "create YEAR [--yes YEAR] [--dry-run]",
 			Short: "Make the key and the certificate of a year",
-			Long: `Make the key and the certificate of a year. Nothing of it can be seen from
+			Long: `Make the key and the certificate of a year. It is not visible from
 outside before it is published. A year with a letter, 2026b, replaces 2026: its
 certificate ends on the same day. More than 60 days before the calendar creates
 the year, this asks for confirmation.`,
@@ -180,14 +180,14 @@ rollback.`,
 		a.stepCommand(rotation.StepRetire, &cobra.Command{
 			Use:   "retire YEAR --yes YEAR [--force --reason TEXT] [--destroy-now]",
 			Short: "Close the URLs of an older year permanently",
-			Long: `Close the URLs of an older year permanently: they answer 410 and name the year
-to move to. Its key is destroyed 30 days later, its certificate is kept. It is
-refused before the newer year was published for 120 days, and while a service
-provider used the year within 14 days of running time; --force --reason is for
-use alone, is recorded, and names the service providers that it cuts off. Given
-for a retired year, --destroy-now destroys the key that is left. Backups still
-contain a destroyed key: the master key that was in use then can read it, until
-'vernal rekey' ends that one.`,
+			Long: `Close the URLs of an older year permanently: they answer 410 and name
+the year to move to. Its key is destroyed 30 days later, its certificate is
+kept. It is refused before the newer year was published for 120 days, and while
+a service provider used the year within 14 days of running time; --force
+--reason overrides such use only, is recorded, and names the service providers
+that it cuts off. Given for a retired year, --destroy-now destroys the key that
+is left. Backups still contain a destroyed key: the master key that was in use
+then can read it, until 'vernal rekey' ends that one.`,
 			Example: `    vernal rotation retire 2026 --yes 2026
     2026 is retired (was grace)
     unchanged: 2027 is preferred
@@ -223,17 +223,17 @@ confirm-clock.`,
 		a.stepCommand(rotation.StepRevoke, &cobra.Command{
 			Use:   "revoke YEAR --reason TEXT --yes YEAR [--dry-run]",
 			Short: "End a year at once, for a key that may have leaked",
-			Long: `End a year at once, in any state, for a key that may have leaked: nothing is
-signed with it any more, its URLs answer 410, and its certificate leaves the
-stable metadata. If it is preferred, the next newer year that has a key is
-published and preferred in the same step. Without one, its next letter (2026b)
-is made. Service providers that use the year cannot sign people in until they
-have moved: their names, and the notice to send to them, are printed.`,
+			Long: `End a year at once, in any state, for a key that may have leaked:
+nothing is signed with it any more, its URLs answer 410, and its certificate
+leaves the stable metadata. If it is preferred, the next newer year that has a
+key is published and preferred in the same step. Without one, its next letter
+(2026b) is made. Service providers that use the year cannot sign users in until
+they have moved: their names, and the notice to send to them, are printed.`,
 			Example: `    vernal rotation revoke 2026 --reason "backup tape lost" --yes 2026
     2026 is revoked (was preferred)
     2026b is preferred (was planned); its certificate ends on 2027-04-01
     service providers that used 2026 must move now: vernal metadata show 2026b
-    each one's own notice: vernal rotation report --year 2026
+    to see the notice of each one: vernal rotation report --year 2026
     next: vernal rotation status
     MUST ACT                       NAME     LAST USE              CONTACTS
     https://records.agency.example Records  2026-11-22T08:12:00Z  web@agency.example
@@ -245,12 +245,12 @@ have moved: their names, and the notice to send to them, are printed.`,
 		}),
 		a.stepCommand(rotation.StepConfirm, &cobra.Command{
 			Use:   "confirm-clock [--dry-run]",
-			Short: "Say that the time is right after the clock jumped or drifted",
-			Long: `Say that the time is right. After the clock went backward, or forward by more
-than 45 days, nothing is retired until the server has run for 14 days, or you run
-this. After it went forward by more than 24 hours that the server did not run,
-the server takes no step until you run this. The hold of a rollback stays: resume
-ends both.`,
+			Short: "Confirm the time after the clock jumped or drifted",
+			Long: `Confirm that the time is correct. After the clock went backward, or
+forward by more than 45 days, no year is retired until the server has run for 14
+days, or you run this. After it went forward by more than 24 hours that the
+server did not run, the server takes no step until you run this. The hold of a
+rollback stays: resume ends both.`,
 			Example: `    vernal rotation confirm-clock
     unchanged: 2026 is grace, 2027 is preferred
     the clock is trusted: it is 2027-07-05T08:00:00Z

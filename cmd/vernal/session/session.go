@@ -65,8 +65,8 @@ func (a *commands) listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [--user EMAIL] [--sp ENTITY_ID] [--older-than DURATION] [--limit N]",
 		Short: "List live sessions",
-		Long: `List the sessions that have not ended, in no order that means anything. The ID
-names a session to 'vernal session end'; it opens nothing.`,
+		Long: `List the sessions that have not ended, in no particular order. The ID
+is for 'vernal session end' and does not give access.`,
 		Example: `    vernal session list --user ana@example.gov
     ID                EMAIL            BEGUN                 LAST USED             ON                SERVICES
     1f0c5b7e90aa41d3  ana@example.gov  2027-03-09T14:05:11Z  2027-03-09T14:31:02Z  Firefox, Windows  https://app.example.gov/saml`,

@@ -15,6 +15,7 @@ import (
 	"vernal/cmd/vernal/cli"
 	"vernal/idp"
 	"vernal/idp/admin/ops"
+	"vernal/idp/logo"
 	"vernal/idp/partnercert"
 	"vernal/idp/sp"
 )
@@ -69,13 +70,13 @@ var groups = []string{groupEndpoints, groupCertificates, groupAssurance, groupUs
 // groupOf returns the heading for a field. An unlisted field gets that of the lifecycle.
 func groupOf(f sp.Field) string {
 	switch f.Name {
-	case "compat", "logo":
+	case "compat":
 		return groupEndpoints
 	case "certs", "encryption_certs", "encryption", "encryption_digest", "metadata_signer":
 		return groupCertificates
 	case "ial", "allow_ialmax", "aal":
 		return groupAssurance
-	case "name", "agency", "attributes", "email_attribute", "name_id_formats", "help_text", "consent", "allow_prompt_create":
+	case "name", "logo", "agency", "attributes", "email_attribute", "name_id_formats", "help_text", "consent", "allow_prompt_create":
 		return groupUsers
 	}
 	switch {
@@ -88,7 +89,7 @@ func groupOf(f sp.Field) string {
 }
 
 func isURL(f sp.Field) bool {
-	return strings.HasSuffix(f.Option(), "_url") || strings.HasSuffix(f.Option(), "_uri") || f.Name == "logo"
+	return strings.HasSuffix(f.Option(), "_url") || strings.HasSuffix(f.Option(), "_uri")
 }
 
 // valueName names the value of a field whose help does not.
@@ -151,7 +152,17 @@ func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 	e := sp.Edit{Set: make(map[string][]string), Remove: make(map[string][]string)}
 	for _, field := range sp.Fields() {
 		name := cli.FlagName(field.Option())
-		if flags.Changed(name) {
+		switch {
+		case !flags.Changed(name):
+		case field.Kind == sp.KindFile:
+			file, err := readLogo(flags.Lookup(name).Value.String())
+			if err != nil {
+				return e, fmt.Errorf("--%s: %w", name, err)
+			}
+			if e.Logo = file; file == nil {
+				e.Remove[field.Name] = []string{""}
+			}
+		default:
 			values, err := flagValues(flags, name, field.Kind == sp.KindCert)
 			if err != nil {
 				return e, err
@@ -179,6 +190,22 @@ func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 		e.Remove[field.Name] = values
 	}
 	return e, nil
+}
+
+// readLogo reads a logo, which the server checks. It returns nil without a file name, which
+// means no logo.
+func readLogo(name string) ([]byte, error) {
+	switch {
+	case name == "":
+		return nil, nil
+	case cli.IsURL(name):
+		return nil, errors.New("takes a file, because pages show no image of another site; save the logo and give the name of the file")
+	}
+	data, err := cli.ReadFile(name, logo.MaxBytes)
+	if err == nil && len(data) == 0 {
+		err = fmt.Errorf("%s is empty; save the logo again", name)
+	}
+	return data, err
 }
 
 // flagValues returns the values given to an option. If files is set, the values are file
@@ -282,6 +309,7 @@ func (a *commands) reportSP(c *sp.Change) {
 		a.Say("%s stays as it was", p.EntityID)
 	default:
 		a.Say("changed %s: %s", p.EntityID, strings.Join(c.Fields, ", "))
+		a.reportLabels(c.Fields)
 	}
 	if n := c.NameIDsCopied; n > 0 {
 		a.Say("  %s copied to %s", cli.Plural(n, "NameID"), p.NameIDScope)
@@ -290,6 +318,23 @@ func (a *commands) reportSP(c *sp.Change) {
 		a.Say("note: %s", idp.OneLine(w))
 	}
 	a.SaySuggestions(c.Suggestions)
+}
+
+// labels says of each field that no sign-in depends on what it is for, so that no operator
+// relies on it to keep users out.
+var labels = []struct{ field, use string }{
+	{"state", "a label for 'vernal sp list --state'. Sign-ins do not depend on it: --active=false stops them"},
+	{"team", "a label that 'vernal sp list --search' finds. Sign-ins do not depend on it"},
+	{"allow_prompt_create", "recorded only. Vernal has no sign-up page that it could open"},
+}
+
+// reportLabels says which changed fields have no effect on sign-ins.
+func (a *commands) reportLabels(changed []string) {
+	for _, l := range labels {
+		if slices.Contains(changed, l.field) {
+			a.Say("  %s: %s", l.field, l.use)
+		}
+	}
 }
 
 func joinOrNone(values []string) string {
@@ -313,7 +358,7 @@ func (a *commands) editCommand() *cobra.Command {
 		Short: "Change a service provider",
 		Long: `Change a service provider. An option sets a value, or adds to a list; --remove-…
 takes from a list or empties a value, before anything is added. --metadata takes
-addresses and certificates from metadata and leaves the rest.`,
+URLs and certificates from metadata and leaves the rest.`,
 		Example: `    vernal sp edit https://app.example.gov/saml --cert new.crt
     vernal sp edit https://app.example.gov/saml --remove-cert 3f9a0c71
     vernal sp edit https://app.example.gov/saml --active=false`,

@@ -29,7 +29,7 @@ func Command(app *cli.App) *cobra.Command {
 	a := &commands{app}
 	c := &cobra.Command{
 		Use:   "sp",
-		Short: "The service providers that people sign in to",
+		Short: "The service providers that users sign in to",
 		Example: `    vernal sp list
     vernal sp add --metadata https://app.example.gov/saml/metadata
     vernal sp show https://app.example.gov/saml`,
@@ -80,8 +80,8 @@ func (a *commands) listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [--search TEXT] [--state STATE] [--inactive] [--sort ORDER] [--limit N]",
 		Short: "List service providers",
-		Long: `List service providers: all, or those for which all that is given holds. --search
-finds a part of the entity ID, name, agency or team, whatever its case.`,
+		Long: `List service providers: all, or those that match every option. --search
+finds a part of the entity ID, name, agency or team, in any case.`,
 		Example: `    vernal sp list
     vernal sp list --search agency.example --sort changed --limit 10`,
 		Args: cobra.NoArgs,
@@ -170,7 +170,7 @@ func (a *commands) printSP(p *idp.ServiceProvider) error {
 	return nil
 }
 
-// spPairs is a registration in the order of its fields; empty ones are left out.
+// spPairs returns a registration in the order of its fields; empty ones are left out.
 func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 	list := [][2]string{{"entity_id", string(p.EntityID)}}
 	for _, f := range sp.Fields() {
@@ -178,6 +178,10 @@ func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 		switch f.Kind {
 		case sp.KindCert:
 			values = certLines(values, f.Name == "encryption_certs", now)
+		case sp.KindFile:
+			if path := p.LogoPath(); path != "" {
+				values = []string{path}
+			}
 		case sp.KindInts:
 			continue // beside the addresses
 		}

@@ -74,7 +74,7 @@ func (a *commands) resetMFACommand() *cobra.Command {
 		Short: "Remove the second factors and remembered devices; ends the sessions",
 		Example: `    vernal user reset-mfa ana@example.gov --totp
     TOTP secret   JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
-    TOTP address  otpauth://totp/Vernal:ana@example.gov?…`,
+    TOTP URL      otpauth://totp/Vernal:ana@example.gov?…`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := totp.checkFlags(c); err != nil {

@@ -20,11 +20,11 @@ func (a *commands) exportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export [--with-secrets] [--out FILE]",
 		Short: "Write all users, in the form that 'user import' takes",
-		Long: `Write all users in the form that 'user import' takes, one JSON object a line, or
-with --json a JSON array. It holds what every service provider knows users by, so
-that they keep it in a new installation, and the NameIDs of users who
-were deleted, so that no one gets them again. It thereby names the service
-providers that each user visits.
+		Long: `Write all users in the form that 'user import' takes, one JSON object a
+line, or with --json a JSON array. It contains the NameIDs by which service
+providers know users, so that they keep them in a new installation, and the
+NameIDs of users who were deleted, so that no one gets them again. It thereby
+names the service providers that each user visits.
 
 Not in it: remembered devices, sessions, and the IDs that users have in this
 installation alone.
@@ -32,8 +32,8 @@ installation alone.
 It holds personal data. Password hashes, TOTP secrets and social security numbers
 are left out without --with-secrets; users who are imported without them cannot
 sign in until they get new ones. Each page of an export is recorded in the audit trail.`,
-		Example: `    vernal user export --with-secrets --out people.jsonl
-    wrote 119 people to people.jsonl, with secrets; keep it safe, and remove it when it has served`,
+		Example: `    vernal user export --with-secrets --out users.jsonl
+    wrote 119 users to users.jsonl, with secrets; keep it safe, and remove it when you no longer need it`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.exportUsers(c.Context(), output, secrets)
@@ -51,7 +51,7 @@ sign in until they get new ones. Each page of an export is recorded in the audit
 func (a *commands) exportUsers(ctx context.Context, output string, secrets bool) error {
 	with := "without secrets"
 	if secrets {
-		with = "with secrets; keep it safe, and remove it when it has served"
+		with = "with secrets; keep it safe, and remove it when you no longer need it"
 	}
 	var n int
 	err := a.WriteOut(output, func(out io.Writer) (err error) {

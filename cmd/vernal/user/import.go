@@ -50,9 +50,9 @@ users that exist are not changed, except for NameIDs that they do not have yet. 
 A NameID of an agency or service provider that is not registered is refused, as
 it could be a typing error. --unregistered takes it: a name with a colon as an
 entity ID, others as an agency.`,
-		Example: `    vernal user import people.csv --dry-run
+		Example: `    vernal user import users.csv --dry-run
     line 3: profile.zipcode: must be five digits, or a ZIP+4 code of which the first five are kept
-    dry run: 118 people would be added, 1 line is refused
+    dry run: 118 users would be added, 1 line is refused
     vernal: 1 of 119 lines is refused`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -276,9 +276,9 @@ func (im *importing) printSummary() error {
 
 func pluralUsers(n int) string {
 	if n == 1 {
-		return "1 person"
+		return "1 user"
 	}
-	return fmt.Sprintf("%d people", n)
+	return fmt.Sprintf("%d users", n)
 }
 
 // lineRanges writes line numbers in brief: "2-5, 9". Many ranges are cut short.

@@ -83,11 +83,11 @@ func (a *commands) addCommand() *cobra.Command {
 		Use:   "add --email EMAIL --password-stdin [--totp | --totp-secret BASE32]",
 		Short: "Add a user",
 		Long: `Add a user with an email address, a password and, usually, an authenticator.
-The secret of the authenticator and its otpauth address are printed this once.`,
+The secret of the authenticator and its otpauth URL are printed this once.`,
 		Example: `    printf %s 'plum jam on nine windows' |
         vernal user add --email ana@example.gov --password-stdin --totp
     TOTP secret   JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
-    TOTP address  otpauth://totp/Vernal:ana@example.gov?…`,
+    TOTP URL      otpauth://totp/Vernal:ana@example.gov?…`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if email == "" {
@@ -115,7 +115,7 @@ func (a *commands) printAdded(added ops.UserAdded) error {
 	email := added.User.Emails[0].Address
 	a.Say("added %s", email)
 	if added.TOTPSecret == "" {
-		a.Say("there is no authenticator; next: vernal user reset-mfa %s --totp", shellquote.Quote(email))
+		a.Say("no authenticator yet; next: vernal user reset-mfa %s --totp", shellquote.Quote(email))
 	}
 	return a.Print(added, func() error { return a.printTOTP(added.TOTPSecret, added.TOTPURL) })
 }
@@ -124,8 +124,8 @@ func (a *commands) printTOTP(secret, address string) error {
 	if secret == "" {
 		return nil
 	}
-	a.Say("hand this to the person now; it is not shown again")
-	return cli.Pairs(a.Out, [][2]string{{"TOTP secret", secret}, {"TOTP address", address}})
+	a.Say("give this to the user now; it is not shown again")
+	return cli.Pairs(a.Out, [][2]string{{"TOTP secret", secret}, {"TOTP URL", address}})
 }
 
 // The orders of user list. Without one users come by ID, page by page.
@@ -150,9 +150,9 @@ func (a *commands) listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [--search TEXT] [--locked] [--role ROLE] [--sort ORDER] [--limit N]",
 		Short: "List users",
-		Long: `List users: all, or those for which all that is given holds. --search finds a
-part of an email address, or the beginning of an ID, whatever its case. Without
---sort they come in the order of their IDs.`,
+		Long: `List users: all, or those that match every option. --search finds a
+part of an email address, or the beginning of an ID, in any case. Without --sort
+they come in the order of their IDs.`,
 		Example: `    vernal user list --search @example.gov --limit 20
     vernal user list --locked
     vernal user list --sort last-sign-in --limit 10`,

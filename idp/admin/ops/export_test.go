@@ -11,8 +11,8 @@ import (
 	"vernal/idp/audit"
 )
 
-// TestEveryExportPageIsRecorded checks finding M5 c: a caller of the socket chooses where an
-// export begins, and every page is recorded under the caller's name.
+// TestEveryExportPageIsRecorded checks that every page of an export is recorded under the
+// caller's name, because a caller of the socket chooses where an export begins.
 func TestEveryExportPageIsRecorded(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)

@@ -64,7 +64,7 @@ var CreateLink = declare("link/create", func(s *Service, ctx context.Context, by
 	l := sharelink.Link{Kind: req.Kind}
 	switch {
 	case adminhttp.Path(req.Kind, "") == "":
-		return LinkMade{}, invalidError("there is no link to a %q: it is wall or calendar", req.Kind)
+		return LinkMade{}, invalidError("unknown kind of link %q: use wall or calendar", req.Kind)
 	case req.Days < 0 || req.Days > MaxLinkDays:
 		return LinkMade{}, invalidError("a link expires after 1 to %d days, or never", MaxLinkDays)
 	case s.AdminURL == "":
@@ -106,7 +106,7 @@ var RevokeLink = declare("link/revoke", func(s *Service, ctx context.Context, by
 	}
 	i := slices.IndexFunc(all, func(l sharelink.Link) bool { return l.ID == req.ID })
 	if i < 0 {
-		return LinkRevoked{}, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no link %.40q", req.ID),
+		return LinkRevoked{}, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("unknown link %.40q", req.ID),
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).Labeled(idp.LabelListLinks)}}
 	}
 	before := !all[i].RevokedAt.IsZero()

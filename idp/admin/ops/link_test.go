@@ -26,7 +26,7 @@ func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 		t.Fatalf("dry run: %+v, %v", foretold, err)
 	}
 	if kinds := auditKinds(t, f.Store); len(kinds) != 0 {
-		t.Errorf("the dry run is on record: %q", kinds)
+		t.Errorf("the dry run is recorded: %q", kinds)
 	}
 	made, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wall, Days: 7})
 	if err != nil {
@@ -97,6 +97,6 @@ func TestInvalidLinkIsRefused(t *testing.T) {
 		t.Errorf("nothing listens: %v", err)
 	}
 	if kinds := auditKinds(t, f.Store); len(kinds) != 0 {
-		t.Errorf("on record: %q", kinds)
+		t.Errorf("recorded: %q", kinds)
 	}
 }

@@ -25,7 +25,7 @@ import (
 
 var testTime = time.Date(2031, 5, 17, 9, 30, 0, 0, time.UTC)
 
-// newService is a service on an installation of its own, whose rotation is not started.
+// newService returns a service on an installation of its own, whose rotation is not started.
 func newService(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	t.Helper()
 	f := fixture.New(t, testTime, nil)
@@ -168,7 +168,7 @@ func walkUsers(t *testing.T, c *admin.Client) {
 			t.Errorf("%s: %+v, %v", ch.op.Path, u, err)
 		}
 		_, err := admin.Call(ctx, c, ch.op, ops.UserRequest{Email: "nobody@example.gov", Password: "nine jars of plum jam"})
-		wantCode(t, ch.op.Path+" nobody", err, admin.CodeNotFound)
+		wantCode(t, ch.op.Path+" unknown user", err, admin.CodeNotFound)
 	}
 	// A factor that cannot be takes nothing away.
 	for _, req := range []ops.UserRequest{{Email: email, TOTPSecret: "BAD1"}, {Email: email, TOTP: true, TOTPPeriod: 45}} {
@@ -230,7 +230,7 @@ func TestOnlyOwnerAndRootMayCall(t *testing.T) {
 	}{
 		{"owner", admin.Caller{UID: 1000}, true},
 		{"root", admin.Caller{UID: 0}, true},
-		{"somebody else", admin.Caller{UID: 1001}, false},
+		{"another user", admin.Caller{UID: 1001}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -40,6 +40,6 @@ func TestProfileShownByName(t *testing.T) {
 		t.Errorf("listed: %v (-want +got):\n%s", err, diff)
 	}
 	if p, err := f.Store.Profile(ctx, shown.ID); err != nil || p.SSN != profile.SSN {
-		t.Errorf("on record: %+v, %v", p, err)
+		t.Errorf("recorded: %+v, %v", p, err)
 	}
 }

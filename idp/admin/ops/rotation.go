@@ -20,7 +20,7 @@ type RotationStatus struct {
 	Board *migration.Board `json:"board,omitempty"`
 }
 
-// PlanRequest asks what comes.
+// PlanRequest asks for the next steps.
 type PlanRequest struct {
 	// Years is the number of years to look ahead, 1 to MaxPlanYears.
 	Years int `json:"years"`
@@ -35,8 +35,8 @@ type RotationPlan struct {
 	Preferred idp.Year  `json:"preferred"`
 	Automatic bool      `json:"automatic"`
 	// Steps is sorted by date.
-	Steps    []rotation.UpcomingStep    `json:"coming"`
-	Attention []rotation.Attention `json:"attention"`
+	Steps     []rotation.UpcomingStep `json:"coming"`
+	Attention []rotation.Attention    `json:"attention"`
 }
 
 // ShowStatus reports the state of every year.

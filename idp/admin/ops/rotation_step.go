@@ -103,7 +103,7 @@ const maxReason = 500
 func (r StepRequest) check() error {
 	switch {
 	case !r.Step.IsCommand():
-		return invalidError("there is no step %q", r.Step)
+		return invalidError("unknown step %q", r.Step)
 	case !r.Step.NamesYear() && r.Year != "":
 		return invalidError("%s names no year", r.Step)
 	case r.Step.NamesYear() && !r.Year.Valid():

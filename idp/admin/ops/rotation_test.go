@@ -22,7 +22,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// newRotation is a service whose rotation has begun, with the year 2031.
+// newRotation returns a service whose rotation has begun, with the year 2031.
 func newRotation(t *testing.T) (*ops.Service, *fixture.Fixture) {
 	t.Helper()
 	s, f := newService(t)
@@ -45,7 +45,7 @@ func TestDryRunPredictsRotationStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(before, auditKinds(t, f.Store)); diff != "" {
-		t.Errorf("the dry run is on record (-want +got):\n%s", diff)
+		t.Errorf("the dry run is recorded (-want +got):\n%s", diff)
 	}
 	if st, err := admin.Call(t.Context(), c, ops.ShowStatus, ops.Empty{}); err != nil || st.Preferred != "2031" {
 		t.Errorf("%s is preferred after a dry run: %v", st.Preferred, err)

@@ -136,7 +136,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 		found, err = s.sessionByShort(ctx, q.ID)
 		found = s.filterSessions(q, user, found)
 		if err == nil && len(found) == 0 {
-			err = notFoundError("there is no live session %q", q.ID)
+			err = notFoundError("no live session %q", q.ID)
 		}
 		return found, "", err
 	case user != "":
@@ -228,7 +228,7 @@ func (s *Service) emailOf(ctx context.Context, known map[idp.UserID]string, id i
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("look up person of session: %w", err)
+		return "", fmt.Errorf("look up user of session: %w", err)
 	}
 	known[id] = u.PrimaryEmail()
 	return known[id], nil
@@ -242,6 +242,6 @@ func sessionInfo(sess *idp.Session) Session {
 	for _, p := range sess.Participants {
 		info.SPs = append(info.SPs, p.SP)
 	}
-	info.SPs = slices.Compact(info.SPs) // two NameIDs stand beside one another
+	info.SPs = slices.Compact(info.SPs) // two NameIDs are adjacent
 	return info
 }

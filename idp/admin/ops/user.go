@@ -87,7 +87,7 @@ type User struct {
 	HasPassword       bool       `json:"has_password"`
 	PasswordChangedAt time.Time  `json:"password_changed_at,omitzero"`
 	TOTPs             []TOTP     `json:"totps"`
-	// Devices are the browsers that stand for the second factor where a service
+	// Devices are the browsers that replace the second factor where a service
 	// provider leaves that open, the newest last.
 	Devices []RememberedDevice `json:"devices,omitempty"`
 	// Profile is nil for a user without a proofed identity.

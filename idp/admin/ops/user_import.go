@@ -20,7 +20,7 @@ const ImportBatch = 500
 // ImportUsers adds up to ImportBatch users.
 var ImportUsers = declare("user/import", func(s *Service, ctx context.Context, by admin.Caller, req PeopleRequest) (*account.ImportResult, error) {
 	if len(req.Lines) > ImportBatch {
-		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: "too many people in one request"}
+		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: "too many users in one request"}
 	}
 	return s.Accounts.Import(ctx, req.Lines, req.ImportOptions, by.Actor())
 })

@@ -26,7 +26,10 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{name: name, cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
@@ -85,6 +88,9 @@ func (p *Process) ExitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// PID returns the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Output returns what the process has written so far.
 func (p *Process) Output() string { return p.output.tail(1 << 20) }
 
@@ -111,7 +117,7 @@ func (o *output) tail(n int) string {
 // everything must run.
 func Need(t testing.TB, program string) string {
 	t.Helper()
-	// Servers lie where the PATH of ordinary users does not lead.
+	// Servers are where the PATH of ordinary users does not lead.
 	for _, name := range []string{program, "/usr/sbin/" + program} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path

@@ -192,7 +192,7 @@ func FreePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// Client is an HTTP client for which every host is this machine, as *.localhost
+// Client returns an HTTP client for which every host is this machine, as *.localhost
 // is for browsers but not for every resolver. It keeps no connection open.
 func Client() *http.Client {
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {

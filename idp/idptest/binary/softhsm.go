@@ -18,7 +18,7 @@ type SoftHSM struct {
 	Conf string
 }
 
-// modules are the places where the module may lie.
+// modules are the places where the module may be.
 var modules = []string{
 	"/usr/lib/softhsm/libsofthsm2.so",
 	"/usr/lib/*/softhsm/libsofthsm2.so",

@@ -19,10 +19,10 @@ type deployment struct {
 	dir  string // readable by the user that Apache runs as
 	data string // testdata/realsp
 	sps  map[string]*provider
-	// elsewhere is the key of a service provider whose sign-ins show that a session with us
+	// witness is the key of a service provider whose sign-ins show that a session with us
 	// still lives.
-	elsewhere string
-	browser   context.Context
+	witness string
+	browser context.Context
 	// metadataFiles is set if Shibboleth has our metadata of one year in a
 	// file, as Mellon always has, instead of loading the stable document.
 	metadataFiles bool
@@ -55,7 +55,7 @@ func (p *provider) entityID() string {
 // start returns the URL that starts a sign-in at the service provider.
 func (p *provider) start() string { return p.secret("start") }
 
-// secret is a page that needs a sign-in; the provider shows the path back.
+// secret returns a page that needs a sign-in; the provider shows the path back.
 func (p *provider) secret(path string) string { return p.base + "/secret/" + path }
 
 // newDeployment starts everything.
@@ -66,7 +66,7 @@ func newDeployment(t *testing.T) *deployment {
 	w.startRuby(t)
 	w.startPython(t)
 	w.startBrowser(t)
-	w.elsewhere = "shibboleth-encrypted"
+	w.witness = "shibboleth-encrypted"
 	return w
 }
 
@@ -97,7 +97,7 @@ func (w *deployment) metadata(t *testing.T, year string) []byte {
 	return w.get(t, w.idp.BaseURL+"/api/saml/metadata"+year)
 }
 
-// certificate is a file with the certificate of the year.
+// certificate returns a file with the certificate of the year.
 func (w *deployment) certificate(t *testing.T, year string) string {
 	t.Helper()
 	return w.write(t, "idp"+year+".crt", w.get(t, w.idp.BaseURL+"/api/saml/certificate"+year+".pem"))
@@ -134,7 +134,7 @@ func (w *deployment) write(t *testing.T, name string, content []byte) string {
 	return path
 }
 
-// sharedDir is a temporary folder that other users can read: Apache, started by
+// sharedDir returns a temporary folder that other users can read: Apache, started by
 // root, gives its rights up. Nothing in it is secret beyond this test.
 func sharedDir(t *testing.T) string {
 	t.Helper()

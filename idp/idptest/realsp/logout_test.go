@@ -35,7 +35,7 @@ func testLogOut(t *testing.T, w *deployment, key string) {
 	if again := b.signIn(sp, "third", person); again != nameID {
 		t.Errorf("NameID after logging out is %s, was %s", again, nameID)
 	}
-	c.passThrough(w.sps[w.elsewhere], "first", other)
+	c.passThrough(w.sps[w.witness], "first", other)
 }
 
 // testLogOutPartial checks that a user who has also visited another service provider is
@@ -45,7 +45,7 @@ func testLogOutPartial(t *testing.T, w *deployment, key string) {
 	sp, person := w.sps[key], w.idp.AddPerson(t, "partly-"+key+"@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
-	b.passThrough(w.sps[w.elsewhere], "first", person)
+	b.passThrough(w.sps[w.witness], "first", person)
 
 	b.open(sp.base + sp.logOut)
 	b.expect(pageSignedOut)
@@ -63,7 +63,7 @@ func testShibbolethSOAP(t *testing.T, w *deployment) {
 	sp, person := w.sps["shibboleth"], w.idp.AddPerson(t, "partly-soap@example.org")
 	b := w.profile(t)
 	b.signIn(sp, "first", person)
-	b.passThrough(w.sps[w.elsewhere], "first", person)
+	b.passThrough(w.sps[w.witness], "first", person)
 
 	b.open(sp.base + "/Shibboleth.sso/SOAPLogout?return=" + url.QueryEscape(sp.signedOut()))
 	b.expect(pageSignedOut)
@@ -80,7 +80,7 @@ func testLogOutAtOtherSP(t *testing.T, w *deployment, key string) {
 	b.signIn(sp, "first", first)
 	b.open(w.idp.BaseURL + "/account")
 	b.press("form[action='/account/sign-out'] button[type=submit]")
-	b.signIn(w.sps[w.elsewhere], "first", second)
+	b.signIn(w.sps[w.witness], "first", second)
 
 	b.open(sp.base + sp.logOut)
 	b.shown() // what a provider makes of UnknownPrincipal is its own affair
@@ -129,7 +129,7 @@ func testLogOutSOAP(t *testing.T, w *deployment, key, path string) {
 	}
 	b.open(sp.secret("second"))
 	b.expect(pageSignIn)
-	c.passThrough(w.sps[w.elsewhere], "first", other)
+	c.passThrough(w.sps[w.witness], "first", other)
 }
 
 // checkLogoutResponse checks a LogoutResponse as it was posted: valid by the

@@ -150,7 +150,7 @@ func (b *tab) forget(base string) {
 	}))
 }
 
-// differs is an error that names both; nil if they are the same.
+// differs returns an error that names both; nil if they are the same.
 func differs(want, got string) error {
 	if want != got {
 		return fmt.Errorf("got %s, want %s", got, want)

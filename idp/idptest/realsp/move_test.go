@@ -150,7 +150,7 @@ func (m *move) begin(t *testing.T, key string) (end func()) {
 		t.Helper()
 		b.giveCode(person)
 		b.arrived(sp, "new", person)
-		m.checkYear(t, key+" signs somebody new in", key, b.response(), assertionName)
+		m.checkYear(t, key+" signs a new user in", key, b.response(), assertionName)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // other is one of the service providers that a test application on a third-party library
-// plays. The application tells them apart by the host.
+// plays. The application distinguishes them by the host.
 type other struct {
 	key, name string
 	// options are the application's own, in its configuration.
@@ -85,8 +85,8 @@ func (w *deployment) startNode(t *testing.T) {
 	})
 }
 
-// startPHP starts SimpleSAMLphp. The first provider is as far as can be by its
-// defaults; the others verify LogoutResponses.
+// startPHP starts SimpleSAMLphp. The first provider keeps the defaults where
+// possible. The others verify LogoutResponses.
 func (w *deployment) startPHP(t *testing.T) {
 	t.Helper()
 	const www = "/usr/share/simplesamlphp/www"
@@ -150,7 +150,7 @@ func TestLibraryProvidersSignInAndOut(t *testing.T) {
 	w.startNode(t)
 	w.startPHP(t)
 	w.startBrowser(t)
-	w.elsewhere = "pysaml2-encrypted"
+	w.witness = "pysaml2-encrypted"
 	tests := []struct {
 		name string
 		run  func(t *testing.T, w *deployment)

@@ -30,7 +30,7 @@ func TestRealProvidersSignInAndOut(t *testing.T) {
 		{"mellon, both ciphers", testMellonCiphers},
 		{"shibboleth", func(t *testing.T, w *deployment) { testSignIn(t, w, "shibboleth") }},
 		{"shibboleth encrypted", func(t *testing.T, w *deployment) { testSignIn(t, w, "shibboleth-encrypted") }},
-		{"shibboleth log in", testShibbolethLogIn},
+		{"shibboleth sign-in", testShibbolethLogIn},
 		{"ruby get", func(t *testing.T, w *deployment) { testSignIn(t, w, "ruby-get") }},
 		{"ruby post", func(t *testing.T, w *deployment) { testSignIn(t, w, "ruby-post") }},
 		{"ruby encrypted", func(t *testing.T, w *deployment) { testSignIn(t, w, "ruby-encrypted") }},
@@ -45,7 +45,7 @@ func TestRealProvidersSignInAndOut(t *testing.T) {
 		{"shibboleth log out by SOAP", func(t *testing.T, w *deployment) {
 			testLogOutSOAP(t, w, "shibboleth", "/Shibboleth.sso/SOAPLogout?return="+url.QueryEscape(w.sps["shibboleth"].signedOut()))
 		}},
-		{"shibboleth log out by SOAP, used elsewhere", testShibbolethSOAP},
+		{"shibboleth log out by SOAP, used at another SP", testShibbolethSOAP},
 		{"ruby get log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "ruby-get") }},
 		{"ruby post log out", func(t *testing.T, w *deployment) { testLogOut(t, w, "ruby-post") }},
 		{"ruby log out of another", func(t *testing.T, w *deployment) { testLogOutAtOtherSP(t, w, "ruby-post") }},
@@ -108,7 +108,7 @@ func testShibbolethLogIn(t *testing.T, w *deployment) {
 	b.expect(pageOther)
 	text := run(b, chromedp.Evaluate[string]("document.body.innerText"))
 	if !noPassive.MatchString(text) {
-		t.Errorf("Shibboleth tells of %q, want NoPassive", text)
+		t.Errorf("Shibboleth shows %q, want NoPassive", text)
 	}
 	nameID := b.signIn(sp, "first", person)
 	b.open(logIn + "isPassive=1")
@@ -190,7 +190,7 @@ func testPassive(t *testing.T, w *deployment, key, other string) {
 	b.open(sp.secret("start?passive=1"))
 	b.expect(pageOther)
 	if text := b.text("refused"); !noPassive.MatchString(text) {
-		t.Errorf("the provider tells of %q, want NoPassive", text)
+		t.Errorf("the provider shows %q, want NoPassive", text)
 	}
 	w.checkSchema(t, "saml-schema-protocol-2.0.xsd", b.response())
 

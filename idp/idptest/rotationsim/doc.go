@@ -4,13 +4,13 @@
 // TestThreeYearsRotateOnSchedule is a part of it. The whole decade needs the build tag slow
 // (`make test-sp`).
 //
-// story_test.go lists the events by date: when each year opens, is preferred and closes,
+// expected_test.go lists the events by date: when each year opens, is preferred and closes,
 // what an operator does, when the server is down. partner_test.go contains the service
 // providers (SPs), each of which moves in its own way. simulation_test.go turns the clock
 // day by day, lets the server take the due steps and users sign in. outside_test.go compares
-// everything visible from outside with the story: answers over HTTP, the stable metadata,
+// everything visible from outside with the expected dates: answers over HTTP, the stable metadata,
 // the certificate in each Response, and in the end the audit trail.
 //
-// The story is written by hand and not computed, so that no rule of the rotation checks
+// The expected dates are written by hand and not computed, so that no rule of the rotation checks
 // itself.
 package rotationsim

@@ -95,7 +95,7 @@ func parseCert(c string) *x509.Certificate {
 	return cert
 }
 
-// compare holds what anybody can see against the story: the addresses of the
+// compare holds what anyone can see with the expected dates: the URLs of the
 // years around today's, the stable metadata.
 func (w *deployment) compare() {
 	w.t.Helper()
@@ -184,9 +184,9 @@ func (w *deployment) compareAttention() {
 	}
 	for _, y := range live(w.now())[1:] {
 		due := y < preferred(w.now()) && !w.now().Before(certEnd(y).AddDate(0, 3, 0)) // 1 July
-		told := slices.ContainsFunc(st.Attention, func(a rotation.Attention) bool { return a.Code == rotation.StepHeld && a.Year == y })
-		if y < preferred(w.now()) && told != due {
-			w.t.Errorf("%s: the retirement of %s is due and held: %v, told of: %v", w.stamp(), y, due, told)
+		reported := slices.ContainsFunc(st.Attention, func(a rotation.Attention) bool { return a.Code == rotation.StepHeld && a.Year == y })
+		if y < preferred(w.now()) && reported != due {
+			w.t.Errorf("%s: the retirement of %s is due and held: %v, reported: %v", w.stamp(), y, due, reported)
 		}
 	}
 }
@@ -226,29 +226,29 @@ type entry struct {
 	Year idp.Year
 }
 
-// compareTrail holds the whole audit trail against the story.
+// compareTrail compares the whole audit trail with the expected dates.
 func (w *deployment) compareTrail() {
 	w.t.Helper()
 	var want []entry
-	tell := func(text, kind string, y idp.Year) {
+	expect := func(text, kind string, y idp.Year) {
 		if text != "" && !at(text).After(w.now()) {
 			want = append(want, entry{at(text).Format("2006-01-02 15:04"), kind, y})
 		}
 	}
 	for _, l := range lives {
-		tell(l.created, "rotation.create", l.year)
+		expect(l.created, "rotation.create", l.year)
 		if l.year != "2031b" { // published and preferred by the revocation
-			tell(l.published, "rotation.publish", l.year)
+			expect(l.published, "rotation.publish", l.year)
 		}
-		tell(l.retired, "rotation."+string(l.end), l.year)
-		tell(l.destroyed, "rotation.destroy", l.year)
+		expect(l.retired, "rotation."+string(l.end), l.year)
+		expect(l.destroyed, "rotation.destroy", l.year)
 	}
 	for _, p := range preference {
 		if p.by != "" {
-			tell(p.from, "rotation."+string(p.by), p.year)
+			expect(p.from, "rotation."+string(p.by), p.year)
 		}
 	}
-	tell("2035-07-08 12:10", "rotation.confirm-clock", "")
+	expect("2035-07-08 12:10", "rotation.confirm-clock", "")
 
 	var got []entry
 	signIns := 0
@@ -280,6 +280,6 @@ func (w *deployment) compareTrail() {
 		w.t.Errorf("steps in the audit trail (-want +got):\n%s", diff)
 	}
 	if signIns < w.signIns {
-		w.t.Errorf("the audit trail tells of %d sign-ins, there were %d", signIns, w.signIns)
+		w.t.Errorf("the audit trail has %d sign-ins, there were %d", signIns, w.signIns)
 	}
 }

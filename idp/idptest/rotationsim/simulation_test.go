@@ -44,10 +44,10 @@ func (w *deployment) stamp() string  { return w.now().Format("2006-01-02 15:04")
 func (w *deployment) dayNumber() int { return int(w.now().Unix() / 86400) }
 
 // TestThreeYearsRotateOnSchedule lives through the springs of 2026 to 2028;
-// TestTenYearsRotateOnSchedule, which takes minutes, through all of the story.
+// TestTenYearsRotateOnSchedule, which takes minutes, through all expected dates.
 func TestThreeYearsRotateOnSchedule(t *testing.T) { simulate(t, "2028-10-01", 300) }
 
-// simulate lives through the story until a day, with so many sign-ins at least.
+// simulate simulates every day until a day, with so many sign-ins at least.
 func simulate(t *testing.T, until string, least int) {
 	debug.SetGCPercent(server.GCPercent)
 	w := &deployment{t: t, changes: changes(), pems: map[idp.Year]string{}, ends: map[string]time.Time{}}
@@ -162,7 +162,7 @@ func (w *deployment) use(random *rand.Rand) {
 	}
 }
 
-// isPushed reports whether a partner was pushed off its year as the story has it:
+// isPushed reports whether a partner was pushed off its year on the expected date:
 // the one that never moves when its year was retired, all when theirs leaked. A
 // follower has the word of the stable metadata. The page names where to go.
 func (w *deployment) isPushed(p *partner, gone *errGone) bool {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -104,7 +105,7 @@ func fillHouse(b *testing.B, n int) *house {
 
 // lookUps returns the average time of one look-up in the store alone.
 func (h *house) lookUps(b *testing.B, n int) time.Duration {
-	// The IDs lie together, as one that came with a request lies at hand: the
+	// The IDs are together, as one that came with a request is at hand: the
 	// list of a million is none of a server's.
 	ids := make([]idp.SessionID, n)
 	for i := range ids {
@@ -160,7 +161,7 @@ func (h *house) requests(b *testing.B, address string, n int) time.Duration {
 // else runs on the machine makes both slower now and then, and neither faster.
 //
 // The store alone does not keep to 1.5: a thousand times as many sessions are two
-// more levels of the tree and no longer lie in the processor's cache, which is
+// more levels of the tree and are no longer in the processor's cache, which is
 // some 2 µs. No request notices, so no second index is kept in memory for it.
 func BenchmarkSessionLookUp(b *testing.B) {
 	houses := [2]*house{fillHouse(b, few), fillHouse(b, many)}
@@ -256,6 +257,32 @@ func BenchmarkMillionSessions(b *testing.B) {
 	b.ReportMetric(float64(quiet)/float64(among), "ratio")
 	b.ReportMetric(list.Seconds(), "s-list")
 	b.ReportMetric(sweep.Seconds(), "s-sweep")
+}
+
+// BenchmarkOpenMillionSessions measures how long a server with a million sessions, waits for its store at start.
+func BenchmarkOpenMillionSessions(b *testing.B) {
+	h := fillHouse(b, many)
+	path, options := h.db.Path(), Options{Masters: h.masters, Clock: h.clock}
+	for b.Loop() {
+		b.StopTimer()
+		if err := h.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		s, err := Open(path, options)
+		if err != nil {
+			b.Fatal(err)
+		}
+		h.Store = s
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(info.Size())/(1<<20), "MiB-file")
+	if err := h.Close(); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // signIns returns the median time that the store takes for a warm sign-in, one at a time: of

@@ -68,7 +68,7 @@ func TestKilledStoreKeepsAcknowledgedIssuances(t *testing.T) {
 	if total == 0 || last.Seq < uint64(total) {
 		t.Errorf("%d acknowledged, %d audit records", total, last.Seq)
 	}
-	t.Logf("%d issuances acknowledged, %d on record, %d NameIDs", total, last.Seq, len(names))
+	t.Logf("%d issuances acknowledged, %d recorded, %d NameIDs", total, last.Seq, len(names))
 }
 
 // crash runs a victim, kills it some time after its first line, and returns

@@ -14,12 +14,12 @@ import (
 
 // ImportUsers adds users with their NameIDs in one transaction, and leaves out users that
 // clash with existing ones.
-func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]error, error) {
+func (s *Store) ImportUsers(ctx context.Context, users []idp.ImportedUser) ([]error, error) {
 	return changeValue(ctx, s, nil, func(w *writer) ([]error, error) {
-		outcome := make([]error, len(people))
+		outcome := make([]error, len(users))
 		added := &imports{writer: w, taken: make(map[string]bool), changed: make(map[idp.UserID]*idp.User)}
-		for i := range people {
-			err := added.addUser(&people[i])
+		for i := range users {
+			err := added.addUser(&users[i])
 			if clash, ok := errors.AsType[clashError](err); ok {
 				outcome[i] = clash.error
 				continue
@@ -27,8 +27,8 @@ func (s *Store) ImportUsers(ctx context.Context, people []idp.ImportedUser) ([]e
 			if err != nil {
 				return nil, err
 			}
-			if people[i].Event.Kind != "" {
-				w.events = append(w.events, people[i].Event)
+			if users[i].Event.Kind != "" {
+				w.events = append(w.events, users[i].Event)
 			}
 		}
 		return outcome, nil

@@ -271,7 +271,7 @@ func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bo
 }
 
 // EndMaster ends a change of the master key, when nothing is wrapped by the other one
-// any more. If the other keys are to be renewed, that begins in the same step.
+// any more. If the other keys must be renewed, that begins in the same step.
 func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		c, err := w.masterChangeIn(seal.PhaseFinish)

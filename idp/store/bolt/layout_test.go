@@ -21,7 +21,7 @@ func TestKeysSortByTimeAndPairUnambiguously(t *testing.T) {
 		t.Error("two pairs have one key")
 	}
 	if !bytes.HasPrefix(pairKey("a", "b"), pairKey("a", "")) {
-		t.Error("a pair does not lie under its first part")
+		t.Error("a pair is not under its first part")
 	}
 }
 

@@ -45,7 +45,7 @@ func (w *writer) receivedFirst(r *idp.LogoutRequest, sessions []*idp.Session) (*
 	return first, nil
 }
 
-// copyLogout is a copy that shares nothing with r.
+// copyLogout returns a copy that shares nothing with r.
 func copyLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	text, err := json.Marshal(r)
 	if err != nil {

@@ -47,7 +47,7 @@ func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID,
 		}
 	}
 	if proposed == "" {
-		return "", errors.New("person has no NameID and none is proposed")
+		return "", errors.New("user has no NameID and none is proposed")
 	}
 	reverse := pairKey(string(scope), string(proposed))
 	if w.has(inNameIDUsers, reverse) {

@@ -11,7 +11,7 @@ import (
 
 // errProofed refuses a change of what the profile alone may say: a level without
 // a profile, or beside another one, would be believed by every decision.
-var errProofed = errors.New("change of a person: Proofed is set with the profile and from it")
+var errProofed = errors.New("change of a user: Proofed is set with the profile and from it")
 
 // Profile unseals the proofed identity of a user. A profile that does not match the user's
 // record counts as tampering: an attacker with write access to the file may have put back an

@@ -37,7 +37,7 @@ func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) erro
 func (w *writer) beginRenewal() error {
 	before := w.ring.Generations()[0]
 	if before.Number == 255 {
-		return errors.New("the keys were renewed 254 times, and there is no room for another generation")
+		return errors.New("the keys were renewed 254 times, and no generation number is left")
 	}
 	next := seal.NewGeneration(before.Number + 1)
 	value, err := json.Marshal(renewal{From: before.Number})

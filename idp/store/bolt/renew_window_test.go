@@ -35,7 +35,7 @@ func together(t *testing.T, s *Store, changes ...func() error) []error {
 	return errs
 }
 
-// runOnCommit is a change that only has do called when its transaction is committed, and
+// runOnCommit returns a change that only has do called when its transaction is committed, and
 // before any of its changes has returned.
 func runOnCommit(s *Store, do func()) func() error {
 	return func() error {

@@ -25,7 +25,7 @@ func (w *writer) moveExpiry(k kind, record []byte, before, after time.Time) {
 
 // Sweep removes up to limit records that are past their end, those that ended
 // first before the others. It walks the expiry index from its beginning, so
-// records that stay cost nothing. The network addresses in the audit trail come
+// records that stay cost nothing. The IP addresses in the audit trail come
 // last.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed int, err error) {
 	return changeValue(ctx, s, nil, func(w *writer) (removed int, err error) {

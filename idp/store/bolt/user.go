@@ -228,7 +228,7 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 			return err
 		}
 		if u.ID != id {
-			return errors.New("change of a person: the ID must stay")
+			return errors.New("change of a user: the ID must stay")
 		}
 		if !proofed.Equal(u.Proofed) {
 			return errProofed

@@ -24,8 +24,8 @@ func testImport(t *testing.T, s idp.Store) {
 	ok(t, s.DeleteUser(ctx, "gone"))
 	from := len(trail(t, s))
 
-	elsewhere := newImport("dead", "dead@example.org", "agency:P", "n-dead")
-	elsewhere.Deleted = true
+	otherScope := newImport("dead", "dead@example.org", "agency:P", "n-dead")
+	otherScope.Deleted = true
 	people := []idp.ImportedUser{
 		newImport("u1", "a@example.org", "agency:P", "n1", "sp:x", "m1"),
 		newImport("u2", "OLD@example.org"),                               // the email address is taken
@@ -35,7 +35,7 @@ func testImport(t *testing.T, s idp.Store) {
 		newImport("u1", "e@example.org"),                                 // the ID is taken
 		newImport("gone", "f@example.org"),                               // a deleted user's
 		newImport("u6", "gone@example.org", "sp:x", "n1"),                // another scope
-		elsewhere,
+		otherScope,
 	}
 	outcome, err := s.ImportUsers(ctx, people)
 	ok(t, err)
@@ -120,17 +120,17 @@ func testImport(t *testing.T, s idp.Store) {
 // of the user changes.
 func testImportDisclosed(t *testing.T, s idp.Store) {
 	ctx := t.Context()
-	u := person("told", "told@example.org", "home@example.org")
+	u := person("disclosed", "told@example.org", "home@example.org")
 	u.Role, u.Emails[1].DisclosedTo = "staff", []idp.EntityID{"sp-a"}
 	ok(t, addUser(ctx, s, u))
-	more := []idp.ImportedUser{newImport("told", "HOME@example.org"), newImport("told", "home@example.org"), newImport("told", "other@example.org")}
+	more := []idp.ImportedUser{newImport("disclosed", "HOME@example.org"), newImport("disclosed", "home@example.org"), newImport("disclosed", "other@example.org")}
 	for k, to := range [][]idp.EntityID{{"sp-a", "sp-b"}, {"sp-b", "sp-c"}, {"sp-d"}} {
 		more[k].Existing, more[k].User.Emails[0].DisclosedTo = true, to
 	}
 	outcome, err := s.ImportUsers(ctx, more)
 	ok(t, errors.Join(append(outcome, err)...))
 	u.Emails[1].DisclosedTo = []idp.EntityID{"sp-a", "sp-b", "sp-c"}
-	got, err := s.User(ctx, "told")
+	got, err := s.User(ctx, "disclosed")
 	checkSame(t, u, got, err)
 	_, err = s.UserByEmail(ctx, "other@example.org")
 	is(t, err, idp.ErrNotFound)

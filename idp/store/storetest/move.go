@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// moveTo is a change of a provider that moves it to another scope.
+// moveTo returns a change of a provider that moves it to another scope.
 func moveTo(scope idp.NameIDScope) func(*idp.ServiceProvider) error {
 	return func(p *idp.ServiceProvider) error { p.Name, p.NameIDScope = "Moved", scope; return nil }
 }
@@ -141,7 +141,7 @@ func testMoveRace(t *testing.T, s idp.Store) {
 	for k := range n {
 		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(numberedName("s", k), numberedName("u", k))}))
 	}
-	var told [n]idp.NameID
+	var disclosed [n]idp.NameID
 	var wg sync.WaitGroup
 	for k := range n {
 		if k == n/2 {
@@ -155,13 +155,13 @@ func testMoveRace(t *testing.T, s idp.Store) {
 			i := issuance(numberedName("s", k), numberedName("u", k), numberedName("m", k))
 			i.Scope = "sp:a"
 			var err error
-			if told[k], err = nameOf(s.RecordIssuance(ctx, i)); err != nil {
+			if disclosed[k], err = nameOf(s.RecordIssuance(ctx, i)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	for k, name := range told {
+	for k, name := range disclosed {
 		holds(t, s, "agency:P", idp.UserID(numberedName("u", k)), name)
 	}
 }

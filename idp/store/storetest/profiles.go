@@ -19,7 +19,7 @@ func checkUnproofed(t *testing.T, s idp.Store, id idp.UserID) {
 	is(t, err, idp.ErrNotFound)
 	u, err := s.User(t.Context(), id)
 	if err == nil && u.Proofed != nil {
-		t.Errorf("%s is on record as %+v", id, u.Proofed)
+		t.Errorf("%s is recorded as %+v", id, u.Proofed)
 	} else if err != nil {
 		is(t, err, idp.ErrNotFound)
 	}

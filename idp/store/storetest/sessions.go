@@ -222,7 +222,7 @@ func testCompleteSession(t *testing.T, s idp.Store) {
 	_, err := s.Session(ctx, "done")
 	ok(t, err)
 
-	// A sign-in whose beginning was ended leads nowhere, and nothing changes.
+	// A sign-in whose beginning was ended leads to no page, and nothing changes.
 	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Completes: "begun", Replaces: []idp.SessionID{"done"}}, event("x")), idp.ErrSessionEnded)
 	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Completes: "done"}, event("x")), idp.ErrSessionEnded) // not pending
 	_, err = s.Session(ctx, "late")

@@ -10,14 +10,14 @@ import (
 	"vernal/idp/rotation"
 )
 
-// at reads a moment of the story, UTC.
+// at parses an expected time, UTC.
 func at(text string) time.Time {
 	for _, form := range []string{time.DateOnly, "2006-01-02 15:04"} {
 		if t, err := time.Parse(form, text); err == nil {
 			return t
 		}
 	}
-	panic("the story has no such moment: " + text)
+	panic("not a time: " + text)
 }
 
 // life is what happens to one year, as written on the calendar on the wall. A
@@ -101,7 +101,7 @@ var byHand = []struct {
 	{"2035-07-08", rotation.Step{Kind: rotation.StepConfirm}},
 }
 
-const forced = "the partner was told four times"
+const forced = "the partner was notified four times"
 
 // What is expected of a step, in its Why.
 const (
@@ -113,7 +113,7 @@ func force(y idp.Year) rotation.Step {
 	return rotation.Step{Kind: rotation.StepRetire, Year: y, Force: true, Reason: forced}
 }
 
-// refused is a retirement that is asked for too early.
+// refused returns a retirement that is asked for too early.
 func refused(y idp.Year) rotation.Step {
 	return rotation.Step{Kind: rotation.StepRetire, Year: y, Why: rotation.Reason{Code: notYet}}
 }
@@ -140,7 +140,7 @@ var silences = []struct{ from, until string }{
 	{"2036-06-10", "2036-07-05"},
 }
 
-// state returns the state of a year at a moment, by the story.
+// state returns the state of a year expected at a moment.
 func state(y idp.Year, now time.Time) rotation.State {
 	i := slices.IndexFunc(lives, func(l life) bool { return l.year == y })
 	if i < 0 {
@@ -175,7 +175,7 @@ func certEnd(y idp.Year) time.Time {
 	return time.Date(t.Year()+1, time.April, 1, 0, 0, 0, 0, time.UTC)
 }
 
-// preferred returns the year that the story prefers at a moment.
+// preferred returns the year that is expected to be preferred at a moment.
 func preferred(now time.Time) (y idp.Year) {
 	for _, p := range preference {
 		if !at(p.from).After(now) {
@@ -262,7 +262,7 @@ func down(day time.Time) (until time.Time, is bool) {
 	return time.Time{}, false
 }
 
-// TestSimulatedDatesAreConsistent checks the story, because a mistake in it would look like
+// TestSimulatedDatesAreConsistent checks the expected dates, because a mistake in it would look like
 // one of the server.
 func TestSimulatedDatesAreConsistent(t *testing.T) {
 	t.Parallel()

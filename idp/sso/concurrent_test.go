@@ -56,7 +56,7 @@ func leaveRequest(t *testing.T, b *idptest.Browser, p *idptest.Provider, person 
 	resp, to := b.CrossSitePostOnly("/api/saml/auth"+string(first.Year), p.Form(r))
 	_ = resp.Body.Close()
 	if to == "" {
-		t.Fatalf("the request leads nowhere: %s", resp.Status)
+		t.Fatalf("the request leads to no page: %s", resp.Status)
 	}
 	return to
 }

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// GCPercent suits a server with a live heap of a few megabytes that allocates about 40 kB with
+// every sign-in: the collector runs a quarter as often as by default. LimitMemory keeps that
+// from costing more than some tens of megabytes. GOGC in the environment overrides it.
+const GCPercent = 400
+
+const (
+	// memoryBase is what a server needs in addition to its live heap and its password
+	// hashes.
+	memoryBase = 32 << 20
+	// memoryEvery is the interval at which the limit follows the live heap.
+	memoryEvery = 5 * time.Second
+)
+
+// liveHeap is the metric with the bytes that the last collection found in use.
+const liveHeap = "/gc/heap/live:bytes"
+
+// LimitMemory keeps the soft memory limit of the process at MemoryLimit until ctx ends. hashes
+// returns the bytes that password hashes take at once; see account.Hasher.PeakMemory.
+func LimitMemory(ctx context.Context, hashes func() int64) {
+	tick := time.NewTicker(memoryEvery)
+	defer tick.Stop()
+	sample := []metrics.Sample{{Name: liveHeap}}
+	for {
+		metrics.Read(sample)
+		debug.SetMemoryLimit(MemoryLimit(hashes(), int64(sample[0].Value.Uint64())))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// MemoryLimit returns the soft memory limit of a server whose password hashes take so many
+// bytes at once, and whose live heap had that size when the collector last ran, with or
+// without hashes. GCPercent alone would let four times as much garbage accumulate behind each
+// hash. The limit leaves room for twice the hashes, one in use and one that waits for the
+// collector, and for as much garbage as there is other live heap, so that a large store does
+// not keep the collector busy.
+func MemoryLimit(hashes, live int64) int64 {
+	return memoryBase + 2*hashes + 2*max(0, live-hashes)
+}
