@@ -32,6 +32,8 @@ var fates = map[string]fate{
 	"usage": kept,
 	// A notice that is sent twice is harmless, and one that is lost is not.
 	"notice": kept, "notice_mark": kept,
+	// Logos of service providers, by digest.
+	"sp_logo":               kept,
 	backup.RecordKind:       kept,
 	backup.InstallationKind: kept,
 	// When a test notice was sent last. It expires in a minute.
