@@ -27,6 +27,8 @@ type Host struct {
 	// Place returns where the configuration puts an installation. dataDir replaces the
 	// configured folder unless it is "".
 	Place func(dataDir string) (Place, error)
+	// Schema is that of the stores that OpenStore opens.
+	Schema int
 	// OpenStore opens a store in a folder without changing it.
 	OpenStore func(path string, m *seal.Master) (Store, error)
 	// Finish opens the installation in the folder, which finishes its restore.
@@ -134,7 +136,7 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	if err != nil {
 		return err
 	}
-	in, r, err := openBackup(file)
+	in, r, err := a.openBackup(file)
 	if err != nil {
 		return err
 	}
@@ -198,7 +200,7 @@ func (a *commands) take(steps []step) error {
 }
 
 // openBackup opens a backup file and reads its manifest.
-func openBackup(file string) (io.Closer, *backup.Reader, error) {
+func (a *commands) openBackup(file string) (io.Closer, *backup.Reader, error) {
 	in, err := os.Open(file)
 	if err != nil {
 		return nil, nil, err
@@ -210,6 +212,9 @@ func openBackup(file string) (io.Closer, *backup.Reader, error) {
 	var r *backup.Reader
 	if err == nil {
 		r, err = backup.Open(in, backup.DefaultLimits)
+	}
+	if err == nil && r.Manifest.Schema != a.host.Schema {
+		err = &backup.Refusal{Code: backup.CodeOtherSchema, Detail: r.Manifest.Version}
 	}
 	if err != nil {
 		in.Close()
