@@ -169,7 +169,7 @@ func checkSpace(dir string, m *backup.Manifest) error {
 	}
 	if need > free {
 		return fmt.Errorf("the backup needs %s in %s, where %s are free: make room, or use another disk (for --check: TMPDIR)",
-			size(int64(min(need, 1<<62))), dir, size(int64(min(free, 1<<62))))
+			formatSize(int64(min(need, 1<<62))), dir, formatSize(int64(min(free, 1<<62))))
 	}
 	return nil
 }

@@ -295,7 +295,7 @@ func (a *commands) decryptMaster(c *cobra.Command, f *restoreFlags, files *stage
 			return nil, fmt.Errorf("read the identity: %w", err)
 		}
 		u.Identities = string(text)
-	} else if u.Passphrase, err = a.passphrase(c, f.passphraseFile, f.passphraseStdin, false); err != nil {
+	} else if u.Passphrase, err = a.readPassphrase(c, f.passphraseFile, f.passphraseStdin, false); err != nil {
 		return nil, err
 	}
 	m, err := backup.DecryptMaster(encrypted, u)
