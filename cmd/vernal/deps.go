@@ -102,6 +102,9 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	if d.restored, err = d.Restore.Finish(context.Background()); err == nil {
 		err = d.start(first)
 	}
+	if err == nil { // an older installation gets its ID now
+		_, err = backup.InstallationID(context.Background(), store)
+	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vernal/idp"
+	"vernal/idp/backup"
 	"vernal/idp/idptest"
 )
 
@@ -184,4 +185,39 @@ func TestMetricsWithoutAStore(t *testing.T) {
 	if _, told := got[attention]; told {
 		t.Error("gauges of the rotation are told although it could not be read")
 	}
+}
+
+// TestMetricsOfBackups checks the gauges of backups: none before the first one, and a failure
+// does not hide the last success.
+func TestMetricsOfBackups(t *testing.T) {
+	t.Parallel()
+	i := idptest.New(t, idptest.Options{Now: inMarch})
+	const success, size, failure = "vernal_backup_last_success_timestamp_seconds", "vernal_backup_last_success_bytes", "vernal_backup_last_failure_timestamp_seconds"
+	check := func(want map[string]string) {
+		t.Helper()
+		got := map[string]string{}
+		for name, value := range scrape(t, i) {
+			if strings.HasPrefix(name, "vernal_backup_") || strings.Contains(name, `code="backup_`) {
+				got[name] = value
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		i.Clock.Advance(time.Hour)
+	}
+	const failed, old = `vernal_attention{code="backup_failed"}`, `vernal_attention{code="backup_old"}`
+	i.Backups.Policy.Every = 24 * time.Hour
+	check(map[string]string{failed: "0", old: "0"})
+	for _, r := range []backup.Record{{Automatic: true, Bytes: 4096}, {Automatic: true, Error: "disk full"}} {
+		if err := i.Backups.Finish(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Error == "" {
+			check(map[string]string{success: "1.8051156e+09", size: "4096", failed: "0", old: "0"})
+		}
+	}
+	check(map[string]string{success: "1.8051156e+09", size: "4096", failure: "1.8051192e+09", failed: "1", old: "0"})
+	i.Clock.Advance(72 * time.Hour)
+	check(map[string]string{success: "1.8051156e+09", size: "4096", failure: "1.8051192e+09", failed: "1", old: "1"})
 }

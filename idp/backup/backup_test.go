@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -346,6 +347,15 @@ func TestMasterKeyInBackup(t *testing.T) {
 func TestBackupEndsWithItsReader(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, nil)
+	large := make([]byte, 1<<20) // more than the buffers
+	rand.Read(large)
+	err := f.Store.UpdateDocuments(t.Context(), "test", []string{"a"}, func(d *idp.Document) error {
+		d.Data = large
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	data, _ := makeArchive(t, f, backup.Options{})
 	gone := errors.New("broken pipe")
 	for _, n := range []int{0, len(data) / 2, len(data) - 1} {
@@ -354,11 +364,19 @@ func TestBackupEndsWithItsReader(t *testing.T) {
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := f.Backups.WriteArchive(ctx, io.Discard, backup.Options{}); !errors.Is(err, context.Canceled) {
+	defer cancel()
+	if _, err := f.Backups.WriteArchive(ctx, &cancelingWriter{cancel}, backup.Options{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	f.Close() // waits for every snapshot
+}
+
+// cancelingWriter cancels with the first write.
+type cancelingWriter struct{ cancel func() }
+
+func (c *cancelingWriter) Write(p []byte) (int, error) {
+	c.cancel()
+	return len(p), nil
 }
 
 // limitedWriter fails after n bytes, as a full disk does.

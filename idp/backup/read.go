@@ -37,9 +37,6 @@ func (l Limits) of(name string) int64 {
 	return l.Key
 }
 
-// gzipHeader is how every backup begins. gzip has no checksum for it.
-var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255}
-
 // Reader reads a backup as a stream. It keeps at most the manifest in memory. Nothing that it
 // returned counts before Next has returned io.EOF: only then is the file known to be whole.
 type Reader struct {
@@ -70,14 +67,8 @@ func Open(r io.Reader, l Limits) (*Reader, error) {
 }
 
 func (b *Reader) open() error {
-	header, err := b.file.Peek(len(gzipHeader))
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(header, gzipHeader) {
-		return refuse(CodeDamaged, "")
-	}
 	b.zipped = &hashingReader{r: b.file, sum: sha256.New()}
+	var err error
 	if b.unzipped, err = gzip.NewReader(b.zipped); err != nil {
 		return err
 	}
@@ -200,7 +191,7 @@ func (b *Reader) SHA256() string { return hex.EncodeToString(b.sum.Sum(nil)) }
 
 // sealOf returns the end of a backup: an empty gzip stream whose comment is the digest of the
 // compressed data before it. Tools skip it. It shows every changed bit, also where the
-// compressed form has bits without a meaning.
+// compressed form, or its header, has bits without a meaning.
 func sealOf(digest []byte) []byte {
 	end := []byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255} // RFC 1952: a comment, and no time
 	end = append(hex.AppendEncode(end, digest), 0)

@@ -38,7 +38,8 @@ func TestEveryTextIsTranslated(t *testing.T) {
 		n := Notice{Year: "2026", Step: step, DueAt: at}
 		operators = append(operators, operatorData{Notice: n}, operatorData{Notice: n, Days: 14, Open: true, Listed: []string{"urn:a"}, Count: 1})
 	}
-	for _, code := range []rotation.AttentionCode{rotation.StepFailed, rotation.StepHeld, rotation.StepOverdue, rotation.KeyUnusable, rotation.ClockUntrusted, rotation.RestoreHeld} {
+	for _, code := range []rotation.AttentionCode{rotation.StepFailed, rotation.StepHeld, rotation.StepOverdue, rotation.KeyUnusable, rotation.ClockUntrusted, rotation.RestoreHeld,
+		rotation.BackupFailed, rotation.BackupOld} {
 		operators = append(operators, operatorData{Notice: Notice{Year: "2026"}, Code: code})
 	}
 	set, err := templates.New()

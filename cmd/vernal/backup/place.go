@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp/backup"
@@ -125,6 +126,9 @@ func (t *target) clean() error { return os.RemoveAll(filepath.Join(t.dir, stagin
 // read to its end and everything is durable.
 func extractTo(ctx context.Context, dir string, r *backup.Reader) (*staged, error) {
 	s := &staged{dir: dir, manifest: r.Manifest}
+	if err := checkSpace(filepath.Dir(dir), r.Manifest); err != nil {
+		return nil, err
+	}
 	for _, d := range []string{dir, filepath.Join(dir, keysName)} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			return nil, err
@@ -151,6 +155,23 @@ func extractTo(ctx context.Context, dir string, r *backup.Reader) (*staged, erro
 		}
 	}
 	return s, nil
+}
+
+// checkSpace refuses a backup that does not fit, before the disk is full.
+func checkSpace(dir string, m *backup.Manifest) error {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return nil // writing will show it
+	}
+	need, free := uint64(0), uint64(st.Bavail)*uint64(st.Bsize)
+	for _, member := range m.Members {
+		need += uint64(member.Size)
+	}
+	if need > free {
+		return fmt.Errorf("the backup needs %s in %s, where %s are free: make room, or use another disk (for --check: TMPDIR)",
+			size(int64(min(need, 1<<62))), dir, size(int64(min(free, 1<<62))))
+	}
+	return nil
 }
 
 // writeFile writes a new file and flushes it.
