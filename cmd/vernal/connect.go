@@ -163,6 +163,7 @@ func (a *app) restoreHost() backup.Host {
 			}
 			return p, err
 		},
+		Schema: bolt.Schema,
 		OpenStore: func(path string, m *seal.Master) (backup.Store, error) {
 			return bolt.Open(path, bolt.Options{Masters: seal.NewMasters(m), Clock: a.Clock})
 		},

@@ -76,7 +76,7 @@ func (s *Service) Tick(ctx context.Context) error {
 
 // isDue reports whether it is time for an automatic backup.
 func (s *Service) isDue(list []Record, now time.Time) bool {
-	last, ok := lastAutomatic(list)
+	last, ok := findLastAutomatic(list)
 	if !ok {
 		return true
 	}
@@ -88,7 +88,7 @@ func (s *Service) isDue(list []Record, now time.Time) bool {
 	return now.Sub(last.At).Abs() >= wait
 }
 
-func lastAutomatic(list []Record) (Record, bool) {
+func findLastAutomatic(list []Record) (Record, bool) {
 	for _, r := range slices.Backward(list) {
 		if r.Automatic {
 			return r, true
@@ -171,7 +171,7 @@ func (s *Service) Attention(ctx context.Context, now time.Time) ([]rotation.Atte
 		return nil, err
 	}
 	var all []rotation.Attention
-	last, tried := lastAutomatic(list)
+	last, tried := findLastAutomatic(list)
 	good := (&attempts{List: list}).lastSuccess()
 	if tried && last.Error != "" && (good == nil || good.At.Before(last.At)) {
 		all = append(all, rotation.Attention{Code: rotation.BackupFailed, Args: rotation.Args{Date: last.At, Value: last.Error}}.Suggest())

@@ -10,7 +10,7 @@ const (
 	CodeDamaged       Code = "backup_damaged"        // cut, changed, or no backup
 	CodeForeign       Code = "backup_foreign"        // another installation made it, or it was changed
 	CodeNewerFormat   Code = "backup_newer_format"   // a newer version of Vernal made it
-	CodeNewerSchema   Code = "backup_newer_schema"   // its store is of another version of Vernal
+	CodeOtherSchema   Code = "backup_other_schema"   // its store is of another version of Vernal
 	CodeUnknownMember Code = "backup_unknown_member" // it has a file that no backup has
 	CodeMissingMember Code = "backup_missing_member" // it lacks a file that every backup has
 	CodeTooLarge      Code = "backup_too_large"      // a file in it exceeds its limit
@@ -36,7 +36,7 @@ var texts = map[Code]string{
 	CodeDamaged:       "the backup is damaged: use another copy of the file, or an older backup",
 	CodeForeign:       "the backup does not verify: another installation made it, or it was changed; use a backup of this installation and its master key",
 	CodeNewerFormat:   "a newer version of Vernal made the backup: use that version",
-	CodeNewerSchema:   "another version of Vernal made the backup's store: use that version",
+	CodeOtherSchema:   "another version of Vernal made the backup's store: use that version",
 	CodeUnknownMember: "the backup contains a file that no backup of Vernal has: use the file as Vernal wrote it",
 	CodeMissingMember: "the backup lacks a file that every backup has: use another copy of the file, or an older backup",
 	CodeTooLarge:      "a file in the backup is too large: use another copy of the file, or an older backup",

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strings"
+	"slices"
 	"time"
 
 	"vernal/idp"
@@ -77,12 +77,7 @@ type Member struct {
 
 // Contains reports whether the backup has a member with the name.
 func (m *Manifest) Contains(name string) bool {
-	for _, member := range m.Members {
-		if member.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.Members, func(member Member) bool { return member.Name == name })
 }
 
 // macContext is the context of the MAC of a manifest.
@@ -201,6 +196,3 @@ func isMember(name string) bool {
 	m := keyPattern.FindStringSubmatch(name)
 	return m != nil && idp.Year(m[1]).Valid()
 }
-
-// IsKey reports whether the member is a file of the keys folder.
-func (m Member) IsKey() bool { return strings.HasPrefix(m.Name, KeysFolder) }

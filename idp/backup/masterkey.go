@@ -25,8 +25,8 @@ type Protection struct {
 func (p Protection) IsZero() bool { return p == Protection{} }
 
 const (
-	// minPassphrase is the least length of a passphrase in characters. Whoever has the file
-	// can try passphrases for as long as they like.
+	// minPassphrase is the least length of a passphrase in characters. An attacker
+	// who has the file can try passphrases without a limit.
 	minPassphrase = 12
 	// scryptWork is the logarithm of the work factor of scrypt. It takes 128 MiB of memory
 	// for a moment, which a server can spare.

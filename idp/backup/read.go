@@ -61,7 +61,7 @@ func Open(r io.Reader, l Limits) (*Reader, error) {
 	sum := sha256.New()
 	b := &Reader{sum: sum, file: bufio.NewReaderSize(io.TeeReader(&sourceReader{r}, sum), 1<<16), limits: l}
 	if err := b.open(); err != nil {
-		return nil, damage(err, ManifestName)
+		return nil, toRefusal(err, ManifestName)
 	}
 	return b, nil
 }
@@ -74,7 +74,7 @@ func (b *Reader) open() error {
 	}
 	b.unzipped.Multistream(false)
 	b.tar = tar.NewReader(b.unzipped)
-	size, err := b.header(ManifestName)
+	size, err := b.readHeader(ManifestName)
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (b *Reader) open() error {
 	return err
 }
 
-// header reads the header of the next file, which must have the name, and returns its size.
-func (b *Reader) header(name string) (int64, error) {
+// readHeader reads the header of the next file, which must have the name, and returns its size.
+func (b *Reader) readHeader(name string) (int64, error) {
 	h, err := b.tar.Next()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -124,14 +124,14 @@ func (b *Reader) advance() error {
 		}
 	}
 	if b.next == len(b.Manifest.Members) {
-		return b.end()
+		return b.readEnd()
 	}
 	m := b.Manifest.Members[b.next]
 	b.next++
-	size, err := b.header(m.Name)
+	size, err := b.readHeader(m.Name)
 	switch {
 	case err != nil:
-		return damage(err, m.Name)
+		return toRefusal(err, m.Name)
 	case size > b.limits.of(m.Name):
 		return refuse(CodeTooLarge, m.Name)
 	case size != m.Size:
@@ -141,14 +141,14 @@ func (b *Reader) advance() error {
 	return nil
 }
 
-// end reads the end of the archive: nothing may follow the files but zeros, and nothing the
+// readEnd reads the end of the archive: nothing may follow the files but zeros, and nothing the
 // compressed data.
-func (b *Reader) end() error {
+func (b *Reader) readEnd() error {
 	if h, err := b.tar.Next(); !errors.Is(err, io.EOF) {
 		if err == nil {
 			err = refuse(CodeUnknownMember, h.Name)
 		}
-		return damage(err, "")
+		return toRefusal(err, "")
 	}
 	rest := make([]byte, 1<<12)
 	for n := 0; n < 1<<16; {
@@ -158,21 +158,21 @@ func (b *Reader) end() error {
 			return refuse(CodeDamaged, "")
 		}
 		if errors.Is(err, io.EOF) {
-			return b.endFile()
+			return b.readTrailer()
 		}
 		if err != nil {
-			return damage(err, "")
+			return toRefusal(err, "")
 		}
 	}
 	return refuse(CodeDamaged, "")
 }
 
-// endFile reads what follows the compressed data; see sealOf.
-func (b *Reader) endFile() error {
-	want := sealOf(b.zipped.digest())
+// readTrailer reads what follows the compressed data; see endOf.
+func (b *Reader) readTrailer() error {
+	want := endOf(b.zipped.digest())
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(b.file, got); err != nil {
-		return damage(err, "")
+		return toRefusal(err, "")
 	}
 	if !bytes.Equal(got, want) {
 		return refuse(CodeDamaged, "")
@@ -189,10 +189,10 @@ func (b *Reader) endFile() error {
 // SHA256 returns the digest of the file in hexadecimal digits, once Next has returned io.EOF.
 func (b *Reader) SHA256() string { return hex.EncodeToString(b.sum.Sum(nil)) }
 
-// sealOf returns the end of a backup: an empty gzip stream whose comment is the digest of the
+// endOf returns the end of a backup: an empty gzip stream whose comment is the digest of the
 // compressed data before it. Tools skip it. It shows every changed bit, also where the
 // compressed form, or its header, has bits without a meaning.
-func sealOf(digest []byte) []byte {
+func endOf(digest []byte) []byte {
 	end := []byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255} // RFC 1952: a comment, and no time
 	end = append(hex.AppendEncode(end, digest), 0)
 	end = append(end, 3, 0)                    // RFC 1951: one empty block
@@ -254,7 +254,7 @@ func (m *memberReader) Read(p []byte) (n int, err error) {
 			err = refuse(CodeDamaged, m.member.Name)
 		}
 	case err != nil:
-		err = damage(err, m.member.Name)
+		err = toRefusal(err, m.member.Name)
 	}
 	m.err = err
 	return n, err
@@ -276,8 +276,8 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// damage returns the refusal for an error of a decoder, and other errors unchanged.
-func damage(err error, name string) error {
+// toRefusal returns the refusal for an error of a decoder, and other errors unchanged.
+func toRefusal(err error, name string) error {
 	var refused *Refusal
 	var source *sourceError
 	if errors.As(err, &refused) || errors.As(err, &source) {

@@ -69,13 +69,13 @@ func (a *attempts) lastSuccess() *Record {
 	return nil
 }
 
-func records(s idp.DocumentStore, clock idp.Clock) idp.Records[attempts] {
+func attemptRecords(s idp.DocumentStore, clock idp.Clock) idp.Records[attempts] {
 	return idp.Records[attempts]{Store: s, Kind: RecordKind, Clock: clock}
 }
 
 // Records returns the last attempts, oldest first.
 func Records(ctx context.Context, s idp.DocumentStore) ([]Record, error) {
-	a, err := records(s, time.Now).Get(ctx, recordKey)
+	a, err := attemptRecords(s, time.Now).Get(ctx, recordKey)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil
 	}
@@ -90,13 +90,13 @@ type identity struct {
 	ID string `json:"id"`
 }
 
-func identities(s idp.DocumentStore) idp.Records[identity] {
+func identityRecords(s idp.DocumentStore) idp.Records[identity] {
 	return idp.Records[identity]{Store: s, Kind: InstallationKind, Clock: time.Now}
 }
 
 // ReadInstallationID returns the ID of the installation, or idp.ErrNotFound.
 func ReadInstallationID(ctx context.Context, s idp.DocumentStore) (string, error) {
-	known, err := identities(s).Get(ctx, installationKey)
+	known, err := identityRecords(s).Get(ctx, installationKey)
 	if err != nil {
 		return "", fmt.Errorf("read the installation ID: %w", err)
 	}
@@ -113,7 +113,7 @@ func InstallationID(ctx context.Context, s idp.DocumentStore) (string, error) {
 	random := make([]byte, 16)
 	rand.Read(random)
 	id = hex.EncodeToString(random)
-	err = identities(s).Update(ctx, []string{installationKey}, func(r *idp.Record[identity]) error {
+	err = identityRecords(s).Update(ctx, []string{installationKey}, func(r *idp.Record[identity]) error {
 		if r.Value == nil {
 			r.Value = &identity{ID: id}
 		}

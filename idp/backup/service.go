@@ -56,7 +56,7 @@ type Service struct {
 // Begin records in the audit trail that a backup is made for the actor. It comes first, so
 // that no copy leaves without a record.
 func (s *Service) Begin(ctx context.Context, actor, file string, o Options) error {
-	detail := map[string]string{"file": clip(file), "master_key": strconv.FormatBool(!o.MasterKey.IsZero())}
+	detail := map[string]string{"file": clipText(file), "master_key": strconv.FormatBool(!o.MasterKey.IsZero())}
 	err := s.Store.AppendAudit(ctx, idp.AuditEvent{Kind: idp.AuditBackup, Outcome: "ok", Actor: actor, Detail: detail})
 	if err != nil {
 		return fmt.Errorf("record the backup: %w", err)
@@ -67,7 +67,7 @@ func (s *Service) Begin(ctx context.Context, actor, file string, o Options) erro
 // maxRecorded bounds texts in records.
 const maxRecorded = 500
 
-func clip(text string) string {
+func clipText(text string) string {
 	if len(text) > maxRecorded {
 		return text[:maxRecorded]
 	}
@@ -76,8 +76,8 @@ func clip(text string) string {
 
 // Finish records how an attempt ended.
 func (s *Service) Finish(ctx context.Context, r Record) error {
-	r.At, r.File, r.Error = s.Clock.Now(), clip(r.File), clip(r.Error)
-	err := records(s.Store, s.Clock).Update(ctx, []string{recordKey}, func(doc *idp.Record[attempts]) error {
+	r.At, r.File, r.Error = s.Clock.Now(), clipText(r.File), clipText(r.Error)
+	err := attemptRecords(s.Store, s.Clock).Update(ctx, []string{recordKey}, func(doc *idp.Record[attempts]) error {
 		if doc.Value == nil {
 			doc.Value = new(attempts)
 		}

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,19 +101,10 @@ func (s *Service) encryptMaster(p Protection, ids []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !contains(ids, master.ID()) {
+	if !slices.Contains(ids, master.ID()) {
 		return nil, fmt.Errorf("the configured master key %s does not open the store: finish the change of the master key first", master.ID())
 	}
 	return p.encrypt([]byte(master.FileText()))
-}
-
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
-		}
-	}
-	return false
 }
 
 // describe fills the manifest. Reading the store for its digest takes most of the time.
@@ -121,7 +113,7 @@ func (c *content) describe(ctx context.Context, m *Manifest) error {
 	m.Schema, m.MasterKeys = info.Schema, info.MasterKeys
 	m.Head = audit.Place{Seq: info.Head.Seq, Hash: info.Head.Hash}
 	var err error
-	if m.Years, err = c.years(ctx, m.CreatedAt); err != nil {
+	if m.Years, err = c.readYears(ctx, m.CreatedAt); err != nil {
 		return err
 	}
 	sum := sha256.New()
@@ -129,7 +121,7 @@ func (c *content) describe(ctx context.Context, m *Manifest) error {
 		return fmt.Errorf("read the store: %w", err)
 	}
 	m.Members = []Member{{Name: StoreName, Size: info.Size, SHA256: hex.EncodeToString(sum.Sum(nil))}}
-	for _, f := range c.files() {
+	for _, f := range c.listFiles() {
 		digest := sha256.Sum256(f.Data)
 		m.Members = append(m.Members, Member{Name: f.Name, Size: int64(len(f.Data)), SHA256: hex.EncodeToString(digest[:])})
 	}
@@ -137,8 +129,8 @@ func (c *content) describe(ctx context.Context, m *Manifest) error {
 	return nil
 }
 
-// files are the members after the store.
-func (c *content) files() (list []certs.File) {
+// listFiles lists the members after the store.
+func (c *content) listFiles() (list []certs.File) {
 	for _, f := range c.keys {
 		list = append(list, certs.File{Name: KeysFolder + f.Name, Data: f.Data})
 	}
@@ -149,8 +141,8 @@ func (c *content) files() (list []certs.File) {
 	return list
 }
 
-// years reads the recorded years of the snapshot.
-func (c *content) years(ctx context.Context, now time.Time) ([]Year, error) {
+// readYears reads the recorded years of the snapshot.
+func (c *content) readYears(ctx context.Context, now time.Time) ([]Year, error) {
 	docs, err := c.store.Documents(ctx, idp.RotationKind, idp.DocumentQuery{Keys: []string{idp.RotationKey}})
 	if err != nil {
 		return nil, fmt.Errorf("read the rotation: %w", err)
@@ -163,13 +155,13 @@ func (c *content) years(ctx context.Context, now time.Time) ([]Year, error) {
 	}
 	years := make([]Year, len(h.Records))
 	for i, r := range h.Records {
-		years[i] = Year{Year: r.Year, State: h.State(r.Year, now), Key: c.placeOf(r.Year)}
+		years[i] = Year{Year: r.Year, State: h.State(r.Year, now), Key: c.findKey(r.Year)}
 	}
 	return years, nil
 }
 
-// placeOf returns where the private key of a year is.
-func (c *content) placeOf(y idp.Year) KeyPlace {
+// findKey returns where the private key of a year is.
+func (c *content) findKey(y idp.Year) KeyPlace {
 	for _, f := range c.keys {
 		name, ext, _ := strings.Cut(f.Name, ".")
 		switch {
@@ -224,7 +216,7 @@ func (c *content) write(w io.Writer, m *Manifest) error {
 	if err := c.store.Close(); err != nil {
 		return err
 	}
-	for _, f := range c.files() {
+	for _, f := range c.listFiles() {
 		if err := add(f.Name, int64(len(f.Data)), data(f.Data)); err != nil {
 			return err
 		}
@@ -234,7 +226,7 @@ func (c *content) write(w io.Writer, m *Manifest) error {
 			return err
 		}
 	}
-	if _, err := out.Write(sealOf(sum.Sum(nil))); err != nil {
+	if _, err := out.Write(endOf(sum.Sum(nil))); err != nil {
 		return err
 	}
 	return out.Flush()

@@ -60,8 +60,8 @@ store, the sealed signing keys and the configuration without secrets, as they ar
 at one moment. The server goes on meanwhile. The file is a gzip-compressed tar
 archive. FILE must not exist.
 
-Without the master key no one can read a backup, nor restore it. So the master key
-is not in it, unless --with-master-key adds it, encrypted to a passphrase or to
+A backup can be read and restored with the master key only. So the master key is
+not in it, unless --with-master-key adds it, encrypted to a passphrase or to
 the public key of age. Keep a copy of the master key apart from the backups.`,
 		Example: `    vernal backup /mnt/backups/vernal-2027-03-01.tar.gz
     wrote /mnt/backups/vernal-2027-03-01.tar.gz (1.3 MB)
@@ -163,7 +163,7 @@ func (a *commands) protect(c *cobra.Command, f *backupFlags, req *ops.BackupRequ
 	case f.recipient != "":
 		req.Recipients = f.recipient
 	default:
-		passphrase, err := a.passphrase(c, f.passphraseFile, f.passphraseStdin, true)
+		passphrase, err := a.readPassphrase(c, f.passphraseFile, f.passphraseStdin, true)
 		if err != nil {
 			return err
 		}
@@ -176,9 +176,9 @@ func (a *commands) protect(c *cobra.Command, f *backupFlags, req *ops.BackupRequ
 	return nil
 }
 
-// passphrase reads a passphrase from a file, standard input or the terminal; a new one is asked
+// readPassphrase reads a passphrase from a file, standard input or the terminal; a new one is asked
 // for twice.
-func (a *commands) passphrase(c *cobra.Command, file string, stdin, isNew bool) (string, error) {
+func (a *commands) readPassphrase(c *cobra.Command, file string, stdin, isNew bool) (string, error) {
 	if file != "" {
 		data, err := secretfile.Read(file, maxSecret)
 		if err != nil {
@@ -192,9 +192,9 @@ func (a *commands) passphrase(c *cobra.Command, file string, stdin, isNew bool) 
 // sayBackup says what is in a backup, and what is next.
 func (a *commands) sayBackup(r result) {
 	if r.File == standardOutput {
-		a.Say("wrote the backup to standard output (%s)", size(r.Bytes))
+		a.Say("wrote the backup to standard output (%s)", formatSize(r.Bytes))
 	} else {
-		a.Say("wrote %s (%s)", r.File, size(r.Bytes))
+		a.Say("wrote %s (%s)", r.File, formatSize(r.Bytes))
 	}
 	a.Say("audit head: record %d, %s", r.Head.Seq, r.Head.Hash)
 	for _, y := range r.Years {
@@ -217,8 +217,8 @@ var keyTexts = map[backup.KeyPlace]string{
 	backup.NoKey:      "without a private key",
 }
 
-// size returns a number of bytes for people.
-func size(n int64) string {
+// formatSize returns a number of bytes for the terminal.
+func formatSize(n int64) string {
 	switch {
 	case n < 1e6:
 		return fmt.Sprintf("%.1f kB", float64(n)/1e3)

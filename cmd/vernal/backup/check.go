@@ -56,7 +56,7 @@ const (
 // check checks a backup in a scratch folder of its own.
 func (a *commands) check(c *cobra.Command, file string, f *restoreFlags, place Place) (err error) {
 	ctx := c.Context()
-	in, r, err := openBackup(file)
+	in, r, err := a.openBackup(file)
 	if err != nil {
 		return err
 	}
@@ -98,9 +98,6 @@ func (a *commands) check(c *cobra.Command, file string, f *restoreFlags, place P
 // the store in it is the one that the manifest describes.
 func (a *commands) authenticate(ctx context.Context, files *staged, r *backup.Reader, m *seal.Master) (err error) {
 	s, err := a.host.OpenStore(files.path(backup.StoreName), m)
-	if errors.Is(err, idp.ErrSchema) {
-		return refuseBackup(&backup.Refusal{Code: backup.CodeNewerSchema, Detail: fmt.Sprint(r.Manifest.Schema)})
-	}
 	if err != nil {
 		return fmt.Errorf("open the store in the backup: %w", err)
 	}

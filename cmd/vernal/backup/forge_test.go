@@ -119,3 +119,20 @@ func TestForgedBackupIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBackupOfOtherSchemaIsRefused checks that a store of another version is refused even without
+// the master key.
+func TestBackupOfOtherSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	s.file = forge(t, s.file, func(m *backup.Manifest, _ map[string][]byte) { m.Schema++ })
+	dir := t.TempDir()
+	for _, args := range [][]string{{s.file}, {s.file, "--check"}} {
+		c := s.command(dir).restoreCommand()
+		c.SilenceErrors, c.SilenceUsage = true, true
+		c.SetArgs(args)
+		if err := c.ExecuteContext(t.Context()); !errors.Is(err, &backup.Refusal{Code: backup.CodeOtherSchema}) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}

@@ -56,6 +56,9 @@ func TestKilledProcesses(t *testing.T) {
 	}
 	server := v.Serve(t)
 	backups("online")
+	for n := range 15 {
+		interrupted(t, v, fmt.Sprintf("interrupted-%d.tar.gz", n))
+	}
 	v.Run(t, "", "backup", "last.tar.gz")
 	v.Run(t, "", "restore", "--check", "last.tar.gz")
 	if server.Ended() {
@@ -73,6 +76,29 @@ func killed(t *testing.T, v *binary.Vernal, args ...string) {
 	c.Dir = v.Dir
 	if out, err := c.CombinedOutput(); err != nil && ctx.Err() == nil {
 		t.Errorf("%v: %v\n%s", args, err, out)
+	}
+}
+
+// interrupted begins a backup and interrupts it with SIGINT at any moment: nothing unfinished is
+// left, under no name.
+func interrupted(t *testing.T, v *binary.Vernal, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), mathrand.N(120*time.Millisecond))
+	defer cancel()
+	c := exec.CommandContext(ctx, filepath.Join(v.Dir, "vernal"), "backup", name)
+	c.Dir, c.Cancel = v.Dir, func() error { return c.Process.Signal(os.Interrupt) }
+	err := c.Run()
+	if c.ProcessState != nil && !c.ProcessState.Exited() {
+		return // it had not begun to catch signals
+	}
+	left, globErr := filepath.Glob(filepath.Join(v.Dir, "."+name+".tmp-*"))
+	if globErr != nil || len(left) > 0 {
+		t.Errorf("%s: %v is left, %v", name, left, globErr)
+	}
+	if _, statErr := os.Stat(filepath.Join(v.Dir, name)); err == nil && statErr != nil {
+		t.Errorf("%s: the command reports success: %v", name, statErr)
+	} else if statErr == nil {
+		v.Run(t, "", "restore", "--check", name)
 	}
 }
 

@@ -85,6 +85,7 @@ func (s *source) command(dir string) *commands {
 				data := filepath.Join(dir, "data")
 				return Place{DataDir: data, MasterKeyFile: filepath.Join(data, "master.key"), ConfigFile: filepath.Join(dir, "vernal.yaml")}, nil
 			},
+			Schema: bolt.Schema,
 			OpenStore: func(path string, m *seal.Master) (Store, error) {
 				return bolt.Open(path, bolt.Options{Masters: seal.NewMasters(m), Clock: s.Clock.Now})
 			},

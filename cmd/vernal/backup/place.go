@@ -15,7 +15,6 @@ import (
 	"vernal/idp/backup"
 	"vernal/idp/durable"
 	"vernal/idp/restore"
-	"vernal/idp/seal"
 	"vernal/idp/shellquote"
 )
 
@@ -169,7 +168,7 @@ func checkSpace(dir string, m *backup.Manifest) error {
 	}
 	if need > free {
 		return fmt.Errorf("the backup needs %s in %s, where %s are free: make room, or use another disk (for --check: TMPDIR)",
-			size(int64(min(need, 1<<62))), dir, size(int64(min(free, 1<<62))))
+			formatSize(int64(min(need, 1<<62))), dir, formatSize(int64(min(free, 1<<62))))
 	}
 	return nil
 }
@@ -253,20 +252,4 @@ func (t *target) copySince(file string) error {
 		_, err := io.Copy(w, in)
 		return err
 	})
-}
-
-// placeMaster writes the master key where the configuration wants it, if it is in no place yet.
-func placeMaster(m *seal.Master, place Place) error {
-	if m == nil || place.MasterKey != "" {
-		return nil
-	}
-	err := durable.WriteNew(place.MasterKeyFile, []byte(m.FileText()))
-	if !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	there, err := seal.LoadMaster(place.MasterKeyFile, "")
-	if err == nil && !there.Equal(m) {
-		err = cli.Refuse("%s holds another master key: move it away", place.MasterKeyFile)
-	}
-	return err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +18,6 @@ import (
 	"vernal/idp/durable"
 	"vernal/idp/restore"
 	"vernal/idp/seal"
-	"vernal/idp/secretfile"
 )
 
 // Host is what the program knows and this package does not: the configuration and the store.
@@ -27,6 +25,8 @@ type Host struct {
 	// Place returns where the configuration puts an installation. dataDir replaces the
 	// configured folder unless it is "".
 	Place func(dataDir string) (Place, error)
+	// Schema is that of the stores that OpenStore opens.
+	Schema int
 	// OpenStore opens a store in a folder without changing it.
 	OpenStore func(path string, m *seal.Master) (Store, error)
 	// Finish opens the installation in the folder, which finishes its restore.
@@ -134,7 +134,7 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	if err != nil {
 		return err
 	}
-	in, r, err := openBackup(file)
+	in, r, err := a.openBackup(file)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (a *commands) take(steps []step) error {
 }
 
 // openBackup opens a backup file and reads its manifest.
-func openBackup(file string) (io.Closer, *backup.Reader, error) {
+func (a *commands) openBackup(file string) (io.Closer, *backup.Reader, error) {
 	in, err := os.Open(file)
 	if err != nil {
 		return nil, nil, err
@@ -210,6 +210,9 @@ func openBackup(file string) (io.Closer, *backup.Reader, error) {
 	var r *backup.Reader
 	if err == nil {
 		r, err = backup.Open(in, backup.DefaultLimits)
+	}
+	if err == nil && r.Manifest.Schema != a.host.Schema {
+		err = &backup.Refusal{Code: backup.CodeOtherSchema, Detail: r.Manifest.Version}
 	}
 	if err != nil {
 		in.Close()
@@ -233,72 +236,6 @@ type refusedBackup struct{ *backup.Refusal }
 func (*refusedBackup) ExitCode() int { return cli.ExitRefused }
 
 func (r *refusedBackup) Unwrap() error { return r.Refusal }
-
-// findMaster returns the master key; nil without one. It must be one of those that open the
-// backup.
-func (a *commands) findMaster(c *cobra.Command, f *restoreFlags, place Place, files *staged) (*seal.Master, error) {
-	m, from, err := a.readMaster(c, f, place, files)
-	if m == nil || err != nil {
-		return nil, err
-	}
-	for _, id := range files.manifest.MasterKeys {
-		if id == m.ID() {
-			return m, nil
-		}
-	}
-	return nil, cli.Refuse("the master key %s (%s) does not open the backup, which needs %s: name the right one with --master-key",
-		m.ID(), from, strings.Join(files.manifest.MasterKeys, " or "))
-}
-
-func (a *commands) readMaster(c *cobra.Command, f *restoreFlags, place Place, files *staged) (m *seal.Master, from string, err error) {
-	if f.masterKey != "" {
-		m, err = seal.LoadMaster(f.masterKey, "")
-		return m, f.masterKey, err
-	}
-	if f.identity != "" || f.passphraseFile != "" || f.passphraseStdin {
-		m, err = a.decryptMaster(c, f, files)
-		return m, "in the backup", err
-	}
-	m, err = seal.LoadMaster(place.MasterKeyFile, place.MasterKey)
-	switch {
-	case !errors.Is(err, fs.ErrNotExist):
-		from = place.MasterKeyFile
-		if place.MasterKey != "" {
-			from = "in the environment"
-		}
-		return m, from, err
-	case files.manifest.Contains(backup.MasterKeyName) && a.Terminal() != nil:
-		m, err = a.decryptMaster(c, f, files)
-		return m, "in the backup", err
-	}
-	return nil, "", nil
-}
-
-// decryptMaster opens the master key in the backup.
-func (a *commands) decryptMaster(c *cobra.Command, f *restoreFlags, files *staged) (*seal.Master, error) {
-	if !files.manifest.Contains(backup.MasterKeyName) {
-		return nil, cli.Refuse("the master key is not in the backup: name its file with --master-key")
-	}
-	encrypted, err := os.ReadFile(files.path(backup.MasterKeyName))
-	if err != nil {
-		return nil, err
-	}
-	var u backup.Unlock
-	if f.identity != "" {
-		text, err := secretfile.Read(f.identity, maxSecret)
-		if err != nil {
-			return nil, fmt.Errorf("read the identity: %w", err)
-		}
-		u.Identities = string(text)
-	} else if u.Passphrase, err = a.passphrase(c, f.passphraseFile, f.passphraseStdin, false); err != nil {
-		return nil, err
-	}
-	m, err := backup.DecryptMaster(encrypted, u)
-	if errors.Is(err, backup.ErrLocked) || errors.Is(err, backup.ErrIdentity) {
-		return nil, cli.Refuse("%v", err)
-	}
-	return m, err
-}
 
 // sayRestored says what was done, and what is next.
 func (a *commands) sayRestored(r *restored, place Place) {

@@ -321,3 +321,16 @@ func (h *house) signIns(b *testing.B, ctx context.Context, done <-chan struct{})
 	slices.Sort(took)
 	return took[len(took)/2]
 }
+
+// BenchmarkRestoreMillionSessions measures the one write that ends all sessions after a restore.
+func BenchmarkRestoreMillionSessions(b *testing.B) {
+	h := fillHouse(b, many)
+	b.ResetTimer()
+	begun := time.Now()
+	ended, err := h.Restore(b.Context(), idp.Restore{At: benchStart})
+	if err != nil || ended.Sessions != many {
+		b.Fatal(ended, err)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(time.Since(begun).Seconds(), "s-restore")
+}

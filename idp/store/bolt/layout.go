@@ -71,6 +71,9 @@ import (
 // schema is the version of the layout above. Only a store of this schema is opened.
 const schema = 4
 
+// Schema is the schema of the stores that this version opens.
+const Schema = schema
+
 // bucket is one of the buckets of the layout.
 type bucket int
 
