@@ -35,13 +35,25 @@ type Store interface {
 	LogoutStore
 	AuditStore
 	DocumentStore
-	RestoreStore
 
 	// Sweep removes up to limit records whose ExpiresAt is not after now and returns their
 	// number. Fewer than limit means that none is left. It treats IP addresses in the
 	// audit trail that are older than AddressLifetime the same way. Its cost does not grow
 	// with the remaining records.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
+	// Close releases the store after finishing changes in progress.
+	Close() error
+}
+
+// OwnedStore is the whole store, for the process that opened it.
+type OwnedStore interface {
+	Store
+	RestoreStore
+	WriteChecker
+}
+
+// WriteChecker knows whether a store can be written.
+type WriteChecker interface {
 	// CheckWrites returns why changes cannot be written, which is ErrNotWritten,
 	// ErrDamaged or ErrBusy, or nil if they can. It knows from the last change, if that
 	// is no older than WriteCheckAge, and makes one of its own otherwise. It is
@@ -50,8 +62,6 @@ type Store interface {
 	// WriteFailures returns how many changes could not be written since the store was
 	// opened.
 	WriteFailures() uint64
-	// Close releases the store after finishing changes in progress.
-	Close() error
 }
 
 // WriteCheckAge is how long the last change shows that the store can be written.
@@ -191,11 +201,6 @@ type SessionStore interface {
 	//
 	// It returns what the assertion must carry. A zero i.At is refused.
 	RecordIssuance(ctx context.Context, i *Issuance) (Issued, error)
-
-	// RestoredAt returns when the store was last restored from a backup; zero: never. What
-	// the store knows of sessions and requests begins then; see RestoreStore. It is never in
-	// the future, also if the clock was set back, and reads nothing.
-	RestoredAt() time.Time
 }
 
 // SessionStart is the start of a session.
@@ -347,6 +352,10 @@ type RestoreStore interface {
 	//
 	// It returns what it removed. A zero r.At is refused.
 	Restore(ctx context.Context, r Restore, events ...AuditEvent) (Ended, error)
+	// RestoredAt returns when the store was last restored from a backup; zero: never. What
+	// the store knows of sessions and requests begins then. It is never in
+	// the future, also if the clock was set back, and reads nothing.
+	RestoredAt() time.Time
 }
 
 // Restore is what a restore changes in the store.

@@ -16,7 +16,7 @@ import (
 // beforeBegin is a store that calls a function once, after a password was found right and
 // before the resulting sign-in is stored.
 type beforeBegin struct {
-	idp.Store
+	idp.OwnedStore
 	once sync.Once
 	then func()
 }
@@ -25,7 +25,7 @@ func (b *beforeBegin) StartSession(ctx context.Context, s idp.SessionStart, even
 	if s.Completes == "" {
 		b.once.Do(b.then)
 	}
-	return b.Store.StartSession(ctx, s, events...)
+	return b.OwnedStore.StartSession(ctx, s, events...)
 }
 
 // Locking an account, changing its password or deleting it ends the existing sessions. A
@@ -53,7 +53,7 @@ func TestSignInMeetsChange(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			store := new(beforeBegin)
-			i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
+			i := idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
 			ann, b := i.AddPerson("ann@example.gov"), i.Browser()
 			store.then = func() {
 				i.Clock.Advance(1) // the time of its change identifies a password

@@ -26,7 +26,7 @@ import (
 // hookStore is a store that calls a function before a step of a sign-in, or makes the step
 // fail.
 type hookStore struct {
-	idp.Store
+	idp.OwnedStore
 	mu       sync.Mutex
 	create   func() error // before a sign-in begins
 	complete func() error // before one is completed
@@ -56,7 +56,7 @@ func (s *hookStore) StartSession(ctx context.Context, b idp.SessionStart, events
 	if err := s.once(hook); err != nil {
 		return err
 	}
-	return s.Store.StartSession(ctx, b, events...)
+	return s.OwnedStore.StartSession(ctx, b, events...)
 }
 
 // walker drives the pages of one identity provider and compares the records of each exit with
@@ -439,7 +439,7 @@ func TestEveryExitIsRecorded(t *testing.T) {
 	for _, tt := range exits() {
 		hooks := &hookStore{}
 		w := &walker{t: t, hooks: hooks}
-		w.IdP = idptest.New(t, idptest.Options{Log: slog.DiscardHandler, Between: func(s idp.Store) idp.Store { hooks.Store = s; return hooks }})
+		w.IdP = idptest.New(t, idptest.Options{Log: slog.DiscardHandler, Between: func(s idp.OwnedStore) idp.OwnedStore { hooks.OwnedStore = s; return hooks }})
 		ann := w.AddPerson("ann@example.gov")
 		leave := tt.walk(w, ann)
 		_, last := recordsAfter(t, w.IdP, 0)

@@ -500,7 +500,7 @@ func changeStore(t *testing.T, d *deployment, change func(page []byte)) {
 }
 
 // fullDisk is a store whose disk takes no changes.
-type fullDisk struct{ idp.Store }
+type fullDisk struct{ idp.OwnedStore }
 
 func (fullDisk) CheckWrites(context.Context) error { return idp.ErrNotWritten }
 

@@ -70,7 +70,7 @@ type Options struct {
 	Key *rsa.PrivateKey
 	// Between, if there is one, makes of the store what the server uses in its
 	// place, to have something happen between two of its steps.
-	Between func(idp.Store) idp.Store
+	Between func(idp.OwnedStore) idp.OwnedStore
 	// CodeTime is how long a sign-in waits for a code. Zero means the usual time.
 	CodeTime time.Duration
 	// Folder is the data folder; a temporary one if empty.

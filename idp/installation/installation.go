@@ -85,7 +85,7 @@ type Config struct {
 
 // Store stores an installation.
 type Store interface {
-	idp.Store
+	idp.OwnedStore
 	rekey.Store
 	backup.Store
 	Ring() *seal.Ring
@@ -94,7 +94,7 @@ type Store interface {
 // Installation is the services of an identity provider.
 type Installation struct {
 	Config
-	Store idp.Store
+	Store idp.OwnedStore
 	// Sealer seals what is kept outside the store, for example in browsers.
 	Sealer    idp.Sealer
 	Registry  *sp.Registry

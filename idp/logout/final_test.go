@@ -15,7 +15,7 @@ import (
 // answers is a store that runs a function just before or just after the write of an answer to
 // a LogoutRequest.
 type answers struct {
-	idp.Store
+	idp.OwnedStore
 	before, after atomic.Pointer[func()]
 }
 
@@ -23,7 +23,7 @@ func (a *answers) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutO
 	if then := a.before.Swap(nil); then != nil {
 		(*then)()
 	}
-	out, err := a.Store.RecordLogout(ctx, l)
+	out, err := a.OwnedStore.RecordLogout(ctx, l)
 	if then := a.after.Swap(nil); then != nil {
 		(*then)()
 	}
@@ -64,7 +64,7 @@ func TestClosedAroundTheAnswer(t *testing.T) {
 					t.Run(fmt.Sprintf("%s, remote %t, signed %t, after the write %t", tt.name, remote, signed, after), func(t *testing.T) {
 						t.Parallel()
 						store := new(answers)
-						i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
+						i := idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
 						w := fillDeployment(t, i, func(p *idp.ServiceProvider) { p.SignLogoutResponse = signed })
 						closing := func() { tt.close(w) }
 						if after {

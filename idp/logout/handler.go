@@ -60,6 +60,7 @@ type Store interface {
 	idp.LogoutStore
 	idp.SessionStore
 	idp.UserStore
+	RestoredAt() time.Time
 }
 
 // Uses records that a service provider used a year. Use must not block.

@@ -15,7 +15,7 @@ import (
 // held is a store that pauses just before a LogoutRequest is decided, when the browser's
 // session was read and no session has ended.
 type held struct {
-	idp.Store
+	idp.OwnedStore
 	once sync.Once
 	// arrived is closed when the answer is about to be written. The write waits until release
 	// is closed.
@@ -27,7 +27,7 @@ func (h *held) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOutc
 		close(h.arrived)
 		<-h.release
 	})
-	return h.Store.RecordLogout(ctx, l)
+	return h.OwnedStore.RecordLogout(ctx, l)
 }
 
 // A step-up in another tab gives the session a new ID and a new cookie while a LogoutRequest
@@ -38,7 +38,7 @@ func TestLogoutMeetsStepUp(t *testing.T) {
 	t.Parallel()
 	store := &held{arrived: make(chan struct{}), release: make(chan struct{})}
 	release := sync.OnceFunc(func() { close(store.release) })
-	i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
+	i := idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
 	t.Cleanup(release)
 	a, b := i.AddProvider(spA), i.AddProvider(spB)
 	ada, browser, otherBrowser := i.AddPerson("ada@example.gov"), i.Browser(), i.Browser()

@@ -37,11 +37,17 @@ import (
 	"vernal/idp/sp"
 )
 
+// Store is a store that can be restored.
+type Store interface {
+	idp.Store
+	idp.RestoreStore
+}
+
 // Service finishes the restore of one installation. All fields are required.
 type Service struct {
 	// Dir is the data folder.
 	Dir      string
-	Store    idp.Store
+	Store    Store
 	Sealer   idp.Sealer
 	Trail    *audit.Service
 	Rotation *rotator.Service

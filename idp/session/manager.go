@@ -25,9 +25,15 @@ import (
 // that soon ends without use is written more often.
 const touchEvery = time.Minute
 
+// Store is what a Manager needs of the store.
+type Store interface {
+	idp.SessionStore
+	RestoredAt() time.Time
+}
+
 // Manager starts, finds and ends sessions.
 type Manager struct {
-	Store idp.SessionStore
+	Store Store
 	Clock idp.Clock
 	// Sealer seals the requests that browsers hold; nil if there are none.
 	Sealer idp.Sealer

@@ -16,7 +16,7 @@ import (
 // between is a store that runs a function once, between two steps of an answer: when the user
 // is read, or when a request is about to be answered.
 type between struct {
-	idp.Store
+	idp.OwnedStore
 	reading, answering, issuing atomic.Pointer[func()]
 }
 
@@ -24,27 +24,27 @@ func (b *between) RecordIssuance(ctx context.Context, is *idp.Issuance) (idp.Iss
 	if then := b.issuing.Swap(nil); then != nil {
 		(*then)()
 	}
-	return b.Store.RecordIssuance(ctx, is)
+	return b.OwnedStore.RecordIssuance(ctx, is)
 }
 
 func (b *between) User(ctx context.Context, id idp.UserID) (*idp.User, error) {
 	if then := b.reading.Swap(nil); then != nil {
 		(*then)()
 	}
-	return b.Store.User(ctx, id)
+	return b.OwnedStore.User(ctx, id)
 }
 
 func (b *between) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
 	if then := b.answering.Swap(nil); then != nil {
 		(*then)()
 	}
-	return b.Store.AnswerLoginRequest(ctx, r, at, check, events...)
+	return b.OwnedStore.AnswerLoginRequest(ctx, r, at, check, events...)
 }
 
 func newBetween(t *testing.T) (*idptest.IdP, *between) {
 	t.Helper()
 	store := new(between)
-	return idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }}), store
+	return idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }}), store
 }
 
 // leaveRequest signs the user in, leaves a request of the provider at its continue URL, and returns

@@ -15,7 +15,7 @@ import (
 
 // writes is a store that runs a function just before or just after the write of an answer.
 type writes struct {
-	idp.Store
+	idp.OwnedStore
 	before, after atomic.Pointer[func()]
 }
 
@@ -31,12 +31,12 @@ func (w *writes) around(write func() error) error {
 }
 
 func (w *writes) RecordIssuance(ctx context.Context, i *idp.Issuance) (issued idp.Issued, err error) {
-	err = w.around(func() error { issued, err = w.Store.RecordIssuance(ctx, i); return err })
+	err = w.around(func() error { issued, err = w.OwnedStore.RecordIssuance(ctx, i); return err })
 	return issued, err
 }
 
 func (w *writes) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
-	return w.around(func() error { return w.Store.AnswerLoginRequest(ctx, r, at, check, events...) })
+	return w.around(func() error { return w.OwnedStore.AnswerLoginRequest(ctx, r, at, check, events...) })
 }
 
 // Nothing is signed for a year or an SP that was closed before or after the write of the
@@ -83,7 +83,7 @@ func TestClosedAroundTheWrite(t *testing.T) {
 				t.Run(tt.name+" "+when+" of "+name, func(t *testing.T) {
 					t.Parallel()
 					store := new(writes)
-					i := idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
+					i := idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
 					a, user, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
 					sent := request // filled in when it is sent
 					to := leaveRequest(t, browser, a, user, &sent)

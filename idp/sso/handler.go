@@ -62,6 +62,7 @@ const passiveLifetime = time.Hour
 type Store interface {
 	idp.SessionStore
 	idp.UserStore
+	RestoredAt() time.Time
 }
 
 // Uses records that a service provider used a year. Use must not block.

@@ -13,18 +13,18 @@ import (
 // watchedStore counts how often a profile is unsealed, and can run a function after a user's
 // record was read.
 type watchedStore struct {
-	idp.Store
+	idp.OwnedStore
 	profiles atomic.Int32
 	opened   atomic.Pointer[func()] // called once
 }
 
 func (s *watchedStore) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error) {
 	s.profiles.Add(1)
-	return s.Store.Profile(ctx, id)
+	return s.OwnedStore.Profile(ctx, id)
 }
 
 func (s *watchedStore) User(ctx context.Context, id idp.UserID) (*idp.User, error) {
-	u, err := s.Store.User(ctx, id)
+	u, err := s.OwnedStore.User(ctx, id)
 	if call := s.opened.Swap(nil); call != nil {
 		(*call)()
 	}
@@ -39,7 +39,7 @@ func ada(level string) *idp.Profile {
 func sealedDeployment(t *testing.T) (*idptest.IdP, *watchedStore, *idptest.Provider, *idptest.Person) {
 	t.Helper()
 	s := new(watchedStore)
-	i := idptest.New(t, idptest.Options{Between: func(store idp.Store) idp.Store { s.Store = store; return s }})
+	i := idptest.New(t, idptest.Options{Between: func(store idp.OwnedStore) idp.OwnedStore { s.OwnedStore = store; return s }})
 	p := i.AddProvider(spA, func(p *idp.ServiceProvider) {
 		p.IAL, p.Attributes = idp.IALFacialMatch, []string{"email", "all_emails", "first_name", "verified_at", "ssn"}
 	})

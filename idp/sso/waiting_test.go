@@ -27,7 +27,7 @@ import (
 // full is a store that rejects every waiting request as if its queue were full, so that the
 // requests wait in their browsers. If busy is set, it rejects every write.
 type full struct {
-	idp.Store
+	idp.OwnedStore
 	room, busy atomic.Bool
 	stored     atomic.Int64 // in bytes of sender-chosen content
 }
@@ -41,34 +41,34 @@ func (f *full) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, even
 		n += len(ref)
 	}
 	f.stored.Add(int64(n))
-	return f.Store.CreateLoginRequest(ctx, r, events...)
+	return f.OwnedStore.CreateLoginRequest(ctx, r, events...)
 }
 
 func (f *full) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
 	if f.busy.Load() && b.Completes == "" && b.Continues == "" {
 		return fmt.Errorf("start session: %w", idp.ErrBusy)
 	}
-	return f.Store.StartSession(ctx, b, events...)
+	return f.OwnedStore.StartSession(ctx, b, events...)
 }
 
 func (f *full) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at time.Time, check idp.Check, events ...idp.AuditEvent) error {
 	if f.busy.Load() {
 		return idp.ErrBusy
 	}
-	return f.Store.AnswerLoginRequest(ctx, r, at, check, events...)
+	return f.OwnedStore.AnswerLoginRequest(ctx, r, at, check, events...)
 }
 
 func (f *full) AppendAudit(ctx context.Context, events ...idp.AuditEvent) error {
 	if f.busy.Load() {
 		return idp.ErrBusy
 	}
-	return f.Store.AppendAudit(ctx, events...)
+	return f.OwnedStore.AppendAudit(ctx, events...)
 }
 
 func newFull(t *testing.T) (*idptest.IdP, *full) {
 	t.Helper()
 	store := new(full)
-	return idptest.New(t, idptest.Options{Between: func(s idp.Store) idp.Store { store.Store = s; return store }}), store
+	return idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }}), store
 }
 
 // countHeld returns the number of requests that the browser holds.
@@ -549,7 +549,7 @@ func TestForeignRequestCookieIsRefused(t *testing.T) {
 
 // blocked is a store that answers no request without an assertion until release is closed.
 type blocked struct {
-	idp.Store
+	idp.OwnedStore
 	release chan struct{}
 	inside  atomic.Int64
 	most    atomic.Int64
@@ -559,7 +559,7 @@ func (b *blocked) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, a
 	b.most.Store(max(b.most.Load(), b.inside.Add(1)))
 	<-b.release
 	b.inside.Add(-1)
-	return b.Store.AnswerLoginRequest(ctx, r, at, check, events...)
+	return b.OwnedStore.AnswerLoginRequest(ctx, r, at, check, events...)
 }
 
 // Answers to unauthenticated senders are made a few at a time: a bounded number waits, more
@@ -568,7 +568,7 @@ func TestPassiveRequestsLeaveRoom(t *testing.T) {
 	t.Parallel()
 	store := &blocked{release: make(chan struct{})}
 	release := sync.OnceFunc(func() { close(store.release) })
-	i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler, Between: func(s idp.Store) idp.Store { store.Store = s; return store }})
+	i := idptest.New(t, idptest.Options{Log: slog.DiscardHandler, Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
 	defer release()
 	a, person, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
 	first := &idptest.Request{}

@@ -145,18 +145,18 @@ func TestLinkRevokedBeforeContinue(t *testing.T) {
 // recorded is the store of a server in which something happens once an answer is
 // recorded, before it is signed.
 type recorded struct {
-	idp.Store
+	idp.OwnedStore
 	then func()
 }
 
 func (s *recorded) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued, error) {
-	issued, err := s.Store.RecordIssuance(ctx, i)
+	issued, err := s.OwnedStore.RecordIssuance(ctx, i)
 	s.then()
 	return issued, err
 }
 
 func (s *recorded) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOutcome, error) {
-	out, err := s.Store.RecordLogout(ctx, l)
+	out, err := s.OwnedStore.RecordLogout(ctx, l)
 	s.then()
 	return out, err
 }
@@ -168,8 +168,8 @@ func TestLinkRevokedBeforeSignature(t *testing.T) {
 	t.Parallel()
 	store := &recorded{then: func() {}}
 	w := newServer(t, true, func(o *idptest.Options) {
-		o.Between = func(s idp.Store) idp.Store {
-			store.Store = s
+		o.Between = func(s idp.OwnedStore) idp.OwnedStore {
+			store.OwnedStore = s
 			return store
 		}
 	})

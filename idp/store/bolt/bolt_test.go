@@ -42,5 +42,5 @@ func closeStore(tb testing.TB, s idp.Store) {
 
 func TestBoltKeepsStoreContract(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, dir string) idp.Store { return open(t, dir) })
+	storetest.Run(t, func(t *testing.T, dir string) idp.OwnedStore { return open(t, dir) })
 }

@@ -11,7 +11,7 @@ import (
 
 // testAuditStored checks the stored records against the chain: byte by byte, with the end of
 // the trail, and without IP addresses in it.
-func testAuditStored(t *testing.T, s idp.Store) {
+func testAuditStored(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	page := readStored(t, s, 0)
 	if !page.Authentic || page.Head.Seq != 0 || page.Head.Hash != audit.First || page.Counted != 0 || page.Checkpoint != nil {
@@ -51,7 +51,7 @@ func testAuditStored(t *testing.T, s idp.Store) {
 	}
 }
 
-func readStored(t *testing.T, s idp.Store, want int) *idp.AuditPage {
+func readStored(t *testing.T, s idp.OwnedStore, want int) *idp.AuditPage {
 	t.Helper()
 	page, err := s.AuditPage(t.Context(), 0, 100)
 	ok(t, err)
@@ -62,7 +62,7 @@ func readStored(t *testing.T, s idp.Store, want int) *idp.AuditPage {
 }
 
 // testAuditPrune makes checkpoints and prunes in steps.
-func testAuditPrune(t *testing.T, s idp.Store) {
+func testAuditPrune(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for range 5 {
 		ev := event("k")

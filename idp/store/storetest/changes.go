@@ -11,7 +11,7 @@ import (
 	"vernal/idp/audit"
 )
 
-func testAudit(t *testing.T, s idp.Store) {
+func testAudit(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	none, err := audit.Records(ctx, s, 0, 10)
 	if err != nil || len(none) != 0 {
@@ -46,7 +46,7 @@ func testAudit(t *testing.T, s idp.Store) {
 	count(1<<64-1, 10, 0)
 }
 
-func testAuditConcurrent(t *testing.T, s idp.Store) {
+func testAuditConcurrent(t *testing.T, s idp.OwnedStore) {
 	var wg sync.WaitGroup
 	for k := range 40 {
 		wg.Go(func() {
@@ -73,7 +73,7 @@ func testAuditConcurrent(t *testing.T, s idp.Store) {
 
 // testAtomic lets changes fail, panic and succeed at once: each is all or
 // nothing, and none suffers from another.
-func testAtomic(t *testing.T, s idp.Store) {
+func testAtomic(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	cause := errors.New("no")
 	const n = 30
@@ -114,7 +114,7 @@ func testAtomic(t *testing.T, s idp.Store) {
 }
 
 // testUpdateFunctions ends functions in ways that must not harm the store.
-func testUpdateFunctions(t *testing.T, s idp.Store) {
+func testUpdateFunctions(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.CreateProvider(ctx, provider("https://a.example"), ""))
 	ok(t, addUser(ctx, s, person("u1", "a@example.org")))
@@ -161,7 +161,7 @@ func testUpdateFunctions(t *testing.T, s idp.Store) {
 	kinds(t, s, 0)
 }
 
-func testContext(t *testing.T, s idp.Store) {
+func testContext(t *testing.T, s idp.OwnedStore) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	is(t, s.CreateProvider(ctx, provider("https://a.example"), "", event("x")), context.Canceled)
@@ -193,7 +193,7 @@ func testContext(t *testing.T, s idp.Store) {
 	checkSame(t, len(list), len(trail(t, s)), err)
 }
 
-func testClosed(t *testing.T, s idp.Store) {
+func testClosed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	var wg sync.WaitGroup

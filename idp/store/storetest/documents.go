@@ -12,7 +12,7 @@ import (
 	"vernal/idp"
 )
 
-func testDocuments(t *testing.T, s idp.Store) {
+func testDocuments(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	holds := func(kind string, want ...idp.Document) {
 		t.Helper()
@@ -94,7 +94,7 @@ func testDocuments(t *testing.T, s idp.Store) {
 }
 
 // testDocumentsCounted lets many add to the same documents: nothing is lost.
-func testDocumentsCounted(t *testing.T, s idp.Store) {
+func testDocumentsCounted(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	var wg sync.WaitGroup
 	for range 8 {
@@ -117,7 +117,7 @@ func testDocumentsCounted(t *testing.T, s idp.Store) {
 }
 
 // testDocumentClaimed lets many claim the same step: one gets it.
-func testDocumentClaimed(t *testing.T, s idp.Store) {
+func testDocumentClaimed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	taken := errors.New("taken")
 	const steps = 5
@@ -144,7 +144,7 @@ func testDocumentClaimed(t *testing.T, s idp.Store) {
 
 // testDocumentsExpire moves ends and takes them away: the sweep goes by the end that a
 // document has now, and reads do not go by it at all.
-func testDocumentsExpire(t *testing.T, s idp.Store) {
+func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	put := func(key string, at time.Time) {
 		t.Helper()
@@ -186,7 +186,7 @@ func testDocumentsExpire(t *testing.T, s idp.Store) {
 }
 
 // testRecords keeps typed records.
-func testRecords(t *testing.T, s idp.Store) {
+func testRecords(t *testing.T, s idp.OwnedStore) {
 	type count struct{ N int }
 	ctx, now := t.Context(), start
 	counts := idp.Records[count]{Store: s, Kind: "count", Clock: func() time.Time { return now }}

@@ -7,7 +7,7 @@ import (
 )
 
 // testExamine examines the store in steps. A store that cannot be examined is not tested.
-func testExamine(t *testing.T, s idp.Store) {
+func testExamine(t *testing.T, s idp.OwnedStore) {
 	e, isExaminer := s.(idp.StoreExaminer)
 	if !isExaminer {
 		t.Skip("the store is no StoreExaminer")

@@ -16,7 +16,7 @@ func newImport(id, address string, pairs ...string) idp.ImportedUser {
 	return in
 }
 
-func testImport(t *testing.T, s idp.Store) {
+func testImport(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, addUser(ctx, s, person("old", "old@example.org")))
 	ok(t, addUser(ctx, s, person("gone", "gone@example.org")))
@@ -118,7 +118,7 @@ func testImport(t *testing.T, s idp.Store) {
 // testImportDisclosed checks that an import adds to an existing user the service providers
 // that an email address was disclosed to, even with two entries of one import. Nothing else
 // of the user changes.
-func testImportDisclosed(t *testing.T, s idp.Store) {
+func testImportDisclosed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	u := person("disclosed", "told@example.org", "home@example.org")
 	u.Role, u.Emails[1].DisclosedTo = "staff", []idp.EntityID{"sp-a"}
@@ -136,7 +136,7 @@ func testImportDisclosed(t *testing.T, s idp.Store) {
 	is(t, err, idp.ErrNotFound)
 }
 
-func testNameIDScopes(t *testing.T, s idp.Store) {
+func testNameIDScopes(t *testing.T, s idp.OwnedStore) {
 	scopes, err := s.NameIDScopes(t.Context())
 	checkSame(t, 0, len(scopes), err)
 	for _, scope := range []idp.NameIDScope{"sp:b", "agency:A", "sp:", "sp:ab", "sp:a"} {

@@ -12,7 +12,7 @@ import (
 	"vernal/idp"
 )
 
-func testIssuance(t *testing.T, s idp.Store) {
+func testIssuance(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	sess := session("s1", "u1")
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
@@ -52,7 +52,7 @@ func testIssuance(t *testing.T, s idp.Store) {
 
 // testIssuanceDisclosed checks that the email address disclosed to a service provider is recorded
 // once, in the same transaction as the issuance, and that an address of another user is not.
-func testIssuanceDisclosed(t *testing.T, s idp.Store) {
+func testIssuanceDisclosed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	u := person("u1", "ann@example.org", "ann@home.example")
 	ok(t, addUser(ctx, s, u))
@@ -81,7 +81,7 @@ func testIssuanceDisclosed(t *testing.T, s idp.Store) {
 	ok(t, err)
 }
 
-func testIssuanceStored(t *testing.T, s idp.Store) {
+func testIssuanceStored(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	r := request("h-m1", "https://sp.example", "m1")
@@ -104,7 +104,7 @@ func testIssuanceStored(t *testing.T, s idp.Store) {
 	checkSame(t, false, got.IsAnswered(), err)
 }
 
-func testIssuanceRefused(t *testing.T, s idp.Store) {
+func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	pending := session("pending", "u1")
 	pending.Pending = true
@@ -151,7 +151,7 @@ func testIssuanceRefused(t *testing.T, s idp.Store) {
 	kinds(t, s, 0)
 }
 
-func testIssuanceNameIDs(t *testing.T, s idp.Store) {
+func testIssuanceNameIDs(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u2")}))
@@ -194,7 +194,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.Store) {
 }
 
 // testIssuanceRace has fifty sign-ins of one user make the NameID at once.
-func testIssuanceRace(t *testing.T, s idp.Store) {
+func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	const n = 50
 	ok(t, s.StartSession(t.Context(), idp.SessionStart{Session: session("s1", "u1")}))
 	var names [n]idp.NameID
@@ -230,7 +230,7 @@ func testIssuanceRace(t *testing.T, s idp.Store) {
 
 // testIssuanceOnce answers one message many times at once, stored and not:
 // exactly one answer each.
-func testIssuanceOnce(t *testing.T, s idp.Store) {
+func testIssuanceOnce(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	ok(t, s.CreateLoginRequest(ctx, request("h-stored", "https://sp.example", "stored")))

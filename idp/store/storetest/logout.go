@@ -41,7 +41,7 @@ func withAnswer(r *idp.LogoutRequest, status string) *idp.LogoutRequest {
 
 // testLogoutReceived checks that a message that waits for its browser is a single record,
 // however often it arrives, and that it waits for the browser that brought it last.
-func testLogoutReceived(t *testing.T, s idp.Store) {
+func testLogoutReceived(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	r := logoutRequest("h1", "m1")
 	given := *r
@@ -100,7 +100,7 @@ func testLogoutReceived(t *testing.T, s idp.Store) {
 
 // testLogoutDecided checks that a decision gets the request as it was first received and the
 // sessions of the users it names, and ends no other session.
-func testLogoutDecided(t *testing.T, s idp.Store) {
+func testLogoutDecided(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for n, x := range []struct{ id, user string }{{"a", "u1"}, {"b", "u2"}, {"c", "u3"}, {"d", "u1"}, {"e", "u2"}} {
 		sess := session(x.id, x.user)
@@ -163,7 +163,7 @@ func ids(sessions []*idp.Session) (out []idp.SessionID) {
 
 // testLogoutRepeated checks that a repeated message is decided again, in the form in which
 // it first arrived, and that it is recorded only if something ended.
-func testLogoutRepeated(t *testing.T, s idp.Store) {
+func testLogoutRepeated(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	r := logoutRequest("h1", "m1")
@@ -208,7 +208,7 @@ func testLogoutRepeated(t *testing.T, s idp.Store) {
 
 // testLogoutClock checks that a session that exists when a message is first received counts
 // as older, even if the clock was set back between the two.
-func testLogoutClock(t *testing.T, s idp.Store) {
+func testLogoutClock(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	later := session("later", "u1")
 	later.CreatedAt = start.Add(time.Minute)
@@ -233,7 +233,7 @@ func testLogoutClock(t *testing.T, s idp.Store) {
 
 // testLogoutConcurrent lets one message come many times at once, waiting and not:
 // it is one request, its session ends once, and that is recorded once.
-func testLogoutConcurrent(t *testing.T, s idp.Store) {
+func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	var ended atomic.Int32
@@ -272,7 +272,7 @@ func testLogoutConcurrent(t *testing.T, s idp.Store) {
 
 // testLogoutFunction checks that a decision that modifies its arguments does not change what
 // is stored, and that a panic in it changes nothing.
-func testLogoutFunction(t *testing.T, s idp.Store) {
+func testLogoutFunction(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	sess := session("s1", "u1")
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))

@@ -14,7 +14,7 @@ func moveTo(scope idp.NameIDScope) func(*idp.ServiceProvider) error {
 }
 
 // giveNameIDs makes NameIDs in a scope, given as pairs of a user and a NameID.
-func giveNameIDs(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...string) {
+func giveNameIDs(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, pairs ...string) {
 	t.Helper()
 	for k := 0; k < len(pairs); k += 2 {
 		user, name := pairs[k], pairs[k+1]
@@ -28,7 +28,7 @@ func giveNameIDs(t *testing.T, s idp.Store, scope idp.NameIDScope, pairs ...stri
 }
 
 // holds checks a user's NameID in a scope, both ways; "" for none.
-func holds(t *testing.T, s idp.Store, scope idp.NameIDScope, user idp.UserID, want idp.NameID) {
+func holds(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, user idp.UserID, want idp.NameID) {
 	t.Helper()
 	got, err := s.NameID(t.Context(), scope, user)
 	if want == "" {
@@ -42,7 +42,7 @@ func holds(t *testing.T, s idp.Store, scope idp.NameIDScope, user idp.UserID, wa
 	checkSame(t, user, who, err)
 }
 
-func testMoveProvider(t *testing.T, s idp.Store) {
+func testMoveProvider(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.CreateProvider(ctx, provider("a"), ""))
 	ok(t, addUser(ctx, s, person("u3", "c@example.org")))
@@ -76,7 +76,7 @@ func testMoveProvider(t *testing.T, s idp.Store) {
 	checkSame(t, 0, n, err)
 }
 
-func testMoveProviderRefused(t *testing.T, s idp.Store) {
+func testMoveProviderRefused(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.CreateProvider(ctx, provider("a"), ""))
 	giveNameIDs(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3", "u4", "n4")
@@ -108,7 +108,7 @@ func testMoveProviderRefused(t *testing.T, s idp.Store) {
 
 // testIssuanceMoved signs users in with a scope that the service provider has left. A new
 // user must have the same NameID ever after.
-func testIssuanceMoved(t *testing.T, s idp.Store) {
+func testIssuanceMoved(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	p := provider("https://sp.example") // the one that issuance names
 	p.NameIDScope = "sp:a"
@@ -132,7 +132,7 @@ func testIssuanceMoved(t *testing.T, s idp.Store) {
 // testMoveRace moves a service provider to another scope while new users sign in to it, all
 // with the scope from before. Whatever the order, the scope after must contain the NameID
 // that was disclosed to the service provider.
-func testMoveRace(t *testing.T, s idp.Store) {
+func testMoveRace(t *testing.T, s idp.OwnedStore) {
 	const n = 60
 	ctx := t.Context()
 	p := provider("https://sp.example")

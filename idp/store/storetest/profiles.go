@@ -13,7 +13,7 @@ func profile(first string) *idp.Profile {
 }
 
 // checkUnproofed checks that there is no profile and that the record knows of none.
-func checkUnproofed(t *testing.T, s idp.Store, id idp.UserID) {
+func checkUnproofed(t *testing.T, s idp.OwnedStore, id idp.UserID) {
 	t.Helper()
 	_, err := s.Profile(t.Context(), id)
 	is(t, err, idp.ErrNotFound)
@@ -25,7 +25,7 @@ func checkUnproofed(t *testing.T, s idp.Store, id idp.UserID) {
 	}
 }
 
-func testProfiles(t *testing.T, s idp.Store) {
+func testProfiles(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	u, later := person("u1", "ann@example.org"), start.Add(time.Hour)
 	ok(t, addUser(ctx, s, u))
@@ -78,7 +78,7 @@ func testProfiles(t *testing.T, s idp.Store) {
 	kinds(t, s, 0, "user.verify", "user.verify")
 }
 
-func testProfilesImported(t *testing.T, s idp.Store) {
+func testProfilesImported(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, addUser(ctx, s, person("old", "old@example.org")))
 	people := []idp.ImportedUser{

@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-func testProviders(t *testing.T, s idp.Store) {
+func testProviders(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	list, err := s.Providers(ctx)
 	if err != nil || len(list) != 0 {
@@ -45,7 +45,7 @@ func testProviders(t *testing.T, s idp.Store) {
 	checkSame(t, b, got, err)
 }
 
-func testProviderErrors(t *testing.T, s idp.Store) {
+func testProviderErrors(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	a := provider("https://a.example")
 	ok(t, s.CreateProvider(ctx, a, ""))
@@ -70,7 +70,7 @@ func testProviderErrors(t *testing.T, s idp.Store) {
 }
 
 // lastScope returns the scope of a removed service provider.
-func lastScope(ctx context.Context, s idp.Store, id idp.EntityID) (idp.NameIDScope, error) {
+func lastScope(ctx context.Context, s idp.OwnedStore, id idp.EntityID) (idp.NameIDScope, error) {
 	_, err := s.Provider(ctx, id)
 	if removed, ok := errors.AsType[*idp.RemovedError](err); ok && errors.Is(err, idp.ErrNotFound) {
 		return removed.Scope, nil
@@ -78,7 +78,7 @@ func lastScope(ctx context.Context, s idp.Store, id idp.EntityID) (idp.NameIDSco
 	return "", err
 }
 
-func testLastScope(t *testing.T, s idp.Store) {
+func testLastScope(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	_, err := lastScope(ctx, s, "https://a.example")
 	is(t, err, idp.ErrNotFound)

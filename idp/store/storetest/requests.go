@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-func testLoginRequests(t *testing.T, s idp.Store) {
+func testLoginRequests(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	r := request("h1", "https://sp.example", "m1")
 	ok(t, s.CreateLoginRequest(ctx, r, event("request")))
@@ -33,7 +33,7 @@ func testLoginRequests(t *testing.T, s idp.Store) {
 	kinds(t, s, 0, "request")
 }
 
-func testLoginRequestAnswered(t *testing.T, s idp.Store) {
+func testLoginRequestAnswered(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	r := request("h1", "https://sp.example", "m1")
 	ok(t, s.CreateLoginRequest(ctx, r))

@@ -22,7 +22,7 @@ func personBefore() *idp.User {
 }
 
 // testRestore checks what a restore ends, and that all else stays.
-func testRestore(t *testing.T, s idp.Store) {
+func testRestore(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, addUser(ctx, s, personBefore()))
 	ok(t, s.CreateProvider(ctx, provider("https://sp.example"), ""))
@@ -146,7 +146,7 @@ func testRestoredReopened(t *testing.T, open Open) {
 
 // checkRestoredUser checks that the user has no device from before, and that the steps until
 // then count as used. What comes later stays.
-func checkRestoredUser(t *testing.T, s idp.Store, at time.Time) {
+func checkRestoredUser(t *testing.T, s idp.OwnedStore, at time.Time) {
 	t.Helper()
 	ctx, step := t.Context(), at.Unix()/30
 	look := func() *idp.User {

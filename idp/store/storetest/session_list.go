@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-func testSessionList(t *testing.T, s idp.Store) {
+func testSessionList(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"d", "a", "c", "b", "bb"} {
 		x := session(id, "u"+id)
@@ -40,7 +40,7 @@ func testSessionList(t *testing.T, s idp.Store) {
 	list("", 0)
 }
 
-func testEndSessions(t *testing.T, s idp.Store) {
+func testEndSessions(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"a", "b", "c", "d"} {
 		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(id, "u1")}))
@@ -60,7 +60,7 @@ func testEndSessions(t *testing.T, s idp.Store) {
 
 // testSweepIdle leaves sessions unused: they go before their absolute end, and
 // those in use stay.
-func testSweepIdle(t *testing.T, s idp.Store) {
+func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"unused", "touched", "issued", "ended", "short"} {
 		x := session(id, "u1")

@@ -10,7 +10,7 @@ import (
 	"vernal/idp"
 )
 
-func testSessions(t *testing.T, s idp.Store) {
+func testSessions(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	made := session("s1", "u1")
 	made.Participants = []idp.Participant{participant("a", "n", "i1")}
@@ -53,7 +53,7 @@ func testSessions(t *testing.T, s idp.Store) {
 	kinds(t, s, 0, "session.begin", "session.seen", "session.end", "session.end")
 }
 
-func testSessionReplaced(t *testing.T, s idp.Store) {
+func testSessionReplaced(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	first, second, other := session("s1", "u1"), session("s2", "u1"), session("s3", "u2")
 	first.Participants = []idp.Participant{participant("a", "n", "i1", "i2"), participant("b", "n", "j1")}
@@ -92,7 +92,7 @@ func testSessionReplaced(t *testing.T, s idp.Store) {
 // testSessionIndexStays checks that a service provider has one SessionIndex in a session,
 // however often it is answered and whatever happens to the session, and that none is ever
 // dropped.
-func testSessionIndexStays(t *testing.T, s idp.Store) {
+func testSessionIndexStays(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	issue := func(sess, sp, message, want string) {
@@ -145,7 +145,7 @@ func testSessionIndexStays(t *testing.T, s idp.Store) {
 
 // testSessionIndexMoved checks that a service provider whose scope changed during the
 // session keeps its SessionIndex there, under either NameID. Of several, the latest counts.
-func testSessionIndexMoved(t *testing.T, s idp.Store) {
+func testSessionIndexMoved(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	const sp = "https://sp.example"
 	sess := session("s1", "u1")
@@ -164,7 +164,7 @@ func testSessionIndexMoved(t *testing.T, s idp.Store) {
 	checkSame(t, true, stored.IsDisclosedTo(sp, []string{"i1"}), nil)
 }
 
-func testUserSessions(t *testing.T, s idp.Store) {
+func testUserSessions(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for n, id := range []string{"z", "b", "y", "a"} {
 		x := session(id, "u1")
@@ -207,7 +207,7 @@ func testUserSessions(t *testing.T, s idp.Store) {
 	kinds(t, s, 0, "end z", "end a")
 }
 
-func testCompleteSession(t *testing.T, s idp.Store) {
+func testCompleteSession(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	begun := session("begun", "u1")
 	begun.Pending = true
@@ -231,7 +231,7 @@ func testCompleteSession(t *testing.T, s idp.Store) {
 	ok(t, err)
 }
 
-func testReplaceSession(t *testing.T, s idp.Store) {
+func testReplaceSession(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	old := session("old", "u1")
 	old.Participants = []idp.Participant{{SP: "https://a.example", NameID: "n", SessionIndexes: []string{"_1"}}}

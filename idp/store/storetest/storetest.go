@@ -1,4 +1,4 @@
-// Package storetest is the conformance suite of idp.Store: every promise in
+// Package storetest is the conformance suite of stores: every promise in
 // idp/store.go is a test case here, and so is every bug once found in a store.
 //
 // A store's own test calls Run and needs nothing else for what all stores
@@ -25,13 +25,13 @@ var start = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 
 // Open opens the store that is kept in dir, and makes it if there is none. The
 // suite closes it.
-type Open func(t *testing.T, dir string) idp.Store
+type Open func(t *testing.T, dir string) idp.OwnedStore
 
 // Run tests the store.
 func Run(t *testing.T, open Open) {
 	tests := []struct {
 		name string
-		test func(*testing.T, idp.Store)
+		test func(*testing.T, idp.OwnedStore)
 	}{
 		{"providers", testProviders},
 		{"provider errors", testProviderErrors},
@@ -112,7 +112,7 @@ func Run(t *testing.T, open Open) {
 }
 
 // testCheckWrites checks a store that can be written, also at once and by a caller that has gone.
-func testCheckWrites(t *testing.T, s idp.Store) {
+func testCheckWrites(t *testing.T, s idp.OwnedStore) {
 	done := make(chan error)
 	for range 8 {
 		go func() { done <- s.CheckWrites(t.Context()) }()
@@ -132,7 +132,7 @@ func testCheckWrites(t *testing.T, s idp.Store) {
 	}
 }
 
-func closeStore(t *testing.T, s idp.Store) {
+func closeStore(t *testing.T, s idp.OwnedStore) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: %v", err)
@@ -168,7 +168,7 @@ func checkSame[T any](t *testing.T, want T, got T, err error) {
 }
 
 // trail reads the whole audit trail in steps and verifies its chain.
-func trail(t *testing.T, s idp.Store) (out []idp.AuditRecord) {
+func trail(t *testing.T, s idp.OwnedStore) (out []idp.AuditRecord) {
 	t.Helper()
 	var place audit.Place
 	for {
@@ -192,7 +192,7 @@ func trail(t *testing.T, s idp.Store) (out []idp.AuditRecord) {
 }
 
 // kinds checks the Kinds of the events in the trail from the one at index from.
-func kinds(t *testing.T, s idp.Store, from int, want ...string) {
+func kinds(t *testing.T, s idp.OwnedStore, from int, want ...string) {
 	t.Helper()
 	got := []string{}
 	for _, rec := range trail(t, s)[from:] {
@@ -258,7 +258,7 @@ func issuance(sess, user, message string) *idp.Issuance {
 }
 
 // addUser adds one user without NameIDs.
-func addUser(ctx context.Context, s idp.Store, u *idp.User, events ...idp.AuditEvent) error {
+func addUser(ctx context.Context, s idp.OwnedStore, u *idp.User, events ...idp.AuditEvent) error {
 	in := idp.ImportedUser{User: u}
 	if len(events) > 0 {
 		in.Event = events[0]
@@ -267,12 +267,12 @@ func addUser(ctx context.Context, s idp.Store, u *idp.User, events ...idp.AuditE
 	return errors.Join(append(outcome, err)...)
 }
 
-func endSession(ctx context.Context, s idp.Store, id idp.SessionID, events ...idp.AuditEvent) error {
+func endSession(ctx context.Context, s idp.OwnedStore, id idp.SessionID, events ...idp.AuditEvent) error {
 	_, err := s.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{id}}, events...)
 	return err
 }
 
-func updateProvider(ctx context.Context, s idp.Store, id idp.EntityID, change func(*idp.ServiceProvider) error, events ...idp.AuditEvent) error {
+func updateProvider(ctx context.Context, s idp.OwnedStore, id idp.EntityID, change func(*idp.ServiceProvider) error, events ...idp.AuditEvent) error {
 	n, err := s.UpdateProvider(ctx, idp.ProviderUpdate{ID: id, Change: change}, events...)
 	if n != 0 {
 		return fmt.Errorf("%d NameIDs were copied, want none", n)
@@ -280,7 +280,7 @@ func updateProvider(ctx context.Context, s idp.Store, id idp.EntityID, change fu
 	return err
 }
 
-func moveProvider(ctx context.Context, s idp.Store, id idp.EntityID, change func(*idp.ServiceProvider) error, events ...idp.AuditEvent) (int, error) {
+func moveProvider(ctx context.Context, s idp.OwnedStore, id idp.EntityID, change func(*idp.ServiceProvider) error, events ...idp.AuditEvent) (int, error) {
 	return s.UpdateProvider(ctx, idp.ProviderUpdate{ID: id, Change: change, KeepNameIDs: true}, events...)
 }
 

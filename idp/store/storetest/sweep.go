@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-func testSweep(t *testing.T, s idp.Store) {
+func testSweep(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for n := range 10 {
 		end := start.Add(time.Duration(n) * time.Minute)
@@ -66,7 +66,7 @@ func testSweep(t *testing.T, s idp.Store) {
 
 // testSweepFollows moves ends and removes records: the sweep goes by the end
 // that a record has now.
-func testSweepFollows(t *testing.T, s idp.Store) {
+func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"later", "sooner", "ended", "replaced"} {
 		ok(t, s.StartSession(ctx, idp.SessionStart{Session: session(id, "u1")}))
@@ -110,7 +110,7 @@ func testSweepFollows(t *testing.T, s idp.Store) {
 }
 
 // testForeignStrings stores what strangers and partners may send.
-func testForeignStrings(t *testing.T, s idp.Store) {
+func testForeignStrings(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for k, text := range []string{"a\x00b", "\x00", "ü\u2028\u202e", strings.Repeat("x", 1024), "agency:A/", "..", "{\"a\":1}"} {
 		user, sess := idp.UserID(text+"u"), idp.SessionID(text+"s")

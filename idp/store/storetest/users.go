@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-func testUsers(t *testing.T, s idp.Store) {
+func testUsers(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	u := person("u1", "Ann@Example.org", "ann@home.example")
 	ok(t, addUser(ctx, s, u, event("user.add")))
@@ -36,7 +36,7 @@ func testUsers(t *testing.T, s idp.Store) {
 	kinds(t, s, 0, "user.add", "user.edit")
 }
 
-func testUserAddresses(t *testing.T, s idp.Store) {
+func testUserAddresses(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	finds := func(address string, want idp.UserID) {
 		t.Helper()
@@ -78,7 +78,7 @@ func testUserAddresses(t *testing.T, s idp.Store) {
 	kinds(t, s, 0)
 }
 
-func testUserList(t *testing.T, s idp.Store) {
+func testUserList(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"c", "a", "e", "b", "d"} {
 		ok(t, addUser(ctx, s, person(id, id+"@example.org")))
@@ -103,7 +103,7 @@ func testUserList(t *testing.T, s idp.Store) {
 	list("", 0)
 }
 
-func testUserDeleted(t *testing.T, s idp.Store) {
+func testUserDeleted(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, addUser(ctx, s, person("u1", "ann@example.org")))
 	ok(t, addUser(ctx, s, person("u2", "bob@example.org")))
