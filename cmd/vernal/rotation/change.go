@@ -135,7 +135,7 @@ func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
 	case rotation.StepRollback:
 		return []string{holdText(st.Hold)}
 	case rotation.StepResume:
-		return []string{"no rollback holds the server's steps", trustText(st)}
+		return []string{"neither a rollback nor a restore holds the server's steps", trustText(st)}
 	case rotation.StepConfirm:
 		lines := []string{trustText(st)}
 		if st.Hold.IsActive(st.At) {

@@ -209,14 +209,14 @@ the date given with --until, or until you run prefer or resume.`,
 		a.stepCommand(rotation.StepResume, &cobra.Command{
 			Use:   "resume [--dry-run]",
 			Short: "End everything that holds the server's steps",
-			Long: `End everything that holds the server's steps: the hold that a rollback left, and
-distrust of the clock after a jump or drift. Check the time first. Steps whose
-date has passed are taken at once: a newer year is preferred. If nothing is held,
-this is refused. To trust the clock and keep the hold of a rollback, use
-confirm-clock.`,
+			Long: `End everything that holds the server's steps: the hold that a rollback or the
+restore of a backup left, and distrust of the clock after a jump or drift. Check
+the time first. Steps whose date has passed are taken at once: a newer year is
+preferred. If nothing is held, this is refused. To trust the clock and keep the
+hold of a rollback or a restore, use confirm-clock.`,
 			Example: `    vernal rotation resume
     unchanged: 2026 is preferred, 2027 is published
-    no rollback holds the server's steps
+    neither a rollback nor a restore holds the server's steps
     the clock is trusted: it is 2027-03-15T08:00:00Z
     next: vernal rotation plan`,
 		}),
