@@ -1,8 +1,6 @@
 package restore
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,12 +12,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/audit"
 )
-
-// maxLine bounds a line of an exported trail.
-const maxLine = 4 << 20
-
-// checkpointMark is how the line of a checkpoint begins.
-var checkpointMark = []byte(`{"checkpoint":`)
 
 // trailReader reads an exported trail and verifies its chain.
 type trailReader struct {
@@ -60,9 +52,9 @@ func CheckSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) e
 func readSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) error) (*plan, error) {
 	p := newPlan()
 	t := &trailReader{head: head, check: check, take: p.add}
-	in := bufio.NewReaderSize(r, 1<<16)
+	in := audit.NewExportReader(r)
 	for n := 1; ; n++ {
-		line, err := readLine(in)
+		line, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -89,30 +81,11 @@ func readSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) er
 	return p, nil
 }
 
-// readLine returns the next line without its end. The last line must have one, or it is cut off.
-func readLine(r *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case len(line) > maxLine:
-			return nil, errors.New("the line is too long")
-		case err == nil:
-			return line[:len(line)-1], nil
-		case errors.Is(err, io.EOF) && len(line) > 0:
-			return nil, errors.New("the line is cut off")
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err
-		}
+func (t *trailReader) read(line audit.ExportLine) error {
+	if line.Checkpoint != nil {
+		return t.readCheckpoint(line.Checkpoint)
 	}
-}
-
-func (t *trailReader) read(line []byte) error {
-	if bytes.HasPrefix(line, checkpointMark) {
-		return t.readCheckpoint(line)
-	}
-	stored := idp.AuditLine{JSON: line}
+	stored := idp.AuditLine{JSON: line.Text}
 	l, ok := audit.ReadLine(stored)
 	if !ok || l.Seq == 0 {
 		return errors.New("it is no record")
@@ -136,26 +109,20 @@ func (t *trailReader) read(line []byte) error {
 		return nil
 	}
 	rec := new(idp.AuditRecord)
-	if err := json.Unmarshal(line, rec); err != nil {
+	if err := json.Unmarshal(line.Text, rec); err != nil {
 		return fmt.Errorf("it is no record: %w", err)
 	}
 	t.take(rec)
 	return nil
 }
 
-func (t *trailReader) readCheckpoint(line []byte) error {
-	var c struct {
-		Checkpoint *idp.AuditCheckpoint `json:"checkpoint"`
-	}
-	if err := json.Unmarshal(line, &c); err != nil || c.Checkpoint == nil {
-		return errors.New("it is no checkpoint")
-	}
+func (t *trailReader) readCheckpoint(c *idp.AuditCheckpoint) error {
 	if t.check != nil {
-		if err := t.check(*c.Checkpoint); err != nil {
+		if err := t.check(*c); err != nil {
 			return fmt.Errorf("the checkpoint is not of this installation: %w", err)
 		}
 	}
-	place := audit.Place{Seq: c.Checkpoint.Seq, Hash: c.Checkpoint.Hash}
+	place := audit.Place{Seq: c.Seq, Hash: c.Hash}
 	switch {
 	case !t.began && place.Seq > t.head.Seq:
 		return refuse(CodeSinceGap, t.head.Seq)

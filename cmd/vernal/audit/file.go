@@ -1,9 +1,6 @@
 package audit
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,13 +9,6 @@ import (
 	"vernal/idp"
 	"vernal/idp/audit"
 )
-
-// An exported file contains one record per line, as stored. If the trail was pruned before, the
-// file begins with the checkpoint that replaces the earlier records. If it was pruned with this
-// file, the file ends with a checkpoint.
-
-// maxAuditLine bounds a line of an exported file.
-const maxAuditLine = 4 << 20
 
 // checkpointLine is a checkpoint in an exported file.
 type checkpointLine struct {
@@ -53,9 +43,9 @@ func readAuditFile(name string, at *audit.Place, known uint64) (*auditFile, erro
 	}
 	defer in.Close()
 	f := &auditFile{Checkpoints: []idp.AuditCheckpoint{}, known: known}
-	r := bufio.NewReaderSize(in, 1<<16)
+	r := audit.NewExportReader(in)
 	for n := 1; ; n++ {
-		line, err := readLine(r)
+		line, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -76,34 +66,15 @@ func readAuditFile(name string, at *audit.Place, known uint64) (*auditFile, erro
 	return f, nil
 }
 
-// readLine reads a line without its end. One that is cut off is no line.
-func readLine(r *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case len(line) > maxAuditLine:
-			return nil, errors.New("the line is too long for a record")
-		case err == nil:
-			return line[:len(line)-1], nil
-		case errors.Is(err, io.EOF) && len(line) > 0:
-			return nil, errors.New("the file is cut off in the middle of a line")
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err
-		}
-	}
-}
-
 // verifyLine verifies one line.
-func (f *auditFile) verifyLine(line []byte, at *audit.Place) error {
-	if bytes.HasPrefix(line, []byte(`{"checkpoint":`)) {
-		return f.takeCheckpoint(line)
+func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
+	if line.Checkpoint != nil {
+		return f.takeCheckpoint(line.Checkpoint)
 	}
 	if f.Signed && f.Records > 0 {
 		return &audit.BrokenError{Seq: f.Last + 1, What: "follows the checkpoint that ends the file"}
 	}
-	stored := idp.AuditLine{JSON: line}
+	stored := idp.AuditLine{JSON: line.Text}
 	l, ok := audit.ReadLine(stored)
 	if !ok {
 		return &audit.BrokenError{Seq: f.place.Seq + 1, What: "was changed: its content is not a record"}
@@ -137,29 +108,25 @@ func (f *auditFile) verifyLine(line []byte, at *audit.Place) error {
 	return nil
 }
 
-func (f *auditFile) takeCheckpoint(line []byte) error {
-	var c checkpointLine
-	if err := json.Unmarshal(line, &c); err != nil || c.Checkpoint == nil {
-		return errors.New("the checkpoint cannot be read")
-	}
-	place := audit.Place{Seq: c.Checkpoint.Seq, Hash: c.Checkpoint.Hash}
+func (f *auditFile) takeCheckpoint(c *idp.AuditCheckpoint) error {
+	place := audit.Place{Seq: c.Seq, Hash: c.Hash}
 	if f.began && place != f.place {
 		return &audit.BrokenError{Seq: place.Seq, What: fmt.Sprintf("has a checkpoint, but the file ends with record %d", f.place.Seq)}
 	}
 	f.Signed = f.began
 	f.began, f.place = true, place
-	f.Checkpoints = append(f.Checkpoints, *c.Checkpoint)
+	f.Checkpoints = append(f.Checkpoints, *c)
 	return nil
 }
 
 // lookAhead reads on to distinguish a moved record from a removed one.
-func (f *auditFile) lookAhead(r *bufio.Reader) {
+func (f *auditFile) lookAhead(r *audit.ExportReader) {
 	for {
-		line, err := readLine(r)
+		line, err := r.Next()
 		if err != nil {
 			return
 		}
-		if l, ok := audit.ReadLine(idp.AuditLine{JSON: line}); ok && l.Seq == f.Broken.Seq {
+		if l, ok := audit.ReadLine(idp.AuditLine{JSON: line.Text}); ok && l.Seq == f.Broken.Seq {
 			f.Broken.What = "was moved: it is further on"
 			return
 		}
