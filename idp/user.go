@@ -52,6 +52,10 @@ func (u *User) DisclosedEmail(provider EntityID, address string) *Email {
 	return nil
 }
 
+// TOTPStepsAhead is how many steps ahead of its clock a server accepts codes, because the user's
+// clock may be fast.
+const TOTPStepsAhead = 1
+
 // TOTP is one authenticator application or token (RFC 6238).
 type TOTP struct {
 	Name string `json:"name"`
@@ -126,8 +130,8 @@ func (u *User) PrimaryEmail() string {
 }
 
 // EndUntil removes what the user may have used, or ended, before the given time in a way that
-// is not recorded here: devices remembered until then are forgotten, and all steps of the
-// authenticators until then count as used. A store calls it for each user that it reads after a
+// is not recorded here: devices remembered until then are forgotten, and all steps whose codes
+// were accepted until then count as used. A store calls it for each user that it reads after a
 // restore.
 func (u *User) EndUntil(at time.Time) {
 	if at.IsZero() {
@@ -136,7 +140,7 @@ func (u *User) EndUntil(at time.Time) {
 	u.Devices = slices.DeleteFunc(u.Devices, func(d RememberedDevice) bool { return !d.At.After(at) })
 	for i := range u.TOTPs {
 		if t := &u.TOTPs[i]; t.Period > 0 && !t.AddedAt.After(at) {
-			t.LastStep = max(t.LastStep, at.Unix()/int64(t.Period))
+			t.LastStep = max(t.LastStep, at.Unix()/int64(t.Period)+TOTPStepsAhead)
 		}
 	}
 }

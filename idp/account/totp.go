@@ -123,7 +123,7 @@ func acceptCode(u *idp.User, code string, now time.Time) error {
 			continue // this installation did not write such a record
 		}
 		step := now.Unix() / int64(t.Period)
-		for _, candidate := range []int64{step - 1, step, step + 1} {
+		for _, candidate := range []int64{step - 1, step, step + idp.TOTPStepsAhead} {
 			want, err := codeAt(t.Secret, candidate)
 			if err != nil {
 				return err

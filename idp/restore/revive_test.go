@@ -25,10 +25,10 @@ func (d *deployment) signIn(b *idptest.Browser) *idptest.Page {
 	return page
 }
 
-// code returns the user's code at the time of the clock.
-func (d *deployment) code() string {
+// code returns the user's code that is due after a time.
+func (d *deployment) code(after time.Duration) string {
 	d.t.Helper()
-	code, err := account.CodeAt(d.ann.User.TOTPs[0], d.Clock.Now())
+	code, err := account.CodeAt(d.ann.User.TOTPs[0], d.Clock.Now().Add(after))
 	d.ok(err)
 	return code
 }
@@ -84,29 +84,36 @@ func TestRestoreKeepsNameIDs(t *testing.T) {
 	}
 }
 
-// TestRestoreCountsCodesAsUsed tries a code that was used after the backup.
+// TestRestoreCountsCodesAsUsed tries codes that were used after the backup: the one of the time
+// and the next one, which is accepted ahead of its time.
 func TestRestoreCountsCodesAsUsed(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
-	f := d.backup()
-	used := d.Browser()
-	page := used.GivePassword(used.Get("/sign-in"), d.ann)
-	d.Clock.Advance(time.Minute)
-	code := d.code()
-	giveCode(used, page, code)
-	if used.Session() == "" {
-		t.Fatal("the code does not work before the restore")
-	}
-	d.restore(f, nil)
-	thief := d.Browser()
-	page = giveCode(thief, thief.GivePassword(thief.Get("/sign-in"), d.ann), code)
-	if thief.Session() != "" || page.Status != http.StatusOK && page.Status != http.StatusUnprocessableEntity {
-		t.Errorf("a used code after the restore: %d, session %q", page.Status, thief.Session())
-	}
-	next := d.Browser()
-	next.SignIn(next.Get("/sign-in"), d.ann)
-	if next.Session() == "" {
-		t.Error("the next code does not work")
+	for name, ahead := range map[string]time.Duration{"at its time": 0, "ahead of its time": 30 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDeployment(t)
+			f := d.backup()
+			used := d.Browser()
+			page := used.GivePassword(used.Get("/sign-in"), d.ann)
+			d.Clock.Advance(time.Minute)
+			code := d.code(ahead)
+			giveCode(used, page, code)
+			if used.Session() == "" {
+				t.Fatal("the code does not work before the restore")
+			}
+			d.restore(f, nil)
+			thief := d.Browser()
+			page = giveCode(thief, thief.GivePassword(thief.Get("/sign-in"), d.ann), code)
+			if thief.Session() != "" || page.Status != http.StatusOK && page.Status != http.StatusUnprocessableEntity {
+				t.Errorf("a used code after the restore: %d, session %q", page.Status, thief.Session())
+			}
+			d.Clock.Advance(30 * time.Second)
+			next := d.Browser()
+			next.SignIn(next.Get("/sign-in"), d.ann)
+			if next.Session() == "" {
+				t.Error("the next code does not work")
+			}
+		})
 	}
 }
 
@@ -120,7 +127,7 @@ func TestRestoreEndsPendingSignIn(t *testing.T) {
 	f := d.backup()
 	d.restore(f, nil)
 	d.Clock.Advance(time.Minute)
-	if page = giveCode(b, page, d.code()); b.Session() != "" || page.Response() != nil {
+	if page = giveCode(b, page, d.code(0)); b.Session() != "" || page.Response() != nil {
 		t.Error("a sign-in from before the backup was completed")
 	}
 }
@@ -210,6 +217,7 @@ func TestRestoreRefusesReplay(t *testing.T) {
 	form := d.sp.LogoutURL(logout)
 	d.Clock.Advance(time.Second)
 	d.restore(f, nil)
+	d.Clock.Advance(30 * time.Second) // a code works
 
 	// A session that begins after the restore must not be ended by an old message.
 	victim := d.Browser()

@@ -48,6 +48,14 @@ func (v *Vernal) AddPerson(t testing.TB, email string) *Person {
 	return p
 }
 
+// SkipCodes makes Code return none that a server could have accepted until the time, as a
+// restore at that time refuses those.
+func (p *Person) SkipCodes(until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = max(p.last, until.Unix()/totpPeriod+1)
+}
+
 // Code returns a TOTP code that was not used before. A server accepts each step once and
 // looks one step ahead, so Code waits before a third code within a step.
 func (p *Person) Code(t testing.TB) string {

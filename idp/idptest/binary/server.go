@@ -85,8 +85,18 @@ func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
 
 // cleanEnv returns our environment without variables for Vernal: the command refuses those
 // that only tests know (VERNAL_SHOTS), and others would configure it.
-func cleanEnv() []string {
-	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "VERNAL_") })
+func cleanEnv() []string { return removeOurs(os.Environ()) }
+
+// removeOurs removes the variables for Vernal from an environment.
+func removeOurs(env []string) []string {
+	return slices.DeleteFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "VERNAL_") })
+}
+
+// At returns the same command in another folder. Only a vernal.yaml there configures it.
+func (v *Vernal) At(dir string) *Vernal {
+	other := *v
+	other.Dir, other.env = dir, removeOurs(slices.Clone(v.env))
+	return &other
 }
 
 // Run runs `vernal ARGS` with the given standard input and returns its standard output. A

@@ -134,11 +134,7 @@ func (s *scene) join(t *testing.T, email string) {
 	s.accounts = append(s.accounts, p)
 	s.mu.Unlock()
 
-	v, err := newVisitor(p, s.idp.BaseURL, s.auth)
-	if err != nil {
-		t.Error(err)
-		return
-	}
+	v := &visitor{s.idp.NewVisitor(p), s.auth}
 	sp := s.sps[mathrand.IntN(len(s.sps))]
 	nameID, err := v.signIn(t, sp)
 	if err != nil {
@@ -168,7 +164,7 @@ func (s *scene) visit(t *testing.T) {
 // failed reports an error that the kill does not explain: any error before the kill, and a
 // wrong page at any time.
 func (s *scene) failed(t *testing.T, what string, err error) {
-	var page *pageError
+	var page *binary.PageError
 	if errors.As(err, &page) || !s.killed.Load() {
 		t.Errorf("%s: %v", what, err)
 	}
@@ -223,10 +219,7 @@ func (s *scene) check(t *testing.T) {
 		}
 	}
 	for _, p := range s.accounts[:min(len(s.accounts), 10)] {
-		v, err := newVisitor(p, s.idp.BaseURL, s.auth)
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := &visitor{s.idp.NewVisitor(p), s.auth}
 		nameID, err := v.signIn(t, s.sps[0])
 		if err != nil {
 			t.Fatalf("%s: %v", p.Email, err)

@@ -13,14 +13,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"html"
 	"math/big"
 	"net/url"
-	"regexp"
 	"testing"
 	"time"
+
+	"vernal/idp/idptest/binary"
 )
 
 // provider is a scripted service provider: it makes signed AuthnRequests and
@@ -78,15 +77,9 @@ func (p *provider) authnRequest(t *testing.T, destination string) string {
 	return destination + "?" + query + "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(signature))
 }
 
-var responseField = regexp.MustCompile(`name="SAMLResponse" value="([^"]*)"`)
-
 // nameID reads the NameID in the Response in our page.
 func (p *provider) nameID(page []byte) (string, error) {
-	m := responseField.FindSubmatch(page)
-	if m == nil {
-		return "", errors.New("no SAMLResponse in the page")
-	}
-	doc, err := base64.StdEncoding.DecodeString(html.UnescapeString(string(m[1])))
+	doc, err := binary.ReadResponse(page)
 	if err != nil {
 		return "", err
 	}

@@ -13,12 +13,13 @@ import (
 
 // deployment is shared by all tests.
 type deployment struct {
-	idp  *binary.Vernal
-	year string // the preferred one
-	cert string // file with that year's certificate
-	dir  string // readable by the user that Apache runs as
-	data string // testdata/realsp
-	sps  map[string]*provider
+	idp    *binary.Vernal
+	server *binary.Process // vernal serve
+	year   string          // the preferred one
+	cert   string          // file with that year's certificate
+	dir    string          // readable by the user that Apache runs as
+	data   string          // testdata/realsp
+	sps    map[string]*provider
 	// witness is the key of a service provider whose sign-ins show that a session with us
 	// still lives.
 	witness string
@@ -84,7 +85,7 @@ func newIdP(t *testing.T, b binary.Build, programs ...string) *deployment {
 	w.data = data
 
 	w.idp = binary.NewBuilt(t, t.TempDir(), "idp.localhost", b)
-	w.idp.Serve(t)
+	w.server = w.idp.Serve(t)
 	w.year = w.idp.Year(t)
 	w.cert = w.certificate(t, w.year)
 	w.write(t, "idp.xml", w.metadata(t, w.year))
