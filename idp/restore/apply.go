@@ -151,7 +151,8 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, ou
 	case end.locked:
 		out.Locked, reason = append(out.Locked, id), LockedAfterBackup
 	}
-	if reason == "" || u.IsLocked() {
+	// An operator who ended a lock from before the backup ends it again, so it names the password.
+	if reason == "" || u.IsLocked() && (!end.password || u.LockReason == reason) {
 		return nil
 	}
 	_, err = s.Accounts.Lock(ctx, email, reason, actor)

@@ -105,7 +105,7 @@ func (p *plan) sp(id idp.EntityID) *spEnd {
 	return p.sps[id]
 }
 
-// add adds a record after the backup. Of several about the same thing, the last one counts.
+// add adds a record after the backup.
 func (p *plan) add(rec *idp.AuditRecord) {
 	p.records++
 	if rec.Outcome != "ok" {
@@ -131,9 +131,10 @@ func (p *plan) add(rec *idp.AuditRecord) {
 	case idp.AuditUserResetMFA:
 		p.user(rec.User).factors = true
 	case idp.AuditUserVerify:
-		removed := rec.Detail["level"] == account.LevelNone
-		p.user(rec.User).proof = removed
-		if !removed {
+		// One that was proofed later is lost, and the one in the backup was removed.
+		if rec.Detail["level"] == account.LevelNone {
+			p.user(rec.User).proof = true
+		} else {
 			p.lost[rec.Kind]++
 		}
 	case idp.AuditSPRemove:

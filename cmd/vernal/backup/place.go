@@ -243,7 +243,7 @@ func (t *target) copySince(file string) error {
 	if file == "" {
 		return nil
 	}
-	in, err := os.Open(file)
+	in, err := openExport(file)
 	if err != nil {
 		return err
 	}
