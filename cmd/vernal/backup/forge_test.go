@@ -171,3 +171,26 @@ func TestExportFromPipeIsRefused(t *testing.T) {
 		t.Errorf("%v is left, %v", entries, err)
 	}
 }
+
+// TestUnprovedConfigurationIsNotUsed checks that the configuration of a backup that no master key
+// has proved is put aside: a server reads its configuration before it can check the backup, and a
+// later restore keeps what is there.
+func TestUnprovedConfigurationIsNotUsed(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	file := forge(t, s.file, func(_ *backup.Manifest, files map[string][]byte) { files[backup.ConfigName] = []byte("# forged\n") })
+	dir := t.TempDir()
+	c := s.command(dir).restoreCommand()
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetArgs([]string{file})
+	if err := c.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "vernal.yaml")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a configuration that no one proved is in place: %v", err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "data", restoredConfig))
+	if err != nil || string(text) != "# forged\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
