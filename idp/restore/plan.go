@@ -67,7 +67,7 @@ type plan struct {
 
 // userEnd is what ended for a user, in the order of urgency.
 type userEnd struct {
-	deleted, locked, password, factors, proof bool
+	deleted, locked, password, factors, proof, noFacialMatch bool
 }
 
 // spEnd is what ended for a service provider.
@@ -131,10 +131,15 @@ func (p *plan) add(rec *idp.AuditRecord) {
 	case idp.AuditUserResetMFA:
 		p.user(rec.User).factors = true
 	case idp.AuditUserVerify:
-		// One that was proofed later is lost, and the one in the backup was removed.
-		if rec.Detail["level"] == account.LevelNone {
+		// An identity that was proofed later is lost. That in the backup must not return after it
+		// was removed, nor with a facial match after that was withdrawn.
+		switch rec.Detail["level"] {
+		case account.LevelNone:
 			p.user(rec.User).proof = true
-		} else {
+		case idp.IALVerified:
+			p.user(rec.User).noFacialMatch = true
+			p.lost[rec.Kind]++
+		default:
 			p.lost[rec.Kind]++
 		}
 	case idp.AuditSPRemove:
