@@ -134,6 +134,7 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	if err != nil {
 		return err
 	}
+	defer t.close()
 	in, r, err := a.openBackup(file)
 	if err != nil {
 		return err
