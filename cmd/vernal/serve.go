@@ -83,12 +83,12 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	srv.Ready = func(addr net.Addr) {
 		log.Info("serving", "address", addr.String(), "base_url", c.BaseURL, "data_dir", c.DataDir)
 		group.Go(func() error { return d.service(addr.String()).Endpoint(owner).Serve(ctx, socket) })
+		group.Go(func() error {
+			a.prepareAccounts(ctx, d)
+			return nil
+		})
 	}
 	group.Go(func() error { return srv.Run(ctx) })
-	group.Go(func() error {
-		a.prepareAccounts(ctx, d)
-		return nil
-	})
 	err = group.Wait()
 	log.Info("stopped")
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -57,7 +57,7 @@ func (s *Service) Tick(ctx context.Context) error {
 		return err
 	}
 	r := Record{Automatic: true, File: filepath.Join(s.Policy.Dir, fileName(id, s.Clock.Now()))}
-	failed := s.makeFile(ctx, &r)
+	failed := s.makeFile(ctx, id, &r)
 	if ctx.Err() != nil {
 		return ctx.Err() // the server stops: the next start makes it
 	}
@@ -71,7 +71,7 @@ func (s *Service) Tick(ctx context.Context) error {
 		return failed
 	}
 	s.Log.LogAttrs(ctx, slog.LevelInfo, "backup made", slog.String("file", r.File), slog.Int64("bytes", r.Bytes))
-	return s.prune(id)
+	return s.prune(id, filepath.Base(r.File))
 }
 
 // isDue reports whether it is time for an automatic backup.
@@ -97,12 +97,23 @@ func findLastAutomatic(list []Record) (Record, bool) {
 	return Record{}, false
 }
 
+// findLastFailure returns the last automatic attempt if it failed and no backup was made after
+// it. The order of the list counts, because the clock could have been set back.
+func findLastFailure(list []Record) *Record {
+	for i := len(list) - 1; i >= 0 && list[i].Error != ""; i-- {
+		if list[i].Automatic {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
 // makeFile makes one automatic backup.
-func (s *Service) makeFile(ctx context.Context, r *Record) error {
+func (s *Service) makeFile(ctx context.Context, id string, r *Record) error {
 	if err := s.Begin(ctx, "server", r.File, Options{}); err != nil {
 		return err
 	}
-	if err := removePartial(s.Policy.Dir); err != nil {
+	if err := s.removePartial(id); err != nil {
 		return err
 	}
 	var done *Summary
@@ -126,33 +137,51 @@ func fileName(id string, at time.Time) string {
 	return fmt.Sprintf("vernal-%s-%s.tar.gz", at.UTC().Format(nameTime), id[:8])
 }
 
-// partialName matches what an automatic backup leaves behind if the process is killed.
-var partialName = regexp.MustCompile(`^\.vernal-\d{8}T\d{6}Z-[0-9a-f]{8}\.tar\.gz\.tmp-`)
-
-// removePartial removes the unfinished file of a process that was killed.
-func removePartial(dir string) error {
-	return removeFiles(dir, partialName, 0)
+// compileName returns the pattern of the names of automatic backups of an installation.
+func compileName(id, before, after string) *regexp.Regexp {
+	return regexp.MustCompile(`^` + before + `vernal-\d{8}T\d{6}Z-` + regexp.QuoteMeta(id[:8]) + `\.tar\.gz` + after)
 }
 
-// prune removes the oldest backups of this installation in the folder but Keep.
-func (s *Service) prune(id string) error {
-	ours := regexp.MustCompile(`^vernal-\d{8}T\d{6}Z-` + regexp.QuoteMeta(id[:8]) + `\.tar\.gz$`)
-	return removeFiles(s.Policy.Dir, ours, s.Policy.Keep)
+// removePartial removes the unfinished file of a process of this installation that was killed.
+// That of another one, which shares the folder, can be in use.
+func (s *Service) removePartial(id string) error {
+	names, err := listNames(s.Policy.Dir, compileName(id, `\.`, `\.tmp-`))
+	if err != nil {
+		return err
+	}
+	return removeFiles(s.Policy.Dir, names)
 }
 
-// removeFiles removes the regular files whose names match but the last ones to keep.
-func removeFiles(dir string, name *regexp.Regexp, keep int) error {
+// prune removes the oldest backups of this installation in the folder but Keep. Those with a
+// later time than the newest were made before it, while the clock was ahead.
+func (s *Service) prune(id, newest string) error {
+	names, err := listNames(s.Policy.Dir, compileName(id, ``, `$`))
+	if err != nil {
+		return err
+	}
+	n := len(names)
+	if i := slices.Index(names, newest); i >= 0 {
+		names = slices.Concat(names[i+1:], names[:i+1])
+	}
+	return removeFiles(s.Policy.Dir, names[:max(0, n-s.Policy.Keep)])
+}
+
+// listNames returns the names of the regular files that match, sorted.
+func listNames(dir string, name *regexp.Regexp) (names []string, err error) {
 	entries, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
-		return fmt.Errorf("list old backups: %w", err)
+		return nil, fmt.Errorf("list old backups: %w", err)
 	}
-	var old []string
 	for _, e := range entries {
 		if e.Type().IsRegular() && name.MatchString(e.Name()) {
-			old = append(old, e.Name())
+			names = append(names, e.Name())
 		}
 	}
-	for _, n := range old[:max(0, len(old)-keep)] {
+	return names, nil
+}
+
+func removeFiles(dir string, names []string) error {
+	for _, n := range names {
 		if err := os.Remove(filepath.Join(dir, n)); err != nil {
 			return fmt.Errorf("remove an old backup: %w", err)
 		}
@@ -171,11 +200,10 @@ func (s *Service) Attention(ctx context.Context, now time.Time) ([]rotation.Atte
 		return nil, err
 	}
 	var all []rotation.Attention
-	last, tried := findLastAutomatic(list)
-	good := (&attempts{List: list}).lastSuccess()
-	if tried && last.Error != "" && (good == nil || good.At.Before(last.At)) {
+	if last := findLastFailure(list); last != nil {
 		all = append(all, rotation.Attention{Code: rotation.BackupFailed, Args: rotation.Args{Date: last.At, Value: last.Error}}.Suggest())
 	}
+	good := (&attempts{List: list}).lastSuccess()
 	if good != nil && now.Sub(good.At) > maxAge*s.Policy.Every {
 		all = append(all, rotation.Attention{Code: rotation.BackupOld, Args: rotation.Args{Date: good.At}}.Suggest())
 	}

@@ -243,6 +243,7 @@ func TestReaderRefuses(t *testing.T) {
 		{name: "no year", change: manifest(`keys/2031.key`, `keys/20310.key`), want: backup.CodeUnknownMember},
 		{name: "twice", change: manifest(`keys/2031.key`, `keys/2031.crt`), want: backup.CodeUnknownMember},
 		{name: "no store", change: manifest(`vernal.db`, `keys/2020.key`), want: backup.CodeMissingMember},
+		{name: "size above the limit", change: manifest(`"size": `, `"size": 99`), limits: func(l *backup.Limits) { l.Store = 1 << 20 }, want: backup.CodeTooLarge},
 		{name: "negative size", change: manifest(`"size": `, `"size": -`), want: backup.CodeDamaged},
 		{name: "manifest is not first", change: func(e []entry) []entry { return append(e[1:], e[0]) }, want: backup.CodeMissingMember},
 		{name: "file missing", change: func(e []entry) []entry { return e[:len(e)-1] }, want: backup.CodeMissingMember},
@@ -402,7 +403,7 @@ func TestAutomaticBackups(t *testing.T) {
 	dir := t.TempDir()
 	f.Backups.Policy = backup.Policy{Every: 24 * time.Hour, Dir: dir, Keep: 3}
 	strange := []string{"vernal-20300101T000000Z-00000000.tar.gz", "notes.txt", "vernal-old.tar.gz"}
-	for _, name := range append(strange, ".vernal-20300101T000000Z-00000000.tar.gz.tmp-1") {
+	for _, name := range strange {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -527,4 +528,81 @@ func TestDeletedUserIsNotInBackup(t *testing.T) {
 	if bytes.Contains(files[backup.StoreName], secret[:100]) {
 		t.Error("a deleted document is in the backup")
 	}
+}
+
+// TestSharedFolderKeepsUnfinishedFilesOfOthers checks that an automatic backup removes its own
+// unfinished files alone: those of another installation can be in use.
+func TestSharedFolderKeepsUnfinishedFilesOfOthers(t *testing.T) {
+	t.Parallel()
+	f := newDeployment(t, nil)
+	dir := t.TempDir()
+	f.Backups.Policy = backup.Policy{Every: 24 * time.Hour, Dir: dir, Keep: 3}
+	id, err := backup.InstallationID(t.Context(), f.Store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func(id string) string {
+		return filepath.Join(dir, ".vernal-20300101T000000Z-"+id[:8]+".tar.gz.tmp-1")
+	}
+	other := "00000000"
+	for _, id := range []string{id, other} {
+		if err := os.WriteFile(name(id), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Backups.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(name(id)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("our own: %v", err)
+	}
+	if _, err := os.Stat(name(other)); err != nil {
+		t.Errorf("that of another installation: %v", err)
+	}
+}
+
+// TestClockSetBackKeepsNewBackups checks that backups with names from the future, made while the
+// clock was ahead, are older than one made after it was set right. Otherwise each new backup
+// would be removed at once, and its failure hidden.
+func TestClockSetBackKeepsNewBackups(t *testing.T) {
+	t.Parallel()
+	f := newDeployment(t, nil)
+	dir := t.TempDir()
+	f.Backups.Policy = backup.Policy{Every: time.Hour, Dir: dir, Keep: 2}
+	tick := func() {
+		t.Helper()
+		if err := f.Backups.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Clock.Advance(1000 * time.Hour)
+	for range 3 {
+		tick()
+		f.Clock.Advance(time.Hour)
+	}
+	f.Clock.Advance(-1003 * time.Hour)
+	var files []string
+	for range 3 {
+		tick()
+		list, err := f.Backups.Records(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, list[len(list)-1].File)
+		f.Clock.Advance(time.Hour)
+	}
+	for i, file := range files {
+		if _, err := os.Stat(file); (err == nil) != (i > 0) {
+			t.Errorf("backup %d after the clock was set right: %v", i, err)
+		}
+	}
+	// A failure after that is seen, although a success has a later time.
+	f.Clock.Advance(-100 * time.Hour)
+	if err := os.Rename(dir, dir+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Backups.Tick(t.Context()); err == nil {
+		t.Fatal("a backup without its folder")
+	}
+	checkAttention(t, f, rotation.BackupFailed)
 }

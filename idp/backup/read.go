@@ -84,8 +84,15 @@ func (b *Reader) open() error {
 	if b.ManifestJSON, err = io.ReadAll(b.tar); err != nil {
 		return err
 	}
-	b.Manifest, err = ParseManifest(b.ManifestJSON)
-	return err
+	if b.Manifest, err = ParseManifest(b.ManifestJSON); err != nil {
+		return err
+	}
+	for _, m := range b.Manifest.Members { // before the caller makes room for them
+		if m.Size > b.limits.of(m.Name) {
+			return refuse(CodeTooLarge, m.Name)
+		}
+	}
+	return nil
 }
 
 // readHeader reads the header of the next file, which must have the name, and returns its size.
@@ -132,8 +139,6 @@ func (b *Reader) advance() error {
 	switch {
 	case err != nil:
 		return toRefusal(err, m.Name)
-	case size > b.limits.of(m.Name):
-		return refuse(CodeTooLarge, m.Name)
 	case size != m.Size:
 		return refuse(CodeDamaged, m.Name)
 	}

@@ -228,6 +228,12 @@ var cases = []wrong{
 	}, want: func(d *deployment) doctor.Args {
 		return doctor.Args{Path: filepath.Join(d.KeysFolder(), "2026.crt"), Mode: "0664", Want: "644"}
 	}},
+	{code: doctor.FileOpen, name: "folder of backups", spoil: func(t *testing.T, d *deployment) {
+		d.doctor.Settings.BackupDir = t.TempDir()
+		ok(t, os.Chmod(d.doctor.Settings.BackupDir, 0o772)) // 0770 is good
+	}, want: func(d *deployment) doctor.Args {
+		return doctor.Args{Path: d.doctor.Settings.BackupDir, Mode: "0772", Want: "o-rwx"}
+	}},
 	{code: doctor.FileOwner, spoil: func(t *testing.T, d *deployment) {
 		if os.Geteuid() == 0 {
 			ok(t, os.Chown(d.StoreFile(), 4242, -1))

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -70,7 +71,7 @@ func (s *Service) fetchTime(ctx context.Context, at string) (theirs time.Time, p
 		return time.Time{}, 0, err
 	}
 	if u.Scheme == "ntp" {
-		theirs, err = s.queryNTP(ctx, u.Host)
+		theirs, err = s.queryNTP(ctx, formatNTPAddress(u))
 		return theirs, 0, err
 	}
 	resp, err := s.Outbound.Do(ctx, &outbound.Request{Method: http.MethodHead, URL: at, Trust: outbound.Operator, AllowHTTP: true})
@@ -89,12 +90,14 @@ var ntpEpoch = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const ntpPacket = 48
 
+// formatNTPAddress returns HOST:PORT of an ntp URL.
+func formatNTPAddress(u *url.URL) string {
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "123"))
+}
+
 // queryNTP asks a time server once, as a client of SNTP (RFC 4330).
-func (s *Service) queryNTP(ctx context.Context, host string) (time.Time, error) {
-	if _, _, err := net.SplitHostPort(host); err != nil {
-		host = net.JoinHostPort(host, "123")
-	}
-	conn, err := s.Outbound.Dial(ctx, "udp", host, outbound.Operator)
+func (s *Service) queryNTP(ctx context.Context, address string) (time.Time, error) {
+	conn, err := s.Outbound.Dial(ctx, "udp", address, outbound.Operator)
 	if err != nil {
 		return time.Time{}, err
 	}

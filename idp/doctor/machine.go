@@ -53,8 +53,8 @@ type guardedFile struct {
 	deny fs.FileMode
 	// want is the mode that the finding suggests.
 	want string
-	// foreign: it need not belong to the owner of the data folder.
-	foreign bool
+	// foreign: it may belong to root in place of the owner of the data folder. shared: to anyone.
+	foreign, shared bool
 }
 
 // guardedFiles lists the files whose modes and owners matter.
@@ -65,6 +65,9 @@ func (s *Service) guardedFiles() []guardedFile {
 		{path: c.StoreFile, deny: 0o077, want: "600"},
 		{path: c.KeysDir, deny: 0o077, want: "700"},
 	}
+	// It is checked at the start too, but a disk can be mounted there later. Its owner can be
+	// the one who ships backups.
+	files = append(files, guardedFile{path: c.BackupDir, deny: 0o007, want: "o-rwx", shared: true})
 	entries, err := os.ReadDir(c.KeysDir)
 	if err == nil { // a missing folder is that of checkKeyFiles
 		for _, e := range entries {
@@ -99,7 +102,7 @@ func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err 
 			findings = append(findings, Finding{Code: FileOpen, Level: Problem,
 				Args: Args{Path: f.path, Mode: fmt.Sprintf("%04o", mode), Want: f.want}})
 		}
-		if uid, ok := uidOf(info); ok && known && uid != owner && !(f.foreign && uid == 0) {
+		if uid, ok := uidOf(info); ok && known && uid != owner && !f.shared && !(f.foreign && uid == 0) {
 			findings = append(findings, Finding{Code: FileOwner, Level: Problem,
 				Args: Args{Path: f.path, UID: strconv.Itoa(uid), Want: strconv.Itoa(owner)}})
 		}

@@ -239,7 +239,7 @@ func (c *Client) send(ctx context.Context, r *Request, u *url.URL) (*Response, e
 	}
 	raw, err := c.transport(r, u).RoundTrip(req)
 	if err != nil {
-		return nil, callError(ctx, u, err)
+		return nil, callError(ctx, r.Trust, u, err)
 	}
 	defer raw.Body.Close()
 	resp := &Response{Status: raw.StatusCode, Header: raw.Header, URL: u, TLS: raw.TLS}
@@ -248,7 +248,7 @@ func (c *Client) send(ctx context.Context, r *Request, u *url.URL) (*Response, e
 	}
 	resp.Body, err = io.ReadAll(io.LimitReader(raw.Body, int64(r.MaxBytes)+1))
 	if err != nil {
-		return nil, callError(ctx, u, err)
+		return nil, callError(ctx, r.Trust, u, err)
 	}
 	if len(resp.Body) > r.MaxBytes {
 		return nil, &Error{Code: CodeTooLong, Host: u.Host, Limit: r.MaxBytes}
@@ -279,7 +279,7 @@ func (c *Client) Dial(ctx context.Context, network, address string, trust Trust)
 	}
 	conn, err := c.dialer(trust, host).DialContext(ctx, network, address)
 	if err != nil {
-		return nil, callError(ctx, &url.URL{Host: address}, err)
+		return nil, callError(ctx, trust, &url.URL{Host: address}, err)
 	}
 	return conn, nil
 }
@@ -307,8 +307,9 @@ type refusedError struct{ addr netip.Addr }
 
 func (e *refusedError) Error() string { return "the IP address is not allowed" }
 
-// callError classifies the failure of a call.
-func callError(ctx context.Context, u *url.URL, err error) *Error {
+// callError classifies the failure of a call. The one who wrote a partner's URL may read the
+// error, so it does not name our IP address, nor those that an allowed host has.
+func callError(ctx context.Context, trust Trust, u *url.URL, err error) *Error {
 	e := &Error{Code: CodeConnection, Host: u.Host, Err: err}
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		e.Code, e.Addr, e.Err = CodeAddress, refused.addr, nil
@@ -320,6 +321,13 @@ func callError(ctx context.Context, u *url.URL, err error) *Error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		unnamed := *dns
 		unnamed.Server = "" // our resolver is internal
+		if !dns.IsNotFound {
+			unnamed.Err = "the name server gives no answer" // its own words can name the resolver
+		}
+		e.Err = &unnamed
+	} else if op, ok := errors.AsType[*net.OpError](err); ok && trust != Operator {
+		unnamed := *op
+		unnamed.Source, unnamed.Addr = nil, nil
 		e.Err = &unnamed
 	}
 	var timeout net.Error

@@ -378,3 +378,42 @@ func TestConnectionsAreNotShared(t *testing.T) {
 		t.Errorf("a partner's URL after an operator's: %v", err)
 	}
 }
+
+// An error about a partner's URL names neither our own IP address nor that of the resolver.
+func TestPartnersErrorNamesNoInternalAddress(t *testing.T) {
+	t.Parallel()
+	closed, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	deaf := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", closed.LocalAddr().String())
+	}}
+	hangsUp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_ = conn.(*net.TCPConn).SetLinger(0) // a reset
+			conn.Close()
+		}
+	}))
+	t.Cleanup(hangsUp.Close)
+	allow, err := ParseAllow([]string{"sp.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		resolver *net.Resolver
+		port     string
+	}{
+		"resolver": {deaf, "80"},
+		"refused":  {resolveTo(t, "127.0.0.1"), "1"},
+		"reset":    {resolveTo(t, "127.0.0.1"), portURL(t, hangsUp)},
+	} {
+		c := &Client{Allow: allow, resolver: tt.resolver}
+		_, err := c.Do(t.Context(), &Request{URL: "http://sp.example:" + tt.port, AllowHTTP: true, MaxBytes: 10})
+		if !HasCode(err, CodeConnection) || strings.Contains(err.Error(), "127.0.0.1") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -136,6 +136,7 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, ou
 	if end.factors {
 		out.FactorsRemoved = append(out.FactorsRemoved, id)
 	}
+	end.proof = end.proof || end.noFacialMatch && u.Proofed != nil && u.Proofed.Level == idp.IALFacialMatch
 	if end.proof && u.Proofed != nil {
 		if _, err := s.Accounts.Verify(ctx, email, nil, false, actor); err != nil {
 			return err
@@ -151,7 +152,8 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, ou
 	case end.locked:
 		out.Locked, reason = append(out.Locked, id), LockedAfterBackup
 	}
-	if reason == "" || u.IsLocked() {
+	// An operator who ended a lock from before the backup ends it again, so it names the password.
+	if reason == "" || u.IsLocked() && (!end.password || u.LockReason == reason) {
 		return nil
 	}
 	_, err = s.Accounts.Lock(ctx, email, reason, actor)

@@ -67,7 +67,7 @@ type plan struct {
 
 // userEnd is what ended for a user, in the order of urgency.
 type userEnd struct {
-	deleted, locked, password, factors, proof bool
+	deleted, locked, password, factors, proof, noFacialMatch bool
 }
 
 // spEnd is what ended for a service provider.
@@ -105,7 +105,7 @@ func (p *plan) sp(id idp.EntityID) *spEnd {
 	return p.sps[id]
 }
 
-// add adds a record after the backup. Of several about the same thing, the last one counts.
+// add adds a record after the backup.
 func (p *plan) add(rec *idp.AuditRecord) {
 	p.records++
 	if rec.Outcome != "ok" {
@@ -131,9 +131,15 @@ func (p *plan) add(rec *idp.AuditRecord) {
 	case idp.AuditUserResetMFA:
 		p.user(rec.User).factors = true
 	case idp.AuditUserVerify:
-		removed := rec.Detail["level"] == account.LevelNone
-		p.user(rec.User).proof = removed
-		if !removed {
+		// An identity that was proofed later is lost. That in the backup must not return after it
+		// was removed, nor with a facial match after that was withdrawn.
+		switch rec.Detail["level"] {
+		case account.LevelNone:
+			p.user(rec.User).proof = true
+		case idp.IALVerified:
+			p.user(rec.User).noFacialMatch = true
+			p.lost[rec.Kind]++
+		default:
 			p.lost[rec.Kind]++
 		}
 	case idp.AuditSPRemove:

@@ -20,16 +20,24 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	d := newDeployment(t)
 	ctx := t.Context()
 	people := map[string]*idptest.Person{"ann": d.ann}
-	for _, name := range []string{"locked", "unlocked", "password", "both", "factors", "proofed", "deleted", "waslocked"} {
+	for _, name := range []string{"locked", "unlocked", "password", "both", "factors", "proofed", "deleted", "waslocked", "recovered", "reproofed", "lowered"} {
 		people[name] = d.AddPerson(name + "@example.gov")
 	}
 	email := func(name string) string { return people[name].Email }
 	id := func(name string) idp.UserID { return people[name].User.ID }
 	profile := &idp.Profile{Level: idp.IALVerified, FirstName: "Pat", LastName: "Doe"}
-	_, err := d.Accounts.Verify(ctx, email("proofed"), profile, false, "test")
+	for _, name := range []string{"proofed", "reproofed"} {
+		_, err := d.Accounts.Verify(ctx, email(name), profile, false, "test")
+		d.ok(err)
+	}
+	face := *profile
+	face.Level = idp.IALFacialMatch
+	_, err := d.Accounts.Verify(ctx, email("lowered"), &face, false, "test")
 	d.ok(err)
-	_, err = d.Accounts.Lock(ctx, email("waslocked"), "before", "test")
-	d.ok(err)
+	for _, name := range []string{"waslocked", "recovered"} {
+		_, err := d.Accounts.Lock(ctx, email(name), "before", "test")
+		d.ok(err)
+	}
 	removed, inactive := d.AddProvider("https://removed.example"), d.AddProvider("https://inactive.example")
 	otherCert := certPEM(d.OtherCert())
 	twoCerts := d.AddProvider("https://certs.example", func(p *idp.ServiceProvider) { p.Certs = append(p.Certs, otherCert) })
@@ -45,16 +53,23 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	lock("unlocked")
 	d.ok(d.Accounts.Unlock(ctx, email("unlocked"), "test"))
 	d.ok(d.Accounts.Unlock(ctx, email("waslocked"), "test"))
-	for _, name := range []string{"password", "both"} {
+	for _, name := range []string{"password", "both", "recovered"} {
 		_, err := d.Accounts.SetPassword(ctx, email(name), "seven teal lanterns hum", "test")
 		d.ok(err)
 	}
 	lock("both")
+	d.ok(d.Accounts.Unlock(ctx, email("recovered"), "test"))
 	_, err = d.Accounts.ResetMFA(ctx, email("factors"), "test")
 	d.ok(err)
 	_, err = d.Accounts.AddTOTP(ctx, email("factors"), account.NewTOTP{}, "test")
 	d.ok(err)
-	_, err = d.Accounts.Verify(ctx, email("proofed"), nil, false, "test")
+	for _, name := range []string{"proofed", "reproofed"} {
+		_, err = d.Accounts.Verify(ctx, email(name), nil, false, "test")
+		d.ok(err)
+	}
+	_, err = d.Accounts.Verify(ctx, email("lowered"), profile, false, "test")
+	d.ok(err)
+	_, err = d.Accounts.Verify(ctx, email("reproofed"), &idp.Profile{Level: idp.IALVerified, FirstName: "Sam", LastName: "Roe"}, false, "test")
 	d.ok(err)
 	d.ok(d.Accounts.Delete(ctx, email("deleted"), "test"))
 	late := d.AddPerson("late@example.gov") // not in the backup
@@ -72,14 +87,15 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	sorted := func(ids ...idp.UserID) []idp.UserID { slices.Sort(ids); return ids }
 	want := &restore.Since{
 		End: r.Since.End, Records: r.Since.Records,
-		Deleted: sorted(id("deleted")), Locked: sorted(id("locked")), PasswordChanged: sorted(id("password"), id("both")),
-		FactorsRemoved: sorted(id("factors")), ProofRemoved: sorted(id("proofed")),
+		Deleted: sorted(id("deleted")), Locked: sorted(id("locked")), PasswordChanged: sorted(id("password"), id("both"), id("recovered")),
+		FactorsRemoved: sorted(id("factors")), ProofRemoved: sorted(id("proofed"), id("reproofed"), id("lowered")),
 		SPsRemoved:     []idp.EntityID{"https://removed.example"},
 		SPsInactive:    []idp.EntityID{"https://changed.example", "https://inactive.example"},
 		SPCertsRemoved: []idp.EntityID{"https://certs.example"},
 		NewNameIDs:     map[idp.EntityID]int{"https://sp.example": 1},
 		Lost: map[idp.AuditKind]int{
-			idp.AuditUserAdd: 1, idp.AuditUserAddTOTP: 1, idp.AuditUserUnlock: 2, idp.AuditUserSetPassword: 2, idp.AuditSPEdit: 3,
+			idp.AuditUserAdd: 1, idp.AuditUserAddTOTP: 1, idp.AuditUserUnlock: 3, idp.AuditUserSetPassword: 3, idp.AuditSPEdit: 3,
+			idp.AuditUserVerify: 2,
 		},
 	}
 	if diff := cmp.Diff(want, r.Since); diff != "" {
@@ -104,7 +120,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	}
 	wantUsers := map[string]string{
 		"ann": "ok", "locked": restore.LockedAfterBackup, "unlocked": "ok", "password": restore.PasswordAfterBackup, "both": restore.PasswordAfterBackup,
-		"factors": "no factor", "proofed": "ok", "deleted": "gone", "waslocked": "before",
+		"factors": "no factor", "proofed": "ok", "deleted": "gone", "waslocked": "before", "recovered": restore.PasswordAfterBackup, "reproofed": "ok", "lowered": "ok",
 	}
 	if diff := cmp.Diff(wantUsers, got); diff != "" {
 		t.Errorf("users (-want +got):\n%s", diff)
@@ -128,8 +144,8 @@ func TestSinceRepeatsEnds(t *testing.T) {
 		}
 	}
 	wantKinds := map[idp.AuditKind]int{
-		idp.AuditRestored: 1, idp.AuditRestoredSince: 1, idp.AuditUserDelete: 1, idp.AuditUserLock: 3, idp.AuditUserResetMFA: 1,
-		idp.AuditUserVerify: 1, idp.AuditSPRemove: 1, idp.AuditSPEdit: 3,
+		idp.AuditRestored: 1, idp.AuditRestoredSince: 1, idp.AuditUserDelete: 1, idp.AuditUserLock: 4, idp.AuditUserResetMFA: 1,
+		idp.AuditUserVerify: 3, idp.AuditSPRemove: 1, idp.AuditSPEdit: 3,
 	}
 	if diff := cmp.Diff(wantKinds, kinds); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)

@@ -8,11 +8,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"vernal/cmd/vernal/cli"
 	"vernal/idp/backup"
 )
 
@@ -134,5 +136,61 @@ func TestBackupOfOtherSchemaIsRefused(t *testing.T) {
 		if err := c.ExecuteContext(t.Context()); !errors.Is(err, &backup.Refusal{Code: backup.CodeOtherSchema}) {
 			t.Errorf("%v: %v", args, err)
 		}
+	}
+}
+
+// TestExportFromPipeIsRefused checks that an export that can be read only once is refused before
+// anything is put in place: it is read again when the restore is finished.
+func TestExportFromPipeIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	page, err := s.Store.AuditPage(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	for _, line := range page.Lines {
+		_, writeErr := out.Write(append(bytes.Clone(line.JSON), '\n'))
+		err = errors.Join(err, writeErr)
+	}
+	if err := errors.Join(err, out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	c := s.command(dir).restoreCommand()
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetArgs([]string{s.file, "--master-key", s.masterKey, "--since", fmt.Sprintf("/dev/fd/%d", in.Fd())})
+	if err := c.ExecuteContext(t.Context()); !cli.IsRefusal(err) {
+		t.Errorf("error %v", err)
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "data")); err != nil || len(entries) > 0 {
+		t.Errorf("%v is left, %v", entries, err)
+	}
+}
+
+// TestUnprovedConfigurationIsNotUsed checks that the configuration of a backup that no master key
+// has proved is put aside: a server reads its configuration before it can check the backup, and a
+// later restore keeps what is there.
+func TestUnprovedConfigurationIsNotUsed(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	file := forge(t, s.file, func(_ *backup.Manifest, files map[string][]byte) { files[backup.ConfigName] = []byte("# forged\n") })
+	dir := t.TempDir()
+	c := s.command(dir).restoreCommand()
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetArgs([]string{file})
+	if err := c.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "vernal.yaml")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a configuration that no one proved is in place: %v", err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "data", restoredConfig))
+	if err != nil || string(text) != "# forged\n" {
+		t.Errorf("%q, %v", text, err)
 	}
 }

@@ -230,3 +230,26 @@ func TestRestoreRefusesOtherFolder(t *testing.T) {
 	}
 	s.checkRestored(t, dir)
 }
+
+// TestRestoreHasFolderAlone checks that two restores never share a folder: one would put in place
+// what the other one is still extracting.
+func TestRestoreHasFolderAlone(t *testing.T) {
+	t.Parallel()
+	s, dir := newSource(t), t.TempDir()
+	a := s.command(dir)
+	tries := 0
+	a.taken = func(string) error {
+		tries++
+		if steps, err := s.run(t, dir, -1); !cli.IsRefusal(err) || len(steps) > 0 {
+			t.Errorf("a second restore: %v, %v", steps, err)
+		}
+		return nil
+	}
+	c := a.restoreCommand()
+	c.SetArgs([]string{s.file, "--master-key", s.masterKey})
+	c.SilenceErrors, c.SilenceUsage = true, true
+	if err := c.ExecuteContext(t.Context()); err != nil || tries == 0 {
+		t.Fatal(tries, err)
+	}
+	s.checkRestored(t, dir)
+}

@@ -39,9 +39,27 @@ const (
 type target struct {
 	dir     string
 	pending *restore.Marker // of an interrupted restore; nil without one
+	lock    *os.File        // the folder; its lock ends with it
 }
 
-// openTarget makes the folder if it is missing, and checks that it is empty.
+// close lets other restores use the folder.
+func (t *target) close() { t.lock.Close() }
+
+// lockFolder keeps other restores out of the folder. File systems without locks are used without
+// one.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		f.Close()
+		return nil, cli.Refuse("another restore into %s is running: wait for its end", dir)
+	}
+	return f, nil
+}
+
+// openTarget makes the folder if it is missing, locks it, and checks that it is empty.
 func openTarget(dir string) (*target, error) {
 	if err := makeFolder(dir); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
@@ -53,24 +71,37 @@ func openTarget(dir string) (*target, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, info.Mode().Perm(), shellquote.Quote(dir))
 	}
-	t := &target{dir: dir}
-	if t.pending, err = restore.ReadMarker(dir); err != nil {
+	lock, err := lockFolder(dir)
+	if err != nil {
 		return nil, err
+	}
+	t := &target{dir: dir, lock: lock}
+	if err := t.checkEmpty(); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// checkEmpty refuses a folder that holds anything but what a restore may find.
+func (t *target) checkEmpty() (err error) {
+	if t.pending, err = restore.ReadMarker(t.dir); err != nil {
+		return err
 	}
 	allowed := []string{masterKeyName, configName, restoredConfig, stagingName, restore.SinceName}
 	if t.pending != nil {
 		allowed = append(allowed, restore.MarkerName, keysName, backup.StoreName)
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := os.ReadDir(t.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, e := range entries {
 		if !slices.Contains(allowed, e.Name()) && !isLeftover(e.Name()) {
-			return nil, cli.Refuse("%s is not empty: it has %s; name an empty folder with --data-dir, or move what is there away", dir, e.Name())
+			return cli.Refuse("%s is not empty: it has %s; name an empty folder with --data-dir, or move what is there away", t.dir, e.Name())
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // makeFolder makes the data folder, and folders above it, if they are missing.
@@ -243,7 +274,7 @@ func (t *target) copySince(file string) error {
 	if file == "" {
 		return nil
 	}
-	in, err := os.Open(file)
+	in, err := openExport(file)
 	if err != nil {
 		return err
 	}

@@ -134,6 +134,7 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	if err != nil {
 		return err
 	}
+	defer t.close()
 	in, r, err := a.openBackup(file)
 	if err != nil {
 		return err
@@ -160,7 +161,7 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	m := restore.Marker{Manifest: r.ManifestJSON, FileSHA256: r.SHA256(), Actor: admin.Self().Actor(), HasSince: f.since != ""}
 	err = a.take(slices.Concat(t.forget(), []step{
 		{"master key", func() error { return placeMaster(master, place) }},
-		{"configuration", func() (err error) { done.Config, err = a.placeConfig(files, place); return err }},
+		{"configuration", func() (err error) { done.Config, err = a.placeConfig(files, place, done.Verified); return err }},
 		{"trail", func() error { return t.copySince(f.since) }},
 	}, t.put(files, m)))
 	if err != nil {
@@ -240,10 +241,14 @@ func (r *refusedBackup) Unwrap() error { return r.Refusal }
 // sayRestored says what was done, and what is next.
 func (a *commands) sayRestored(r *restored, place Place) {
 	a.Say("restored the backup of %s into %s", cli.Moment(r.Backup.CreatedAt), r.DataDir)
-	if r.Config != place.ConfigFile {
-		a.Say("%s is kept; the configuration of the backup is in %s", place.ConfigFile, r.Config)
-	} else {
+	_, err := os.Lstat(place.ConfigFile)
+	switch {
+	case r.Config == place.ConfigFile:
 		a.Say("the configuration is in %s, without secrets", r.Config)
+	case err != nil:
+		a.Say("the configuration of the backup is in %s: read it before you copy it to %s", r.Config, place.ConfigFile)
+	default:
+		a.Say("%s is kept; the configuration of the backup is in %s", place.ConfigFile, r.Config)
 	}
 	if !r.Verified {
 		a.Say("not authenticated yet: there is no master key at %s; the installation checks the backup when it first opens", place.MasterKeyFile)
@@ -259,8 +264,9 @@ func (a *commands) sayRestored(r *restored, place Place) {
 }
 
 // placeConfig writes the configuration of the backup where none is, and otherwise into the data
-// folder. It returns the file.
-func (a *commands) placeConfig(files *staged, place Place) (string, error) {
+// folder. It returns the file. One that is not verified is not put in place: a server reads it
+// before it checks the backup, and it would stay there for the next restore.
+func (a *commands) placeConfig(files *staged, place Place, verified bool) (string, error) {
 	text, err := os.ReadFile(files.path(backup.ConfigName))
 	if err != nil {
 		return "", err
@@ -273,6 +279,9 @@ func (a *commands) placeConfig(files *staged, place Place) (string, error) {
 	if err != nil {
 		a.Say("the configuration of the backup is not valid here, so it is not used: %v", err)
 		return aside, durable.Replace(aside, text)
+	}
+	if !verified {
+		return aside, durable.Replace(aside, []byte(moved))
 	}
 	return place.ConfigFile, durable.WriteNew(place.ConfigFile, []byte(moved))
 }

@@ -19,7 +19,7 @@ func checkSince(file string, head audit.Place) error {
 	if file == "" {
 		return nil
 	}
-	in, err := os.Open(file)
+	in, err := openExport(file)
 	if err != nil {
 		return err
 	}
@@ -29,6 +29,18 @@ func checkSince(file string, head audit.Place) error {
 		return &refusedSince{refused}
 	}
 	return err
+}
+
+// openExport opens an export of the audit trail. It is read twice, which a pipe does not allow.
+func openExport(file string) (*os.File, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, cli.Refuse("%s is not a regular file: save the export in a file first", file)
+	}
+	return os.Open(file)
 }
 
 // refusedSince is a refusal with its exit code.

@@ -236,7 +236,22 @@ func (c *fileChecker) checkBucket(value []byte) error {
 	if len(value) < bucketLen+headerLen || order.Uint16(value[bucketLen+8:]) != leafFlag {
 		return damagedError("a bucket inside a page is no leaf")
 	}
+	if hasBucket(value[bucketLen:]) {
+		return damagedError("a bucket inside a page contains another one")
+	}
 	return c.checkPage(value[bucketLen:], nil, nil)
+}
+
+// hasBucket reports whether an element of a leaf is a bucket. bbolt writes none into a bucket
+// inside a page, and a file that nests them would use up the stack.
+func hasBucket(leaf []byte) bool {
+	count := int(order.Uint16(leaf[10:]))
+	for n := range min(count, (len(leaf)-headerLen)/elementLen) {
+		if order.Uint32(leaf[headerLen+n*elementLen:])&bucketFlag != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // checkFreelist checks the list of free pages, which a file has until the first change.

@@ -2,8 +2,10 @@ package bolt_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -217,5 +219,56 @@ func TestPanicOfACallerIsNoDamage(t *testing.T) {
 	}()
 	if err := s.CheckWrites(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// nestBuckets returns the file of a store whose only bucket contains another one inside its page,
+// and so on. The library writes no such file.
+func nestBuckets(depth int) []byte {
+	order := binary.NativeEndian
+	leaf := func(id uint64, count uint16, overflow uint32) []byte {
+		b := order.AppendUint64(nil, id)
+		b = order.AppendUint16(order.AppendUint16(b, 0x02), count)
+		return order.AppendUint32(b, overflow)
+	}
+	bucket := func(size int) []byte { // an element of a leaf, and its key
+		b := order.AppendUint32(order.AppendUint32(nil, 1), 16)
+		return append(order.AppendUint32(order.AppendUint32(b, 1), uint32(size)), 'a')
+	}
+	inside := 32 + 49*depth // bytes of the outermost bucket
+	pages := (16+17+inside+page-1)/page + 2
+	var out []byte
+	for id := range uint64(2) {
+		meta := order.AppendUint32(order.AppendUint32(nil, 0xED0CDAED), 2)
+		meta = order.AppendUint32(order.AppendUint32(meta, page), 0)
+		for _, n := range []uint64{2, 0, ^uint64(0), uint64(pages), id} {
+			meta = order.AppendUint64(meta, n)
+		}
+		sum := fnv.New64a()
+		sum.Write(meta)
+		head := order.AppendUint64(nil, id)
+		head = order.AppendUint32(order.AppendUint32(head, 0x04), 0)
+		out = append(append(out, head...), order.AppendUint64(meta, sum.Sum64())...)
+		out = append(out, make([]byte, int(id+1)*page-len(out))...)
+	}
+	out = append(append(out, leaf(2, 1, uint32(pages-3))...), bucket(inside)...)
+	for left := depth; left >= 0; left-- {
+		out = append(out, make([]byte, 16)...) // no root page: the bucket follows
+		out = append(out, leaf(0, uint16(min(left, 1)), 0)...)
+		if left > 0 {
+			out = append(out, bucket(32+49*(left-1))...)
+		}
+	}
+	return append(out, make([]byte, pages*page-len(out))...)
+}
+
+// A file from someone else must not end the process by buckets that are nested without an end,
+// each of which takes some of the stack.
+func TestNestedBucketsAreDamage(t *testing.T) {
+	t.Parallel()
+	for depth, want := range []error{nil, idp.ErrDamaged, idp.ErrDamaged} {
+		if err := bolt.CheckPages(nestBuckets(depth)); !errors.Is(err, want) {
+			t.Errorf("%d buckets in another one: %v", depth, err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -27,4 +28,10 @@ func GuardedBuckets() (names []string) {
 		}
 	}
 	return names
+}
+
+// CheckPages checks the structure of a file.
+func CheckPages(data []byte) error {
+	c := &fileChecker{file: bytes.NewReader(data), size: int64(len(data))}
+	return c.checkPages()
 }
