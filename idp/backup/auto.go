@@ -17,10 +17,9 @@ import (
 
 const (
 	tickEvery = time.Minute
-	// retryAfter is the time until a failed automatic backup is tried again, at most.
+	// retryAfter is the longest wait before a failed automatic backup is tried again.
 	retryAfter = time.Hour
-	// maxAge is the age of the newest backup, in multiples of Policy.Every, from which it is
-	// too old.
+	// maxAge is the greatest age of the newest backup, in multiples of Policy.Every.
 	maxAge = 2
 )
 
@@ -43,7 +42,7 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Tick makes a backup if one is due. Its failure is recorded, and is the error.
+// Tick makes a backup if one is due. It records a failure, and returns it.
 func (s *Service) Tick(ctx context.Context) error {
 	list, err := s.Records(ctx)
 	if err != nil {
@@ -57,18 +56,18 @@ func (s *Service) Tick(ctx context.Context) error {
 		return err
 	}
 	r := Record{Automatic: true, File: filepath.Join(s.Policy.Dir, fileName(id, s.Clock.Now()))}
-	failed := s.makeFile(ctx, &r)
+	makeErr := s.makeFile(ctx, &r)
 	if ctx.Err() != nil {
-		return ctx.Err() // the server stops: the next start makes it
+		return ctx.Err() // the server stops, and makes the backup at its next start
 	}
-	if failed != nil {
-		r.Error = failed.Error()
+	if makeErr != nil {
+		r.Error = makeErr.Error()
 	}
 	if err := s.Finish(ctx, r); err != nil {
 		return err
 	}
-	if failed != nil {
-		return failed
+	if makeErr != nil {
+		return makeErr
 	}
 	s.Log.LogAttrs(ctx, slog.LevelInfo, "backup made", slog.String("file", r.File), slog.Int64("bytes", r.Bytes))
 	return s.prune(id)
@@ -97,7 +96,7 @@ func findLastAutomatic(list []Record) (Record, bool) {
 	return Record{}, false
 }
 
-// makeFile makes one automatic backup.
+// makeFile makes one automatic backup, and describes it in r.
 func (s *Service) makeFile(ctx context.Context, r *Record) error {
 	if err := s.Begin(ctx, "server", r.File, Options{}); err != nil {
 		return err
@@ -126,7 +125,7 @@ func fileName(id string, at time.Time) string {
 	return fmt.Sprintf("vernal-%s-%s.tar.gz", at.UTC().Format(nameTime), id[:8])
 }
 
-// partialName matches what an automatic backup leaves behind if the process is killed.
+// partialName matches the unfinished file of an automatic backup whose process was killed.
 var partialName = regexp.MustCompile(`^\.vernal-\d{8}T\d{6}Z-[0-9a-f]{8}\.tar\.gz\.tmp-`)
 
 // removePartial removes the unfinished file of a process that was killed.
@@ -134,25 +133,25 @@ func removePartial(dir string) error {
 	return removeFiles(dir, partialName, 0)
 }
 
-// prune removes the oldest backups of this installation in the folder but Keep.
+// prune removes the backups of this installation in the folder, except the newest Keep.
 func (s *Service) prune(id string) error {
 	ours := regexp.MustCompile(`^vernal-\d{8}T\d{6}Z-` + regexp.QuoteMeta(id[:8]) + `\.tar\.gz$`)
 	return removeFiles(s.Policy.Dir, ours, s.Policy.Keep)
 }
 
-// removeFiles removes the regular files whose names match but the last ones to keep.
+// removeFiles removes the regular files whose names match, except the last keep of them.
 func removeFiles(dir string, name *regexp.Regexp, keep int) error {
 	entries, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
 		return fmt.Errorf("list old backups: %w", err)
 	}
-	var old []string
+	var names []string
 	for _, e := range entries {
 		if e.Type().IsRegular() && name.MatchString(e.Name()) {
-			old = append(old, e.Name())
+			names = append(names, e.Name())
 		}
 	}
-	for _, n := range old[:max(0, len(old)-keep)] {
+	for _, n := range names[:max(0, len(names)-keep)] {
 		if err := os.Remove(filepath.Join(dir, n)); err != nil {
 			return fmt.Errorf("remove an old backup: %w", err)
 		}
@@ -160,8 +159,8 @@ func removeFiles(dir string, name *regexp.Regexp, keep int) error {
 	return nil
 }
 
-// Attention lists what is wrong with automatic backups: the last one failed, or the newest
-// backup is old.
+// Attention lists the problems of automatic backups: the last one failed, or the newest backup
+// is old.
 func (s *Service) Attention(ctx context.Context, now time.Time) ([]rotation.Attention, error) {
 	if s.Policy.Every <= 0 {
 		return nil, nil
@@ -171,13 +170,13 @@ func (s *Service) Attention(ctx context.Context, now time.Time) ([]rotation.Atte
 		return nil, err
 	}
 	var all []rotation.Attention
-	last, tried := findLastAutomatic(list)
-	good := (&attempts{List: list}).lastSuccess()
-	if tried && last.Error != "" && (good == nil || good.At.Before(last.At)) {
+	last, ok := findLastAutomatic(list)
+	success := (&attempts{List: list}).lastSuccess()
+	if ok && last.Error != "" && (success == nil || success.At.Before(last.At)) {
 		all = append(all, rotation.Attention{Code: rotation.BackupFailed, Args: rotation.Args{Date: last.At, Value: last.Error}}.Suggest())
 	}
-	if good != nil && now.Sub(good.At) > maxAge*s.Policy.Every {
-		all = append(all, rotation.Attention{Code: rotation.BackupOld, Args: rotation.Args{Date: good.At}}.Suggest())
+	if success != nil && now.Sub(success.At) > maxAge*s.Policy.Every {
+		all = append(all, rotation.Attention{Code: rotation.BackupOld, Args: rotation.Args{Date: success.At}}.Suggest())
 	}
 	return all, nil
 }

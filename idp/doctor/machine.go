@@ -53,8 +53,8 @@ type guardedFile struct {
 	deny fs.FileMode
 	// want is the mode that the finding suggests.
 	want string
-	// foreign: it need not belong to the owner of the data folder.
-	foreign bool
+	// canBelongToRoot: root may own it in place of the owner of the data folder.
+	canBelongToRoot bool
 }
 
 // guardedFiles lists the files whose modes and owners matter.
@@ -66,7 +66,7 @@ func (s *Service) guardedFiles() []guardedFile {
 		{path: c.KeysDir, deny: 0o077, want: "700"},
 	}
 	entries, err := os.ReadDir(c.KeysDir)
-	if err == nil { // a missing folder is that of checkKeyFiles
+	if err == nil { // checkKeyFiles reports a missing folder
 		for _, e := range entries {
 			f := guardedFile{path: filepath.Join(c.KeysDir, e.Name()), deny: 0o077, want: "600"}
 			if filepath.Ext(f.path) == ".crt" { // public
@@ -76,13 +76,13 @@ func (s *Service) guardedFiles() []guardedFile {
 		}
 	}
 	for _, path := range append([]string{c.MasterKeyFile}, c.SecretFiles...) {
-		files = append(files, guardedFile{path: path, deny: 0o077, want: "600", foreign: true})
+		files = append(files, guardedFile{path: path, deny: 0o077, want: "600", canBelongToRoot: true})
 	}
 	// Debian lets the group ssl-cert read the keys of TLS.
-	return append(files, guardedFile{path: c.TLSKey, deny: 0o027, want: "640", foreign: true})
+	return append(files, guardedFile{path: c.TLSKey, deny: 0o027, want: "640", canBelongToRoot: true})
 }
 
-// checkFiles looks at the modes and owners of files. They were right when the server started.
+// checkFiles checks the modes and owners of files, which can change after the start of a server.
 func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err error) {
 	folder, err := os.Stat(s.Settings.DataDir)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err 
 			findings = append(findings, Finding{Code: FileOpen, Level: Problem,
 				Args: Args{Path: f.path, Mode: fmt.Sprintf("%04o", mode), Want: f.want}})
 		}
-		if uid, ok := uidOf(info); ok && known && uid != owner && !(f.foreign && uid == 0) {
+		if uid, ok := uidOf(info); ok && known && uid != owner && !(f.canBelongToRoot && uid == 0) {
 			findings = append(findings, Finding{Code: FileOwner, Level: Problem,
 				Args: Args{Path: f.path, UID: strconv.Itoa(uid), Want: strconv.Itoa(owner)}})
 		}

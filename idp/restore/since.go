@@ -48,7 +48,7 @@ func readSinceFile(dir string, head audit.Place, check func(idp.AuditCheckpoint)
 }
 
 // CheckSince reads an exported trail and refuses it unless it continues the trail of a backup
-// that ends at head. check returns why a checkpoint is not of this installation; without the
+// that ends at head. check refuses a checkpoint that is not of this installation. Without the
 // master key it can be nil.
 func CheckSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) error) error {
 	_, err := readSince(r, head, check)
@@ -89,7 +89,7 @@ func readSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) er
 	return p, nil
 }
 
-// readLine returns the next line without its end. The last line must have one, or it is cut off.
+// readLine returns the next line without its end. A last line without an end is cut off.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	var line []byte
 	for {
@@ -115,7 +115,7 @@ func (t *trailReader) read(line []byte) error {
 	stored := idp.AuditLine{JSON: line}
 	l, ok := audit.ReadLine(stored)
 	if !ok || l.Seq == 0 {
-		return errors.New("it is no record")
+		return errors.New("it is not an audit record")
 	}
 	stored.Place = l.Seq
 	if !t.began {
@@ -137,7 +137,7 @@ func (t *trailReader) read(line []byte) error {
 	}
 	rec := new(idp.AuditRecord)
 	if err := json.Unmarshal(line, rec); err != nil {
-		return fmt.Errorf("it is no record: %w", err)
+		return fmt.Errorf("it is not an audit record: %w", err)
 	}
 	t.take(rec)
 	return nil
@@ -148,7 +148,7 @@ func (t *trailReader) readCheckpoint(line []byte) error {
 		Checkpoint *idp.AuditCheckpoint `json:"checkpoint"`
 	}
 	if err := json.Unmarshal(line, &c); err != nil || c.Checkpoint == nil {
-		return errors.New("it is no checkpoint")
+		return errors.New("it is not a checkpoint")
 	}
 	if t.check != nil {
 		if err := t.check(*c.Checkpoint); err != nil {
