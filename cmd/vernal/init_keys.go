@@ -39,7 +39,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 		return nil, err
 	}
 	var sealed *sealedError
-	if errors.As(missingMaster(c), &sealed) {
+	if errors.As(explainMaster(c), &sealed) {
 		return nil, cli.Refuse("%v", sealed)
 	}
 	if key, err = seal.CreateMaster(file); err != nil {
