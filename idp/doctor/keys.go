@@ -21,7 +21,7 @@ func keyChecks() []Check {
 	}
 }
 
-// checkKeyFiles reads the folder of keys again. A running server uses the keys in its
+// checkKeyFiles reads the keys folder again. A running server uses the keys in its
 // memory, so damage to the files since its start would show only at the next one.
 func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Finding, err error) {
 	st, err := s.Rotation.Status(ctx, nil)
