@@ -78,11 +78,15 @@ func metadataError(y idp.Year, err error) error {
 	var closed *web.ClosedYear
 	switch {
 	case errors.Is(err, yearaccess.ErrNotPublished):
-		return notFoundError("the year %s has no metadata, because it is not published: 'vernal rotation status' lists the years", y)
+		e := notFoundError("the year %s has no metadata, because it is not published: name a live year", y)
+		e.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoRotationStatus)}
+		return e
 	case errors.Is(err, keyring.ErrNoSigner):
 		return notFoundError("no year can sign, because the data folder has no private key: restore keys/ from a backup")
 	case errors.As(err, &gone):
-		return notFoundError("the year %s is retired: name a live year, see 'vernal rotation status'", y)
+		e := notFoundError("the year %s is retired: name a live year", y)
+		e.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoRotationStatus)}
+		return e
 	case errors.As(err, &closed):
 		reason := closed.Fault.Reason(y)
 		reason.Text = templates.TerminalPhrases().Reason(reason)
