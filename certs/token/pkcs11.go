@@ -36,11 +36,11 @@ type Token struct {
 
 	mu       sync.Mutex // held while a connection is made or closed
 	conn     *conn
-	failed   error // why the last connection was not made
+	failed   error // of the last connection attempt
 	failedAt time.Time
 }
 
-// Open names the token. It is connected to when a key in it is first needed.
+// Open names the token. The connection is made when a key is first needed.
 func Open(c Config) (certs.Vault, error) { return &Token{config: c}, nil }
 
 // Make makes a key of the year in the token, or finds the one that is there.
@@ -90,14 +90,14 @@ func (t *Token) generateKey(c *conn, y idp.Year, bits int) (crypto11.Signer, err
 func (c *conn) checkSealed(key crypto11.Signer) error {
 	attrs, err := c.GetAttributes(key, []crypto11.AttributeType{crypto11.CkaSensitive, crypto11.CkaExtractable})
 	if err != nil {
-		return fmt.Errorf("ask whether the key can be taken out: %w", err)
+		return fmt.Errorf("ask the token whether it exports the key: %w", err)
 	}
 	is := func(name crypto11.AttributeType) bool {
 		a := attrs[name]
 		return a != nil && len(a.Value) == 1 && a.Value[0] != 0
 	}
 	if !is(crypto11.CkaSensitive) || is(crypto11.CkaExtractable) {
-		return errors.New("the key in the token can be taken out of it (not CKA_SENSITIVE, or CKA_EXTRACTABLE)")
+		return errors.New("the token exports the key (not CKA_SENSITIVE, or CKA_EXTRACTABLE): use a token that keeps keys inside")
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypt
 	return signature, nil
 }
 
-// Ready looks the key up in the token, once in a while.
+// Ready looks the key up in the token, unless it was found less than readyFor ago.
 func (t *Token) Ready(y idp.Year, pub crypto.PublicKey) error {
 	err := t.withConnection(func(c *conn) error {
 		seen, ok := c.found.Load(y)
@@ -169,32 +169,32 @@ func (t *Token) findKey(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Sig
 		return nil, err
 	}
 	if !certs.EqualPublic(key.Public(), pub) {
-		return nil, errors.New("what is there is another key")
+		return nil, errors.New("the token has another key of this name: check which token is configured")
 	}
 	return key, nil
 }
 
-// lookUp looks up the one key pair of the year; idp.ErrNotFound if there is none.
+// lookUp looks up the one key pair of the year. It returns idp.ErrNotFound for a missing one.
 func (t *Token) lookUp(c *conn, y idp.Year) (crypto11.Signer, error) {
 	keys, err := c.FindKeyPairs(t.config.keyID(y), keyLabel(y))
 	switch {
 	case err != nil:
 		return nil, err
 	case len(keys) > 1:
-		return nil, fmt.Errorf("%d keys have its name", len(keys))
+		return nil, fmt.Errorf("%d keys have its name: remove all but the right one", len(keys))
 	case len(keys) == 1:
 		return keys[0], nil
 	}
-	// Pairs without a public half are not found above; such a key is no key that
-	// is gone.
-	alone, err := c.FindPrivateKeys(t.config.keyID(y), keyLabel(y))
+	// FindKeyPairs misses a private key without its public half. That key must not count as
+	// destroyed.
+	private, err := c.FindPrivateKeys(t.config.keyID(y), keyLabel(y))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(alone) > 0:
-		return nil, errors.New("its private key is there, and the public half that belongs to it is not")
+	case len(private) > 0:
+		return nil, errors.New("the token has its private key without the public key: restore the token from its backup")
 	}
-	return nil, fmt.Errorf("it is not there: %w", idp.ErrNotFound)
+	return nil, fmt.Errorf("the token does not have it: %w", idp.ErrNotFound)
 }
 
 // keyLabel returns the CKA_LABEL of a year's key.

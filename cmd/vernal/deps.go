@@ -38,34 +38,33 @@ const (
 )
 
 // deps is an opened installation: what the server and, without one, the
-// commands work with. Close lets go of the store.
+// commands work with. Close closes the store.
 type deps struct {
 	*installation.Installation
 	config *Config
 	store  *bolt.Store
-	// signErr is why nothing can be signed; nil if the preferred year can.
+	// signErr is the fault that keeps the preferred year from signing; nil without one.
 	signErr error
-	// mailErr is why notices cannot be sent as configured; nil if they can.
+	// mailErr is the fault of the mail settings; nil without one.
 	mailErr error
-	// doctor checks the installation.
-	doctor *doctor.Service
-	// restored is what a restore did that was finished at this opening; nil without one.
+	doctor  *doctor.Service
+	// restored is the report of a restore that this opening finished; nil without one.
 	restored *restore.Report
-	// adminAddr is where the admin listener listens, "" while it does not.
+	// adminAddr is the HOST:PORT of the admin listener, "" while it does not listen.
 	adminAddr string
 }
 
-// openDeps opens the installation that c describes. Where there is none, the
-// error says to run `vernal init`. If another process holds the store, it waits
-// for lockWait, then returns idp.ErrLocked. first is for a new installation, whose
-// keys were just made: it makes the store, if there is none, and records them.
+// openDeps opens the installation that c describes. If it is missing, the error
+// says to run `vernal init`. If another process holds the store, openDeps waits
+// for lockWait, then returns idp.ErrLocked. first is true for a new installation,
+// whose keys were just made. openDeps then makes a missing store and records them.
 func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration, first bool) (*deps, error) {
 	if err := checkFolder(c); err != nil {
 		return nil, err
 	}
 	master, err := seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &startError{code: codeMasterMissing, err: missingMaster(c)}
+		return nil, &startError{code: codeMasterMissing, err: explainMaster(c)}
 	}
 	if err != nil {
 		return nil, &startError{codeMasterUnreadable, err, "restore the file from where you keep a copy, or give the key as " + config.MasterKeyEnv}
@@ -121,7 +120,7 @@ const (
 	codeNoSigner         admin.Code = "no_signing_key"
 )
 
-// startError says why an installation cannot be opened or served, and how to fix that.
+// startError is the error of an installation that cannot be opened or served, with the fix.
 type startError struct {
 	code admin.Code
 	err  error
@@ -140,7 +139,7 @@ func (e *startError) Unwrap() error { return e.err }
 // ReportedCode implements cli.Coded.
 func (e *startError) ReportedCode() admin.Code { return e.code }
 
-// explainStore adds to the error of opening the store how to fix it.
+// explainStore adds the fix to an error of opening the store.
 func explainStore(c *Config, err error) error {
 	var path *fs.PathError
 	var number syscall.Errno
@@ -156,7 +155,7 @@ func explainStore(c *Config, err error) error {
 		return err
 	case errors.As(err, &path), errors.As(err, &number):
 		return &startError{admin.CodeStoreDisk, err,
-			fmt.Sprintf("give the user that runs this access to %s, and its disk space and write access; the kernel's log shows errors of the disk", shellquote.Quote(c.DataDir))}
+			fmt.Sprintf("make sure that the user that runs Vernal can write to %s, and that its disk has space and is mounted for writing. The kernel's log shows disk errors", shellquote.Quote(c.DataDir))}
 	}
 	return err
 }
@@ -173,7 +172,7 @@ func loadKeys(dir *certs.Dir) ([]*certs.Key, error) {
 	keys, err := dir.Load()
 	var damaged *certs.DamagedError
 	if errors.As(err, &damaged) {
-		err = fmt.Errorf("%w; restore keys/ from a backup, or move the files of that year away", err)
+		err = fmt.Errorf("%w: restore keys/ from a backup, or move the files of that year away", err)
 	}
 	return keys, err
 }
@@ -187,8 +186,8 @@ func hasStore(c *Config) (bool, error) {
 	return err == nil, err
 }
 
-// checkStore says what to do without a store. Only init makes one: keys say nothing
-// about which of their certificates service providers trust.
+// checkStore refuses a missing store, with the fix. Only init makes one: keys do not show
+// which of their certificates service providers trust.
 func checkStore(c *Config) error {
 	used, err := hasStore(c)
 	if used || err != nil {
@@ -196,25 +195,24 @@ func checkStore(c *Config) error {
 	}
 	name := filepath.Join(c.DataDir, storeName)
 	if _, err := os.Lstat(filepath.Join(c.DataDir, keysName)); err == nil {
-		return &startError{codeStoreMissing, fmt.Errorf("no store at %s, and there are signing keys: restore it from a backup; if an init was cut short, run 'vernal init' again", name), restoreFix(c)}
+		return &startError{codeStoreMissing, fmt.Errorf("no store at %s beside the signing keys: restore it from a backup, or run 'vernal init' again if an init was cut short", name), restoreFix(c)}
 	}
-	return &startError{code: codeStoreMissing, err: fmt.Errorf("no store at %s; run 'vernal init' first", name)}
+	return &startError{code: codeStoreMissing, err: fmt.Errorf("no store at %s: run 'vernal init' first", name)}
 }
 
-// missingMaster says what to do without a master key. Where something is sealed
-// with it, a new one would hide the loss until the old one cannot be found any
-// more.
-func missingMaster(c *Config) error {
+// explainMaster returns the error for a missing master key, with the fix. If data is sealed
+// with it, a new master key would hide the loss until the old one cannot be found any more.
+func explainMaster(c *Config) error {
 	for _, name := range []string{keysName, storeName} {
 		if _, err := os.Lstat(filepath.Join(c.DataDir, name)); err == nil {
 			return &sealedError{text: fmt.Sprintf("%s exists, but the master key that it is sealed with is missing: restore %s from a backup",
 				filepath.Join(c.DataDir, name), c.MasterKeyFile)}
 		}
 	}
-	return fmt.Errorf("no master key at %s; run 'vernal init' first", c.MasterKeyFile)
+	return fmt.Errorf("no master key at %s: run 'vernal init' first", c.MasterKeyFile)
 }
 
-// sealedError is returned where something is sealed with a missing master key.
+// sealedError is the error for data that is sealed with a missing master key.
 type sealedError struct{ text string }
 
 func (e *sealedError) Error() string { return e.text }
@@ -229,8 +227,8 @@ func (d *deps) start(first bool) error {
 	}
 	err := start(context.Background())
 	if errors.Is(err, rotator.ErrNoHistory) {
-		err = fmt.Errorf("%w\n  restore %s and keys/ from a backup; if an init was cut short, run 'vernal init' again; "+
-			"else make a year with 'vernal rotation create YEAR'", err, filepath.Join(d.config.DataDir, storeName))
+		err = fmt.Errorf("%w\n  restore %s and keys/ from a backup\n  or, if an init was cut short, run 'vernal init' again\n"+
+			"  or make a year with 'vernal rotation create YEAR'", err, filepath.Join(d.config.DataDir, storeName))
 	}
 	if errors.Is(err, keyring.ErrNoSigner) {
 		d.signErr = err
@@ -240,7 +238,7 @@ func (d *deps) start(first bool) error {
 		}
 		st, statusErr := d.Rotation.Status(context.Background(), nil)
 		if statusErr == nil && st.Preferred == "" && d.Rotation.Policy.KeySource == rotation.SourceImport {
-			// It is on its way, and nothing went wrong.
+			// Until the first key is imported, this is not a fault.
 			d.signErr = idp.Advise(errors.New(templates.TerminalPhrases().Attention(st.Attention[0])), st.Attention[0].Suggestions...)
 			return nil
 		}
@@ -250,7 +248,7 @@ func (d *deps) start(first bool) error {
 	return err
 }
 
-// Close lets go of the store.
+// Close closes the store.
 func (d *deps) Close() error {
 	d.Rekey.Stop()
 	return d.store.Close()

@@ -23,7 +23,7 @@ import (
 )
 
 // initMaster makes the master key, unless there is one. It never makes one beside
-// something that is sealed with another; see missingMaster.
+// something that is sealed with another; see explainMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	env := a.Getenv(config.MasterKeyEnv)
 	file := c.MasterKeyFile
@@ -39,7 +39,7 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 		return nil, err
 	}
 	var sealed *sealedError
-	if errors.As(missingMaster(c), &sealed) {
+	if errors.As(explainMaster(c), &sealed) {
 		return nil, cli.Refuse("%v", sealed)
 	}
 	if key, err = seal.CreateMaster(file); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -97,9 +98,18 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	return err
 }
 
+// prepareDelay leaves the processor to the first requests. A sign-in that comes sooner measures
+// the hashes itself.
+const prepareDelay = time.Second
+
 // prepareAccounts measures password hashes while the server already answers, and then limits
 // the memory that hashes take.
 func (a *app) prepareAccounts(ctx context.Context, d *deps) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(prepareDelay):
+	}
 	if err := d.Accounts.Prepare(ctx); err != nil && ctx.Err() == nil {
 		d.Log.Warn("password hashes are not measured yet; the first sign-in does it", "error", err.Error())
 	}

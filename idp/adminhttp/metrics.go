@@ -180,7 +180,7 @@ var gauges = []struct {
 	{"backup_last_success_bytes", "Size of the last backup.", nil},
 	{"backup_last_failure_timestamp_seconds", "Time of the last backup that failed; missing if none did.", nil},
 	{"doctor_finding", "1 if the last check found this problem, by code; missing before the first run.", []string{"code"}},
-	{"doctor_check_failed", "1 if the last run of the check could not find out, by check; missing before its first run.", []string{"check"}},
+	{"doctor_check_failed", "1 if the last run of the check could not be completed, by check; missing before its first run.", []string{"check"}},
 	{"doctor_last_run_timestamp_seconds", "End of the last run of the doctor's checks.", nil},
 	{"year_sps", "Active service providers that used the year within 30 days.", []string{"year"}},
 	{"year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", []string{"year"}},

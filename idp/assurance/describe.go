@@ -1,6 +1,6 @@
 package assurance
 
-// Text describes in English what the attribute holds, for documents. The pages have the text
+// Text describes the value of the attribute in English, for documents. The pages have the text
 // in every language, and a test compares the two.
 func (r Row) Text() string {
 	if r.Rule == "" {
@@ -21,7 +21,7 @@ func (r Row) Format() string {
 // still be registered.
 func (r Row) Sent() bool { return r.value != nil }
 
-// When describes in English when the attribute is released.
+// When describes the release of the attribute in English.
 func (r Row) When() string {
 	switch {
 	case !r.Sent():

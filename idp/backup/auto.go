@@ -17,10 +17,9 @@ import (
 
 const (
 	tickEvery = time.Minute
-	// retryAfter is the time until a failed automatic backup is tried again, at most.
+	// retryAfter is the longest wait before a failed automatic backup is tried again.
 	retryAfter = time.Hour
-	// maxAge is the age of the newest backup, in multiples of Policy.Every, from which it is
-	// too old.
+	// maxAge is the greatest age of the newest backup, in multiples of Policy.Every.
 	maxAge = 2
 )
 
@@ -43,7 +42,7 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Tick makes a backup if one is due. Its failure is recorded, and is the error.
+// Tick makes a backup if one is due. It records a failure, and returns it.
 func (s *Service) Tick(ctx context.Context) error {
 	list, err := s.Records(ctx)
 	if err != nil {
@@ -57,18 +56,18 @@ func (s *Service) Tick(ctx context.Context) error {
 		return err
 	}
 	r := Record{Automatic: true, File: filepath.Join(s.Policy.Dir, fileName(id, s.Clock.Now()))}
-	failed := s.makeFile(ctx, id, &r)
+	makeErr := s.makeFile(ctx, id, &r)
 	if ctx.Err() != nil {
-		return ctx.Err() // the server stops: the next start makes it
+		return ctx.Err() // the server stops, and makes the backup at its next start
 	}
-	if failed != nil {
-		r.Error = failed.Error()
+	if makeErr != nil {
+		r.Error = makeErr.Error()
 	}
 	if err := s.Finish(ctx, r); err != nil {
 		return err
 	}
-	if failed != nil {
-		return failed
+	if makeErr != nil {
+		return makeErr
 	}
 	s.Log.LogAttrs(ctx, slog.LevelInfo, "backup made", slog.String("file", r.File), slog.Int64("bytes", r.Bytes))
 	return s.prune(id, filepath.Base(r.File))
@@ -189,8 +188,8 @@ func removeFiles(dir string, names []string) error {
 	return nil
 }
 
-// Attention lists what is wrong with automatic backups: the last one failed, or the newest
-// backup is old.
+// Attention lists the problems of automatic backups: the last one failed, or the newest backup
+// is old.
 func (s *Service) Attention(ctx context.Context, now time.Time) ([]rotation.Attention, error) {
 	if s.Policy.Every <= 0 {
 		return nil, nil

@@ -1,7 +1,7 @@
 // Package backup makes and reads backups of an installation. A backup is one gzip-compressed
 // tar archive:
 //
-//	manifest.json    see Manifest: what it is of, digests of the other files, MAC
+//	manifest.json    see Manifest: the installation, digests of the other files, MAC
 //	vernal.db        the store at one moment, without free pages
 //	keys/YEAR.EXT    the keys folder: sealed private keys, certificates
 //	vernal.yaml      the configuration without secrets

@@ -2,7 +2,7 @@ package backup
 
 import "fmt"
 
-// Code names why a backup is refused. Codes never change.
+// Code identifies the reason to refuse a backup. Codes never change.
 type Code string
 
 // The reasons to refuse a backup.
@@ -22,7 +22,7 @@ var (
 	ErrForeign = &Refusal{Code: CodeForeign}
 )
 
-// Refusal is a backup that is not accepted.
+// Refusal is the error about a backup that is refused.
 type Refusal struct {
 	Code Code
 	// Detail names the part of the backup, or the value seen. It may be empty.
@@ -31,10 +31,10 @@ type Refusal struct {
 
 func refuse(code Code, detail string) error { return &Refusal{Code: code, Detail: detail} }
 
-// texts say what is wrong, and how to fix it.
+// texts name the problem, and how to fix it.
 var texts = map[Code]string{
 	CodeDamaged:       "the backup is damaged: use another copy of the file, or an older backup",
-	CodeForeign:       "the backup does not verify: another installation made it, or it was changed; use a backup of this installation and its master key",
+	CodeForeign:       "another installation made the backup, or it was changed: use a backup of this installation and its master key",
 	CodeNewerFormat:   "a newer version of Vernal made the backup: use that version",
 	CodeOtherSchema:   "another version of Vernal made the backup's store: use that version",
 	CodeUnknownMember: "the backup contains a file that no backup of Vernal has: use the file as Vernal wrote it",

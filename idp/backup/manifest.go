@@ -43,7 +43,7 @@ type Manifest struct {
 	Head audit.Place `json:"audit_head"`
 	// Years are the recorded years, oldest first.
 	Years []Year `json:"years"`
-	// MasterKeys are the IDs of the master keys each of which opens the store.
+	// MasterKeys are the IDs of the master keys that open the store. Any one of them is enough.
 	MasterKeys []string `json:"master_keys"`
 	// Members are the files in the archive after the manifest, in their order.
 	Members []Member `json:"members"`
@@ -58,7 +58,7 @@ type Year struct {
 	Key   KeyPlace       `json:"key"`
 }
 
-// KeyPlace is where a private key is.
+// KeyPlace is the place of a private key.
 type KeyPlace string
 
 // The places of private keys.
@@ -99,7 +99,7 @@ func (m *Manifest) sign(mac func(context string, data []byte) []byte) {
 	m.MAC = hex.EncodeToString(mac(macContext, m.marshalSigned()))
 }
 
-// Verify returns ErrForeign unless the installation whose keys s has made the manifest.
+// Verify returns ErrForeign unless the manifest was made with the keys of s.
 func (m *Manifest) Verify(s interface {
 	VerifyMAC(context string, data, mac []byte) bool
 }) error {
@@ -110,7 +110,7 @@ func (m *Manifest) Verify(s interface {
 	return nil
 }
 
-// ParseManifest reads a manifest and checks its form. Verify checks who made it.
+// ParseManifest reads a manifest and checks its form. Verify checks its origin.
 func ParseManifest(data []byte) (*Manifest, error) {
 	var version struct {
 		Format int `json:"format"`
@@ -132,7 +132,7 @@ func ParseManifest(data []byte) (*Manifest, error) {
 }
 
 // decodeStrict reads exactly one JSON value and refuses unknown fields, because the MAC covers
-// the known ones alone.
+// only the known ones.
 func decodeStrict(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -156,7 +156,7 @@ var (
 	keyPattern    = regexp.MustCompile(`^keys/([0-9a-z]+)\.(key|token|crt)$`)
 )
 
-// check refuses a manifest that no Vernal wrote.
+// check refuses a manifest that Vernal cannot have written.
 func (m *Manifest) check() error {
 	texts := append([]string{m.Version, m.BaseURL, m.Head.Hash, m.MAC}, m.MasterKeys...)
 	for _, text := range texts {
@@ -187,7 +187,7 @@ func (m *Manifest) check() error {
 }
 
 // isMember reports whether an archive may contain a file with the name. No such name leads out
-// of the folder into which it is extracted.
+// of the folder that the archive is extracted into.
 func isMember(name string) bool {
 	switch name {
 	case StoreName, ConfigName, MasterKeyName:

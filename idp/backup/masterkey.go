@@ -13,25 +13,25 @@ import (
 	"vernal/idp/seal"
 )
 
-// Protection is how a master key is encrypted: to a passphrase, or to recipients of age. The
-// zero value means not at all.
+// Protection says how to encrypt a master key: to a passphrase, or to age public keys. The zero
+// value leaves the master key out of the backup.
 type Protection struct {
 	Passphrase string
-	// Recipients are public keys of age, one in a line.
+	// Recipients are age public keys, one per line.
 	Recipients string
 }
 
-// IsZero reports whether nothing is given.
+// IsZero reports whether the master key is left out.
 func (p Protection) IsZero() bool { return p == Protection{} }
 
 const (
-	// minPassphrase is the least length of a passphrase in characters. An attacker
-	// who has the file can try passphrases without a limit.
+	// minPassphrase is the minimum length of a passphrase in characters. An attacker
+	// with the file can try passphrases without a limit.
 	minPassphrase = 12
 	// scryptWork is the logarithm of the work factor of scrypt. It takes 128 MiB of memory
-	// for a moment, which a server can spare.
+	// for a moment.
 	scryptWork = 17
-	// maxScryptWork bounds the memory for a file from someone else: 1 GiB.
+	// maxScryptWork bounds the memory that a foreign file can claim: 1 GiB.
 	maxScryptWork = 20
 	maxRecipients = 64 << 10
 )
@@ -39,10 +39,10 @@ const (
 // Errors of Protection.
 var (
 	ErrPassphrase = fmt.Errorf("the passphrase has fewer than %d characters: choose a longer one", minPassphrase)
-	ErrRecipient  = errors.New("not a public key of age (age1…): make one with age-keygen")
+	ErrRecipient  = errors.New("not an age public key (age1…): make one with age-keygen")
 )
 
-// Check returns ErrPassphrase or ErrRecipient if nothing can be encrypted like this.
+// Check returns ErrPassphrase or ErrRecipient if a key cannot be encrypted this way.
 func (p Protection) Check() error {
 	if p.Passphrase != "" && utf8.RuneCountInString(p.Passphrase) < minPassphrase {
 		return ErrPassphrase
@@ -70,7 +70,7 @@ func (p Protection) recipients() ([]age.Recipient, error) {
 	return list, nil
 }
 
-// encrypt encrypts a master key.
+// encrypt returns the member MasterKeyName.
 func (p Protection) encrypt(key []byte) ([]byte, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -93,8 +93,8 @@ func (p Protection) encrypt(key []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Unlock is what opens an encrypted master key: the passphrase, or private keys of age as
-// their file holds them.
+// Unlock opens an encrypted master key: it has the passphrase, or the text of a file with age
+// private keys.
 type Unlock struct {
 	Passphrase string
 	Identities string
@@ -102,7 +102,7 @@ type Unlock struct {
 
 // Errors of Unlock.
 var (
-	ErrIdentity = errors.New("not a private key of age (AGE-SECRET-KEY-1…)")
+	ErrIdentity = errors.New("not an age private key (AGE-SECRET-KEY-1…): name the file that age-keygen wrote")
 	ErrLocked   = errors.New("the master key in the backup does not open: check the passphrase or the identity file")
 )
 

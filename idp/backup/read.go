@@ -12,7 +12,7 @@ import (
 	"io"
 )
 
-// Limits bound what is read of a backup, in bytes.
+// Limits bound the files of a backup that is read, in bytes.
 type Limits struct {
 	Manifest  int64
 	Store     int64
@@ -21,11 +21,11 @@ type Limits struct {
 	MasterKey int64
 }
 
-// DefaultLimits are far above what Vernal writes, apart from the store, whose size the caller
-// may bound by the free space of the disk.
+// DefaultLimits are far above the sizes that Vernal writes. The caller may bound the store by the
+// free space of the disk.
 var DefaultLimits = Limits{Manifest: 1 << 20, Store: 1 << 40, Key: 1 << 18, Config: 1 << 20, MasterKey: 1 << 16}
 
-func (l Limits) of(name string) int64 {
+func (l Limits) findLimit(name string) int64 {
 	switch name {
 	case StoreName:
 		return l.Store
@@ -37,10 +37,10 @@ func (l Limits) of(name string) int64 {
 	return l.Key
 }
 
-// Reader reads a backup as a stream. It keeps at most the manifest in memory. Nothing that it
-// returned counts before Next has returned io.EOF: only then is the file known to be whole.
+// Reader reads a backup as a stream. It keeps at most the manifest in memory. Do not rely on
+// its results before Next has returned io.EOF: only then is the file known to be whole.
 type Reader struct {
-	// Manifest is what the backup says of itself; ManifestJSON is the same, byte by byte.
+	// Manifest describes the backup. ManifestJSON is the file that it was read from.
 	Manifest     *Manifest
 	ManifestJSON []byte
 
@@ -52,7 +52,7 @@ type Reader struct {
 	limits   Limits
 	next     int
 	member   *memberReader // nil before the first
-	err      error         // of Next, once there is one
+	err      error         // the final error of Next
 }
 
 // Open reads the beginning of a backup and its manifest. Errors about its content are of type
@@ -88,7 +88,7 @@ func (b *Reader) open() error {
 		return err
 	}
 	for _, m := range b.Manifest.Members { // before the caller makes room for them
-		if m.Size > b.limits.of(m.Name) {
+		if m.Size > b.limits.findLimit(m.Name) {
 			return refuse(CodeTooLarge, m.Name)
 		}
 	}
@@ -111,8 +111,8 @@ func (b *Reader) readHeader(name string) (int64, error) {
 	return h.Size, nil
 }
 
-// Next returns the next file and its content, whose reader ends with an error unless the
-// digest in the manifest fits. The content that was not read is skipped, and checked too.
+// Next returns the next file and its content. The content ends with an error if its digest is
+// not the one in the manifest. Next skips unread content of the file before, and checks it too.
 // After the last file, and once the whole backup has been read, it returns io.EOF.
 func (b *Reader) Next() (Member, io.Reader, error) {
 	if b.err == nil {
@@ -146,8 +146,8 @@ func (b *Reader) advance() error {
 	return nil
 }
 
-// readEnd reads the end of the archive: nothing may follow the files but zeros, and nothing the
-// compressed data.
+// readEnd checks the end of the archive: only zeros may follow the files, and only the trailer
+// the compressed data.
 func (b *Reader) readEnd() error {
 	if h, err := b.tar.Next(); !errors.Is(err, io.EOF) {
 		if err == nil {
@@ -172,9 +172,9 @@ func (b *Reader) readEnd() error {
 	return refuse(CodeDamaged, "")
 }
 
-// readTrailer reads what follows the compressed data; see endOf.
+// readTrailer checks that the file ends with the trailer, see makeTrailer.
 func (b *Reader) readTrailer() error {
-	want := endOf(b.zipped.digest())
+	want := makeTrailer(b.zipped.digest())
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(b.file, got); err != nil {
 		return toRefusal(err, "")
@@ -194,10 +194,10 @@ func (b *Reader) readTrailer() error {
 // SHA256 returns the digest of the file in hexadecimal digits, once Next has returned io.EOF.
 func (b *Reader) SHA256() string { return hex.EncodeToString(b.sum.Sum(nil)) }
 
-// endOf returns the end of a backup: an empty gzip stream whose comment is the digest of the
-// compressed data before it. Tools skip it. It shows every changed bit, also where the
-// compressed form, or its header, has bits without a meaning.
-func endOf(digest []byte) []byte {
+// makeTrailer returns the end of a backup: an empty gzip stream whose comment is the digest of
+// the compressed data before it. Tools skip it. It reveals every changed bit, even one that
+// gzip ignores.
+func makeTrailer(digest []byte) []byte {
 	end := []byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255} // RFC 1952: a comment, and no time
 	end = append(hex.AppendEncode(end, digest), 0)
 	end = append(end, 3, 0)                    // RFC 1951: one empty block
@@ -206,9 +206,9 @@ func endOf(digest []byte) []byte {
 
 // hashingReader hashes exactly the bytes that the decompressor takes.
 type hashingReader struct {
-	r    *bufio.Reader
-	sum  hash.Hash
-	some []byte // not yet hashed
+	r      *bufio.Reader
+	sum    hash.Hash
+	buffer []byte // not yet hashed
 }
 
 func (h *hashingReader) Read(p []byte) (int, error) {
@@ -222,7 +222,7 @@ func (h *hashingReader) Read(p []byte) (int, error) {
 func (h *hashingReader) ReadByte() (byte, error) {
 	c, err := h.r.ReadByte()
 	if err == nil {
-		if h.some = append(h.some, c); len(h.some) >= 1<<12 {
+		if h.buffer = append(h.buffer, c); len(h.buffer) >= 1<<12 {
 			h.flush()
 		}
 	}
@@ -230,8 +230,8 @@ func (h *hashingReader) ReadByte() (byte, error) {
 }
 
 func (h *hashingReader) flush() {
-	h.sum.Write(h.some)
-	h.some = h.some[:0]
+	h.sum.Write(h.buffer)
+	h.buffer = h.buffer[:0]
 }
 
 func (h *hashingReader) digest() []byte {
@@ -239,7 +239,7 @@ func (h *hashingReader) digest() []byte {
 	return h.sum.Sum(nil)
 }
 
-// memberReader reads one file and checks it.
+// memberReader reads one file and checks its digest.
 type memberReader struct {
 	member Member
 	r      io.Reader

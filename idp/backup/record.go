@@ -26,16 +26,16 @@ const (
 // Record is an attempt to make a backup.
 type Record struct {
 	At time.Time `json:"at"`
-	// File is where it was written, "-" for standard output.
+	// File is the path of the backup, "-" for standard output.
 	File string `json:"file"`
-	// Automatic: the server made it, and not a command.
+	// Automatic says that the server made it, not a command.
 	Automatic bool `json:"automatic,omitempty"`
-	// MasterKeys are the IDs of the master keys each of which opens it.
+	// MasterKeys are the IDs of the master keys that open it. Any one of them is enough.
 	MasterKeys []string `json:"master_keys,omitempty"`
 	Bytes      int64    `json:"bytes,omitempty"`
 	// SHA256 is the digest of the file in hexadecimal digits.
 	SHA256 string `json:"sha256,omitempty"`
-	// Error is why it failed, "" if it did not.
+	// Error is the cause of the failure, "" for a success.
 	Error string `json:"error,omitempty"`
 }
 
@@ -104,7 +104,7 @@ func ReadInstallationID(ctx context.Context, s idp.DocumentStore) (string, error
 }
 
 // InstallationID returns the random ID of the installation: 128 bits in hexadecimal digits. It
-// makes one if there is none.
+// makes a missing one.
 func InstallationID(ctx context.Context, s idp.DocumentStore) (string, error) {
 	id, err := ReadInstallationID(ctx, s)
 	if !errors.Is(err, idp.ErrNotFound) {

@@ -33,7 +33,7 @@ type Keys interface {
 type Policy struct {
 	// Every is the time between two backups; 0 for none.
 	Every time.Duration
-	// Dir is the folder, and Keep how many backups stay there.
+	// Dir is the folder, and Keep the number of backups that stay there.
 	Dir  string
 	Keep int
 }
@@ -74,7 +74,7 @@ func clipText(text string) string {
 	return text
 }
 
-// Finish records how an attempt ended.
+// Finish records the result of an attempt.
 func (s *Service) Finish(ctx context.Context, r Record) error {
 	r.At, r.File, r.Error = s.Clock.Now(), clipText(r.File), clipText(r.Error)
 	err := attemptRecords(s.Store, s.Clock).Update(ctx, []string{recordKey}, func(doc *idp.Record[attempts]) error {

@@ -35,7 +35,7 @@ type Summary struct {
 	SHA256 string `json:"file_sha256"`
 }
 
-// content is what a backup is made of. The caller closes the snapshot.
+// content has the parts of a backup. The caller closes the snapshot.
 type content struct {
 	store  idp.Snapshot
 	keys   []certs.File
@@ -44,8 +44,8 @@ type content struct {
 	masterKey []byte
 }
 
-// WriteArchive writes a backup of this moment. It never holds the store in memory: it is read
-// twice, because its digest comes first. With an error, what was written is no backup.
+// WriteArchive writes a backup of this moment. It reads the store twice instead of holding it in
+// memory, because the digest comes first. After an error, the written bytes are not a backup.
 func (s *Service) WriteArchive(ctx context.Context, w io.Writer, o Options) (*Summary, error) {
 	id, err := InstallationID(ctx, s.Store)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Service) WriteArchive(ctx context.Context, w io.Writer, o Options) (*Su
 
 // collect takes the snapshot while no step of the rotation is under way and no key file is
 // written. So the store and the key files fit together: a backup has no key without its
-// history, nor the reverse.
+// history, and no history without its key.
 func (s *Service) collect(ctx context.Context, o Options) (*content, error) {
 	c := &content{config: s.Config}
 	err := s.Steps.PauseSteps(func() (err error) {
@@ -150,7 +150,7 @@ func (c *content) readYears(ctx context.Context, now time.Time) ([]Year, error) 
 	var h rotation.History
 	for _, d := range docs {
 		if err := json.Unmarshal(d.Data, &h); err != nil {
-			return nil, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
+			return nil, fmt.Errorf("the rotation's history in the store is damaged (%w): restore an older backup", err)
 		}
 	}
 	years := make([]Year, len(h.Records))
@@ -175,7 +175,7 @@ func (c *content) findKey(y idp.Year) KeyPlace {
 	return NoKey
 }
 
-// write writes the archive.
+// write writes the archive, and closes the snapshot as soon as the store is copied.
 func (c *content) write(w io.Writer, m *Manifest) error {
 	manifest, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -226,7 +226,7 @@ func (c *content) write(w io.Writer, m *Manifest) error {
 			return err
 		}
 	}
-	if _, err := out.Write(endOf(sum.Sum(nil))); err != nil {
+	if _, err := out.Write(makeTrailer(sum.Sum(nil))); err != nil {
 		return err
 	}
 	return out.Flush()

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/backup"
 )
 
-// backupAge is how old the newest backup may be. With automatic backups it is twice their
+// backupAge is the greatest age of the newest backup. With automatic backups it is twice their
 // interval, if that is longer.
 const backupAge = 7 * day
 
@@ -21,8 +21,8 @@ func backupChecks() []Check {
 	}}
 }
 
-// checkBackups looks at the recorded attempts. Without a service provider nothing is lost that
-// an operator could not make again in a minute.
+// checkBackups judges the recorded attempts. Without a service provider its findings are only
+// information: an operator can make such an installation again in a minute.
 func (s *Service) checkBackups(ctx context.Context, _ Options) ([]Finding, error) {
 	records, err := backup.Records(ctx, s.Installation.Store)
 	if err != nil {
@@ -71,7 +71,7 @@ func judgeBackups(records []backup.Record, now time.Time, age time.Duration, ope
 	if now.Sub(newest.At) > age {
 		add(BackupOld, Problem, Args{Path: newest.File, Date: newest.At, Days: int(now.Sub(newest.At) / day)})
 	}
-	// Of older backups only those count that are still where they were written.
+	// Only older backups that are still in their place count.
 	older := slices.DeleteFunc(made[:len(made)-1], func(r backup.Record) bool {
 		_, err := os.Stat(r.File)
 		return opens(r) || err != nil

@@ -29,8 +29,8 @@ func baseURLChecks() []Check {
 	}
 }
 
-// checkListen compares the listener with base_url, and reports who sent X-Forwarded-For in
-// vain. Anyone can send that header, so it is no problem by itself.
+// checkListen compares the listener with base_url, and reports the last peer whose
+// X-Forwarded-For was ignored. Anyone can send that header, so this alone is not a problem.
 func (s *Service) checkListen(context.Context, Options) (findings []Finding, err error) {
 	base, err := url.Parse(s.IdP.BaseURL)
 	if err != nil {
@@ -50,28 +50,28 @@ func (s *Service) checkListen(context.Context, Options) (findings []Finding, err
 // maxMetadata bounds the answer of base_url.
 const maxMetadata = 1 << 20
 
-// checkBaseURL fetches the preferred year's metadata from base_url, like a service provider
+// checkBaseURL fetches the preferred year's metadata from base_url, as a service provider
 // does. The request carries a token, so that the listener recognizes it and notes how it
 // arrived.
 func (s *Service) checkBaseURL(ctx context.Context, _ Options) ([]Finding, error) {
 	preferred, err := s.Years.Preferred(s.Clock.Now())
 	if err != nil {
-		return nil, err // its own finding is that of the rotation
+		return nil, err // checkRotation has the finding
 	}
-	at := s.IdP.MetadataURL(preferred.Year())
+	metadataURL := s.IdP.MetadataURL(preferred.Year())
 	token, take := s.Probe.Await()
 	resp, err := s.Outbound.Do(ctx, &outbound.Request{
-		URL: at, Trust: outbound.Operator, MaxBytes: maxMetadata, AllowHTTP: true,
+		URL: metadataURL, Trust: outbound.Operator, MaxBytes: maxMetadata, AllowHTTP: true,
 		Header: http.Header{web.ProbeHeader: {token}},
 	})
 	seen := take()
 	found := func(code Code, args Args) []Finding {
-		args.URL = at
+		args.URL = metadataURL
 		return []Finding{{Code: code, Level: Problem, Args: args}}
 	}
 	switch {
 	case outbound.HasCode(err, outbound.CodeCertificate):
-		return nil, fmt.Errorf("the TLS certificate of %s is not accepted", s.IdP.BaseURL) // see checkTLS
+		return nil, fmt.Errorf("the TLS certificate of %s is not accepted: see the findings about it", s.IdP.BaseURL) // of checkTLS
 	case err != nil:
 		return found(BaseURLUnreachable, Args{Value: errorText(err)}), nil
 	case resp.Status != http.StatusOK:
@@ -83,7 +83,7 @@ func (s *Service) checkBaseURL(ctx context.Context, _ Options) ([]Finding, error
 	}
 	if seen == nil {
 		// A cache or another server of the same installation answered.
-		return nil, fmt.Errorf("the answer of %s is right, but the request did not arrive here with its %s header", at, web.ProbeHeader)
+		return nil, fmt.Errorf("the answer of %s is right, but the request did not arrive here with its %s header: have the proxy pass on all headers, and no cache answer", metadataURL, web.ProbeHeader)
 	}
 	return append(s.judgeSighting(seen), s.judgeAnswer(resp.Header)...), nil
 }

@@ -16,8 +16,8 @@ import (
 	"vernal/idp/outbound"
 )
 
-// clockBound is how far our clock may be off. TOTP codes and service providers allow 30 seconds
-// and more; a clock that is 5 seconds off is not synchronized.
+// clockBound is the offset from which our clock counts as wrong. TOTP codes and service providers
+// allow 30 seconds and more, but a clock that is 5 seconds off is not synchronized.
 const clockBound = 5 * time.Second
 
 func clockChecks() []Check {
@@ -32,8 +32,8 @@ func clockChecks() []Check {
 func (s *Service) checkClock(ctx context.Context, _ Options) (findings []Finding, err error) {
 	results := make([][]Finding, len(s.Settings.TimeURLs))
 	var wg sync.WaitGroup
-	for i, at := range s.Settings.TimeURLs {
-		wg.Go(func() { results[i] = s.checkTimeURL(ctx, at) })
+	for i, timeURL := range s.Settings.TimeURLs {
+		wg.Go(func() { results[i] = s.checkTimeURL(ctx, timeURL) })
 	}
 	wg.Wait()
 	for _, r := range results {
@@ -44,12 +44,12 @@ func (s *Service) checkClock(ctx context.Context, _ Options) (findings []Finding
 
 // checkTimeURL compares our clock with one time URL. The answer was written at some moment
 // between request and answer, so only an offset beyond that counts.
-func (s *Service) checkTimeURL(ctx context.Context, at string) []Finding {
+func (s *Service) checkTimeURL(ctx context.Context, timeURL string) []Finding {
 	begin := s.Clock.Now()
-	theirs, precision, err := s.fetchTime(ctx, at)
+	theirs, precision, err := s.fetchTime(ctx, timeURL)
 	end := s.Clock.Now()
 	if err != nil {
-		return []Finding{{Code: TimeURLUnreachable, Level: Information, Args: Args{URL: at, Value: errorText(err)}}}
+		return []Finding{{Code: TimeURLUnreachable, Level: Information, Args: Args{URL: timeURL, Value: errorText(err)}}}
 	}
 	off := time.Duration(0)
 	switch {
@@ -61,12 +61,12 @@ func (s *Service) checkTimeURL(ctx context.Context, at string) []Finding {
 	if off < clockBound {
 		return nil
 	}
-	return []Finding{{Code: ClockOff, Level: Problem, Args: Args{URL: at, Count: int(off / time.Second)}}}
+	return []Finding{{Code: ClockOff, Level: Problem, Args: Args{URL: timeURL, Count: int(off / time.Second)}}}
 }
 
 // fetchTime returns the time that a URL names. The real time is at most precision later.
-func (s *Service) fetchTime(ctx context.Context, at string) (theirs time.Time, precision time.Duration, err error) {
-	u, err := url.Parse(at)
+func (s *Service) fetchTime(ctx context.Context, timeURL string) (theirs time.Time, precision time.Duration, err error) {
+	u, err := url.Parse(timeURL)
 	if err != nil {
 		return time.Time{}, 0, err
 	}
@@ -74,7 +74,7 @@ func (s *Service) fetchTime(ctx context.Context, at string) (theirs time.Time, p
 		theirs, err = s.queryNTP(ctx, formatNTPAddress(u))
 		return theirs, 0, err
 	}
-	resp, err := s.Outbound.Do(ctx, &outbound.Request{Method: http.MethodHead, URL: at, Trust: outbound.Operator, AllowHTTP: true})
+	resp, err := s.Outbound.Do(ctx, &outbound.Request{Method: http.MethodHead, URL: timeURL, Trust: outbound.Operator, AllowHTTP: true})
 	if err != nil {
 		return time.Time{}, 0, err
 	}
@@ -119,7 +119,7 @@ func (s *Service) queryNTP(ctx context.Context, address string) (time.Time, erro
 		if err != nil {
 			return time.Time{}, err
 		}
-		if n == ntpPacket && string(packet[24:32]) == string(cookie[:]) { // else an answer to someone else
+		if n == ntpPacket && string(packet[24:32]) == string(cookie[:]) { // any other packet is not the answer to this request
 			return readNTP(packet)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package doctor checks an installation and its surroundings: what an operator would
-// otherwise find out when users cannot sign in. It finds and explains; it changes nothing.
+// Package doctor checks an installation and its surroundings, so that an operator learns of a
+// problem before users cannot sign in. It explains problems and changes nothing.
 //
 // A Check is one value with the codes that it can find. Service runs all checks at once, each
 // with a time limit, and returns a Report. A check that could not run says so in its Outcome,
@@ -37,9 +37,9 @@ import (
 	"vernal/idp/web"
 )
 
-// Settings say what to look at. Paths are absolute.
+// Settings name the files, folders and URLs to check. Paths are absolute.
 type Settings struct {
-	// Listen is the configured address of the public listener.
+	// Listen is the configured HOST:PORT of the public listener.
 	Listen string
 	// TrustedProxies are the peers whose X-Forwarded-For is trusted.
 	TrustedProxies []netip.Prefix
@@ -67,7 +67,7 @@ type Service struct {
 	Settings Settings
 	// Store examines the store's records; nil leaves that out.
 	Store idp.StoreExaminer
-	// MailErr is why mail cannot be sent as configured; nil if it can, or is not configured.
+	// MailErr is the fault of the mail settings; nil if they are usable or missing.
 	MailErr error
 	// Probe and Strangers are shared with the public listener.
 	Probe     *web.Probe
@@ -93,7 +93,7 @@ type Service struct {
 // limits are the bounds at which something becomes a finding.
 type limits struct {
 	check, total time.Duration
-	// records of the store are examined in one run.
+	// records is the number of records of the store that one run examines.
 	records    int
 	storeBytes int64
 	diskBytes  uint64
@@ -103,18 +103,18 @@ func defaultLimits() limits {
 	return limits{check: 15 * time.Second, total: 30 * time.Second, records: 20_000, storeBytes: 10 << 30, diskBytes: 500 << 20}
 }
 
-// Check is one check.
+// Check is one check and the findings that it can return.
 type Check struct {
 	Name string
-	// Codes are the findings that it can return.
+	// Codes are those of its findings.
 	Codes []Code
-	// Network: it asks other machines, or goes out and comes back in.
+	// Network says that it asks other machines, or this one through the network.
 	Network bool
-	// NeedsServer: it can only be run in the running server.
+	// NeedsServer says that only the running server can run it.
 	NeedsServer bool
-	// Configured reports whether there is anything to check; nil: always.
+	// Configured reports whether the configuration calls for the check; nil for always.
 	Configured func(*Service) bool
-	// Run returns what it finds. An error means that it could not find out.
+	// Run returns the findings. An error means that the check could not be completed.
 	Run func(s *Service, ctx context.Context, o Options) ([]Finding, error)
 }
 
@@ -158,8 +158,8 @@ type Options struct {
 	SendTest bool
 }
 
-// Examine runs the checks, all at the same time, and reports what they found. No check can hold
-// it up for longer than its limit.
+// Examine runs the checks, all at the same time, and reports their findings. No check can delay
+// it for longer than its limit.
 func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
 	if o.SendTest {
 		if err := s.claimTest(ctx); err != nil {
@@ -194,7 +194,7 @@ func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// result is what one check returned.
+// result is the outcome of one check and its findings.
 type result struct {
 	outcome  Outcome
 	findings []Finding
@@ -283,9 +283,9 @@ func (s *Service) isEmpty(ctx context.Context) (bool, error) {
 
 // errorText returns the text of an error in one bounded line.
 func errorText(err error) string {
-	const most = 300
+	const maxRunes = 300
 	text := []rune(idp.OneLine(err.Error()))
-	return string(text[:min(len(text), most)])
+	return string(text[:min(len(text), maxRunes)])
 }
 
 // daysUntil returns the whole days from now until t, at least 0.

@@ -44,7 +44,7 @@ func TestHangingCheckIsLeft(t *testing.T) {
 			return []doctor.Finding{{Code: "seen", Level: doctor.Information}}, nil
 		}},
 	)
-	d.doctor.SetLimits(time.Millisecond, 1, 1)
+	d.doctor.SetLimits(time.Second, 1, 1)
 	for _, cause := range []string{doctor.TimedOut, doctor.StillRunning} {
 		report := d.examine(doctor.Options{})
 		if got := outcomeOf(report, "hangs"); got != (doctor.Outcome{Check: "hangs", State: doctor.Failed, Cause: cause}) {

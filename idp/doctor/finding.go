@@ -11,14 +11,14 @@ import (
 	"vernal/templates"
 )
 
-// Code names what is wrong, for programs. Codes never change, but texts may.
+// Code identifies a problem for programs. Codes never change, but texts may.
 type Code string
 
-// Level says whether someone must act.
+// Level says whether an operator must act.
 type Level string
 
 const (
-	// Problem: something does not work, or will stop working, unless someone acts.
+	// Problem: something does not work, or will stop working, unless an operator acts.
 	Problem Level = "problem"
 	// Information: good to know. It never changes the exit code.
 	Information Level = "information"
@@ -30,19 +30,19 @@ type Finding struct {
 	Code  Code  `json:"code"`
 	Level Level `json:"level"`
 	Args  Args  `json:"args,omitzero"`
-	// Seen says what the check saw, Why why that matters, and Fix how to fix it. They are ""
-	// before Render. No decision may depend on them.
+	// Seen is the observation, Why the reason that it matters, and Fix the way to fix it. They
+	// are "" before Render. No decision may depend on them.
 	Seen string `json:"seen"`
 	Why  string `json:"why"`
 	Fix  string `json:"fix"`
-	// Suggestions are the commands that Fix speaks of.
+	// Suggestions are the commands that Fix mentions.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
 // Args are the arguments of a finding. A code always fills the same fields.
 type Args struct {
 	Year idp.Year `json:"year,omitzero"`
-	// URL, Host, Peer and Path name the thing that was looked at: a URL, HOST or HOST:PORT, the
+	// URL, Host, Peer and Path name the thing that was checked: a URL, HOST or HOST:PORT, the
 	// IP address of a peer, a file.
 	URL  string `json:"url,omitzero"`
 	Host string `json:"host,omitzero"`
@@ -53,7 +53,8 @@ type Args struct {
 	Want string `json:"want,omitzero"`
 	// UID is the owner of Path.
 	UID string `json:"uid,omitzero"`
-	// Date is when it happened or will. Days is how many days ago, or left.
+	// Date is the time of the event, past or to come. Days is the number of days from or until
+	// then.
 	Date time.Time `json:"date,omitzero"`
 	Days int       `json:"days,omitzero"`
 	// Count is the number of the things that the code names. Megabytes is a size.
@@ -65,7 +66,7 @@ type Args struct {
 	Key string `json:"master_key,omitzero"`
 	// Reason is the rotation's own reason, or that of an unusable key.
 	Reason rotation.Reason `json:"reason,omitzero"`
-	// Attention is what the rotation reports.
+	// Attention is the report of the rotation.
 	Attention *rotation.Attention `json:"attention,omitempty"`
 	// Value is foreign text, such as the message of an error.
 	Value string `json:"value,omitzero"`
@@ -147,7 +148,7 @@ const (
 	StoreDamaged  Code = "store_damaged"
 	StoreTampered Code = "store_tampered"
 	StoreLarge    Code = "store_large"
-	// StoreNotWritten: the disk takes no changes.
+	// StoreNotWritten: changes cannot be written to the disk.
 	StoreNotWritten Code = "store_not_written"
 )
 
@@ -178,7 +179,7 @@ const (
 	BackupOldMasterKey  Code = "backup_old_master_key"
 )
 
-// FIPSNotApproved: FIPS mode is on, and service providers use what it does not approve.
+// FIPSNotApproved: FIPS mode is on, and service providers use algorithms that it does not approve.
 const FIPSNotApproved Code = "fips_not_approved"
 
 // Mail and webhook.

@@ -21,8 +21,8 @@ func keyChecks() []Check {
 	}
 }
 
-// checkKeyFiles reads the folder of keys again. A running server goes on with what it has in
-// memory, so what happened to the files since its start would be found at the next one.
+// checkKeyFiles reads the keys folder again. A running server uses the keys in its
+// memory, so damage to the files since its start would show only at the next one.
 func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Finding, err error) {
 	st, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
@@ -91,8 +91,8 @@ func rotationChecks() []Check {
 	return []Check{{Name: "rotation", Codes: []Code{PreferredYearUnusable, RotationAttention}, Run: (*Service).checkRotation}}
 }
 
-// checkRotation reports what the rotation needs. What service providers need is in
-// checkCertificates.
+// checkRotation reports the attention that the rotation needs. Findings about service providers
+// are those of checkCertificates.
 func (s *Service) checkRotation(ctx context.Context, _ Options) (findings []Finding, err error) {
 	board, err := s.Board.Board(ctx)
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *Service) checkRotation(ctx context.Context, _ Options) (findings []Find
 	return findings, nil
 }
 
-// planYears is how far the report looks ahead for the next step.
+// planYears is the number of years that the report looks ahead for the next step.
 const planYears = 2
 
 // nextStep returns the next step of the rotation, or nil if none is known.

@@ -53,8 +53,10 @@ type guardedFile struct {
 	deny fs.FileMode
 	// want is the mode that the finding suggests.
 	want string
-	// foreign: it may belong to root in place of the owner of the data folder. shared: to anyone.
-	foreign, shared bool
+	// canBelongToRoot: root may own it in place of the owner of the data folder.
+	canBelongToRoot bool
+	// canBelongToAnyone: its owner does not matter.
+	canBelongToAnyone bool
 }
 
 // guardedFiles lists the files whose modes and owners matter.
@@ -65,11 +67,11 @@ func (s *Service) guardedFiles() []guardedFile {
 		{path: c.StoreFile, deny: 0o077, want: "600"},
 		{path: c.KeysDir, deny: 0o077, want: "700"},
 	}
-	// It is checked at the start too, but a disk can be mounted there later. Its owner can be
-	// the one who ships backups.
-	files = append(files, guardedFile{path: c.BackupDir, deny: 0o007, want: "o-rwx", shared: true})
+	// The start checks it too, but a disk can be mounted there later. It can belong to the user
+	// that ships backups.
+	files = append(files, guardedFile{path: c.BackupDir, deny: 0o007, want: "o-rwx", canBelongToAnyone: true})
 	entries, err := os.ReadDir(c.KeysDir)
-	if err == nil { // a missing folder is that of checkKeyFiles
+	if err == nil { // checkKeyFiles reports a missing folder
 		for _, e := range entries {
 			f := guardedFile{path: filepath.Join(c.KeysDir, e.Name()), deny: 0o077, want: "600"}
 			if filepath.Ext(f.path) == ".crt" { // public
@@ -79,13 +81,13 @@ func (s *Service) guardedFiles() []guardedFile {
 		}
 	}
 	for _, path := range append([]string{c.MasterKeyFile}, c.SecretFiles...) {
-		files = append(files, guardedFile{path: path, deny: 0o077, want: "600", foreign: true})
+		files = append(files, guardedFile{path: path, deny: 0o077, want: "600", canBelongToRoot: true})
 	}
 	// Debian lets the group ssl-cert read the keys of TLS.
-	return append(files, guardedFile{path: c.TLSKey, deny: 0o027, want: "640", foreign: true})
+	return append(files, guardedFile{path: c.TLSKey, deny: 0o027, want: "640", canBelongToRoot: true})
 }
 
-// checkFiles looks at the modes and owners of files. They were right when the server started.
+// checkFiles checks the modes and owners of files, which can change after the start of a server.
 func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err error) {
 	folder, err := os.Stat(s.Settings.DataDir)
 	if err != nil {
@@ -102,7 +104,7 @@ func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err 
 			findings = append(findings, Finding{Code: FileOpen, Level: Problem,
 				Args: Args{Path: f.path, Mode: fmt.Sprintf("%04o", mode), Want: f.want}})
 		}
-		if uid, ok := uidOf(info); ok && known && uid != owner && !f.shared && !(f.foreign && uid == 0) {
+		if uid, ok := uidOf(info); ok && known && uid != owner && !f.canBelongToAnyone && !(f.canBelongToRoot && uid == 0) {
 			findings = append(findings, Finding{Code: FileOwner, Level: Problem,
 				Args: Args{Path: f.path, UID: strconv.Itoa(uid), Want: strconv.Itoa(owner)}})
 		}

@@ -32,7 +32,7 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 	path := s.Settings.MasterKeyFile
 	master, err := s.Master()
 	switch {
-	case errors.Is(err, seal.ErrPermissions): // checkFiles
+	case errors.Is(err, seal.ErrPermissions): // checkFiles reports it
 	case err != nil:
 		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: errorText(err)}})
 	case !slices.Contains([]string{st.Configured, st.From, st.To}, master.ID()):

@@ -66,14 +66,14 @@ func (s *Service) checkTest(ctx context.Context, o Options) (findings []Finding,
 		return nil, nil
 	}
 	mails, hook := s.Notices.SendTest(ctx)
-	failed, why := 0, error(nil)
+	failures, lastErr := 0, error(nil)
 	for _, err := range mails {
 		if err != nil {
-			failed, why = failed+1, err
+			failures, lastErr = failures+1, err
 		}
 	}
-	if failed > 0 {
-		findings = append(findings, Finding{Code: TestMailFailed, Level: Problem, Args: Args{Count: failed, Value: errorText(why)}})
+	if failures > 0 {
+		findings = append(findings, Finding{Code: TestMailFailed, Level: Problem, Args: Args{Count: failures, Value: errorText(lastErr)}})
 	}
 	if hook != nil {
 		findings = append(findings, Finding{Code: TestWebhookFailed, Level: Problem, Args: Args{Value: errorText(hook)}})
@@ -90,7 +90,7 @@ const (
 )
 
 // ErrTestTooSoon is returned by Examine for a test within a minute after another.
-var ErrTestTooSoon = errors.New("a test was sent less than a minute ago")
+var ErrTestTooSoon = errors.New("a test was sent less than a minute ago: wait a minute, then try again")
 
 // lastTest is the record of the last test.
 type lastTest struct {

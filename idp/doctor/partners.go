@@ -10,7 +10,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// certificateEnding is how long before its end an SP's certificate should be replaced.
+// certificateEnding is the time before its end in which an SP's certificate should be replaced.
 const certificateEnding = 30 * day
 
 func partnerChecks() []Check {
@@ -40,7 +40,7 @@ func (s *Service) checkCertificates(ctx context.Context, _ Options) (findings []
 		if !p.Active {
 			continue
 		}
-		end := endOf(p, now)
+		end := findCertEnd(p, now)
 		switch {
 		case end.IsZero():
 		case !now.Before(end):
@@ -68,9 +68,9 @@ func (s *Service) checkCertificates(ctx context.Context, _ Options) (findings []
 	return findings, nil
 }
 
-// endOf returns when a service provider has no valid certificate left for one of the purposes
-// that it has any for; zero if it has none.
-func endOf(p *sp.Provider, now time.Time) (end time.Time) {
+// findCertEnd returns the time when a service provider runs out of valid certificates, for
+// requests or for encryption. It returns the earlier one, or zero without certificates.
+func findCertEnd(p *sp.Provider, now time.Time) (end time.Time) {
 	for _, c := range p.RequestCerts { // a newer one counts, because requests may come with either
 		if c.NotAfter.After(end) {
 			end = c.NotAfter

@@ -15,7 +15,7 @@ func (s *Service) judgeSighting(seen *web.Sighting) (findings []Finding) {
 		findings = append(findings, Finding{Code: code, Level: level, Args: args})
 	}
 	peer := seen.Peer.String()
-	// https at base_url that does not end here ends at a proxy.
+	// If base_url is https and TLS does not end at this server, it ends at a proxy.
 	proxied := s.Secure() && s.loaded == nil || seen.ForwardedFor
 	switch {
 	case proxied && !seen.Trusted:
@@ -34,7 +34,7 @@ func (s *Service) judgeSighting(seen *web.Sighting) (findings []Finding) {
 
 func hostOf(hostPort string) string { return (&url.URL{Host: hostPort}).Hostname() }
 
-// judgeAnswer looks for what a proxy changed in the answer: the attributes of the cookie that
+// judgeAnswer looks for changes by a proxy in the answer: the attributes of the cookie that
 // came with it, and the headers that protect pages.
 func (s *Service) judgeAnswer(h http.Header) (findings []Finding) {
 	var missing []string

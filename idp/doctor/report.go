@@ -7,10 +7,11 @@ import (
 	"vernal/templates"
 )
 
-// State says what became of a check.
+// State is the state of a check after a run.
 type State string
 
-// The states of a check. Skipped means that there was nothing to check, or not here.
+// The states of a check. Skipped means that the check is not configured, or needs a
+// running server.
 const (
 	Done    State = "done"
 	Skipped State = "skipped"
@@ -26,11 +27,11 @@ const (
 	Broken        = "error"
 )
 
-// Outcome is what became of one check.
+// Outcome says whether a check was done.
 type Outcome struct {
 	Check string `json:"check"`
 	State State  `json:"state"`
-	// Cause says why a check is not done.
+	// Cause is the reason that the check is not done.
 	Cause string `json:"cause,omitzero"`
 	// Error is the cause in words, for Broken.
 	Error string `json:"error,omitzero"`
@@ -39,9 +40,9 @@ type Outcome struct {
 // Report is the result of a run.
 type Report struct {
 	At time.Time `json:"at"`
-	// Server: the checks ran in the running server.
+	// Server says that the checks ran in the running server.
 	Server bool `json:"server"`
-	// FIPS: the cryptography is in FIPS 140-3 mode.
+	// FIPS says that the cryptography is in FIPS 140-3 mode.
 	FIPS     bool      `json:"fips"`
 	Findings []Finding `json:"findings"`
 	Checks   []Outcome `json:"checks"`
@@ -51,12 +52,12 @@ type Report struct {
 
 // Next is the next step of the rotation.
 type Next struct {
-	// By is who must act: "server" or "operator".
+	// By is the actor: "server" or "operator".
 	By string `json:"by"`
 	rotation.UpcomingStep
 }
 
-// Attention counts the problems, and the checks that could not find out.
+// Attention counts the problems, and the checks that could not be completed.
 func (r *Report) Attention() (n int) {
 	for _, f := range r.Findings {
 		if f.Level == Problem {

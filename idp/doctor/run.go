@@ -11,7 +11,7 @@ type Measures struct {
 	At time.Time
 	// Problems has every code; its value says whether there is such a problem.
 	Problems map[Code]bool
-	// Failed has every check that ran; its value says whether it could not find out.
+	// Failed has every check that ran; its value says whether it could not be completed.
 	Failed map[string]bool
 }
 
@@ -36,8 +36,8 @@ func (s *Service) Last() Measures {
 }
 
 const (
-	// firstAfter is when the first run in the background is. The start of a server has other
-	// things to do.
+	// firstAfter is the time until the first run in the background, which must not slow down
+	// the start of a server.
 	firstAfter = time.Minute
 	// localEvery is the interval of the local checks.
 	localEvery = 10 * time.Minute

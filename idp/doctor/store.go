@@ -24,7 +24,7 @@ func storeChecks() []Check {
 	}
 }
 
-// checkWrites asks the store whether the disk takes changes.
+// checkWrites asks the store whether it can write changes to the disk.
 func (s *Service) checkWrites(ctx context.Context, _ Options) ([]Finding, error) {
 	err := s.Installation.Store.CheckWrites(ctx)
 	if errors.Is(err, idp.ErrNotWritten) {
@@ -59,12 +59,12 @@ func (s *Service) checkStore(ctx context.Context, _ Options) (findings []Finding
 // pass is one pass through the store, over several runs.
 type pass struct {
 	next idp.StorePlace
-	// tampered has the buckets of the records that are not authentic, last those of the pass
-	// before. What was found must not be forgotten while other records are examined.
-	tampered, last []string
+	// tampered has the buckets of the records that are not authentic, lastTampered those of
+	// the pass before, which must not be forgotten while other records are examined.
+	tampered, lastTampered []string
 }
 
-// examineStore goes on with the pass, and returns what is known of tampered records.
+// examineStore continues the pass, and returns the buckets of the known tampered records.
 func (s *Service) examineStore(ctx context.Context) (tampered []string, err error) {
 	s.mu.Lock()
 	p := s.pass
@@ -75,15 +75,15 @@ func (s *Service) examineStore(ctx context.Context) (tampered []string, err erro
 		p.tampered = append(slices.Clip(p.tampered), seen.Tampered...)
 		n, p.next = n+seen.Records, seen.Next
 		if err == nil && p.next.IsZero() {
-			p.last, p.tampered = p.tampered, nil
+			p.lastTampered, p.tampered = p.tampered, nil
 			break
 		}
 	}
 	s.mu.Lock()
 	s.pass = p
 	s.mu.Unlock()
-	if len(p.last) > len(p.tampered) {
-		return p.last, err
+	if len(p.lastTampered) > len(p.tampered) {
+		return p.lastTampered, err
 	}
 	return p.tampered, err
 }

@@ -15,8 +15,8 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// tlsEnding is how long before its end a TLS certificate should have been renewed. Of one
-	// that is valid for less than three times as long, it is the last third.
+	// tlsEnding is how long before its end a TLS certificate should have been renewed. For one
+	// that is valid for less than three times as long, it is the last third of that time.
 	tlsEnding = 14 * day
 )
 
@@ -53,8 +53,8 @@ func (s *Service) checkTLS(ctx context.Context, _ Options) ([]Finding, error) {
 		return nil, err // checkBaseURL has the finding
 	}
 	defer raw.Close()
-	// Nothing is sent over this connection. What is wrong with its certificate is what this
-	// check is for.
+	// Nothing is sent over this connection. Faults of its certificate are for judgeChain, so
+	// they must not end the handshake.
 	conn := tls.Client(raw, &tls.Config{ServerName: base.Hostname(), InsecureSkipVerify: true})
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (s *Service) checkTLSFile(context.Context, Options) ([]Finding, error) {
 }
 
 // judgeChain judges a certificate and the intermediates sent with it, as browsers do. args name
-// where they are.
+// their place.
 func (s *Service) judgeChain(chain []*x509.Certificate, host string, args Args) (findings []Finding) {
 	if len(chain) == 0 {
 		return nil
@@ -105,10 +105,10 @@ func (s *Service) judgeChain(chain []*x509.Certificate, host string, args Args) 
 	}
 	now, leaf := s.Clock.Now(), chain[0]
 	ending := min(tlsEnding, leaf.NotAfter.Sub(leaf.NotBefore)/3)
-	at := now
+	verifiedAt := now
 	switch left := leaf.NotAfter.Sub(now); {
 	case left <= 0:
-		at = leaf.NotAfter // what else is wrong with it
+		verifiedAt = leaf.NotAfter // finds its other faults
 		add(TLSExpired, func(a *Args) { a.Date = leaf.NotAfter.UTC() })
 	case left < ending:
 		add(TLSEnding, func(a *Args) { a.Date, a.Days = leaf.NotAfter.UTC(), daysUntil(now, leaf.NotAfter) })
@@ -116,11 +116,11 @@ func (s *Service) judgeChain(chain []*x509.Certificate, host string, args Args) 
 	if leaf.VerifyHostname(host) != nil {
 		add(TLSWrongHost, func(a *Args) { a.Host = host })
 	}
-	between := x509.NewCertPool()
+	intermediates := x509.NewCertPool()
 	for _, c := range chain[1:] {
-		between.AddCert(c)
+		intermediates.AddCert(c)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: s.Outbound.Roots, Intermediates: between, CurrentTime: at})
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: s.Outbound.Roots, Intermediates: intermediates, CurrentTime: verifiedAt})
 	if err == nil {
 		return findings
 	}

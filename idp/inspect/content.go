@@ -149,7 +149,7 @@ const (
 	encodedPlain   = "plain"         // XML that is not base64
 	encodedZlib    = "zlib"          // DEFLATE with a header
 	encodedGzip    = "gzip"
-	encodedPadding = "base64" // base64 with something wrong at its end
+	encodedPadding = "base64" // base64 with a wrong end
 )
 
 // decodeLeniently decodes the raw value of a parameter in every way that software was seen to

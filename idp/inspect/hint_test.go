@@ -141,8 +141,8 @@ func TestHintTellsWhatSignatureCovers(t *testing.T) {
 			idp.RefusedSignature, "with RelayState last"},
 		{"another provider's key", a.URL(&idptest.Request{Key: idptest.OtherKey()}), idp.RefusedSignature,
 			"the certificate of another service provider verifies it, " + b.EntityID},
-		{"no SigAlg", strings.Replace(address, "&SigAlg=", "&Other=", 1), idp.RefusedSignatureParams, "a Signature without SigAlg"},
-		{"no Signature", strings.Replace(address, "&Signature=", "&Other=", 1), idp.RefusedSignatureParams, "SigAlg without Signature"},
+		{"no SigAlg", strings.Replace(address, "&SigAlg=", "&Other=", 1), idp.RefusedSignatureParams, "Signature comes without SigAlg"},
+		{"no Signature", strings.Replace(address, "&Signature=", "&Other=", 1), idp.RefusedSignatureParams, "SigAlg comes without Signature"},
 		{"changed", "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(changed(t, a)))), idp.RefusedDigest,
 			"with the key of the registered certificate"},
 	}

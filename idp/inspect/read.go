@@ -15,7 +15,7 @@ import (
 // input is the context of a message.
 type input struct {
 	address string // URL that it was sent to, without the query; "" if unknown
-	// endpoint and year are parsed from the address. Both are "" if it is none of ours.
+	// endpoint and year are parsed from that URL. Both are "" if it is not one of ours.
 	endpoint string
 	year     idp.Year
 	soap     bool
@@ -119,7 +119,7 @@ var encodingHints = map[string]string{
 	encodedPlain:   "it is XML that is not base64: encode it, after DEFLATE for HTTP-Redirect",
 	encodedZlib:    "it is DEFLATE with a zlib header: leave the header out (wbits -15)",
 	encodedGzip:    "it is gzip: use DEFLATE without a header (wbits -15)",
-	encodedPadding: "it is base64 with something wrong at its end, such as padding at the wrong place",
+	encodedPadding: "it is base64 with a wrong end, for example misplaced padding: send the output of the encoder unchanged",
 }
 
 var signs = regexp.MustCompile(`(?:^|&)(?:SigAlg|Signature)=`)
@@ -141,11 +141,11 @@ func parameterHint(why *idp.Refusal, post bool) []string {
 	case why.Code != idp.RefusedSignatureParams:
 		return nil
 	case post:
-		return []string{"this is a form: the signature of HTTP-Redirect, SigAlg and Signature, does not count there; sign the XML"}
+		return []string{"the signature of HTTP-Redirect (SigAlg and Signature) does not count in a form: sign the XML"}
 	case why.Field == "SigAlg":
-		return []string{"there is a Signature without SigAlg, so its algorithm is unknown: send SigAlg, which is part of what is signed"}
+		return []string{"the Signature comes without SigAlg, so its algorithm is unknown: send SigAlg, which is part of the signed text"}
 	}
-	return []string{"SigAlg without Signature: it was left out, is empty, or was cut off with the end of the URL"}
+	return []string{"SigAlg comes without Signature, which was left out, is empty, or was cut off with the end of the URL: send the whole URL"}
 }
 
 // parameterValue returns the raw value of a parameter in the query.

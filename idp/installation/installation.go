@@ -37,7 +37,7 @@ import (
 	"vernal/templates"
 )
 
-// Config contains what the services are built from.
+// Config contains the parts of the services.
 type Config struct {
 	// IdP holds base_url, and what metadata says about the operator.
 	IdP metadata.IdP
@@ -76,7 +76,7 @@ type Config struct {
 	Backup     backup.Policy
 	ConfigText []byte
 	Version    string
-	// Outbound fetches and calls what is not ours; optional.
+	// Outbound calls other machines; optional.
 	Outbound *outbound.Client
 
 	Log   *slog.Logger
@@ -91,7 +91,7 @@ type Store interface {
 	Ring() *seal.Ring
 }
 
-// Installation is the services of an identity provider.
+// Installation contains the services of an identity provider.
 type Installation struct {
 	Config
 	Store idp.OwnedStore

@@ -1,5 +1,5 @@
-// Package keyring gives request handlers all that they know of years: which year exists,
-// whether its URLs answer, and the key that signs for it.
+// Package keyring gives request handlers their knowledge of years: the years that exist,
+// whether their URLs answer, and the keys that sign for them.
 //
 // A Ring is an immutable snapshot of the history and the keys, which package rotator
 // replaces as a whole. A private key that must not sign never reaches it (SelectUsable): the key

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// class is the kind of network that an address belongs to.
+// class is the kind of network that an IP address belongs to.
 type class int
 
 const (
@@ -16,7 +16,7 @@ const (
 	special       // never a server that an operator means: link-local, multicast, metadata of a cloud
 )
 
-// specialNetworks are refused for every URL. Machines in a cloud get credentials without
+// specialNetworks are refused for every URL, unless outbound.allow has the prefix. Machines in a cloud get credentials without
 // signing in at the metadata addresses.
 var specialNetworks = parsePrefixes(
 	"0.0.0.0/8",          // this host; Linux connects to loopback
@@ -69,7 +69,7 @@ func contains(list []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// normalizeAddr returns the address that a connection reaches: IPv4 inside IPv6 as IPv4, and
+// normalizeAddr returns the IP address that a connection reaches: IPv4 inside IPv6 as IPv4, and
 // no zone, which no prefix contains.
 func normalizeAddr(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
@@ -80,7 +80,7 @@ func normalizeAddr(a netip.Addr) netip.Addr {
 	return a
 }
 
-// classify returns the class of a normalized address.
+// classify returns the class of a normalized IP address.
 func classify(a netip.Addr) class {
 	switch {
 	case !a.IsValid() || contains(specialNetworks, a):
@@ -91,8 +91,8 @@ func classify(a netip.Addr) class {
 	return public
 }
 
-// Allow lists hosts and networks that partners' URLs may reach although their addresses are
-// not public. The zero value is empty.
+// Allow lists hosts and networks that partners' URLs may reach although their IP
+// addresses are not public. The zero value is empty.
 type Allow struct {
 	hosts    map[string]bool
 	networks []netip.Prefix
@@ -108,7 +108,7 @@ func ParseAllow(entries []string) (Allow, error) {
 	for _, s := range entries {
 		if p, err := netip.ParsePrefix(s); err == nil {
 			if p.Addr().Is4In6() {
-				return Allow{}, fmt.Errorf("%q is IPv4 inside IPv6; write the IPv4 prefix", s)
+				return Allow{}, fmt.Errorf("%q is IPv4 inside IPv6: write the IPv4 prefix", s)
 			}
 			allow.networks = append(allow.networks, p.Masked())
 			continue
@@ -129,7 +129,7 @@ func ParseAllow(entries []string) (Allow, error) {
 
 func normalizeHost(s string) string { return strings.TrimSuffix(strings.ToLower(s), ".") }
 
-// permits reports whether a URL with the host may reach an address.
+// permits reports whether a URL with the host may reach an IP address.
 func (l Allow) permits(trust Trust, host string, a netip.Addr) bool {
 	a = normalizeAddr(a)
 	if contains(l.networks, a) {

@@ -2,7 +2,7 @@
 // metadata, webhooks, times. Each call has limits on time, size, headers and redirects, and
 // on the IP addresses that it may reach.
 //
-// The address is checked when the connection is made, after the name is resolved, so that a
+// The IP address is checked when the connection is made, after the name is resolved, so that a
 // name that resolves differently the second time gains nothing. No call uses a proxy of the
 // environment, which would resolve names in our place, nor cookies, nor HTTP/2. Every call has
 // connections of its own: one that a trusted URL may make is never reused for another.
@@ -28,12 +28,12 @@ import (
 	"vernal/idp"
 )
 
-// Trust says who wrote a URL, and so which addresses it may reach.
+// Trust is the trust in the author of a URL. It decides which IP addresses the URL may reach.
 type Trust int
 
 const (
 	// Partner is the trust of a URL from an SP's metadata, a certificate or an SP's team,
-	// and of a redirect to another host. It reaches public addresses only.
+	// and of a redirect to another host. It reaches public IP addresses only.
 	Partner Trust = iota
 	// Operator is the trust of a URL that an operator wrote in the configuration or on a
 	// command line. It reaches private networks too.
@@ -75,7 +75,7 @@ type Response struct {
 	TLS *tls.ConnectionState
 }
 
-// Code identifies why a call failed.
+// Code identifies the reason that a call failed.
 type Code string
 
 // The codes of an Error.
@@ -91,12 +91,12 @@ const (
 )
 
 // Error is a failed call. Its text contains neither the URL, which may hold a secret, nor the
-// IP address of a refused host, which may be of interest to the one who wrote the URL.
+// IP address of a refused host, which would disclose our network to the author of the URL.
 type Error struct {
 	Code Code
 	// Host is the host of the URL, with its port.
 	Host string
-	// Addr is the refused address of CodeAddress. It is for operators.
+	// Addr is the refused IP address of CodeAddress. It is for operators.
 	Addr netip.Addr
 	// Limit is the limit of CodeTooLong and CodeRedirects.
 	Limit int
@@ -106,13 +106,13 @@ type Error struct {
 func (e *Error) Error() string {
 	switch e.Code {
 	case CodeURL:
-		return "the URL is not one such as https://www.example.gov/path, without a user name"
+		return "the URL must have the form https://www.example.gov/path, without a user name"
 	case CodePlain:
-		return fmt.Sprintf("%s is reached by http, where anyone on the way can change the answer; use https", e.Host)
+		return fmt.Sprintf("%s is reached by http, where anyone on the way can change the answer: use https", e.Host)
 	case CodeAddress:
-		return fmt.Sprintf("%s has an IP address that is not public; an operator can allow the host in outbound.allow", e.Host)
+		return fmt.Sprintf("%s has an IP address that is not public: an operator can allow the host in outbound.allow", e.Host)
 	case CodeRedirects:
-		return fmt.Sprintf("%s redirects more than %d times; use the URL of the last redirect", e.Host, e.Limit)
+		return fmt.Sprintf("%s redirects more than %d times: use the URL of the last redirect", e.Host, e.Limit)
 	case CodeTooLong:
 		return fmt.Sprintf("the answer of %s is longer than %d bytes", e.Host, e.Limit)
 	case CodeTimeout:
@@ -132,7 +132,8 @@ func HasCode(err error, code Code) bool {
 // Client makes calls. The zero value allows no exceptions. Its methods may be called
 // concurrently.
 type Client struct {
-	// Allow lists what partners' URLs may reach in addition to public addresses.
+	// Allow lists the hosts and networks that partners' URLs may reach in addition to public
+	// IP addresses.
 	Allow Allow
 	// Roots are the authorities of servers' certificates; nil means the system's.
 	Roots *x509.CertPool
@@ -140,8 +141,7 @@ type Client struct {
 	resolver *net.Resolver // tests only
 }
 
-// Do makes a call. An answer with any status is an answer, not an error. The error is an
-// *Error.
+// Do makes a call. An answer with a status such as 404 is not an error. The error is an *Error.
 func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil {
@@ -173,7 +173,7 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 	}
 }
 
-// redirectOf returns where an answer to GET or HEAD redirects to; nil for any other answer.
+// redirectOf returns the target of a redirect of GET or HEAD; nil for any other answer.
 func redirectOf(r *Request, resp *Response) (*url.URL, error) {
 	switch resp.Status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -284,7 +284,7 @@ func (c *Client) Dial(ctx context.Context, network, address string, trust Trust)
 	return conn, nil
 }
 
-// dialer returns a dialer that checks every address that it connects to.
+// dialer returns a dialer that checks every IP address that it connects to.
 func (c *Client) dialer(trust Trust, host string) *net.Dialer {
 	return &net.Dialer{
 		Timeout:  DefaultTimeout,
@@ -302,7 +302,7 @@ func (c *Client) dialer(trust Trust, host string) *net.Dialer {
 	}
 }
 
-// refusedError is why the dialer does not connect.
+// refusedError is the refusal of the dialer to connect.
 type refusedError struct{ addr netip.Addr }
 
 func (e *refusedError) Error() string { return "the IP address is not allowed" }

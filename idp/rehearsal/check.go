@@ -90,7 +90,7 @@ func (w *Walk) checkAssertion(a answer) error {
 	case data.InResponseTo != a.request.ID:
 		return fmt.Errorf("InResponseTo is %q, not the request's ID", data.InResponseTo)
 	case !now.Before(data.NotOnOrAfter):
-		return fmt.Errorf("it could be presented until %s only", data.NotOnOrAfter.Format(time.RFC3339))
+		return fmt.Errorf("it could only be presented until %s", data.NotOnOrAfter.Format(time.RFC3339))
 	case s.Conditions == nil || len(s.Conditions.AudienceRestrictions) != 1 ||
 		s.Conditions.AudienceRestrictions[0].Audience.Value != string(idp.RehearsalSP):
 		return errors.New("the audience is not the service provider")
@@ -110,8 +110,8 @@ func (w *Walk) replay(ctx context.Context) (string, error) {
 	return "the same request again is refused", checkRefused(p, err, "a request that was answered before")
 }
 
-// wrongYear sends a request to this year's URL with the Destination of another year.
-func (w *Walk) wrongYear(ctx context.Context) (string, error) {
+// sendOtherYear sends a request to this year's URL with the Destination of another year.
+func (w *Walk) sendOtherYear(ctx context.Context) (string, error) {
 	r, err := w.request("2001", saml.BindingURIRedirect)
 	if err != nil {
 		return "", err
@@ -134,7 +134,7 @@ func checkRefused(p page, err error, what string) error {
 
 func (w *Walk) checkClock(context.Context) (string, error) {
 	if !w.Terms.ClockTrusted {
-		return "", &RefusedError{"the server's clock is not trusted after a jump or drift; if the time is correct, confirm it",
+		return "", &RefusedError{"the server's clock is not trusted after a jump or drift: if the time is correct, confirm it",
 			[]idp.Suggestion{idp.Suggest(idp.DoRotationConfirmClock)}}
 	}
 	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // allows for the duration of a rehearsal

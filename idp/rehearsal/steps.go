@@ -62,7 +62,7 @@ var steps = []step{
 	{"encryption", (*Walk).checkEncryption, errNoAnswers},
 	{"assertion", (*Walk).checkAssertions, errNoAnswers},
 	{"replay", (*Walk).replay, errNoAnswers},
-	{"wrong_year", (*Walk).wrongYear, errUnreached},
+	{"wrong_year", (*Walk).sendOtherYear, errUnreached},
 	{"clock", (*Walk).checkClock, ""},
 }
 

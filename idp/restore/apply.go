@@ -16,13 +16,13 @@ import (
 	"vernal/idp/sp"
 )
 
-// Why users are locked after a restore, in their records.
+// The reasons that a restore gives in the records of the users that it locks.
 const (
 	LockedAfterBackup   = "restore: locked after the backup"
 	PasswordAfterBackup = "restore: the password was changed after the backup; set a new one, then unlock"
 )
 
-// Since is what an exported trail showed of the time after a backup, and what became of it.
+// Since reports the changes after a backup, as an exported trail showed them, and their fate.
 type Since struct {
 	// End is the last record of the exported trail, and Records the number of those after the
 	// backup. Signed says that a checkpoint of this installation proves the end.
@@ -32,21 +32,20 @@ type Since struct {
 	// Steps are the repeated steps of the rotation.
 	Steps []Step `json:"steps,omitempty"`
 	// LostYears are years whose keys were made after the backup. They are closed until the
-	// key files are back in the folder of keys, or the years are revoked.
+	// key files are back in the keys folder, or the years are revoked.
 	LostYears []idp.Year `json:"lost_years,omitempty"`
 	// Replacement is the year that became preferred because the preferred one is lost, "" if
 	// that was not needed. Service providers must move to it, unless the lost key is found.
 	Replacement idp.Year `json:"replacement,omitzero"`
-	// The users that were deleted, and locked because they were locked or because their
-	// password was changed, and those who lost their second factors or their proofed
-	// identity.
+	// The users that the restore deleted again, locked again or locked because their password
+	// had changed, and those whose second factors or proofed identity it removed again.
 	Deleted         []idp.UserID `json:"deleted,omitempty"`
 	Locked          []idp.UserID `json:"locked,omitempty"`
 	PasswordChanged []idp.UserID `json:"password_changed,omitempty"`
 	FactorsRemoved  []idp.UserID `json:"factors_removed,omitempty"`
 	ProofRemoved    []idp.UserID `json:"proof_removed,omitempty"`
-	// The service providers that were removed, made inactive, and that lost request
-	// certificates.
+	// The service providers that the restore removed again or made inactive, and those whose
+	// request certificates it removed again.
 	SPsRemoved     []idp.EntityID `json:"sps_removed,omitempty"`
 	SPsInactive    []idp.EntityID `json:"sps_inactive,omitempty"`
 	SPCertsRemoved []idp.EntityID `json:"sp_certs_removed,omitempty"`
@@ -63,7 +62,8 @@ type Step struct {
 	Year idp.Year          `json:"year"`
 }
 
-// apply repeats what ended after the backup. What is done already is left as it is.
+// apply repeats the steps, locks and removals after the backup. It skips those that are done
+// already.
 func (s *Service) apply(ctx context.Context, p *plan, actor string) (*Since, error) {
 	out := &Since{End: p.end, Records: p.records, Signed: p.signed, Lost: p.lost}
 	h, err := s.Rotation.Replay(ctx, p.steps, actor)
@@ -89,8 +89,8 @@ func (s *Service) apply(ctx context.Context, p *plan, actor string) (*Since, err
 	return out, s.countNewNameIDs(ctx, p, out)
 }
 
-// addSteps reports the steps by what the history shows of them, so that the report is the same
-// after a crash.
+// addSteps reports the steps that the history shows, so that the report is the same after a
+// crash.
 func (since *Since) addSteps(h rotation.History, past []rotation.PastStep) {
 	for _, s := range past {
 		if !h.Reflects(s) {
@@ -114,7 +114,7 @@ func sortedKeys[K idp.UserID | idp.EntityID, V any](m map[K]V) []K {
 	return keys
 }
 
-// applyUser repeats what ended for a user who is in the backup.
+// applyUser repeats the deletion, locks and removals of a user who is in the backup.
 func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, out *Since, actor string) error {
 	u, err := s.Store.User(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -160,7 +160,7 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, ou
 	return err
 }
 
-// applySP repeats what ended for a service provider that is in the backup.
+// applySP repeats the removals of a service provider that is in the backup.
 func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spEnd, out *Since, actor string) error {
 	p, err := s.Registry.Get(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -173,19 +173,19 @@ func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spEnd, out 
 		out.SPsRemoved = append(out.SPsRemoved, id)
 		return s.Registry.Remove(ctx, id, actor)
 	}
-	rest, inactive := withoutEnded(p.Certs, end.certs), end.inactive
+	rest, inactive := dropEndedCerts(p.Certs, end.certs), end.inactive
 	if len(rest) == 0 && len(p.Certs) > 0 {
 		// A registration needs certificates. No one can use these while it is inactive.
 		rest, inactive = p.Certs, true
 	}
-	fewer := len(rest) < len(p.Certs)
+	hasEnded := len(rest) < len(p.Certs)
 	if inactive {
 		out.SPsInactive = append(out.SPsInactive, id)
 	}
-	if fewer {
+	if hasEnded {
 		out.SPCertsRemoved = append(out.SPCertsRemoved, id)
 	}
-	if !fewer && (!inactive || !p.Active) {
+	if !hasEnded && (!inactive || !p.Active) {
 		return nil
 	}
 	_, err = s.Registry.Edit(ctx, id, func(p *idp.ServiceProvider) error {
@@ -195,8 +195,9 @@ func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spEnd, out 
 	return err
 }
 
-// withoutEnded returns the certificates that are among the known ones; all if those are unknown.
-func withoutEnded(pems, known []string) (rest []string) {
+// dropEndedCerts returns the certificates whose fingerprints are among the known ones. If known
+// is nil, it returns all.
+func dropEndedCerts(pems, known []string) (rest []string) {
 	if known == nil {
 		return pems
 	}
@@ -231,7 +232,7 @@ func (s *Service) countNewNameIDs(ctx context.Context, p *plan, out *Since) erro
 	return nil
 }
 
-// event returns the audit event of what was applied.
+// event returns the audit event about the repeated changes.
 func (since *Since) event(actor string) idp.AuditEvent {
 	detail := map[string]string{"seq": strconv.FormatUint(since.End.Seq, 10), "hash": since.End.HashOrFirst()}
 	lost := 0

@@ -38,11 +38,11 @@ var fates = map[string]fate{
 	backup.InstallationKind: kept,
 	// When a test notice was sent last. It expires in a minute.
 	"doctor": kept,
-	// Of an earlier restore. This one replaces it.
+	// The report of an earlier restore, which this one replaces.
 	documentKind: kept,
 }
 
-// changeDocument makes of a document what a restore leaves of it.
+// changeDocument keeps, ends or holds a document, according to its kind.
 func changeDocument(kind string, d *idp.Document, backupAt, now time.Time) (err error) {
 	switch fates[kind] {
 	case ended:

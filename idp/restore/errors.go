@@ -2,10 +2,10 @@ package restore
 
 import "fmt"
 
-// Code names why a restore is refused. Codes never change, but texts may.
+// Code identifies the reason to refuse a restore. Codes never change, but texts may.
 type Code string
 
-// Why a restore is refused. The refusals of a backup's manifest are those of package backup.
+// The reasons to refuse a restore. The refusals of a backup's manifest are those of package backup.
 const (
 	// CodeMarkerDamaged: the marker cannot be read.
 	CodeMarkerDamaged Code = "restore_marker_damaged"
@@ -13,7 +13,7 @@ const (
 	CodeOtherStore Code = "restore_other_store"
 	// CodeSinceMissing: the copy of the exported trail is missing.
 	CodeSinceMissing Code = "since_missing"
-	// CodeSinceDamaged: the exported trail was changed, or is none.
+	// CodeSinceDamaged: the file was changed, or is not an exported trail.
 	CodeSinceDamaged Code = "since_damaged"
 	// CodeSinceGap: the exported trail begins after the end of the backup's.
 	CodeSinceGap Code = "since_gap"
@@ -37,7 +37,7 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// texts say what is wrong and how to fix it. Each has its arguments in order.
+// texts name the problem and how to fix it. Each has its arguments in order.
 var texts = map[Code]string{
 	CodeMarkerDamaged: "%s cannot be read: empty the data folder and restore the backup again",
 	CodeOtherStore:    "the store is not the one of the backup that %s names, or it was used since: empty the data folder and restore the backup again",

@@ -36,14 +36,14 @@ type Marker struct {
 	Manifest json.RawMessage `json:"manifest"`
 	// FileSHA256 is the digest of the backup file, in hexadecimal digits.
 	FileSHA256 string `json:"file_sha256"`
-	// Actor is who restored it, as in audit records.
+	// Actor is the user who restored it, as in audit records.
 	Actor string `json:"actor"`
 	// HasSince says that the exported audit trail in SinceName is applied.
 	HasSince bool `json:"has_since,omitzero"`
 }
 
-// WriteMarker writes the marker into the data folder, durably. A marker that exists is an
-// fs.ErrExist.
+// WriteMarker writes the marker into the data folder, durably. It returns fs.ErrExist if a marker
+// is there.
 func WriteMarker(dir string, m Marker) error {
 	text, err := json.Marshal(m)
 	if err != nil {

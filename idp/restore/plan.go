@@ -53,7 +53,7 @@ var effects = map[idp.AuditKind]effect{
 	idp.AuditMasterKeyEnd: lost, idp.AuditMasterKeyFinish: lost,
 }
 
-// plan is what an exported trail shows of the time after a backup.
+// plan collects the changes after a backup that an exported trail shows.
 type plan struct {
 	end     audit.Place
 	signed  bool
@@ -65,12 +65,12 @@ type plan struct {
 	lost    map[idp.AuditKind]int
 }
 
-// userEnd is what ended for a user, in the order of urgency.
+// userEnd says which changes of a user must be repeated, the most urgent first.
 type userEnd struct {
 	deleted, locked, password, factors, proof, noFacialMatch bool
 }
 
-// spEnd is what ended for a service provider.
+// spEnd says which changes of a service provider must be repeated.
 type spEnd struct {
 	removed, inactive bool
 	// certs are the fingerprints of the request certificates after the last change; nil if
@@ -91,14 +91,14 @@ func newPlan() *plan {
 	}
 }
 
-func (p *plan) user(id idp.UserID) *userEnd {
+func (p *plan) ensureUser(id idp.UserID) *userEnd {
 	if p.users[id] == nil {
 		p.users[id] = &userEnd{}
 	}
 	return p.users[id]
 }
 
-func (p *plan) sp(id idp.EntityID) *spEnd {
+func (p *plan) ensureSP(id idp.EntityID) *spEnd {
 	if p.sps[id] == nil {
 		p.sps[id] = &spEnd{}
 	}
@@ -117,27 +117,27 @@ func (p *plan) add(rec *idp.AuditRecord) {
 	}
 	switch rec.Kind {
 	case idp.AuditUserDelete:
-		p.user(rec.User).deleted = true
+		p.ensureUser(rec.User).deleted = true
 	case idp.AuditUserLock:
-		p.user(rec.User).locked = true
+		p.ensureUser(rec.User).locked = true
 	case idp.AuditUserUnlock:
 		// A lock from before the backup stays.
-		p.user(rec.User).locked = false
+		p.ensureUser(rec.User).locked = false
 		p.lost[rec.Kind]++
 	case idp.AuditUserSetPassword:
 		// The old password must not work again, and the new one is unknown.
-		p.user(rec.User).password = true
+		p.ensureUser(rec.User).password = true
 		p.lost[rec.Kind]++
 	case idp.AuditUserResetMFA:
-		p.user(rec.User).factors = true
+		p.ensureUser(rec.User).factors = true
 	case idp.AuditUserVerify:
 		// An identity that was proofed later is lost. That in the backup must not return after it
 		// was removed, nor with a facial match after that was withdrawn.
 		switch rec.Detail["level"] {
 		case account.LevelNone:
-			p.user(rec.User).proof = true
+			p.ensureUser(rec.User).proof = true
 		case idp.IALVerified:
-			p.user(rec.User).noFacialMatch = true
+			p.ensureUser(rec.User).noFacialMatch = true
 			p.lost[rec.Kind]++
 		default:
 			p.lost[rec.Kind]++
@@ -155,9 +155,9 @@ func (p *plan) add(rec *idp.AuditRecord) {
 	}
 }
 
-// addEdit adds a change of a registration. What it took away is repeated.
+// addEdit adds a change of a registration. Only its removals are repeated.
 func (p *plan) addEdit(rec *idp.AuditRecord) {
-	end := p.sp(rec.SP)
+	end := p.ensureSP(rec.SP)
 	if active, ok := rec.Detail["active"]; ok {
 		end.inactive = active == "false"
 	}
@@ -173,7 +173,7 @@ func (p *plan) addEdit(rec *idp.AuditRecord) {
 	}
 }
 
-// readFingerprints reads the fingerprints in an audit record; nil if it does not have all.
+// readFingerprints reads the fingerprints in an audit record. It returns nil if one is cut off.
 func readFingerprints(text string) []string {
 	prints := strings.Fields(text)
 	for _, print := range prints {

@@ -1,6 +1,6 @@
 // Package restore finishes the restore of a backup: it turns a data folder that holds a
-// backup's files into an installation that may start. A backup shows the past, and what was
-// ended or used since must not come back.
+// backup's files into an installation that may start. A backup is of the past: sessions, codes
+// and permissions that ended since must not come back.
 //
 //	files of the backup, marker       by the command, see package backup
 //	  |
@@ -15,7 +15,7 @@
 // done.
 //
 // The store keeps the time of the restore. Messages and requests from before it are refused,
-// because the record of what was accepted ends with the backup.
+// because the record of accepted messages ends with the backup.
 package restore
 
 import (
@@ -57,9 +57,9 @@ type Service struct {
 	Log      *slog.Logger
 }
 
-// Report is what a restore did, for the operator.
+// Report describes a restore to the operator.
 type Report struct {
-	// RestoredAt is when the past was ended. Messages from before it are refused.
+	// RestoredAt is the time of the restore. Messages from before it are refused.
 	RestoredAt time.Time `json:"restored_at"`
 	// BackupAt and Head are the time of the backup and the end of its audit trail.
 	BackupAt time.Time   `json:"backup_at"`
@@ -67,9 +67,9 @@ type Report struct {
 	// FileSHA256 is the digest of the backup file.
 	FileSHA256 string `json:"file_sha256"`
 	Actor      string `json:"actor"`
-	// Ended counts what ended.
+	// Ended counts the sessions, requests and documents that ended.
 	Ended idp.Ended `json:"ended"`
-	// Since is what the exported trail showed; nil without one.
+	// Since reports the changes in the exported trail; nil without one.
 	Since *Since `json:"since,omitempty"`
 }
 
@@ -79,7 +79,7 @@ const (
 	documentKey  = "last"
 )
 
-// state is the document: how far the restore of a manifest is.
+// state is the document. It records the progress of a restore.
 type state struct {
 	// Manifest is the digest of the manifest.
 	Manifest string `json:"manifest_sha256"`
@@ -138,7 +138,7 @@ func (s *Service) Finish(ctx context.Context) (*Report, error) {
 	return &st.Report, nil
 }
 
-// findState returns how far the restore is. It refuses a store that is not the backup's.
+// findState returns the progress of the restore. It refuses a store that is not the backup's.
 func (s *Service) findState(ctx context.Context, m *Marker, manifest *backup.Manifest) (*state, error) {
 	sum := sha256.Sum256(m.Manifest)
 	st := &state{Manifest: hex.EncodeToString(sum[:]), Report: Report{
@@ -180,7 +180,7 @@ func (s *Service) checkStore(ctx context.Context, manifest *backup.Manifest) err
 	return nil
 }
 
-// finish does what st lacks, and records that it is done.
+// finish takes the steps that st does not record, and records that they are done.
 func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manifest, st *state) error {
 	var p *plan
 	if m.HasSince {
@@ -210,7 +210,7 @@ func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manife
 	}, events...)
 }
 
-// endPast is the one write after which nothing from before it counts.
+// endPast ends all sessions, requests and links from before the restore, in one write.
 func (s *Service) endPast(ctx context.Context, st *state) error {
 	now := s.Clock.Now().UTC()
 	begun := *st

@@ -40,7 +40,7 @@ func readSinceFile(dir string, head audit.Place, check func(idp.AuditCheckpoint)
 }
 
 // CheckSince reads an exported trail and refuses it unless it continues the trail of a backup
-// that ends at head. check returns why a checkpoint is not of this installation; without the
+// that ends at head. check refuses a checkpoint that is not of this installation. Without the
 // master key it can be nil.
 func CheckSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) error) error {
 	_, err := readSince(r, head, check)
@@ -88,7 +88,7 @@ func (t *trailReader) read(line audit.ExportLine) error {
 	stored := idp.AuditLine{JSON: line.Text}
 	l, ok := audit.ReadLine(stored)
 	if !ok || l.Seq == 0 {
-		return errors.New("it is no record")
+		return errors.New("it is not an audit record")
 	}
 	stored.Place = l.Seq
 	if !t.began {

@@ -19,9 +19,9 @@ const (
 	QuietTime = 14 * day
 	// keepKeyTime is how long the key of a retired year is kept.
 	keepKeyTime = 30 * day
-	// jumpTime is the longest step forward of the clock that is no jump.
+	// jumpTime is the longest step forward of the clock that is not a jump.
 	jumpTime = 45 * day
-	// jitter is the longest step backward of the clock that is no jump.
+	// jitter is the longest step backward of the clock that is not a jump.
 	jitter = 5 * time.Second
 	// driftTime is how far the clock may go forward beyond the running time before
 	// automatic steps wait for an operator.
@@ -73,8 +73,8 @@ type KeySource string
 const (
 	// SourceGenerate makes keys here, with a self-signed certificate.
 	SourceGenerate KeySource = "generate"
-	// SourceImport takes external keys or certificates; there is never a
-	// self-signed one, so a year waits until its certificate has come.
+	// SourceImport takes external keys or certificates. A self-signed one is never made, so a
+	// year waits for its certificate.
 	SourceImport KeySource = "import"
 	// SourcePKCS11 makes keys inside a token, with a self-signed certificate.
 	SourcePKCS11 KeySource = "pkcs11"
@@ -157,7 +157,7 @@ func number(y idp.Year) int {
 
 func yearOf(n int) idp.Year { return idp.Year(fmt.Sprintf("%04d", n)) }
 
-// PolicyCode says what makes a policy unusable.
+// PolicyCode identifies the fault of an unusable policy.
 type PolicyCode string
 
 const (
@@ -180,7 +180,7 @@ type PolicyError struct {
 
 func (e *PolicyError) Error() string { return e.Text }
 
-// Validate reports the first thing that makes the policy unusable: dates that
+// Validate reports the first fault that makes the policy unusable: dates that
 // do not exist or are out of order, a calendar that leaves service providers no
 // time to move, or a key source that is not offered. The error is a *PolicyError.
 func (p Policy) Validate() error {
@@ -215,7 +215,7 @@ func (d Dates) check(next Dates) error {
 	}{
 		{d.PublishAt.Before(d.MakeAt), PolicyPublishEarly, "published before the key is made"},
 		{d.PreferAt.Before(d.PublishAt), PolicyPreferEarly, "preferred before it is published"},
-		{d.PreferAt.Equal(d.PublishAt), PolicyPreferSameDay, "published and preferred on the same day: who follows the metadata would meet the key unprepared"},
+		{d.PreferAt.Equal(d.PublishAt), PolicyPreferSameDay, "published and preferred on the same day: publish it earlier, so that service providers can load the new key first"},
 		{d.CertEndAt.Before(next.PreferAt), PolicyCertEndEarly, "the certificate ends before the next year is preferred"},
 		{overlap < moveTime, PolicyOverlap, fmt.Sprintf("no overlap: the next year is published %d days before the certificate ends; service providers need %d to move", overlap/day, moveTime/day)},
 		{d.RetireAt.Before(d.CertEndAt), PolicyRetireBeforeCertEnd, "retired before the certificate ends"},

@@ -121,7 +121,7 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 		return nil, err
 	}
 	if len(in.Chain) == 0 {
-		return nil, errors.New("import: no certificate")
+		return nil, errors.New("no certificate to import: name a file that contains one")
 	}
 	// First check the refusals that do not depend on the certificate.
 	may := rotation.Step{Kind: rotation.StepImport, Year: y, CertEndAt: now.AddDate(1, 0, 0)}
@@ -131,16 +131,16 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	if err := s.Policy.CheckStep(may, h, now); err != nil {
 		return nil, err
 	}
-	there, err := s.Dir.LoadYear(y)
+	existing, err := s.Dir.LoadYear(y)
 	if err != nil {
 		return nil, err
 	}
 	if waitsForCert(h, y) && in.Signer == nil {
-		if err := checkWaiting(h, may, there, now); err != nil {
+		if err := checkWaiting(h, may, existing, now); err != nil {
 			return nil, err
 		}
 	}
-	signer, refused := importSigner(in.Signer, there)
+	signer, refused := importSigner(in.Signer, existing)
 	if refused != "" {
 		return nil, h.Refuse(rotation.StepImport, y, rotation.Reason{Code: refused}, now)
 	}
@@ -164,17 +164,17 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	return i, err
 }
 
-// importSigner returns the private key of an import, or why it is refused.
-func importSigner(given crypto.Signer, there *certs.Key) (crypto.Signer, rotation.ReasonCode) {
+// importSigner returns the private key of an import, or the reason to refuse it.
+func importSigner(given crypto.Signer, existing *certs.Key) (crypto.Signer, rotation.ReasonCode) {
 	switch {
-	case there != nil && (there.Cert != nil || there.Signer == nil):
+	case existing != nil && (existing.Cert != nil || existing.Signer == nil):
 		return nil, rotation.RefusedFolderHasCert
-	case there == nil && given == nil:
+	case existing == nil && given == nil:
 		return nil, rotation.RefusedNoKeyWaits
-	case there == nil:
+	case existing == nil:
 		return given, ""
-	case given == nil || certs.EqualPublic(given.Public(), there.Signer.Public()):
-		return there.Signer, ""
+	case given == nil || certs.EqualPublic(given.Public(), existing.Signer.Public()):
+		return existing.Signer, ""
 	}
 	return nil, rotation.RefusedOtherKeyWaits
 }

@@ -115,7 +115,7 @@ func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation
 	if err != nil {
 		return rotation.Status{}, err
 	}
-	st := s.nameHeld(ctx, s.Policy.Status(h, now, unmoved), h)
+	st := s.nameHeldUsers(ctx, s.Policy.Status(h, now, unmoved), h)
 	if s.Backups != nil {
 		also, err := s.Backups.Attention(ctx, now)
 		if err != nil {

@@ -136,7 +136,7 @@ func (s *Service) take(ctx context.Context, h rotation.History, t *turn, dryRun 
 		}
 	}
 	o.CutOff = t.cutOff
-	o.After = s.nameHeld(ctx, s.Policy.Status(after, t.now, nil), after)
+	o.After = s.nameHeldUsers(ctx, s.Policy.Status(after, t.now, nil), after)
 	return o, nil
 }
 

@@ -24,7 +24,7 @@ func (l lastUses) apply(h rotation.History) rotation.History {
 	return h
 }
 
-// errUsesUnknown is returned instead of retiring a year.
+// errUsesUnknown prevents the retirement of a year.
 var errUsesUnknown = errors.New("the last uses cannot be read, so no year is retired")
 
 // lastUses reads the ledger of uses. The error matches errUsesUnknown.
@@ -54,7 +54,7 @@ func (s *Service) usersOf(ctx context.Context, h rotation.History, y idp.Year, n
 	}
 	users, err := s.Uses.Users(ctx, y, since)
 	if err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: who uses a year", slog.String("year", string(y)), slog.String("error", err.Error()))
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the users of a year cannot be read", slog.String("year", string(y)), slog.String("error", err.Error()))
 	}
 	return users, err == nil
 }
@@ -67,8 +67,8 @@ func (s *Service) nameUsers(ctx context.Context, err error, h rotation.History, 
 	return err
 }
 
-// nameHeld adds the users of a year to the attention about its held retirement.
-func (s *Service) nameHeld(ctx context.Context, st rotation.Status, h rotation.History) rotation.Status {
+// nameHeldUsers adds the users of a year to the attention about its held retirement.
+func (s *Service) nameHeldUsers(ctx context.Context, st rotation.Status, h rotation.History) rotation.Status {
 	for i, a := range st.Attention {
 		if a.IsUse() {
 			users, _ := s.usersOf(ctx, h, a.Year, st.At)
@@ -81,8 +81,8 @@ func (s *Service) nameHeld(ctx context.Context, st rotation.Status, h rotation.H
 // maxRecorded bounds the service providers named in an audit record.
 const maxRecorded = 20
 
-// recordCutOff completes the record of a forced retirement: how many service providers it
-// cuts off, and which.
+// recordCutOff adds to the record of a forced retirement the number and the names of the
+// service providers that it cuts off.
 func recordCutOff(detail map[string]string, cutOff []idp.EntityID) {
 	delete(detail, "users")
 	delete(detail, "used_by")

@@ -154,7 +154,7 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 	return nil
 }
 
-// AppendFindings extends that of Header by a check of NotOnOrAfter.
+// AppendFindings adds a check of NotOnOrAfter to the checks of Header.
 func (r *LogoutRequest) AppendFindings(dst Findings, e Expect) Findings {
 	return append(r.Header.AppendFindings(dst, e), Finding{"NotOnOrAfter", r.checkEnd(e.Now)})
 }

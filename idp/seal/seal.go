@@ -11,19 +11,17 @@
 //	            └─ year keys   one per year: the private signing key
 //
 // A deleted user's key is deleted with the user, and so is the key of a year whose
-// signing key is destroyed. What they sealed may remain in free pages of a file and
-// in backups, and so may the wrapped key. It can be read for as long as the master
-// key exists under which the key was wrapped there, and no longer.
+// signing key is destroyed. Data that they sealed may remain in free pages of a file
+// and in backups, and so may the wrapped key. The data can be read only while the
+// master key that wrapped the key there exists.
 //
 // # Changing keys
 //
-// While the master key is changed two are in force, see Masters, and what is
-// wrapped is wrapped by both. The ring keys are renewed one generation at a time,
-// see Ring: what the generation before made is accepted until all of it was made
-// again.
+// While the master key is being changed, two are in force (see Masters), and both
+// wrap every key. The ring keys are renewed one generation at a time (see Ring):
+// values of the generation before are accepted until all of them are made again.
 //
-// The package does not decide what is sealed, nor under which context. That is up to
-// the packages that keep the value.
+// The packages that keep a value decide whether it is sealed, and under which context.
 package seal
 
 import (
@@ -37,8 +35,8 @@ import (
 // keySize is the length in bytes of every key here.
 const keySize = 32
 
-// The first byte of what this package writes names its form. Another algorithm gets
-// another one, so that old values can be read beside new ones.
+// The first byte of what this package writes names its form. A new algorithm gets
+// a new byte, so that old values can be read beside new ones.
 const (
 	formSealed   = 0x01 // form, nonce, ciphertext, tag
 	formWrapped  = 0x02 // form, number of slots, slots
@@ -49,7 +47,7 @@ const (
 // context, or was changed since. It does not say which.
 var ErrOpen = errors.New("sealed value does not open with this key")
 
-// DataKey seals what belongs to one user or one year. It is safe for concurrent use.
+// DataKey seals the data of one user or one year. It is safe for concurrent use.
 type DataKey struct {
 	hidden
 	aead cipher.AEAD

@@ -56,7 +56,7 @@ func TestYearThatIsOver(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			says:      []string{"of 2026 were withdrawn early", "That was on January 10, 2027", "Move to 2026b", "Remove the certificate of 2026"},
+			says:      []string{"of 2026 were withdrawn early", "They were closed on January 10, 2027", "Move to 2026b", "Remove the certificate of 2026"},
 			saysNever: reason,
 		},
 	}

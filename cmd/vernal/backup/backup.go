@@ -25,13 +25,13 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct {
 	*cli.App
 	host Host
-	// taken is called after each step of a restore. An error of it ends the command, as a
-	// crash would. Only tests set it.
-	taken func(step string) error
+	// afterStep is called after each step of a restore. Its error ends the command, as a crash
+	// would. Only tests set it.
+	afterStep func(step string) error
 }
 
 // standardOutput is the file name that means standard output.
@@ -40,7 +40,7 @@ const standardOutput = "-"
 // maxSecret bounds files with a passphrase or with keys.
 const maxSecret = 64 << 10
 
-// backupFlags are those of "vernal backup".
+// backupFlags are the flags of "vernal backup".
 type backupFlags struct {
 	withMasterKey   bool
 	passphraseFile  string
@@ -57,12 +57,12 @@ func Command(app *cli.App) *cobra.Command {
 		Short: "Write a backup of the installation to a file",
 		Long: `Write a backup of the installation to FILE, or with - to standard output: the
 store, the sealed signing keys and the configuration without secrets, as they are
-at one moment. The server goes on meanwhile. The file is a gzip-compressed tar
+at one moment. The server keeps running. The file is a gzip-compressed tar
 archive. FILE must not exist.
 
-A backup can be read and restored with the master key only. So the master key is
-not in it, unless --with-master-key adds it, encrypted to a passphrase or to
-the public key of age. Keep a copy of the master key apart from the backups.`,
+A backup can only be read and restored with the master key. The master key is not
+in it, unless --with-master-key adds it, encrypted to a passphrase or to an age
+public key. Keep a copy of the master key apart from the backups.`,
 		Example: `    vernal backup /mnt/backups/vernal-2027-03-01.tar.gz
     wrote /mnt/backups/vernal-2027-03-01.tar.gz (1.3 MB)
     vernal backup vernal.tar.gz --with-master-key --recipient age1q…
@@ -75,11 +75,11 @@ the public key of age. Keep a copy of the master key apart from the backups.`,
 	c.Flags().BoolVar(&f.withMasterKey, "with-master-key", false, "add the master key, encrypted")
 	c.Flags().StringVar(&f.passphraseFile, "passphrase-file", "", "the `FILE` with the passphrase for the master key (default: asked at the terminal)")
 	c.Flags().BoolVar(&f.passphraseStdin, "passphrase-stdin", false, "read the passphrase from standard input")
-	c.Flags().StringVar(&f.recipient, "recipient", "", "encrypt the master key to this public key of age, `AGE_RECIPIENT`, instead")
+	c.Flags().StringVar(&f.recipient, "recipient", "", "encrypt the master key to the age public key `AGE_RECIPIENT` instead")
 	return c
 }
 
-// result is a backup that was made.
+// result is a finished backup.
 type result struct {
 	File string `json:"file"`
 	*backup.Summary
@@ -103,9 +103,9 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 	case file == standardOutput && cli.IsTerminal(a.Out):
 		return cli.Refuse("standard output is a terminal: name a file, or send the backup to a program, such as 'vernal backup - | ssh HOST …'")
 	case file == standardOutput && a.JSON:
-		return cli.Usage(c, "--json goes with a file: standard output is the backup")
+		return cli.Usage(c, "--json needs a FILE, because standard output is the backup: name one")
 	}
-	if err := a.protect(c, f, &req); err != nil {
+	if err := a.readProtection(c, f, &req); err != nil {
 		return err
 	}
 	s, err := a.receive(c.Context(), file, req)
@@ -129,14 +129,13 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 	return a.Print(r, nil)
 }
 
-// receive writes the backup. With an error, or when the process is killed, no file has the
-// name.
+// receive writes the backup. If it fails, or if the process is killed, the file does not exist.
 func (a *commands) receive(ctx context.Context, file string, req ops.BackupRequest) (s *backup.Summary, err error) {
 	if file == standardOutput {
 		return cli.Receive(ctx, a.App, ops.WriteBackup, req, cli.Unfiltered(a.Out))
 	}
 	if _, err := cli.Ask(ctx, a.App, ops.Ping, ops.Empty{}); err != nil {
-		return nil, err // before a file is begun
+		return nil, err // before the file is created
 	}
 	err = durable.WriteNewFrom(file, func(w io.Writer) (err error) {
 		s, err = cli.Receive(ctx, a.App, ops.WriteBackup, req, w)
@@ -145,8 +144,8 @@ func (a *commands) receive(ctx context.Context, file string, req ops.BackupReque
 	return s, err
 }
 
-// protect reads what encrypts the master key.
-func (a *commands) protect(c *cobra.Command, f *backupFlags, req *ops.BackupRequest) error {
+// readProtection reads the passphrase or the public key that encrypts the master key.
+func (a *commands) readProtection(c *cobra.Command, f *backupFlags, req *ops.BackupRequest) error {
 	given := 0
 	for _, set := range []bool{f.passphraseFile != "", f.passphraseStdin, f.recipient != ""} {
 		if set {
@@ -155,11 +154,11 @@ func (a *commands) protect(c *cobra.Command, f *backupFlags, req *ops.BackupRequ
 	}
 	switch {
 	case !f.withMasterKey && given > 0:
-		return cli.Usage(c, "--passphrase-file, --passphrase-stdin and --recipient go with --with-master-key")
+		return cli.Usage(c, "--passphrase-file, --passphrase-stdin and --recipient need --with-master-key: add it")
 	case !f.withMasterKey:
 		return nil
 	case given > 1:
-		return cli.Usage(c, "give one of --passphrase-file, --passphrase-stdin and --recipient")
+		return cli.Usage(c, "give only one of --passphrase-file, --passphrase-stdin and --recipient")
 	case f.recipient != "":
 		req.Recipients = f.recipient
 	default:
@@ -176,8 +175,8 @@ func (a *commands) protect(c *cobra.Command, f *backupFlags, req *ops.BackupRequ
 	return nil
 }
 
-// readPassphrase reads a passphrase from a file, standard input or the terminal; a new one is asked
-// for twice.
+// readPassphrase reads a passphrase from a file, standard input or the terminal. It asks for a
+// new one twice.
 func (a *commands) readPassphrase(c *cobra.Command, file string, stdin, isNew bool) (string, error) {
 	if file != "" {
 		data, err := secretfile.Read(file, maxSecret)
@@ -189,7 +188,7 @@ func (a *commands) readPassphrase(c *cobra.Command, file string, stdin, isNew bo
 	return a.Passphrase(c, stdin, isNew)
 }
 
-// sayBackup says what is in a backup, and what is next.
+// sayBackup prints the content of a backup, and the next command.
 func (a *commands) sayBackup(r result) {
 	if r.File == standardOutput {
 		a.Say("wrote the backup to standard output (%s)", formatSize(r.Bytes))

@@ -28,12 +28,12 @@ type Store interface {
 	Close() error
 }
 
-// checked is the result of a check.
-type checked struct {
+// checkResult is the result of a check.
+type checkResult struct {
 	File   string           `json:"file"`
 	Backup *backup.Manifest `json:"backup"`
 	SHA256 string           `json:"file_sha256"`
-	// Authenticated: the master key proves that the installation made it.
+	// Authenticated says that the master key proves that the installation made it.
 	Authenticated bool          `json:"authenticated"`
 	Years         []checkedYear `json:"years"`
 	Problems      int           `json:"problems"`
@@ -53,7 +53,7 @@ const (
 	yearNotChecked = "not_checked"
 )
 
-// check checks a backup in a scratch folder of its own.
+// check extracts a backup into a temporary folder and checks it there.
 func (a *commands) check(c *cobra.Command, file string, f *restoreFlags, place Place) (err error) {
 	ctx := c.Context()
 	in, r, err := a.openBackup(file)
@@ -74,7 +74,7 @@ func (a *commands) check(c *cobra.Command, file string, f *restoreFlags, place P
 	if err != nil {
 		return err
 	}
-	done := &checked{File: file, Backup: r.Manifest, SHA256: r.SHA256(), Years: []checkedYear{}}
+	done := &checkResult{File: file, Backup: r.Manifest, SHA256: r.SHA256(), Years: []checkedYear{}}
 	if master != nil {
 		if err := a.authenticate(ctx, files, r, master); err != nil {
 			return err
@@ -94,9 +94,9 @@ func (a *commands) check(c *cobra.Command, file string, f *restoreFlags, place P
 	return cli.AttentionDue(done.Problems)
 }
 
-// authenticate proves that the installation whose master key this is made the backup, and that
-// the store in it is the one that the manifest describes.
-func (a *commands) authenticate(ctx context.Context, files *staged, r *backup.Reader, m *seal.Master) (err error) {
+// authenticate proves that the installation with the master key m made the backup, and that the
+// store in it is the one that the manifest describes.
+func (a *commands) authenticate(ctx context.Context, files *stagedFiles, r *backup.Reader, m *seal.Master) (err error) {
 	s, err := a.host.OpenStore(files.path(backup.StoreName), m)
 	if err != nil {
 		return fmt.Errorf("open the store in the backup: %w", err)
@@ -121,7 +121,7 @@ func (a *commands) authenticate(ctx context.Context, files *staged, r *backup.Re
 
 // checkYears signs a message with the key of each live year and verifies it with the year's
 // certificate.
-func checkYears(files *staged, m *seal.Master) []checkedYear {
+func checkYears(files *stagedFiles, m *seal.Master) []checkedYear {
 	dir := certs.OpenDir(files.path(keysName), seal.NewMasters(m))
 	years := []checkedYear{}
 	for _, y := range files.manifest.Years {
@@ -162,8 +162,8 @@ func trySigning(dir *certs.Dir, y idp.Year) error {
 	return k.Cert.CheckSignature(x509.SHA256WithRSA, message, signature) // every year has an RSA key
 }
 
-// sayChecked says what was checked.
-func (a *commands) sayChecked(r *checked) {
+// sayChecked prints the result of a check.
+func (a *commands) sayChecked(r *checkResult) {
 	a.Say("%s: a backup of %s, made %s by version %s", r.File, r.Backup.BaseURL, cli.Moment(r.Backup.CreatedAt), r.Backup.Version)
 	a.Say("complete: every file has its digest")
 	if !r.Authenticated {
@@ -175,7 +175,7 @@ func (a *commands) sayChecked(r *checked) {
 	for _, y := range r.Years {
 		switch y.Result {
 		case yearOK:
-			a.Say("year %s: signs, and its certificate verifies that", y.Year)
+			a.Say("year %s: its key signs, and its certificate verifies the signature", y.Year)
 		case yearNotChecked:
 			a.Say("year %s: not checked, %s", y.Year, y.Detail)
 		default:

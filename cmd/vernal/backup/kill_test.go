@@ -106,7 +106,7 @@ func (s *source) command(dir string) *commands {
 func (s *source) run(t *testing.T, dir string, killAt int) (steps []string, err error) {
 	t.Helper()
 	a := s.command(dir)
-	a.taken = func(name string) error {
+	a.afterStep = func(name string) error {
 		steps = append(steps, name)
 		if len(steps) == killAt {
 			return errKilled

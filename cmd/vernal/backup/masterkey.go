@@ -19,7 +19,7 @@ import (
 
 // findMaster returns the master key; nil without one. It must be one of those that open the
 // backup.
-func (a *commands) findMaster(c *cobra.Command, f *restoreFlags, place Place, files *staged) (*seal.Master, error) {
+func (a *commands) findMaster(c *cobra.Command, f *restoreFlags, place Place, files *stagedFiles) (*seal.Master, error) {
 	m, from, err := a.readMaster(c, f, place, files)
 	if m == nil || err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (a *commands) findMaster(c *cobra.Command, f *restoreFlags, place Place, fi
 		m.ID(), from, strings.Join(files.manifest.MasterKeys, " or "))
 }
 
-func (a *commands) readMaster(c *cobra.Command, f *restoreFlags, place Place, files *staged) (m *seal.Master, from string, err error) {
+func (a *commands) readMaster(c *cobra.Command, f *restoreFlags, place Place, files *stagedFiles) (m *seal.Master, from string, err error) {
 	if f.masterKey != "" {
 		m, err = seal.LoadMaster(f.masterKey, "")
 		return m, f.masterKey, err
@@ -56,7 +56,7 @@ func (a *commands) readMaster(c *cobra.Command, f *restoreFlags, place Place, fi
 }
 
 // decryptMaster opens the master key in the backup.
-func (a *commands) decryptMaster(c *cobra.Command, f *restoreFlags, files *staged) (*seal.Master, error) {
+func (a *commands) decryptMaster(c *cobra.Command, f *restoreFlags, files *stagedFiles) (*seal.Master, error) {
 	if !files.manifest.Contains(backup.MasterKeyName) {
 		return nil, cli.Refuse("the master key is not in the backup: name its file with --master-key")
 	}
@@ -81,7 +81,8 @@ func (a *commands) decryptMaster(c *cobra.Command, f *restoreFlags, files *stage
 	return m, err
 }
 
-// placeMaster writes the master key where the configuration wants it, if it is in no place yet.
+// placeMaster writes the master key to its configured place, unless it is there or in the
+// environment.
 func placeMaster(m *seal.Master, place Place) error {
 	if m == nil || place.MasterKey != "" {
 		return nil

@@ -20,11 +20,11 @@ import (
 
 // The names in a data folder.
 const (
-	stagingName    = ".restore"             // where the files are extracted
-	keysName       = "keys"                 //
-	restoredConfig = "vernal.yaml.restored" // the configuration of the backup
+	keysName       = "keys"
 	masterKeyName  = "master.key"
 	configName     = "vernal.yaml"
+	stagingName    = ".restore"             // the folder of the extracted files
+	restoredConfig = "vernal.yaml.restored" // the configuration of the backup
 )
 
 // target is the data folder that a backup is restored into:
@@ -125,7 +125,7 @@ func isLeftover(name string) bool {
 	return false
 }
 
-// checkMarker refuses another backup than the one whose restore was interrupted.
+// checkMarker refuses a backup other than the one whose restore was interrupted.
 func (t *target) checkMarker(sha256 string) error {
 	if t.pending != nil && t.pending.FileSHA256 != sha256 {
 		return cli.Refuse("in %s the restore of another backup was interrupted: restore that one again, or name an empty folder with --data-dir", t.dir)
@@ -133,16 +133,16 @@ func (t *target) checkMarker(sha256 string) error {
 	return nil
 }
 
-// staged is a backup whose files are extracted into a folder.
-type staged struct {
+// stagedFiles is a backup whose files are extracted into a folder.
+type stagedFiles struct {
 	dir      string
 	manifest *backup.Manifest
 }
 
-func (s *staged) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
+func (s *stagedFiles) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
 // extract extracts the backup into the staging folder.
-func (t *target) extract(ctx context.Context, r *backup.Reader) (*staged, error) {
+func (t *target) extract(ctx context.Context, r *backup.Reader) (*stagedFiles, error) {
 	if err := t.clean(); err != nil {
 		return nil, err
 	}
@@ -152,10 +152,10 @@ func (t *target) extract(ctx context.Context, r *backup.Reader) (*staged, error)
 // clean removes the staging folder.
 func (t *target) clean() error { return os.RemoveAll(filepath.Join(t.dir, stagingName)) }
 
-// extractTo extracts every file of a backup into a new folder. When it returns nil the backup was
-// read to its end and everything is durable.
-func extractTo(ctx context.Context, dir string, r *backup.Reader) (*staged, error) {
-	s := &staged{dir: dir, manifest: r.Manifest}
+// extractTo extracts every file of a backup into a new folder. Without an error, the backup was
+// read to its end and every file is durable.
+func extractTo(ctx context.Context, dir string, r *backup.Reader) (*stagedFiles, error) {
+	s := &stagedFiles{dir: dir, manifest: r.Manifest}
 	if err := checkSpace(filepath.Dir(dir), r.Manifest); err != nil {
 		return nil, err
 	}
@@ -230,8 +230,8 @@ func (c *contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// put returns the steps that put the files in place.
-func (t *target) put(files *staged, m restore.Marker) []step {
+// planPlacement returns the steps that put the files in place.
+func (t *target) planPlacement(files *stagedFiles, m restore.Marker) []step {
 	move := func(name string) func() error {
 		return func() error {
 			if err := os.Rename(files.path(name), filepath.Join(t.dir, name)); err != nil {
@@ -248,9 +248,9 @@ func (t *target) put(files *staged, m restore.Marker) []step {
 	}
 }
 
-// forget returns the steps that remove what an interrupted restore of the same backup put in
-// place: the store first, so that it is never there with the marker of another attempt.
-func (t *target) forget() (steps []step) {
+// planRemoval returns the steps that remove the files of an interrupted restore of the same
+// backup: the store first, so that it is never there with the marker of another attempt.
+func (t *target) planRemoval() (steps []step) {
 	if t.pending == nil {
 		return nil
 	}

@@ -20,9 +20,9 @@ import (
 	"vernal/idp/seal"
 )
 
-// Host is what the program knows and this package does not: the configuration and the store.
+// Host gives this package access to the configuration and the store, which only the program knows.
 type Host struct {
-	// Place returns where the configuration puts an installation. dataDir replaces the
+	// Place returns the place that the configuration gives an installation. dataDir replaces the
 	// configured folder unless it is "".
 	Place func(dataDir string) (Place, error)
 	// Schema is that of the stores that OpenStore opens.
@@ -35,17 +35,17 @@ type Host struct {
 	ConfigFor func(text, dataDir string) (string, error)
 }
 
-// Place is where an installation is.
+// Place has the paths of an installation.
 type Place struct {
 	DataDir       string
 	MasterKeyFile string
 	// MasterKey is the key in the environment, "" without one.
 	MasterKey string
-	// ConfigFile is where the configuration is, or would be.
+	// ConfigFile is the file of the configuration. It may be missing.
 	ConfigFile string
 }
 
-// restoreFlags are those of "vernal restore".
+// restoreFlags are the flags of "vernal restore".
 type restoreFlags struct {
 	check           bool
 	dataDir         string
@@ -70,14 +70,14 @@ func (a *commands) restoreCommand() *cobra.Command {
 may hold master.key and vernal.yaml. An existing configuration is kept.
 
 The master key comes from --master-key, the configured file or VERNAL_MASTER_KEY,
-or from the backup if it is in it: --identity or a passphrase opens it there.
+or from the backup if that has it: --identity or a passphrase opens it there.
 Without a master key the files are put in place, and the installation checks
 them when it first opens.
 
 A restored installation is held: it takes no automatic step of the rotation until
 'vernal rotation resume'. All sessions, pending requests, links and one-time codes
-end. With --since and a newer export of the audit trail, what ended since the
-backup ends again.
+end. With --since and a newer export of the audit trail, revoked years, locked and
+deleted users and removed service providers end again.
 
 --check changes nothing. With the master key it proves that the backup opens, is
 complete and can sign for each live year.`,
@@ -90,22 +90,22 @@ complete and can sign for each live year.`,
 	c.Flags().BoolVar(&f.check, "check", false, "check the backup and change nothing")
 	c.Flags().StringVar(&f.dataDir, "data-dir", "", "restore into this `DIR` (default: the configured data_dir)")
 	c.Flags().StringVar(&f.masterKey, "master-key", "", "the `FILE` with the master key")
-	c.Flags().StringVar(&f.identity, "identity", "", "the `FILE` with the private key of age that opens the master key in the backup")
+	c.Flags().StringVar(&f.identity, "identity", "", "the `FILE` with the age private key that opens the master key in the backup")
 	c.Flags().StringVar(&f.passphraseFile, "passphrase-file", "", "the `FILE` with the passphrase that opens the master key in the backup")
 	c.Flags().BoolVar(&f.passphraseStdin, "passphrase-stdin", false, "read that passphrase from standard input")
-	c.Flags().StringVar(&f.since, "since", "", "apply what ended since the backup, by this export of the audit trail, `AUDIT_EXPORT`")
+	c.Flags().StringVar(&f.since, "since", "", "end again what the export of the audit trail, `AUDIT_EXPORT`, shows as ended since the backup")
 	return c
 }
 
-// restored is the result of a restore.
-type restored struct {
+// restoreResult is the result of a restore.
+type restoreResult struct {
 	DataDir  string           `json:"data_dir"`
 	Backup   *backup.Manifest `json:"backup"`
 	SHA256   string           `json:"file_sha256"`
 	Verified bool             `json:"authenticated"`
 	// Config is the file with the configuration of the backup.
 	Config string `json:"config"`
-	// Report is what the restore did; missing without the master key.
+	// Report describes the restore. It is missing without the master key.
 	Report *restore.Report `json:"report,omitempty"`
 }
 
@@ -116,14 +116,14 @@ func (a *commands) restore(c *cobra.Command, file string, f *restoreFlags) error
 	}
 	if f.check {
 		if f.since != "" {
-			return cli.Usage(c, "--since does not go with --check, which changes nothing")
+			return cli.Usage(c, "--since does not go with --check, which changes nothing: omit one of them")
 		}
 		return a.check(c, file, f, place)
 	}
 	return a.install(c, file, f, place)
 }
 
-// install restores a backup.
+// install restores a backup into the data folder.
 func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place Place) error {
 	ctx := c.Context()
 	if conn, err := admin.Dial(ctx, place.DataDir); err == nil {
@@ -157,13 +157,13 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 	if err != nil {
 		return errors.Join(err, t.clean())
 	}
-	done := &restored{DataDir: place.DataDir, Backup: r.Manifest, SHA256: r.SHA256(), Verified: master != nil}
+	done := &restoreResult{DataDir: place.DataDir, Backup: r.Manifest, SHA256: r.SHA256(), Verified: master != nil}
 	m := restore.Marker{Manifest: r.ManifestJSON, FileSHA256: r.SHA256(), Actor: admin.Self().Actor(), HasSince: f.since != ""}
-	err = a.take(slices.Concat(t.forget(), []step{
+	err = a.takeSteps(slices.Concat(t.planRemoval(), []step{
 		{"master key", func() error { return placeMaster(master, place) }},
 		{"configuration", func() (err error) { done.Config, err = a.placeConfig(files, place, done.Verified); return err }},
 		{"trail", func() error { return t.copySince(f.since) }},
-	}, t.put(files, m)))
+	}, t.planPlacement(files, m)))
 	if err != nil {
 		return err
 	}
@@ -182,16 +182,16 @@ type step struct {
 	do   func() error
 }
 
-// take takes steps in order.
-func (a *commands) take(steps []step) error {
+// takeSteps takes steps in order.
+func (a *commands) takeSteps(steps []step) error {
 	for _, s := range steps {
 		if err := s.do(); err != nil {
 			return err
 		}
-		if a.taken == nil {
+		if a.afterStep == nil {
 			continue
 		}
-		if err := a.taken(s.name); err != nil {
+		if err := a.afterStep(s.name); err != nil {
 			return err
 		}
 	}
@@ -206,7 +206,7 @@ func (a *commands) openBackup(file string) (io.Closer, *backup.Reader, error) {
 	}
 	info, err := in.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", file)
+		err = fmt.Errorf("%s is not a regular file: name the file of a backup", file)
 	}
 	var r *backup.Reader
 	if err == nil {
@@ -222,7 +222,7 @@ func (a *commands) openBackup(file string) (io.Closer, *backup.Reader, error) {
 	return in, r, nil
 }
 
-// refuseBackup makes a refusal of an error about the content of a backup.
+// refuseBackup turns an error about the content of a backup into a refusal.
 func refuseBackup(err error) error {
 	if r, ok := errors.AsType[*backup.Refusal](err); ok {
 		return &refusedBackup{r}
@@ -238,8 +238,8 @@ func (*refusedBackup) ExitCode() int { return cli.ExitRefused }
 
 func (r *refusedBackup) Unwrap() error { return r.Refusal }
 
-// sayRestored says what was done, and what is next.
-func (a *commands) sayRestored(r *restored, place Place) {
+// sayRestored prints the result of a restore, and the next command.
+func (a *commands) sayRestored(r *restoreResult, place Place) {
 	a.Say("restored the backup of %s into %s", cli.Moment(r.Backup.CreatedAt), r.DataDir)
 	_, err := os.Lstat(place.ConfigFile)
 	switch {
@@ -251,12 +251,13 @@ func (a *commands) sayRestored(r *restored, place Place) {
 		a.Say("%s is kept; the configuration of the backup is in %s", place.ConfigFile, r.Config)
 	}
 	if !r.Verified {
-		a.Say("not authenticated yet: there is no master key at %s; the installation checks the backup when it first opens", place.MasterKeyFile)
+		a.Say("not authenticated yet: the master key at %s is missing", place.MasterKeyFile)
+		a.Say("the installation checks the backup when it first opens")
 		a.Say("next: put the master key %s there, then 'vernal serve'", strings.Join(r.Backup.MasterKeys, " or "))
 		return
 	}
 	if e := r.Report; e != nil {
-		a.Say("recorded as a restore at %s; messages from before it are refused", cli.Moment(e.RestoredAt))
+		a.Say("recorded as a restore at %s: earlier messages are refused", cli.Moment(e.RestoredAt))
 		a.saySince(e.Since)
 	}
 	a.Say("no automatic step is taken before 'vernal rotation resume'")
@@ -266,7 +267,7 @@ func (a *commands) sayRestored(r *restored, place Place) {
 // placeConfig writes the configuration of the backup where none is, and otherwise into the data
 // folder. It returns the file. One that is not verified is not put in place: a server reads it
 // before it checks the backup, and it would stay there for the next restore.
-func (a *commands) placeConfig(files *staged, place Place, verified bool) (string, error) {
+func (a *commands) placeConfig(files *stagedFiles, place Place, verified bool) (string, error) {
 	text, err := os.ReadFile(files.path(backup.ConfigName))
 	if err != nil {
 		return "", err

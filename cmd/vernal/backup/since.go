@@ -53,27 +53,27 @@ func (*refusedSince) ExitCode() int { return cli.ExitRefused }
 
 func (r *refusedSince) Unwrap() error { return r.cause }
 
-// saySince says what an export of the audit trail showed, and what is lost all the same.
+// saySince prints the changes that an export of the audit trail showed, and those that are lost.
 func (a *commands) saySince(s *restore.Since) {
 	if s == nil {
 		return
 	}
 	a.Say("the export has %s after the backup", cli.Plural(s.Records, "record"))
 	if !s.Signed {
-		a.Say("it does not end with a checkpoint: that no one made it up is not proved")
+		a.Say("it does not end with a checkpoint, so nothing proves that this installation wrote it")
 	}
 	for _, step := range s.Steps {
 		a.Say("repeated: %s %s", step.Kind, step.Year)
 	}
 	for _, y := range s.LostYears {
-		a.Say("the key of %s was made after the backup: put its files into the folder of keys, or end it with 'vernal rotation revoke %[1]s'", y)
+		a.Say("the key of %s was made after the backup: put its files into the keys folder, or revoke the year with 'vernal rotation revoke %[1]s'", y)
 	}
 	if s.Replacement != "" {
 		a.Say("%s is preferred in its place: service providers must move to it, see 'vernal rotation report'", s.Replacement)
 	}
 	for _, group := range []struct {
 		n    int
-		what string
+		text string
 	}{
 		{len(s.Deleted), "deleted again: %s"},
 		{len(s.Locked), "locked again: %s"},
@@ -82,7 +82,7 @@ func (a *commands) saySince(s *restore.Since) {
 		{len(s.ProofRemoved), "proofed identity removed again: %s"},
 	} {
 		if group.n > 0 {
-			a.Say(group.what, cli.Plural(group.n, "user"))
+			a.Say(group.text, cli.Plural(group.n, "user"))
 		}
 	}
 	for _, id := range s.SPsRemoved {

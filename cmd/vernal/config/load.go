@@ -16,7 +16,7 @@ import (
 	"vernal/idp/suggest"
 )
 
-// loader fills a Config and collects all that is wrong.
+// loader fills a Config and collects all problems.
 type loader struct {
 	config   *Config
 	name     string // of the file, as errors name it
@@ -41,19 +41,19 @@ func newLoader(c *Config, name string) *loader {
 }
 
 func (l *loader) add(n ast.Node, format string, args ...any) {
-	l.problems = append(l.problems, l.at(n)+": "+fmt.Sprintf(format, args...))
+	l.problems = append(l.problems, l.locate(n)+": "+fmt.Sprintf(format, args...))
 }
 
-// at returns the place of a node: "vernal.yaml:12".
-func (l *loader) at(n ast.Node) string {
+// locate returns the place of a node: "vernal.yaml:12".
+func (l *loader) locate(n ast.Node) string {
 	if t := n.GetToken(); t != nil && t.Position != nil {
 		return fmt.Sprintf("%s:%d", l.name, t.Position.Line)
 	}
 	return l.name
 }
 
-// readYAML reads the syntax tree and not by the library's decoder, which ends at the
-// first unknown key or wrong type.
+// readYAML walks through the syntax tree, because the library's decoder ends at the first
+// unknown key or wrong type.
 func (l *loader) readYAML(data []byte) {
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	var syntax yaml.Error
@@ -73,7 +73,7 @@ func (l *loader) readYAML(data []byte) {
 		switch {
 		case doc.Body == nil || doc.Body.Type() == ast.NullType || doc.Body.Type() == ast.CommentType:
 		case i > 0:
-			l.add(doc.Body, "a second document")
+			l.add(doc.Body, "a second document: keep all keys in the first one")
 		default:
 			l.readMapping("", doc.Body)
 		}
@@ -96,7 +96,7 @@ func (l *loader) readMapping(prefix string, n ast.Node) {
 		case ok && isMapping && slices.Contains(l.sections, path): // per language
 			l.readMapping(path+".", pair.Value)
 		case ok:
-			l.config.origins[path] = l.at(pair.Value)
+			l.config.origins[path] = l.locate(pair.Value)
 			if !k.setNode(pair.Value) {
 				l.add(pair.Value, "%s: want %s, not %s", path, k.kind(), describe(pair.Value))
 			}
@@ -125,7 +125,7 @@ func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
 
 func didYouMean(prefix, name string, names []string) string {
 	near := suggest.Nearest(name, names, len(name)/2)
-	// A key in the wrong section, or without one, is meant more often than another key.
+	// A wrong or missing section is a more likely mistake than a wrong key.
 	if i := slices.IndexFunc(names, func(n string) bool { return lastPart(n) == lastPart(name) }); i >= 0 {
 		near = names[i]
 	}
@@ -137,7 +137,7 @@ func didYouMean(prefix, name string, names []string) string {
 
 func lastPart(key string) string { return key[strings.LastIndex(key, ".")+1:] }
 
-// describe says what a node is. The value of a list or section is left out.
+// describe returns the kind of a node, and the value of a scalar.
 func describe(n ast.Node) string {
 	kind := strings.ToLower(n.Type().String())
 	if _, ok := n.(ast.ScalarNode); ok {
@@ -229,7 +229,7 @@ func parseInto[T any](v *T, text string, parse func(string) (T, error)) bool {
 	return err == nil
 }
 
-// kind says what the key takes.
+// kind describes the values that the key accepts.
 func (k key) kind() string {
 	switch k.value.Interface().(type) {
 	case bool:
@@ -252,7 +252,7 @@ func (k key) env() string {
 }
 
 // readEnvironment sets keys from variables, which take precedence over the file. An
-// empty variable means what "" means in the file, so it is an error where that is.
+// empty variable has the same effect as "" in the file.
 func (l *loader) readEnvironment(getenv func(string) string, environ []string) {
 	empty := make(map[string]bool)
 	known := []string{MasterKeyEnv, PinEnv, MailPasswordEnv, WebhookSecretEnv}

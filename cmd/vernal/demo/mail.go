@@ -11,7 +11,7 @@ import (
 	"vernal/templates"
 )
 
-// serveMail takes mail and shows it until the demo ends.
+// serveMail accepts mail and shows it until the demo ends.
 func (d *Demo) serveMail() {
 	context.AfterFunc(d.ctx, func() {
 		_ = d.Ports.Mail.Close()
@@ -39,6 +39,6 @@ func (d *Demo) showMail(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Language", string(page.Lang))
 	if err := d.pages.WriteText(w, page); err != nil {
-		http.Error(w, "something went wrong in the demo", http.StatusInternalServerError)
+		http.Error(w, "the mails cannot be shown: restart the demo", http.StatusInternalServerError)
 	}
 }

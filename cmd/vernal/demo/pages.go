@@ -174,5 +174,5 @@ func (s *Sample) base(w http.ResponseWriter, r *http.Request) templates.Base {
 // describeSample returns what every page shows of the sample. other is the page of the other
 // sample that it links to.
 func (s *Sample) describeSample(other string) templates.DemoSample {
-	return templates.DemoSample{Second: s.second, Other: s.other.Name, OtherURL: s.other.URL + other}
+	return templates.DemoSample{Second: s.isSecond, Other: s.other.Name, OtherURL: s.other.URL + other}
 }

@@ -23,12 +23,12 @@ import (
 )
 
 // sampleWait is the time that a sign-in at a sample may take. The library's default of 90
-// seconds is short for a user who looks for a code.
+// seconds is short for a user who must find a code.
 const sampleWait = time.Hour
 
-// Sample is a service provider of the demo. It represents the sites of others:
-// its SAML is samlsp's, and of the identity provider it knows what the metadata
-// says. It is on a host of its own, and remembers users in memory.
+// Sample is a service provider of the demo. It represents an external site: its SAML is
+// that of samlsp, and it learns about the identity provider from the metadata alone. It
+// has a host of its own, and remembers users in memory.
 type Sample struct {
 	kind
 	URL string // without a final slash
@@ -46,7 +46,7 @@ type Sample struct {
 type kind struct {
 	Name, host, cookie string
 	logo               string // a file of templates.Static
-	second             bool   // looks different
+	isSecond           bool   // looks different
 	// binding is that of its requests. encrypted means that it gets encrypted assertions.
 	binding   string
 	encrypted bool
@@ -56,7 +56,7 @@ type kind struct {
 
 var sampleKinds = [...]kind{
 	{Name: "Sample A", host: "a.localhost", cookie: "sample_a", logo: "img/sample-a.svg", binding: saml.HTTPRedirectBinding},
-	{Name: "Sample B", host: "b.localhost", cookie: "sample_b", logo: "img/sample-b.svg", second: true, binding: saml.HTTPPostBinding, encrypted: true,
+	{Name: "Sample B", host: "b.localhost", cookie: "sample_b", logo: "img/sample-b.svg", isSecond: true, binding: saml.HTTPPostBinding, encrypted: true,
 		context: &saml.RequestedAuthnContext{Comparison: "exact", AuthnContextClassRefs: []string{"http://idmanagement.gov/ns/assurance/aal/2"}}},
 }
 
@@ -138,7 +138,7 @@ func (s *Sample) register(ctx context.Context, registry *sp.Registry) error {
 		"name":                   {s.Name},
 		"return_to_sp_url":       {s.URL + "/"},
 		"sp_initiated_login_url": {s.URL + pathSignedIn},
-		"sign_logout_response":   {"true"}, // the library takes no other
+		"sign_logout_response":   {"true"}, // the library refuses an unsigned one
 		"contacts":               {strings.ReplaceAll(strings.ToLower(s.Name), " ", "-") + "@demo.example"},
 	}}
 	_, err = registry.AddEdit(ctx, idp.EntityID(s.EntityID()), sp.Document{Data: doc}, edit, sp.Options{Replace: true}, "demo")

@@ -15,7 +15,7 @@ import (
 	"vernal/idp/doctor"
 )
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct{ *cli.App }
 
 // Command returns the command.
@@ -24,15 +24,16 @@ func Command(app *cli.App) *cobra.Command {
 	var sendTest bool
 	c := &cobra.Command{
 		Use:   "doctor [--json] [--send-test]",
-		Short: "Check the installation and say how to fix what is wrong",
+		Short: "Check the installation and explain how to fix each problem",
 		Long: `Check the installation: clock, base_url as seen from outside, TLS certificates,
 proxy, cookies, store, signing keys, disk space, modes and owners of files, master
 key, backups, mail, webhook, the next steps of the rotation, and certificates of
 service providers. Nothing is changed, and nothing is sent without --send-test.
 
-Each finding has a code, what was seen, why it matters and how to fix it. The exit
-code is 4 if there is a problem, or if a check could not find out. Information
-alone exits 0. While no server runs, the checks that need one are left out.
+Each finding has a code, what was seen, why it matters and how to fix it. The
+exit code is 4 if there is a problem, or if a check could not be completed.
+Information alone exits 0. While no server runs, the checks that need one are
+left out.
 
 With --send-test, send a test mail to the operators in rotation.notify and a signed
 test call to the webhook, at most once a minute.`,
@@ -59,29 +60,30 @@ func (a *commands) examine(ctx context.Context, req ops.ExamineRequest) error {
 		return err
 	}
 	if a.JSON {
-		err = a.PrintJSON(a.commandsOf(report))
+		err = a.PrintJSON(a.addCommands(report))
 	} else {
 		err = a.printReport(report)
 	}
 	return cmp.Or(err, cli.AttentionDue(report.Attention()))
 }
 
-// reportedFinding is a finding with the command lines of its suggestions.
-type reportedFinding struct {
+// jsonFinding is a finding with the command lines of its suggestions.
+type jsonFinding struct {
 	doctor.Finding
 	Suggestions []cli.ReportedAdvice `json:"suggestions,omitempty"`
 }
 
-// reportedReport is the report as --json prints it.
-type reportedReport struct {
+// jsonReport is the report as --json prints it.
+type jsonReport struct {
 	*doctor.Report
-	Findings []reportedFinding `json:"findings"`
+	Findings []jsonFinding `json:"findings"`
 }
 
-func (a *commands) commandsOf(report *doctor.Report) reportedReport {
-	out := reportedReport{Report: report, Findings: []reportedFinding{}}
+// addCommands adds the command lines of suggestions to a report.
+func (a *commands) addCommands(report *doctor.Report) jsonReport {
+	out := jsonReport{Report: report, Findings: []jsonFinding{}}
 	for _, f := range report.Findings {
-		r := reportedFinding{Finding: f}
+		r := jsonFinding{Finding: f}
 		for _, s := range f.Suggestions {
 			r.Suggestions = append(r.Suggestions, cli.ReportedAdvice{Suggestion: s, Command: a.CommandLine(s)})
 		}
@@ -127,7 +129,7 @@ func (a *commands) sayUnchecked(report *doctor.Report) {
 		case doctor.TimedOut:
 			a.Say("not checked: %s did not end in time", c.Check)
 		case doctor.StillRunning:
-			a.Say("not checked: %s has not ended since its last run; look for a disk or token that hangs", c.Check)
+			a.Say("not checked: %s still runs since an earlier call: look for a disk or token that hangs", c.Check)
 		case doctor.Broken:
 			a.Say("not checked: %s: %s", c.Check, idp.OneLine(c.Error))
 		}

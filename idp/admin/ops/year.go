@@ -16,8 +16,7 @@ import (
 	"vernal/templates"
 )
 
-// MetadataRequest asks for a metadata document: a year's, or with "" the
-// stable one.
+// MetadataRequest asks for the metadata document of a year, or with "" for the stable one.
 type MetadataRequest struct {
 	Year idp.Year `json:"year,omitempty"`
 }
@@ -31,7 +30,7 @@ type Document struct {
 // YearList is the answer to year/list, oldest first.
 type YearList struct {
 	Years []Year `json:"years"`
-	// PreferredMetadataURL is the metadata URL of the preferred year, "" if there is none.
+	// PreferredMetadataURL is the metadata URL of the preferred year, "" without one.
 	PreferredMetadataURL string `json:"preferred_metadata_url,omitempty"`
 }
 
@@ -39,8 +38,7 @@ type YearList struct {
 type Year struct {
 	Year  idp.Year `json:"year"`
 	State string   `json:"state"`
-	// NotBefore, NotAfter and SHA256 are the certificate's; absent while there
-	// is none.
+	// NotBefore, NotAfter and SHA256 are the certificate's. They are absent without one.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"`
 	SHA256    string    `json:"sha256,omitempty"`
@@ -74,17 +72,21 @@ var ListYears = declare("year/list", func(s *Service, _ context.Context, _ admin
 	return list, nil
 })
 
-// metadataError says why a year has no metadata.
+// metadataError returns the answer for a year without metadata.
 func metadataError(y idp.Year, err error) error {
 	var gone *web.GoneYear
 	var closed *web.ClosedYear
 	switch {
 	case errors.Is(err, yearaccess.ErrNotPublished):
-		return notFoundError("the year %s has no metadata: it was never created, or is not published", y)
+		e := notFoundError("the year %s has no metadata, because it is not published: name a live year", y)
+		e.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoRotationStatus)}
+		return e
 	case errors.Is(err, keyring.ErrNoSigner):
-		return notFoundError("no year can sign: the data folder has no private key")
+		return notFoundError("no year can sign, because the data folder has no private key: restore keys/ from a backup")
 	case errors.As(err, &gone):
-		return notFoundError("the year %s is retired", y)
+		e := notFoundError("the year %s is retired: name a live year", y)
+		e.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoRotationStatus)}
+		return e
 	case errors.As(err, &closed):
 		reason := closed.Fault.Reason(y)
 		reason.Text = templates.TerminalPhrases().Reason(reason)

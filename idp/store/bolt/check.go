@@ -17,9 +17,9 @@ import (
 	"vernal/idp"
 )
 
-// bbolt trusts its file: where a page is not what it expects it panics, at Open in a goroutine
-// of its own, which ends the process. So the pages are checked before bbolt walks through them,
-// and its later panics become errors.
+// bbolt trusts its file. It panics at an unexpected page, during Open in a goroutine of its own,
+// which ends the process. So the pages are checked before bbolt walks through them, and its later
+// panics become errors.
 
 // The format of bbolt's file, version 2. Numbers have the byte order of the machine.
 const (
@@ -135,7 +135,7 @@ func (c *fileChecker) findMeta() (newest []byte, err error) {
 		}
 	}
 	if newest == nil {
-		return nil, damagedError("both of its heads are not valid")
+		return nil, damagedError("neither of its heads is valid")
 	}
 	return newest, nil
 }
@@ -150,11 +150,11 @@ func (c *fileChecker) readPage(id uint64) ([]byte, error) {
 		return nil, damagedError("%w", err)
 	}
 	if order.Uint64(c.page) != id {
-		return nil, damagedError("it says that it is another one")
+		return nil, damagedError("its header has the number of another page")
 	}
 	last := id + uint64(order.Uint32(c.page[12:]))
 	if last >= c.end {
-		return nil, damagedError("it goes on outside of the file")
+		return nil, damagedError("it ends outside of the file")
 	}
 	for n := id; n <= last; n++ {
 		if c.seen[n/64]&(1<<(n%64)) != 0 {
@@ -234,7 +234,7 @@ func (c *fileChecker) checkBucket(value []byte) error {
 		return nil
 	}
 	if len(value) < bucketLen+headerLen || order.Uint16(value[bucketLen+8:]) != leafFlag {
-		return damagedError("a bucket inside a page is no leaf")
+		return damagedError("a bucket inside a page is not a leaf")
 	}
 	if hasBucket(value[bucketLen:]) {
 		return damagedError("a bucket inside a page contains another one")
@@ -265,7 +265,7 @@ func (c *fileChecker) checkFreelist(id uint64) error {
 		count, ids = order.Uint64(ids), ids[8:]
 	}
 	if order.Uint16(page[8:]) != freelistFlag || count > uint64(len(ids)/8) {
-		return damagedError("the list of free pages is none")
+		return damagedError("the list of free pages is not valid")
 	}
 	for n := range count {
 		if id := order.Uint64(ids[n*8:]); id < 2 || id >= c.end {
@@ -275,15 +275,15 @@ func (c *fileChecker) checkFreelist(id uint64) error {
 	return nil
 }
 
-// openDB opens a checked file. What bbolt still finds wrong with it is an error. The file then
+// openDB opens a checked file. If bbolt still finds a fault in it, that is an error, and the file
 // stays locked until the process ends.
 func openDB(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 	defer recoverDamage(&err)
 	return bbolt.Open(path, fileMode, o)
 }
 
-// recoverDamage, deferred, makes an error of a panic over what the file contains. Other panics
-// go on.
+// recoverDamage must be deferred. It turns a panic about the content of the file into an error.
+// Other panics continue.
 func recoverDamage(err *error) {
 	if v := recover(); v != nil {
 		if *err = damageOf(v); *err == nil {
@@ -292,9 +292,9 @@ func recoverDamage(err *error) {
 	}
 }
 
-// damageOf returns the error for a recovered panic if it is about what the file contains: bbolt
-// raised it, or reading the mapped file failed, which is how a bad disk shows itself. It must be
-// called by the deferred function, or what that calls, to see the stack of the panic.
+// damageOf returns the error for a recovered panic about the content of the file: bbolt raised it,
+// or reading the mapped file failed because of a bad disk. To see the stack of the panic, it must
+// be called by the deferred function, directly or not.
 func damageOf(v any) error {
 	if fault, ok := v.(interface{ Addr() uintptr }); ok {
 		return damagedError("it cannot be read at %#x", fault.Addr())
@@ -310,7 +310,7 @@ func damageOf(v any) error {
 		case panicked && strings.HasPrefix(f.Function, "go.etcd.io/bbolt"):
 			return damagedError("%v", v)
 		case panicked && strings.HasPrefix(f.Function, "vernal/"):
-			return nil // a fault of ours
+			return nil // a mistake in our code
 		}
 		if !more {
 			return nil
@@ -318,8 +318,8 @@ func damageOf(v any) error {
 	}
 }
 
-// stopDamaged stops the store after a panic over what the file contains: changing more of a
-// damaged file could lose what is still in it. The error says so to all later calls.
+// stopDamaged stops the store after a panic about the content of the file: more changes to a
+// damaged file could destroy the rest of it. All later calls return the error.
 func (s *Store) stopDamaged(err error) {
 	if s.queue.failure() == nil {
 		s.log.Error("store is stopped: its file is damaged", "err", err)

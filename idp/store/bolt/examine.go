@@ -53,14 +53,14 @@ func (r *reader) examine(after idp.StorePlace, limit int) (seen idp.StoreExamina
 	return seen, nil
 }
 
-// unreadableError is an idp.ErrDamaged that says where.
+// unreadableError is an idp.ErrDamaged that names the place.
 type unreadableError struct{ where string }
 
 func (e *unreadableError) Error() string { return e.where }
 
 func (e *unreadableError) Unwrap() error { return idp.ErrDamaged }
 
-// examineRecord returns why a record is not as this store wrote it.
+// examineRecord returns an error for a record that is not as this store wrote it.
 func (r *reader) examineRecord(b bucket, key, value []byte) (err error) {
 	switch b {
 	case inUsers:

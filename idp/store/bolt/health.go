@@ -10,7 +10,7 @@ import (
 	"vernal/idp"
 )
 
-// health is what is known of writes to the disk.
+// health records the results of writes to the disk.
 type health struct {
 	last     atomic.Pointer[writeResult] // nil before the first write
 	failures atomic.Uint64
@@ -41,7 +41,7 @@ func (h *health) lookupLast(now time.Time) (last *writeResult, isRecent bool) {
 	return last, age >= 0 && age < idp.WriteCheckAge
 }
 
-// probeKey is the key of what a probe writes.
+// probeKey is the key of the value that a probe writes.
 var probeKey = []byte("probe")
 
 // After a failure a probe writes as much as many changes at once: on a full disk, a small
@@ -59,13 +59,13 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 	if last, isRecent := s.health.lookupLast(s.clock.Now()); isRecent {
 		return last.err
 	}
-	select { // one probe for all who ask
+	select { // one probe for all callers
 	case <-s.health.probing:
 	case <-ctx.Done():
 		return lateError(ctx)
 	}
 	result := make(chan error, 1)
-	go func() { // a disk that hangs holds the probe, and not those who ask
+	go func() { // a disk that hangs blocks the probe, but not the callers
 		defer func() { s.health.probing <- struct{}{} }()
 		result <- s.probe(context.WithoutCancel(ctx))
 	}()
@@ -93,7 +93,7 @@ func (s *Store) probe(ctx context.Context) error {
 	})
 }
 
-// lateError returns the error of a check whose caller waits no longer.
+// lateError returns the error of a check whose caller stopped waiting.
 func lateError(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("%w: it does not answer in time", idp.ErrNotWritten)

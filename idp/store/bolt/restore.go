@@ -78,8 +78,8 @@ func (r *reader) loadRestored() error {
 	return nil
 }
 
-// Restore ends what a backup must not bring back. Until it returns, users are read as before:
-// no one else uses the store then.
+// Restore ends the sessions, requests and documents that a backup must not bring back. Reads of
+// users change only when it returns, which is safe because nothing else uses the store yet.
 func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.Ended, error) {
 	if r.At.IsZero() {
 		return idp.Ended{}, errors.New("a store cannot be restored at the zero time")
@@ -125,8 +125,7 @@ func (w *writer) keepDocumentExpiry() {
 	}
 }
 
-// restoreDocuments notes what becomes of the documents. One that is not authentic stays as it
-// is.
+// restoreDocuments notes the changes of documents. One that is not authentic stays unchanged.
 func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
 	for at := range w.scan(inDocuments, nil) {
 		kind, key, ok := splitPair(at)

@@ -22,13 +22,13 @@ func (r *reader) session(id idp.SessionID) (*idp.Session, error) {
 	return sess, err
 }
 
-// isOver reports whether err means that there is no session to continue: it is missing, or
-// it is not authentic and cannot be trusted.
+// isOver reports whether err means that the session cannot continue: it is missing, or it is
+// not authentic.
 func isOver(err error) bool {
 	return errors.Is(err, idp.ErrNotFound) || errors.Is(err, idp.ErrTampered)
 }
 
-// putSession notes a session; its entries in the indexes are the caller's.
+// putSession notes a session. The caller updates the indexes.
 func (w *writer) putSession(sess *idp.Session) {
 	w.put(inSessions, []byte(sess.ID), encodeRecord(sess))
 }
@@ -43,7 +43,7 @@ func (w *writer) deleteSession(sess *idp.Session) {
 // sweepTime returns when the sweep looks at a session: the first step, in steps of Idle from
 // its beginning, at which it may have ended. So the index entry follows from the record, and
 // moves at most once in Idle however often the session is used, with a write that is made
-// anyway. The sweep meets only ended sessions. They wait for it for another Idle at most.
+// anyway. The sweep meets only ended sessions. They wait at most another Idle for it.
 func sweepTime(sess *idp.Session) time.Time {
 	if sess.Idle <= 0 {
 		return sess.ExpiresAt
@@ -56,7 +56,7 @@ func sweepTime(sess *idp.Session) time.Time {
 	return at
 }
 
-// StartSession adds a session and ends others.
+// StartSession implements idp.Store.
 func (s *Store) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		made, replaces := *b.Session, slices.Clone(b.Replaces)
@@ -80,7 +80,7 @@ func (s *Store) StartSession(ctx context.Context, b idp.SessionStart, events ...
 	})
 }
 
-// liveSession reads a session of the user that another one, or an assertion, comes from.
+// liveSession reads the session of the user from which another session or an assertion is made.
 func (w *writer) liveSession(id idp.SessionID, pending bool, user idp.UserID) (*idp.Session, error) {
 	sess, err := w.session(id)
 	switch {
@@ -136,12 +136,12 @@ func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) erro
 	return nil
 }
 
-// Session looks a session up.
+// Session implements idp.Store.
 func (s *Store) Session(ctx context.Context, id idp.SessionID) (*idp.Session, error) {
 	return readValue(ctx, s, func(r *reader) (*idp.Session, error) { return r.session(id) })
 }
 
-// UpdateSession changes a session.
+// UpdateSession implements idp.Store.
 func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func(*idp.Session) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		sess, err := w.session(id)
@@ -161,7 +161,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 	})
 }
 
-// EndSessions removes sessions.
+// EndSessions implements idp.Store.
 func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp.AuditEvent) (int, error) {
 	return changeValue(ctx, s, events, func(w *writer) (int, error) {
 		if e.Keep != "" && !w.has(inUserSessions, pairKey(string(e.User), string(e.Keep))) {
@@ -205,7 +205,7 @@ func (w *writer) endUserSessions(user idp.UserID, keep idp.SessionID) ([]*idp.Se
 	return sessions, nil
 }
 
-// Sessions lists sessions.
+// Sessions implements idp.Store.
 func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Session, error) {
 	return readValue(ctx, s, func(r *reader) (out []*idp.Session, err error) {
 		if q.User != "" {
@@ -229,8 +229,8 @@ func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Sessio
 	})
 }
 
-// userSessions leaves out what the index names and no authentic session of the user
-// confirms: a writer of the file can end sessions, and no more.
+// userSessions leaves out index entries that no authentic session of the user confirms, so
+// that an attacker who can write to the file can only end sessions.
 func (r *reader) userSessions(user idp.UserID) ([]*idp.Session, error) {
 	var out []*idp.Session
 	prefix := pairKey(string(user), "")
@@ -261,7 +261,7 @@ func mergeParticipants(into, from []idp.Participant) []idp.Participant {
 	return into
 }
 
-// addParticipant adds what was disclosed to a service provider to the participants. A
+// addParticipant adds the identifiers disclosed to a service provider to the participants. A
 // service provider has one entry for each NameID it was given. That is usually one, and two
 // if its scope changed during the session, so that a logout with the older NameID is still
 // understood. The latest SessionIndex is the last of its entry.

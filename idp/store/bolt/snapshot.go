@@ -43,8 +43,8 @@ func (s *Store) Snapshot(ctx context.Context) (idp.Snapshot, error) {
 	return snap, nil
 }
 
-// beginSnapshot holds the lock for changes while it lists the free pages, because only the
-// one who changes the store may read that list. It takes some milliseconds for each GB.
+// beginSnapshot holds the lock for changes while it lists the free pages, because only a
+// transaction that may write can read that list. It takes some milliseconds for each GB.
 func (s *Store) beginSnapshot() (*snapshot, error) {
 	lock, err := s.db.Begin(true)
 	if err != nil {
@@ -85,7 +85,7 @@ func usedPages(tx *bbolt.Tx) ([]uint64, error) {
 	return used, nil
 }
 
-// describe reads what Info returns.
+// describe reads the values that Info returns.
 func (s *snapshot) describe() error {
 	head, authentic := s.readHead()
 	if !authentic {

@@ -57,10 +57,10 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, people[0].User, got, err)
 	got, err = s.UserByEmail(ctx, "gone@example.org")
 	checkSame(t, people[7].User, got, err)
-	holds(t, s, "agency:P", "u1", "n1")
-	holds(t, s, "sp:x", "u1", "m1")
-	holds(t, s, "sp:x", "u3", "")
-	holds(t, s, "agency:P", "dead", "n-dead")
+	checkNameID(t, s, "agency:P", "u1", "n1")
+	checkNameID(t, s, "sp:x", "u1", "m1")
+	checkNameID(t, s, "sp:x", "u3", "")
+	checkNameID(t, s, "agency:P", "dead", "n-dead")
 	_, err = s.User(ctx, "dead")
 	is(t, err, idp.ErrNotFound)
 	_, err = s.UserByEmail(ctx, "dead@example.org")
@@ -85,9 +85,9 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 			t.Errorf("entry %d: %v, want %v", k, outcome[k], want)
 		}
 	}
-	holds(t, s, "sp:y", "u1", "y1")
-	holds(t, s, "sp:y", "u6", "")
-	holds(t, s, "sp:x", "u6", "n1")
+	checkNameID(t, s, "sp:y", "u1", "y1")
+	checkNameID(t, s, "sp:y", "u6", "")
+	checkNameID(t, s, "sp:x", "u6", "n1")
 	got, err = s.User(ctx, "u1")
 	checkSame(t, people[0].User, got, err)
 

@@ -27,8 +27,8 @@ func giveNameIDs(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, pairs ..
 	}
 }
 
-// holds checks a user's NameID in a scope, both ways; "" for none.
-func holds(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, user idp.UserID, want idp.NameID) {
+// checkNameID checks a user's NameID in a scope, both ways; "" for none.
+func checkNameID(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, user idp.UserID, want idp.NameID) {
 	t.Helper()
 	got, err := s.NameID(t.Context(), scope, user)
 	if want == "" {
@@ -38,8 +38,8 @@ func holds(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, user idp.UserI
 		return
 	}
 	checkSame(t, want, got, err)
-	who, err := s.UserByNameID(t.Context(), scope, want)
-	checkSame(t, user, who, err)
+	found, err := s.UserByNameID(t.Context(), scope, want)
+	checkSame(t, user, found, err)
 }
 
 func testMoveProvider(t *testing.T, s idp.OwnedStore) {
@@ -47,7 +47,7 @@ func testMoveProvider(t *testing.T, s idp.OwnedStore) {
 	ok(t, s.CreateProvider(ctx, provider("a"), ""))
 	ok(t, addUser(ctx, s, person("u3", "c@example.org")))
 	giveNameIDs(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3")
-	giveNameIDs(t, s, "sp:ab", "u9", "n9") // begins alike, is another one
+	giveNameIDs(t, s, "sp:ab", "u9", "n9") // another scope with the same beginning
 	giveNameIDs(t, s, "agency:P", "u1", "n1", "u4", "n4")
 	ok(t, s.DeleteUser(ctx, "u3"))
 	events := len(trail(t, s))
@@ -59,7 +59,7 @@ func testMoveProvider(t *testing.T, s idp.OwnedStore) {
 		"sp:a":     {"u1": "n1", "u2": "n2", "u3": "n3", "u4": ""}, // a copy, and one way
 	} {
 		for user, name := range names {
-			holds(t, s, scope, user, name)
+			checkNameID(t, s, scope, user, name)
 		}
 	}
 	kinds(t, s, events, "sp.edit")
@@ -99,7 +99,7 @@ func testMoveProviderRefused(t *testing.T, s idp.OwnedStore) {
 	}
 
 	for user, name := range map[idp.UserID]idp.NameID{"u1": "", "u2": "other", "u3": "", "u4": "", "u5": "n3"} {
-		holds(t, s, "agency:P", user, name)
+		checkNameID(t, s, "agency:P", user, name)
 	}
 	kinds(t, s, events)
 	got, err := s.Provider(ctx, "a")
@@ -107,7 +107,7 @@ func testMoveProviderRefused(t *testing.T, s idp.OwnedStore) {
 }
 
 // testIssuanceMoved signs users in with a scope that the service provider has left. A new
-// user must have the same NameID ever after.
+// user must keep the same NameID permanently.
 func testIssuanceMoved(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	p := provider("https://sp.example") // the one that issuance names
@@ -124,9 +124,9 @@ func testIssuanceMoved(t *testing.T, s idp.OwnedStore) {
 		name, err := nameOf(s.RecordIssuance(ctx, i))
 		checkSame(t, idp.NameID(tt.want), name, err)
 	}
-	holds(t, s, "agency:P", "new", "name-new")
-	holds(t, s, "sp:a", "new", "")
-	holds(t, s, "sp:a", "met", "")
+	checkNameID(t, s, "agency:P", "new", "name-new")
+	checkNameID(t, s, "sp:a", "new", "")
+	checkNameID(t, s, "sp:a", "met", "")
 }
 
 // testMoveRace moves a service provider to another scope while new users sign in to it, all
@@ -162,6 +162,6 @@ func testMoveRace(t *testing.T, s idp.OwnedStore) {
 	}
 	wg.Wait()
 	for k, name := range disclosed {
-		holds(t, s, "agency:P", idp.UserID(numberedName("u", k)), name)
+		checkNameID(t, s, "agency:P", idp.UserID(numberedName("u", k)), name)
 	}
 }

@@ -21,7 +21,7 @@ func testSessions(t *testing.T, s idp.OwnedStore) {
 	_, err = s.Session(ctx, "s2")
 	is(t, err, idp.ErrNotFound)
 
-	// Lifetimes are not the store's: an ended session is stored until swept.
+	// The store does not enforce lifetimes: an ended session is stored until the sweep.
 	old := session("s0", "u1")
 	old.ExpiresAt = time.Time{}
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: old}))
@@ -264,7 +264,7 @@ func testReplaceSession(t *testing.T, s idp.OwnedStore) {
 	ok(t, err)
 	checkSame(t, fresh.CreatedAt, got.Began(), nil)
 
-	// A session that was ended, or is only begun, is replaced by none.
+	// A session that was ended, or is only begun, cannot be continued.
 	begun := session("begun", "u1")
 	begun.Pending = true
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: begun}))
