@@ -238,7 +238,7 @@ func TestRestoreHasFolderAlone(t *testing.T) {
 	s, dir := newSource(t), t.TempDir()
 	a := s.command(dir)
 	tries := 0
-	a.taken = func(string) error {
+	a.afterStep = func(string) error {
 		tries++
 		if steps, err := s.run(t, dir, -1); !cli.IsRefusal(err) || len(steps) > 0 {
 			t.Errorf("a second restore: %v, %v", steps, err)
