@@ -10,10 +10,10 @@ import (
 
 // A sidecar is stored beside each record that came from an IP address:
 //
-//	time of the record, 8 bytes, Unix | salt, 16 bytes | the address as text
+//	time of the record, 8 bytes, Unix | salt, 16 bytes | the IP address as text
 //
-// The record contains the SHA-256 of all that. IP addresses are few enough to try them all,
-// so the salt is what hides the address: once it is deleted, the hash discloses nothing.
+// The record contains the SHA-256 of the sidecar. An attacker could try every IP address against a
+// plain hash. The salt prevents that: once it is deleted, the hash discloses nothing.
 const (
 	timeLen = 8
 	saltLen = 16
@@ -31,8 +31,8 @@ func sumOf(kept []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Address reads what is kept beside a record: the address and when it came;
-// false for what is none.
+// Address parses the sidecar of a record. It returns the IP address and the time of the record, and
+// false if kept is not a sidecar.
 func Address(kept []byte) (address string, at time.Time, ok bool) {
 	if len(kept) < timeLen+saltLen {
 		return "", time.Time{}, false

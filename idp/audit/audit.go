@@ -9,12 +9,13 @@
 //	prev = 000…  .--> prev = hash  .--> prev = hash
 //	hash  -------'    hash  -------'    hash
 //
-// The chain shows that a record was changed, removed, moved or inserted. A cut or rebuilt
-// trail shows by its end, which the store keeps with a MAC and which is copied to the log.
+// The chain reveals a record that was changed, removed, moved or inserted. The end of the trail,
+// which the store keeps with a MAC and Run copies to the log, reveals a trail that was cut off or
+// rebuilt.
 //
-// Network addresses are kept for 90 days and records permanently, so an address is stored
-// beside its record, which contains only a hash of it (address.go). Stored records are
-// verified byte by byte (line.go): what a lenient JSON reader accepts is not enough.
+// IP addresses are kept for 90 days and records permanently. An IP address is therefore stored
+// beside its record, which contains only a hash of it (address.go). Stored records are verified
+// byte by byte (line.go), because a lenient JSON reader would accept changes.
 //
 //	audit.go     the chain
 //	decisions.go what a record of a decision must contain
@@ -40,8 +41,8 @@ import (
 // First is the Prev of record 1.
 const First = "0000000000000000000000000000000000000000000000000000000000000000"
 
-// unhashed is an AuditRecord without its Hash, which is the last field, so that
-// the JSON of the one is the JSON of the other and a tail.
+// unhashed is an AuditRecord without its Hash. Hash is the last field, so the JSON of a record is
+// the JSON of its unhashed form and a tail.
 type unhashed struct {
 	Seq uint64    `json:"seq"`
 	At  time.Time `json:"at"`
@@ -50,9 +51,9 @@ type unhashed struct {
 	Prev       string `json:"prev"`
 }
 
-// Link returns the record that follows the place, and its stored forms: body is the record's
-// JSON, so that a sign-in encodes it only once, and address is the sidecar with its IP
-// address, nil if there is none.
+// Link returns the record that follows the place, and its stored forms. body is the record's JSON,
+// so that a sign-in encodes it only once. address is the sidecar with its IP address, or nil if the
+// record has none.
 //
 // Strings that are not UTF-8 are repaired: JSON cannot contain them, and a record must have
 // the same hash after it was read back.
@@ -69,9 +70,9 @@ func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, bo
 	return rec, append(body, '"', '}'), address
 }
 
-// BrokenError says where a chain breaks first.
+// BrokenError reports the first break of a chain.
 type BrokenError struct {
-	// Seq is the first record that is wrong.
+	// Seq is the number of the first faulty record.
 	Seq uint64 `json:"seq"`
 	// What describes the fault, for an operator.
 	What string `json:"what"`
@@ -81,8 +82,8 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("audit record %d %s", e.Seq, e.What)
 }
 
-// encodeRecord returns the JSON that is hashed. The IP address is never part of it. It
-// cannot fail: every field is a string, a number, or a time that representable has checked.
+// encodeRecord returns the JSON that is hashed. The IP address is never part of it. It cannot fail:
+// every field is a string, a number, or a time that truncateTime has checked.
 func encodeRecord(rec *idp.AuditRecord) []byte {
 	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.AddressSum, Prev: rec.Prev}
 	u.Address = ""
@@ -108,8 +109,7 @@ func truncateTime(at time.Time) time.Time {
 	return at
 }
 
-// cleanEvent makes every string of the event valid UTF-8. The caller's Detail is
-// left as it is.
+// cleanEvent makes every string of the event valid UTF-8. It does not change the caller's Detail.
 func cleanEvent(ev idp.AuditEvent) idp.AuditEvent {
 	ev.Kind = idp.AuditKind(cleanString(string(ev.Kind)))
 	ev.Outcome = cleanString(ev.Outcome)

@@ -8,25 +8,24 @@ import (
 	"vernal/idp"
 )
 
-// Decision is a decision about a user or a request. The decision determines what is
-// recorded, see Rules. The place where code returns does not: a handler names its decision
-// at every exit.
+// Decision is a decision about a user or a request. The audit record follows from the decision (see
+// Rule), and not from the place where the code returns. A handler names its decision at every exit.
 type Decision uint8
 
 // The decisions. Undecided, the zero value, is a fault: no handler may end with it.
 const (
 	Undecided Decision = iota
-	// NothingDecided: a page was shown, or a form lacked what a decision needs.
+	// NothingDecided: a page was shown, or a form lacked a value that a decision needs.
 	NothingDecided
 	// ByError: the handler returns an error, and the page for it records the
 	// refusal or failure under the error's code.
 	ByError
 
-	PasswordRight     // of a user whose second factor is still to come
+	PasswordRight     // of a user who must still prove a second factor
 	PasswordWrong     // of a known user
 	PasswordUnknown   // the email address has no account
-	PasswordThrottled // nothing was looked up, so the user is not known
-	PasswordBusy      // too many others waited, and nothing was looked up
+	PasswordThrottled // no user was looked up, so the user is unknown
+	PasswordBusy      // too many others waited, and no user was looked up
 	AccountLocked     // the password was right
 	AccountChanged    // locked, deleted or given a new password at this moment
 	FactorMissing     // the user has no factor of the level asked for
@@ -45,8 +44,8 @@ const (
 
 	AssertionIssued
 	NoPassive
-	LoggedOut           // what a LogoutRequest names has ended or never existed
-	LogoutUnknown       // it names no session of this browser
+	LoggedOut           // the sessions that a LogoutRequest names ended or never existed
+	LogoutUnknown       // the LogoutRequest names no session of this browser
 	RemoteLoggedOut     // the same on the back channel
 	RemoteLogoutUnknown // the SP knows no such user
 	PreviewOpened       // a link was opened in a browser
@@ -64,7 +63,7 @@ const (
 	UserVerified
 	UserDeleted
 
-	decisions // how many there are
+	decisions // the number of decisions
 )
 
 // Writer names the code that writes the record of a decision.
@@ -72,7 +71,7 @@ type Writer uint8
 
 // The writers.
 const (
-	// NoRecord: there is nothing to record.
+	// NoRecord: the decision leaves no record.
 	NoRecord Writer = iota
 	// WithChange: in the same step as the change that the decision makes.
 	WithChange
@@ -106,11 +105,11 @@ type Rule struct {
 	// code of a refusal or failure.
 	Kind    idp.AuditKind
 	Outcome string
-	// Must are the fields that the record has, May those that it has as well when
-	// the decision is about a service provider's request.
+	// Must are the fields that every such record has. May are those that it also has if the
+	// decision is about a service provider's request.
 	Must, May Fields
-	// Detail are the names that the record's detail has, MayDetail those that it
-	// can have as well.
+	// Detail are the names that the record's detail always has. MayDetail are those that it may
+	// also have.
 	Detail, MayDetail []string
 }
 
@@ -196,7 +195,7 @@ func (d Decision) Event() idp.AuditEvent {
 	return idp.AuditEvent{Kind: r.Kind, Outcome: r.Outcome}
 }
 
-// CheckRecord reports what of a record is not as the decision's rule says.
+// CheckRecord compares a record with the decision's rule. The error lists every difference.
 func (d Decision) CheckRecord(rec *idp.AuditRecord) error {
 	r := d.Rule()
 	var wrong []string

@@ -17,7 +17,7 @@ import (
 // maxExportLine bounds a line of an exported trail, in bytes.
 const maxExportLine = 4 << 20
 
-// checkpointMark is how the line of a checkpoint begins.
+// checkpointMark is the beginning of a checkpoint's line.
 var checkpointMark = []byte(`{"checkpoint":`)
 
 // ExportLine is a line of an exported trail.
@@ -31,7 +31,7 @@ type ExportLine struct {
 // ExportReader reads an exported trail line by line. It verifies nothing.
 type ExportReader struct{ r *bufio.Reader }
 
-// NewExportReader reads from r.
+// NewExportReader returns a reader of the exported trail in r.
 func NewExportReader(r io.Reader) *ExportReader {
 	return &ExportReader{bufio.NewReaderSize(r, 1<<16)}
 }

@@ -21,7 +21,7 @@ type Filter struct {
 	SP   idp.EntityID `json:"sp,omitempty"`
 	// Since is the time of the oldest record.
 	Since time.Time `json:"since,omitzero"`
-	// ID is an error id or a request id.
+	// ID is an error ID or a request ID.
 	ID string `json:"id,omitempty"`
 }
 
@@ -38,13 +38,12 @@ func isOfKind(of idp.AuditKind, kind string) bool {
 	return string(of) == kind || strings.HasPrefix(string(of), kind+".")
 }
 
-// IsKnownKind reports whether there are records of the kind, or whose kinds begin
-// with it and a full stop.
+// IsKnownKind reports whether a kind of record is this one, or begins with it and a full stop.
 func IsKnownKind(kind string) bool {
 	return slices.ContainsFunc(idp.AuditKinds(), func(k idp.AuditMeaning) bool { return isOfKind(k.Kind, kind) })
 }
 
-// mayMatch says fast of most records that the filter does not choose them.
+// mayMatch quickly rules out most records that the filter does not select, without decoding them.
 func (f *Filter) mayMatch(line idp.AuditLine) bool {
 	return f.ID == "" || bytes.Contains(line.JSON, []byte(f.ID))
 }
@@ -54,7 +53,7 @@ type Found struct {
 	Records []idp.AuditRecord `json:"records"`
 	// Next is where the next page begins. It is 0 at the end.
 	Next uint64 `json:"next,omitempty"`
-	// Last is the last record that there was, chosen or not.
+	// Last is the last record of the trail, selected or not.
 	Last uint64 `json:"last"`
 }
 
@@ -62,8 +61,8 @@ type Found struct {
 const examined = 10 * pageSize
 
 // FindBefore finds up to limit records that match the filter, newest first, before the given one.
-// 0 means the end of the trail. It reads a bounded number of records, so Next may be set though
-// nothing was found.
+// If before is 0, it begins at the end of the trail. It reads a bounded number of records, so Next
+// may be set even if it found none.
 //
 // Records are not verified. A record that cannot be read is returned as unreadable.
 func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit int) (*Found, error) {
@@ -132,7 +131,7 @@ func (s *Service) FindAfter(ctx context.Context, after uint64, f Filter, limit i
 	return out, nil
 }
 
-// Damaged is the kind under which a record is shown that cannot be read.
+// Damaged is the kind of a record that cannot be read.
 const Damaged idp.AuditKind = "(damaged)"
 
 func decodeLine(line idp.AuditLine) (rec idp.AuditRecord) {

@@ -23,8 +23,8 @@ const (
 	prevMark = `","prev":"`
 	hashMark = `","hash":"`
 	endMark  = `"}`
-	// tailLen is the length of what follows the value before prev, without the
-	// quotation mark that ends it.
+	// tailLen is the length of the text after the value before prev, without the quotation mark
+	// that ends that value.
 	tailLen = len(prevMark) - 1 + hexLen + len(hashMark) + hexLen + len(endMark)
 )
 
@@ -43,7 +43,7 @@ type Line struct {
 	fits, addressFit bool
 }
 
-// ReadLine reads the hashes of a stored record. ok is false if it is no record.
+// ReadLine reads the hashes of a stored record. ok is false if the line is not a record.
 func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	raw := stored.JSON
 	digits, isRecord := bytes.CutPrefix(raw, []byte(seqMark))
@@ -73,7 +73,7 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	hex.Encode(text[:], h.Sum(sum[:0]))
 	l.fits = string(text[:]) == l.Hash
 
-	// The hash of the address, if there is one, ends where the tail begins.
+	// The hash of the IP address, if any, ends where the tail begins.
 	if at := cut - hexLen - 1; at > len(sumMark) && bytes.Equal(raw[at-len(sumMark):at], []byte(sumMark)) {
 		l.AddressSum = string(raw[at : at+hexLen])
 	}

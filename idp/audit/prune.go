@@ -15,8 +15,8 @@ import (
 	"vernal/idp"
 )
 
-// pruneBatch is the number of records pruned in one step, so that no sign-in waits long
-// behind one.
+// pruneBatch is the number of records pruned in one step. It is small so that no sign-in waits long
+// behind a step.
 const pruneBatch = 500
 
 // Checkpoint returns the signed checkpoint for the records up to a place. It changes
@@ -51,8 +51,8 @@ func (s *Service) Checkpoint(ctx context.Context, at Place) (*idp.AuditCheckpoin
 
 const macContext = "audit/checkpoint"
 
-// Check returns why a checkpoint is not ours, or nil. Its MAC must match and, as long as the
-// certificate of its year is here, its signature.
+// Check returns an error if a checkpoint is not ours. Its MAC must match. While the certificate of
+// its year is available, its signature must match too.
 func (s *Service) Check(c idp.AuditCheckpoint) error {
 	text := CheckpointText(c)
 	if mac, err := hex.DecodeString(c.MAC); err != nil || hex.EncodeToString(mac) != c.MAC || !s.Sealer.VerifyMAC(macContext, text, mac) {
@@ -60,7 +60,7 @@ func (s *Service) Check(c idp.AuditCheckpoint) error {
 	}
 	entry, ok := s.Years.Lookup(c.Year, s.Clock.Now())
 	if !ok || entry.Key.Cert == nil || certs.CertSHA256(entry.Key.Cert) != c.SHA256 {
-		return nil // the MAC says enough
+		return nil // the MAC is proof enough
 	}
 	key, ok := entry.Key.Cert.PublicKey.(*rsa.PublicKey)
 	sum := sha256.Sum256(text)
@@ -70,8 +70,8 @@ func (s *Service) Check(c idp.AuditCheckpoint) error {
 	return nil
 }
 
-// RenewCheckpoint gives the checkpoint at which the trail begins a MAC by the newest
-// keys, if there is one and its MAC fits.
+// RenewCheckpoint gives the checkpoint at the beginning of the trail a MAC by the newest keys, if
+// the trail has a checkpoint and its MAC is valid.
 func (s *Service) RenewCheckpoint(ctx context.Context) error {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Service) RenewCheckpoint(ctx context.Context) error {
 	}
 	c := page.Checkpoint
 	if c == nil || s.Check(*c) != nil {
-		return nil // Verify reports what is wrong with it
+		return nil // Verify reports its fault
 	}
 	c.MAC = hex.EncodeToString(s.Sealer.MAC(macContext, CheckpointText(*c)))
 	if _, err := s.Store.PruneAudit(ctx, *c, 0); err != nil {
@@ -91,9 +91,9 @@ func (s *Service) RenewCheckpoint(ctx context.Context) error {
 	return nil
 }
 
-// Prune makes a checkpoint of ours the beginning of the trail, if it is not yet,
-// and removes some of the records before it. It reports how many; more says
-// whether there are others. Called again, also after a crash, it goes on.
+// Prune makes a checkpoint of ours the beginning of the trail, unless it already is, and removes
+// some of the records before it. removed is their number, and more reports whether others remain.
+// Another call continues, even after a crash.
 func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string) (removed int, more bool, err error) {
 	if err := s.Check(c); err != nil {
 		return 0, false, fmt.Errorf("prune the audit trail: the checkpoint is not ours: %w", err)
@@ -103,7 +103,7 @@ func (s *Service) Prune(ctx context.Context, c idp.AuditCheckpoint, actor string
 		return 0, false, fmt.Errorf("prune the audit trail: %w", err)
 	}
 	if page.Checkpoint == nil || page.Checkpoint.Seq < c.Seq {
-		// A step of its own, so that a record comes after the one at c, which can go then.
+		// A separate step appends a record after the one at c, so that the one at c can be removed.
 		_, err = s.Store.PruneAudit(ctx, c, 0, idp.AuditEvent{
 			Kind: idp.AuditAuditPrune, Outcome: "ok", Actor: actor, Year: c.Year,
 			Detail: map[string]string{"seq": strconv.FormatUint(c.Seq, 10), "hash": c.Hash},

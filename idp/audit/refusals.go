@@ -15,15 +15,15 @@ import (
 // it are counted, and the counts are written once a minute, with the user or service
 // provider that they are about.
 //
-// An attacker must not be able to hide an attack behind a budget spent in advance. Therefore
-//   - a user's budgets are spent only by a sender who has proved that user's
-//     password or session, and each outcome has one of its own: throttled codes
-//     leave the room for wrong codes untouched;
-//   - an event that finds no room in a shared budget is still counted for the user.
+// An attacker must not be able to hide an attack behind a budget spent in advance. Therefore:
 //
-// Whether a record finds room in a shared budget does not depend on the user that it names,
-// known or unknown: the time of an answer must not disclose which users exist. Counting for
-// a user costs no write, so it discloses nothing either.
+//   - Only a sender who has proved a user's password or session spends that user's budgets.
+//     Each outcome has its own budget, so that throttled codes leave room for wrong codes.
+//   - An event that finds no room in a shared budget is still counted for the user.
+//
+// Whether a record finds room in a shared budget does not depend on the user that it names, known
+// or unknown: the time of an answer must not disclose which users exist. Counting for a user costs
+// no write, so it discloses nothing either.
 type Refusals struct {
 	Store idp.AuditStore
 	Clock idp.Clock
@@ -32,14 +32,14 @@ type Refusals struct {
 	budgets budget.Ledger[group]
 
 	mu      sync.Mutex
-	counted map[subject]map[string]int // countName -> how many went beyond a budget
+	counted map[subject]map[string]int // countName -> number of events beyond a budget
 	waiting []subject                  // the named subjects of counted, oldest first
 }
 
 // Group is a kind of sender.
 type Group int
 
-// The groups, by what the sender has proved.
+// The groups differ in the proof that the sender has given.
 const (
 	// Strangers have proved nothing. All of them share one budget.
 	Strangers Group = iota
@@ -52,9 +52,9 @@ const (
 	User
 	// Preview is one link, or one registration, that opens an unpublished year.
 	Preview
-	// Passive is one registered service provider whose signed request asks that
-	// the user is not asked anything. Its public sign-in link gives such requests
-	// to anyone, so they spend nothing of what Provider records.
+	// Passive is one registered service provider whose signed request forbids questions to the user
+	// (IsPassive). Anyone can get such a request from its public sign-in link, so these requests do
+	// not spend the budget of Provider.
 	Passive
 )
 
@@ -79,8 +79,8 @@ func groupOf(kind Group, ev *idp.AuditEvent) group {
 	return group{kind: kind}
 }
 
-// IsShared reports whether strangers can spend the group's budget. Others can begin
-// full again, which costs records and never loses one.
+// IsShared reports whether strangers can spend the group's budget. Other budgets can be forgotten
+// and begin full again, which costs extra records and never loses one.
 func (g group) IsShared() bool { return g.kind == Strangers || g.kind == Visitors || g.kind == Passive }
 
 // Allowance returns how many records a group may have at once, and how many more each
@@ -98,10 +98,10 @@ func (g group) Allowance() budget.Allowance {
 }
 
 const (
-	// maxSubjects bounds the users and service providers that are counted apart.
+	// maxSubjects bounds the users and service providers that are counted separately.
 	maxSubjects = 10_000
-	// maxOutcomes bounds the outcomes that one record counts. They are our own
-	// words.
+	// maxOutcomes bounds the outcomes that one record counts. Our code defines them, so a sender
+	// cannot add any.
 	maxOutcomes = 100
 	// flushSubjects bounds the records of one Flush. Other subjects wait for the
 	// next one, so that many users under attack at once cannot fill the disk.
@@ -146,9 +146,9 @@ func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
 	}
 }
 
-// Take takes one record from the group's budget and reports true: the caller
-// writes the event, in the same step as the change that it is about. Without one
-// left the event is counted, and the caller must not write it.
+// Take spends one record of the group's budget and reports true. The caller then writes the event,
+// in the same step as the change that it is about. If the budget is spent, Take counts the event
+// and reports false, and the caller must not write it.
 func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
 	if r.budgets.Take(r.Clock.Now(), 1, groupOf(kind, &ev)) {
 		return true
@@ -157,14 +157,14 @@ func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
 	return false
 }
 
-// Count counts an event that is not written one by one.
+// Count counts an event that is not written individually.
 func (r *Refusals) Count(kind Group, ev idp.AuditEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.addCount(subjectOf(kind, &ev), countName(&ev), 1)
 }
 
-// addCount adds to what went beyond a budget. r.mu is held.
+// addCount adds n events beyond a budget. The caller holds r.mu.
 func (r *Refusals) addCount(s subject, outcome string, n int) {
 	if r.counted == nil {
 		r.counted = make(map[subject]map[string]int)

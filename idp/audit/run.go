@@ -13,9 +13,9 @@ const (
 	headEvery  = time.Hour
 )
 
-// Run writes the counts every minute, and the end of the trail into the log: at once, every
-// hour, and when ctx ends. A copy of the log thus shows when records were cut off, or an
-// older store was put back.
+// Run writes the counts every minute, and the end of the trail into the log: at once, every hour,
+// and when ctx ends. A copy of the log thus reveals that records were cut off or an older store was
+// restored.
 func (s *Service) Run(ctx context.Context) {
 	s.checkEnd(ctx)
 	s.logHead(ctx)
@@ -51,8 +51,8 @@ func (s *Service) flushRefusals(ctx context.Context, done bool) {
 	}
 }
 
-// logHead logs the end of the trail. `vernal audit verify --head SEQ:HASH` holds
-// the trail against it.
+// logHead logs the end of the trail. `vernal audit verify --head SEQ:HASH` compares the trail with
+// it.
 func (s *Service) logHead(ctx context.Context) {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err != nil {
@@ -62,8 +62,8 @@ func (s *Service) logHead(ctx context.Context) {
 	s.Log.LogAttrs(ctx, slog.LevelInfo, "audit trail", slog.Uint64("seq", page.Head.Seq), slog.String("head", page.Head.Hash), slog.String("mac", page.Head.MAC))
 }
 
-// checkEnd checks only the last record, which costs nothing: an attacker who cuts a trail
-// begins there.
+// checkEnd checks only the last record. That is cheap, and an attacker who cuts off a trail begins
+// there.
 func (s *Service) checkEnd(ctx context.Context) {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err == nil && page.Head.Seq > 0 {
@@ -76,7 +76,7 @@ func (s *Service) checkEnd(ctx context.Context) {
 	}
 }
 
-// lastFits holds the last record against the head.
+// lastFits compares the last record with the head.
 func lastFits(page *idp.AuditPage) error {
 	head := page.Head
 	c := page.Checkpoint

@@ -10,8 +10,8 @@ import (
 	"vernal/idp/keyring"
 )
 
-// Service looks after one store's trail. Store and Clock are needed by all of
-// it, the rest by checkpoints and Run.
+// Service maintains one store's trail. Every method needs Store and Clock. Checkpoints and Run also
+// need the other fields.
 type Service struct {
 	Store  idp.AuditStore
 	Sealer idp.Sealer
@@ -20,7 +20,7 @@ type Service struct {
 	Issuer string
 	Clock  idp.Clock
 	Log    *slog.Logger
-	// Refusals are written by Run once a minute; nil if refusals are not recorded.
+	// Run writes the counts of Refusals once a minute. It is nil if refusals are not recorded.
 	Refusals *Refusals
 }
 
@@ -31,7 +31,7 @@ const pageSize = 2000
 func Records(ctx context.Context, store idp.AuditStore, after uint64, limit int) ([]idp.AuditRecord, error) {
 	page, err := store.AuditPage(ctx, after, limit)
 	if page == nil {
-		return nil, err // with a page, only the checkpoint is damaged, which is for Verify to report
+		return nil, err // with a page, only the checkpoint is damaged, and Verify reports that
 	}
 	var out []idp.AuditRecord
 	for _, l := range page.Lines {

@@ -22,14 +22,13 @@ type Progress struct {
 	// Total is the number of records that the trail has had, including pruned ones.
 	Total uint64 `json:"total"`
 	Done  bool   `json:"done"`
-	// Broken is the first that is wrong; nil if nothing is, so far.
+	// Broken is the first fault, or nil if none was found so far.
 	Broken *BrokenError `json:"broken,omitempty"`
-	// Checkpoint is where the trail begins; nil if it begins with record 1.
+	// Checkpoint is the beginning of the trail, or nil if it begins with record 1.
 	Checkpoint *idp.AuditCheckpoint `json:"checkpoint,omitempty"`
-	// Leftover counts records that were exported and whose pruning was cut
-	// short.
+	// Leftover counts records that were exported and whose pruning was interrupted.
 	Leftover uint64 `json:"leftover,omitempty"`
-	// Compared says that the record to compare with was met.
+	// Compared reports whether the record to compare with was reached.
 	Compared bool `json:"compared"`
 }
 
@@ -41,7 +40,7 @@ type Progress struct {
 // in a transaction of its own.
 func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time.Duration) (Progress, error) {
 	if p.Seq == 0 {
-		p.Started = false // there is nothing behind us yet
+		p.Started = false // no record is verified yet
 	}
 	for begun := time.Now(); !p.Done && (!p.Started || time.Since(begun) < budget); { // real time: it bounds work
 		page, err := s.Store.AuditPage(ctx, p.Seq, pageSize)
@@ -90,8 +89,8 @@ func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error 
 				return brokenAt(place.Seq, "is not the recorded one: it, or the trail before it, was replaced")
 			}
 		}
-		// Addresses leave in the order in which they came, so between two that
-		// are there none can be gone.
+		// IP addresses are deleted in the order of their records, so none can be missing between
+		// two that are present.
 		if line.Address != nil {
 			addressed = true
 		} else if l, _ := ReadLine(line); addressed && l.AddressSum != "" {
@@ -131,7 +130,7 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 	return nil
 }
 
-// checkEndOf holds the last record against what the store says of the whole trail.
+// checkEndOf compares the last record with the store's head of the whole trail.
 func checkEndOf(p *Progress, page *idp.AuditPage, at *Place) error {
 	head := page.Head
 	switch {

@@ -65,7 +65,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) exit {
 		decision, user = audit.SignedOut, s.User
 		err = h.Sessions.End(w, r, ownEvent(r, audit.SignedOut, s.User))
 	case errors.Is(err, idp.ErrNotFound):
-		err = h.Sessions.End(w, r) // removes what is left of an earlier session
+		err = h.Sessions.End(w, r) // removes the rest of an earlier session
 	}
 	if err != nil {
 		return endFailed(err) // the page must not claim that a live session has ended

@@ -7,9 +7,9 @@
 // If a LoginRequest is waiting ("request" in the URL), the caller is the continue URL of
 // package sso, which alone decides the next step. Otherwise it is the account page.
 //
-// Package account decides whether a password or code is right, and how many attempts are
-// allowed. Every handler returns an exit, which names the decision. The table of package audit
-// defines what the audit trail records of it.
+// Package account decides whether a password or code is right, and limits the attempts. Every
+// handler returns an exit, which names the decision. The table of package audit defines the audit
+// record of each decision.
 package authn
 
 import (
@@ -165,7 +165,7 @@ func (f flow) pageBase(p *web.Pages, r *http.Request) templates.Base {
 	return b
 }
 
-// sender returns what pages show of the provider.
+// sender returns the facts about the provider that pages show.
 func (f flow) sender() web.Sender {
 	return web.SenderOf(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
 }
@@ -173,8 +173,8 @@ func (f flow) sender() web.Sender {
 // addProvider adds the provider to an error.
 func (f flow) addProvider(err error) error { return web.NameSender(f.sender(), err) }
 
-// obstacleError returns the refusal of a user who lacks what the flow needs, considering the
-// factors proved so far; nil if nothing is lacking.
+// obstacleError returns the refusal of a user who lacks a requirement of the flow, considering the
+// factors proved so far, or nil.
 func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
 	o := f.need.Obstacle(s, assurance.ProofingOf(u.Proofed), u.Factors(), now)
 	if o == nil {
@@ -191,7 +191,7 @@ func (f flow) withRequest(path string) string {
 	return path + "?request=" + url.QueryEscape(string(f.request.Handle))
 }
 
-// nextURL returns where the user goes once signed in.
+// nextURL returns the URL at which the user continues after signing in.
 func (h *Handler) nextURL(f flow) string {
 	if f.isForAccount() {
 		return AccountPath
@@ -207,7 +207,7 @@ func writeRedirect(w http.ResponseWriter, r *http.Request, to string) func() err
 	}
 }
 
-// redirectTo redirects the browser without a decision.
+// redirectTo ends with a redirect, without a decision.
 func redirectTo(w http.ResponseWriter, r *http.Request, to string) exit {
 	return endShown(writeRedirect(w, r, to))
 }

@@ -20,7 +20,7 @@ import (
 // and "end all others" includes the rest.
 const maxListed = 20
 
-// Values in the account page's URL that say what a form has done.
+// Values in the account page's URL that name the change a form has made.
 const (
 	doneOne     = "session"
 	doneOthers  = "others"
@@ -77,8 +77,8 @@ func networkText(network string) string {
 	return strings.TrimSuffix(text, "::") + ":x"
 }
 
-// inSession returns a handler for what users do or see in their own account. ended answers a
-// browser without a session, with the reason or with a redirect to the page that shows it.
+// inSession returns a handler for a page or form of the user's own account. ended answers a browser
+// without a session, with the reason or with a redirect to the page that shows it.
 func (h *Handler) inSession(ended step, do func(http.ResponseWriter, *http.Request, *idp.Session) exit) web.Handler {
 	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
 		s, err := h.currentSession(r)
@@ -110,8 +110,8 @@ func (h *Handler) endOthers(w http.ResponseWriter, r *http.Request, s *idp.Sessi
 	return changeOwn(w, r, s, audit.SessionsEnded, "", doneOthers, h.Sessions.EndOwn)
 }
 
-// changeOwn ends or removes what a field of the form names, or all without a field. An unknown
-// name either no longer exists or belongs to another user. Both get the same answer, and
+// changeOwn ends or removes the item that a field of the form names, or all items without a field.
+// An unknown name either no longer exists or belongs to another user. Both get the same answer, and
 // nothing of another user changes.
 func changeOwn(w http.ResponseWriter, r *http.Request, s *idp.Session, d audit.Decision, field, done string,
 	change func(ctx context.Context, s *idp.Session, short string, event idp.AuditEvent) (int, error),

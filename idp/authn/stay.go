@@ -22,8 +22,8 @@ func (h *Handler) warnAt(s *idp.Session) time.Time {
 	return h.Sessions.EndsAt(s).Add(-min(warnBefore, h.Sessions.Idle/2))
 }
 
-// warnLater makes the browser load the warning automatically when it is due, without a script.
-// Use it only on pages without input, because the reload would discard it.
+// warnLater makes the browser load the warning automatically, at its time and without a script. Use
+// it only on pages without input, because the reload would discard it.
 func (h *Handler) warnLater(w http.ResponseWriter, s *idp.Session) { h.stayAt(w, h.warnAt(s)) }
 
 func (h *Handler) stayAt(w http.ResponseWriter, at time.Time) {
@@ -57,9 +57,9 @@ func (h *Handler) staySignedIn(w http.ResponseWriter, r *http.Request, s *idp.Se
 	return redirectTo(w, r, AccountPath)
 }
 
-// endedParameter names in a URL why a session ended, so that the page can be shown in another
-// language although the cookie is gone. It is believed only without a session, and discloses
-// nothing.
+// endedParameter is the URL parameter with the reason why a session ended, so that the page can be
+// shown in another language although the cookie is gone. It is believed only without a session, and
+// discloses nothing.
 const endedParameter = "ended"
 
 // endedTexts are the texts of its values. It is read-only.
@@ -67,9 +67,8 @@ var endedTexts = map[session.Lapse]templates.Key{
 	session.LapseIdle: templates.EndedIdle, session.LapseAbsolute: templates.EndedAbsolute, session.LapseEnded: templates.EndedElsewhere,
 }
 
-// showEnded answers at a page for signed-in users when the browser's session is over: it says
-// so once and removes the cookie. A browser that never had a session is sent to the sign-in
-// page.
+// showEnded answers at a page for signed-in users when the browser's session is over. It shows that
+// once and removes the cookie. A browser that never had a session is sent to the sign-in page.
 func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 	why, err := h.Sessions.LookupLapse(r)
 	if err != nil {

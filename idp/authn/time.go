@@ -12,8 +12,8 @@ import (
 	"vernal/templates"
 )
 
-// limit says until when a code is accepted, and when the user is warned of that. It is final
-// if the user cannot get more time.
+// limit is the time until which a code is accepted, and the time at which the user is warned. It is
+// final if the user cannot get more time.
 type limit struct {
 	warnAt, end time.Time
 	final       bool
@@ -55,8 +55,8 @@ func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f flow, 
 }
 
 // codePage returns a function that writes the code page. The page's stylesheet shows a warning
-// before the time is over, also without a script. There is no reload, because it would discard
-// what the user is typing.
+// before the time is over, even without a script. The page does not reload, because that would
+// discard the user's input.
 func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, status int, page templates.CodePage, l limit) func() error {
 	return func() error {
 		left := l.end.Sub(h.Sessions.Clock.Now())

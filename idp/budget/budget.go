@@ -1,8 +1,8 @@
-// Package budget bounds what senders can cause who can send as often as they like.
-// A budget is a number of units that are spent, and that come back with time.
+// Package budget limits the effects of a sender that can send any number of requests. A budget is a
+// number of units that requests spend and that refill over time.
 //
-// Budgets are kept in memory, for many keys and in a bounded amount of it. They
-// are full again after a restart, which senders cannot cause.
+// Budgets are kept in memory, for many keys and in a bounded amount of it. A restart fills them
+// again, and senders cannot cause one.
 package budget
 
 import (
@@ -10,18 +10,17 @@ import (
 	"time"
 )
 
-// Allowance is what a budget holds when it is full, and what it gets back each
-// minute.
+// Allowance is the number of units in a full budget, and the number refilled each minute.
 type Allowance struct{ Burst, Minute float64 }
 
 // Key names a budget.
 type Key interface {
 	comparable
-	// Allowance is the same for equal keys.
+	// Allowance returns the size of the budget. It is the same for equal keys.
 	Allowance() Allowance
-	// IsShared reports whether many senders spend the budget. It is never
-	// forgotten before it is full, or else a sender who makes up enough keys
-	// would refill it. There must be few such keys.
+	// IsShared reports whether many senders spend the budget. A shared budget is never forgotten
+	// before it is full. Otherwise a sender who makes up enough keys would refill it. The number of
+	// shared keys must be small.
 	IsShared() bool
 }
 
@@ -35,13 +34,13 @@ type Ledger[K Key] struct {
 	left map[K]*rest
 }
 
-// rest is what was left of a budget at a time.
+// rest is the number of units left in a budget at a time.
 type rest struct {
 	units float64
 	at    time.Time
 }
 
-// addRefill adds what the time since the last use gives.
+// addRefill adds the units refilled since the last use.
 func (b *rest) addRefill(a Allowance, now time.Time) {
 	if d := now.Sub(b.at); d > 0 {
 		b.units = min(a.Burst, b.units+a.Minute*d.Minutes())
@@ -49,8 +48,8 @@ func (b *rest) addRefill(a Allowance, now time.Time) {
 	b.at = now
 }
 
-// Take spends units from the budget of each key and reports true, or spends
-// nothing if one of them has less.
+// Take spends units from the budget of each key and reports true. If one of them has too few, it
+// spends nothing and reports false.
 func (l *Ledger[K]) Take(now time.Time, units float64, keys ...K) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +70,7 @@ func (l *Ledger[K]) GiveBack(now time.Time, units float64, keys ...K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range keys {
-		if b := l.left[k]; b != nil { // else it is full
+		if b := l.left[k]; b != nil { // otherwise it is full
 			b.units = min(k.Allowance().Burst, b.units+units)
 		}
 	}
@@ -89,8 +88,8 @@ func (l *Ledger[K]) budgetOf(k K, now time.Time) *rest {
 	return b
 }
 
-// makeRoom keeps the number of budgets bounded. Those that are full again say
-// nothing and go first, then all that are not shared.
+// makeRoom bounds the number of budgets. It first removes full ones, which hold no information, and
+// then all that are not shared.
 func (l *Ledger[K]) makeRoom(now time.Time, more int) {
 	if l.left == nil {
 		l.left = make(map[K]*rest)

@@ -1,12 +1,12 @@
 // Package developers serves the pages for integrators, who connect a service provider (SP) to
 // Vernal.
 //
-// One page lists the attributes, from the table by which they are released. The others are for
-// the preview of an unpublished year. A link with a token sets the cookie of the preview and
-// redirects to the URL without the token. That page lists the previews that the browser is in,
-// and how to leave each. Package yearaccess decides what a preview opens.
+// One page lists the attributes, from the table by which they are released. The others are for the
+// preview of an unpublished year. A link with a token sets the cookie of the preview and redirects
+// to the URL without the token. That page lists the previews that the browser is in, and how to
+// leave each. Package yearaccess defines the extent of a preview.
 //
-// Opening a link does no harm, even by a mail scanner, which gets a cookie and drops it.
+// A mail scanner that opens a link does no harm: it gets a cookie and drops it.
 package developers
 
 import (
@@ -63,8 +63,8 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 	return h.render(w, page)
 }
 
-// enterPreview opens a link. If the year was published in the meantime, the page says that
-// there is no preview to enter. A closed year answers as everywhere with 410.
+// enterPreview opens a link. If the year was published in the meantime, the page says so. A closed
+// year answers with 410, as everywhere.
 func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token string) error {
 	found, err := h.Access.Lookup(r.Context(), token)
 	var p templates.Preview

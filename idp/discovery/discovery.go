@@ -1,12 +1,11 @@
-// Package published serves public documents: the metadata of each year, the stable
-// metadata, and certificates.
+// Package discovery serves public documents: the metadata of each year, the stable metadata, and
+// certificates.
 //
-// A year that is not published is served only with the token of a preview link for it.
-// Without one it looks like a year that was never made.
+// A year that is not published is served only with the token of a preview link for it. Without one
+// it looks like a year that was never created.
 //
-// It has no session, reads no cookie and writes nothing. The documents
-// themselves are made by package metadata and kept until a year, a certificate
-// or, for the stable one, the week changes.
+// The package has no session, reads no cookie and writes nothing. Package metadata makes the
+// documents. They are kept until a year, a certificate or, for the stable one, the week changes.
 package discovery
 
 import (
@@ -256,8 +255,8 @@ func nameFile(w http.ResponseWriter, name string) {
 // §13.1 and §14.2).
 var partHeaders = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"}
 
-// asksForPart reports whether the answer may be something else than the whole document.
-// ServeContent copies in small pieces, so it is used for those requests only.
+// asksForPart reports whether the answer may be anything but the whole document. ServeContent
+// copies in small pieces, so it is used for those requests only.
 func asksForPart(h http.Header) bool {
 	return slices.ContainsFunc(partHeaders, func(name string) bool { return len(h[name]) > 0 })
 }

@@ -1,8 +1,8 @@
-// Package durable writes files that a crash leaves whole or absent: master key
-// and signing keys, which nothing can make again.
+// Package durable writes files so that a crash leaves them whole or absent. It is for the master
+// key and the signing keys, which cannot be created again.
 //
-// The failure model is a process killed, or a machine that stops, at any
-// instruction; the file system is believed to keep what was fsynced.
+// The package assumes that the process or the machine can stop at any instruction, and that the
+// file system keeps data that was fsynced.
 package durable
 
 import (
@@ -14,9 +14,9 @@ import (
 	"syscall"
 )
 
-// WriteNew makes a file with mode 0600 and makes its name durable. The bytes
-// are flushed under another name first, and a link, unlike a rename, never
-// replaces: an error that matches fs.ErrExist if the name is taken.
+// WriteNew writes a new file with mode 0600 and makes its name durable. It flushes the data under
+// another name first and then links it, because a link, unlike a rename, never replaces a file. The
+// error matches fs.ErrExist if the name is taken.
 func WriteNew(path string, data []byte) error {
 	return WriteNewFrom(path, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -24,8 +24,7 @@ func WriteNew(path string, data []byte) error {
 	})
 }
 
-// WriteNewFrom is WriteNew for what is too large for memory. If write fails,
-// there is no file.
+// WriteNewFrom is WriteNew for data that is too large for memory. If write fails, no file is left.
 func WriteNewFrom(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
@@ -33,8 +32,7 @@ func WriteNewFrom(path string, write func(io.Writer) error) error {
 	return publish(path, write, linkNew)
 }
 
-// Replace puts a file with mode 0600 in the place of another one, in one step: a
-// crash leaves the old or the new one.
+// Replace atomically replaces a file by one with mode 0600. A crash leaves the old or the new one.
 func Replace(path string, data []byte) error {
 	return publish(path, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -42,8 +40,8 @@ func Replace(path string, data []byte) error {
 	}, os.Rename)
 }
 
-// linkNew gives a file a name that must not exist. On file systems without links, such as that
-// of a USB stick, it only looks first.
+// linkNew gives a file a name that must not exist. On file systems without links, such as that of a
+// USB stick, it only checks the name first.
 func linkNew(from, to string) error {
 	err := os.Link(from, to)
 	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, errors.ErrUnsupported) {

@@ -82,8 +82,8 @@ func KindOf(data []byte) Kind {
 	return Text
 }
 
-// isDER reports whether data begins as a SEQUENCE: one of 128 bytes or more, because no text
-// begins so, or a shorter one of exactly this length that is no text.
+// isDER reports whether data begins with a DER SEQUENCE. No text begins like a SEQUENCE of 128
+// bytes or more. A shorter one must have exactly this length and contain a byte that text does not.
 func isDER(data []byte) bool {
 	if len(data) < 2 || data[0] != 0x30 {
 		return false
@@ -183,7 +183,7 @@ func utf16Order(data []byte) binary.ByteOrder {
 	return nil
 }
 
-// decode16 ignores an incomplete character at the end, as byte-oriented tools append it.
+// decode16 ignores an incomplete character at the end, because byte-oriented tools append one.
 func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	units := make([]uint16, len(data)/2)
 	for i := range units {
@@ -202,9 +202,9 @@ func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	return out, nil
 }
 
-// Document returns an XML document as UTF-8, without everything before its root: white space,
-// a declaration, and processing instructions, which SAML parsers refuse. skipped is the number
-// of lines removed at the beginning. The error is an *EncodingError.
+// Document returns an XML document as UTF-8, beginning with its root. It removes white space, a
+// declaration, comments and processing instructions, which SAML parsers refuse. skipped is the
+// number of lines removed at the beginning. The error is an *EncodingError.
 func Document(data []byte) (doc []byte, skipped int, err error) {
 	text, err := Decode(data)
 	if err != nil {

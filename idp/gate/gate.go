@@ -1,11 +1,10 @@
 // Package gate lets a change wait for the work that began before it.
 //
-// Work that rests on a decision (a signature by a year's key) enters the gate,
-// looks the decision up, and leaves when it is done. A change of the decision
-// is made first, so that no one who enters later sees the old one, and then
-// drained: Drain returns once everyone who entered before it has left. Unlike a
-// read-write lock, a change that waits holds up no one who comes after it, so
-// work that hangs delays that change alone.
+// Work that depends on a decision (a signature by a year's key) enters the gate, looks the decision
+// up, and leaves when it is done. To change the decision, first store the new one, so that later
+// work sees it, and then call Drain. Drain returns once all work that entered before it has left.
+// Unlike a read-write lock, a waiting Drain does not hold up later work, so work that hangs delays
+// only that change.
 package gate
 
 import (
@@ -13,25 +12,24 @@ import (
 	"sync"
 )
 
-// Gate counts the work under way. The zero value is ready to use; a Gate must
-// not be copied.
+// Gate counts the work under way. The zero value is ready to use. A Gate must not be copied.
 type Gate struct {
 	mu sync.Mutex
-	// open is the round that work enters now; nil before the first and after
-	// each Drain. Guarded by mu, as everything below.
+	// open is the round that work enters now. It is nil before the first and after each Drain. mu
+	// guards this field and those below.
 	open *round
-	// draining are the rounds that work has yet to leave and none enters.
+	// draining are the rounds that no new work enters and that have not emptied yet.
 	draining []*round
 }
 
 // round is the work that entered between two calls of Drain.
 type round struct {
 	inside int
-	empty  chan struct{} // closed once a draining round has no one inside
+	empty  chan struct{} // closed once a draining round has no work inside
 }
 
-// Enter begins a piece of work, which must look up what it rests on after
-// Enter returns. The caller calls leave exactly once, when the work is done.
+// Enter begins a piece of work, which must look up its decision after Enter returns. The caller
+// calls leave exactly once, when the work is done.
 func (g *Gate) Enter() (leave func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -59,8 +57,8 @@ func (g *Gate) leaveRound(r *round) {
 	}
 }
 
-// Drain waits until all work that entered before the call has left, or ctx
-// ends; then it returns the cause.
+// Drain waits until all work that entered before the call has left, or until ctx ends. Then it
+// returns the cause.
 func (g *Gate) Drain(ctx context.Context) error {
 	for _, r := range g.closeRound() {
 		select {

@@ -3,10 +3,9 @@
 // installation are filled in: its URLs, its live years and their fingerprints.
 // The server shows the guides as pages, and `vernal help TOPIC` prints them.
 //
-// A file is a template whose data is Values. Values never pass through the Markdown
-// parser: a template gets a token in place of each text, and the tokens are replaced
-// in the result, where HTML is escaped. So nothing of a value can become Markdown or
-// HTML. HTML in a guide itself is left out.
+// A file is a template whose data is Values. Values never pass through the Markdown parser: a
+// template gets a token in place of each text, and the tokens are replaced in the result, where
+// HTML is escaped. So a value cannot inject Markdown or HTML. HTML in a guide itself is left out.
 package guide
 
 import (

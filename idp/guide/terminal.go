@@ -12,9 +12,9 @@ import (
 	"vernal/templates"
 )
 
-// Text returns a guide for a terminal with so many columns. Only lines of code and words that
-// are longer than a line exceed them. A link becomes its text and what to type or open: the
-// command that prints the other guide, or the URL.
+// Text returns a guide laid out for a terminal with the given number of columns. Only lines of code
+// and words longer than a line exceed it. A link becomes its text, followed by the command that
+// prints the other guide, or by the URL.
 func (b *Book) Text(t *Topic, v Values, columns int) (string, error) {
 	filled, k, err := t.fillTemplate(v)
 	if err != nil {
@@ -229,8 +229,8 @@ func (w *terminal) writeRow(row []string, widths []int, indent string) {
 	}
 }
 
-// fitColumns returns the widths with which a table fits in so many columns. It narrows the
-// widest column first, but none below its longest word.
+// fitColumns returns widths with which a table fits in the given columns. It narrows the widest
+// column first, but none below its longest word.
 func fitColumns(rows [][]string, columns int) (widths []int, ok bool) {
 	n := len(rows[0])
 	widths, least := make([]int, n), make([]int, n)
