@@ -57,8 +57,8 @@ func (g *Gate) leaveRound(r *round) {
 	}
 }
 
-// Drain waits until all work that entered before the call has left, or until ctx ends. Then it
-// returns the cause.
+// Drain waits until all work that entered before the call has left. If ctx ends first, it returns
+// the cause.
 func (g *Gate) Drain(ctx context.Context) error {
 	for _, r := range g.closeRound() {
 		select {

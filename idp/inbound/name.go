@@ -7,9 +7,9 @@ import (
 	"vernal/idp/saml"
 )
 
-// OpenName decrypts the name in the message with our key, if it is encrypted. It may be called
-// only after the signature was verified, because decrypting for an attacker discloses what
-// others sent. Every failure is the same refusal.
+// OpenName decrypts the name in the message with our key, if it is encrypted. It may be called only
+// after the signature was verified, because decryption for an attacker would disclose the names
+// that others sent. Every failure is the same refusal.
 func (q *Request) OpenName(key crypto.Signer) error {
 	var name *saml.Subject
 	if q.Authn != nil {

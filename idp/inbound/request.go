@@ -32,7 +32,7 @@ type Expect struct {
 	Destinations []string
 	// AnyDestination is set if the URL that the message came to is unknown.
 	AnyDestination bool
-	// RestoredAt is that of the store.
+	// RestoredAt is when the store was restored from a backup, or zero.
 	RestoredAt time.Time
 }
 
@@ -50,8 +50,8 @@ type Request struct {
 	Authn  *saml.AuthnRequest
 	Logout *saml.LogoutRequest
 
-	// The following fields are set for an AuthnRequest: where its Response goes, how it names
-	// the user, and what the sign-in must prove.
+	// The following fields are set for an AuthnRequest: the URL of its Response, the format of the
+	// NameID, and the requirement of the sign-in.
 	ACSURL, NameIDFormat string
 	Need                 *assurance.Requirement
 }

@@ -93,7 +93,7 @@ func (c content) scoreForm(s Sent) int {
 	}
 	if raw := parameterValue(s.Query, "Signature"); raw != "" {
 		n++
-		// RSA signatures have a multiple of 64 bytes, and a truncated one has not.
+		// RSA signatures have a multiple of 64 bytes, unless they are truncated.
 		if sig, err := base64.StdEncoding.DecodeString(normalValue(raw)); err == nil && len(sig) > 0 && len(sig)%64 == 0 {
 			n += 10
 		}

@@ -138,7 +138,7 @@ func trimPunctuation(s string, whole bool) string {
 	return s
 }
 
-// fromQuery splits a URL into address and query, and restores ampersands that a page escaped.
+// fromQuery splits a URL at its query, and restores ampersands that a page escaped.
 // If the query contains another URL, as link scanners write it, the inner one counts.
 func fromQuery(text string) Sent {
 	text = strings.ReplaceAll(text, "&amp;", "&")

@@ -69,7 +69,7 @@ func elementEnd(text string, start int, name string) int {
 // prolog matches the text that may precede the root of a document.
 var prolog = regexp.MustCompile(`(?s)(?:<\?[^>]*\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>|\s)+$`)
 
-// prologStart returns where the document begins whose root begins at start. It includes
+// prologStart returns the beginning of the document whose root begins at start. It includes
 // constructs that are forbidden before a root, so that they are reported.
 func prologStart(text string, from, start int) int {
 	const longest = 8 << 10
@@ -87,8 +87,8 @@ func prologStart(text string, from, start int) int {
 // encodedRE matches text that may be a message in base64, over one or more lines.
 var encodedRE = regexp.MustCompile(`(?:[A-Za-z0-9+/_-]|%2[BbFfDd]|%3[Dd]){24,}(?:=|%3[Dd]){0,2}(?:[ \t]*(?:\\r|\\n)*\r?\n?[ \t>|]*(?:[A-Za-z0-9+/_-]|%2[BbFf]|%3[Dd]){4,}(?:=|%3[Dd]){0,2})*`)
 
-// findBase64 finds messages in base64 without a parameter name. A text that consists of base64
-// only counts as one, whatever it decodes to.
+// findBase64 finds messages in base64 without a parameter name. A text that contains only base64
+// counts as one, whatever it decodes to.
 func findBase64(text string) (found []Sent) {
 	for _, one := range encodedRE.FindAllString(text, maxTriedFinds) {
 		lines := strings.FieldsFunc(one, func(r rune) bool { return strings.ContainsRune(" \t\r\n>|", r) })

@@ -27,9 +27,9 @@
 // follow, on the claimed content. If the signature of a message does not verify, it is refused
 // whatever they report.
 //
-// Nothing is stored and nothing is spent: looking up an ID does not use it up. The reports are
-// for operators and disclose registered values, which the server does not disclose to
-// unverified senders.
+// The package stores nothing, and looking up an ID does not use it up. The reports are for
+// operators and disclose registered values, which the server does not disclose to unverified
+// senders.
 package inspect
 
 import (
@@ -67,8 +67,8 @@ type Users interface {
 	Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Session, error)
 }
 
-// Seen looks up earlier messages by ID. It returns idp.ErrNotFound if none came, or if the
-// record of it has expired. RestoredAt is since when it knows; zero: always.
+// Seen looks up earlier messages by ID. It returns idp.ErrNotFound if none came, or if the record
+// of it has expired. RestoredAt is the beginning of its records, or zero if they are complete.
 type Seen interface {
 	RestoredAt() time.Time
 	LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginRequest, error)
@@ -168,7 +168,7 @@ type Check struct {
 	Remedy   string `json:"remedy,omitempty"`
 }
 
-// Levels lists what an AuthnRequest asks for, and what it would get.
+// Levels lists the values that an AuthnRequest asks for and would get.
 type Levels struct {
 	IAL              string              `json:"ial"`
 	AAL              string              `json:"aal"`
@@ -203,7 +203,7 @@ func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 	if isResponse && (in.endpoint == "" || in.response) {
 		err = s.checkResponse(ctx, r, msg, m.Opened)
 	} else {
-		// Whatever else it is, the server treats it as a request.
+		// The server treats every other message as a request.
 		err = s.checkRequest(ctx, r, msg, in)
 	}
 	return r, err
@@ -282,7 +282,7 @@ func (r *Report) addSuggestion(list ...idp.Suggestion) {
 	}
 }
 
-// noteWarning records what the server may refuse, with its refusal.
+// noteWarning records a value that the server may refuse, with the refusal.
 func (r *Report) noteWarning(why *idp.Refusal, note string) {
 	r.add(Check{Field: why.Field, Outcome: Warned, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
 }

@@ -72,7 +72,7 @@ func (s *Service) signer(r *Report) crypto.Signer {
 	return entry.Key.Signer
 }
 
-// nameHints finds out whose key would have decrypted the name.
+// nameHints finds the owner of the key that would have decrypted the name.
 func (s *Service) nameHints(r *Report, req saml.LogoutRequest, to []*x509.Certificate) (hints []string) {
 	for _, e := range s.Years.All(r.At) {
 		year := e.Year()

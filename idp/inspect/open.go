@@ -23,9 +23,9 @@ type Opened struct {
 	Fault string `json:"fault,omitempty"`
 }
 
-// Open decrypts the assertion in a message with the private key of the service provider that
-// it is for. It runs in the process of the user who has that key, and the service gets only
-// the assertion, never the key. It returns nil if there is no encrypted assertion.
+// Open decrypts the assertion in a message with the private key of the service provider that it is
+// for. It runs in the process of the user who has that key, and the service gets only the
+// assertion, never the key. It returns nil for a message without an encrypted assertion.
 func Open(s Sent, key *rsa.PrivateKey) *Opened {
 	msg, _, err := new(Report).readMessage(s)
 	if err != nil {

@@ -179,7 +179,7 @@ func (f *finds) sortMessages() []Sent {
 		case x.readable:
 			odd = append(odd, x)
 		case isDerived(x.Sent) && len(whole)+len(odd)+len(broken) > 0:
-			// Texts that were unwrapped in a wrong way hold such messages.
+			// Texts that were unwrapped in a wrong way contain such messages.
 		default:
 			broken = append(broken, x)
 		}

@@ -297,8 +297,7 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	return nil
 }
 
-// hintRefusedContexts adds the nearest known values, or what the registration would have to
-// contain.
+// hintRefusedContexts adds the nearest known values, or the values that the registration lacks.
 func (r *Report) hintRefusedContexts(refs []string, p *sp.Provider) {
 	var unknown []string
 	for _, ref := range refs {

@@ -89,7 +89,7 @@ func isBinary(text string) bool {
 	return odd*10 > min(len(text), looked)
 }
 
-// Advice explains to users what kind of text it is, and what to paste instead.
+// Advice explains the kind of text to users, and how to find the text to paste instead.
 func (s Sighting) Advice() string {
 	if text := advices[s]; text != "" {
 		return text
@@ -97,7 +97,7 @@ func (s Sighting) Advice() string {
 	return advices[SeenText]
 }
 
-// Suggestion returns the command to use instead, if there is one.
+// Suggestion returns the command to use instead, if one exists.
 func (s Sighting) Suggestion() (next idp.Suggestion, ok bool) {
 	switch s {
 	case SeenCertificate:

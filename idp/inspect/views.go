@@ -29,7 +29,7 @@ const (
 	StepInvisible   Step = "invisible"        // zero-width and other spaces
 	StepTypographic Step = "typographic"      // typographic quotation marks
 	StepTree        Step = "xml_tree"         // the marks of a browser's view of XML
-	StepJoined      Step = "joined_lines"     // one line again of several
+	StepJoined      Step = "joined_lines"     // lines that were broken, joined again
 )
 
 // view is a text in one way of reading it.

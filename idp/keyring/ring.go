@@ -1,5 +1,5 @@
-// Package keyring gives request handlers their knowledge of years: the years that exist,
-// whether their URLs answer, and the keys that sign for them.
+// Package keyring holds the years for request handlers: the years that exist, whether their URLs
+// answer, and the keys that sign for them.
 //
 // A Ring is an immutable snapshot of the history and the keys, which package rotator
 // replaces as a whole. A private key that must not sign never reaches it (SelectUsable): the key
@@ -67,7 +67,7 @@ func (e Entry) Year() idp.Year {
 }
 
 // HasCertExpired reports whether the year's certificate has expired. An expired preferred year
-// stays preferred and signs. Operators are notified.
+// stays preferred and signs, and operators are notified.
 func (e Entry) HasCertExpired(now time.Time) bool {
 	return e.Key != nil && e.Key.Cert != nil && !now.Before(e.Key.Cert.NotAfter)
 }
@@ -114,7 +114,7 @@ func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
 	return nil
 }
 
-// Lookup returns the entry of a year, or false if the year was never made.
+// Lookup returns the entry of a year, or false if the year was never created.
 func (r *Ring) Lookup(y idp.Year, now time.Time) (Entry, bool) {
 	e, ok := r.snapshotAt(now).entries[y]
 	return e, ok
@@ -134,7 +134,7 @@ func (r *Ring) Preferred(now time.Time) (Entry, error) {
 // first. Closed years are not included. The caller owns the slice.
 func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.snapshotAt(now).live) }
 
-// All lists every year made, in any state, oldest first. The caller owns the slice.
+// All lists every created year, in any state, oldest first. The caller owns the slice.
 func (r *Ring) All(now time.Time) []Entry {
 	s := r.snapshotAt(now)
 	all := make([]Entry, len(s.keys))

@@ -29,12 +29,11 @@ type UnusableKeyError struct {
 	Fault rotation.KeyFault
 }
 
-// Error implements error.
 func (e *UnusableKeyError) Error() string {
 	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, e.Fault)
 }
 
-// Suggested returns what to do if the key is lost permanently.
+// Suggested returns the next step if the key is permanently lost.
 func (e *UnusableKeyError) Suggested() []idp.Suggestion {
 	return []idp.Suggestion{e.Fault.Suggestion(e.Year)}
 }

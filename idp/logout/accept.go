@@ -22,7 +22,7 @@ import (
 type accepted struct {
 	request  *idp.LogoutRequest
 	provider *sp.Provider
-	// preview names what opened the year, if it is not published.
+	// preview names the link or registration that opened the year, if the year is not published.
 	preview string
 }
 
@@ -80,8 +80,8 @@ func (h *Handler) readRequest(ctx context.Context, a *accepted, q *inbound.Reque
 	return logoutscope.Find(ctx, h.Store, a.provider, a.request, q.Logout.NameID)
 }
 
-// recordUse records that a year is in use. A verified LogoutRequest keeps it open as an
-// AuthnRequest does, and a preview does not.
+// recordUse records that a year is in use. A verified LogoutRequest keeps it open like an
+// AuthnRequest, but a preview does not.
 func (h *Handler) recordUse(a *accepted, now time.Time) {
 	if h.Uses == nil || a.preview != "" {
 		return

@@ -81,8 +81,8 @@ type Handler struct {
 	Access   *yearaccess.Gate
 	// Uses records that a year was used, see recordUse. If nil, nothing is recorded.
 	Uses Uses
-	// SignOutPath takes the form of the page that asks; package authn owns it. AccountPath is
-	// where a user goes who does not want to sign out.
+	// SignOutPath receives the form of the page that asks for confirmation. Package authn owns it.
+	// AccountPath is the page for a user who does not want to sign out.
 	SignOutPath, AccountPath string
 
 	waiting budget.Ledger[waitingKey]
@@ -109,8 +109,8 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 	}
 }
 
-// sender returns what pages show of the provider. Its StartURL is not where a sign-in starts,
-// because the user signs out.
+// sender returns the facts about the provider that pages show. StartURL is the URL to return to and
+// not the start of a sign-in, because the user signs out.
 func (a *accepted) sender() web.Sender {
 	s := web.SenderOf(&a.provider.ServiceProvider, a.request != nil && a.request.CertSHA256 != "")
 	s.StartURL = a.provider.ReturnToSPURL

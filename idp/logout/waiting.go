@@ -17,18 +17,19 @@ import (
 // began before it was first received by any browser, and a copy in a cookie would not know
 // that time. It would end newer sessions (see logoutscope.Judge).
 //
-// So there is a budget, beyond which the answer is 503. No sender can spend it for others:
+// A budget therefore limits the stored requests. Beyond it the answer is 503. No sender can spend
+// it for others:
 //
 //   - Each delivery spends the budget of the sender's network. Anyone who once saw a
 //     message can repeat it while it is fresh.
 //   - A message that was not seen before also spends its SP's budget. Outsiders cannot
-//     spend that: no public link makes an SP sign a LogoutRequest, as with an
-//     AuthnRequest. It takes a session at the SP.
+//     spend that: a public link can make an SP sign an AuthnRequest, but only a session at
+//     the SP makes it sign a LogoutRequest.
 //
-// The figures are bytes, as returned by requestWeight. They refill within requestLifetime, so
-// that at most twice as much is stored of one SP. That is some 10,000 users of one network who
-// sign out at the same moment. There is no total budget, because one SP must not keep
-// another's users from signing out.
+// The figures are bytes, as returned by requestWeight. They refill within requestLifetime, so that
+// at most twice as much is stored of one SP. That is enough for some 10,000 users of one network
+// who sign out at the same moment. No budget covers all SPs, because one SP must not keep another's
+// users from signing out.
 const (
 	waitingNetwork = 16 << 20
 	waitingSP      = 16 << 20

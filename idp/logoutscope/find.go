@@ -1,6 +1,6 @@
-// Package logoutscope decides which sessions a LogoutRequest ends and what is answered.
-// find.go looks up the user that it names, and judge.go decides. It changes nothing: package
-// logout carries out the decision, and package inspect only reports it.
+// Package logoutscope decides which sessions a LogoutRequest ends, and the status of the answer.
+// find.go looks up the user that it names, and judge.go decides. It changes nothing: package logout
+// carries out the decision, and package inspect only reports it.
 package logoutscope
 
 import (

@@ -15,22 +15,22 @@ var (
 	notTheirs = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
 )
 
-// Judge decides, for the front channel, which sessions end and what the SP is answered. It has
-// no side effects. first is the message as it was first received, sessions are the stored ones
-// of its user, and s is the browser's own or nil.
+// Judge decides, for the front channel, which sessions end, and the answer to the SP. It has no
+// side effects. first is the message as it was first received, sessions are the stored ones of its
+// user, and s is the browser's own or nil.
 //
-// Success is a statement about the sessions that the message names: they ended or never
-// existed. So all of them end, whichever browser carries the message and however often it
-// arrived before. A link scanner, a proxy or a second browser must not use up what the user
-// asked for. Unless another session is in the way, Success is the only answer.
+// Success is a statement about the sessions that the message names: they ended or never existed. So
+// all of them end, whichever browser carries the message and however often it arrived before. A
+// link scanner, a proxy or a second browser must not use up the user's request. Unless another
+// session is in the way, Success is the only answer.
 //
-// In a browser with another signed-in user, nothing ends, and the SP learns that its user is
-// not here.
+// In a browser with another signed-in user, no session ends, and the SP learns that its user is not
+// here.
 //
-// A message without a SessionIndex names the browser's own session even if the SP takes no
-// part in it. The user asks in this browser: they sign out at an SP whose session has outlived
-// the one here that it came from, and must not stay signed in without knowing. The SP gains
-// nothing by it that a passive AuthnRequest would not give it first.
+// A message without a SessionIndex names the browser's own session even if the SP takes no part in
+// it. The user asks in this browser, at an SP whose session has outlived the one here that it came
+// from. That user must not stay signed in without knowing. The SP learns nothing from it that a
+// passive AuthnRequest would not disclose first.
 func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) idp.LogoutDecision {
 	if s != nil && (first.User == "" || s.User != first.User) {
 		return newDecision(notTheirs, nil)

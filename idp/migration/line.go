@@ -181,14 +181,14 @@ func (l *Line) RequestCertsEndAt() time.Time {
 	return l.Certs[len(l.Certs)-1].EndAt
 }
 
-// HasRequestCertEnded reports whether every registered request certificate of an active
-// service provider has ended. Its requests are verified all the same.
+// HasRequestCertEnded reports whether every registered request certificate of an active service
+// provider has ended. Its requests are still verified.
 func (l *Line) HasRequestCertEnded() bool {
 	return !l.RequestCertsEndAt().IsZero() && l.Certs[len(l.Certs)-1].Ended
 }
 
-// Attention lists what an operator should see to about service providers, in the
-// order of the board. The rotation's own is in rotation.Status.
+// Attention lists the problems of service providers that need an operator, in the order of the
+// migration board. rotation.Status has those of the rotation itself.
 func (b *Board) Attention() (all []rotation.Attention) {
 	for i := range b.SPs {
 		if l := &b.SPs[i]; l.HasRequestCertEnded() {

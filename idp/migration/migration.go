@@ -1,5 +1,5 @@
-// Package migration is the migration board: for every service provider (SP), how far it has
-// moved to the newest year, and what is unusual about its requests.
+// Package migration is the migration board: for every service provider (SP), how far it has moved
+// to the newest year, and the unusual properties of its requests.
 //
 // It stores nothing and decides nothing. Its data comes from the ledger of uses (package
 // usage) and the registry. Loads of metadata are a hint for operators and never count as
@@ -8,8 +8,8 @@
 // The files:
 //
 //	migration.go  Service
-//	view.go       the board as pages and commands show it
-//	line.go       one SP's line: how far it has moved, what is unusual
+//	view.go       the migration board as pages and commands show it
+//	line.go       one SP's line: how far it has moved, unusual requests
 package migration
 
 import (

@@ -12,9 +12,9 @@ import (
 	"vernal/idp/usage"
 )
 
-// Move says how far a service provider has moved to the target (rotation.History.Target).
-// Use of a live year newer than the target, which a rollback can leave behind, counts as
-// use of the target, because there is nothing to change.
+// Move says how far a service provider has moved to the target (rotation.History.Target). Use of a
+// live year newer than the target, which a rollback can leave behind, counts as use of the target,
+// because the service provider has nothing to change.
 type Move string
 
 const (
@@ -92,6 +92,7 @@ type Seen struct {
 	CertSHA256 string `json:"certificate_sha256,omitzero"`
 }
 
+// RequestCert is a registered request certificate of a service provider.
 type RequestCert struct {
 	SHA256 string    `json:"sha256"`
 	EndAt  time.Time `json:"end_at"`
@@ -100,12 +101,12 @@ type RequestCert struct {
 	LastAt time.Time `json:"last_at,omitzero"`
 }
 
-// Fetches are loads of metadata by one client, without the hint in a line of the board.
+// Fetches are loads of metadata by one client, without the hint in a line of the migration board.
 type Fetches = usage.Loads
 
 const (
 	day = 24 * time.Hour
-	// recentTime is how far the counts look back.
+	// recentTime is the length of the time that the counts cover.
 	recentTime = 30 * day
 )
 
@@ -180,7 +181,7 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 			if !isWithin(recentTime, now, seen.LastAt) {
 				continue
 			}
-			users[seen.Year] += 0 // it is shown
+			users[seen.Year] += 0 // shown even if no active service provider uses it
 			if l.Active {
 				users[seen.Year]++
 			}
@@ -192,7 +193,7 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 	years := make([]Year, 0, len(users))
 	for _, y := range slices.Sorted(maps.Keys(users)) {
 		c := Year{Year: y, State: rotation.Planned, SPs: users[y], Unmoved: unmoved[y]}
-		if y.Valid() { // whatever the store holds
+		if y.Valid() { // the store can contain another text
 			c.RetireAt = s.Years.Dates(y).RetireAt
 		}
 		if e, made := s.Years.Lookup(y, now); made {

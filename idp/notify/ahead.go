@@ -14,8 +14,8 @@ var (
 	marks = []int{1, 7, 14, 30, 60, 90}
 	// aheadMarks are for a step that the server takes.
 	aheadMarks = []int{1, 14}
-	// lastMark is for a retirement whose date moves with every use of the year. Earlier
-	// marks would be reached again each day, and the held step is a notice already.
+	// lastMark is for a retirement whose date moves with every use of the year. Earlier marks would
+	// be reached again each day, and operators already get a notice of the held step.
 	lastMark = []int{1}
 )
 
@@ -35,13 +35,13 @@ func reachedMark(at, now time.Time, marks []int) (int, bool) {
 type upcomingStep struct {
 	kind rotation.StepKind
 	year idp.Year
-	// at is the announced date, or zero if there is none.
+	// at is the announced date, or zero without one.
 	at    time.Time
 	waits []rotation.Reason
-	// hand: an operator must take it.
+	// hand means that an operator must take the step.
 	hand bool
-	// open means that at is the date in the calendar, and that the step is late if what it
-	// waits for takes longer.
+	// open means that at is the date in the calendar, and that the step is late if its conditions
+	// are met later.
 	open bool
 	// marks are the days before at on which operators are notified.
 	marks []int
@@ -85,8 +85,9 @@ func listUpcoming(due []rotation.Due, plan []rotation.UpcomingStep, policy rotat
 	return all
 }
 
-// dueStep returns a step that comes next. Every use of a year in use moves the date, and a
-// hold without an end leaves none. Then the date is the calendar's, if it is in the future.
+// dueStep returns a step that comes next. If its year is in use, every use moves the date, and a
+// hold without an end leaves no date. In both cases, at is the date in the calendar if that is in
+// the future.
 func dueStep(d rotation.Due, hand bool, now time.Time) upcomingStep {
 	c := upcomingStep{kind: d.Kind, year: d.Year, at: d.ReadyAt, waits: d.Waits, hand: hand, marks: aheadMarks}
 	used := slices.ContainsFunc(d.Waits, rotation.Reason.IsUse)

@@ -15,9 +15,9 @@ type reader struct {
 	addresses []string
 }
 
-// readers groups the email addresses among the contacts by language, without duplicates. A
-// contact can begin with its language, es:team@agency.example. The default is the installation's
-// language, which comes first. There is always one reader, even without an email address.
+// readers groups the email addresses among the contacts by language, without duplicates. A contact
+// can begin with its language, es:team@agency.example. The default is the installation's language,
+// which comes first. The result has at least one reader, even without an email address.
 func (s *Service) readers(all []string) []reader {
 	byLang := []reader{{lang: s.lang(), addresses: []string{}}}
 	var seen []string

@@ -14,8 +14,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// readAttention logs what needs attention, and notifies at once: of a certificate that
-// ended once, of all else once a day.
+// readAttention logs each reason for attention and notifies of it at once. A certificate that ended
+// causes one notice, any other reason one a day.
 func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	st, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// readBoard logs what needs attention on the migration board, and reminds of dates.
+// readBoard logs each reason for attention on the migration board, and reminds of dates.
 func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
@@ -97,9 +97,9 @@ func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migratio
 	return errors.Join(errs...)
 }
 
-// certDates reminds of the ends of our live certificates while service providers must still
-// move. If no one must leave a year, it reminds while the year is used, and near the end in
-// any case, because a newer year is missing or held.
+// certDates reminds of the ends of our live certificates while service providers must still move.
+// If no service provider must leave a year, it reminds while the year is used. Near the end it
+// reminds in any case, because a newer year is missing or held.
 func (s *Service) certDates(ctx context.Context, st rotation.Status, b *migration.Board, now time.Time) error {
 	var errs []error
 	for _, y := range st.Years {
@@ -121,9 +121,9 @@ func (s *Service) certDates(ctx context.Context, st rotation.Status, b *migratio
 	return errors.Join(errs...)
 }
 
-// requestCerts notifies once a day of all request certificates that came nearer to
-// their end by a mark, or reached it, since the day of the last notice. It looks at whole
-// days, so that servers that share a store find the same.
+// requestCerts notifies once a day of all request certificates that passed a mark, or their end,
+// since the day of the last notice. It looks at whole days, so that servers that share a store find
+// the same.
 func (s *Service) requestCerts(ctx context.Context, b *migration.Board, now time.Time) error {
 	today := now.Unix() / int64(day/time.Second)
 	last, _, err := s.readMark(ctx, requestCertMark)

@@ -79,7 +79,7 @@ type writer struct {
 	*Service
 	at time.Time
 	to idp.Year
-	// revoked is a year that counts as revoked already; "" for none.
+	// revoked is a year that counts as revoked already, or "".
 	revoked idp.Year
 }
 
@@ -96,7 +96,7 @@ func (w *writer) state(y idp.Year) rotation.State {
 	return e.State
 }
 
-// cert returns our certificate of a year, nil if there is none.
+// cert returns our certificate of a year, or nil.
 func (w *writer) cert(y idp.Year) *x509.Certificate {
 	if e, ok := w.Years.Lookup(y, w.at); ok {
 		return e.Key.Cert
@@ -136,7 +136,7 @@ func (w *writer) letter(line migration.Line, only idp.Year) (Letter, bool) {
 	return l, true
 }
 
-// dueAt returns the first date on which something fails, or zero if it fails already.
+// dueAt returns the first date on which sign-ins or requests fail, or zero if they fail already.
 func (w *writer) dueAt(l Letter) (due time.Time) {
 	for _, from := range l.From {
 		at := w.certEndAt(from)
@@ -160,7 +160,7 @@ func (w *writer) dueAt(l Letter) (due time.Time) {
 type letterData struct {
 	Letter
 	sender
-	ID       string // of the service provider; Name is "" in a letter to all
+	ID       string // of the service provider; Name is "" in a letter to all service providers
 	EntityID string
 	// Closed and Grace say that the oldest of From is closed, or its certificate ended.
 	Closed, Grace       bool
@@ -172,7 +172,7 @@ type letterData struct {
 	LastCert            migration.RequestCert // the one that ends last
 }
 
-// change is a line of what to change.
+// change is one line of the list of changes.
 type change struct {
 	What string // auth, logout, remotelogout, metadata or certificate
 	Old  []string

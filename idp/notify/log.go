@@ -10,8 +10,8 @@ import (
 	"vernal/templates"
 )
 
-// logAttention logs what needs attention, each item once a day by the round's date. Logs
-// are always in English, so that they can be searched in one language.
+// logAttention logs each reason for attention once a day, by the round's date. Logs are always in
+// English, so that they can be searched in one language.
 func (s *Service) logAttention(ctx context.Context, all []rotation.Attention, now time.Time) {
 	phrases := templates.TerminalPhrases()
 	for _, a := range all {

@@ -21,7 +21,7 @@ import (
 	"vernal/idp"
 )
 
-// How the connection to the mail server is protected.
+// Ways to protect the connection to the mail server.
 const (
 	// StartTLS upgrades a plain connection. Nothing is sent to a server that does not offer it.
 	StartTLS = "starttls"
@@ -98,7 +98,7 @@ func (m *Mailer) sendPart(ctx context.Context, mails []Mail) []error {
 		}
 		errs[i] = mailError(err)
 		if _, refused := errors.AsType[*refusedError](errs[i]); !refused {
-			broken = errs[i] // the connection is of no use any more
+			broken = errs[i] // the connection can no longer be used
 		}
 	}
 	if broken == nil {
@@ -107,8 +107,8 @@ func (m *Mailer) sendPart(ctx context.Context, mails []Mail) []error {
 	return errs
 }
 
-// dial connects, protects the connection and signs in. The end of ctx closes the
-// connection whatever is under way on it, which the library's own timeout does not.
+// dial connects, protects the connection and signs in. The end of ctx closes the connection during
+// any operation, which the library's own timeout does not do.
 func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 	host, portText, err := net.SplitHostPort(m.Server)
 	if err != nil {

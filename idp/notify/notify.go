@@ -1,26 +1,26 @@
-// Package notify notifies operators and service providers of what the rotation needs them to
-// do.
+// Package notify notifies operators and service providers of the steps that the rotation needs from
+// them.
 //
 // Service providers get letters, made from the migration board: which URLs to change, the
 // deadline, and our new certificate. Letters are sent or printed at an operator's command
 // (Letters, Send, Revocation).
 //
-// Operators get notices automatically, by mail and webhook: 90, 60, 30, 14, 7 and 1 days
-// before a date on which an operator or a service provider must act, 14 days and 1 day
-// before each step that the server takes, and at once when the server took a step or failed
-// to, a certificate expired or a year was revoked. A round, every minute, is
+// Operators get notices automatically, by mail and webhook: 90, 60, 30, 14, 7 and 1 days before a
+// date on which an operator or a service provider must act, 14 days and 1 day before each step that
+// the server takes, and at once when the server took a step or failed to, a certificate expired or
+// a year was revoked. A round runs every minute:
 //
 //	audit trail, dates, attention -> notice in the store -> claim -> send -> settle
 //
-// What needs attention is also logged once a day, even if no one is notified.
+// Each reason for attention is also logged once a day, even if no one is notified.
 //
-// A notice is recorded once, under an ID derived from its subject, so that restarts and
-// other servers do not repeat it. Each of its deliveries is claimed before it is sent, with
-// the time of the next try in the claim, and settled afterwards. After a crash in between it
-// is sent again: a duplicate is harmless and has the same ID, while a lost notice can cost
-// the whole migration period.
+// A notice is recorded once, under an ID derived from its subject, so that restarts and other
+// servers do not repeat it. Each of its deliveries is claimed before it is sent, and settled
+// afterwards. The claim contains the time of the next try. After a crash in between, the notice is
+// sent again. A duplicate is harmless and has the same ID, while a lost notice can cost the whole
+// migration period.
 //
-// It decides nothing about the rotation, and stores no email address.
+// The package decides nothing about the rotation, and stores no email address.
 package notify
 
 import (
@@ -56,7 +56,7 @@ type Service struct {
 	Clock idp.Clock
 	Log   *slog.Logger
 
-	// CommandLine renders what operators can do next. If nil, notices name no command.
+	// CommandLine renders the next steps for operators. If nil, notices name no command.
 	CommandLine idp.CommandLine
 
 	// Mail sends mail. If nil, none is sent.

@@ -24,14 +24,14 @@ type operatorData struct {
 	Waits string
 	// Open: the server takes the step on DueAt only if it waits for nothing then.
 	Open bool
-	// Reason is the operator's own.
+	// Reason is the reason that the operator gave.
 	Reason string
 	// Do are the command lines that the texts mention.
 	Do commands
-	// Newer: users of the year have to move to a newer one. Held: they have not,
-	// although one is live, because a rollback holds.
+	// Newer: users of the year must move to a newer one. Held: they need not, although a newer one
+	// is live, because a rollback holds.
 	Newer, Held bool
-	// Listed are the first of Count service providers, More how many follow.
+	// Listed are the first of Count service providers. More is the number of the others.
 	Listed      []string
 	More, Count int
 	Certs       []requestCert
@@ -46,8 +46,8 @@ type requestCert struct {
 	Days  int
 }
 
-// notify records the notice with the text of its kind, unless it is recorded already. sps
-// are the service providers it is about.
+// notify records the notice with the text of its kind, unless it is recorded already. sps are the
+// service providers that it is about.
 func (s *Service) notify(ctx context.Context, d operatorData, sps []idp.EntityID) error {
 	if posted, err := s.isPosted(ctx, d.ID); posted || err != nil {
 		return err
@@ -84,7 +84,7 @@ type commands struct {
 	Step string
 }
 
-// commands renders the command lines of a notice; empty ones if nothing renders them.
+// commands renders the command lines of a notice. They are empty without a CommandLine.
 func (s *Service) commands(n Notice) (c commands) {
 	if s.CommandLine == nil {
 		return c

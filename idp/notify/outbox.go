@@ -15,8 +15,8 @@ import (
 	"vernal/idp"
 )
 
-// The kinds of stored records. A notice, under its ID, stays after its deliveries without
-// its text: its key prevents a repetition. A mark is up to where a search went.
+// The kinds of stored records. After its deliveries, a notice stays under its ID without its text:
+// its key prevents a repetition. A mark is the position that a search has reached.
 const (
 	noticeKind = "notice"
 	markKind   = "notice_mark"
@@ -94,7 +94,7 @@ func (s *Service) marks() idp.Records[uint64] {
 	return idp.Records[uint64]{Store: s.Store, Kind: markKind, Clock: s.Clock}
 }
 
-// post records the notice unless it is there.
+// post records the notice unless it is recorded already.
 func (s *Service) post(ctx context.Context, n Notice) error {
 	err := s.notices().Update(ctx, []string{n.ID}, func(r *idp.Record[record]) error {
 		if r.Value != nil {
@@ -119,7 +119,7 @@ func (s *Service) isPosted(ctx context.Context, ids ...string) (bool, error) {
 	return len(posted) > 0, err
 }
 
-// readMark returns up to where a search went; false before it was first saved.
+// readMark returns the position that a search has reached, or false before the first saveMark.
 func (s *Service) readMark(ctx context.Context, key string) (mark uint64, found bool, err error) {
 	stored, err := s.marks().Get(ctx, key)
 	switch {
@@ -131,7 +131,7 @@ func (s *Service) readMark(ctx context.Context, key string) (mark uint64, found 
 	return *stored, true, nil
 }
 
-// saveMark moves a mark on; never back, because another server may be ahead.
+// saveMark moves a mark forward, and never back, because another server may be ahead.
 func (s *Service) saveMark(ctx context.Context, key string, mark uint64) error {
 	return s.marks().Update(ctx, []string{key}, func(r *idp.Record[uint64]) error {
 		if r.Value == nil || *r.Value < mark {
@@ -234,7 +234,7 @@ func (s *Service) send(ctx context.Context, parcels []parcel) error {
 		mails = append(mails, Mail{ID: p.notice.ID, To: targets[p.target], Subject: p.notice.Subject, Text: p.notice.Text})
 		mailed = append(mailed, p)
 	}
-	if len(mails) > 0 { // there is no mail server otherwise
+	if len(mails) > 0 { // Mail is nil without a mail server
 		for i, err := range s.Mail.Send(ctx, mails) {
 			errs = append(errs, s.settle(ctx, mailed[i], err))
 		}

@@ -29,9 +29,9 @@ type Revocation struct {
 	Text    string `json:"text"`
 }
 
-// Revocation writes the notice of a revocation, after it or, for a dry run, before it. to
-// is the year that service providers should then move to, or "" if there is none. The
-// operator's reason is internal and left out.
+// Revocation writes the notice of a revocation, after it or, for a dry run, before it. to is the
+// year that service providers should then move to, or "". The operator's reason is internal and
+// left out.
 func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {

@@ -11,11 +11,11 @@ const (
 	roundEvery = time.Minute
 	// roundTime bounds a round. It must be shorter than the first of backoff.
 	roundTime = 2 * time.Minute
-	// datesEvery is how often dates are checked, because the check reads the whole board.
+	// datesEvery is how often dates are checked. The check reads the whole migration board.
 	datesEvery = time.Hour
 )
 
-// round is what a server keeps in memory between rounds. Losing it only costs look-ups.
+// round is the state that a server keeps in memory between rounds. Losing it only costs look-ups.
 type round struct {
 	day     string          // of logged
 	datesAt time.Time       // when dates were looked at
@@ -24,7 +24,7 @@ type round struct {
 	began   bool            // trail is set
 }
 
-// Run logs what needs attention, and finds and sends notices, every minute until ctx ends.
+// Run logs each reason for attention, and finds and sends notices, every minute until ctx ends.
 // Wait for it before closing the store.
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(roundEvery)
@@ -49,8 +49,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Tick runs one round: it finds what to notify of, records it, and sends the due deliveries.
-// A failure of one part does not stop the others.
+// Tick runs one round: it finds causes of notices, records the notices, and sends the due
+// deliveries. A failure of one part does not stop the others.
 func (s *Service) Tick(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

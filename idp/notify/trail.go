@@ -50,8 +50,8 @@ func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 	return s.saveMark(ctx, trailMark, s.round.trail)
 }
 
-// beginTrail finds where to begin: where any server left off or, the first time,
-// at the end, because steps of years ago are no news. Then the first notice shows that
+// beginTrail finds the position to begin at: the one where any server left off or, the first time,
+// the end of the trail, because steps of years ago are not news. Then the first notice shows that
 // notices arrive.
 func (s *Service) beginTrail(ctx context.Context) error {
 	if s.round.began {
@@ -73,7 +73,7 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	return nil
 }
 
-// endOfTrail returns the Seq of the last record, 0 if there is none.
+// endOfTrail returns the Seq of the last record, or 0 for an empty trail.
 func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 	page, err := s.Store.AuditPage(ctx, math.MaxInt64, 0)
 	if err != nil {

@@ -67,7 +67,7 @@ func layOut(text string) string {
 			inPEM, inParagraph = inPEM != pem, false
 			continue
 		}
-		// Only at spaces: French has some that must not be broken at.
+		// Break only at these spaces, because French has others at which no line may break.
 		for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ' ' || r == '\t' }) {
 			last := &out[len(out)-1]
 			if inParagraph && utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= width {
