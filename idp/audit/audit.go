@@ -18,7 +18,7 @@
 // byte by byte (line.go), because a lenient JSON reader would accept changes.
 //
 //	audit.go     the chain
-//	decisions.go what a record of a decision must contain
+//	decisions.go the fields that the record of a decision must have
 //	trail.go     Service: one store's trail
 //	find.go      records by user, SP, kind, time or error ID, newest first
 //	verify.go    verifies the trail in parts, so that no sign-in waits for a long reader
