@@ -1,9 +1,9 @@
 // Package audit is the audit trail: it chains records, finds, verifies, exports and
 // prunes them, and keeps strangers from filling the disk with records of refusals.
 //
-// The chain itself is pure. A store asks Link for the next record and writes it in the
-// same transaction as the change it records. Place.Next verifies what a store or an
-// exported file gives back.
+// The chain itself is pure. A store asks Link for the next record and writes it in the same
+// transaction as the change it records. Place.Next verifies the records of a store or an exported
+// file.
 //
 //	record 1          record 2          record 3
 //	prev = 000…  .--> prev = hash  .--> prev = hash

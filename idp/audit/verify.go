@@ -62,7 +62,6 @@ func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time
 	return p, nil
 }
 
-// verifyPage verifies one page.
 func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error {
 	if err := s.findBeginning(p, page); err != nil {
 		return err
@@ -103,7 +102,7 @@ func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error 
 	return nil
 }
 
-// findBeginning finds where the trail begins: at record 1, or at a checkpoint of ours.
+// findBeginning finds the beginning of the trail: record 1, or a checkpoint of ours.
 func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 	if p.Started {
 		return nil

@@ -68,8 +68,8 @@ func (h *Handler) askCode(f flow) templates.CodePage {
 	return templates.CodePage{Action: CodePath, Remember: f.mayRemember()}
 }
 
-// proveCode checks the code in the form. ok is true only after a right code; otherwise the
-// exit contains the decision.
+// proveCode checks the code in the form. ok is true only after a right code. Otherwise the exit
+// contains the decision.
 func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit, check func(code string) error) (refused exit, ok bool) {
 	// Users type codes as their application shows them, in two groups.
 	code := strings.Map(dropSpace, r.PostForm.Get(templates.FieldCode))
@@ -111,10 +111,9 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	return endFailed(fmt.Errorf("check code: %w", err)), false
 }
 
-// nothingPending answers at the code page when no sign-in waits for a code. With a live
-// session, another tab was faster or the user pressed the back button: the user is signed in,
-// and another page decides what else is needed. Without a session, the user was too slow and
-// starts again.
+// nothingPending answers at the code page when no sign-in waits for a code. With a live session,
+// another tab was faster or the user pressed the back button: the user is signed in, and another
+// page decides the next step. Without a session, the user was too slow and starts again.
 //
 // A form that was sent twice, by a second click or on a bad connection, is answered by a
 // redirect to GET, because the second form was sent before the cookies of the first answer

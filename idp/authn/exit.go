@@ -28,7 +28,6 @@ func endDecided(d audit.Decision, user idp.UserID, write func() error) exit {
 	return exit{decision: d, user: user, answer: write}
 }
 
-// showPage returns a function that writes a page.
 func (h *Handler) showPage(w http.ResponseWriter, page templates.Page) func() error {
 	return func() error { return h.Pages.Render(w, http.StatusOK, page) }
 }

@@ -74,7 +74,7 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.forgetAll)})
 }
 
-// flow is the request that a sign-in is for, and its requirement.
+// flow is the request that a sign-in serves, and its requirement.
 type flow struct {
 	request  *idp.LoginRequest
 	provider *sp.Provider
@@ -170,7 +170,6 @@ func (f flow) sender() web.Sender {
 	return web.SenderOf(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
 }
 
-// addProvider adds the provider to an error.
 func (f flow) addProvider(err error) error { return web.NameSender(f.sender(), err) }
 
 // obstacleError returns the refusal of a user who lacks a requirement of the flow, considering the
@@ -199,7 +198,6 @@ func (h *Handler) nextURL(f flow) string {
 	return f.withRequest(h.ContinuePath)
 }
 
-// writeRedirect redirects the browser after a decision.
 func writeRedirect(w http.ResponseWriter, r *http.Request, to string) func() error {
 	return func() error {
 		http.Redirect(w, r, to, http.StatusSeeOther)

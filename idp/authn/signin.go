@@ -138,7 +138,6 @@ func signInProblems(email, password string) templates.Problems {
 	return templates.NewProblems(ofEmail, ofPassword)
 }
 
-// signInPage returns a function that writes the sign-in page.
 func (h *Handler) signInPage(w http.ResponseWriter, r *http.Request, f flow, status int, page templates.SignInPage) func() error {
 	return func() error {
 		page.Base = f.pageBase(h.Pages, r)

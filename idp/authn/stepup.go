@@ -67,9 +67,9 @@ func askMore(f flow) templates.CodePage {
 	return templates.CodePage{Action: StepUpPath, Notice: templates.NoticeStepUp, NoticeArgs: []string{f.provider.Name}}
 }
 
-// sessionLackingCode returns the browser's session and its user if the session lacks only a
-// code for the flow; otherwise nil for both. Then this page has nothing to ask, and another
-// page decides the next step.
+// sessionLackingCode returns the browser's session and its user if the session lacks only a code
+// for the flow. Otherwise both are nil: this page has no question, and another page decides the
+// next step.
 func (h *Handler) sessionLackingCode(r *http.Request, f flow) (*idp.Session, *idp.User, error) {
 	if f.isForAccount() {
 		return nil, nil, nil

@@ -42,7 +42,6 @@ func (h *Handler) moreTime(w http.ResponseWriter, r *http.Request, f flow, user 
 	return endShown(h.codePage(w, r, f, user, http.StatusOK, page, l))
 }
 
-// extendPending gives a pending sign-in more time.
 func (h *Handler) extendPending(w http.ResponseWriter, r *http.Request, f flow, pending *idp.Session, user *idp.User) exit {
 	err := h.Sessions.ExtendPending(r.Context(), pending)
 	if errors.Is(err, idp.ErrNotFound) {

@@ -182,7 +182,6 @@ func (k *tokens) holdValue(value string) string {
 	return tokenPrefix + strconv.Itoa(len(k.values)-1) + tokenSuffix
 }
 
-// replaceTokens replaces the tokens by their values.
 func (k *tokens) replaceTokens(text string, escape func(string) string) string {
 	var pairs []string
 	for i, value := range k.values {

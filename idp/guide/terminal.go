@@ -37,13 +37,12 @@ type terminal struct {
 	out    strings.Builder
 }
 
-// hardSpace stands for a space at which no line breaks.
+// hardSpace is a space at which no line breaks.
 const hardSpace = "\u00a0"
 
 // longCode is the length from which code in a sentence may break at its spaces.
 const longCode = 60
 
-// children yields the children of a node.
 func children(n ast.Node) func(func(ast.Node) bool) {
 	return func(yield func(ast.Node) bool) {
 		for c := n.FirstChild(); c != nil && yield(c); c = c.NextSibling() {
@@ -152,8 +151,8 @@ func (w *terminal) writeInline(b *strings.Builder, n ast.Node) {
 	}
 }
 
-// nameTarget says how to get to the target of a link, in brackets, or "" for a part of the same
-// guide.
+// nameTarget returns the command or URL that opens the target of a link, in brackets, or "" for a
+// part of the same guide.
 func (w *terminal) nameTarget(to string) string {
 	path, _, _ := strings.Cut(to, "#")
 	switch {

@@ -44,7 +44,6 @@ func contentOf(s Sent) content {
 	return c
 }
 
-// readRoot reads the root of a document.
 func (c *content) readRoot(doc []byte, limits xmltree.Limits) {
 	root, err := xmltree.Parse(doc, limits)
 	if err != nil {

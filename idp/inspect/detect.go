@@ -161,7 +161,7 @@ func fromQuery(text string) Sent {
 func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
 
 // queryStart returns where the query at the beginning of the text starts: after one of our
-// endpoints, or else after the last question mark. It returns -1 if there is none.
+// endpoints, or else after the last question mark. It returns -1 without one.
 func queryStart(text string) int {
 	for from := 0; ; {
 		i := strings.IndexByte(text[from:], '?')

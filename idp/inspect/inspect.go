@@ -50,8 +50,8 @@ import (
 	"vernal/templates"
 )
 
-// Service inspects messages. Registry, Years, Seen and Users may be nil without an
-// installation. Then nothing is verified.
+// Service inspects messages. Registry, Years, Seen and Users may be nil without an installation.
+// Then the service verifies nothing.
 type Service struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry

@@ -68,13 +68,11 @@ func See(text string) Sighting {
 	return SeenText
 }
 
-// isPage reports whether a text is an HTML page.
 func isPage(text string) bool {
 	start := strings.ToLower(text[:min(len(text), 1024)])
 	return strings.Contains(start, "<!doctype html") || strings.Contains(start, "<html")
 }
 
-// isBinary reports whether a text is binary data.
 func isBinary(text string) bool {
 	const looked = 512
 	odd := 0

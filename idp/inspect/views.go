@@ -223,7 +223,6 @@ var (
 	defended3 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?(?:com|us)/v3/__(.+?)__;([A-Za-z0-9_=-]*)![^\s"'<>]*`)
 )
 
-// restoreURLDefense restores links that urldefense rewrote.
 func restoreURLDefense(text string) string {
 	text = defended2.ReplaceAllStringFunc(text, func(link string) string {
 		u := defended2.FindStringSubmatch(link)[1]

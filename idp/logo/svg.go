@@ -15,7 +15,7 @@ const (
 	xlinkNamespace = "http://www.w3.org/1999/xlink"
 )
 
-// svgLimits returns limits far above what a logo needs.
+// svgLimits returns limits far above the needs of a logo.
 func svgLimits() xmltree.Limits {
 	return xmltree.Limits{Bytes: MaxBytes, Depth: 32, Elements: 2000, Attrs: 64, AllAttrs: 10000, Scope: 64, Comments: true}
 }
@@ -64,8 +64,8 @@ type svgWriter struct {
 	count  int // elements seen, in document order
 }
 
-// parseSVG rebuilds a drawing. It drops what editors add in their own namespaces, and refuses
-// content that a drawing must not contain, so that its author notices.
+// parseSVG rebuilds a drawing. It drops the additions of editors in their own namespaces, and
+// refuses content that a drawing must not contain, so that its author notices.
 func parseSVG(data []byte) (*Image, error) {
 	root, err := xmltree.Parse(data, svgLimits())
 	if err != nil {
@@ -145,7 +145,7 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 			return nil, w.refuse("href of %s leads out of the file; only a reference such as #id is allowed", e.Local)
 		case isLink:
 			if _, twice := e.Attr("href"); twice && a.Space != "" {
-				continue // xlink:href is ignored if there is an href
+				continue // xlink:href is ignored beside an href
 			}
 		case strings.HasPrefix(strings.ToLower(a.Local), "on"):
 			return nil, w.refuse("the attribute %.40q of %s runs a script; remove it", a.Local, e.Local)

@@ -14,8 +14,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// readAttention logs each reason for attention and notifies of it at once. A certificate that ended
-// causes one notice, any other reason one a day.
+// readAttention logs each reason for attention and notifies operators at once. A certificate that
+// ended causes one notice, any other reason one a day.
 func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	st, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 			n.ID += "/" + hex.EncodeToString(sum[:4])
 		case rotation.StepHeld, rotation.StepOverdue, rotation.NoSigningKey, rotation.KeyUnusable, rotation.ClockUntrusted,
 			rotation.RestoreHeld, rotation.BackupFailed, rotation.BackupOld:
-		default: // readBoard reminds of its date
+		default: // readBoard reminds operators of its date
 			continue
 		}
 		errs = append(errs, s.notify(ctx, operatorData{Notice: n, Code: a.Code, Why: cleanText(phrases.Attention(a))}, nil))
@@ -45,7 +45,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// readBoard logs each reason for attention on the migration board, and reminds of dates.
+// readBoard logs each reason for attention on the migration board, and reminds operators of dates.
 func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 // planYears is how far ahead the plan is searched for later steps.
 const planYears = 1
 
-// stepDates reminds of future steps.
+// stepDates reminds operators of future steps.
 func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migration.Board, now time.Time) error {
 	plan, err := s.Rotation.Plan(ctx, planYears)
 	if err != nil {
@@ -97,9 +97,9 @@ func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migratio
 	return errors.Join(errs...)
 }
 
-// certDates reminds of the ends of our live certificates while service providers must still move.
-// If no service provider must leave a year, it reminds while the year is used. Near the end it
-// reminds in any case, because a newer year is missing or held.
+// certDates reminds operators of the ends of our live certificates while service providers must
+// still move. If no service provider must leave a year, it sends the reminders while the year is
+// used. Near the end it always sends them, because a newer year is missing or held.
 func (s *Service) certDates(ctx context.Context, st rotation.Status, b *migration.Board, now time.Time) error {
 	var errs []error
 	for _, y := range st.Years {

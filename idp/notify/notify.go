@@ -48,7 +48,7 @@ type Service struct {
 	IdP metadata.IdP
 	// Name is the display name of the installation.
 	Name string
-	// Branding names the organization and its support; optional.
+	// Branding names the organization and its support. Optional.
 	Branding *templates.Brand
 	// Langs are the languages of the installation. The first is used for notices to
 	// operators and for contacts without a language. English if empty.

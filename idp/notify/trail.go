@@ -21,7 +21,7 @@ const (
 	trailPages = 100 // in a round
 )
 
-// readTrail notifies of the steps that were recorded since the last round.
+// readTrail notifies operators of the steps that were recorded since the last round.
 func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 	// Record the beginning even if the server is stopped at once: then the next server
 	// notifies of the records made while it was down.
@@ -85,7 +85,7 @@ func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 	return page.Head.Seq, nil
 }
 
-// notifyStep notifies of the step that was recorded, if it is news.
+// notifyStep notifies operators of the recorded step, if it is news.
 func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Time) error {
 	name, ok := strings.CutPrefix(string(r.Kind), "rotation.")
 	step := rotation.StepKind(name)
