@@ -116,8 +116,8 @@ func (h History) Asleep(d time.Duration) History {
 // maxStep limits one step of the clock, so that the sum of two fits into a time.Duration.
 const maxStep = 100 * 365 * day
 
-// measure adds to Drift what ran does not explain since the last measurement, less the
-// inaccuracy of the clocks.
+// measure adds to Drift the progress of the clock since the last measurement that ran does not
+// explain, less the inaccuracy of the clocks.
 //
 // Steps are added with their signs, so noise cancels out: an early reading makes one step
 // too long and the next one too short by the same amount, and a correction backward removes

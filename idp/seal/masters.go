@@ -52,8 +52,7 @@ func (m *Master) FileText() string { return hex.EncodeToString(m.secret) + "\n" 
 // Equal reports whether both are the same key.
 func (m *Master) Equal(o *Master) bool { return subtle.ConstantTimeCompare(m.secret, o.secret) == 1 }
 
-// WrapFor wraps this master key by another one, from which UnwrapMaster then recovers it. See
-// Masters.
+// WrapFor wraps this master key by another one, whose UnwrapMaster recovers it. See Masters.
 func (m *Master) WrapFor(o *Master) []byte {
 	return o.wrap.Seal(masterContext(m.ID()), m.secret)
 }
