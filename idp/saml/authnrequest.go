@@ -29,8 +29,8 @@ type AuthnRequest struct {
 	IsPassive       bool
 	ProviderName    string        // also "" if it is too long
 	NameIDPolicy    *NameIDPolicy // nil if absent
-	// Subject is the user that the Response must be about, or nil if the request names none.
-	// It never proves who the user is.
+	// Subject is the user that the Response must be about, or nil if the request names none. It
+	// never proves the identity of the user.
 	Subject *Subject `json:",omitempty"`
 
 	// Comparison is one of the four values, or "" if absent, which means exact. ClassRefs are

@@ -11,7 +11,7 @@
 //	ParseAuthnRequest  that element -> fields, strictly; or ParseLogoutRequest
 //	AppendFindings     fields against the URL and time of arrival, rule by rule
 //
-// Failures are *idp.Refusal, in the terms of the standard. Functions take no HTTP types, keep
-// no state between calls, and look nothing up: other packages decide which service provider it
-// is, which URLs it registered and whether a message was seen before.
+// Failures are *idp.Refusal, in the terms of the standard. Functions take no HTTP types, keep no
+// state between calls, and look nothing up. Other packages identify the service provider, know its
+// registered URLs and recognize a message that was seen before.
 package saml

@@ -34,7 +34,7 @@ type Assertion struct {
 	NameID       string
 	NameIDFormat string // one of the NameIDFormat constants
 	SessionIndex string
-	// AuthnInstant is when the user proved who they are.
+	// AuthnInstant is when the user authenticated.
 	AuthnInstant time.Time
 	// ClassRef is the AuthnContextClassRef.
 	ClassRef   string

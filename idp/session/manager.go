@@ -25,7 +25,7 @@ import (
 // that soon ends without use is written more often.
 const touchEvery = time.Minute
 
-// Store is what a Manager needs of the store.
+// Store is the part of the store that a Manager needs.
 type Store interface {
 	idp.SessionStore
 	RestoredAt() time.Time
@@ -46,7 +46,7 @@ type Manager struct {
 	// CodeTime is how long a user has for the second factor, unless they ask for more;
 	// PendingLifetime if zero.
 	CodeTime time.Duration
-	// Device returns what a browser runs on; nil if that is not recorded.
+	// Device describes a browser; nil if devices are not recorded.
 	Device func(*http.Request) idp.Device
 }
 

@@ -92,9 +92,9 @@ func SignerOf(k *certs.Key) (*xmldsig.Signer, error) {
 	return s, nil
 }
 
-// Check returns the check for a write whose answer is signed by the year for the provider as
-// it was read. It fails with idp.ErrYearEnded if the year is closed, and with
-// idp.ErrProviderChanged if the registration has changed or is gone.
+// Check returns the check for a write whose answer is signed by the year for p. It fails with
+// idp.ErrYearEnded if the year is closed, and with idp.ErrProviderChanged if the registration has
+// changed since p was read, or is gone.
 func (d *Desk) Check(y idp.Year, p *sp.Provider) idp.Check {
 	return func(s idp.Standing) error {
 		over, err := d.isOver(s.Rotation, y)

@@ -90,10 +90,10 @@ type Handler struct {
 	strangers lane // signs for senders who have not authenticated
 }
 
-// recordUse records that a year is in use: by a verified signature of an active service
-// provider or, where requests are unsigned, by an issued assertion. Nothing that an
-// unauthenticated sender can send counts, because the retirement of a year waits for use to
-// end. No preview and no rehearsal counts either.
+// recordUse records that a year is in use: by a verified signature of an active service provider
+// or, where requests are unsigned, by an issued assertion. No message of an unauthenticated sender
+// counts, because the retirement of a year waits for use to end. No preview and no rehearsal counts
+// either.
 func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 	if h.Uses == nil || req.Preview != "" || req.SP == idp.RehearsalSP {
 		return
@@ -124,7 +124,7 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 	}
 }
 
-// sender returns what pages show of the provider.
+// sender returns the provider's details for pages.
 func (a *accepted) sender() web.Sender {
 	verified := a.cert != nil || a.request != nil && a.request.CertSHA256 != ""
 	return web.SenderOf(&a.provider.ServiceProvider, verified)

@@ -32,9 +32,9 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 	return web.WritePage(w, http.StatusOK, b.page)
 }
 
-// refusePassive answers a request that forbids asking the user anything, when the user would
-// must be asked. This is the only failure that is reported to the service provider
-// (saml-core §3.2.2.2, NoPassive).
+// refusePassive answers a request that forbids asking the user anything, although the user must be
+// asked. This is the only failure that is reported to the service provider (saml-core §3.2.2.2,
+// NoPassive).
 //
 // Anyone can cause that answer any number of times, so it is recorded within a budget, in one
 // write that spends the message ID. Beyond the budget it is counted and nothing is written,

@@ -63,8 +63,8 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	return h.keepRequest(w, r, a)
 }
 
-// noteNeed logs which parts of the request are ignored, also for a request that is then
-// refused, so that the integrator finds the cause.
+// noteNeed logs which parts of the request are ignored, even if the request is then refused, so
+// that the integrator finds the cause.
 func (a *accepted) noteNeed(e *web.Event) {
 	if a.need == nil {
 		return

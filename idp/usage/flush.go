@@ -39,8 +39,8 @@ func (l *Ledger) Run(ctx context.Context) {
 	}
 }
 
-// Flush writes the notes in memory. If that fails, the unwritten ones stay. Once a day it
-// removes expired data.
+// Flush writes the notes in memory. If that fails, the unwritten ones stay. Once a day it removes
+// expired data.
 func (l *Ledger) Flush(ctx context.Context) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()

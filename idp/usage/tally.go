@@ -88,8 +88,7 @@ func (g *Tally) addSpan(first, last int64, signed bool) {
 	}
 }
 
-// addCert notes a certificate. Beyond keepCerts it forgets the one that was not
-// used for longest.
+// addCert notes a certificate. Beyond keepCerts it forgets the least recently used one.
 func (g *Tally) addCert(sha string, at int64) {
 	if at >= g.Certs[g.Cert] {
 		g.Cert = sha
