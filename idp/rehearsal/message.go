@@ -62,7 +62,7 @@ func (w *Walk) request(destination idp.Year, binding string) (request, error) {
 	return request{r, "rehearsal " + rand.Text()}, err
 }
 
-// redirectURL returns the message by HTTP-Redirect to the rehearsed year, whatever its
+// redirectURL returns the message by HTTP-Redirect to the rehearsed year, regardless of its
 // Destination.
 func (w *Walk) redirectURL(r request) (string, error) {
 	to, err := r.Redirect(r.relay, w.sample())

@@ -66,7 +66,6 @@ var steps = []step{
 	{"clock", (*Walk).checkClock, ""},
 }
 
-// isStep reports whether a step has the name.
 func isStep(name string) bool {
 	return slices.ContainsFunc(steps, func(s step) bool { return s.name == name })
 }

@@ -30,7 +30,7 @@ func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
 }
 
 // RollbackTo returns the default year of a rollback: the newest live one that is older than
-// the preferred year. It returns false if there is none.
+// the preferred year. It returns false without one.
 func (h History) RollbackTo() (idp.Year, bool) {
 	to := findLast(h.Records, func(r Record) bool { return r.Year < h.Preferred && r.isLive() }).Year
 	return to, to != ""

@@ -20,7 +20,7 @@ const (
 )
 
 // Run keeps the rotation going until ctx ends: every minute it advances the clock and takes
-// due steps. Package notice logs what needs attention. At the end Run records the last
+// due steps. Package notice logs matters that need attention. At the end Run records the last
 // uses. Wait for it before closing the store.
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)

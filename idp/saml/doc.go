@@ -5,7 +5,7 @@
 //
 //	Read, ReadSOAP     query, form or envelope -> parameters, each once
 //	                   base64, DEFLATE -> bytes, capped before and after
-//	                   xmltree.Parse -> one tree; nothing is verified yet
+//	                   xmltree.Parse -> one tree, not verified yet
 //	ClaimedIssuer      the entity whose certificates to look up, not trusted otherwise
 //	Message.Verify     xmldsig -> the element that may be read
 //	ParseAuthnRequest  that element -> fields, strictly; or ParseLogoutRequest

@@ -54,7 +54,7 @@ type Protection struct {
 	Signer *xmldsig.Signer
 	// Encrypter encrypts the signed assertion. If nil, it is sent in the clear.
 	Encrypter *xmlenc.Encrypter
-	// SignResponse also signs the Response, over what is sent.
+	// SignResponse also signs the Response, as it is sent.
 	SignResponse bool
 }
 

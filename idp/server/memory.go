@@ -13,7 +13,7 @@ import (
 const GCPercent = 400
 
 const (
-	// memoryBase is what a server needs in addition to its live heap and its password
+	// memoryBase is the memory that a server needs beyond its live heap and its password
 	// hashes.
 	memoryBase = 32 << 20
 	// memoryEvery is the interval at which the limit follows the live heap.

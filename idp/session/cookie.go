@@ -30,7 +30,6 @@ func hashOf(value string) []byte {
 	return sum[:]
 }
 
-// dropCookie removes a cookie from the browser.
 func (m *Manager) dropCookie(w http.ResponseWriter, name string) {
 	http.SetCookie(w, m.newCookie(name, "", -time.Second))
 }

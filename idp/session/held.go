@@ -112,7 +112,7 @@ func (m *Manager) HoldsRequest(r *http.Request, handle idp.RequestHandle) bool {
 func isHeld(c *http.Cookie) bool { return strings.HasPrefix(c.Value, heldPrefix) }
 
 // openHeld opens the request that the browser holds under the handle. It returns
-// idp.ErrNotFound if there is none, or if Hold did not make the value for this handle.
+// idp.ErrNotFound if it holds none, or if Hold did not make the value for this handle.
 func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
 	c, err := r.Cookie(m.requestCookie(handle))
 	if err != nil || !isHeld(c) || len(c.Name)+len(c.Value) > maxHeldCookie {

@@ -35,7 +35,7 @@ type Store interface {
 type Manager struct {
 	Store Store
 	Clock idp.Clock
-	// Sealer seals the requests that browsers hold; nil if there are none.
+	// Sealer seals the requests that browsers hold; nil if they hold none.
 	Sealer idp.Sealer
 	// Idle and Absolute are the lifetimes of a session: since its last use, and since the
 	// user signed in.
@@ -50,7 +50,7 @@ type Manager struct {
 	Device func(*http.Request) idp.Device
 }
 
-// Current returns the browser's session, or idp.ErrNotFound if there is none or if it has
+// Current returns the browser's session, or idp.ErrNotFound if it has none or the session has
 // reached one of its ends.
 func (m *Manager) Current(r *http.Request) (*idp.Session, error) {
 	return m.loadSession(r, "session", func(s *idp.Session) bool { return !s.Pending && s.User != idp.RehearsalUser })

@@ -6,9 +6,9 @@
 // repeated twice, where it counts:
 //
 //	Check   inside the durable write of the answer: the current content of the
-//	        store must still allow it, or nothing is written;
+//	        store must still allow it, or the write fails
 //	Sign    before the signature: the current year and registration must still
-//	        allow it, or nothing is signed.
+//	        allow it, or the signature is refused
 //
 // A command that closes a year or changes a registration makes the change first
 // and then waits for the signatures that Sign had begun (keyring.Ring.Settle,

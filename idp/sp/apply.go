@@ -10,8 +10,8 @@ import (
 	"vernal/metadata"
 )
 
-// AddEdit registers a provider from an operator's input: Defaults, then the provider's
-// metadata if there is any, then the edit. Errors are those of Add.
+// AddEdit registers a provider from an operator's input: Defaults, then the provider's metadata if
+// supplied, then the edit. Errors are those of Add.
 func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
 	p := Defaults()
 	p.EntityID = id

@@ -326,7 +326,6 @@ func registryEvent(kind idp.AuditKind, id idp.EntityID, actor string, detail map
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, SP: id, Detail: detail}
 }
 
-// isNotFound reports whether err means that a record does not exist.
 func isNotFound(err error) bool { return errors.Is(err, idp.ErrNotFound) }
 
 // nowForRecord returns the time to write into a record.

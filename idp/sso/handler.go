@@ -54,7 +54,7 @@ import (
 const ContinuePath = "/sign-in/continue"
 
 // passiveLifetime is how long we keep a request that forbids asking the user. It waits for no
-// user, so it only has to outlive the time in which its message would be accepted again:
+// user, so it must only outlive the time in which its message would be accepted again:
 // saml.MaxAge plus twice saml.MaxSkew.
 const passiveLifetime = time.Hour
 
@@ -83,7 +83,7 @@ type Handler struct {
 	// SignInPath is where a user signs in. StepUpPath is where a user with a session proves
 	// one more factor. Package authn owns both.
 	SignInPath, StepUpPath string
-	// Uses records that a year was used, see recordUse. If nil, nothing is recorded.
+	// Uses records that a year was used, see recordUse. If nil, no use is recorded.
 	Uses Uses
 
 	waiting   budget.Ledger[waitingKey]

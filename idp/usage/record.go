@@ -53,7 +53,7 @@ func (r *record) addLast(o *record) {
 	}
 }
 
-// settle moves to now what a wrong clock left in the future.
+// settle moves to now the times that a wrong clock left in the future.
 func (r *record) settle(now time.Time) {
 	for y, t := range r.Years {
 		if t == nil {

@@ -71,8 +71,8 @@ const ByField = "field"
 // ErrNotPublished is the cause, for the log, of the 404 of a year that no preview opens.
 var ErrNotPublished = errors.New("the year is not published, and no preview opens it to this request")
 
-// Gate knows the years and the previews. A Gate with only Years and Clock knows the live
-// years (Live); for the rest all fields are required.
+// Gate knows the years and the previews. LookupLive and EndedYear need only Years and Clock. All
+// fields are required for the rest.
 type Gate struct {
 	Years *keyring.Ring
 	Clock idp.Clock
