@@ -119,9 +119,9 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 // it is a replay. A POST from another site does not carry the cookie that distinguishes the
 // two, so the GET that follows decides instead.
 //
-// A double click delivers a message twice before any cookie arrives. So within
-// idp.ResubmitWindow, and until there is an answer, each delivery gets a request and a cookie
-// of its own. No delivery can open the request of another, and all of them share one answer.
+// A double click delivers a message twice before any cookie arrives. So within idp.ResubmitWindow,
+// and until the message is answered, each delivery gets a request and a cookie of its own. No
+// delivery can open the request of another, and all of them share one answer.
 func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	before, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err != nil {

@@ -72,8 +72,8 @@ func (l *Ledger) Fetch(f idp.Fetch) {
 }
 
 // notes are the uses not yet written. Their number is bounded by the existing SPs and years,
-// because only verified requests are noted. Anyone can load metadata, so if there are too
-// many clients, the oldest are dropped.
+// because only verified requests are noted. Anyone can load metadata, so the oldest of too many
+// clients are dropped.
 type notes struct {
 	uses  records // without loads
 	loads []Loads
