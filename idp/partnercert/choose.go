@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Choose returns the certificate to use at a time, from those that a partner has for one
-// purpose, or nil for an empty list. In this order:
+// Choose returns the certificate to use at a time, from a partner's certificates for one purpose,
+// or nil for an empty list. In this order:
 //
-//  1. of those in their dates, the one that began last: a partner that
-//     publishes a new certificate has its key;
-//  2. if none is, of those that have ended the one that ended last: the partner
-//     had its key until then, and has not replaced it;
-//  3. if all are yet to begin, the one that begins first.
+//  1. The certificate in its dates that began last. A partner that publishes a new certificate
+//     has its key.
+//  2. If none is in its dates, the expired certificate that ended last. The partner had its key
+//     until then, and has not replaced it.
+//  3. If all begin in the future, the certificate that begins first.
 //
-// Of equal ones it returns the first in the list.
+// Of equal certificates, it returns the first in the list.
 func Choose(list []*x509.Certificate, now time.Time) *x509.Certificate {
 	var best *x509.Certificate
 	for _, c := range list {

@@ -21,11 +21,11 @@ import (
 // is never expensive.
 const maxKeyBits = 32768
 
-// Parse reads the certificate of a partner in DER. If crypto/x509 refuses it, Parse reads only
-// the public key, the dates and, if possible, the names: a negative serial number, a URI with
-// a space or a character in the wrong alphabet do not change whose key it is. Such a
-// certificate has Raw, PublicKey, PublicKeyAlgorithm, NotBefore and NotAfter, and no
-// extensions. A key of an unknown kind is nil. The error is an *Error.
+// Parse reads the certificate of a partner in DER. If crypto/x509 refuses it, Parse reads only the
+// public key, the dates and, if possible, the names, because a negative serial number, a URI with a
+// space or a character in the wrong alphabet does not affect the key. Such a certificate has Raw,
+// PublicKey, PublicKeyAlgorithm, NotBefore and NotAfter, and no extensions. A key of an unknown
+// kind is nil. The error is an *Error.
 func Parse(der []byte) (*x509.Certificate, error) {
 	if c, err := x509.ParseCertificate(der); err == nil {
 		return c, nil

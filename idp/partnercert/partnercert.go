@@ -1,10 +1,10 @@
-// Package partnercert reads certificates in the forms in which users have them, from files,
-// options, metadata and messages.
+// Package partnercert reads certificates in the formats that users have, from files, options,
+// metadata and messages.
 //
-// [Extract] finds the DER in a file: PEM in any state that copying leaves it in, bare base64,
-// DER, UTF-16. [Parse] reads one certificate of a partner. Only its public key and dates are
-// used, so the rest of it may be broken. [Read] does both. Our own certificates only pass
-// through Extract and must parse completely.
+// [Extract] finds the DER in a file: PEM, even damaged by copying, bare base64, DER or UTF-16.
+// [Parse] reads one certificate of a partner. Only its public key and dates are used, so the rest
+// of it may be broken. [Read] does both. Our own certificates only pass through Extract and must
+// parse completely.
 //
 // An *Error names the kind of file and how to fix it. It never quotes the file, nor the error
 // of another parser, which does not help an operator.
@@ -36,7 +36,7 @@ const (
 	maxLayers = 3
 )
 
-// Code identifies, for programs, what is wrong with a file.
+// Code identifies the problem with a file, for programs.
 type Code string
 
 // The codes of an Error.
@@ -48,11 +48,11 @@ const (
 	NotBase64    Code = "not_base64"     // within PEM
 	NotFound     Code = "not_found"      // any text
 	BadEncoding  Code = "encoding"       // of characters
-	BadDER       Code = "der"            // it begins as a certificate, and is damaged
+	BadDER       Code = "der"            // it begins like a certificate, but is damaged
 	BadKey       Code = "key"            // of a certificate
 	BadDates     Code = "dates"          // of a certificate
 	NotStrict    Code = "not_strict"     // of ours: it is readable, but breaks a rule
-	IsPrivateKey Code = "private_key"    // whatever else is in the file
+	IsPrivateKey Code = "private_key"    // even beside other contents
 	IsPublicKey  Code = "public_key"     // without a certificate
 	IsRequest    Code = "request"        // PKCS#10
 	IsPKCS7      Code = "pkcs7"          // .p7b
@@ -83,8 +83,8 @@ type File struct {
 	PrivateKey bool
 }
 
-// Read reads the certificates of a partner. It refuses a file with a private key, because the
-// key has now been disclosed to someone who must not have it.
+// Read reads the certificates of a partner. It refuses a file with a private key, because the key
+// has now been disclosed to a party that must not have it.
 func Read(data []byte) ([]*x509.Certificate, error) {
 	file, err := Extract(data)
 	if file.PrivateKey {
@@ -232,7 +232,7 @@ var (
 // any line ends, indentation, and lines of any length.
 func (r *reader) pem(text string, layer int) error {
 	text = unescape(text)
-	// In any position, and however its lines are damaged.
+	// Find it in any position, even if its lines are damaged.
 	r.file.PrivateKey = r.file.PrivateKey || strings.Contains(text, "PRIVATE KEY")
 	for {
 		at := begin.FindStringSubmatchIndex(text)
@@ -290,8 +290,8 @@ const (
 	publicHelp  = "it is a bare public key; a certificate with the key in it is wanted"
 )
 
-// certificate reads the first element of der. A trusted certificate of OpenSSL is followed by
-// another one, and careless software appends a byte or two.
+// certificate reads the first element of der and ignores the rest: OpenSSL writes another element
+// after a trusted certificate, and careless software appends a byte or two.
 func (r *reader) certificate(der []byte) error {
 	in := cryptobyte.String(der)
 	var first cryptobyte.String

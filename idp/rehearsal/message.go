@@ -56,13 +56,13 @@ type request struct {
 	relay string
 }
 
-// request makes one for a binding, signed as that wants it.
+// request makes an AuthnRequest for a binding, signed as the binding requires.
 func (w *Walk) request(destination idp.Year, binding string) (request, error) {
 	r, err := w.sample().MakeAuthenticationRequest(w.address("/api/saml/auth"+string(destination)), binding, saml.BindingURIPOST)
 	return request{r, "rehearsal " + rand.Text()}, err
 }
 
-// redirectURL returns the message by HTTP-Redirect to the rehearsed year, whatever its
+// redirectURL returns the message by HTTP-Redirect to the rehearsed year, regardless of its
 // Destination.
 func (w *Walk) redirectURL(r request) (string, error) {
 	to, err := r.Redirect(r.relay, w.sample())

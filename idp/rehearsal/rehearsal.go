@@ -1,9 +1,9 @@
-// Package rehearsal tests a year against the live server before service providers use it:
-// metadata, certificate, sign-ins by both bindings, and what must be refused.
+// Package rehearsal tests a year against the live server before service providers use it: metadata,
+// certificate, sign-ins by both bindings, and refusals.
 //
 //	service.go   the server's side: credentials and their lifetime
 //	walk.go      the client's side: a browser and a service provider (SP) in one
-//	steps.go, check.go   what is tried, in order
+//	steps.go, check.go   the steps, in order
 //	message.go   the SP's requests, and parsing of pages
 //
 // A command makes a key. The server makes an SP with its certificate and a session of a
@@ -11,11 +11,11 @@
 // base_url like any browser (Walk) and reports the result (End). Everything that the server
 // makes expires after Lifetime.
 //
-// A stolen piece is of little use. The session answers only requests of the rehearsal's SP,
-// and those are signed by a key that never left the command. The SP is bound to one year and
-// one certificate, and its Assertion Consumer Service is a URL that cannot exist. The link,
-// made only if the year is not published, opens only its metadata. A rehearsal never counts
-// as use of a year and is not on the migration board. Its steps are in the audit trail.
+// Stolen credentials are of little use. The session answers only requests of the rehearsal's SP,
+// and those are signed by a key that never left the command. The SP is bound to one year and one
+// certificate, and its Assertion Consumer Service is a URL that cannot exist. The link, made only
+// if the year is not published, opens only its metadata. A rehearsal never counts as use of a year
+// and is not on the migration board. Its steps are in the audit trail.
 package rehearsal
 
 import (
@@ -51,7 +51,7 @@ type Terms struct {
 	CertSHA256 string `json:"certificate_sha256"`
 	// ClockTrusted is false after a jump of the server's clock.
 	ClockTrusted bool `json:"clock_trusted"`
-	// At is the server's time, EndAt when the rehearsal expires.
+	// At is the server's time. EndAt is when the rehearsal expires.
 	At    time.Time `json:"at"`
 	EndAt time.Time `json:"end_at"`
 }
@@ -60,9 +60,9 @@ func (t *Terms) cookie() *http.Cookie {
 	return &http.Cookie{Name: t.CookieName, Value: t.CookieValue}
 }
 
-// RefusedError is a rehearsal that is not begun, or a step whose failure has a fix.
+// RefusedError reports a rehearsal that cannot begin, or a failed step that can be fixed.
 type RefusedError struct {
-	// Text says why, Suggestions how to fix it.
+	// Text is the reason. Suggestions say how to fix it.
 	Text        string
 	Suggestions []idp.Suggestion
 }

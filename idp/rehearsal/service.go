@@ -38,14 +38,14 @@ type Service struct {
 	running *running // the latest, guarded by mu
 }
 
-// running is a rehearsal that was begun and not ended.
+// running is a rehearsal that has begun and not ended.
 type running struct {
 	terms   *Terms
 	session idp.SessionID // "" before it was made
 }
 
-// Begin makes what a rehearsal of the year needs, for an SP with the request certificate. It
-// returns a *RefusedError if the year cannot be rehearsed now or another rehearsal is running.
+// Begin makes the credentials for a rehearsal of the year, for an SP with the request certificate.
+// It returns a *RefusedError if the year cannot be rehearsed now or another rehearsal is running.
 func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate, actor string) (*Terms, error) {
 	now := s.Clock.Now()
 	entry, err := s.findYear(y, now)
@@ -77,7 +77,7 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 }
 
 // make makes the SP, the link and the session. The session and its audit record are stored
-// together, so nothing is answered without a record.
+// together, so no request is answered without a record.
 func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cert *x509.Certificate, actor string) error {
 	t := r.terms
 	if err := s.Registry.Rehearse(provider(t.Year, cert), t.EndAt); err != nil {
@@ -102,8 +102,8 @@ func (s *Service) make(ctx context.Context, r *running, entry keyring.Entry, cer
 	return nil
 }
 
-// provider returns the SP. It asks for everything that can fail: encryption, and a signature
-// on the Response in addition to the assertion's.
+// provider returns the SP. It requires all protection that can fail: encryption, and a signature on
+// the Response in addition to the assertion's.
 func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
 	p := sp.Defaults()
 	p.EntityID, p.Name, p.NameIDScope = idp.RehearsalSP, "Rehearsal", "sp:"+idp.NameIDScope(idp.RehearsalSP)
@@ -112,7 +112,7 @@ func provider(y idp.Year, cert *x509.Certificate) *idp.ServiceProvider {
 	return p
 }
 
-// findYear returns the entry of a year that can sign, or why it cannot.
+// findYear returns the entry of a year that can sign. Otherwise the error says why it cannot.
 func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
@@ -148,8 +148,8 @@ func (s *Service) End(ctx context.Context, id string, failed []string, actor str
 	return s.clear(ctx, event)
 }
 
-// clear takes back what rehearsals were given, also by an earlier run of the server that
-// was cut off. s.mu must be held.
+// clear revokes the credentials of all rehearsals, including those of an interrupted earlier run of
+// the server. s.mu must be held.
 func (s *Service) clear(ctx context.Context, events ...idp.AuditEvent) error {
 	s.Registry.EndRehearsal()
 	links, err := s.Links.List(ctx, sharelink.Preview)

@@ -23,12 +23,12 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// step is one test. try returns what it found.
+// step is one test. try returns its finding.
 type step struct {
 	name string
 	try  func(*Walk, context.Context) (string, error)
-	// needs is the error of this step if earlier steps did not find what it requires, "" if
-	// it requires nothing.
+	// needs is the error of this step if no earlier step found its prerequisite, or "" if it
+	// has none.
 	needs notTriedError
 }
 
@@ -44,12 +44,12 @@ const (
 	errNoAssertion notTriedError = "not tried, as the library could not read the assertion"
 )
 
-// isUnmet reports whether earlier steps did not find what a step needs.
+// isUnmet reports whether no earlier step found the prerequisite of a step.
 func (w *Walk) isUnmet(needs notTriedError) bool {
 	return needs == errUnreached && w.unreached || needs == errNoMetadata && w.metadata == nil || needs == errNoAnswers && len(w.answers) == 0
 }
 
-// steps are in the order in which an SP meets them. Later steps use what earlier ones found.
+// steps are in the order in which an SP meets them. Later steps use the findings of earlier ones.
 var steps = []step{
 	{"reach", (*Walk).reach, ""},
 	{"metadata", (*Walk).loadMetadata, errUnreached},
@@ -66,7 +66,6 @@ var steps = []step{
 	{"clock", (*Walk).checkClock, ""},
 }
 
-// isStep reports whether a step has the name.
 func isStep(name string) bool {
 	return slices.ContainsFunc(steps, func(s step) bool { return s.name == name })
 }
@@ -98,8 +97,8 @@ func (w *Walk) take(ctx context.Context, s step) Result {
 	return r
 }
 
-// reach asks for a page that every installation has. A proxy may keep it to
-// itself: an answer of any kind is enough to try the rest.
+// reach requests a page that every installation has. A proxy may block that page, so any answer is
+// enough to try the other steps.
 func (w *Walk) reach(ctx context.Context) (string, error) {
 	p, err := w.get(ctx, http.StatusOK, w.address("/healthz"))
 	w.unreached = p.status == 0

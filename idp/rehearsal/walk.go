@@ -39,7 +39,7 @@ type Walk struct {
 	metadata *crewjam.EntityDescriptor
 	signing  *x509.Certificate
 	answers  []answer
-	// unreached: no server answers over HTTP.
+	// unreached means that no server answers over HTTP.
 	unreached bool
 }
 
@@ -162,7 +162,7 @@ func (w *Walk) post(ctx context.Context, status int, url string, form url.Values
 	return w.send(req, status)
 }
 
-// send returns the page also if it has another status than is wanted, which is an error.
+// send returns the page even if its status is not the expected one, which is an error.
 func (w *Walk) send(req *http.Request, status int) (page, error) {
 	req.Header.Set("Accept", "text/html,application/xhtml+xml")
 	req.Header.Set("User-Agent", "vernal-rehearsal")

@@ -7,9 +7,9 @@
 //
 //	Begin:  from and to are in force for new keys
 //	        every user key and year key is wrapped by both
-//	        the ring keys are wrapped by both: from now on, to opens the store too
+//	        the ring keys are wrapped by both, so to opens the store too
 //	        (the operator configures the new master key)
-//	Finish: the ring keys are wrapped by to alone: from opens the store no more
+//	Finish: the ring keys are wrapped by to alone, so from no longer opens the store
 //	        every user key and year key is wrapped by to alone
 //
 // Cancel is Finish for the previous master key.
@@ -33,8 +33,8 @@ import (
 	"vernal/idp/seal"
 )
 
-// batch is how many records are written again in one step of the store: few, so that
-// no sign-in waits long behind one.
+// batch is the number of records that one step of the store rewrites. It is small, so that no
+// sign-in waits long behind one.
 const batch = 200
 
 // Errors of the commands.
@@ -84,7 +84,7 @@ type Service struct {
 	changing sync.Mutex // held by the commands, one at a time
 
 	mu      sync.Mutex
-	working chan struct{} // closed when the work under way has ended; nil without
+	working chan struct{} // closed when the work under way has ended; nil if none is
 	stop    func()        // interrupts it
 	failed  error         // why the last work stopped
 }
@@ -92,13 +92,13 @@ type Service struct {
 // State reports which keys are in force and which change is under way.
 type State struct {
 	seal.KeyState
-	// Working is set while keys are being wrapped or records written again.
+	// Working is set while keys are being wrapped or records rewritten.
 	Working bool `json:"working,omitempty"`
-	// Failed is why that stopped before its end; "" if it did not.
+	// Failed is the reason that this work stopped before its end, or "".
 	Failed string `json:"failed,omitempty"`
 }
 
-// State reports where a change of keys is.
+// State returns the keys in force and the change of keys that is under way.
 func (s *Service) State(ctx context.Context) (State, error) {
 	keys, err := s.Store.KeyState(ctx)
 	if err != nil {
@@ -113,9 +113,9 @@ func (s *Service) State(ctx context.Context) (State, error) {
 	return st, nil
 }
 
-// Begin has another master key replace the one in force, and renewAll has all other
-// keys renewed when it is finished. Called again with the same key, it goes on.
-// Errors: ErrSameKey, seal.ErrChangeUnderWay.
+// Begin starts to replace the master key in force by another one. With renewAll, all other keys are
+// renewed when the change is finished. Called again with the same key, it continues. Errors:
+// ErrSameKey, seal.ErrChangeUnderWay.
 func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, actor string) error {
 	return s.change(ctx, func(st State) error {
 		switch {
@@ -132,8 +132,8 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 	})
 }
 
-// change begins one change at a time, or goes on with it if there is nothing to begin, and
-// starts the work that is left.
+// change begins a change of keys, one at a time, or continues the one that has begun. It starts the
+// remaining work.
 func (s *Service) change(ctx context.Context, begin func(State) error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -147,7 +147,7 @@ func (s *Service) change(ctx context.Context, begin func(State) error) error {
 	return err
 }
 
-// Finish retires the previous master key, or continues to. The new one must be configured,
+// Finish retires the previous master key, or continues to do so. The new one must be configured,
 // which needs no restart if it is in a file. Errors: ErrOldKey, seal.ErrNoChange,
 // seal.ErrChangeUnderWay while Begin has not ended.
 func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error {
@@ -165,8 +165,8 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 	})
 }
 
-// Cancel goes back to the master key from before, or goes on with it. It must still
-// be configured. Errors: ErrNewKey, seal.ErrNoChange.
+// Cancel returns to the previous master key, or continues to do so. That key must still be
+// configured. Errors: ErrNewKey, seal.ErrNoChange.
 func (s *Service) Cancel(ctx context.Context, actor string) error {
 	return s.change(ctx, func(st State) error {
 		switch {
@@ -179,8 +179,7 @@ func (s *Service) Cancel(ctx context.Context, actor string) error {
 	})
 }
 
-// finishChange keeps the configured master key; other is returned if it is not the one to
-// keep.
+// finishChange keeps the configured master key. It returns other if that is not the key to keep.
 func (s *Service) finishChange(ctx context.Context, keep string, other error, renewAll bool, kind idp.AuditKind, actor string) error {
 	configured, err := s.Master()
 	switch {
@@ -189,14 +188,14 @@ func (s *Service) finishChange(ctx context.Context, keep string, other error, re
 	case configured.ID() != keep:
 		return other
 	}
-	s.wait() // a Begin under way would wrap by both what this wraps by one
+	s.wait() // a Begin under way would wrap the same keys by both
 	if err := s.Store.FinishMaster(ctx, configured, renewAll, rekeyEvent(kind, actor, "keep", keep)); err != nil {
 		return fmt.Errorf("change the master key: %w", err)
 	}
 	return nil
 }
 
-// RenewAll makes all keys below the master key new, or goes on with it. Errors:
+// RenewAll renews all keys below the master key, or continues to do so. Errors:
 // seal.ErrChangeUnderWay while the master key is changed.
 func (s *Service) RenewAll(ctx context.Context, actor string) error {
 	return s.change(ctx, func(st State) error {

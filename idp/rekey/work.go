@@ -10,8 +10,8 @@ import (
 	"vernal/idp/seal"
 )
 
-// start works in the background until nothing is left to do, unless that happens
-// already.
+// start works in the background until no work is left. It does nothing if that work is already
+// under way.
 func (s *Service) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +63,7 @@ func (s *Service) Stop() {
 
 func (s *Service) wait() { _ = s.Wait(context.Background()) }
 
-// work does what the stored state says is left. Every step may be repeated.
+// work does the work that remains according to the stored state. Every step may be repeated.
 func (s *Service) work(ctx context.Context) error {
 	for {
 		st, err := s.Store.KeyState(ctx)

@@ -6,9 +6,9 @@ import (
 	"vernal/idp"
 )
 
-// CreateStep returns the create of a year by hand. Its certificate ends with the calendar
-// or, for a letter, with the certificate that it replaces, so that the yearly dates stay
-// the same. If that end has passed, it is the calendar's next.
+// CreateStep returns the create of a year by hand. Its certificate ends with the calendar or, for a
+// letter, with the certificate that it replaces, so that the yearly dates stay the same. If that
+// end has passed, the certificate ends at the calendar's next end.
 func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
 	s := Step{Kind: StepCreate, Year: y}
 	if !y.Valid() {
@@ -30,7 +30,7 @@ func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
 }
 
 // RollbackTo returns the default year of a rollback: the newest live one that is older than
-// the preferred year. It returns false if there is none.
+// the preferred year. It returns false without one.
 func (h History) RollbackTo() (idp.Year, bool) {
 	to := findLast(h.Records, func(r Record) bool { return r.Year < h.Preferred && r.isLive() }).Year
 	return to, to != ""
@@ -67,9 +67,8 @@ func (p Policy) RevokeSteps(h History, y idp.Year, reason string, now time.Time)
 	return []Step{create, revoke}, nil
 }
 
-// Span is the stretch that a certificate must cover: it must have begun at
-// BeginBy and must not end before EndFrom. EndAt is the end of the calendar, the
-// one to ask for.
+// Span is the period that a certificate must cover: it must have begun at BeginBy and must not end
+// before EndFrom. EndAt is the end of the calendar, which a request should name.
 type Span struct {
 	BeginBy time.Time `json:"begin_by"`
 	EndFrom time.Time `json:"end_from"`
@@ -82,8 +81,8 @@ type Span struct {
 func (p Policy) Span(h History, y idp.Year, now time.Time) Span {
 	d, next := p.Dates(y), p.dates(number(y)+1)
 	s := Span{BeginBy: maxTime(d.PublishAt, now.UTC()), EndAt: p.CreateStep(h, y, now).CertEndAt}
-	// For a letter that comes late the calendar's end is another year's, and
-	// what can be spared of it is the same.
+	// For a late letter, the calendar's end belongs to another year, with the same time to
+	// spare.
 	spare := d.CertEndAt.Sub(maxTime(next.PreferAt, next.PublishAt.Add(moveTime)))
 	s.EndFrom = s.EndAt.Add(-spare)
 	return s

@@ -76,7 +76,7 @@ func (p Policy) rules(s Step, h History, now time.Time) []rule {
 		return []rule{{h.Clock.IsTrusted(), RefusedClockTrusted, Args{}}}
 	case StepCreate, StepCSR, StepImport:
 		create := s.Kind == StepCreate
-		ends := s.Kind != StepCSR // a certificate comes with it
+		ends := s.Kind != StepCSR // the step brings a certificate
 		return []rule{
 			valid,
 			{state.IsOver(), RefusedOver, Args{State: state}},

@@ -7,7 +7,7 @@ import (
 
 // Clock is the stored memory of the time, so that a wrong clock cannot begin or end a year:
 //
-//	after a jump    nothing is retired until the server has run for 14 days or an
+//	after a jump    no year is retired until the server has run for 14 days or an
 //	                operator has confirmed the time
 //	after drift     no automatic step is taken until an operator has confirmed it
 //
@@ -34,7 +34,7 @@ type Clock struct {
 	DriftedAt time.Time `json:"drifted_at,omitzero"`
 }
 
-// IsTrusted reports whether there was neither a jump nor drift.
+// IsTrusted reports whether the clock neither jumped nor drifted.
 func (c Clock) IsTrusted() bool { return !c.HasJumped() && !c.HasDrifted() }
 
 // HasJumped reports whether the clock jumped and is not trusted again since.
@@ -116,14 +116,14 @@ func (h History) Asleep(d time.Duration) History {
 // maxStep limits one step of the clock, so that the sum of two fits into a time.Duration.
 const maxStep = 100 * 365 * day
 
-// measure adds to Drift what ran does not explain since the last measurement, less the
-// inaccuracy of the clocks.
+// measure adds to Drift the progress of the clock since the last measurement that ran does not
+// explain, less the inaccuracy of the clocks.
 //
-// Steps are added with their signs, so noise cancels out: an early reading makes one step
-// too long and the next one too short by the same amount, and a correction backward removes
-// what a fast clock added. The permitted difference between clocks is a share of the
-// running time. A fixed number of seconds per measurement would depend on the frequency of
-// measurements: 4 seconds a minute are 96 minutes a day.
+// Steps are added with their signs, so noise cancels out: an early reading makes one step too long
+// and the next one too short by the same amount, and a correction backward removes the excess of a
+// fast clock. The permitted difference between clocks is a share of the running time. A fixed
+// number of seconds per measurement would depend on the frequency of measurements: 4 seconds a
+// minute are 96 minutes a day.
 func (c *Clock) measure(now time.Time, ran time.Duration) {
 	last := c.MeasuredAt
 	c.MeasuredAt = now

@@ -1,10 +1,9 @@
-// Package rotation has the rules of the yearly rotation: the calendar, the history of every
-// year, which step comes next, what it waits for, why it is refused, and what needs
-// attention. It is pure: time is an argument, nothing is read, written or signed, and it
-// knows neither keys nor SAML.
+// Package rotation contains the rules of the yearly rotation: the calendar, the history of every
+// year, the next steps and their waits, refusals, and the matters that need attention. It is pure:
+// time is an argument, it reads, writes and signs nothing, and it knows neither keys nor SAML.
 //
 //	Policy   the calendar, and whether the server takes the steps
-//	History  what happened to every year, as plain data for JSON
+//	History  the events of every year, as plain data for JSON
 //	Step     one change of the history, such as publish 2027
 //	Reason   why a step is taken, waits or is refused: a code with arguments
 //	Status   a moment for operators: years, next steps, attention
@@ -41,9 +40,8 @@
 // trust that certificate and no other. A year that has lost its key, or has a different
 // one, has a KeyFault: it is closed, and no step relies on it.
 //
-// The files: policy.go (dates, periods), history.go and state.go (years, and the one to
-// move to), fault.go (years and the keys that are there), clock.go (trust in the time),
-// restored.go (the hold after a restore),
-// step.go, check.go and byhand.go (steps), due.go, status.go and plan.go (next steps),
-// reason.go and suggest.go (codes and what helps).
+// The files: policy.go (dates, periods), history.go and state.go (years, and the one to move to),
+// fault.go (years and their existing keys), clock.go (trust in the time), restored.go (the hold
+// after a restore), replay.go (steps after a backup), step.go, check.go and byhand.go (steps),
+// due.go, status.go and plan.go (next steps), reason.go and suggest.go (codes and suggestions).
 package rotation

@@ -209,7 +209,7 @@ type blocker struct {
 	until time.Time
 }
 
-// retireBlockers lists what prevents r from being retired at now, regardless of its date.
+// retireBlockers lists the reasons against retiring r at now, regardless of its date.
 func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
 	if !h.Clock.IsTrusted() {
 		b := blocker{Reason: h.Clock.reason()}
@@ -279,5 +279,5 @@ func maxTime(a, b time.Time) time.Time {
 	return a
 }
 
-// wholeDays counts days, a part of one as one.
+// wholeDays counts the days that have begun in d.
 func wholeDays(d time.Duration) int { return int((d + day - 1) / day) }

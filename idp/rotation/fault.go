@@ -20,10 +20,9 @@ type MadeKey struct {
 	CertSHA256, PublicKeySHA256 string
 }
 
-// KeyFault is the reason code of a recorded year that cannot sign: its files
-// are not those that the history records. Service providers trust the recorded
-// certificate, so no other one may take its place without a word. The year is
-// closed until the files are back, or it is revoked.
+// KeyFault is the reason code of a recorded year that cannot sign: its files are not those that the
+// history records. Service providers trust the recorded certificate, so no other one may silently
+// replace it. The year is closed until the files are back, or it is revoked.
 type KeyFault string
 
 const (
@@ -41,7 +40,7 @@ func (f KeyFault) isKnown() bool {
 	return slices.Contains([]KeyFault{KeyMissing, CertMissing, KeyDiffers, KeyDamaged}, f)
 }
 
-// IsRecorded reports whether the certificate is the recorded one, or comes for a waiting key.
+// IsRecorded reports whether the certificate is the recorded one, or completes a waiting key.
 func (r Record) IsRecorded(certSHA256 string) bool {
 	if r.CertEndAt.IsZero() {
 		return r.CertificateSHA256 == ""

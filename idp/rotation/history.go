@@ -8,9 +8,9 @@ import (
 	"vernal/idp"
 )
 
-// History records what happened to the years so far: all that the rules need, except the
-// policy and the time. It is plain data for JSON. Every change returns a new value and
-// leaves the old one unchanged.
+// History records the events of the years so far: everything that the rules need, except the policy
+// and the time. It is plain data for JSON. Every change returns a new value and leaves the old one
+// unchanged.
 type History struct {
 	// Records has one entry for each year ever made, in order.
 	Records []Record `json:"records"`
@@ -31,9 +31,9 @@ type History struct {
 // Record is the life of one year. A time is zero until its event.
 type Record struct {
 	Year idp.Year `json:"year"`
-	// CreatedAt is when its key was made or came.
+	// CreatedAt is when its key was made or imported.
 	CreatedAt time.Time `json:"created_at,omitzero"`
-	// CertifiedAt is when its certificate was made or came, and CertEndAt is its expiry.
+	// CertifiedAt is when its certificate was made or imported, and CertEndAt is its expiry.
 	// Both are zero while a key waits for its certificate.
 	CertifiedAt time.Time `json:"certified_at,omitzero"`
 	CertEndAt   time.Time `json:"certificate_end_at,omitzero"`
@@ -83,7 +83,8 @@ func (r Record) isAnswering() bool { return r.isLive() && r.KeyFault == "" }
 // Hold prevents automatic preference of a newer year after a rollback.
 type Hold struct {
 	Since time.Time `json:"since,omitzero"`
-	// Until is when the hold ends automatically. Zero: only prefer or resume by hand ends it.
+	// Until is when the hold ends automatically. If zero, only prefer or resume by hand ends
+	// it.
 	Until  time.Time `json:"until,omitzero"`
 	From   idp.Year  `json:"from,omitzero"`
 	Reason string    `json:"reason,omitzero"`

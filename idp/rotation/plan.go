@@ -19,14 +19,14 @@ type UpcomingStep struct {
 	From State  `json:"from"`
 	To   State  `json:"to"`
 	Why  Reason `json:"why"`
-	// DueAt is the calendar date, if the step comes later. Waits says why, or what a step
-	// by hand waits for.
+	// DueAt is the calendar date, if the step comes later. Waits are the reasons for that, or
+	// the reasons why a step by hand waits.
 	DueAt time.Time `json:"due_at,omitzero"`
 	Waits []Reason  `json:"waits,omitempty"`
-	// ByHand: only an operator can take the step.
+	// ByHand means that only an operator can take the step.
 	ByHand bool `json:"by_hand,omitzero"`
-	// Stuck: the step waits for an operator and has no date. At is its calendar date, or
-	// now if that has passed.
+	// Stuck means that the step waits for an operator and has no date. At is its calendar date,
+	// or now if that has passed.
 	Stuck bool `json:"stuck,omitzero"`
 }
 

@@ -26,8 +26,8 @@ const (
 	// driftTime is how far the clock may go forward beyond the running time before
 	// automatic steps wait for an operator.
 	driftTime = 24 * time.Hour
-	// clockShare: the clock may be faster by 1/clockShare of the running time. NTP slews by
-	// 1/2000 at most and bad oscillators are off by less, so correct clocks never add up to
+	// clockShare allows a clock that is faster by 1/clockShare of the running time. NTP slews
+	// by 1/2000 at most and bad oscillators are off by less, so correct clocks never add up to
 	// drift. An attacker that stays below it gains 9 hours in a year.
 	clockShare = 1000
 	// remindTime is how long before a step its operator is reminded.
@@ -102,8 +102,8 @@ type Dates struct {
 // Valid.
 func (p Policy) Dates(y idp.Year) Dates { return p.dates(number(y)) }
 
-// EarlyCreate returns the calendar's date for the creation of y if that is so far
-// ahead that an operator should confirm a create now; false if it is not.
+// EarlyCreate returns the calendar's date for the creation of y if that is so far ahead that an
+// operator should confirm a create now. Otherwise it returns false.
 func (p Policy) EarlyCreate(y idp.Year, now time.Time) (time.Time, bool) {
 	at := p.Dates(y).MakeAt
 	return at, at.Sub(now) > earlyTime

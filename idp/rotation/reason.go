@@ -8,8 +8,8 @@ import (
 	"vernal/idp"
 )
 
-// Reason says why a step is taken, waits or is refused, or what needs attention, as a code
-// with arguments. Package templates renders it in the reader's language.
+// Reason is why a step is taken, waits or is refused, or why the rotation needs attention, as a
+// code with arguments. Package templates renders it in the reader's language.
 type Reason struct {
 	Code ReasonCode `json:"code"`
 	Args Args       `json:"args,omitzero"`
@@ -73,7 +73,7 @@ func (r Reason) IsZero() bool { return r.Code == "" }
 
 func newReason(code ReasonCode, args Args) Reason { return Reason{Code: code, Args: args} }
 
-// Why a step is taken.
+// Reasons why a step is taken.
 const (
 	WhyNoPreferredYear    ReasonCode = "no_preferred_year"
 	WhyFirstStart         ReasonCode = "first_start"
@@ -91,7 +91,7 @@ const (
 	WhyOurCertEnds        ReasonCode = "our_certificate_ends"
 )
 
-// What a step waits for.
+// Reasons why a step waits.
 const (
 	WaitsLettersUsedUp   ReasonCode = "letters_used_up"
 	WaitsExternalKey     ReasonCode = "external_key"
@@ -113,7 +113,7 @@ const (
 // for attention to the end are WaitsNoNewerYear and the hold of a rollback.
 const EndsNotMoved ReasonCode = "not_moved"
 
-// Why a step is refused. The codes of waits and of KeyFault apply too.
+// Reasons why a step is refused. The codes of waits and of KeyFault apply too.
 const (
 	RefusedNotAYear            ReasonCode = "not_a_year"
 	RefusedUnknownStep         ReasonCode = "unknown_step"
@@ -152,8 +152,8 @@ const (
 // Reason returns why a year with the fault cannot sign.
 func (f KeyFault) Reason(y idp.Year) Reason { return newReason(ReasonCode(f), Args{Year: y}) }
 
-// Suggestion returns what to do if a year's key is lost permanently. Otherwise its folder
-// can be restored from a backup.
+// Suggestion returns the step to take if a year's key is lost permanently. Otherwise its folder can
+// be restored from a backup.
 func (f KeyFault) Suggestion(y idp.Year) idp.Suggestion {
 	return StepRevoke.Suggest(y).Labeled(idp.LabelRevokeLostKey)
 }

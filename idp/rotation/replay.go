@@ -7,20 +7,21 @@ import (
 	"vernal/idp"
 )
 
-// PastStep is a step that was taken, and when.
+// PastStep is a step that was taken, with its time.
 type PastStep struct {
 	Step
 	At time.Time
 }
 
-// Replay returns the history after steps that were taken after the backup from which it was
-// restored, in their order, and those that changed it. Repeating it changes nothing.
+// Replay repeats steps, in order, that were taken after the backup from which the history was
+// restored. It returns the new history and the steps that changed it. Repeating Replay changes
+// nothing.
 //
-// A backup lacks the keys that were made after it. Their years are recorded with their
-// certificates all the same, so that no other certificate takes a name that service providers
-// know. They are closed until the key is back in the folder, or they are revoked. No such year
-// becomes preferred, unless every other year that was preferred has ended: the installation
-// must never prefer a year that was revoked.
+// A backup lacks the keys that were made after it. Replay still records their years with their
+// certificates, so that no other certificate takes a name that service providers know. They are
+// closed until the key is back in the folder, or they are revoked. No such year becomes preferred,
+// unless every other year that was preferred has ended: the installation must never prefer a year
+// that was revoked.
 func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
 	r := replay{h: h, lost: map[idp.Year]bool{}}
 	for _, s := range past {
@@ -41,8 +42,8 @@ func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
 
 // ReplaceSteps returns the steps that make another year preferred in the place of the preferred
 // one, whose key is missing: the next newer one that can sign, or else its next letter, which is
-// made. The closed year stays, and opens again if its key is found. External keys cannot be
-// made here: then there are no steps.
+// made. The closed year stays, and opens again if its key is found. External keys cannot be made
+// here, so then it returns no steps.
 func (p Policy) ReplaceSteps(h History, now time.Time) (steps []Step) {
 	if r, _ := h.Record(h.Preferred); r.KeyFault != KeyMissing {
 		return nil
@@ -65,7 +66,7 @@ func (p Policy) ReplaceSteps(h History, now time.Time) (steps []Step) {
 	return append(steps, Step{Kind: StepPrefer, Year: next.Year, Why: why})
 }
 
-// Reflects reports whether the history shows what a past step did.
+// Reflects reports whether the history shows the effect of a past step.
 func (h History) Reflects(s PastStep) bool {
 	r, made := h.Record(s.Year)
 	switch s.Kind {
@@ -125,7 +126,7 @@ func (r *replay) take(s PastStep) {
 	}
 }
 
-// revoke ends a year. Its successor then was the next year with a key, which may be lost.
+// revoke ends a year. Its successor was then the next year with a key, which may be lost.
 func (r *replay) revoke(s PastStep) {
 	_, signs := r.h.successor(s.Year, s.At)
 	if s.Year == r.h.Preferred && !signs {
@@ -140,7 +141,7 @@ func (r *replay) revoke(s PastStep) {
 		}
 	}
 	if s.Year == r.h.Preferred && !signs {
-		// No successor is known. It ends all the same.
+		// The year ends even if no successor is known.
 		r.h = r.h.edit(s.Year, func(rec *Record) { rec.RevokedAt, rec.RetiredAt, rec.Reason = s.At, s.At, s.Reason })
 		return
 	}

@@ -20,9 +20,9 @@ func (r Restored) reason() Reason {
 	return newReason(WaitsRestored, Args{Date: r.At, From: r.BackupAt})
 }
 
-// Restore returns the history of an installation that was restored from a backup of the given
-// time. It holds all automatic steps. What used the years after the backup is unknown, so the
-// time without use begins again for each.
+// Restore returns the history of an installation that was restored from a backup of the given time.
+// It holds all automatic steps. Uses after the backup are unknown, so the time without use begins
+// again for each year.
 func (h History) Restore(backupAt, now time.Time) History {
 	h.Restored = Restored{At: now.UTC(), BackupAt: backupAt.UTC()}
 	h.Records = slices.Clone(h.Records)

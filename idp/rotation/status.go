@@ -8,9 +8,9 @@ import (
 	"vernal/idp"
 )
 
-// Steps returns what the server takes automatically now, in order. Each step is allowed
-// after those before it, and after the last one nothing is left to do. In manual mode it
-// only destroys keys of years that are over.
+// Steps returns the steps that the server takes automatically now, in order. Each step is allowed
+// after those before it, and no step remains after the last one. In manual mode it only destroys
+// keys of years that are over.
 func (p Policy) Steps(h History, now time.Time) (steps []Step) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
@@ -38,7 +38,8 @@ type Status struct {
 	Steps []Step `json:"steps"`
 	// Due are the next steps, automatic or not.
 	Due []Due `json:"due"`
-	// Attention lists what needs an operator's attention. The exit code is 4 if there is any.
+	// Attention lists the matters that need an operator's attention. The exit code is 4 if it
+	// is not empty.
 	Attention []Attention `json:"attention"`
 	Hold      Hold        `json:"hold,omitzero"`
 	Restored  Restored    `json:"restored,omitzero"`
@@ -62,8 +63,8 @@ const horizon = 4
 // Counts is a number of service providers for each year, or nil if unknown.
 type Counts map[idp.Year]int
 
-// Status returns the state of every year, the next steps and what needs attention. unmoved
-// counts the service providers that must still leave each year.
+// Status returns the state of every year, the next steps and the matters that need attention.
+// unmoved counts the service providers that must still leave each year.
 func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
 	now = now.UTC()
 	h = h.Tick(now, 0)
@@ -100,12 +101,12 @@ func (st Status) History() History {
 	return h
 }
 
-// Attention is something that needs an operator's attention.
+// Attention is a matter that needs an operator's attention.
 type Attention struct {
 	Code AttentionCode `json:"code"`
 	Year idp.Year      `json:"year,omitzero"`
 	Args Args          `json:"args,omitzero"`
-	// Because are the reasons why a step waits, or what is wrong with a key.
+	// Because are the reasons why a step waits, or the fault of a key.
 	Because []Reason `json:"because,omitempty"`
 	// Suggestions say how to fix it. Suggest sets them.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
@@ -163,8 +164,8 @@ func AttentionCodes() []AttentionCode {
 	}
 }
 
-// Attention lists what an operator should see to now, most pressing first. unmoved is
-// as for Status.
+// Attention lists the matters that need an operator's attention now, most urgent first. unmoved
+// counts the service providers that must still leave each year.
 func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Attention) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
@@ -190,7 +191,7 @@ func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Atten
 	due := p.listDue(h, now)
 	for _, f := range h.Failures {
 		if !slices.ContainsFunc(due, func(d Due) bool { return d.Kind == f.Kind && d.Year == f.Year }) {
-			continue // another way was found meanwhile
+			continue // another way was found in the meantime
 		}
 		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, Date: f.At, Value: f.Error}})
 	}

@@ -16,7 +16,7 @@ const (
 	StepCreate StepKind = "create"
 	// StepCSR: a key was made that waits for an external certificate.
 	StepCSR StepKind = "csr"
-	// StepImport: an external certificate came, with its key or for the waiting one.
+	// StepImport: an external certificate was imported, with its key or for the waiting one.
 	StepImport StepKind = "import"
 	// StepPublish opens the URLs and the metadata.
 	StepPublish StepKind = "publish"
@@ -99,7 +99,7 @@ type Step struct {
 	// an import. A csr has only PublicKeySHA256. See Record.
 	CertificateSHA256 string `json:"certificate_sha256,omitzero"`
 	PublicKeySHA256   string `json:"public_key_sha256,omitzero"`
-	// Until ends the hold of a rollback. Zero: it lasts until prefer or resume.
+	// Until ends the hold of a rollback. If zero, it lasts until prefer or resume.
 	Until time.Time `json:"until,omitzero"`
 	// Force retires a year that is still used. It needs a Reason.
 	Force bool `json:"force,omitzero"`

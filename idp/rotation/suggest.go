@@ -14,7 +14,7 @@ func (h History) Refuse(kind StepKind, y idp.Year, reason Reason, now time.Time)
 	return e
 }
 
-// suggest returns what an operator can do about a refusal, or nothing.
+// suggest returns the suggestions for a refusal, or none.
 func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 	r, made := h.Record(e.Year)
 	state, code := h.State(e.Year, now), e.Because.Code
@@ -96,7 +96,7 @@ func (a Attention) Suggest() Attention {
 		next = StepImport.Suggest(a.Year)
 	case len(a.Because) > 0 && KeyFault(a.Because[0].Code).isKnown():
 		next = KeyFault(a.Because[0].Code).Suggestion(a.Year)
-	case a.Code == StepHeld: // waiting is all that helps
+	case a.Code == StepHeld: // only waiting helps
 		next = suggestPlan()
 	}
 	a.Suggestions = []idp.Suggestion{next}

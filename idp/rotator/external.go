@@ -106,9 +106,9 @@ func checkWaiting(h rotation.History, step rotation.Step, k *certs.Key, now time
 	return h.Refuse(step.Kind, step.Year, fault.Reason(step.Year), now)
 }
 
-// Import takes an external certificate: for the key that waits, or with its
-// own. A step that the rules refuse gives a *rotation.RefusedError, a certificate
-// that is not good for the year a *certs.ImportError.
+// Import takes an external certificate, for the waiting key or with its own key. The error is a
+// *rotation.RefusedError for a step that the rules refuse, and a *certs.ImportError for a
+// certificate that is not suitable for the year.
 func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*Imported, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -179,8 +179,8 @@ func importSigner(given crypto.Signer, existing *certs.Key) (crypto.Signer, rota
 	return nil, rotation.RefusedOtherKeyWaits
 }
 
-// RecordExport records that the proof of a year was given out. Nothing is signed before
-// that. A year that gives no proof is refused with a *rotation.RefusedError.
+// RecordExport records the export of a year's proof. Nothing is signed before that. A year that
+// gives no proof is refused with a *rotation.RefusedError.
 func (s *Service) RecordExport(ctx context.Context, y idp.Year, actor string) error {
 	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
 		return h, h.CheckExport(y, s.Clock.Now())

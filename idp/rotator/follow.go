@@ -45,7 +45,7 @@ func (s *Service) show(h rotation.History, keys []*certs.Key, damaged []certs.Da
 	s.faults.Store(&faults)
 	s.shown = h.WithFaults(faults)
 	s.keys = keyring.SelectUsable(s.shown, keys)
-	_ = s.Ring.SetHistory(s.shown, s.keys) // unable asks again, when all is open that can be
+	_ = s.Ring.SetHistory(s.shown, s.keys) // signingFault reports it once every possible year is open
 }
 
 // open reads the folder if a recorded year cannot sign with the keys in memory, to find a
@@ -106,8 +106,8 @@ func damagedYears(err error) []certs.DamagedYear {
 	return nil
 }
 
-// signingFault returns why the preferred year cannot sign, or nil if it can or there is none.
-// cause is an error of reading the folder.
+// signingFault returns why the preferred year cannot sign, or nil if it can or no year is
+// preferred. cause is an error of reading the folder.
 func (s *Service) signingFault(cause error) error {
 	r, _ := s.shown.Record(s.shown.Preferred)
 	if s.shown.Preferred == "" || r.KeyFault == "" {
@@ -130,8 +130,7 @@ func (s *Service) listUndestroyed() (years []idp.Year) {
 	return years
 }
 
-// destroyEnded destroys the keys whose end is recorded. What fails is tried again
-// with the next call.
+// destroyEnded destroys the keys whose end is recorded. The next call tries the failed ones again.
 func (s *Service) destroyEnded(ctx context.Context) error {
 	var errs []error
 	for _, y := range s.listUndestroyed() {

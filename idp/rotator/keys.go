@@ -13,10 +13,10 @@ import (
 	"vernal/idp/rotation"
 )
 
-// makeKey makes sure that the key of a year that is not recorded is in the folder: for a
-// create with its certificate, for a csr alone. It reads no other year. A key that waits
-// there is completed: it is of an interrupted create, or of another server that is ahead
-// with the key, and then with the certificate.
+// makeKey ensures that the folder contains the key of a year that is not recorded, with its
+// certificate for a create and without one for a csr. It reads no other year. It uses a key that
+// already exists and adds a missing certificate, because an interrupted create left the key, or
+// another server that takes the same step made it first.
 func (s *Service) makeKey(step rotation.Step, now time.Time) (*certs.Key, error) {
 	waits := step.Kind == rotation.StepCSR
 	for tries := 3; ; tries-- {

@@ -24,7 +24,7 @@ func (s *Service) read(ctx context.Context) (rotation.History, error) {
 	return h.WithFaults(s.closedYears()), nil
 }
 
-// history returns the records of idp.RotationKind, of which there is only one.
+// history returns the records of idp.RotationKind, which has only one.
 func (s *Service) history() idp.Records[rotation.History] {
 	return idp.Records[rotation.History]{Store: s.Store, Kind: idp.RotationKind, Clock: s.Clock}
 }

@@ -47,7 +47,7 @@ func ReadPastStep(rec *idp.AuditRecord) (s rotation.PastStep, ok bool) {
 	return s, false
 }
 
-// readMoment reads what moment wrote; zero if it did not.
+// readMoment reads a time in the format of moment. It returns the zero time for other text.
 func readMoment(text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {

@@ -15,20 +15,20 @@
 // Every step is recorded in one transaction of the store, which checks it again against the
 // stored history. If two servers take a step, one succeeds.
 //
-// After that, closing comes before everything that can fail. The Ring gets the new history
-// with the keys in memory, so a year that ended is closed even if the folder or the token
-// fails. Only then is the folder read, for keys that a year needs to open, and are ended
-// keys destroyed. Tick repeats what fails there.
+// After that, closing comes before everything that can fail. The Ring gets the new history with the
+// keys in memory, so a year that ended is closed even if the folder or the token fails. Only then
+// does the Service read the folder, for keys that a year needs to open, and destroy the keys of
+// years that ended. Tick repeats the failed parts.
 //
 // Service providers trust the recorded certificate of a year and no other. A recorded year
 // whose key is missing, damaged or different is closed, and gets no new key. It opens again
 // when the recorded key is back in the folder. A store without a recorded year is not
 // filled from existing keys, except by Begin, for the keys that an init has just made.
 //
-// The files: rotator.go, start.go, step.go (by hand), external.go (csr and
-// import), run.go (every minute, and the steps that are due), keys.go (making keys), follow.go
-// (closing, opening, destroying), record.go (the store), users.go (the ledger of
-// uses, and who uses a year), uptime.go (the clock that no one sets).
+// The files: rotator.go, start.go, step.go (by hand), external.go (csr and import), run.go (every
+// minute, and the due steps), keys.go (making keys), follow.go (closing, opening, destroying),
+// record.go (the store), restored.go (after a restore), users.go (the ledger of uses, and the users
+// of a year), uptime.go (the clock that no one sets).
 package rotator
 
 import (
@@ -90,7 +90,7 @@ type Service struct {
 	NewSigner func(bits int) (crypto.Signer, error)
 	// Vault makes and keeps private keys if the policy's source is a token. Otherwise it is nil.
 	Vault certs.Vault
-	// Backups adds what needs attention about them; optional.
+	// Backups reports backups that need attention; optional.
 	Backups Backups
 	// Uses prevents the retirement of a year in use. While it cannot be read, no year is
 	// retired.
@@ -100,12 +100,12 @@ type Service struct {
 	// countedTo is the reading of Uptime up to which Start recorded the running time. Run
 	// continues from there.
 	countedTo time.Duration
-	keys      []*certs.Key     // what the Ring was last set to, as SelectUsable leaves it
-	shown     rotation.History // what the Ring was last set to
+	keys      []*certs.Key     // last set in the Ring, after SelectUsable
+	shown     rotation.History // last set in the Ring
 	// destroyed are the years whose key is known to be destroyed.
 	destroyed map[idp.Year]bool
-	faults    atomic.Pointer[map[idp.Year]rotation.KeyFault] // see closed
-	loggedAt  map[string]time.Time                           // when daily logged each text
+	faults    atomic.Pointer[map[idp.Year]rotation.KeyFault] // see closedYears
+	loggedAt  map[string]time.Time                           // when logDaily last logged each text
 }
 
 // Status returns the rotation now. unmoved counts the service providers that must still
@@ -126,8 +126,8 @@ func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation
 	return st, nil
 }
 
-// PauseSteps calls do while no step is under way: the store and the folder are both before a step,
-// or both after it.
+// PauseSteps calls do while no step is under way, so that do sees the store and the folder both
+// before a step or both after it.
 func (s *Service) PauseSteps(do func() error) error {
 	s.steps.Lock()
 	defer s.steps.Unlock()

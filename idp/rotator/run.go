@@ -20,7 +20,7 @@ const (
 )
 
 // Run keeps the rotation going until ctx ends: every minute it advances the clock and takes
-// due steps. Package notice logs what needs attention. At the end Run records the last
+// due steps. Package notice logs matters that need attention. At the end Run records the last
 // uses. Wait for it before closing the store.
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
@@ -81,8 +81,8 @@ func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
 // be set, and the last uses. It makes other servers' steps visible to requests, opens years
 // whose key was restored, and destroys keys that could not be destroyed before.
 //
-// If the uses cannot be read, the time is recorded all the same, and no year is retired
-// until they are recorded. An error after the record is an *afterError.
+// If the uses cannot be read, the time is still recorded, and no year is retired until they are
+// recorded. An error after the record is an *afterError.
 func (s *Service) Tick(ctx context.Context, ran time.Duration) error { return s.tick(ctx, ran, 0) }
 
 // tick is Tick for a period that includes suspension of the machine.
@@ -170,7 +170,7 @@ func (s *Service) takeDue(ctx context.Context, p rotation.Policy, now time.Time)
 	return taken, errors.Join(errs...)
 }
 
-// fail notes that a step could not be taken; once for the same reason.
+// fail records that a step could not be taken, once for the same reason.
 func (s *Service) fail(ctx context.Context, step rotation.Step, now time.Time, cause error) error {
 	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
 		if slices.ContainsFunc(h.Failures, func(f rotation.Failure) bool {

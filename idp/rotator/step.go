@@ -56,8 +56,8 @@ func (s *Service) Take(ctx context.Context, step rotation.Step, actor string, dr
 	return s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, dryRun)
 }
 
-// Retire retires a year and destroys its key, both in one transaction. Of a year
-// that is over already only the key is destroyed.
+// Retire retires a year and destroys its key, both in one transaction. If the year is over already,
+// only its key is destroyed.
 func (s *Service) Retire(ctx context.Context, retire rotation.Step, actor string, dryRun bool) (*Outcome, error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
@@ -72,7 +72,7 @@ func (s *Service) Retire(ctx context.Context, retire rotation.Step, actor string
 	return s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, dryRun)
 }
 
-// turn is steps that are decided, recorded and shown together: all or none.
+// turn contains steps that are decided, recorded and shown together, all or none.
 type turn struct {
 	policy rotation.Policy
 	steps  []rotation.Step
@@ -80,10 +80,10 @@ type turn struct {
 	now    time.Time
 	// given is the key that an import brings. Other keys are made here.
 	given *certs.Key
-	// automatic steps must still be due when they are recorded.
+	// automatic means that the steps must still be due when they are recorded.
 	automatic bool
-	// users are the service providers that a forced retirement can cut off, and
-	// cutOff those that it does by the history that it was decided on; nil if they
+	// users are the service providers that a forced retirement can cut off. cutOff are those
+	// that it does cut off according to the history of the decision. Both are nil if the uses
 	// cannot be read.
 	users, cutOff []idp.EntityID
 }
@@ -140,8 +140,8 @@ func (s *Service) take(ctx context.Context, h rotation.History, t *turn, dryRun 
 	return o, nil
 }
 
-// prepare makes what a step needs before it is recorded, and returns the year's
-// key if there is a new one.
+// prepare makes the key and certificate that a step needs before it is recorded, and returns the
+// year's key if it is new.
 func (s *Service) prepare(step rotation.Step, t *turn) (*certs.Key, error) {
 	switch step.Kind {
 	case rotation.StepCreate, rotation.StepCSR:
@@ -152,9 +152,9 @@ func (s *Service) prepare(step rotation.Step, t *turn) (*certs.Key, error) {
 	return nil, nil
 }
 
-// commit takes the steps of a turn: it prepares what they need, decides them again in the
-// transaction that records them, and then requests see the outcome. An error after the
-// record is an *afterError.
+// commit takes the steps of a turn: it prepares their keys, decides them again in the transaction
+// that records them, and then shows the outcome to requests. An error after the record is an
+// *afterError.
 func (s *Service) commit(ctx context.Context, t *turn) (rotation.History, error) {
 	events := make([]idp.AuditEvent, len(t.steps))
 	var made []*certs.Key
@@ -170,8 +170,7 @@ func (s *Service) commit(ctx context.Context, t *turn) (rotation.History, error)
 		events[i] = event(t.steps[i], t.actor)
 	}
 	h, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
-		// A use may have been counted since: this write decides what is recorded and
-		// reported.
+		// A use may have been counted since, so this write makes the final decision.
 		h, err := t.decide(h)
 		if i := slices.IndexFunc(t.steps, isForced); i >= 0 {
 			recordCutOff(events[i].Detail, t.cutOff)
@@ -201,9 +200,9 @@ func (s *Service) commit(ctx context.Context, t *turn) (rotation.History, error)
 // unless a token hangs.
 const settleTime = 30 * time.Second
 
-// settle waits, after a step that ends a year was shown, until the signatures
-// that began before are made: when the command returns, the year signs nothing
-// more. It waits although the caller is gone, because the step is taken.
+// settle waits, after a step that ends a year was shown, until the signatures that began earlier
+// are made, so that the year signs nothing after the command returns. It waits even if the caller
+// is gone, because the step is taken.
 func (s *Service) settle(ctx context.Context, steps []rotation.Step) error {
 	if !slices.ContainsFunc(steps, func(s rotation.Step) bool { return s.Kind.EndsSigning() }) {
 		return nil

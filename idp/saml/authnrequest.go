@@ -10,15 +10,15 @@ import (
 // AuthnRequest is a request to authenticate a user (saml-core §3.4.1), reduced to the parts
 // that we use.
 //
-// Conditions, Scoping and Extensions are ignored, whatever they contain: no known service
-// provider depends on them, the reference ignores them, and the limits of the parser bound
-// them. AttributeConsumingServiceIndex is ignored, too, and so is an attribute without a
-// namespace that the standard does not know. An unknown element is refused.
+// Conditions, Scoping and Extensions are ignored, regardless of their content, because no known
+// service provider depends on them, the reference ignores them, and the limits of the parser bound
+// them. AttributeConsumingServiceIndex is ignored, too, and so is an attribute without a namespace
+// that the standard does not know. An unknown element is refused.
 type AuthnRequest struct {
 	Header
 	// ACSURL and ACSIndex say where the Response should be sent. Package sp decides whether it
-	// may. HasACSURL is false if the URL is absent or empty, HasACSIndex also if there is a
-	// URL.
+	// may. HasACSURL is false if the URL is absent or empty. HasACSIndex is also false if the
+	// request has a URL.
 	ACSURL      string
 	HasACSURL   bool
 	ACSIndex    int
@@ -29,8 +29,8 @@ type AuthnRequest struct {
 	IsPassive       bool
 	ProviderName    string        // also "" if it is too long
 	NameIDPolicy    *NameIDPolicy // nil if absent
-	// Subject is the user that the Response must be about, or nil if the request names none.
-	// It never proves who the user is.
+	// Subject is the user that the Response must be about, or nil if the request names none. It
+	// never proves the identity of the user.
 	Subject *Subject `json:",omitempty"`
 
 	// Comparison is one of the four values, or "" if absent, which means exact. ClassRefs are

@@ -73,10 +73,9 @@ func (m *Message) ClaimedIssuer() (idp.EntityID, error) {
 	return readIssuer(m.Root)
 }
 
-// Verify checks the message's signature, embedded or detached, with the
-// sender's certificates, and returns the root element of what was signed and
-// the certificate that verified it. Only that element may be read, never
-// m.Root.
+// Verify checks the message's signature, embedded or detached, with the sender's certificates, and
+// returns the root element of the signed part and the certificate that verified it. Only that
+// element may be read, never m.Root.
 //
 // Without any signature, it returns RefusedSignatureMissing if one is required, and otherwise
 // the message's root without a certificate. A signature that is present must verify even if

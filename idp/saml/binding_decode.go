@@ -57,11 +57,10 @@ var strict = base64.RawStdEncoding.Strict()
 
 // base64 decodes a parameter's value to at most limit bytes, which belong to d.
 //
-// It accepts what deployed software sends: line breaks and spaces, the two characters "\" "n"
-// (or "r") of a serializer that printed a line break, missing padding, and a "+" that was not
-// percent-encoded. Such a "+" is not read as a space, because base64 contains no spaces that
-// an encoder would write so. This leniency does not affect trust: a signature covers the raw
-// value or the XML.
+// It accepts the encodings of deployed software: line breaks and spaces, the two characters "\"
+// "n" (or "r") of a serializer that printed a line break, missing padding, and a "+" that was not
+// percent-encoded. It never reads a "+" as a space, because no encoder writes spaces into base64.
+// This leniency does not affect trust: a signature covers the raw value or the XML.
 func (d *decoder) base64(raw string, limit int) ([]byte, error) {
 	text := d.text[:0]
 	padding := 0

@@ -131,8 +131,8 @@ func (p *parameters) relayState(m *Message) error {
 	return nil
 }
 
-// detachedSignature assembles a signature of the query and the text that it signs. It returns
-// nil if there is none.
+// detachedSignature assembles a signature of the query and the text that it signs. It returns nil
+// without a signature.
 func (p *parameters) detachedSignature(isForm bool) (*Detached, error) {
 	if !p.sigAlg.set && !p.signature.set {
 		return nil, nil

@@ -62,8 +62,8 @@ type Expect struct {
 	Destinations []string
 	// AnyDestination is set for a sender whose Destination is not compared.
 	AnyDestination bool
-	// RestoredAt is when the installation was restored from a backup; zero: never. Whether
-	// a message from before was accepted already is unknown, so it is refused.
+	// RestoredAt is when the installation was restored from a backup, or zero. An earlier
+	// message is refused, because it may have been accepted already.
 	RestoredAt time.Time
 }
 

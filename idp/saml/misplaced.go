@@ -44,9 +44,9 @@ func checkChildren(in string, e *xmltree.Element) error {
 	return nil
 }
 
-// refuseChild says what is wrong with an element in a part of a request: it is repeated, in
-// another namespace, outside of its parent, or unknown. The arguments fill the places {0} to
-// {5} of the text, of which one kind applies.
+// refuseChild returns the refusal of an element in a part of a request: it is repeated, in another
+// namespace, outside of its parent, or unknown. The arguments fill the places {0} to {5} of the
+// text, of which one kind applies.
 func refuseChild(in string, c *xmltree.Element, twice bool) *idp.Refusal {
 	args := make([]string, 6)
 	known, isKnown := children[in][c.Local]

@@ -34,7 +34,7 @@ type Assertion struct {
 	NameID       string
 	NameIDFormat string // one of the NameIDFormat constants
 	SessionIndex string
-	// AuthnInstant is when the user proved who they are.
+	// AuthnInstant is when the user authenticated.
 	AuthnInstant time.Time
 	// ClassRef is the AuthnContextClassRef.
 	ClassRef   string
@@ -54,7 +54,7 @@ type Protection struct {
 	Signer *xmldsig.Signer
 	// Encrypter encrypts the signed assertion. If nil, it is sent in the clear.
 	Encrypter *xmlenc.Encrypter
-	// SignResponse also signs the Response, over what is sent.
+	// SignResponse also signs the Response, as it is sent.
 	SignResponse bool
 }
 

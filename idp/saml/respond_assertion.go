@@ -26,8 +26,8 @@ func (r *Response) writeUnsigned(w *xmltree.Writer, a *Assertion) (at int) {
 	return at
 }
 
-// writeSubject names the user and states who may present the assertion, where, how long and in
-// answer to which request (saml-profiles §4.1.4.2).
+// writeSubject names the user and states where, how long and in answer to which request the
+// assertion may be presented (saml-profiles §4.1.4.2).
 func (r *Response) writeSubject(w *xmltree.Writer, a *Assertion) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Subject")

@@ -44,7 +44,7 @@ func ReadSOAP(body []byte) (*Message, error) {
 	return &Message{Root: root}, nil
 }
 
-// checkHeaders refuses a header that we would have to understand.
+// checkHeaders refuses a header that we must understand.
 func checkHeaders(e *xmltree.Element) error {
 	for c := range e.Elements() {
 		for _, a := range c.Attrs {

@@ -65,8 +65,8 @@ func (s *Subject) readName(e *xmltree.Element, around ...*xmltree.Element) (err 
 func (s *Subject) IsEncrypted() bool { return s.NameID == nil && s.within != nil }
 
 // Open decrypts the name with our key (saml-core §2.2.4), if it is encrypted. Only a verified
-// request may be opened, because decrypting for an attacker discloses what others sent. A key
-// that cannot decrypt, for example in a token, is refused like a key that fails to. The error
+// request may be opened, because decrypting for an attacker discloses the data of other senders. A
+// key that cannot decrypt, for example in a token, is refused like a key that fails to. The error
 // is a *idp.Refusal that does not disclose the cause.
 func (s *Subject) Open(key crypto.Signer) error {
 	if !s.IsEncrypted() {

@@ -72,9 +72,9 @@ func boolAttr(e *xmltree.Element, name string) (bool, error) {
 	return false, idp.Refuse(idp.RefusedValue, name, v)
 }
 
-// parseInstant reads an xs:dateTime (saml-core §1.3.3), to the nanosecond, and returns it in
-// UTC. The standard requires UTC with a "Z". Offsets are accepted, and a time without a zone
-// is read as UTC, because «no time zone component» has been understood so.
+// parseInstant reads an xs:dateTime (saml-core §1.3.3), to the nanosecond, and returns it in UTC.
+// The standard requires UTC with a "Z". Offsets are accepted, and a time without a zone is read as
+// UTC, because some senders understand «no time zone component» so.
 func parseInstant(s string) (time.Time, bool) {
 	s = trimSpace(s)
 	if len(s) > 48 || !instant.MatchString(s) {

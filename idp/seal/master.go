@@ -18,12 +18,12 @@ const maxFile = 1024
 // or write.
 var ErrPermissions = secretfile.ErrOpen
 
-// LoadMaster returns an existing master key. A non-empty env, the
-// value of an environment variable, wins over the file; both hold the key as
-// 64 hex digits or as base64 of 32 bytes, spaces around it ignored.
+// LoadMaster returns an existing master key. A non-empty env, the value of an environment variable,
+// overrides the file. Both contain the key as 64 hex digits or as base64 of 32 bytes. Spaces around
+// it are ignored.
 //
-// A missing file gives fs.ErrNotExist, one that group or others may read or
-// write ErrPermissions. No error quotes the key.
+// The error is fs.ErrNotExist for a missing file, and ErrPermissions for a file that group or
+// others may read or write. No error quotes the key.
 func LoadMaster(path, env string) (*Master, error) {
 	from := "from the environment"
 	if strings.TrimSpace(env) == "" {
@@ -40,9 +40,9 @@ func LoadMaster(path, env string) (*Master, error) {
 	return m, nil
 }
 
-// CreateMaster makes a new random master key and writes it to path, mode 0600.
-// When it returns nil the file survives a crash. A file that is there stays as
-// it is and gives fs.ErrExist: without its master key, nothing can be unwrapped.
+// CreateMaster makes a new random master key and writes it durably to path, with mode 0600. It
+// never replaces an existing file, because no key can be unwrapped without its master key. The
+// error is then fs.ErrExist.
 func CreateMaster(path string) (*Master, error) {
 	master := make([]byte, MasterSize)
 	rand.Read(master)
@@ -56,7 +56,7 @@ func CreateMaster(path string) (*Master, error) {
 	return key, nil
 }
 
-// ParseMaster reads a master key as its file holds it.
+// ParseMaster reads a master key in the form of its file.
 func ParseMaster(text string) (*Master, error) {
 	secret, ok := decodeKey(strings.TrimSpace(text))
 	if !ok {

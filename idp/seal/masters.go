@@ -15,8 +15,7 @@ const MasterSize = 32
 // idSize is the length of a master key's ID.
 const idSize = 8
 
-// Master is a master key. It wraps keys and does nothing else. It is safe for
-// concurrent use.
+// Master is a master key, which only wraps other keys. It is safe for concurrent use.
 type Master struct {
 	hidden
 	secret []byte
@@ -24,8 +23,8 @@ type Master struct {
 	wrap   *DataKey
 }
 
-// NewMaster makes a Master of MasterSize bytes, which are not kept. With HKDF-SHA256
-// the key gives the wrapping key, for AES-256-GCM, and the ID.
+// NewMaster makes a Master of MasterSize bytes, which it copies. HKDF-SHA256 derives the wrapping
+// key, for AES-256-GCM, and the ID from the key.
 func NewMaster(secret []byte) (*Master, error) {
 	if len(secret) != MasterSize {
 		return nil, fmt.Errorf("master key has %d bytes, want %d", len(secret), MasterSize)
@@ -44,17 +43,16 @@ func NewMaster(secret []byte) (*Master, error) {
 	return m, nil
 }
 
-// ID names the key without disclosing anything of it: 16 hex digits.
+// ID names the key and discloses nothing about it: 16 hex digits.
 func (m *Master) ID() string { return hex.EncodeToString(m.id[:]) }
 
-// FileText returns the key as its file holds it. It is a secret.
+// FileText returns the key in the form of its file. It is a secret.
 func (m *Master) FileText() string { return hex.EncodeToString(m.secret) + "\n" }
 
 // Equal reports whether both are the same key.
 func (m *Master) Equal(o *Master) bool { return subtle.ConstantTimeCompare(m.secret, o.secret) == 1 }
 
-// WrapFor wraps this master key by another one, which from then on leads to it: see
-// Masters.
+// WrapFor wraps this master key by another one, whose UnwrapMaster recovers it. See Masters.
 func (m *Master) WrapFor(o *Master) []byte {
 	return o.wrap.Seal(masterContext(m.ID()), m.secret)
 }
@@ -170,8 +168,7 @@ func slotsOf(wrapped []byte) (map[[idSize]byte][]byte, error) {
 	return slots, nil
 }
 
-// NewDataKey makes a random key for what belongs to the context, and its wrapped
-// form.
+// NewDataKey makes a random key for the data of the context, and its wrapped form.
 func (s *Masters) NewDataKey(context string) (key *DataKey, wrapped []byte) {
 	secret := newKey()
 	return newDataKey(secret), s.Wrap(context, secret)
@@ -186,8 +183,8 @@ func (s *Masters) DataKey(context string, wrapped []byte) (*DataKey, error) {
 	return newDataKey(secret), nil
 }
 
-// Seal seals a value that is kept on its own, such as a file, with a new key that is
-// wrapped beside it.
+// Seal seals a value that is stored separately, such as a file, with a new key. The wrapped key is
+// stored with the value.
 func (s *Masters) Seal(context string, plaintext []byte) []byte {
 	key, wrapped := s.NewDataKey(context)
 	out := append([]byte{formEnvelope}, wrapped...)
@@ -207,7 +204,7 @@ func (s *Masters) Open(context string, sealed []byte) ([]byte, error) {
 	return key.Open(context, value)
 }
 
-// RewrapSealed is Rewrap for what Seal returned.
+// RewrapSealed does what Rewrap does, for the output of Seal.
 func (s *Masters) RewrapSealed(context string, sealed []byte) (out []byte, changed bool, err error) {
 	wrapped, value, err := envelopeOf(sealed)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 )
 
-// ErrMAC is returned for a record whose MAC does not fit: this installation did not
-// write it, or not there.
+// ErrMAC is returned for a record whose MAC does not match: this installation did not write it, or
+// not in this place.
 var ErrMAC = errors.New("MAC does not fit")
 
 // purposes are the uses of ring keys. Each generation has one key for each.
@@ -104,8 +104,8 @@ func (r *Ring) Generations() []*Generation { return slices.Clone(*r.list.Load())
 
 func (r *Ring) newestGeneration() *Generation { return (*r.list.Load())[0] }
 
-// macSize is the length of a MAC on a record: HMAC-SHA256 cut to 128 bits (RFC 2104
-// §5), which no one can try on a store faster than it can be read.
+// macSize is the length of a MAC on a record: HMAC-SHA256 cut to 128 bits (RFC 2104 §5). Guesses
+// can be tested no faster than the store can be read.
 const macSize = 16
 
 // trailerSize is the number of bytes that Protect adds.
@@ -167,7 +167,7 @@ func (r *Ring) MAC(context string, data []byte) []byte {
 	return r.newestGeneration().appendMAC(nil, "value/"+context, nil, data)
 }
 
-// VerifyMAC reports whether MAC made it, now or with a generation in force.
+// VerifyMAC reports whether mac is the output of MAC with a generation in force.
 func (r *Ring) VerifyMAC(context string, data, mac []byte) bool {
 	for _, g := range *r.list.Load() {
 		if hmac.Equal(g.appendMAC(nil, "value/"+context, nil, data), mac) {

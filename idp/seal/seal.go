@@ -3,8 +3,8 @@
 //
 // # Hierarchy
 //
-// The master key wraps other keys and nothing else. Those are random, and kept
-// wrapped beside the data that they protect:
+// The master key wraps other keys and nothing else. Those keys are random, and are stored wrapped,
+// beside the data that they protect:
 //
 //	master key ─┬─ ring keys   one set per generation: MACs, look-up indexes, browser
 //	            ├─ user keys   one per user: their record and their profile
@@ -35,8 +35,8 @@ import (
 // keySize is the length in bytes of every key here.
 const keySize = 32
 
-// The first byte of what this package writes names its form. A new algorithm gets
-// a new byte, so that old values can be read beside new ones.
+// The first byte of each output names its form. A new algorithm gets a new byte, so that both old
+// and new values can be read.
 const (
 	formSealed   = 0x01 // form, nonce, ciphertext, tag
 	formWrapped  = 0x02 // form, number of slots, slots

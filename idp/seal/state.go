@@ -7,8 +7,7 @@ type MasterPhase string
 
 // The phases of a change of the master key, in their order.
 const (
-	// PhaseBegin: keys are being wrapped by both. Only the key from before opens the
-	// store.
+	// PhaseBegin: keys are being wrapped by both. Only the previous key opens the store.
 	PhaseBegin MasterPhase = "begin"
 	// PhaseBoth: every key is wrapped by both, and either of them opens the store.
 	PhaseBoth MasterPhase = "both"
@@ -21,8 +20,7 @@ const (
 var (
 	// ErrChangeUnderWay is returned when another change of keys has not ended.
 	ErrChangeUnderWay = errors.New("another change of keys is under way")
-	// ErrNoChange is returned when no change is under way that could be continued
-	// like this.
+	// ErrNoChange is returned when no change is under way that the command can continue.
 	ErrNoChange = errors.New("no such change of keys is under way")
 )
 

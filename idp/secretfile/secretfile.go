@@ -1,6 +1,6 @@
-// Package secretfile reads files that hold a secret: the master key, a PIN, a
-// password. There is one rule for all of them: a regular file that belongs to
-// root or to the user of this process, and that no one else can read or write.
+// Package secretfile reads files that hold a secret: the master key, a PIN, a password. One rule
+// applies to all of them: the file is regular, belongs to root or to the user of this process, and
+// no one else can read or write it.
 package secretfile
 
 import (
@@ -20,15 +20,14 @@ var (
 	ErrOwner = errors.New("belongs to another user")
 )
 
-// Read returns what the file at path holds, limit bytes at most. No error quotes
-// it.
+// Read returns the content of the file at path, at most limit bytes. No error quotes it.
 func Read(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	// The open file is asked, so that what was checked is what is read.
+	// Check the open file, so that it is the one that is read.
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err

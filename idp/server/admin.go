@@ -15,7 +15,7 @@ import (
 	"vernal/templates"
 )
 
-// adminRetry is how often the server retries an address that is in use.
+// adminRetry is how often the server retries a listen address that is in use.
 const adminRetry = 30 * time.Second
 
 // adminListener is the listener for operators and their machines; see package watch. It is
@@ -24,7 +24,7 @@ const adminRetry = 30 * time.Second
 type adminListener struct {
 	address string       // to listen on again
 	ln      net.Listener // nil while it cannot listen
-	srv     *http.Server // nil without an address: it serves no one
+	srv     *http.Server // nil without a listen address: it serves no one
 	log     *slog.Logger
 	retry   time.Duration
 	ctx     context.Context // context of the retries
@@ -57,7 +57,7 @@ func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
 	return a, nil
 }
 
-// listen opens the address, or logs why it cannot.
+// listen opens the listener, or logs why it cannot.
 func (a *adminListener) listen() {
 	ln, err := net.Listen("tcp", a.address)
 	if err != nil {
@@ -108,7 +108,7 @@ func (a *adminListener) close() {
 	}
 }
 
-// countTraffic returns what the public listener counts and the admin listener reports.
+// countTraffic returns the counters of the public listener, which the admin listener reports.
 func (s *Server) countTraffic() *adminhttp.Traffic {
 	s.traffic.Do(func() { s.counts = adminhttp.NewTraffic() })
 	return s.counts

@@ -13,7 +13,7 @@ import (
 const GCPercent = 400
 
 const (
-	// memoryBase is what a server needs in addition to its live heap and its password
+	// memoryBase is the memory that a server needs beyond its live heap and its password
 	// hashes.
 	memoryBase = 32 << 20
 	// memoryEvery is the interval at which the limit follows the live heap.
@@ -40,12 +40,12 @@ func LimitMemory(ctx context.Context, hashes func() int64) {
 	}
 }
 
-// MemoryLimit returns the soft memory limit of a server whose password hashes take so many
-// bytes at once, and whose live heap had that size when the collector last ran, with or
-// without hashes. GCPercent alone would let four times as much garbage accumulate behind each
-// hash. The limit leaves room for twice the hashes, one in use and one that waits for the
-// collector, and for as much garbage as there is other live heap, so that a large store does
-// not keep the collector busy.
+// MemoryLimit returns the soft memory limit of a server. hashes are the bytes that password hashes
+// take at once. live is the size of the live heap when the collector last ran, with or without
+// hashes. GCPercent alone would let four times as much garbage accumulate behind each hash. The
+// limit leaves room for twice the hashes, one in use and one that waits for the collector, and for
+// as much garbage as the rest of the live heap, so that a large store does not keep the collector
+// busy.
 func MemoryLimit(hashes, live int64) int64 {
 	return memoryBase + 2*hashes + 2*max(0, live-hashes)
 }

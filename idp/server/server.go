@@ -41,12 +41,12 @@ import (
 // how to reach them.
 type Server struct {
 	*installation.Installation
-	// Listen is the address of the public listener.
+	// Listen is the listen address (HOST:PORT) of the public listener.
 	Listen string
 	// Listener replaces Listen for a caller that needs to know its port in advance;
 	// optional.
 	Listener net.Listener
-	// AdminListen is the address of the admin listener, on loopback; "" for none.
+	// AdminListen is the listen address of the admin listener, on loopback; "" for none.
 	// AdminListener replaces it, like Listener does.
 	AdminListen   string
 	AdminListener net.Listener
@@ -67,10 +67,10 @@ type Server struct {
 	// Grace is how long requests in progress may take after shutdown begins; 20 seconds if
 	// zero. After that, Run returns context.DeadlineExceeded.
 	Grace time.Duration
-	// Ready is called with the address once the server listens; optional.
+	// Ready is called with the IP address and port once the server listens; optional.
 	Ready func(net.Addr)
-	// AdminReady is called before Ready, with the address of the admin listener, if it
-	// listens by then; optional.
+	// AdminReady is called before Ready, with the IP address and port of the admin listener, if
+	// it listens by then; optional.
 	AdminReady func(net.Addr)
 	// Version is the program's version, for monitoring; optional.
 	Version string

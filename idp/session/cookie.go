@@ -24,13 +24,12 @@ func (m *Manager) newCookie(name, value string, age time.Duration) *http.Cookie 
 	}
 }
 
-// hashOf returns what we store of a cookie's value.
+// hashOf returns the hash of a cookie's value, which we store instead of the value.
 func hashOf(value string) []byte {
 	sum := sha256.Sum256([]byte(value))
 	return sum[:]
 }
 
-// dropCookie removes a cookie from the browser.
 func (m *Manager) dropCookie(w http.ResponseWriter, name string) {
 	http.SetCookie(w, m.newCookie(name, "", -time.Second))
 }

@@ -37,8 +37,8 @@ var systems = []mark{
 	{"Linux", "Linux"},
 }
 
-// DeviceOf returns what lets a user recognize a browser: its family and system, from its
-// User-Agent, and its network. Nothing else of the User-Agent is kept, because the client
+// DeviceOf returns a description by which a user can recognize a browser: its family and system,
+// from its User-Agent, and its network. Nothing else of the User-Agent is kept, because the client
 // chooses it, and it discloses more than users need to recognize their own devices. The same
 // applies to the rest of the IP address.
 func DeviceOf(userAgent string, client netip.Addr) idp.Device {

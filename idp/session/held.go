@@ -49,8 +49,8 @@ const (
 // ErrTooLong is returned by Hold for a request that does not fit into a cookie.
 var ErrTooLong = errors.New("request does not fit into a cookie")
 
-// heldDictionary is what most requests contain. It shrinks a usual one to about 500 bytes.
-// Changing it invalidates the requests that browsers hold at that moment.
+// heldDictionary contains the text that most requests have in common. It shrinks a usual one to
+// about 500 bytes. Changing it invalidates the requests that browsers hold at that moment.
 const heldDictionary = `2026-01-01T00:00:00Z","expires_at":"2026-01-02T00:00:00Z","cert_sha256":"","preview":"field","locale":"en` +
 	`"relay_state":"https://","has_relay":true,"force_authn":true,"is_passive":true,` +
 	`"urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport","urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo",` +
@@ -112,7 +112,7 @@ func (m *Manager) HoldsRequest(r *http.Request, handle idp.RequestHandle) bool {
 func isHeld(c *http.Cookie) bool { return strings.HasPrefix(c.Value, heldPrefix) }
 
 // openHeld opens the request that the browser holds under the handle. It returns
-// idp.ErrNotFound if there is none, or if Hold did not make the value for this handle.
+// idp.ErrNotFound if it holds none, or if Hold did not make the value for this handle.
 func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
 	c, err := r.Cookie(m.requestCookie(handle))
 	if err != nil || !isHeld(c) || len(c.Name)+len(c.Value) > maxHeldCookie {

@@ -25,7 +25,7 @@ import (
 // that soon ends without use is written more often.
 const touchEvery = time.Minute
 
-// Store is what a Manager needs of the store.
+// Store is the part of the store that a Manager needs.
 type Store interface {
 	idp.SessionStore
 	RestoredAt() time.Time
@@ -35,7 +35,7 @@ type Store interface {
 type Manager struct {
 	Store Store
 	Clock idp.Clock
-	// Sealer seals the requests that browsers hold; nil if there are none.
+	// Sealer seals the requests that browsers hold; nil if they hold none.
 	Sealer idp.Sealer
 	// Idle and Absolute are the lifetimes of a session: since its last use, and since the
 	// user signed in.
@@ -46,11 +46,11 @@ type Manager struct {
 	// CodeTime is how long a user has for the second factor, unless they ask for more;
 	// PendingLifetime if zero.
 	CodeTime time.Duration
-	// Device returns what a browser runs on; nil if that is not recorded.
+	// Device describes a browser; nil if devices are not recorded.
 	Device func(*http.Request) idp.Device
 }
 
-// Current returns the browser's session, or idp.ErrNotFound if there is none or if it has
+// Current returns the browser's session, or idp.ErrNotFound if it has none or the session has
 // reached one of its ends.
 func (m *Manager) Current(r *http.Request) (*idp.Session, error) {
 	return m.loadSession(r, "session", func(s *idp.Session) bool { return !s.Pending && s.User != idp.RehearsalUser })

@@ -13,15 +13,15 @@ import (
 // Lapse says why a browser with a session cookie has no session.
 type Lapse string
 
-// Why a session is over.
+// Reasons why a session is over.
 const (
 	LapseIdle     Lapse = "idle"     // it was not used
 	LapseAbsolute Lapse = "absolute" // it reached its end, in use or not
 	LapseEnded    Lapse = "ended"    // it was ended, or expired long ago
 )
 
-// LookupLapse returns what became of the session whose cookie the browser holds; "" if it holds
-// none, or if the session is live.
+// LookupLapse returns why the session of the browser's cookie is over, or "" if the browser holds
+// no cookie or the session is live.
 func (m *Manager) LookupLapse(r *http.Request) (Lapse, error) {
 	ids := m.sessionOfCookie(r, "session")
 	if len(ids) == 0 {

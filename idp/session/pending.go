@@ -35,7 +35,7 @@ func (m *Manager) PendingUntil(s *idp.Session) time.Time {
 func (m *Manager) ExtendPending(ctx context.Context, s *idp.Session) error {
 	end, worth := m.Clock.Now().Add(m.TimeForCode()), min(touchEvery, m.TimeForCode()/10)
 	if last := m.PendingUntil(s); !end.Before(last) {
-		end, worth = last, 1 // the page says that there is no more time
+		end, worth = last, 1 // the page says that this is the last extension
 	}
 	if end.Sub(s.ExpiresAt) < worth {
 		return nil // not worth a write

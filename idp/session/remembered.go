@@ -13,9 +13,9 @@ import (
 // are remembered there.
 const deviceCookie = "device"
 
-// NewDevice returns the cookie by which a browser is remembered, and what is stored of it for
-// the user. The cookie is always a new one: a cookie that someone else has planted in the
-// browser is never remembered.
+// NewDevice returns the cookie by which a browser is remembered, and the record of it to store for
+// the user. The cookie is always a new one: a cookie that an attacker has planted in the browser is
+// never remembered.
 func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, d idp.RememberedDevice) {
 	token := newToken()
 	is := m.deviceOf(r)

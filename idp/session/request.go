@@ -84,7 +84,7 @@ func (m *Manager) Request(r *http.Request, handle idp.RequestHandle) (*idp.Login
 	if errors.Is(err, idp.ErrNotFound) {
 		req, err = m.openHeld(r, handle)
 		if err == nil && !req.ReceivedAt.After(m.Store.RestoredAt()) {
-			err = idp.ErrNotFound // whether it was answered before the restore is unknown
+			err = idp.ErrNotFound // it may have been answered before the restore
 		}
 	}
 	if err != nil {

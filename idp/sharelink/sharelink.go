@@ -10,7 +10,7 @@
 // refused. A token for one thing never opens another. Renewing the installation's keys ends
 // all tokens.
 //
-// The caller decides what a link opens.
+// The caller decides which content a link opens.
 package sharelink
 
 import (
@@ -29,7 +29,7 @@ import (
 	"vernal/idp"
 )
 
-// Kind says what a link opens.
+// Kind is the purpose of a link.
 type Kind string
 
 const (
@@ -85,7 +85,7 @@ func (s *Service) Create(ctx context.Context, l Link, actor string) (made Link, 
 	l.ID, l.CreatedAt, l.RevokedAt, l.Actor = hex.EncodeToString(id[:]), s.Clock.Now(), time.Time{}, actor
 	err = s.links().Update(ctx, []string{l.ID}, func(r *idp.Record[Link]) error {
 		if r.Value != nil {
-			return idp.ErrExists // 64 random bits twice is a fault, and not to be hidden
+			return idp.ErrExists // the same 64 random bits twice are a fault, so report it
 		}
 		r.Value = &l
 		return nil

@@ -1,12 +1,11 @@
-// Package shellquote writes the commands that we print for users to run. Much of what
-// is in them was written by others, and is pasted into the shell of an
-// operator: an address may hold $(…) and remain an address.
+// Package shellquote writes the commands that we print for users to run. They contain values from
+// other parties, and operators paste them into a shell. A valid URL may contain $(…).
 package shellquote
 
 import "strings"
 
-// Quote writes a word so that a POSIX shell reads it back as that word and
-// nothing else. One that needs no quotes gets none.
+// Quote writes a word so that a POSIX shell reads it back as that word and nothing else. A word
+// that needs no quotes gets none.
 func Quote(word string) string {
 	if word != "" && !strings.ContainsFunc(word, isSpecial) {
 		return word

@@ -6,9 +6,9 @@
 // repeated twice, where it counts:
 //
 //	Check   inside the durable write of the answer: the current content of the
-//	        store must still allow it, or nothing is written;
+//	        store must still allow it, or the write fails
 //	Sign    before the signature: the current year and registration must still
-//	        allow it, or nothing is signed.
+//	        allow it, or the signature is refused
 //
 // A command that closes a year or changes a registration makes the change first
 // and then waits for the signatures that Sign had begun (keyring.Ring.Settle,
@@ -92,9 +92,9 @@ func SignerOf(k *certs.Key) (*xmldsig.Signer, error) {
 	return s, nil
 }
 
-// Check returns the check for a write whose answer is signed by the year for the provider as
-// it was read. It fails with idp.ErrYearEnded if the year is closed, and with
-// idp.ErrProviderChanged if the registration has changed or is gone.
+// Check returns the check for a write whose answer is signed by the year for p. It fails with
+// idp.ErrYearEnded if the year is closed, and with idp.ErrProviderChanged if the registration has
+// changed since p was read, or is gone.
 func (d *Desk) Check(y idp.Year, p *sp.Provider) idp.Check {
 	return func(s idp.Standing) error {
 		over, err := d.isOver(s.Rotation, y)

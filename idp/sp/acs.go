@@ -7,13 +7,13 @@ import (
 	"vernal/idp"
 )
 
-// ChooseACS returns the URL that the Response to a request goes to: the registered one that
-// equals the request's AssertionConsumerServiceURL, otherwise the one of its
-// AssertionConsumerServiceIndex, otherwise the default. The index is ignored if there is a
+// ChooseACS returns the URL that the Response to a request goes to: the registered one that equals
+// the request's AssertionConsumerServiceURL, otherwise the one of its
+// AssertionConsumerServiceIndex, otherwise the default. The index is ignored if the request has a
 // URL. URLs are compared byte by byte, because looser comparisons have been used to redirect
 // assertions. An unregistered URL is refused or, for a provider that was built for Login.gov,
-// ignored. The error is an *idp.Refusal that quotes what the request contained and never what
-// is registered.
+// ignored. The error is an *idp.Refusal that quotes the values of the request and never the
+// registered ones.
 func (p *Provider) ChooseACS(address string, hasURL bool, index int, hasIndex bool) (string, error) {
 	switch {
 	case hasURL && address != "" && slices.Contains(p.ACSURLs, address):

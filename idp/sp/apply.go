@@ -10,8 +10,8 @@ import (
 	"vernal/metadata"
 )
 
-// AddEdit registers a provider from an operator's input: Defaults, then the provider's
-// metadata if there is any, then the edit. Errors are those of Add.
+// AddEdit registers a provider from an operator's input: Defaults, then the provider's metadata if
+// supplied, then the edit. Errors are those of Add.
 func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
 	p := Defaults()
 	p.EntityID = id
@@ -37,8 +37,8 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 	return c, nil
 }
 
-// ApplyEdit changes a registration by an operator's input. It takes from metadata what
-// metadata may define, and leaves what only the operator decides.
+// ApplyEdit changes a registration by an operator's input. It takes from metadata the fields that
+// metadata may define, and leaves the fields that only the operator decides.
 func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document, e Edit, o Options, actor string) (*Change, error) {
 	var from *idp.ServiceProvider
 	var notes []metadata.Note

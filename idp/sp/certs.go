@@ -33,7 +33,7 @@ func encodeEach(list []*x509.Certificate) []string {
 	return out
 }
 
-// certWarning returns what an operator should know about a certificate's dates; "" if nothing.
+// certWarning returns the warning about a certificate's dates, or "".
 func certWarning(cert *x509.Certificate, now time.Time) string {
 	const day = time.DateOnly
 	end := cert.NotAfter.UTC()

@@ -109,10 +109,10 @@ func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o O
 	return freshScope(p.EntityID, last, r.clock.Now()), nil
 }
 
-// Edit changes a registration, or returns idp.ErrNotFound. change must not call the registry,
-// and must not set EntityID, NameIDScope or the times. Errors are those of change, an
-// *InvalidError, or a *RefusedError if Agency changes and o does not say what happens to the
-// NameIDs, or if they cannot be kept.
+// Edit changes a registration, or returns idp.ErrNotFound. change must not call the registry, and
+// must not set EntityID, NameIDScope or the times. Errors are those of change, an *InvalidError, or
+// a *RefusedError if Agency changes and o neither keeps nor renews the NameIDs, or if they cannot
+// be kept.
 func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.ServiceProvider) error, o Options, actor string) (*Change, error) {
 	r.editing.Lock()
 	defer r.editing.Unlock()

@@ -24,7 +24,7 @@ type Problem struct {
 	Value string `json:"value,omitempty"`
 	// Text describes the problem and follows field and value.
 	Text string `json:"text"`
-	// Option is the setting by which an operator can allow it; zero if there is none.
+	// Option is the setting by which an operator can allow it, or zero.
 	Option idp.Option `json:"option,omitzero"`
 }
 

@@ -16,7 +16,7 @@ type Document struct {
 	Fetched bool
 }
 
-// suppliedFields contains the options that supply what a document lacks.
+// suppliedFields contains the options that supply missing parts of a document.
 var suppliedFields = map[metadata.Part]idp.Option{
 	metadata.PartACS:           {Name: "acs_url"},
 	metadata.PartSigningKey:    {Name: idp.OptionCert},
@@ -26,9 +26,8 @@ var suppliedFields = map[metadata.Part]idp.Option{
 
 // FromMetadata converts a provider's EntityDescriptor into a registration: Defaults, and the
 // content of the document. It never sets an agency, emailAddress among the NameIDFormats, or a
-// compat, which only an operator may grant. ours are our own signing certificates, which a
-// provider must not have. The notes are what the operator should know. The error is an
-// *InvalidError.
+// compat, which only an operator may grant. ours are our own signing certificates, which a provider
+// must not have. The notes are findings for the operator. The error is an *InvalidError.
 func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
 	return fromMetadata(doc, now, ours, metadata.Options{})
 }
@@ -76,7 +75,7 @@ func warningsOf(notes []metadata.Note, id idp.EntityID) (warnings []string, sugg
 }
 
 // readDocument reads metadata that comes with an edit of old, nil for a new registration. The
-// document may lack what the edit supplies.
+// document may lack parts that the edit supplies.
 func (r *Registry) readDocument(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []metadata.Note, error) {
 	gives := func(field string) bool { return len(e.Set[field]) > 0 }
 	unsigned := gives("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional

@@ -14,7 +14,7 @@ import (
 	"vernal/idp/gate"
 )
 
-// Permission names one of Options: what needs the operator's explicit consent.
+// Permission names one of Options: a change that needs the operator's explicit consent.
 type Permission string
 
 // The permissions.
@@ -58,8 +58,8 @@ type Registry struct {
 	parsed map[idp.EntityID]*Provider
 	// rehearsal is the provider of a running rehearsal; nil without one.
 	rehearsal atomic.Pointer[rehearsal]
-	// changes counts invalidations, so that a look-up that began before a change does not
-	// cache what it read; guarded by mu.
+	// changes counts invalidations, so that a look-up that began before a change does not cache
+	// outdated data; guarded by mu.
 	changes uint64
 	// all is the result of All when changes was allChanges; guarded by mu.
 	all        []*Provider
@@ -108,10 +108,9 @@ type Options struct {
 	Replace bool `json:"replace,omitempty"`
 	// Resume gives a removed provider that is added again its previous NameIDs.
 	Resume bool `json:"resume,omitempty"`
-	// KeepNameIDs and NewNameIDs say what happens to a provider's NameIDs when its agency
-	// changes. If kept, those of its old scope are copied to the new one, where the
-	// agency's other providers see them from then on. That is refused if it contradicts a
-	// NameID there.
+	// KeepNameIDs and NewNameIDs decide about a provider's NameIDs when its agency changes. If
+	// kept, those of its old scope are copied to the new one, where the agency's other
+	// providers see them from then on. That is refused if it contradicts a NameID there.
 	KeepNameIDs bool `json:"keep_name_ids,omitempty"`
 	NewNameIDs  bool `json:"new_name_ids,omitempty"`
 	// AllowInsecureURL allows http URLs on hosts other than this one.
@@ -122,7 +121,7 @@ type Options struct {
 type RefusedError struct {
 	// Code names the reason, for programs: "replace", "resume", "name_ids".
 	Code string
-	// Text says what the change would do.
+	// Text describes the effect of the change.
 	Text string
 	// Permissions lists the permissions of which any one allows the change.
 	Permissions []Permission
@@ -327,7 +326,6 @@ func registryEvent(kind idp.AuditKind, id idp.EntityID, actor string, detail map
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, SP: id, Detail: detail}
 }
 
-// isNotFound reports whether err means that a record does not exist.
 func isNotFound(err error) bool { return errors.Is(err, idp.ErrNotFound) }
 
 // nowForRecord returns the time to write into a record.

@@ -14,8 +14,8 @@ type rehearsal struct {
 }
 
 // Rehearse makes p, which is idp.RehearsalSP, available to Lookup until the given time. It
-// exists only in memory and is never listed, stored or edited. There is one at a time. A later
-// one replaces it.
+// exists only in memory and is never listed, stored or edited. Only one exists at a time. A
+// later one replaces it.
 func (r *Registry) Rehearse(p *idp.ServiceProvider, until time.Time) error {
 	if p.EntityID != idp.RehearsalSP {
 		return fmt.Errorf("rehearse: %q is not the provider of rehearsals", p.EntityID)

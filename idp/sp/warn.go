@@ -12,7 +12,7 @@ import (
 	"vernal/idp/partnercert"
 )
 
-// certName returns what identifies a certificate to an operator.
+// certName returns a name by which an operator can identify a certificate.
 func certName(cert *x509.Certificate) string {
 	name := cert.Subject.CommonName
 	if name == "" {
@@ -24,8 +24,7 @@ func certName(cert *x509.Certificate) string {
 	return fmt.Sprintf("%s (SHA-256 %s…)", name, certs.CertSHA256(cert)[:16])
 }
 
-// Warnings returns what an operator should know about an allowed registration, and how to fix
-// it.
+// Warnings returns warnings about an allowed registration, and suggestions how to fix them.
 func Warnings(p *idp.ServiceProvider, now time.Time) (out []string, suggestions []idp.Suggestion) {
 	request, err := parseAll(p.Certs)
 	if err == nil { // otherwise Validate reports it

@@ -60,10 +60,10 @@ func (h *Handler) acceptRequest(ctx context.Context, msg *saml.Message, year idp
 	return a, q, a.checkRegistration()
 }
 
-// checkRegistration checks the request against the current registration. It may differ from
-// the one that the request was accepted under, because a sign-in of up to a day can come
-// between a request and its answer. What was withdrawn since (an ACS URL, a certificate,
-// permission to see an email address) is not used.
+// checkRegistration checks the request against the current registration. It may differ from the one
+// that the request was accepted under, because a sign-in of up to a day can come between a request
+// and its answer. The answer uses no ACS URL, certificate or permission to see an email address
+// that was withdrawn since.
 func (a *accepted) checkRegistration() error {
 	p, req := a.provider, a.request
 	if err := inbound.CheckActive(p); err != nil {

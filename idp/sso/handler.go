@@ -54,7 +54,7 @@ import (
 const ContinuePath = "/sign-in/continue"
 
 // passiveLifetime is how long we keep a request that forbids asking the user. It waits for no
-// user, so it only has to outlive the time in which its message would be accepted again:
+// user, so it must only outlive the time in which its message would be accepted again:
 // saml.MaxAge plus twice saml.MaxSkew.
 const passiveLifetime = time.Hour
 
@@ -83,17 +83,17 @@ type Handler struct {
 	// SignInPath is where a user signs in. StepUpPath is where a user with a session proves
 	// one more factor. Package authn owns both.
 	SignInPath, StepUpPath string
-	// Uses records that a year was used, see recordUse. If nil, nothing is recorded.
+	// Uses records that a year was used, see recordUse. If nil, no use is recorded.
 	Uses Uses
 
 	waiting   budget.Ledger[waitingKey]
 	strangers lane // signs for senders who have not authenticated
 }
 
-// recordUse records that a year is in use: by a verified signature of an active service
-// provider or, where requests are unsigned, by an issued assertion. Nothing that an
-// unauthenticated sender can send counts, because the retirement of a year waits for use to
-// end. No preview and no rehearsal counts either.
+// recordUse records that a year is in use: by a verified signature of an active service provider
+// or, where requests are unsigned, by an issued assertion. No message of an unauthenticated sender
+// counts, because the retirement of a year waits for use to end. No preview and no rehearsal counts
+// either.
 func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 	if h.Uses == nil || req.Preview != "" || req.SP == idp.RehearsalSP {
 		return
@@ -124,7 +124,7 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 	}
 }
 
-// sender returns what pages show of the provider.
+// sender returns the provider's details for pages.
 func (a *accepted) sender() web.Sender {
 	verified := a.cert != nil || a.request != nil && a.request.CertSHA256 != ""
 	return web.SenderOf(&a.provider.ServiceProvider, verified)

@@ -151,8 +151,8 @@ func (h *Handler) loadProfile(r *http.Request, a *accepted, user *idp.User) (*id
 	return p, nil
 }
 
-// signInEvent returns the audit record of a sign-in. For a year that was not published, the
-// record says what opened it.
+// signInEvent returns the audit record of a sign-in. For a year that was not published, the record
+// names the preview that opened it.
 func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
 		Kind: idp.AuditSignIn, Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
@@ -166,7 +166,7 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 	return event
 }
 
-// newAssertion states about the user and the sign-in what the request asks for and the
+// newAssertion returns the facts about the user and the sign-in that the request asks for and the
 // provider may know. Attributes are disclosed here only.
 func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.Issued, now time.Time, lang string) *saml.Assertion {
 	email := signInAddress(user)

@@ -16,7 +16,7 @@ const (
 	stepUp                      // the user signed in and must prove one more factor
 	stepPassive                 // the user must sign in, but the request forbids asking
 	stepRefuse                  // no assertion can be issued about this user
-	stepIssue                   // nothing is missing
+	stepIssue                   // all requirements are met
 )
 
 type step struct {
@@ -25,8 +25,8 @@ type step struct {
 	obstacle *assurance.Obstacle // reason for the refusal, if it is in the user's record
 }
 
-// nextStep decides what the request still needs from this browser. All decisions of a sign-in
-// are made here, without side effects. A nil session means that no user is signed in.
+// nextStep decides the step that the request still needs from this browser. All decisions of a
+// sign-in are made here, without side effects. A nil session means that no user is signed in.
 func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session, user *idp.User, now time.Time) step {
 	ask := step{kind: stepSignIn}
 	if req.IsPassive {

@@ -32,14 +32,13 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 	return web.WritePage(w, http.StatusOK, b.page)
 }
 
-// refusePassive answers a request that forbids asking the user anything, when the user would
-// must be asked. This is the only failure that is reported to the service provider
-// (saml-core §3.2.2.2, NoPassive).
+// refusePassive answers a request that forbids asking the user anything, although the user must be
+// asked. This is the only failure that is reported to the service provider (saml-core §3.2.2.2,
+// NoPassive).
 //
-// Anyone can cause that answer any number of times, so it is recorded within a budget, in one
-// write that spends the message ID. Beyond the budget it is counted and nothing is written,
-// because a second NoPassive discloses nothing new. Such answers also take only a part of the
-// processors.
+// Anyone can cause that answer any number of times, so it is recorded within a budget, in one write
+// that spends the message ID. Beyond the budget it is only counted, because a second NoPassive
+// discloses nothing new. Such answers also take only a part of the processors.
 func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	buffer := takeBuffer()
 	defer buffer.release()
@@ -133,7 +132,7 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 }
 
 // buffer is the memory of one Response and its page. It is reused after the page is written,
-// because the two are most of what a sign-in allocates.
+// because the two are most of the allocations of a sign-in.
 type buffer struct{ xml, page []byte }
 
 var buffers = sync.Pool{New: func() any {

@@ -63,8 +63,8 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	return h.keepRequest(w, r, a)
 }
 
-// noteNeed logs which parts of the request are ignored, also for a request that is then
-// refused, so that the integrator finds the cause.
+// noteNeed logs which parts of the request are ignored, even if the request is then refused, so
+// that the integrator finds the cause.
 func (a *accepted) noteNeed(e *web.Event) {
 	if a.need == nil {
 		return
@@ -119,9 +119,9 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 // it is a replay. A POST from another site does not carry the cookie that distinguishes the
 // two, so the GET that follows decides instead.
 //
-// A double click delivers a message twice before any cookie arrives. So within
-// idp.ResubmitWindow, and until there is an answer, each delivery gets a request and a cookie
-// of its own. No delivery can open the request of another, and all of them share one answer.
+// A double click delivers a message twice before any cookie arrives. So within idp.ResubmitWindow,
+// and until the message is answered, each delivery gets a request and a cookie of its own. No
+// delivery can open the request of another, and all of them share one answer.
 func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	before, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err != nil {

@@ -108,8 +108,8 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	return err
 }
 
-// loadSession returns the browser's session and its user, or nil for both if there is no
-// usable session. The user of a rehearsal has no record.
+// loadSession returns the browser's session and its user, or nil for both without a usable session.
+// The user of a rehearsal has no record.
 func (h *Handler) loadSession(r *http.Request, req *idp.LoginRequest) (*idp.Session, *idp.User, error) {
 	load := h.Sessions.Current
 	if req.SP == idp.RehearsalSP {

@@ -27,15 +27,15 @@ import (
 // only claims its SP. It spends smaller budgets of its own and never the SP's.
 //
 // The budgets are in bytes, as returned by requestWeight. A request is stored for
-// session.RequestLifetime, a day, which is also how long an empty budget takes to
-// fill. The two totals thus bound what waits in the store at any time to
+// session.RequestLifetime, a day, which is also how long an empty budget takes to fill. The two
+// totals thus bound the requests that wait in the store at any time to
 //
 //	2 × (signedTotal + unsignedTotal) = 20 MiB
 //
-// and half-full pages at most double that in the file: below 64 MB with everything that
-// belongs to it, plus 5 MB of memory in the store's index of messages. An answered request
-// frees its budget, because a user has then proved who they are. So an agency spends its
-// budget only on abandoned sign-ins: some 8,000 at once and as many a day.
+// and half-full pages at most double that in the file: below 64 MB with everything that belongs to
+// it, plus 5 MB of memory in the store's index of messages. An answered request frees its budget,
+// because its user has then authenticated. So an agency spends its budget only on abandoned
+// sign-ins: some 8,000 at once and as many a day.
 const (
 	signedTotal     = 8 << 20
 	signedSP        = 5 << 20
@@ -44,7 +44,7 @@ const (
 	unsignedNetwork = 256 << 10
 )
 
-// waitingScope names which requests share a budget.
+// waitingScope names the requests that share a budget.
 type waitingScope int
 
 const (
@@ -175,8 +175,8 @@ func (h *Handler) recordedRequest(ctx context.Context, a *accepted) (*idp.LoginR
 	return &request, nil
 }
 
-// releaseBudget frees the budget of a request whose answer is written. Its stored copy, under
-// whichever handle, no longer waits.
+// releaseBudget frees the budget of a request whose answer is written. Its stored copy, even under
+// another handle, no longer waits.
 func (h *Handler) releaseBudget(r *http.Request, a *accepted, recorded *idp.LoginRequest) {
 	if a.inStore || recorded.Handle != a.request.Handle {
 		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)

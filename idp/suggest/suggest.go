@@ -1,14 +1,13 @@
-// Package suggest finds the name that was probably meant by one that is not
-// known, for errors that help.
+// Package suggest finds the known name closest to an unknown one, for the suggestions in errors.
 package suggest
 
 import "strings"
 
-// maxSeen bounds, in bytes, what is compared letter by letter.
+// maxSeen bounds the length in bytes of a name that is compared letter by letter.
 const maxSeen = 500
 
-// Nearest returns the name most like the one seen, in any case; the first of
-// several. It is "" if more than slips letters differ from each.
+// Nearest returns the name closest to seen, regardless of case, and the first of equally close
+// ones. It returns "" if every name differs in more than slips letters.
 func Nearest(seen string, names []string, slips int) string {
 	if len(seen) > maxSeen {
 		return ""

@@ -11,7 +11,7 @@ import (
 	"vernal/idp"
 )
 
-// Bounds of what any client can make us store.
+// Bounds on the data that any client can make us store.
 const (
 	maxUserAgent = 200
 	maxAddress   = 64
@@ -45,7 +45,7 @@ type Loads struct {
 func clean(s string, limit int) string {
 	const more = "…"
 	var out []byte
-	end := 0 // of what leaves room for more
+	end := 0 // of the text that leaves room for more
 	for _, r := range s {
 		if !unicode.IsPrint(r) {
 			r = utf8.RuneError

@@ -39,8 +39,8 @@ func (l *Ledger) Run(ctx context.Context) {
 	}
 }
 
-// Flush writes the notes in memory. If that fails, the unwritten ones stay. Once a day it
-// removes expired data.
+// Flush writes the notes in memory. If that fails, the unwritten ones stay. Once a day it removes
+// expired data.
 func (l *Ledger) Flush(ctx context.Context) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -89,7 +89,7 @@ func (l *Ledger) update(ctx context.Context, keys []string, more records) error 
 	})
 }
 
-// prune removes expired data once a day, corrects what a wrong clock wrote, and rebuilds the
+// prune removes expired data once a day, corrects times that a wrong clock wrote, and rebuilds the
 // record total from the others. l.writing must be held.
 func (l *Ledger) prune(ctx context.Context) error {
 	now := l.Clock.Now()

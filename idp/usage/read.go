@@ -16,7 +16,7 @@ import (
 type Snapshot struct {
 	// Uses has the years of each SP, registered or not, oldest first.
 	Uses map[idp.EntityID][]*Tally
-	// Fetches are by hint; "" for none.
+	// Fetches has the loads by hint, which is "" for loads without one.
 	Fetches map[idp.EntityID][]Loads
 
 	at time.Time

@@ -53,7 +53,7 @@ func (r *record) addLast(o *record) {
 	}
 }
 
-// settle moves to now what a wrong clock left in the future.
+// settle moves to now the times that a wrong clock left in the future.
 func (r *record) settle(now time.Time) {
 	for y, t := range r.Years {
 		if t == nil {
@@ -64,7 +64,7 @@ func (r *record) settle(now time.Time) {
 	}
 }
 
-// encode returns what to store: nil for a record without content.
+// encode returns the document to store, or nil for a record without content.
 func (r *record) encode() ([]byte, error) {
 	if len(r.Years)+len(r.Loads) == 0 {
 		return nil, nil
@@ -72,8 +72,8 @@ func (r *record) encode() ([]byte, error) {
 	return json.Marshal(r)
 }
 
-// parse reads a stored record; nil without a document. One that is damaged is as good as
-// none, because it must not keep the others from being written.
+// parse reads a stored record, and returns nil without a document. It treats a damaged document
+// like a missing one, so that the other records can still be written.
 func (l *Ledger) parse(d *idp.Document, now time.Time) (r *record) {
 	if len(d.Data) == 0 {
 		return nil
@@ -87,7 +87,7 @@ func (l *Ledger) parse(d *idp.Document, now time.Time) (r *record) {
 	return r
 }
 
-// records are by their keys.
+// records maps keys to records.
 type records map[string]*record
 
 // sortNotes converts notes to records.
@@ -111,8 +111,8 @@ func (l *Ledger) sortNotes(ctx context.Context, n notes, now time.Time) records 
 	return all
 }
 
-// forget drops the uses of years that ended long ago, and clients that did not come
-// for long or are too many.
+// forget drops the uses of years that ended long ago, and clients that have not come for long or
+// are too many.
 func (l *Ledger) forget(key string, r *record, now time.Time) {
 	for y, t := range r.Years {
 		over := Moment(t.Last) // a year that was never made ended with its last use

@@ -31,8 +31,8 @@ type Tally struct {
 	First int64    `json:"first,omitzero"`
 	Last  int64    `json:"last"`
 	Days  Days     `json:"days,omitzero"`
-	// Signed is the latest request's; Cert is the certificate of the latest
-	// signed one, and Certs has for each when it last verified a request.
+	// Signed is set if the latest request was signed. Cert is the certificate of the latest
+	// signed request. Certs has the last time that each certificate verified a request.
 	Signed   bool             `json:"signed,omitzero"`
 	Cert     string           `json:"cert,omitzero"`
 	Certs    map[string]int64 `json:"certs,omitempty"`
@@ -88,8 +88,7 @@ func (g *Tally) addSpan(first, last int64, signed bool) {
 	}
 }
 
-// addCert notes a certificate. Beyond keepCerts it forgets the one that was not
-// used for longest.
+// addCert notes a certificate. Beyond keepCerts it forgets the least recently used one.
 func (g *Tally) addCert(sha string, at int64) {
 	if at >= g.Certs[g.Cert] {
 		g.Cert = sha
@@ -129,7 +128,7 @@ func (g *Tally) merge(o *Tally) {
 	g.Clock = g.Clock.Least(o.Clock)
 }
 
-// settle moves to now what a wrong clock left in the future.
+// settle moves to now the times that a wrong clock left in the future.
 func (g *Tally) settle(now time.Time) {
 	limit, last := now.Add(ahead).UnixMilli(), DayOf(now.Add(ahead))
 	for sha, at := range g.Certs {

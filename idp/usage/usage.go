@@ -5,20 +5,20 @@
 // It is the only place that counts uses. The migration board and the rotation read it, and
 // neither stores a count of its own.
 //
-// A request notes its use in memory (Use, Fetch). Every minute Flush writes what was noted,
-// so a request costs no write, and a crash loses at most the last minute. Every query sees
-// both what is stored and what is noted.
+// A request notes its use in memory (Use, Fetch). Every minute Flush writes the notes, so a request
+// costs no write, and a crash loses at most the last minute. Every query sees both stored and noted
+// uses.
 //
 // Client data in metadata loads is cleaned and bounded. It is a hint for operators and
 // never counts as use.
 //
 // The files:
 //
-//	usage.go    Ledger, Use, Fetch, what is not written yet
-//	record.go   what is kept of one SP
+//	usage.go    Ledger, Use, Fetch, unwritten notes
+//	record.go   the stored record of one SP
 //	tally.go    the uses of one year by one SP, and how to add up
 //	fetch.go    loads of metadata
-//	flush.go    writing every minute, and removing what is old
+//	flush.go    writing every minute, and removing old data
 //	read.go     stored and noted together, and the queries
 //
 // The store has a record for each SP under the kind "usage" and the entity ID. The
@@ -72,8 +72,8 @@ func (l *Ledger) Fetch(f idp.Fetch) {
 }
 
 // notes are the uses not yet written. Their number is bounded by the existing SPs and years,
-// because only verified requests are noted. Anyone can load metadata, so if there are too
-// many clients, the oldest are dropped.
+// because only verified requests are noted. Anyone can load metadata, so the oldest of too many
+// clients are dropped.
 type notes struct {
 	uses  records // without loads
 	loads []Loads

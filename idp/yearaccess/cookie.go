@@ -22,7 +22,7 @@ const Path = "/developers/preview"
 // maxCookies bounds the previews that one browser can hold.
 const maxCookies = 8
 
-// Preview is a link, and what became of its year.
+// Preview is a link with the state of its year.
 type Preview struct {
 	sharelink.Link
 	// Token is the link's secret: for the URLs that take it.
@@ -53,19 +53,19 @@ func (g *Gate) checkYear(p *Preview) error {
 	return err
 }
 
-// ListEntered returns the previews that the browser is in, the one that ends first first.
+// ListEntered returns the previews that the browser has entered, in the order in which they end.
 func (g *Gate) ListEntered(r *http.Request) ([]Preview, error) {
 	all, err := g.readCookies(r)
 	answering := all[:0]
 	for _, p := range all {
-		if g.checkYear(&p) == nil { // else it is over: there is nothing left to see
+		if g.checkYear(&p) == nil { // otherwise the year is over, and the preview opens nothing
 			answering = append(answering, p)
 		}
 	}
 	return answering, err
 }
 
-// readCookies returns the previews whose links the browser brings, whatever became of their
+// readCookies returns the previews whose links the browser brings, regardless of the state of their
 // years.
 func (g *Gate) readCookies(r *http.Request) ([]Preview, error) {
 	if !isNavigation(r) {
@@ -94,8 +94,8 @@ func (g *Gate) readCookies(r *http.Request) ([]Preview, error) {
 	return all, nil
 }
 
-// Enter puts the browser into a preview that Lookup found. If it is in too many, the one
-// that ends first gives way.
+// Enter puts the browser into a preview that Lookup found. If the browser is in too many, it leaves
+// the one that ends first.
 func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Preview) error {
 	if r.Method != http.MethodGet || !isNavigation(r) {
 		return nil // a HEAD, or a page of another site that embeds the link
@@ -141,9 +141,10 @@ func (g *Gate) newCookie(id, value string) *http.Cookie {
 	return c
 }
 
-// isNavigation reports whether the browser loads the URL as a page. It is false for an
-// image, a script or a frame of another page. A browser that does not say (Firefox before
-// 90, Safari before 16.4) counts as navigating. That Safari sends no cookies for such loads.
+// isNavigation reports whether the browser loads the URL as a page. It is false for an image, a
+// script or a frame of another page. A browser that sends no Sec-Fetch-Dest (Firefox before 90,
+// Safari before 16.4) counts as navigating. Those versions of Safari send no cookies for such
+// loads.
 func isNavigation(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return dest == "" || dest == "document"

@@ -8,10 +8,10 @@
 //	                   a year that was never made
 //	never made         that 404
 //
-// A preview is the field "preview" of a service provider's (SP's) registration or a
-// preview link. The link sets a cookie in the browser that opens it, one for each pair of
-// SP and year, so that several previews live side by side. The cookie contains the link's
-// token. It opens what the token opens, and ends when the link expires or is revoked.
+// A preview is the field "preview" of a service provider's (SP's) registration or a preview link.
+// The link sets a cookie in the browser that opens it, one for each pair of SP and year, so that a
+// browser can hold several previews. The cookie contains the link's token. It opens only what the
+// token opens, and ends when the link expires or is revoked.
 //
 // The flow of a SAML message, in the order of its calls:
 //
@@ -20,32 +20,32 @@
 //	Admit     its sender is known, and whether the signature verified
 //	Recheck   at each later step of a sign-in or logout, and last before the signature
 //
-// Nothing is carried along from one step to the next: what was revoked in between opens
-// nothing. Metadata and certificates are opened by OpenDocument.
+// No step relies on the decision of an earlier one, so a preview that was revoked in between opens
+// nothing. OpenDocument opens metadata and certificates.
 //
-// # What a stranger can learn
+// # Disclosure to strangers
 //
-// Nothing, not even that the year was made. A year that is not published and one that was
-// never made take the same path: the same page, and the same work before it. Where no
-// registration and no link opens any year, that work is none, and nothing of the request
-// is read. Where one does, the message is verified, and its errors are explained only to
-// a sender who is allowed to use the year. To name an SP that previews it is not enough.
+// A stranger learns nothing about an unpublished year, not even whether it was made. A year that
+// is not published and one that was never made take the same path: the same page, and the same
+// work before it. If no registration and no link opens any year, the Gate does not read the
+// request. If one does, the message is verified, and its errors are explained only to a sender
+// that is allowed to use the year. Naming an SP that previews the year is not enough.
 //
-// # What the cookie grants
+// # Scope of the cookie
 //
-// Sight of one year, to requests of one SP, and nothing else. It is no session: the user
+// The cookie opens one year to requests of one SP, and nothing else. It is no session: the user
 // still signs in, and the cookies of session and sign-in stay SameSite=Lax. So it can be
 // SameSite=None, and arrives with the AuthnRequest that an SP's page posts. Another site
 // can make the browser bring a message to the unpublished year, as it always can by GET.
 // That message needs the SP's signature wherever the live year needs it, and is answered,
 // to the SP's registered URL, as the live year answers it.
 //
-// SameSite=Lax also kept the cookie from images, scripts and frames in pages of other
-// sites, which could conclude from their loading that the visitor previews a year. Therefore
-// the cookie counts only where the browser navigates (Sec-Fetch-Dest).
+// SameSite=Lax would also keep the cookie from images, scripts and frames in pages of other sites,
+// which could otherwise conclude from their loading that the visitor previews a year. Therefore the
+// cookie counts only where the browser navigates (Sec-Fetch-Dest).
 //
-// SameSite=None needs Secure. Over http, on loopback, the cookie is SameSite=Lax: there
-// only the field opens a year to a message that another site posts.
+// SameSite=None needs Secure. Over http, on loopback, the cookie is SameSite=Lax, so only the field
+// opens a year to a message that another site posts.
 package yearaccess
 
 import (
@@ -71,15 +71,15 @@ const ByField = "field"
 // ErrNotPublished is the cause, for the log, of the 404 of a year that no preview opens.
 var ErrNotPublished = errors.New("the year is not published, and no preview opens it to this request")
 
-// Gate knows the years and the previews. A Gate with only Years and Clock knows the live
-// years (Live); for the rest all fields are required.
+// Gate knows the years and the previews. LookupLive and EndedYear need only Years and Clock. All
+// fields are required for the rest.
 type Gate struct {
 	Years *keyring.Ring
 	Clock idp.Clock
 	Links *sharelink.Service
 	// Fields reports whether the registration of some SP opens some year.
 	Fields func(context.Context) (bool, error)
-	// Pages records what a preview opened.
+	// Pages records each use of a preview.
 	Pages *web.Pages
 	// Secure is set when base_url is https, as for all our cookies.
 	Secure bool
@@ -94,7 +94,7 @@ type Visit struct {
 	server bool
 }
 
-// Begin takes a request that a browser brings to the yearly URL. It reads nothing of it.
+// Begin takes a request that a browser brings to the yearly URL. It does not read its content.
 func (g *Gate) Begin(r *http.Request) (Visit, error) { return g.beginVisit(r, false) }
 
 // BeginServer is Begin for the back channel. A server has opened no link, so only the
@@ -116,8 +116,8 @@ func (g *Gate) beginVisit(r *http.Request, server bool) (Visit, error) {
 	return Visit{gate: g, r: r, entry: entry, hidden: hidden, server: server}, nil
 }
 
-// Refuse returns the error to answer a message with that cannot be read: why, on a live
-// year. A nil error stays nil.
+// Refuse returns the error for a message that cannot be read: why on a live year, otherwise the 404
+// of a year that was never made. A nil error stays nil.
 func (v *Visit) Refuse(why error) error {
 	if why != nil && v.hidden {
 		return notPublished(why)
@@ -125,10 +125,10 @@ func (v *Visit) Refuse(why error) error {
 	return why
 }
 
-// Admit decides whether a message from p may use the year, and returns what opened the year
-// if it is not published. p is nil if the sender is unknown. verified means that p's
-// signature was verified. failed is the fault of the message, if any. The caller answers
-// with it if Admit returns no error, because then the sender may see it.
+// Admit decides whether a message from p may use the year, and names the preview that opened the
+// year if it is not published. p is nil if the sender is unknown. verified means that p's signature
+// was verified. failed is the fault of the message, if any. The caller answers with it if Admit
+// returns no error, because then the sender may see it.
 func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (keyring.Entry, string, error) {
 	if !v.hidden {
 		return v.entry, "", nil
@@ -157,8 +157,8 @@ func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (keyring.Entr
 }
 
 // Recheck decides again for a message from p that was admitted before, with the current
-// registration, link and browser. by is what opened the year before. It stays if the year
-// has been published since, because the message still counts as a preview.
+// registration, link and browser. by names the preview that opened the year before. It stays if the
+// year has been published since, because the message still counts as a preview.
 func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (keyring.Entry, string, error) {
 	entry, hidden, err := g.lookupYear(y)
 	if err != nil || !hidden {
@@ -232,8 +232,8 @@ func (g *Gate) isExpecting(ctx context.Context) (bool, error) {
 	return slices.ContainsFunc(links, func(l sharelink.Link) bool { return l.IsLive(now) }), nil
 }
 
-// openedBy says what opens an unpublished year to a request of an SP: ByField or the ID of
-// a link; "" if nothing does.
+// openedBy returns the preview that opens an unpublished year to a request of an SP: ByField, the
+// ID of a link, or "" if none does.
 func (g *Gate) openedBy(r *http.Request, p *sp.Provider, y idp.Year, server bool) (string, error) {
 	if p.Preview == y {
 		return ByField, nil
