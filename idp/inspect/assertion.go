@@ -21,7 +21,7 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	sealed := root.Children(saml.NamespaceAssertion, "EncryptedAssertion")
 	switch {
 	case len(plain)+len(sealed) > 1:
-		r.noteFault("Assertion", fmt.Sprintf("%d of them", len(plain)+len(sealed)), "ours hold one; of several, software has believed the wrong one")
+		r.noteFault("Assertion", fmt.Sprintf("%d of them", len(plain)+len(sealed)), "our responses contain one. Software has trusted the wrong one of several")
 		return nil, nil
 	case len(plain) == 1:
 		return plain[0], nil
@@ -82,7 +82,7 @@ func (s *Service) recipientHints(ctx context.Context, r *Report, root *xmltree.E
 			}
 			r.addHint("this is a request certificate that is registered for " + string(p.EntityID) + why)
 		default:
-			r.addHint("this certificate is not registered for " + string(p.EntityID) + " any more; now it would be encrypted to another one")
+			r.addHint("this certificate is not registered for " + string(p.EntityID) + " any more. Assertions are now encrypted to another certificate")
 		}
 	}
 	return nil
@@ -196,7 +196,7 @@ func (r *Report) checkWindow(field string, e *xmltree.Element) {
 			refuse()
 			c.Suggestions = append(c.Suggestions, applyAt(v))
 		case name == "NotOnOrAfter" && !isBefore:
-			refuse(fmt.Sprintf("it ended %s ago; a service provider's clock that is fast by so much refuses fresh ones, too", r.At.Sub(at).Round(time.Second)))
+			refuse(fmt.Sprintf("it ended %s ago. A service provider whose clock is fast by that much refuses new assertions too", r.At.Sub(at).Round(time.Second)))
 		}
 	}
 	r.add(c)

@@ -29,9 +29,9 @@ func (s *Service) checkReplay(ctx context.Context, r *Report, id string, hash []
 		return nil
 	}
 	err = r.noteRefused("ID", idp.Refuse(idp.RefusedReplay, "ID", id))
-	next := "the browser that brought it can go on with the sign-in; any other one is refused"
+	next := "the browser that sent it can continue the sign-in. Another browser is refused"
 	if before.IsAnswered() {
-		next = "the browser that brought it is shown that it is already used; any other one is refused"
+		next = "the browser that sent it gets a page that says so. Another browser is refused"
 	}
 	r.addHint("this ID was used at "+formatTime(before.ReceivedAt)+", "+answeredText(before.AnsweredAt), next)
 	return err
@@ -51,9 +51,9 @@ func (s *Service) lookupEarlier(ctx context.Context, r *Report, id string) (*idp
 		return nil, fmt.Errorf("look up message: %w", err)
 	}
 	r.noteKept("ID", id)
-	next := "it goes on in the browser that brought it last, or by the back channel"
+	next := "it continues in the browser that sent it last, or by the back channel"
 	if before.IsAnswered() {
-		next = "when it comes again, it ends what is left of the sessions that began before " + formatTime(before.ReceivedAt) + ", and nothing newer"
+		next = "when it is sent again, it ends the remaining sessions that began before " + formatTime(before.ReceivedAt) + ", and nothing newer"
 	}
 	r.addHint("this ID was used at "+formatTime(before.ReceivedAt)+", "+answeredText(before.AnsweredAt), next)
 	return before, nil

@@ -138,10 +138,10 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 	q.Cert, r.Cert = cert, certOf(cert)
 	r.noteKept("Signature", "by the registered certificate "+nameCertificate(cert))
 	if lost != "" {
-		r.addHint("the parameters were pasted decoded, so how they were encoded is not known; the signature holds " + lost)
+		r.addHint("the parameters were pasted decoded, so their original encoding is unknown. The signature is valid " + lost)
 	}
 	if !r.At.Before(cert.NotAfter) {
-		r.addHint("this certificate has ended; requests are taken all the same, and it should be replaced")
+		r.addHint("this certificate has ended. Requests are still accepted. Replace it")
 	}
 	return root, nil
 }

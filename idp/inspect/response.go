@@ -68,7 +68,7 @@ var statusHints = map[string]string{
 	saml.StatusNoPassive:        "IsPassive was asked for, and a page would have been needed",
 	saml.StatusUnknownPrincipal: "the named user is not the one of the session, or was never known to the service provider",
 	saml.StatusPartialLogout:    "the session has ended here, and other service providers may still have theirs",
-	saml.StatusRequestDenied:    "the request was refused; the error id in its message, or in the log, leads to why",
+	saml.StatusRequestDenied:    "the request was refused. Look up the error ID in its message or in the log",
 }
 
 // showStatus records the codes of a message's Status.

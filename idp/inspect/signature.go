@@ -43,7 +43,7 @@ func (s *Service) hintSignature(ctx context.Context, r *Report, msg *saml.Messag
 	other, err := s.otherSigner(ctx, msg, p, r.At)
 	r.addHint(other)
 	if other == "" && len(carried) == 0 {
-		r.addHint(fmt.Sprintf("none of the certificates registered with anybody here verifies it; those of %s: %s", p.EntityID, certificateNames(p.RequestCerts)))
+		r.addHint(fmt.Sprintf("no certificate that is registered here verifies it. The certificates of %s are: %s", p.EntityID, certificateNames(p.RequestCerts)))
 	}
 	return err
 }

@@ -25,6 +25,6 @@ func (s *Service) checkSubject(r *Report, q *inbound.Request) error {
 		return r.noteRefused("", err)
 	}
 	r.noteKept("Subject NameID", subject.NameID.Value)
-	r.addHint("answered only if the user who signs in has this NameID (" + q.NameIDFormat + ") at the service provider; any other one is asked to sign in as someone else")
+	r.addHint("answered only if the user who signs in has this NameID (" + q.NameIDFormat + ") at the service provider. Another user is asked to sign in as a different user")
 	return nil
 }

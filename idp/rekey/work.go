@@ -25,7 +25,7 @@ func (s *Service) start() {
 		defer stop()
 		err := s.work(ctx)
 		if err != nil && ctx.Err() == nil {
-			s.Log.Error("a change of keys stopped, and goes on when the server starts again", "error", err.Error())
+			s.Log.Error("a change of keys stopped. It continues when the server starts again", "error", err.Error())
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
