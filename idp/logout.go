@@ -2,7 +2,7 @@ package idp
 
 import "time"
 
-// LogoutRequest is our record of a verified LogoutRequest, with what the answer needs. It
+// LogoutRequest is our record of a verified LogoutRequest, with the data that the answer needs. It
 // holds no NameID: the user is looked up on arrival and stored as our own UserID.
 type LogoutRequest struct {
 	Handle RequestHandle `json:"handle"`

@@ -13,8 +13,8 @@ type Suggestion struct {
 	// Label says when the suggestion helps; "" for no text.
 	Label SuggestionLabel `json:"label,omitzero"`
 	Do    Action          `json:"do"`
-	// Subjects are what the action applies to, in order: a year, an entity ID, an email
-	// address. The user fills in an empty one.
+	// Subjects are the objects of the action, in order: a year, an entity ID, an email address.
+	// The user fills in an empty one.
 	Subjects []string `json:"subjects,omitempty"`
 	Options  []Option `json:"options,omitempty"`
 }

@@ -60,7 +60,7 @@ func (r *spReader) readKeys(sp *xmltree.Element) {
 	}
 }
 
-// keepBest keeps as many certificates as are tried, those with the best dates.
+// keepBest keeps the certificates with the best dates, as many as are tried.
 func (r *spReader) keepBest(list []*x509.Certificate, part Part) []*x509.Certificate {
 	if len(list) <= xmldsig.MaxCertificates {
 		return list
