@@ -32,7 +32,7 @@ import (
 // Save again). The other order would leave a certificate alone, which means that the key was
 // destroyed. Other files in the folder are ignored.
 //
-// The folder alone does not show which certificate of a year is the right one. History does.
+// The folder alone does not identify the right certificate of a year. History does.
 type Dir struct {
 	path   string
 	sealer Sealer

@@ -23,8 +23,8 @@ const MaxForeign = partnercert.MaxFile
 
 // ParseCertificates reads the certificates in an external file, in any form that package
 // partnercert reads. We publish them as ours, so each must parse in full: strict software would
-// refuse a certificate that parses only in part. The error says what the file contains instead and
-// how to convert it.
+// refuse a certificate that parses only in part. The error names the content of the file and a way
+// to convert it.
 func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	file, err := partnercert.Extract(data)
 	if err != nil {
@@ -39,7 +39,7 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	return all, nil
 }
 
-// parseForeign parses a certificate strictly. Its error says what the authority can fix.
+// parseForeign parses a certificate strictly. Its error names the fix that the authority can make.
 func parseForeign(der []byte) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err == nil {

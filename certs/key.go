@@ -6,7 +6,7 @@
 //
 // It also makes certification requests and reads and checks certificates of an
 // external authority. It knows no calendar and no state of a year: package rotation has
-// the rules, and package keyring says which key signs.
+// the rules, and package keyring chooses the key that signs.
 package certs
 
 import (

@@ -66,7 +66,7 @@ type Logout struct {
 	Event func(answered *LogoutRequest) AuditEvent
 }
 
-// LogoutDecision says which sessions end and which status the SP gets.
+// LogoutDecision contains the sessions to end and the status for the SP.
 type LogoutDecision struct {
 	Status, StatusDetail string
 	End                  []SessionID

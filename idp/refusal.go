@@ -2,8 +2,8 @@ package idp
 
 import "fmt"
 
-// Refusal says why a message or a sign-in was turned down, in terms that an integrator can act
-// on. The texts for Expected and Remedy are in the catalogues under the Code
+// Refusal is the reason why a message or a sign-in was turned down, in terms that an integrator can
+// act on. The texts for Expected and Remedy are in the catalogues under the Code
 // ("refusal.CODE.title", ".expected", ".remedy"). Args fills their placeholders {0}, {1}, ….
 //
 // A Refusal is shown to unverified senders. Seen is the value that they sent, cut to a bounded

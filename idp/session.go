@@ -115,7 +115,7 @@ func (s *Session) SessionIndex(provider EntityID) string {
 }
 
 // IsDisclosedTo reports whether the session was disclosed to the provider, under one of the
-// indexes if there are any.
+// indexes if any are given.
 func (s *Session) IsDisclosedTo(provider EntityID, indexes []string) bool {
 	return slices.ContainsFunc(s.Participants, func(p Participant) bool {
 		return p.SP == provider && (len(indexes) == 0 ||
@@ -232,7 +232,7 @@ type Issuance struct {
 	// was not disclosed to the SP before; "" otherwise.
 	Address string
 	At      time.Time
-	// Check decides again within the write; nil if nothing is signed.
+	// Check decides again within the write; nil if the answer is not signed.
 	Check Check
 	Event AuditEvent
 }

@@ -12,7 +12,7 @@ import (
 // A record that is not authentic, because someone else wrote or moved it, gives ErrTampered
 // wherever it is read, and is never changed, replaced or treated as missing. Sessions are the
 // exception: one that is not authentic has ended. Session and UpdateSession return ErrTampered
-// for it; all other methods treat it as missing.
+// for it. All other methods treat it as missing.
 //
 // Look-ups return ErrNotFound, and their results belong to the caller. Arguments stay the
 // caller's too: a method does not change them, and does not see later changes to them.
@@ -52,12 +52,12 @@ type OwnedStore interface {
 	WriteChecker
 }
 
-// WriteChecker knows whether a store can be written.
+// WriteChecker reports whether a store can be written.
 type WriteChecker interface {
-	// CheckWrites returns why changes cannot be written, which is ErrNotWritten,
-	// ErrDamaged or ErrBusy, or nil if they can. It knows from the last change, if that
-	// is no older than WriteCheckAge, and makes one of its own otherwise. It is
-	// ErrNotWritten too if ctx's deadline passes first.
+	// CheckWrites returns the reason why changes cannot be written, which is ErrNotWritten,
+	// ErrDamaged or ErrBusy, or nil if they can. It uses the result of the last change if that
+	// is no older than WriteCheckAge, and otherwise makes a change of its own. It also returns
+	// ErrNotWritten if ctx's deadline passes first.
 	CheckWrites(ctx context.Context) error
 	// WriteFailures returns how many changes could not be written since the store was
 	// opened.
@@ -189,7 +189,7 @@ type SessionStore interface {
 	//   - checks that the session exists and is not pending (ErrSessionEnded), and belongs
 	//     to i.User (ErrSessionUser);
 	//   - marks i.Request as answered at i.At from i.Session, as AnswerLoginRequest does;
-	//   - finds the user's NameID in i.Scope. If there is none and the provider has moved
+	//   - finds the user's NameID in i.Scope. If the user has none and the provider has moved
 	//     to another scope since i.Scope was read, the new scope counts. The NameID there
 	//     is found, or becomes i.Proposed (ErrExists if that belongs to another user);
 	//   - records in the user's record that i.Address was disclosed to the SP, if it is
@@ -199,7 +199,7 @@ type SessionStore interface {
 	//     sets the session's SeenAt;
 	//   - appends i.Event.
 	//
-	// It returns what the assertion must carry. A zero i.At is refused.
+	// It returns the values that the assertion must carry. A zero i.At is refused.
 	RecordIssuance(ctx context.Context, i *Issuance) (Issued, error)
 }
 
@@ -368,7 +368,7 @@ type Restore struct {
 	Add func(Ended) (map[string]Document, error)
 }
 
-// Ended counts what a restore removed.
+// Ended counts the records that a restore removed.
 type Ended struct {
 	Sessions       int `json:"sessions"`
 	LoginRequests  int `json:"login_requests"`

@@ -162,6 +162,6 @@ type ImportedUser struct {
 	// user's own. Only the ID of User is used, and DisclosedTo of its Emails, which is
 	// added to the same email address, compared without case.
 	Existing bool
-	// Event is recorded if the user is added. Without a Kind, nothing is recorded.
+	// Event is recorded if the user is added. An event without a Kind is not recorded.
 	Event AuditEvent
 }

@@ -36,7 +36,7 @@ const (
 	PartName          Part = "DisplayName"
 )
 
-// need decides what happens to a document with an unusable part.
+// need is the consequence for a document with an unusable part.
 type need int
 
 const (

@@ -28,7 +28,7 @@ type SPDescriptor struct {
 	LogoutURL string
 	// RequestCerts are the SP's request certificates, if any.
 	RequestCerts []*x509.Certificate
-	// EncryptionCerts are those of KeyDescriptors with use="encryption". If there is one,
+	// EncryptionCerts are those of KeyDescriptors with use="encryption". If any exist,
 	// Encryption is not idp.EncryptionNone.
 	EncryptionCerts  []*x509.Certificate
 	Encryption       string // one of the idp.Encryption constants

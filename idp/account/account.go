@@ -43,7 +43,7 @@ import (
 // Errors of proving an identity.
 var (
 	// ErrWrong is returned for a wrong password or code, a code used before, and an email
-	// address without an account. It never says which.
+	// address without an account. It never discloses which of them.
 	ErrWrong = errors.New("wrong password or code")
 	// ErrReplayed is ErrWrong for a right code that was used before. Its sender saw one of
 	// the user's codes, so the audit trail distinguishes it from a guess. No page does.

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/audit"
 )
 
-// ExportOptions selects what to export.
+// ExportOptions selects the data to export.
 type ExportOptions struct {
 	// Secrets includes password hashes, TOTP secrets and social security numbers. Without
 	// them, no user can sign in after an import.

@@ -91,8 +91,8 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOption
 	}
 	outcome := make([]error, len(users))
 	if !o.DryRun && len(users) > 0 {
-		// This precedes the users, so that no hash is in use whose cost is missing in
-		// the document, even if a later step fails.
+		// This precedes the users, so that the document contains the cost of every hash in
+		// use, even if a later step fails.
 		if err := s.importWorks(ctx, users); err != nil {
 			return nil, fmt.Errorf("import users: %w", err)
 		}

@@ -52,7 +52,7 @@ func (e *BusyError) Error() string {
 }
 
 // room holds password attempts that wait for their turn. No attempt writes anything before its
-// turn, so the machine's hash rate limits what unknown senders can write, no matter how many
+// turn, so the machine's hash rate limits the writes of unknown senders, no matter how many
 // they are.
 //
 // More attempts have their turn than there are slots, so that one can write its count to the

@@ -73,7 +73,7 @@ func (m *measures) refresh(ctx context.Context, h *Handler) *prometheus.Registry
 	s := newSample()
 	readable := h.measure(ctx, s)
 	if ctx.Err() != nil {
-		return m.kept // the client has gone, so an error of the read means nothing
+		return m.kept // the client has gone, which explains any error
 	}
 	s.flag("state_readable", readable == nil)
 	if readable != nil {

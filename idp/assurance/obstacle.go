@@ -20,7 +20,7 @@ type Obstacle struct {
 	Have []idp.Factor
 }
 
-// Lack names what a user's record lacks. Catalogues use it.
+// Lack names a missing part of a user's record. Catalogues use it.
 type Lack string
 
 // Missing parts of a record.

@@ -109,7 +109,7 @@ func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 type wanted struct {
 	ial, aal, strict, generic *context
 	attributes                []string // requested names, lower case
-	hasAttributes             bool     // true even if none is requested
+	hasAttributes             bool     // true even if the list is empty
 }
 
 // readRefs sorts the values and refuses those that are not allowed.

@@ -18,7 +18,7 @@ type AuditQuery struct {
 	// Limit is the maximum number of records in the answer, 1000 at most.
 	Limit int `json:"limit"`
 	// Before asks for the records before this one, newest first; 0 for the
-	// newest. After asks for those that followed one, oldest first.
+	// newest. After asks for the records after this one, oldest first.
 	Before uint64  `json:"before,omitempty"`
 	After  *uint64 `json:"after,omitempty"`
 }

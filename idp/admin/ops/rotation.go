@@ -16,7 +16,7 @@ type RotationStatus struct {
 	rotation.Status
 	// Automatic is set if the server takes the steps itself on their dates.
 	Automatic bool `json:"automatic"`
-	// Board shows which service providers use which year. Only rotation/status sets it.
+	// Board shows the service providers that use each year. Only rotation/status sets it.
 	Board *migration.Board `json:"board,omitempty"`
 }
 

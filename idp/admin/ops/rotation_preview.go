@@ -45,8 +45,8 @@ type PreviewLink struct {
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
-// CreatePreview makes a preview link. In a dry run, it only returns the year and the URLs that the
-// link would open.
+// CreatePreview makes a preview link. In a dry run, it makes none and returns the terms that the
+// link would have.
 var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Context, by admin.Caller, req PreviewRequest) (PreviewLink, error) {
 	if err := checkYear(req.Year); err != nil {
 		return PreviewLink{}, err

@@ -30,8 +30,8 @@ type StepRequest struct {
 // RotationChange is the answer to rotation/step.
 type RotationChange struct {
 	DryRun bool `json:"dry_run"`
-	// Steps are those that were taken, or would be, in order: revoke may make
-	// a year first, retire may destroy its key.
+	// Steps are the steps that were taken, or would be, in order. revoke may make
+	// a year first, and retire may destroy its key.
 	Steps []rotation.Step `json:"steps"`
 	// Changed are the years whose state or key changed, Unchanged the others that have not
 	// ended.

@@ -16,9 +16,9 @@ const (
 	// sessionScan bounds the sessions that one command reads, so that it answers soon
 	// however many there are. The caller continues from Next.
 	sessionScan = 20_000
-	// sessionPage bounds those that one answer holds.
+	// sessionPage bounds the sessions in one answer.
 	sessionPage = 1000
-	// sessionBatch bounds those that one command ends: they end in one step of
+	// sessionBatch bounds the sessions that one command ends: they end in one step of
 	// the store, and no sign-in should wait long behind it.
 	sessionBatch = 250
 	// minShort is the minimum length of a session ID's prefix that names the session.
@@ -143,7 +143,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
 		found = s.filterSessions(q, user, found)
-		// The sessions of a single user are few and in another order, so there is no next
+		// The sessions of a single user are few and in another order, so they need no next
 		// page.
 		return found, "", nil
 	}

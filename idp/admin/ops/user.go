@@ -101,7 +101,7 @@ type User struct {
 }
 
 // Email is an email address of a user. It leaves out the service providers it was disclosed
-// to: a list of users does not show which service providers they visit.
+// to: a list of users must not show the service providers that they visit.
 type Email struct {
 	Address      string    `json:"address"`
 	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
