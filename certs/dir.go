@@ -226,8 +226,8 @@ type File struct {
 // maxFile bounds a file of the folder. An RSA key of 16384 bits fits.
 const maxFile = 1 << 18
 
-// Files calls begin and returns the files of all years, sorted by name. Nothing is written to the
-// folder from the call of begin until all files are read.
+// Files calls begin and returns the files of all years, sorted by name. No file in the
+// folder changes from the call of begin until all files are read.
 func (d *Dir) Files(begin func() error) ([]File, error) {
 	d.writing.Lock()
 	defer d.writing.Unlock()

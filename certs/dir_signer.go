@@ -163,7 +163,7 @@ func (d *Dir) destroyKey(y idp.Year) error {
 // Rewrap wraps the key that seals each private key with the master keys that are in force now. Each
 // file is replaced in one step, so that it opens at any moment. A file that would not change is not
 // written, so that an interrupted call can be repeated. Years whose file does not open stay as they
-// are and are in the *DamagedError. At any other error, Rewrap stops.
+// are and are in the *DamagedError. With any other error, Rewrap stops.
 func (d *Dir) Rewrap(ctx context.Context) error {
 	return d.resealAll(ctx, d.sealer.RewrapSealed)
 }

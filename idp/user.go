@@ -129,8 +129,8 @@ func (u *User) PrimaryEmail() string {
 	return u.Emails[0].Address
 }
 
-// EndUntil removes access that the user may have used or ended before the given time without a
-// record here. Devices remembered until then are forgotten, and all steps whose codes were accepted
+// EndUntil ends the devices and codes that the user may have removed or used before the given time
+// without a record here. Devices remembered until then are forgotten, and all steps whose codes were accepted
 // until then count as used. A store calls it for each user that it reads after a restore.
 func (u *User) EndUntil(at time.Time) {
 	if at.IsZero() {

@@ -55,7 +55,7 @@ var (
 	ErrNoFactor = errors.New("no authenticator on this account")
 )
 
-// ThrottledError is returned after too many attempts. Nothing was compared, and the attempt
+// ThrottledError is returned after too many attempts. No secret was compared, and the attempt
 // did not count.
 type ThrottledError struct {
 	// RetryAfter is how long to wait, at least a second.

@@ -7,8 +7,8 @@ import (
 	"vernal/idp/inspect"
 )
 
-// Inspect analyzes a message that the caller received or found in a log. A message without a time
-// of arrival counts as arriving now.
+// Inspect analyzes a message that the caller extracted from the operator's input. A message without
+// a time of arrival counts as arriving now.
 var Inspect = declare("inspect", func(s *Service, ctx context.Context, _ admin.Caller, m inspect.Message) (*inspect.Report, error) {
 	if m.At.IsZero() {
 		m.At = s.Clock.Now()
