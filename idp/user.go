@@ -130,8 +130,9 @@ func (u *User) PrimaryEmail() string {
 }
 
 // EndUntil ends the devices and codes that the user may have removed or used before the given time
-// without a record here. Devices remembered until then are forgotten, and all steps whose codes were accepted
-// until then count as used. A store calls it for each user that it reads after a restore.
+// without a record here. Devices remembered until then are forgotten, and all steps whose codes
+// were accepted until then count as used. A store calls it for each user that it reads after a
+// restore.
 func (u *User) EndUntil(at time.Time) {
 	if at.IsZero() {
 		return
