@@ -39,8 +39,8 @@ type RotationChange struct {
 	Unchanged []YearChange `json:"unchanged"`
 	// Status is the rotation after the change.
 	Status RotationStatus `json:"status"`
-	// CalendarAt is the calendar's date of a create step that is taken so early that an operator
-	// should confirm it; zero otherwise.
+	// CalendarAt is the calendar's date of a create step that is taken so early that an
+	// operator should confirm it; zero otherwise.
 	CalendarAt time.Time `json:"calendar_at,omitzero"`
 	// CutOff are the service providers that still used a year when its retirement was forced.
 	// They cannot sign anyone in until they move. It is empty if no force was needed. It is
