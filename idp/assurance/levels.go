@@ -219,7 +219,7 @@ func (c *context) isAllowedFor(sp *idp.ServiceProvider) bool {
 	switch {
 	case c.kind == kindStrict:
 		// It has no effect but is echoed. A provider that may not ask for proofing
-		// must not learn that there was any.
+		// must not learn that the user was proofed.
 		return allowsVerified(sp)
 	case c.kind != kindIAL || c.ial == AuthOnly:
 		return true
