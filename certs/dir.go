@@ -32,13 +32,13 @@ import (
 // Save again). The other order would leave a certificate alone, which means that the key was
 // destroyed. Other files in the folder are ignored.
 //
-// The folder alone does not show which certificate of a year is the right one. History does.
+// The folder alone does not identify the right certificate of a year. History does.
 type Dir struct {
 	path   string
 	sealer Sealer
 	vault  Vault
-	// writing is held while files are written, so that no key is sealed with what
-	// Rewrap or Reseal is taking out of force.
+	// writing is held while files are written. Otherwise a file could be sealed with a key that
+	// Rewrap or Reseal is replacing.
 	writing *sync.Mutex
 }
 
@@ -61,7 +61,7 @@ const (
 	extCert  = ".crt"
 )
 
-// OpenDir names the folder. It is read and made only when it is used.
+// OpenDir returns the Dir at path. The folder is read and made only when it is used.
 func OpenDir(path string, s Sealer) *Dir {
 	return &Dir{path: path, sealer: s, writing: new(sync.Mutex)}
 }
@@ -72,10 +72,10 @@ func (d *Dir) WithVault(v Vault) *Dir {
 	return &Dir{path: d.path, sealer: d.sealer, vault: v, writing: d.writing}
 }
 
-// Save writes the key's files durably: when it returns nil they survive a
-// crash. A year that is there already gives idp.ErrExists, except for a private
-// key that waits for its certificate: saving the same key with one completes
-// it. A key whose parts do not belong together is refused.
+// Save writes the key's files durably: once it returns nil, they survive a crash. It returns
+// idp.ErrExists for an existing year, except for a private key that waits for its certificate.
+// Saving the same key with a certificate completes it. Save refuses a key whose parts do not belong
+// together.
 func (d *Dir) Save(k *Key) error {
 	d.writing.Lock()
 	defer d.writing.Unlock()
@@ -95,8 +95,8 @@ func (d *Dir) saveKey(k *Key) error {
 	if err := os.MkdirAll(d.path, 0o700); err != nil {
 		return err
 	}
-	// A certificate is the last thing written, so where one is, the year is
-	// complete, or over.
+	// The certificate is written last. If it exists, the year is complete, or its private key
+	// was destroyed.
 	if _, err := os.Lstat(d.filePath(k.Year, extCert)); err == nil {
 		return idp.ErrExists
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -111,13 +111,12 @@ func (d *Dir) saveKey(k *Key) error {
 	return writeNew(d.filePath(k.Year, extCert), []byte(EncodePEM(k.Cert)))
 }
 
-// Load reads all years, oldest first; none if there is no folder. A year with a
-// certificate alone has no Signer, one with a key alone no Cert.
+// Load reads all years, oldest first. It returns none if the folder does not exist. A year with
+// only a certificate has no Signer, and a year with only a private key has no Cert.
 //
-// One year does not take the others down: the years whose files cannot be read,
-// or contradict one another, are in a *DamagedError, and the keys are those of
-// the other years. What a missing year means is for the caller to decide. With
-// any other error there are no keys.
+// A damaged year does not affect the others. A *DamagedError lists the years whose files cannot be
+// read, or contradict one another, and Load returns the keys of the other years. The caller decides
+// how to treat the damaged years. With any other error, Load returns no keys.
 func (d *Dir) Load() ([]*Key, error) {
 	years, err := d.years(extKey, extToken, extCert)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -143,8 +142,8 @@ func (d *Dir) Load() ([]*Key, error) {
 	return keys, nil
 }
 
-// LoadYear reads one year and looks at no file of another; nil if it has none.
-// The error is a *DamagedError if its files cannot be used.
+// LoadYear reads one year and no file of another. It returns nil if the year has no files. The
+// error is a *DamagedError if its files cannot be used.
 func (d *Dir) LoadYear(y idp.Year) (*Key, error) {
 	if !y.Valid() {
 		return nil, fmt.Errorf("load signing key: %q is not a year", y)
@@ -159,8 +158,8 @@ func (d *Dir) LoadYear(y idp.Year) (*Key, error) {
 	return k, nil
 }
 
-// loadYear reads the files of a year. The key is never nil; with an error it has
-// what could be read of its certificate.
+// loadYear reads the files of a year. The key is never nil. With an error, it has the certificate
+// if that could be read.
 func (d *Dir) loadYear(y idp.Year) (*Key, error) {
 	k := &Key{Year: y}
 	var errs []error
@@ -193,7 +192,7 @@ type DamagedYear struct {
 	Year idp.Year
 	// Cert is its certificate; nil if that cannot be read.
 	Cert *x509.Certificate
-	// Err says why. It names no secret.
+	// Err is the cause. It contains no secret.
 	Err error
 }
 
@@ -209,7 +208,7 @@ func (e *DamagedError) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Unwrap gives the causes.
+// Unwrap returns the causes.
 func (e *DamagedError) Unwrap() []error {
 	errs := make([]error, len(e.Years))
 	for i, d := range e.Years {
@@ -227,8 +226,8 @@ type File struct {
 // maxFile bounds a file of the folder. An RSA key of 16384 bits fits.
 const maxFile = 1 << 18
 
-// Files calls begin and returns the files of all years, sorted by name. Nothing is written to the
-// folder from the call of begin until all files are read.
+// Files calls begin and returns the files of all years, sorted by name. No file in the
+// folder changes from the call of begin until all files are read.
 func (d *Dir) Files(begin func() error) ([]File, error) {
 	d.writing.Lock()
 	defer d.writing.Unlock()

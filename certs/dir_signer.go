@@ -34,7 +34,7 @@ func sealContext(y idp.Year, external bool) string {
 	return "key/" + string(y)
 }
 
-// saveSigner writes the private key, unless the same one waits there already.
+// saveSigner writes the private key, unless the folder already has the same one.
 func (d *Dir) saveSigner(k *Key) error {
 	there, err := d.loadYear(k.Year)
 	switch {
@@ -121,12 +121,11 @@ func (d *Dir) loadKept(k *Key) error {
 	return nil
 }
 
-// Destroy permanently removes the private key of a year and keeps its
-// certificate. A key that is gone already is no error, so an interrupted
-// destruction can be repeated. A file is unlinked, not overwritten: its bytes, on the
-// disk or in a backup, can be read for as long as the master key exists that wrapped
-// the year's own key in it. A key in a Vault is destroyed there first, so that its file records
-// it until it is gone.
+// Destroy permanently removes the private key of a year and keeps its certificate. A missing
+// private key is no error, so that an interrupted destruction can be repeated. A file is unlinked
+// and not overwritten. Its bytes, on the disk or in a backup, stay readable as long as the master
+// key that wrapped the year's own key exists. A key in a Vault is destroyed there first, so that
+// its file records the key until the Vault has removed it.
 func (d *Dir) Destroy(y idp.Year) error {
 	if !y.Valid() {
 		return fmt.Errorf("destroy signing key: %q is not a year", y)
@@ -161,11 +160,10 @@ func (d *Dir) destroyKey(y idp.Year) error {
 	return durable.SyncDir(d.path)
 }
 
-// Rewrap seals every private key for the master keys that are in force now. The keys
-// that seal them stay. Each file is replaced in one step, so that it opens at any
-// moment, and nothing is written where nothing changes: an interrupted call can be
-// repeated. Years whose file does not open are left as they are, and are in the
-// *DamagedError. With any other error the rest is not done.
+// Rewrap wraps the key that seals each private key with the master keys that are in force now. Each
+// file is replaced in one step, so that it opens at any moment. A file that would not change is not
+// written, so that an interrupted call can be repeated. Years whose file does not open stay as they
+// are and are in the *DamagedError. With any other error, Rewrap stops.
 func (d *Dir) Rewrap(ctx context.Context) error {
 	return d.resealAll(ctx, d.sealer.RewrapSealed)
 }
@@ -207,8 +205,8 @@ func (d *Dir) resealAll(ctx context.Context, change func(sealContext string, sea
 	return nil
 }
 
-// resealYear replaces one file. opened is false with the error of a file that does not
-// open; any other error is one of reading or writing.
+// resealYear replaces one file. opened is false if the file does not open. Any other error is from
+// reading or writing.
 func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) (opened bool, err error) {
 	sealed, err := os.ReadFile(d.filePath(y, extKey))
 	if err != nil {

@@ -22,9 +22,9 @@ import (
 const MaxForeign = partnercert.MaxFile
 
 // ParseCertificates reads the certificates in an external file, in any form that package
-// partnercert reads. We publish them as ours, so each must parse in full: strict software
-// would refuse a certificate that parses only in part. An error says what the file is
-// instead and how to convert it.
+// partnercert reads. We publish them as ours, so each must parse in full: strict software would
+// refuse a certificate that parses only in part. The error names the content of the file and a way
+// to convert it.
 func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	file, err := partnercert.Extract(data)
 	if err != nil {
@@ -39,8 +39,7 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	return all, nil
 }
 
-// parseForeign reads a certificate strictly, and says of one that fails what the
-// authority can fix.
+// parseForeign parses a certificate strictly. Its error names the fix that the authority can make.
 func parseForeign(der []byte) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err == nil {
@@ -125,9 +124,9 @@ func parsePrivate(block *pem.Block) (key crypto.Signer, err error) {
 	return nil, keyError(KeyFileNotRSA, "it is a key of another kind (%s, %T): service providers need RSA", block.Type, parsed)
 }
 
-// Request makes a certification request (PKCS#10, RFC 2986) of a private key, as
-// DER: RSA-SHA256, with the subject that a self-signed certificate would have,
-// and the key usage to ask for. The same key and Spec give the same bytes.
+// Request returns a certification request (PKCS#10, RFC 2986) for a private key, as DER. It is
+// signed with RSA-SHA256, and has the subject of a self-signed certificate and the key usage to ask
+// for. The same key and Spec give the same bytes.
 func Request(rand io.Reader, signer crypto.Signer, y idp.Year, spec Spec, baseURL string) ([]byte, error) {
 	name, err := spec.Subject.pkixName(baseURL)
 	if err != nil {

@@ -15,16 +15,16 @@ import (
 	"vernal/idp/rotation"
 )
 
-// Finding is something about an external certificate or key.
+// Finding is a problem or a warning about an external certificate or key.
 type Finding struct {
 	Code FindingCode `json:"code"`
 	// Text describes the finding and its consequence, for operators.
 	Text string `json:"text"`
-	// Ask is what to request from the CA. It is empty if the CA cannot help.
+	// Ask is the change to request from the CA. It is empty if the CA cannot help.
 	Ask string `json:"ask,omitempty"`
 }
 
-// String returns the text and what to request from the CA.
+// String returns the text and the change to request from the CA.
 func (f Finding) String() string {
 	if f.Ask == "" {
 		return f.Text
@@ -46,7 +46,7 @@ const (
 	FoundShort    FindingCode = "ends_early"
 )
 
-// The warnings: what old or strict service providers dislike.
+// The warnings: properties that old or strict service providers may reject.
 const (
 	FoundBeginsAhead  FindingCode = "begins_ahead"
 	FoundEndsSooner   FindingCode = "ends_sooner"
@@ -68,7 +68,7 @@ const (
 const (
 	minBits  = 2048
 	slowBits = 4096 // longer ones make every sign-in wait
-	maxBits  = 8192 // what crypto/tls and most libraries verify at most
+	maxBits  = 8192 // the maximum that crypto/tls and most libraries verify
 )
 
 // Foreign is an external certificate for the private key of a year.
@@ -77,7 +77,7 @@ type Foreign struct {
 	Cert *x509.Certificate
 	// Public is the private key's other half.
 	Public crypto.PublicKey
-	// Others are the keys of all years, over ones too.
+	// Others are the keys of all years, including years that have ended.
 	Others []*Key
 	// Recorded has the SHA-256 of the public key of every recorded year, also of
 	// years whose key is lost or destroyed.
@@ -111,7 +111,7 @@ func (e *ImportError) Error() string {
 func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	c := &check{Foreign: f}
 	if c.checkReuse(); !EqualPublic(f.Public, f.Cert.PublicKey) {
-		// What else there is to say of it would mislead.
+		// Further findings about the certificate of another key would mislead.
 		c.addProblem(FoundMismatch, "", "it is the certificate of another key: %s (SHA-256 %s…)", f.Cert.Subject, CertSHA256(f.Cert)[:16])
 		return c.problems, nil
 	}
@@ -124,9 +124,9 @@ func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
 	return c.problems, c.warnings
 }
 
-// Pick picks the certificate of a public key from a chain, and returns the rest. If there
-// are several, it picks the one that expires last. If there is none, it picks the first, so
-// that CheckImport can report what is wrong with it.
+// Pick picks the certificate of a public key from a chain, and returns the rest. If several match,
+// it picks the one that expires last. If none matches, it picks the first, so that CheckImport can
+// report its problems.
 func Pick(chain []*x509.Certificate, pub crypto.PublicKey) (leaf *x509.Certificate, rest []*x509.Certificate) {
 	pick := 0
 	for i, c := range chain {
@@ -173,9 +173,8 @@ func (c *check) checkKey() {
 	}
 }
 
-// checkReuse finds keys and serial numbers of other years: software that trusts a
-// year must not trust another one by it. A recorded key counts although it is
-// lost or destroyed.
+// checkReuse finds keys and serial numbers of other years. Software that trusts one year must not
+// trust another because of them. A recorded key counts even if it is lost or destroyed.
 func (c *check) checkReuse() {
 	for _, y := range slices.Sorted(maps.Keys(c.Recorded)) {
 		recorded := y != c.Year && c.Recorded[y] != "" && c.Recorded[y] == PublicKeySHA256(c.Public)

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// checkSignature checks how the certificate itself is signed. No one must verify that
+// checkSignature checks how the certificate itself is signed. No one needs to verify that
 // signature, but old software reads it, and strict software may refuse it.
 func (c *check) checkSignature() {
 	const ask = "one that is signed with RSA and SHA-256"
@@ -22,8 +22,8 @@ func (c *check) checkSignature() {
 	default:
 		c.addWarning(FoundAlgorithm, ask, "it is signed with %s: old software cannot read such certificates", a)
 	}
-	// A self-signed certificate can be checked without anyone's word, unless
-	// its algorithm is one that Go refuses, which is reported above.
+	// A self-signed certificate can be verified with its own key. An algorithm that Go refuses
+	// is reported above.
 	if c.isSelfSigned() {
 		err := c.Cert.CheckSignature(c.Cert.SignatureAlgorithm, c.Cert.RawTBSCertificate, c.Cert.Signature)
 		if _, insecure := errors.AsType[x509.InsecureAlgorithmError](err); err != nil && !insecure && !errors.Is(err, x509.ErrUnsupportedAlgorithm) {
@@ -32,8 +32,8 @@ func (c *check) checkSignature() {
 	}
 }
 
-// isSelfSigned reports whether the certificate names its own key as its issuer.
-// A name alone says little: an authority may have the name of its customer.
+// isSelfSigned reports whether the certificate names its own key as its issuer. Comparing names is
+// not enough, because an authority may have the name of its customer.
 func (c *check) isSelfSigned() bool {
 	return bytes.Equal(c.Cert.RawIssuer, c.Cert.RawSubject) &&
 		(len(c.Cert.AuthorityKeyId) == 0 || bytes.Equal(c.Cert.AuthorityKeyId, c.Cert.SubjectKeyId))

@@ -6,7 +6,7 @@
 //
 // It also makes certification requests and reads and checks certificates of an
 // external authority. It knows no calendar and no state of a year: package rotation has
-// the rules, and package keyring says which key signs.
+// the rules, and package keyring chooses the key that signs.
 package certs
 
 import (
@@ -38,16 +38,15 @@ type Key struct {
 	Signer crypto.Signer
 	// Cert is nil while a key waits for its certificate.
 	Cert *x509.Certificate
-	// External: the certificate is, or will be, of an external authority. None is made
-	// here for such a key.
+	// External is set if an external authority issues the certificate. Vernal then makes none.
 	External bool
 
 	derived atomic.Value
 }
 
-// LookupDerived returns what build makes of the key. It is built once and kept with the
-// key, so that nothing that can sign is left when the Ring drops the key. All
-// callers must want the same T.
+// LookupDerived returns the value that build makes from the key. The value is built once and kept
+// with the key, so that no object that can sign remains when the Ring drops the key. All callers
+// must use the same T.
 func LookupDerived[T any](k *Key, build func(*Key) (T, error)) (T, error) {
 	if v, ok := k.derived.Load().(T); ok {
 		return v, nil
@@ -87,14 +86,14 @@ func (s Spec) Validate() error {
 
 // Subject is the name in new certificates.
 type Subject struct {
-	// CommonName; empty: the host of the base URL.
+	// CommonName is the common name. If it is empty, the host of the base URL is used.
 	CommonName string
 	// Empty fields are left out of the name.
 	Country, Province, Locality, Organization, OrganizationalUnit string
 }
 
-// NewKey makes a private key and its certificate for the year; see Certify for
-// the certificate. The key itself is drawn from the system's randomness.
+// NewKey makes a private key for the year and, with Certify, its certificate. The private key comes
+// from the system's random source and not from rand.
 func NewKey(rand io.Reader, y idp.Year, end time.Time, spec Spec, baseURL string, now time.Time) (*Key, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
@@ -195,7 +194,7 @@ func (k *Key) Public() crypto.PublicKey {
 	return nil
 }
 
-// check reports whether the parts of the key belong together.
+// check returns an error if the parts of the key do not belong together.
 func (k *Key) check() error {
 	if !k.Year.Valid() {
 		return fmt.Errorf("%q is not a year", k.Year)
@@ -234,7 +233,7 @@ func EqualPublic(a, b crypto.PublicKey) bool {
 	return ok && x.Equal(b)
 }
 
-// FindKey returns the key of a year; nil if there is none.
+// FindKey returns the key of a year, or nil.
 func FindKey(keys []*Key, y idp.Year) *Key {
 	i := slices.IndexFunc(keys, func(k *Key) bool { return k.Year == y })
 	if i < 0 {
@@ -252,7 +251,7 @@ func CertSHA256(c *x509.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Colons writes a digest as openssl shows a fingerprint.
+// Colons formats a digest as openssl prints a fingerprint.
 func Colons(sum []byte) string {
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
 }

@@ -154,7 +154,7 @@ func declareLabel(l SuggestionLabel) SuggestionLabel {
 	return l
 }
 
-// advisedError adds to an error what a user can do about it.
+// advisedError adds suggestions to an error.
 type advisedError struct {
 	error
 	suggestions []Suggestion
@@ -163,11 +163,11 @@ type advisedError struct {
 func (e *advisedError) Unwrap() error           { return e.error }
 func (e *advisedError) Suggested() []Suggestion { return e.suggestions }
 
-// Advise adds to err what a user can do about it; see SuggestionsOf.
+// Advise adds suggestions for the user to err; see SuggestionsOf.
 func Advise(err error, list ...Suggestion) error { return &advisedError{err, list} }
 
-// SuggestionsOf returns what a user can do about an error. The outermost error with a method
-// Suggested decides.
+// SuggestionsOf returns the suggestions for a user after an error. The outermost error with a
+// method Suggested decides.
 func SuggestionsOf(err error) []Suggestion {
 	var advised interface{ Suggested() []Suggestion }
 	if errors.As(err, &advised) {

@@ -20,7 +20,7 @@ type AuditEvent struct {
 	// Address is the peer's IP address. It is not part of the record, which is permanent;
 	// see AuditRecord.AddressSum.
 	Address string `json:"address,omitempty"`
-	// Detail lists what changed, by name and value.
+	// Detail lists the changes, by name and value.
 	Detail map[string]string `json:"detail,omitempty"`
 }
 
@@ -50,7 +50,7 @@ const AddressLifetime = 90 * 24 * time.Hour
 // or an older store was restored.
 type AuditHead struct {
 	Seq uint64 `json:"seq"`
-	// Hash is 64 zeros while there is no record.
+	// Hash is 64 zeros before the first record.
 	Hash string `json:"hash"`
 	// MAC authenticates Seq and Hash under the master key, hex.
 	MAC string `json:"mac"`
@@ -58,10 +58,10 @@ type AuditHead struct {
 
 // AuditLine is a record in its stored form.
 type AuditLine struct {
-	// Place is the position at which the record is stored, and should equal its Seq. 0 for
-	// data stored where no record can be.
+	// Place is the position at which the record is stored, and should equal its Seq. It is 0
+	// for data stored at a place where no record can be.
 	Place uint64
-	// JSON is the record without its address.
+	// JSON is the record without its IP address.
 	JSON []byte
 	// Address is the data about the IP address kept beside the record; nil if it never
 	// existed or was removed.
@@ -78,7 +78,7 @@ type AuditPage struct {
 	Authentic bool
 	// Counted is the store's second, separate count of the records.
 	Counted uint64
-	// Checkpoint is where the trail begins; nil if nothing was pruned.
+	// Checkpoint is the beginning of the trail; nil if no record was pruned.
 	Checkpoint *AuditCheckpoint
 	// Stray reports whether an IP address in this part belongs to no record.
 	Stray bool

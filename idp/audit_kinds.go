@@ -67,7 +67,7 @@ var (
 	AuditUserVerify           = declareKind("user.verify", "a user's proofed profile was set or removed")
 )
 
-// AuditMeaning is a kind of audit record and what it means.
+// AuditMeaning is a kind of audit record and its meaning.
 type AuditMeaning struct {
 	Kind AuditKind
 	What string

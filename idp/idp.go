@@ -1,5 +1,5 @@
-// Package idp defines what the rest of Vernal shares: the records of the identity provider,
-// the interfaces that store them, and the errors that cross package boundaries.
+// Package idp defines the parts that the rest of Vernal shares: the records of the identity
+// provider, the interfaces that store them, and the errors that cross package boundaries.
 //
 // It imports no other package of ours. A record here defines its meaning and the owner of each
 // field. The package that uses a record contains the behavior. Every time in a record is UTC.

@@ -2,7 +2,7 @@ package idp
 
 import "time"
 
-// LogoutRequest is our record of a verified LogoutRequest, with what the answer needs. It
+// LogoutRequest is our record of a verified LogoutRequest, with the data that the answer needs. It
 // holds no NameID: the user is looked up on arrival and stored as our own UserID.
 type LogoutRequest struct {
 	Handle RequestHandle `json:"handle"`
@@ -66,7 +66,7 @@ type Logout struct {
 	Event func(answered *LogoutRequest) AuditEvent
 }
 
-// LogoutDecision says which sessions end and which status the SP gets.
+// LogoutDecision contains the sessions to end and the status for the SP.
 type LogoutDecision struct {
 	Status, StatusDetail string
 	End                  []SessionID

@@ -83,7 +83,7 @@ type ServiceProvider struct {
 	// ACSIndexes contains, for each of ACSURLs, its index in the provider's metadata. If
 	// empty, the position counts, from 0.
 	ACSIndexes []int `json:"acs_indexes,omitempty"`
-	// LogoutURL is where a LogoutResponse is posted.
+	// LogoutURL is the URL to which a LogoutResponse is posted.
 	LogoutURL string `json:"logout_url,omitempty"`
 
 	// Certs are the SP's request certificates, PEM. Each one is tried separately.
@@ -132,8 +132,8 @@ type ServiceProvider struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// StartURL returns where a user can start again at the provider: its sign-in URL, otherwise
-// its home page; empty if neither is registered.
+// StartURL returns the URL at which a user can start again at the provider: its sign-in URL,
+// otherwise its home page. It is empty if neither is registered.
 func (p *ServiceProvider) StartURL() string {
 	return cmp.Or(p.SPInitiatedLoginURL, p.ReturnToSPURL)
 }

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// The rotation's document: what has happened to the yearly keys. A Check depends on it; see
-// Standing.
+// The rotation's document: the history of the yearly keys. A Check depends on it; see Standing.
 const (
 	RotationKind = "rotation"
 	RotationKey  = "history"

@@ -2,13 +2,13 @@ package idp
 
 import "fmt"
 
-// Refusal says why a message or a sign-in was turned down, in terms that an integrator can act
-// on. The texts for Expected and Remedy are in the catalogues under the Code
+// Refusal is the reason why a message or a sign-in was turned down, in terms that an integrator can
+// act on. The texts for Expected and Remedy are in the catalogues under the Code
 // ("refusal.CODE.title", ".expected", ".remedy"). Args fills their placeholders {0}, {1}, ….
 //
-// A Refusal is shown to unverified senders. Seen is what they sent, cut to a bounded length.
-// Args holds only what the sender may know, never a registered URL or certificate before the
-// sender's signature is verified. Err is only for the log.
+// A Refusal is shown to unverified senders. Seen is the value that they sent, cut to a bounded
+// length. Args holds only values that the sender may know, never a registered URL or certificate
+// before the sender's signature is verified. Err is only for the log.
 type Refusal struct {
 	Code  RefusalCode
 	Field string // the part of the message, as the standard names it
@@ -30,7 +30,7 @@ const (
 	RefusedRequestTooLarge   RefusalCode = "request_too_large"    // before or after inflating
 	RefusedBase64            RefusalCode = "base64_invalid"       //
 	RefusedDeflate           RefusalCode = "deflate_invalid"      //
-	RefusedXML               RefusalCode = "xml_invalid"          // not well-formed, or uses what SAML never needs
+	RefusedXML               RefusalCode = "xml_invalid"          // not well-formed, or uses a feature that SAML never needs
 	RefusedMessageType       RefusalCode = "message_type"         // not a message for this endpoint
 	RefusedRelayState        RefusalCode = "relay_state_too_long" // over 2,048 bytes
 )

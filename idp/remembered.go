@@ -26,8 +26,8 @@ type RememberedDevice struct {
 	System  string `json:"system,omitempty"`
 }
 
-// Short returns what identifies a device to its own user and to operators: 64 bits of the
-// hash, which give no access.
+// Short returns the part of the hash that identifies a device to its own user and to operators: 64
+// bits, which give no access.
 func (d *RememberedDevice) Short() string { return hex.EncodeToString(d.Hash[:min(len(d.Hash), 8)]) }
 
 // Remembers reports when the user used a real second factor in the browser whose cookie has
@@ -47,7 +47,7 @@ func (d *RememberedDevice) hasHash(hash []byte) bool {
 	return len(hash) > 0 && subtle.ConstantTimeCompare(d.Hash, hash) == 1
 }
 
-// UsedDevice records that a device replaced the second factor. It returns what Remembers does,
+// UsedDevice records that a device replaced the second factor. It returns the results of Remembers,
 // for a record that is being changed.
 func (u *User) UsedDevice(hash []byte, now time.Time) (at time.Time, ok bool) {
 	for i := range u.Devices {

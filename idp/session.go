@@ -34,9 +34,8 @@ type Session struct {
 	// Pending marks a sign-in that has proved the password but not yet the second factor.
 	// It has a separate cookie and gives no other access.
 	Pending bool `json:"pending,omitempty"`
-	// CameAs records, for a Pending session, which of their email addresses the user
-	// entered: an account.AddressMark, which does not reveal the address. It is ""
-	// afterwards.
+	// CameAs records, for a Pending session, which of their email addresses the user entered:
+	// an account.AddressMark, which does not reveal the email address. It is "" afterwards.
 	CameAs string `json:"came_as,omitempty"`
 	// BegunAt is when the user signed in, for a session that replaced another one because
 	// the user proved more within it; zero if that is CreatedAt.
@@ -48,7 +47,7 @@ type Session struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	// Idle is how long the session lasts without use; 0 means until ExpiresAt.
 	Idle time.Duration `json:"idle,omitempty"`
-	// Device is where the session began, as far as the browser discloses it.
+	// Device is the device on which the session began, as far as the browser discloses it.
 	Device Device `json:"device,omitzero"`
 	// AuthnAt is when the user last authenticated with all factors.
 	AuthnAt      time.Time     `json:"authn_at,omitzero"`
@@ -75,8 +74,8 @@ func (s *Session) EndsAt() time.Time {
 	return s.ExpiresAt
 }
 
-// Device is what lets a user recognize their browser. It holds less than the browser sent: no
-// version and no complete IP address.
+// Device is the data by which a user can recognize their browser. It holds less than the browser
+// sent: no version and no complete IP address.
 type Device struct {
 	// Browser and System are names of a closed list, such as "Firefox" and
 	// "Windows"; "" if not known.
@@ -116,7 +115,7 @@ func (s *Session) SessionIndex(provider EntityID) string {
 }
 
 // IsDisclosedTo reports whether the session was disclosed to the provider, under one of the
-// indexes if there are any.
+// indexes if any are given.
 func (s *Session) IsDisclosedTo(provider EntityID, indexes []string) bool {
 	return slices.ContainsFunc(s.Participants, func(p Participant) bool {
 		return p.SP == provider && (len(indexes) == 0 ||
@@ -135,9 +134,9 @@ func (s *Session) LastUsedAt(f Factor) time.Time {
 	return at
 }
 
-// LoginRequest is our record of a verified and accepted AuthnRequest: what the sign-in needs
-// of it, and the browser it belongs to. It is the only data that the steps of a sign-in pass
-// to each other.
+// LoginRequest is our record of a verified and accepted AuthnRequest: the data that the sign-in
+// needs, and the browser to which the request belongs. It is the only data that the steps of a
+// sign-in pass to each other.
 type LoginRequest struct {
 	SP        EntityID      `json:"sp"`
 	MessageID string        `json:"message_id"`
@@ -169,7 +168,7 @@ type LoginRequest struct {
 	// again.
 	MessageHash []byte `json:"message_hash,omitempty"`
 
-	// Preview says what gave access to an unpublished year: "field" for the provider's
+	// Preview identifies the permission to use an unpublished year: "field" for the provider's
 	// registration, otherwise the ID of a link; "" for a live year.
 	Preview string `json:"preview,omitempty"`
 
@@ -233,7 +232,7 @@ type Issuance struct {
 	// was not disclosed to the SP before; "" otherwise.
 	Address string
 	At      time.Time
-	// Check decides again within the write; nil if nothing is signed.
+	// Check decides again within the write; nil if the answer is not signed.
 	Check Check
 	Event AuditEvent
 }
@@ -258,7 +257,7 @@ type Standing struct {
 // may run more than once.
 type Check func(Standing) error
 
-// Issued is what the assertion of an Issuance must carry.
+// Issued contains the values that the assertion of an Issuance must carry.
 type Issued struct {
 	NameID       NameID
 	SessionIndex string

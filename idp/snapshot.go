@@ -5,14 +5,14 @@ import (
 	"io"
 )
 
-// Snapshot is the store at one moment. The store keeps all that it holds until Close, so Close it
-// soon. It is not safe for concurrent use.
+// Snapshot is the store at one moment. The store keeps the snapshot's data until Close, so call
+// Close soon. It is not safe for concurrent use.
 type Snapshot interface {
-	// Info describes it.
+	// Info describes the snapshot.
 	Info() SnapshotInfo
-	// Documents is that of DocumentStore.
+	// Documents works like DocumentStore.Documents.
 	Documents(ctx context.Context, kind string, q DocumentQuery) ([]Document, error)
-	// MAC is that of Sealer, with the keys that are in the snapshot.
+	// MAC works like Sealer.MAC, with the keys that are in the snapshot.
 	MAC(context string, data []byte) []byte
 	// WriteTo writes a file that opens as a store. Every call writes the same bytes.
 	WriteTo(w io.Writer) (int64, error)
@@ -24,10 +24,10 @@ type Snapshot interface {
 type SnapshotInfo struct {
 	// Schema is the version of the store's layout.
 	Schema int
-	// Size is the length of what WriteTo writes.
+	// Size is the number of bytes that WriteTo writes.
 	Size int64
 	// Head is the end of the audit trail.
 	Head AuditHead
-	// MasterKeys are the IDs of the master keys each of which opens it.
+	// MasterKeys are the IDs of the master keys. Each of them opens the snapshot.
 	MasterKeys []string
 }

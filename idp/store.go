@@ -12,7 +12,7 @@ import (
 // A record that is not authentic, because someone else wrote or moved it, gives ErrTampered
 // wherever it is read, and is never changed, replaced or treated as missing. Sessions are the
 // exception: one that is not authentic has ended. Session and UpdateSession return ErrTampered
-// for it; all other methods treat it as missing.
+// for it. All other methods treat it as missing.
 //
 // Look-ups return ErrNotFound, and their results belong to the caller. Arguments stay the
 // caller's too: a method does not change them, and does not see later changes to them.
@@ -52,12 +52,12 @@ type OwnedStore interface {
 	WriteChecker
 }
 
-// WriteChecker knows whether a store can be written.
+// WriteChecker reports whether a store can be written.
 type WriteChecker interface {
-	// CheckWrites returns why changes cannot be written, which is ErrNotWritten,
-	// ErrDamaged or ErrBusy, or nil if they can. It knows from the last change, if that
-	// is no older than WriteCheckAge, and makes one of its own otherwise. It is
-	// ErrNotWritten too if ctx's deadline passes first.
+	// CheckWrites returns the reason why changes cannot be written, which is ErrNotWritten,
+	// ErrDamaged or ErrBusy, or nil if they can. It uses the result of the last change if that
+	// is no older than WriteCheckAge, and otherwise makes a change of its own. It also returns
+	// ErrNotWritten if ctx's deadline passes first.
 	CheckWrites(ctx context.Context) error
 	// WriteFailures returns how many changes could not be written since the store was
 	// opened.
@@ -189,7 +189,7 @@ type SessionStore interface {
 	//   - checks that the session exists and is not pending (ErrSessionEnded), and belongs
 	//     to i.User (ErrSessionUser);
 	//   - marks i.Request as answered at i.At from i.Session, as AnswerLoginRequest does;
-	//   - finds the user's NameID in i.Scope. If there is none and the provider has moved
+	//   - finds the user's NameID in i.Scope. If the user has none and the provider has moved
 	//     to another scope since i.Scope was read, the new scope counts. The NameID there
 	//     is found, or becomes i.Proposed (ErrExists if that belongs to another user);
 	//   - records in the user's record that i.Address was disclosed to the SP, if it is
@@ -199,7 +199,7 @@ type SessionStore interface {
 	//     sets the session's SeenAt;
 	//   - appends i.Event.
 	//
-	// It returns what the assertion must carry. A zero i.At is refused.
+	// It returns the values that the assertion must carry. A zero i.At is refused.
 	RecordIssuance(ctx context.Context, i *Issuance) (Issued, error)
 }
 
@@ -288,10 +288,10 @@ type DocumentQuery struct {
 type DocumentStore interface {
 	// Documents lists the existing documents of a kind, sorted by key.
 	Documents(ctx context.Context, kind string, q DocumentQuery) ([]Document, error)
-	// UpdateDocuments calls change to replace Data and ExpiresAt of each of the documents,
-	// in one step. Empty Data removes a document. Of two updates, one sees what the other
-	// wrote, so that recording a step claims it. change gets the documents in the order of
-	// keys. A repeated key is changed once. Until it returns, change may complete the
+	// UpdateDocuments calls change to replace Data and ExpiresAt of each of the documents, in
+	// one step. Empty Data removes a document. Of two updates, the second sees the data that
+	// the first wrote, so that recording a step claims it. change gets the documents in the
+	// order of keys. A repeated key is changed once. Until it returns, change may complete the
 	// details of the events.
 	UpdateDocuments(ctx context.Context, kind string, keys []string, change func(*Document) error, events ...AuditEvent) error
 }
@@ -330,35 +330,35 @@ type StorePlace struct {
 // IsZero reports whether it is the beginning or the end.
 func (p StorePlace) IsZero() bool { return p == StorePlace{} }
 
-// StoreExamination is what Examine saw.
+// StoreExamination is the result of Examine.
 type StoreExamination struct {
-	// Next is where to go on.
+	// Next is the place at which to continue.
 	Next    StorePlace
 	Records int
 	// Tampered names the kind of each record that is not authentic.
 	Tampered []string
 }
 
-// RestoreStore keeps a store that was restored from a backup from bringing back what was ended
-// or used after the backup.
+// RestoreStore prevents a store that was restored from a backup from bringing back sessions,
+// requests and codes that were ended or used after the backup.
 type RestoreStore interface {
 	// Restore is the one write of a restore. In one step it
 	//
 	//   - removes all sessions, login requests and logout requests;
 	//   - calls r.Change for each authentic document, as UpdateDocuments does;
 	//   - adds the documents that r.Add returns;
-	//   - makes r.At RestoredAt. From then on, users are read without what they must not
-	//     use again; see User.EndUntil.
+	//   - makes r.At RestoredAt. From then on, users are read without the devices and
+	//     codes that they must not use again; see User.EndUntil.
 	//
-	// It returns what it removed. A zero r.At is refused.
+	// It returns the numbers of removed records. A zero r.At is refused.
 	Restore(ctx context.Context, r Restore, events ...AuditEvent) (Ended, error)
-	// RestoredAt returns when the store was last restored from a backup; zero: never. What
-	// the store knows of sessions and requests begins then. It is never in
-	// the future, also if the clock was set back, and reads nothing.
+	// RestoredAt returns when the store was last restored from a backup; zero: never. The store
+	// knows no earlier sessions and requests. The time is never in the future, even if the
+	// clock was set back. RestoredAt does not read the store.
 	RestoredAt() time.Time
 }
 
-// Restore is what a restore changes in the store.
+// Restore describes the changes that a restore makes in the store.
 type Restore struct {
 	At time.Time
 	// Change changes or removes a document of the kind. Its Key must stay.
@@ -368,7 +368,7 @@ type Restore struct {
 	Add func(Ended) (map[string]Document, error)
 }
 
-// Ended counts what a restore removed.
+// Ended counts the records that a restore removed.
 type Ended struct {
 	Sessions       int `json:"sessions"`
 	LoginRequests  int `json:"login_requests"`

@@ -3,18 +3,18 @@ package idp
 // Action names an operation by noun and verb: "rotation.publish", "sp.edit".
 type Action string
 
-// SuggestionLabel says when a suggestion helps. Its text is in the catalogues, under
-// "suggest.LABEL". SuggestionLabels returns all labels.
+// SuggestionLabel is the condition under which a suggestion helps. Its text is in the catalogues,
+// under "suggest.LABEL". SuggestionLabels returns all labels.
 type SuggestionLabel string
 
 // Suggestion is a next step for the user, as a value. Packages make suggestions. Only the
 // command knows the syntax and turns a Suggestion into a command line.
 type Suggestion struct {
-	// Label says when the suggestion helps; "" for no text.
+	// Label is the condition under which the suggestion helps; "" for no text.
 	Label SuggestionLabel `json:"label,omitzero"`
 	Do    Action          `json:"do"`
-	// Subjects are what the action applies to, in order: a year, an entity ID, an email
-	// address. The user fills in an empty one.
+	// Subjects are the objects of the action, in order: a year, an entity ID, an email address.
+	// The user fills in an empty one.
 	Subjects []string `json:"subjects,omitempty"`
 	Options  []Option `json:"options,omitempty"`
 }

@@ -129,8 +129,8 @@ func (u *User) PrimaryEmail() string {
 	return u.Emails[0].Address
 }
 
-// EndUntil removes what the user may have used, or ended, before the given time in a way that
-// is not recorded here: devices remembered until then are forgotten, and all steps whose codes
+// EndUntil ends the devices and codes that the user may have removed or used before the given time
+// without a record here. Devices remembered until then are forgotten, and all steps whose codes
 // were accepted until then count as used. A store calls it for each user that it reads after a
 // restore.
 func (u *User) EndUntil(at time.Time) {
@@ -163,6 +163,6 @@ type ImportedUser struct {
 	// user's own. Only the ID of User is used, and DisclosedTo of its Emails, which is
 	// added to the same email address, compared without case.
 	Existing bool
-	// Event is recorded if the user is added. Without a Kind, nothing is recorded.
+	// Event is recorded if the user is added. An event without a Kind is not recorded.
 	Event AuditEvent
 }

@@ -11,8 +11,8 @@ import (
 	"vernal/idp/filetext"
 )
 
-// MaxAggregate is the longest document that Cut reads, in bytes. The largest federations
-// publish some 100 MB.
+// MaxAggregate is the longest document that Cut reads, in bytes. The largest federations publish
+// about 100 MB.
 const MaxAggregate = 256 << 20
 
 // Cut extracts the EntityDescriptor of one provider from a document that is too long for

@@ -1,10 +1,10 @@
 // Package metadata writes our own EntityDescriptors and reads those of service
 // providers (saml-metadata).
 //
-// Ours are written once for a set of inputs and served as bytes. IdP.Year writes the document
-// of one year, which never changes while its key does not. IdP.Stable writes the one at the
-// URL without a year, which lists every live certificate and is written again each week. Both
-// are signed, and neither reads a clock: the time is an argument.
+// Ours are written once for a set of inputs and served as bytes. IdP.Year writes the document of
+// one year, which changes only with its key. IdP.Stable writes the one at the URL without a year,
+// which lists every live certificate and is written again each week. Both are signed, and neither
+// reads a clock: the time is an argument.
 //
 // ReadSP reads the values for a registration from the document of a service provider, and
 // reports all problems at once. The table of [Part] alone decides which part of a document is

@@ -59,9 +59,9 @@ func (d IdP) RemoteLogoutURL(y idp.Year) string {
 	return d.BaseURL + "/api/saml/remotelogout" + string(y)
 }
 
-// Year writes the signed document of one year, with exactly one certificate, that of s, and
-// that year's URLs. It is byte-stable and has no validUntil, because operators save it as a
-// file that must outlive the certificate.
+// Year writes the signed document of one year, with that year's URLs and exactly one certificate,
+// that of s. It is byte-stable and has no validUntil, because operators save it as a file that must
+// outlive the certificate.
 func (d IdP) Year(y idp.Year, s *xmldsig.Signer) ([]byte, error) {
 	return d.signDocument(y, s, []*x509.Certificate{s.Cert}, time.Time{})
 }

@@ -36,7 +36,7 @@ const (
 	PartName          Part = "DisplayName"
 )
 
-// need decides what happens to a document with an unusable part.
+// need is the consequence for a document with an unusable part.
 type need int
 
 const (
@@ -68,9 +68,9 @@ type Options struct {
 	// HasACS, HasKeys, HasEncryption and HasName are set if the operator gives these values,
 	// so that the document need not have them.
 	HasACS, HasKeys, HasEncryption, HasName bool
-	// CheckURL returns why a URL cannot be registered, or "" if it can. An optional URL that
-	// it refuses is left out. permission is the option with which an operator can register it
-	// anyway. CheckURL may be nil.
+	// CheckURL returns the reason why a URL cannot be registered, or "" if it can. An optional
+	// URL that it refuses is left out. permission is the option with which an operator can
+	// register it anyway. CheckURL may be nil.
 	CheckURL func(url string) (why string, permission idp.Option)
 	// Ours are our own signing certificates of all years. A service provider that has one of
 	// them as its own was set up the wrong way round.
@@ -128,7 +128,7 @@ func (r *spReader) fileNote(n Note) {
 	}
 }
 
-// addNote records what was assumed about a part, or done with it.
+// addNote records an assumption about a part, or how the part was treated.
 func (r *spReader) addNote(part Part, format string, args ...any) {
 	r.d.Notes = append(r.d.Notes, Note{Part: part, Text: fmt.Sprintf(format, args...)})
 }

@@ -24,11 +24,11 @@ type SPDescriptor struct {
 	// first. It is empty only if Options say that the operator gives them. A URL may occur
 	// under several indexes.
 	ACS []ACS
-	// LogoutURL is where a LogoutResponse is posted, or "".
+	// LogoutURL is the URL to which a LogoutResponse is posted, or "".
 	LogoutURL string
 	// RequestCerts are the SP's request certificates, if any.
 	RequestCerts []*x509.Certificate
-	// EncryptionCerts are those of KeyDescriptors with use="encryption". If there is one,
+	// EncryptionCerts are those of KeyDescriptors with use="encryption". If any exist,
 	// Encryption is not idp.EncryptionNone.
 	EncryptionCerts  []*x509.Certificate
 	Encryption       string // one of the idp.Encryption constants
@@ -39,7 +39,7 @@ type SPDescriptor struct {
 	WantAssertionsSigned bool
 	// ValidUntil is the earliest validUntil that applies, or zero.
 	ValidUntil time.Time
-	// Notes list what was assumed or left out.
+	// Notes list the assumptions and the omitted parts.
 	Notes []Note
 }
 
@@ -113,8 +113,8 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 	return root
 }
 
-// findEntity returns the EntityDescriptor of the service provider. It returns nil and records
-// a problem if there is none, or several.
+// findEntity returns the EntityDescriptor of the service provider. It returns nil and records a
+// problem if it finds none, or several.
 func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 	switch {
 	case root.Is(namespace, "EntityDescriptor"):
@@ -221,8 +221,8 @@ func (r *spReader) readSigning(role *xmltree.Element) {
 	}
 }
 
-// findRole returns the SPSSODescriptor for SAML 2.0. It returns nil and records a problem if
-// there is none.
+// findRole returns the SPSSODescriptor for SAML 2.0. It returns nil and records a problem if it
+// finds none.
 func (r *spReader) findRole(e *xmltree.Element) *xmltree.Element {
 	all := e.Children(namespace, "SPSSODescriptor")
 	if len(all) == 0 {

@@ -15,7 +15,7 @@ import (
 type consumer struct {
 	binding    string
 	url        string     // "" if the binding is not HTTP-POST, or the URL cannot be used
-	refused    string     // why the registry refuses url, or ""
+	refused    string     // reason why the registry refuses url, or ""
 	permission idp.Option // option that permits it
 	index      int        // -1 if absent
 	isTrue     bool       // isDefault="true"

@@ -60,7 +60,7 @@ func (r *spReader) readKeys(sp *xmltree.Element) {
 	}
 }
 
-// keepBest keeps as many certificates as are tried, those with the best dates.
+// keepBest keeps the certificates with the best dates, as many as are tried.
 func (r *spReader) keepBest(list []*x509.Certificate, part Part) []*x509.Certificate {
 	if len(list) <= xmldsig.MaxCertificates {
 		return list
@@ -77,7 +77,7 @@ func (r *spReader) keepBest(list []*x509.Certificate, part Part) []*x509.Certifi
 }
 
 // readCertificate reads the certificate of a KeyDescriptor. It returns nil and records a fault
-// if none can be used.
+// if it finds no usable one.
 func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string) *x509.Certificate {
 	var texts, beside []string
 	unread := ""
@@ -129,7 +129,7 @@ func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string
 	return cert
 }
 
-// insteadOfCertificate describes what a KeyDescriptor contains in place of a certificate.
+// insteadOfCertificate describes the content that a KeyDescriptor has in place of a certificate.
 // beside lists the elements in its KeyInfo.
 func insteadOfCertificate(key *xmltree.Element, beside []string) string {
 	if len(beside) > 0 {

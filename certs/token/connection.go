@@ -13,7 +13,7 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// conn is a connection: the module is loaded, the user is logged in.
+// conn is a connection to the token, with the module loaded and the user signed in.
 type conn struct {
 	*crypto11.Context
 	keys sync.Map // idp.Year -> crypto11.Signer
@@ -26,8 +26,7 @@ type sighting struct {
 	at  time.Time
 }
 
-// withConnection does something with the token, and once more on a new connection if the
-// one that there is was lost.
+// withConnection calls do, and calls it again on a new connection if the existing one was lost.
 func (t *Token) withConnection(do func(*conn) error) error {
 	for again := true; ; again = false {
 		c, err := t.openConnection()
@@ -42,14 +41,14 @@ func (t *Token) withConnection(do func(*conn) error) error {
 	}
 }
 
-// openConnection returns the connection, and opens it if there is none.
+// openConnection returns the existing connection, or opens one.
 func (t *Token) openConnection() (*conn, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conn != nil {
 		return t.conn, nil
 	}
-	// The process's own clock: it only spaces attempts.
+	// This uses the process's own clock, because it only spaces attempts.
 	if t.failed != nil && (errors.Is(t.failed, ErrPIN) || time.Since(t.failedAt) < retryAfter) {
 		return nil, t.failed
 	}
@@ -74,7 +73,7 @@ func (t *Token) dropConnection(c *conn) {
 		return
 	}
 	t.conn = nil
-	_ = c.Close() // it is lost, whatever this says
+	_ = c.Close() // the connection is lost in any case
 }
 
 // isConnectionLost reports whether an error means that the connection can no longer be used,
@@ -97,7 +96,7 @@ func (t *Token) isConnectionLost(c *conn, err error) bool {
 	return dropped
 }
 
-// pinError makes what a token says of a wrong PIN an ErrPIN.
+// pinError converts a token's error about a wrong PIN to ErrPIN.
 func pinError(err error) error {
 	var code pkcs11.Error
 	if errors.As(err, &code) {

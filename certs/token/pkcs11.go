@@ -40,10 +40,10 @@ type Token struct {
 	failedAt time.Time
 }
 
-// Open names the token. The connection is made when a key is first needed.
+// Open returns the Vault that keeps its keys in the token. It connects when a key is first needed.
 func Open(c Config) (certs.Vault, error) { return &Token{config: c}, nil }
 
-// Make makes a key of the year in the token, or finds the one that is there.
+// Make makes a key of the year in the token, or finds the existing one.
 func (t *Token) Make(y idp.Year, bits int) (pub crypto.PublicKey, err error) {
 	err = t.withConnection(func(c *conn) error {
 		key, err := t.lookUp(c, y)
@@ -162,7 +162,7 @@ func (t *Token) Destroy(y idp.Year, pub crypto.PublicKey) error {
 	return nil
 }
 
-// findKey looks the key up whose public half is pub.
+// findKey looks up the key whose public half is pub.
 func (t *Token) findKey(c *conn, y idp.Year, pub crypto.PublicKey) (crypto11.Signer, error) {
 	key, err := t.lookUp(c, y)
 	if err != nil {

@@ -20,16 +20,16 @@ import (
 type Config struct {
 	// Module is the path of its PKCS#11 module, a shared library.
 	Module string
-	// Label is the token's own.
+	// Label is the label of the token.
 	Label string
-	// PIN is the user's.
+	// PIN is the PIN of the token's user.
 	PIN string
 	// Installation distinguishes the keys of several installations in one token. It is the
 	// base URL, which never changes.
 	Installation string
 }
 
-// ErrNotBuilt is returned by Open in a program that has no PKCS#11 in it.
+// ErrNotBuilt is returned by Open in a program built without PKCS#11.
 var ErrNotBuilt = errors.New("this binary was built without PKCS#11; build it with -tags pkcs11")
 
 // ErrPIN is returned once the token has refused the PIN. This process does not try it again,

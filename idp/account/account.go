@@ -8,11 +8,11 @@
 //	               taken as long
 //	CheckTOTP      reserve the attempt ─► compare ─► compare-and-set of LastStep
 //
-// Attempts are counted before the secret is compared, so that a hundred guesses sent at once
-// count as a hundred guesses. A right answer gives them back. Each attempt is one write, no
-// matter how many counters change. An email address without an account gets the same writes, a
-// hash and the same time until the "no", so that neither answer nor time discloses who has an
-// account, or who was imported. An attempt that finds no room is a *BusyError.
+// Attempts are counted before the secret is compared, so that a hundred guesses sent at once count
+// as a hundred guesses. A right answer gives them back. Each attempt is one write, no matter how
+// many counters change. An email address without an account gets the same writes, a hash and the
+// same time until the "no", so that neither answer nor time discloses which users have an account
+// or were imported. An attempt that finds no room is a *BusyError.
 //
 // Operators use the other calls: Create, SetPassword, Lock, Unlock, AddTOTP, ResetMFA, Delete,
 // and Verify, which records a proofed identity. Import and Export move users between
@@ -40,10 +40,10 @@ import (
 	"vernal/idp"
 )
 
-// Errors of proving who one is.
+// Errors of proving an identity.
 var (
 	// ErrWrong is returned for a wrong password or code, a code used before, and an email
-	// address without an account. It never says which.
+	// address without an account. It never discloses which of them.
 	ErrWrong = errors.New("wrong password or code")
 	// ErrReplayed is ErrWrong for a right code that was used before. Its sender saw one of
 	// the user's codes, so the audit trail distinguishes it from a guess. No page does.
@@ -55,7 +55,7 @@ var (
 	ErrNoFactor = errors.New("no authenticator on this account")
 )
 
-// ThrottledError is returned after too many attempts. Nothing was compared, and the attempt
+// ThrottledError is returned after too many attempts. No secret was compared, and the attempt
 // did not count.
 type ThrottledError struct {
 	// RetryAfter is how long to wait, at least a second.
@@ -103,7 +103,7 @@ type Store interface {
 type Service struct {
 	// The fields from Store to Log must be set.
 	Store  Store
-	Sealer idp.Sealer // keeps what throttles count unreadable in any store
+	Sealer idp.Sealer // hashes the keys of throttles, so that no store discloses them
 	Clock  idp.Clock
 	Hasher *Hasher
 	Log    *slog.Logger
@@ -127,7 +127,8 @@ type NewUser struct {
 	TOTPPeriod int `json:"totp_period,omitempty"`
 }
 
-// Enrolment is what a user needs to set up an authenticator. It is shown once and not stored.
+// Enrolment is the data that a user needs to set up an authenticator. It is shown once and not
+// stored.
 type Enrolment struct {
 	// Secret is base32 without padding, URL its otpauth URL.
 	Secret string `json:"secret"`

@@ -19,7 +19,7 @@ func (s *Service) AddressMark(user idp.UserID, address string) string {
 // recordSignInAddress records the email address used for a sign-in, now that the second factor is
 // proved. Service providers are sent the most recently used one, and knowing the password alone
 // must not be enough to choose it. A mark that matches none of the user's email addresses changes
-// nothing, because the address may have been removed since.
+// nothing, because that email address may have been removed since.
 func (s *Service) recordSignInAddress(u *idp.User, mark string, at time.Time) {
 	for i := range u.Emails {
 		if e := &u.Emails[i]; hmac.Equal([]byte(s.AddressMark(u.ID, e.Address)), []byte(mark)) {

@@ -66,8 +66,8 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 	return s.forgetFailures(ctx, u)
 }
 
-// AddTOTP adds an authenticator, ends the user's sessions, removes their remembered devices,
-// and returns what the user needs to set it up. Errors: *InputError, with problem "too_many"
+// AddTOTP adds an authenticator, ends the user's sessions, removes their remembered devices, and
+// returns the data that the user needs to set it up. Errors: *InputError, with problem "too_many"
 // beyond MaxTOTPs.
 func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor string) (*Enrolment, error) {
 	t, err := newTOTP(n, s.Clock.Now())

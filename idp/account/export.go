@@ -11,7 +11,7 @@ import (
 	"vernal/idp/audit"
 )
 
-// ExportOptions selects what to export.
+// ExportOptions selects the data to export.
 type ExportOptions struct {
 	// Secrets includes password hashes, TOTP secrets and social security numbers. Without
 	// them, no user can sign in after an import.
@@ -61,7 +61,7 @@ func (s *Service) Export(ctx context.Context, o ExportOptions, actor string) (*E
 }
 
 // exportEvent returns the audit event of a page. The page contains the users between the marks
-// after and next, so that the trail shows whose secrets were exported.
+// after and next, so that the trail shows which users' secrets were exported.
 func exportEvent(o ExportOptions, page *ExportPage, actor string) idp.AuditEvent {
 	e := audit.UsersExported.Event()
 	e.Actor = actor

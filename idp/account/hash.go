@@ -31,9 +31,9 @@ type Cost struct {
 	Iterations int
 	// FIPS selects PBKDF2, the only approved one of the two.
 	FIPS bool
-	// Slots is how many hashes run at once; further ones wait. A hash made here works in
-	// Memory, so running hashes hold Slots × Memory. The garbage collector frees what they
-	// leave behind; see Hasher.PeakMemory.
+	// Slots is how many hashes run at once. Further ones wait. A hash made here works in
+	// Memory, so running hashes hold Slots × Memory. The garbage collector frees that memory
+	// later; see Hasher.PeakMemory.
 	Slots int
 }
 
@@ -97,7 +97,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return h.hashInTurn(ctx, password)
 }
 
-// hashInTurn does what Hash does, for an attempt that has its turn.
+// hashInTurn works like Hash, for an attempt that has its turn.
 func (h *Hasher) hashInTurn(ctx context.Context, password string) (string, error) {
 	if !isHashable(password) {
 		return "", errors.New("password too long to be hashed")
@@ -112,9 +112,9 @@ func (h *Hasher) hashInTurn(ctx context.Context, password string) (string, error
 	return p.String(), nil
 }
 
-// Verify reports whether the password matches the PHC string, and the effort spent. It returns
-// an error if the string is unreadable or if ctx is done while waiting for a slot; then
-// nothing was compared.
+// Verify reports whether the password matches the PHC string, and the effort spent. It returns an
+// error, and compares nothing, if the string is unreadable or if ctx is done while waiting for a
+// slot.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Effort, error) {
 	p, err := parsePHC(encoded)
 	if err != nil {
@@ -130,8 +130,7 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Ef
 	return subtle.ConstantTimeCompare(key, p.key) == 1, spent, nil
 }
 
-// Burn spends what Verify spends on a hash of the current cost, for accounts that do not
-// exist.
+// Burn spends the effort of Verify on a hash of the current cost, for accounts that do not exist.
 func (h *Hasher) Burn(ctx context.Context, password string) (Effort, error) {
 	p := h.currentParams()
 	p.salt = make([]byte, saltSize)

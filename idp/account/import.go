@@ -14,8 +14,8 @@ import (
 	"vernal/idp"
 )
 
-// Limits of a record. Only maxRecord limits the number of a user's NameIDs, because there are
-// as many as service providers.
+// Limits of a record. Only maxRecord limits the number of a user's NameIDs, because a user can have
+// one for each service provider.
 const (
 	maxEmails = 20
 	maxReason = 500
@@ -27,7 +27,7 @@ type ImportLine struct {
 	Record Record `json:"record"`
 }
 
-// ImportOptions says how to import.
+// ImportOptions are the options of an import.
 type ImportOptions struct {
 	// DryRun checks everything and changes nothing.
 	DryRun bool `json:"dry_run,omitempty"`
@@ -55,7 +55,7 @@ func (p ImportProblem) String() string {
 	return fmt.Sprintf("line %d: %s: %s", p.Line, p.Field, p.Text)
 }
 
-// ImportResult says what was done with the lines or, in a dry run, what would be done. Each
+// ImportResult is the result of an import or, in a dry run, the result that it would have. Each
 // line is counted in one of the first three fields or has a problem.
 type ImportResult struct {
 	// Added counts new users, Extended counts existing users that got further NameIDs.
@@ -68,10 +68,10 @@ type ImportResult struct {
 	Unregistered []string `json:"unregistered,omitempty"`
 }
 
-// Import adds users with what another identity provider knows about them, all valid lines in
-// one step. An existing user is never changed, except that NameIDs are added in scopes without
-// one. A line that differs from the existing user is a problem, and a line that agrees is not.
-// Problems of lines are in the result. An error is a fault on our side.
+// Import adds users with their data from another identity provider, all valid lines in one step. An
+// existing user is never changed, except that NameIDs are added in scopes without one. A line that
+// differs from the existing user is a problem, and a line that agrees is not. Problems of lines are
+// in the result. An error is a fault on our side.
 func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOptions, actor string) (*ImportResult, error) {
 	keys, err := s.scopes(ctx, o.Unregistered)
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOption
 	}
 	outcome := make([]error, len(users))
 	if !o.DryRun && len(users) > 0 {
-		// This precedes the users, so that no hash is in use whose cost is missing in
-		// the document, even if a later step fails.
+		// This precedes the users, so that the document contains the cost of every hash in
+		// use, even if a later step fails.
 		if err := s.importWorks(ctx, users); err != nil {
 			return nil, fmt.Errorf("import users: %w", err)
 		}
@@ -141,8 +141,8 @@ func (im *importer) addClash(line int, err error) {
 	}
 }
 
-// prepare converts a line into the user to import. It returns nil if there is nothing to do or
-// the line has problems, which are then in the result.
+// prepare converts a line into the user to import. It returns nil if the line changes nothing or
+// has problems, which are then in the result.
 func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUser, error) {
 	u, profile, wrong := im.newUser(&l.Record)
 	names, faults, err := im.readNameIDs(ctx, &l.Record)

@@ -121,8 +121,8 @@ func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.Impor
 	return nil, nil
 }
 
-// newDisclosures returns the email addresses with the service providers that they were
-// disclosed to as NameIDs, where that is not known here.
+// newDisclosures returns the email addresses with those service providers that received them as
+// NameIDs according to the record, but not according to the existing user.
 func newDisclosures(u, existing *idp.User) (list []idp.Email) {
 	for _, e := range u.Emails {
 		e.DisclosedTo = slices.DeleteFunc(slices.Clone(e.DisclosedTo), func(id idp.EntityID) bool { return existing.DisclosedEmail(id, e.Address) != nil })

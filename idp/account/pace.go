@@ -56,7 +56,7 @@ const (
 	// calibration is the number of measured iterations of PBKDF2. Its time is proportional
 	// to them.
 	calibration = 50_000
-	// calibrationRuns is how often a work is measured; the fastest run counts.
+	// calibrationRuns is how often a work is measured. The fastest run counts.
 	calibrationRuns = 2
 	// slack is the factor by which every "no" takes longer than that, so that the small
 	// differences between two runs of a hash do not show.

@@ -69,7 +69,7 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	}
 	whose := u
 	if isOver {
-		counters = counters[:len(counters)-1] // which did not count the attempt
+		counters = counters[:len(counters)-1] // the last one did not count the attempt
 		refused, err := s.refusesUser(ctx, u, from)
 		if err != nil {
 			return nil, Effort{}, errors.Join(err, s.release(ctx, counters))
@@ -97,14 +97,13 @@ func (s *Service) tryPassword(ctx context.Context, address, password string, fro
 	return u, spent, nil
 }
 
-// userCounters returns the counters that count an attempt for the user as well. Without
-// them, three email addresses would allow three times the guesses. A refusal must not show: it
-// would disclose attempts at another of the user's email addresses, and so that both belong to
-// one user. A refused attempt therefore gets the answer to a wrong password, even if the
-// password is right. For the same reason every attempt is counted and written, also where it
-// cannot be refused: for users with one email address, whose own counter refuses openly, and
-// for unknown email addresses. A network that is known for any of the user's email addresses
-// is exempt.
+// userCounters returns the counters that count an attempt for the user as well. Without them, three
+// email addresses would allow three times the guesses. A refusal must not be visible, because it
+// would disclose attempts at another of the user's email addresses, and that both belong to one
+// user. A refused attempt therefore gets the answer to a wrong password, even if the password is
+// right. For the same reason every attempt is counted and written, also where it cannot be refused:
+// for users with one email address, whose own counter refuses openly, and for unknown email
+// addresses. A network that is known for any of the user's email addresses is exempt.
 func (s *Service) userCounters(u *idp.User, address string, known bool) []counter {
 	switch {
 	case known:
@@ -149,8 +148,8 @@ func UserOf(err error) idp.UserID {
 	return ""
 }
 
-// throttleAddress returns the form of an email address under which attempts are counted: that
-// of a look-up, limited in length, even if it cannot be a valid email address.
+// throttleAddress returns the form of an email address under which attempts are counted: the form
+// used for look-ups, limited in length, even if it cannot be a valid email address.
 func throttleAddress(email string) string {
 	email = strings.TrimSpace(email)
 	if len(email) > MaxEmail {
@@ -159,7 +158,7 @@ func throttleAddress(email string) string {
 	return strings.ToLower(strings.ToValidUTF8(email, "?"))
 }
 
-// emailOwner returns the user with the email address; nil if there is none.
+// emailOwner returns the user with the email address, or nil.
 func (s *Service) emailOwner(ctx context.Context, address string) (*idp.User, error) {
 	u, err := s.Store.UserByEmail(ctx, address)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -171,9 +170,8 @@ func (s *Service) emailOwner(ctx context.Context, address string) (*idp.User, er
 	return u, nil
 }
 
-// verifyPassword compares the password. For an email address without an account, and for a
-// user without a usable hash, it spends what a hash of the current cost takes and returns
-// false.
+// verifyPassword compares the password. For an email address without an account, and for a user
+// without a usable hash, it spends the effort of a hash of the current cost and returns false.
 func (s *Service) verifyPassword(ctx context.Context, u *idp.User, password string) (bool, Effort, error) {
 	if u != nil && u.PasswordHash != "" {
 		ok, spent, err := s.Hasher.Verify(ctx, u.PasswordHash, password)

@@ -77,9 +77,9 @@ var (
 
 const wantText = "must be text of at most 255 bytes that can be seen, without control characters"
 
-// plainText accepts what XML can carry and a page can show. A service provider shows the text
-// beside other text, so it must not change the writing direction of what follows. The marks
-// used in names only affect their neighbor.
+// plainText accepts text that XML can carry and a page can show. A service provider shows it beside
+// other text, so it must not change the writing direction of the text after it. The marks used in
+// names only affect their neighbor.
 func plainText(s string) (string, bool) {
 	s = norm.NFC.String(s)
 	return s, isOneLine(s) && len(s) <= maxProfileText && !strings.ContainsFunc(s, changesDirection) && (s == "" || isVisible(s))
@@ -91,7 +91,7 @@ func changesDirection(r rune) bool {
 	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
-// isVisible reports whether a text shows anything.
+// isVisible reports whether a text has a visible character.
 func isVisible(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
@@ -209,7 +209,7 @@ func changedFields(before, after *idp.Profile) []string {
 	return names
 }
 
-// Profile unseals a user's proofed identity; nil if there is none.
+// Profile unseals a user's proofed identity. It returns nil for a user without one.
 func (s *Service) Profile(ctx context.Context, u *idp.User) (*idp.Profile, error) {
 	if u.Proofed == nil {
 		return nil, nil
@@ -235,8 +235,8 @@ type Verified struct {
 	Changed []string
 }
 
-// Verify replaces a user's proofed identity, or removes it with nil. VerifiedAt is set to now
-// if it is missing. A dry run changes nothing and returns what would change.
+// Verify replaces a user's proofed identity, or removes it with nil. VerifiedAt is set to now if it
+// is missing. A dry run changes nothing and returns the changes that Verify would make.
 //
 // Sessions continue, because they hold the factors that the user has proved, and every request
 // reads the proofed identity from the user's record. Errors: InputErrors; idp.ErrNotFound.

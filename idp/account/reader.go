@@ -21,7 +21,7 @@ const (
 // whole file into memory.
 const maxRecord = 256 << 10
 
-// peekSize is how much of a file is read to detect its format.
+// peekSize is the number of bytes read from a file to detect its format.
 const peekSize = 64 << 10
 
 // Line is one record of a file: its position, and the record or its problems.
@@ -31,7 +31,7 @@ type Line struct {
 	// Record is nil if there are Problems, or if an earlier line is identical.
 	Record   *Record
 	Problems InputErrors
-	// Same is the number of the identical earlier line; 0 if there is none.
+	// Same is the number of the identical earlier line, or 0.
 	Same int
 }
 

@@ -150,8 +150,8 @@ func (c *csvReader) parseCells(cells []string) (*Record, error) {
 }
 
 // cellValue reads the cell of a field: email addresses separated by spaces, commas or
-// semicolons, JSON where the field is not a string or time, otherwise the plain text. Invalid
-// JSON is left to the decoder, whose error says what the field accepts.
+// semicolons, JSON where the field is not a string or time, otherwise the plain text. The
+// decoder reports invalid JSON, because its error names the accepted values.
 func cellValue(name, cell string) any {
 	switch kind := recordSchema.kinds[name]; {
 	case name == "emails":

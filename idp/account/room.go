@@ -22,12 +22,12 @@ const (
 	knownInRow = 3
 	// patience is how long an attempt waits for its turn.
 	patience = 3 * time.Second
-	// busyRetry is when a refused attempt may try again.
+	// busyRetry is the time after which a refused attempt may try again.
 	busyRetry = 5 * time.Second
 )
 
-// Attempt contains what decides when a password is checked. None of it depends on whether the
-// email address has an account.
+// Attempt contains the values that decide when a password is checked. None of them depends on
+// whether the email address has an account.
 type Attempt struct {
 	// Account is the email address in the form used for counting.
 	Account string
@@ -52,7 +52,7 @@ func (e *BusyError) Error() string {
 }
 
 // room holds password attempts that wait for their turn. No attempt writes anything before its
-// turn, so the machine's hash rate limits what unknown senders can write, no matter how many
+// turn, so the machine's hash rate limits the writes of unknown senders, no matter how many
 // they are.
 //
 // More attempts have their turn than there are slots, so that one can write its count to the
@@ -86,8 +86,8 @@ const (
 	laneStrangers
 )
 
-// share is what attempts under the same limit have in common: an email address in a lane, or
-// the site of unknown networks.
+// share identifies the attempts under one limit: those for an email address in a lane, or those
+// from a site of unknown networks.
 type share struct {
 	lane    int
 	account string

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Limits of what users choose.
+// Limits of the values that users choose.
 const (
 	// MinPassword and MaxPassword count characters, MaxPasswordBytes bytes.
 	MinPassword      = 12
@@ -48,8 +48,8 @@ func NormalizeEmail(address string) (string, error) {
 }
 
 // isBarredInEmail reports whether a rune is never part of a stored email address: controls would
-// reach mail headers and logs, and an assertion cannot contain what XML cannot carry (XML 1.0
-// §2.2).
+// reach mail headers and logs, and an assertion cannot contain characters that XML cannot carry
+// (XML 1.0 §2.2).
 func isBarredInEmail(r rune) bool {
 	return unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError || r == '\ufffe' || r == '\uffff' ||
 		unicode.Is(unicode.Cf, r) || r == '"'

@@ -64,8 +64,8 @@ func (s *Service) scopes(ctx context.Context, unregistered bool) (*scopes, error
 	return k, nil
 }
 
-// of returns the scope of a key. known is false for an unregistered one. fault says why the
-// key has no scope.
+// of returns the scope of a key. known is false for an unregistered one. fault is the reason why
+// the key has no scope.
 func (k *scopes) of(ctx context.Context, key string) (scope idp.NameIDScope, known bool, fault string, err error) {
 	p, agency := k.providers[idp.EntityID(key)], k.agencies[key]
 	name, isAgency := strings.CutPrefix(key, keyAgency)
@@ -108,7 +108,7 @@ func (k *scopes) ownScope(ctx context.Context, id idp.EntityID) (scope idp.NameI
 	_, err = k.store.Provider(ctx, id)
 	if removed, ok := errors.AsType[*idp.RemovedError](err); ok {
 		if owner, own := removed.Scope.Owner(); own && owner == id {
-			return removed.Scope, "", nil // where it will look when it is added again
+			return removed.Scope, "", nil // the scope that it gets when it is added again
 		}
 	}
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
@@ -157,7 +157,7 @@ func (k *scopes) key(ctx context.Context, scope idp.NameIDScope, name, prefix st
 	return prefix + name
 }
 
-// checkNameID returns why a value cannot be a NameID; "" if it can.
+// checkNameID returns the reason why a value cannot be a NameID, or "" if it can.
 func checkNameID(v idp.NameID) string {
 	switch {
 	case v == "":

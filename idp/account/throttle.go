@@ -258,7 +258,7 @@ func (s *Service) settle(ctx context.Context, counters []counter) error {
 	})
 }
 
-// forgetFailures clears what is counted for a user as a whole.
+// forgetFailures clears the failures counted for a user as a whole.
 func (s *Service) forgetFailures(ctx context.Context, u *idp.User) error {
 	counters := []counter{s.codeCounter(u.ID), s.userCounter(string(u.ID))}
 	for _, e := range u.Emails {
@@ -305,7 +305,7 @@ func (c counter) giveBack(t *throttle) {
 		t.Streak = max(0, t.Streak-1)
 	}
 	if t.Count == 0 && t.BlockedTo.IsZero() && t.Streak == 0 {
-		*t = throttle{} // nothing is left to count
+		*t = throttle{} // no attempt is left to count
 	}
 }
 
@@ -321,7 +321,7 @@ func (l Limit) block(streak int) time.Duration {
 	return time.Duration(d)
 }
 
-// expiry returns when the counter no longer has any effect.
+// expiry returns the time from which the counter has no effect.
 func (l Limit) expiry(t *throttle) time.Time {
 	at := t.FirstAt.Add(l.Window)
 	if t.BlockedTo.After(at) {

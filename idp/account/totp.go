@@ -58,7 +58,7 @@ func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, f
 	return s.CompleteTOTP(ctx, user, code, from, SignIn{})
 }
 
-// SignIn is what a sign-in records once its second factor is proved.
+// SignIn is the data that a sign-in records once its second factor is proved.
 type SignIn struct {
 	// CameAs is the AddressMark of the email address that the user entered.
 	CameAs string
@@ -66,13 +66,13 @@ type SignIn struct {
 	Remember *Remembering
 }
 
-// CompleteTOTP does what CheckTOTP does, for the code that completes a sign-in. It records the
-// data of the sign-in in the same step, so that a removal of devices either includes this one
-// or happens before it.
+// CompleteTOTP works like CheckTOTP, for the code that completes a sign-in. It records the data of
+// the sign-in in the same step, so that a removal of devices either includes this one or happens
+// before it.
 func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr, in SignIn) error {
 	code, ok := normalCode(code)
 	if !ok {
-		return ErrWrong // not a guess, so nothing is counted
+		return ErrWrong // not a guess, so it does not count
 	}
 	u, err := s.Store.User(ctx, user)
 	switch {

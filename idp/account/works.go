@@ -110,7 +110,7 @@ func worksOf(users []idp.ImportedUser) (works []work) {
 	return works
 }
 
-// mergeWorks adds works to a list and drops those covered by another. If there are too many,
+// mergeWorks adds works to a list and drops those covered by another. If the list is too long,
 // it keeps the ones that take longest.
 func mergeWorks(works, add []work) []work {
 	merged := slices.Clone(works)

@@ -10,7 +10,7 @@ import (
 	"net/http"
 )
 
-// maxAnswer bounds what the client reads: a long list of providers with their
+// maxAnswer is the maximum length of an answer, in bytes: a long list of providers with their
 // certificates.
 const maxAnswer = 256 << 20
 
@@ -52,7 +52,7 @@ func (c *Client) Send(ctx context.Context, path string, body []byte) ([]byte, er
 // Close closes idle connections.
 func (c *Client) Close() { c.close() }
 
-// post sends one command. The host in the URL is not used: the transport knows the socket.
+// post sends one command. The host in the URL is not used, because the transport knows the socket.
 func post(ctx context.Context, c *http.Client, path string, body []byte, w io.Writer) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://vernal"+prefix+path, bytes.NewReader(body))
 	if err != nil {

@@ -18,33 +18,32 @@ type Code string
 const (
 	CodeBadRequest Code = "bad_request" // the command was not understood
 	CodeForbidden  Code = "forbidden"   // the caller may not give commands
-	CodeNotFound   Code = "not_found"   // what the command names does not exist
-	CodeExists     Code = "exists"      // what the command makes exists already
+	CodeNotFound   Code = "not_found"   // the named object does not exist
+	CodeExists     Code = "exists"      // the object to make already exists
 	CodeInvalid    Code = "invalid"     // a value is wrong; see Problems
-	CodeRefused    Code = "refused"     // not done without a further word
-	CodeBusy       Code = "busy"        // too much waits to be written; try again
-	CodeInternal   Code = "internal"    // it failed
-	// CodeStoreDisk: the disk does not take the change, see idp.ErrNotWritten.
+	CodeRefused    Code = "refused"     // not allowed in this state, or not without an option
+	CodeBusy       Code = "busy"        // too many changes are waiting
+	CodeInternal   Code = "internal"    // a fault on our side
+	// CodeStoreDisk means that the disk does not take the change; see idp.ErrNotWritten.
 	CodeStoreDisk Code = "store_disk"
-	// CodeStoreDamaged: the store's file is damaged, see idp.ErrDamaged.
+	// CodeStoreDamaged means that the store's file is damaged; see idp.ErrDamaged.
 	CodeStoreDamaged Code = "store_damaged"
 )
 
-// Error is a command that was not done. It travels as JSON and reaches the
-// command as this type.
+// Error is the failure of a command. It is sent as JSON, and the command receives it as this type.
 type Error struct {
 	Code Code `json:"code"`
-	// Message says what and why, for the operator.
+	// Message describes the failure and its cause, for the operator.
 	Message string `json:"message"`
-	// Problems are all that is wrong with the values given.
+	// Problems lists all problems of the given values.
 	Problems []sp.Problem `json:"problems,omitempty"`
-	// Permissions are those of which one lets it be done.
+	// Permissions are the options of which any one allows the command.
 	Permissions []sp.Permission `json:"permissions,omitempty"`
 	// Suggestions are the ways to fix it.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 	// Users are the service providers whose use of a year prevents the step.
 	Users []idp.EntityID `json:"users,omitempty"`
-	// Reason is why a step of the rotation is refused.
+	// Reason is the reason for which a rotation step is refused.
 	Reason *rotation.Reason `json:"reason,omitempty"`
 }
 
@@ -59,7 +58,7 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Suggested returns what can be done about it, for idp.SuggestionsOf.
+// Suggested returns the ways to fix it, for idp.SuggestionsOf.
 func (e *Error) Suggested() []idp.Suggestion { return e.Suggestions }
 
 // kinds maps codes to HTTP statuses and errors of the domain. Other errors are internal.
@@ -99,7 +98,7 @@ func (e *Error) status() int {
 	return http.StatusInternalServerError
 }
 
-// toError makes an Error of any other one.
+// toError converts any error to an Error.
 func toError(err error) *Error {
 	var e *Error
 	var invalid *sp.InvalidError

@@ -33,7 +33,7 @@ type Route[S any] interface {
 	// Name is the operation's path.
 	Name() string
 	isStream() bool
-	// answer answers a command; w takes the data of a Stream.
+	// answer answers a command. w receives the data of a Stream.
 	answer(ctx context.Context, s S, by Caller, body []byte, w io.Writer) (any, error)
 }
 

@@ -12,7 +12,7 @@ import (
 // Caller is the operator or program that gives a command.
 type Caller struct {
 	UID int
-	// Name is the user's name here, "" if it has none.
+	// Name is the user's name on this machine, or "".
 	Name string
 }
 
@@ -48,8 +48,8 @@ func callerFrom(ctx context.Context) (Caller, bool) {
 	return c, ok
 }
 
-// withPeer notes the user at the other end of a unix connection. Without an
-// answer from the kernel there is no Caller, and every command is refused.
+// withPeer returns a context with the user at the other end of a unix connection as its Caller. If
+// the kernel does not identify the user, the context has no Caller and every command is refused.
 func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	unixConn, ok := conn.(*net.UnixConn)
 	if !ok {

@@ -32,9 +32,9 @@ var ErrImpostor = errors.New("not the server of this data folder")
 // dialTimeout bounds how long a socket may take to accept. A running server does so at once.
 const dialTimeout = 2 * time.Second
 
-// reach gives a path to name in dir that is short enough for a socket. A long
-// one goes through the folder's descriptor, which must stay open (done) while
-// the path is used.
+// reach returns a path to name in dir that is short enough for a socket. It replaces a long path by
+// one through the folder's descriptor, which must stay open while the path is used. done closes the
+// descriptor.
 func reach(dir, name string) (path string, done func(), err error) {
 	path = filepath.Join(dir, name)
 	if len(path) <= maxSunPath {
@@ -52,10 +52,10 @@ func reach(dir, name string) (path string, done func(), err error) {
 	return filepath.Join(short, name), func() { f.Close() }, nil
 }
 
-// Dial connects to the socket in the data folder. The error is fs.ErrNotExist if there is no
-// socket. Commands contain passwords, so the server must prove its identity before it gets
-// one: by the kernel's credentials (SO_PEERCRED), the program that listens must belong to
-// the owner of the data folder. Otherwise the error is ErrImpostor.
+// Dial connects to the socket in the data folder. The error is fs.ErrNotExist if the socket is
+// missing. Commands contain passwords, so the server must prove its identity before it gets one: by
+// the kernel's credentials (SO_PEERCRED), the program that listens must belong to the owner of the
+// data folder. Otherwise the error is ErrImpostor.
 func Dial(ctx context.Context, dataDir string) (net.Conn, error) {
 	path, done, err := reach(dataDir, SocketName)
 	if err != nil {

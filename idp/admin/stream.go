@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Stream is an operation that returns data too long for memory, and an answer at its end. The
-// data counts only if the answer came: what was received before an error is no result.
+// Stream is an operation that returns data too long for memory, and an answer at its end. The data
+// counts only if the answer arrives. Data received before an error is incomplete.
 //
 // Over the socket the data travels in frames, so that the end of the data cannot be taken for a
 // connection that broke:
@@ -61,8 +61,8 @@ func Receive[S, Req, Res any](ctx context.Context, c *Client, op Stream[S, Req, 
 	return call[Res](ctx, c, op.Path, req, w)
 }
 
-// frameWriter writes an answer in frames. Nothing is sent before the first data, so that an
-// operation that fails early answers as others do.
+// frameWriter writes an answer in frames. It sends no frame before the first data, so that an
+// operation that fails early answers like any other.
 type frameWriter struct {
 	w     http.ResponseWriter
 	begun bool

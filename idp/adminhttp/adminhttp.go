@@ -1,5 +1,5 @@
-// Package watch is the admin listener for operators and monitoring. It reads and never
-// changes anything.
+// Package adminhttp is the admin listener for operators and monitoring. It reads and never changes
+// anything.
 //
 //	/metrics                       for Prometheus
 //	/rotation                      the migration board
@@ -7,10 +7,9 @@
 //	/rotation/wall/TOKEN           the wallboard: the same without contacts
 //	/rotation/calendar/TOKEN.ics   the plan, for calendars
 //
-// There is no sign-in here, so the listener is on loopback, and a request is
-// held against what a browser could be made to send (see guard). The two secret
-// addresses are package sharelink's; they alone may be passed through a proxy, so
-// they refer to nothing else here.
+// The listener has no sign-in, so it is on loopback, and it refuses requests that another site
+// could make a browser send (see guard). Package sharelink makes the tokens of the two secret URLs.
+// Only those two may be passed through a proxy, so their pages refer to no other URL here.
 package adminhttp
 
 import (
@@ -40,7 +39,7 @@ type Handler struct {
 	Log     *slog.Logger
 	// URL is admin_url, under which a proxy publishes the secret URLs. Optional.
 	URL string
-	// CommandLine renders what an operator can do next. Optional.
+	// CommandLine renders the operator's possible next steps. Optional.
 	CommandLine idp.CommandLine
 	// Traffic has the counters of the public listener. Optional.
 	Traffic *Traffic
@@ -78,8 +77,8 @@ func (h *Handler) commandLine(s idp.Suggestion) string {
 	return h.CommandLine(s)
 }
 
-// Path returns the path at which a link of the kind opens with its token. It is "" for a
-// link that opens nothing here.
+// Path returns the path at which a link of the kind opens with its token. It is "" for a link that
+// this listener does not open.
 func Path(kind sharelink.Kind, token string) string {
 	switch kind {
 	case sharelink.Wall:

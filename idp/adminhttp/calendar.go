@@ -115,7 +115,7 @@ func (f *feed) write(st rotation.Status, plan []rotation.UpcomingStep) []byte {
 	return c.end()
 }
 
-// stepEvent returns the event of a future step, with what to do.
+// stepEvent returns the event of a future step, with the operator's task.
 func (f *feed) stepEvent(c rotation.UpcomingStep) icalEvent {
 	e := icalEvent{Day: c.At, Summary: f.phrases.FutureText(c.Step, c.Year)}
 	var lines []string
@@ -161,7 +161,7 @@ type icalEvent struct {
 	// Stamp is the moment for which the event is computed (DTSTAMP).
 	Stamp                time.Time
 	Summary, Description string
-	// Alarms are how many days before to remind.
+	// Alarms are the numbers of days before Day at which to remind.
 	Alarms []int
 }
 
@@ -187,8 +187,8 @@ func (c *ical) property(name, value string) {
 // text writes a line whose value is a text (RFC 5545 §3.3.11).
 func (c *ical) text(name, value string) { c.property(name, icalText(value)) }
 
-// icalText escapes what has a meaning in a value, and leaves out what no line
-// may hold: a carriage return would begin a property.
+// icalText escapes the characters that have a meaning in a value, and leaves out characters that no
+// line may contain: a carriage return would begin a property.
 func icalText(s string) string {
 	var out strings.Builder
 	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
@@ -208,8 +208,7 @@ func icalText(s string) string {
 	return out.String()
 }
 
-// begin opens a calendar with a name, which readers are asked to load again
-// twice a day.
+// begin opens a calendar with a name. It asks readers to load the calendar again twice a day.
 func (c *ical) begin(name string) {
 	c.property("BEGIN", "VCALENDAR")
 	c.property("VERSION", "2.0")
@@ -241,7 +240,7 @@ func (c *ical) event(e icalEvent) {
 	c.property("END", "VEVENT")
 }
 
-// end closes the calendar and gives it.
+// end closes the calendar and returns it.
 func (c *ical) end() []byte {
 	c.property("END", "VCALENDAR")
 	return c.out.Bytes()

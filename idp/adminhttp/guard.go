@@ -74,7 +74,7 @@ func secretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	next.ServeHTTP(w, r)
 }
 
-// refuse returns why a request is refused, or "".
+// refuse returns the reason why a request is refused, or "".
 func refuse(r *http.Request, host, adminHost string) string {
 	if !idp.IsLoopback(host) && (adminHost == "" || host != adminHost) {
 		return fmt.Sprintf("the Host is %.100q, which is neither a name of this machine such as localhost nor that of admin_url", r.Host)

@@ -73,7 +73,7 @@ func (m *measures) refresh(ctx context.Context, h *Handler) *prometheus.Registry
 	s := newSample()
 	readable := h.measure(ctx, s)
 	if ctx.Err() != nil {
-		return m.kept // the peer has gone; what failed for that says nothing
+		return m.kept // the client has gone, which explains any error
 	}
 	s.flag("state_readable", readable == nil)
 	if readable != nil {
@@ -83,7 +83,7 @@ func (m *measures) refresh(ctx context.Context, h *Handler) *prometheus.Registry
 	return m.kept
 }
 
-// measure reads everything. With an error the sample holds what could be read.
+// measure reads all gauges. With an error, the sample contains those that could be read.
 func (h *Handler) measure(ctx context.Context, s sample) error {
 	s.gauge("build_info", 1, h.Version)
 	s.flag("ready", h.Ready == nil || h.Ready(ctx) == nil)
@@ -110,7 +110,7 @@ func (h *Handler) measure(ctx context.Context, s sample) error {
 	return nil
 }
 
-// checks adds the results of the doctor. Before its first run there are none.
+// checks adds the results of the doctor's last run, if it has run.
 func (s sample) checks(m doctor.Measures) {
 	s.moment("doctor_last_run_timestamp_seconds", m.At)
 	for code, found := range m.Problems {
@@ -121,7 +121,7 @@ func (s sample) checks(m doctor.Measures) {
 	}
 }
 
-// measureBackups sets the gauges of backups. Those of what never happened are missing.
+// measureBackups sets the gauges of backups. It leaves out the times of events that never happened.
 func (h *Handler) measureBackups(ctx context.Context, s sample) error {
 	if h.Backups == nil {
 		return nil
@@ -141,8 +141,8 @@ func (h *Handler) measureBackups(ctx context.Context, s sample) error {
 	return nil
 }
 
-// attention counts what needs it, by every code there is, so that a rule finds
-// a 0 to compare with.
+// attention counts the points that need attention, by code. It sets every known code, so that a
+// rule finds a 0 to compare with.
 func (s sample) attention(list []rotation.Attention) {
 	counts := map[rotation.AttentionCode]int{}
 	for _, code := range rotation.AttentionCodes() {

@@ -31,7 +31,8 @@ func NewTraffic() *Traffic {
 		}, []string{"route", "class"}),
 		took: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "vernal_http_request_duration_seconds", Help: "How long answers took, by route.",
-			// A redirect takes a millisecond. Hashing a password takes hundreds by design.
+			// A redirect takes a millisecond. Hashing a password takes hundreds by
+			// design.
 			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"route"}),
 		signIns: auto.NewCounterVec(prometheus.CounterOpts{

@@ -36,7 +36,7 @@ func (h *Handler) view(ctx context.Context) (*view, error) {
 	return &view{Status: st, Plan: plan, Board: b}, nil
 }
 
-// years lists the years that are not over, oldest first.
+// years lists the years that have not ended, oldest first.
 func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 	for _, y := range v.Status.Years {
 		if y.State.IsOver() {

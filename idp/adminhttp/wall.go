@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// refreshWall is after how many seconds the wallboard reloads.
+	// refreshWall is the number of seconds after which the wallboard reloads.
 	refreshWall = "60"
 	// maxNames bounds the names on the wallboard, maxLate those of a year in the lower part.
 	maxNames = 120
@@ -127,7 +127,7 @@ func (v *view) wallNames(from idp.Year, limit int) (names []templates.WallName, 
 	return names[:len(names)-more], more
 }
 
-// needs lists what needs attention by kind, once for each year. It leaves out the
+// needs lists the points that need attention by kind, once for each year. It leaves out the
 // sentences, which can name service providers and files.
 func (v *view) needs() (all []templates.WallNeed) {
 	for _, a := range v.Status.Attention {

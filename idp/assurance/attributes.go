@@ -40,7 +40,7 @@ type Row struct {
 	Level      Level
 	// Always is true for attributes that are sent without a request.
 	Always bool
-	// Source says where the value comes from, Rule its form.
+	// Source is the origin of the value, Rule its form.
 	Source, Rule string
 
 	// value appends the values to dst; nil if this version has no source. No values give
@@ -68,7 +68,7 @@ type Dropped struct {
 	Reason DropReason `json:"reason"`
 }
 
-// DropReason says why a requested attribute is not sent.
+// DropReason is the reason why a requested attribute is not sent.
 type DropReason string
 
 // The reasons.
@@ -138,7 +138,7 @@ func (r *Requirement) selectAttributes(w wanted, sp *idp.ServiceProvider) {
 	}
 }
 
-// dropReason returns why the attribute of row i is not sent; "" if it is sent.
+// dropReason returns the reason why the attribute of row i is not sent; "" if it is sent.
 func (r *Requirement) dropReason(i int, name string, sp *idp.ServiceProvider) DropReason {
 	switch {
 	case i < 0:
@@ -161,8 +161,8 @@ func (r *Requirement) isGranted(row *Row, sp *idp.ServiceProvider) bool {
 	return slices.Contains(sp.Attributes, row.Name) || row.Level == LevelEligible && r.IAL.isProofed() && sp.IsLoginGovCompatible()
 }
 
-// isLevelEnough reports whether the requested level is enough. It does not consider what the
-// session must hold in addition.
+// isLevelEnough reports whether the requested level is enough. It does not consider the factors
+// that the session must hold in addition.
 func (r *Requirement) isLevelEnough(l Level, sp *idp.ServiceProvider) bool {
 	switch l {
 	case LevelProofed:

@@ -1,16 +1,17 @@
-// Package assurance decides what a sign-in must prove and what it may disclose.
+// Package assurance decides which factors a sign-in must prove and which attributes it may
+// disclose.
 //
 //	Resolve      RequestedAuthnContext + registration ─► Requirement, or a Refusal
-//	FindMissing  Requirement + session               ─► what is still missing
+//	FindMissing  Requirement + session               ─► the proof that is still missing
 //	Release      Requirement + registration + user   ─► attributes of the Assertion
 //
 // It is pure: no store, no clock, no logging. One table (contexts) holds the values that it
 // knows, another (Table, table.go) the attributes. Both tables and their tests document the
 // rules.
 //
-// The package does not read XML, does not determine which factors a user has, and does not
-// refuse users for a missing factor. It returns the factors that would do (Missing.Factors),
-// and the caller knows whether the user has one.
+// The package does not read XML, does not determine which factors a user has, and does not refuse
+// users for a missing factor. It returns the factors that would suffice (Missing.Factors), and the
+// caller knows whether the user has one.
 package assurance
 
 import "vernal/idp"
@@ -44,7 +45,7 @@ func (l IAL) isProofed() bool { return l != AuthOnly }
 
 func (l IAL) isFacialMatch() bool { return l == FacialPreferred || l == FacialRequired }
 
-// AAL is the authentication assurance that a request needs; higher is stricter.
+// AAL is the authentication assurance that a request needs. Higher values are stricter.
 type AAL int
 
 // The authentication assurance levels.
@@ -64,7 +65,7 @@ func (l AAL) String() string {
 	return [...]string{idp.AALDefault, idp.AAL2, idp.AALPhishingResistant, idp.AALHSPD12}[l]
 }
 
-// Proofing is what a user's record says about their identity.
+// Proofing is the state of a user's identity in their record.
 type Proofing int
 
 // The states of proofing.
@@ -102,7 +103,7 @@ const (
 	uriAAL2HSPD12   = nsAssurance + "aal/2?hspd12=true"
 	uriAAL3         = nsAssurance + "aal/3"
 	uriAAL3HSPD12   = nsAssurance + "aal/3?hspd12=true"
-	// uriDuo is stated in a Response to a request that asked for nothing.
+	// uriDuo is stated in a Response to a request that names no context.
 	uriDuo = "urn:gov:gsa:ac:classes:sp:PasswordProtectedTransport:duo"
 
 	uriPassword          = nsClasses + "Password"
@@ -117,7 +118,7 @@ const (
 	kindIAL     kind = iota + 1 // an identity assurance level
 	kindAAL                     // an authentication assurance level
 	kindStrict                  // looks like an identity level, has no effect
-	kindGeneric                 // what libraries send by default
+	kindGeneric                 // a default of libraries
 )
 
 // context is one value of AuthnContextClassRef that we know.
@@ -218,7 +219,7 @@ func (c *context) isAllowedFor(sp *idp.ServiceProvider) bool {
 	switch {
 	case c.kind == kindStrict:
 		// It has no effect but is echoed. A provider that may not ask for proofing
-		// must not learn that there was any.
+		// must not learn that the user was proofed.
 		return allowsVerified(sp)
 	case c.kind != kindIAL || c.ial == AuthOnly:
 		return true

@@ -7,10 +7,10 @@ import (
 	"vernal/idp"
 )
 
-// Missing is what a session lacks for a request.
+// Missing names the proof that a session lacks for a request.
 type Missing string
 
-// What a session can lack, in the order in which users are asked for it.
+// The proofs that a session can lack, in the order in which users are asked for them.
 const (
 	NothingMissing           Missing = ""
 	MissingPassword          Missing = "password"
@@ -35,8 +35,8 @@ var fillers = map[Missing][]idp.Factor{
 	MissingPIV:               {idp.FactorPIV},
 }
 
-// FindMissing returns what the session lacks at now, one thing at a time, or NothingMissing. nil
-// means no session.
+// FindMissing returns the first proof that the session lacks at now, or NothingMissing. nil means
+// no session.
 //
 // It does not consider ForceAuthn, the session's lifetime or the user's proofing
 // (IsSatisfiedBy). A FactorUse in the future counts, because clocks are adjusted.
@@ -80,7 +80,7 @@ func (r *Requirement) AuthnInstant(s *idp.Session, now time.Time) time.Time {
 	return at
 }
 
-// secondFactor returns what the level requires in addition to the password.
+// secondFactor returns the proof that the level requires in addition to the password.
 func (r *Requirement) secondFactor() Missing {
 	switch r.AAL {
 	case AALPhishingResistant:

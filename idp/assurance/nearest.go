@@ -9,7 +9,7 @@ import (
 )
 
 // Nearest returns the known value of AuthnContextClassRef most similar to an unknown one; ""
-// if none is. Unlike the standard, it ignores case.
+// if no value is similar. Unlike the standard, it ignores case.
 func Nearest(ref string) string {
 	ref = strings.TrimSpace(ref)
 	return suggest.Nearest(ref, slices.Sorted(maps.Keys(contexts)), len(ref)/4)

@@ -12,7 +12,7 @@ import (
 type Obstacle struct {
 	// Code is idp.RefusedNoProofing or idp.RefusedNoFactor.
 	Code idp.RefusalCode
-	// Lacks says what was requested and is missing.
+	// Lacks names the requested part of the record that is missing.
 	Lacks Lack
 	// ClassRef is the requested AuthnContextClassRef, or the default.
 	ClassRef string
@@ -20,7 +20,7 @@ type Obstacle struct {
 	Have []idp.Factor
 }
 
-// Lack names what a user's record lacks. Catalogues use it.
+// Lack names a missing part of a user's record. Catalogues use it.
 type Lack string
 
 // Missing parts of a record.
@@ -33,15 +33,15 @@ const (
 	LackPIV               Lack = "piv"                // a PIV/CAC card
 )
 
-// Refusal returns the obstacle in the terms of an integrator.
+// Refusal returns the obstacle as a refusal for an integrator.
 func (o *Obstacle) Refusal() *idp.Refusal {
 	return idp.Refuse(o.Code, fieldClassRef, o.ClassRef, o.ClassRef)
 }
 
-// Obstacle returns what a user lacks who can prove the factors in have and has proved those of
-// the session; nil if nothing is lacking. Call it only after the password was proved, because
-// the answer discloses something of the record. Call it before asking for anything else, so
-// that no user is asked for a code that cannot help.
+// Obstacle returns the missing part of the record for a user who can prove the factors in have and
+// has proved those of the session; nil if no part is missing. Call it only after the password was
+// proved, because the answer discloses a part of the record. Call it before asking for another
+// factor, so that no user is asked for a code that cannot help.
 func (r *Requirement) Obstacle(s *idp.Session, p Proofing, have []idp.Factor, now time.Time) *Obstacle {
 	o := &Obstacle{ClassRef: r.asked, Have: have}
 	if !r.IsSatisfiedBy(p) {

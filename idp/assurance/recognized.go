@@ -6,9 +6,9 @@ import (
 )
 
 // Recognized returns the values that Resolve acts on: known contexts, and one list of the
-// attributes that exist. Resolve decides the same about them; only its Dropped and Unknown are
-// shorter. Our own constants bound their length, so a sender cannot inflate the data kept
-// until the sign-in is over.
+// attributes that exist. Resolve makes the same decisions from them. Only its Dropped and Unknown
+// are shorter. Our own constants bound their length, so a sender cannot inflate the data kept until
+// the sign-in is over.
 func Recognized(refs []string) (kept []string) {
 	var names []string
 	lists := false

@@ -7,7 +7,7 @@ import (
 	"vernal/idp/saml"
 )
 
-// UserData is the source of the attributes of one Assertion. It holds only what the service
+// UserData is the source of the attributes of one Assertion. It holds only data that the service
 // provider may learn: the UUID is the user's NameID in the provider's scope.
 type UserData struct {
 	UUID  idp.NameID
@@ -23,8 +23,8 @@ type UserData struct {
 	Profile *idp.Profile
 }
 
-// ProofingOf returns what a user's record says about their identity. An unknown level counts
-// as none.
+// ProofingOf returns the state of a user's identity in their record. An unknown level counts as
+// none.
 func ProofingOf(p *idp.Proofed) Proofing {
 	switch {
 	case p == nil:
@@ -41,11 +41,11 @@ func ProofingOf(p *idp.Proofed) Proofing {
 // element.
 type Attribute = saml.Attribute
 
-// Release returns the attributes of the Assertion, in the order of Table: those that are
-// always sent and those of the Requirement. Nothing else can be released: the Requirement was
-// made from the same registration and holds only what the registration and the level allow,
-// and Release checks that again. A user without a proofed identity gets no proofed attributes,
-// not even empty ones (IALMax requests them without demanding any).
+// Release returns the attributes of the Assertion, in the order of Table: those that are always
+// sent and those of the Requirement. It cannot release others, because the Requirement was made
+// from the same registration and holds only attributes that the registration and the level allow.
+// Release checks that again. A user without a proofed identity gets no proofed attributes, not even
+// empty ones (IALMax requests them without demanding any).
 func Release(r *Requirement, sp *idp.ServiceProvider, p UserData) []Attribute {
 	if ProofingOf(p.Proofed) == Unproofed {
 		p.Proofed, p.Profile = nil, nil

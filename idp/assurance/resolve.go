@@ -7,7 +7,7 @@ import (
 	"vernal/idp"
 )
 
-// Ask is what a request says about assurance, as it was sent.
+// Ask contains the values of a request that concern assurance, as they were sent.
 type Ask struct {
 	// Comparison is "" (which means exact), "exact", "minimum", "maximum" or
 	// "better".
@@ -18,12 +18,13 @@ type Ask struct {
 	Unsigned bool
 }
 
-// AskOf returns what a stored request asks for.
+// AskOf returns the Ask of a stored request.
 func AskOf(req *idp.LoginRequest) Ask {
 	return Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs, Unsigned: req.CertSHA256 == ""}
 }
 
-// Requirement is what a sign-in must prove, and what the Response then states.
+// Requirement lists the levels that a sign-in must prove, and the values that the Response then
+// states.
 type Requirement struct {
 	IAL IAL
 	AAL AAL
@@ -70,8 +71,8 @@ func (a Ask) CheckLength() error {
 // noted limits the lists that only a log contains.
 const noted = 20
 
-// Resolve derives what the request needs, using the service provider's registration. Each rule
-// is a row of a test:
+// Resolve derives the Requirement from the request and the service provider's registration. Each
+// rule is a row of a test:
 //
 //   - One recognized value is enough. Unknown values next to it are ignored.
 //   - The identity level is the strongest one requested, the authentication level the first
@@ -81,7 +82,7 @@ const noted = 20
 //   - "minimum" with a level below proofing, from a provider that may ask for proofing, takes
 //     proofed data if the user has it. Otherwise the comparison changes nothing.
 //   - The Response states the requested authentication value, otherwise the identity value,
-//     otherwise what a library sends by default, otherwise the default.
+//     otherwise the value that a library sends by default, otherwise our default.
 //   - A provider that was built for Login.gov gets the requested authentication value,
 //     otherwise the default, and never an identity value. It gets verified_at with any proofed
 //     data, even if not requested or registered.
@@ -108,7 +109,7 @@ func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
 type wanted struct {
 	ial, aal, strict, generic *context
 	attributes                []string // requested names, lower case
-	hasAttributes             bool     // true even if none is requested
+	hasAttributes             bool     // true even if the list is empty
 }
 
 // readRefs sorts the values and refuses those that are not allowed.
@@ -157,7 +158,7 @@ func (w *wanted) addContext(c *context) {
 	}
 }
 
-// decideLevels sets the levels and what the Response states about them.
+// decideLevels sets the levels and the values that the Response states about them.
 func (r *Requirement) decideLevels(a Ask, w wanted, sp *idp.ServiceProvider) {
 	r.IAL = defaultIAL(sp)
 	if w.ial != nil {

@@ -15,10 +15,10 @@ type AuditQuery struct {
 	audit.Filter
 	// Email names a user by email address, instead of Filter.User.
 	Email string `json:"email,omitempty"`
-	// Limit bounds the answer; 1000 at most.
+	// Limit is the maximum number of records in the answer, 1000 at most.
 	Limit int `json:"limit"`
 	// Before asks for the records before this one, newest first; 0 for the
-	// newest. After asks for those that followed one, oldest first.
+	// newest. After asks for the records after this one, oldest first.
 	Before uint64  `json:"before,omitempty"`
 	After  *uint64 `json:"after,omitempty"`
 }
@@ -26,7 +26,7 @@ type AuditQuery struct {
 // AuditVerify asks to verify a part of the trail that follows Progress.
 type AuditVerify struct {
 	Progress audit.Progress `json:"progress"`
-	// At is a place noted outside the store that the trail must go through.
+	// At is a place recorded outside the store that the trail must go through.
 	At *audit.Place `json:"at,omitempty"`
 }
 
@@ -129,7 +129,7 @@ var PruneAudit = declare("audit/prune", func(s *Service, ctx context.Context, by
 	return out, err
 })
 
-// CheckAudit compares what an exported file says with what the service knows.
+// CheckAudit compares the claim of an exported file with the store.
 var CheckAudit = declare("audit/check", func(s *Service, ctx context.Context, _ admin.Caller, claim AuditClaim) (*AuditJudgement, error) {
 	out := &AuditJudgement{Wrong: make([]string, len(claim.Checkpoints))}
 	for i, c := range claim.Checkpoints {

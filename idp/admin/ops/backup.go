@@ -10,14 +10,16 @@ import (
 
 // BackupRequest asks for a backup.
 type BackupRequest struct {
-	// File is where the caller writes it, for the record; "-" for standard output.
+	// File is the path to which the caller writes the backup, for the audit record; "-" for
+	// standard output.
 	File string `json:"file"`
-	// With Passphrase or Recipients the master key is in it, encrypted.
+	// Passphrase and Recipients encrypt the master key. With one of them, the backup contains
+	// it.
 	Passphrase string `json:"passphrase,omitempty"`
 	Recipients string `json:"recipients,omitempty"`
 }
 
-// BackupDone says how the caller's attempt ended.
+// BackupDone reports the result of the caller's attempt.
 type BackupDone struct {
 	File       string   `json:"file"`
 	MasterKeys []string `json:"master_keys,omitempty"`
@@ -26,8 +28,8 @@ type BackupDone struct {
 	Error      string   `json:"error,omitempty"`
 }
 
-// WriteBackup sends a backup. The caller writes the file, as the user that it is, and then
-// calls RecordBackup.
+// WriteBackup sends a backup. The caller writes the file under its own user ID, and then calls
+// RecordBackup.
 var WriteBackup = declareStream("backup/write",
 	func(s *Service, ctx context.Context, by admin.Caller, req BackupRequest, w io.Writer) (*backup.Summary, error) {
 		o := backup.Options{MasterKey: backup.Protection{Passphrase: req.Passphrase, Recipients: req.Recipients}}
@@ -42,7 +44,7 @@ var WriteBackup = declareStream("backup/write",
 		return s.Backups.WriteArchive(ctx, w, o)
 	})
 
-// RecordBackup records how an attempt ended, once the file is durable.
+// RecordBackup records the result of an attempt, once the file is durable.
 var RecordBackup = declare("backup/record", func(s *Service, ctx context.Context, _ admin.Caller, req BackupDone) (Empty, error) {
 	return Empty{}, s.Backups.Finish(ctx, backup.Record{
 		File: req.File, MasterKeys: req.MasterKeys, Bytes: req.Bytes, SHA256: req.SHA256, Error: req.Error,

@@ -7,8 +7,8 @@ import (
 	"vernal/idp/inspect"
 )
 
-// Inspect takes a message apart that the caller found in what they had. It is to have
-// arrived now if it does not say when.
+// Inspect analyzes a message that the caller extracted from the operator's input. A message without
+// a time of arrival counts as arriving now.
 var Inspect = declare("inspect", func(s *Service, ctx context.Context, _ admin.Caller, m inspect.Message) (*inspect.Report, error) {
 	if m.At.IsZero() {
 		m.At = s.Clock.Now()

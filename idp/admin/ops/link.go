@@ -14,7 +14,7 @@ import (
 
 // LinkRequest asks for a secret URL of the admin listener.
 type LinkRequest struct {
-	// Kind is link.Wall or link.Calendar.
+	// Kind is sharelink.Wall or sharelink.Calendar.
 	Kind sharelink.Kind `json:"kind"`
 	// Days is the number of days until the link expires, at most MaxLinkDays. Zero means that
 	// it never expires.
@@ -39,7 +39,7 @@ type LinkList struct {
 	Links []LinkState `json:"links"`
 }
 
-// LinkState is a link and whether it opens anything.
+// LinkState is a link and whether it still opens.
 type LinkState struct {
 	sharelink.Link
 	Live bool `json:"live"`

@@ -22,19 +22,23 @@ import (
 // Service answers the operations.
 type Service struct {
 	*installation.Installation
-	// MailErr is why mail cannot be sent as configured; nil if it can, or is not configured.
+	// MailErr is the reason why mail cannot be sent as configured; nil if it can, or is not
+	// configured.
 	MailErr error
-	// AdminURL is the base of the secret URLs of the admin listener; "" if nothing listens.
+	// AdminURL is the base of the secret URLs of the admin listener; "" if that is not
+	// configured.
 	AdminURL string
 	Version  string
 	// Doctor checks the installation; optional.
 	Doctor *doctor.Service
-	// Address is where the server listens, "" while none runs. TLS means that it uses https.
+	// Address is the host and port on which the server listens, "" while none runs. TLS is set
+	// if the server uses https.
 	Address string
 	TLS     bool
 }
 
-// documents makes the metadata of years, and the files that prove a year out of band.
+// documents returns the handler that makes the metadata of years, and the files that prove a year
+// out of band.
 func (s *Service) documents() *discovery.Handler {
 	return &discovery.Handler{
 		IdP: s.IdP, Years: s.Years, Access: &yearaccess.Gate{Years: s.Years, Clock: s.Clock}, Clock: s.Clock,
@@ -70,19 +74,19 @@ func (s *Service) Endpoint(owner int) *admin.Endpoint {
 	return admin.NewEndpoint(s, owner, s.Log, all...)
 }
 
-// Empty is a request or an answer that says nothing more.
+// Empty is a request or an answer without content.
 type Empty struct{}
 
 // Pong is the answer to Ping.
 type Pong struct {
 	Version string `json:"version"`
-	// Address is where the server listens, "" while none runs.
+	// Address is the host and port on which the server listens, "" while none runs.
 	Address string `json:"address,omitempty"`
-	// TLS: it speaks https there, and not plain http behind a proxy.
+	// TLS is set if the server uses https there, and not plain http behind a proxy.
 	TLS bool `json:"tls,omitempty"`
 }
 
-// Ping asks whether a server is there.
+// Ping asks whether a server answers.
 var Ping = declare("ping", func(s *Service, _ context.Context, _ admin.Caller, _ Empty) (Pong, error) {
 	return Pong{Version: s.Version, Address: s.Address, TLS: s.TLS}, nil
 })
@@ -91,7 +95,7 @@ var Ping = declare("ping", func(s *Service, _ context.Context, _ admin.Caller, _
 // null.
 func list[T any](s []T) []T { return append([]T{}, s...) }
 
-// refuse makes a refusal with a suggestion of what to do about it.
+// refuse returns a refusal with a suggestion.
 func refuse(suggestion idp.Suggestion, format string, args ...any) *admin.Error {
 	return &admin.Error{Code: admin.CodeRefused, Message: fmt.Sprintf(format, args...), Suggestions: []idp.Suggestion{suggestion}}
 }

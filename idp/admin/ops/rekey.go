@@ -14,17 +14,17 @@ import (
 type RekeyBegin struct {
 	// NewKey is the new master key, as its file holds it.
 	NewKey string `json:"new_key"`
-	// All has the other keys renewed when the change is finished.
+	// All requests that finishing the change also renews the other keys.
 	All bool `json:"all,omitempty"`
 }
 
-// RekeyFinish ends the master key from before.
+// RekeyFinish ends the previous master key.
 type RekeyFinish struct {
-	// All has the other keys renewed then.
+	// All requests that the other keys are renewed too.
 	All bool `json:"all,omitempty"`
 }
 
-// ShowKeys returns which keys are in use and which change is under way.
+// ShowKeys returns the keys in use and the change in progress.
 var ShowKeys = declare("rekey/state", func(s *Service, ctx context.Context, _ admin.Caller, _ Empty) (rekey.State, error) {
 	return s.Rekey.State(ctx)
 })
@@ -38,17 +38,17 @@ var BeginRekey = declare("rekey/begin", func(s *Service, ctx context.Context, by
 	return s.reportKeys(ctx, s.Rekey.Begin(ctx, to, req.All, by.Actor()))
 })
 
-// FinishRekey ends the master key from before.
+// FinishRekey ends the previous master key.
 var FinishRekey = declare("rekey/finish", func(s *Service, ctx context.Context, by admin.Caller, req RekeyFinish) (rekey.State, error) {
 	return s.reportKeys(ctx, s.Rekey.Finish(ctx, req.All, by.Actor()))
 })
 
-// CancelRekey returns to the master key from before.
+// CancelRekey returns to the previous master key.
 var CancelRekey = declare("rekey/cancel", func(s *Service, ctx context.Context, by admin.Caller, _ Empty) (rekey.State, error) {
 	return s.reportKeys(ctx, s.Rekey.Cancel(ctx, by.Actor()))
 })
 
-// RenewKeys makes all keys below the master key new.
+// RenewKeys renews all keys below the master key.
 var RenewKeys = declare("rekey/all", func(s *Service, ctx context.Context, by admin.Caller, _ Empty) (rekey.State, error) {
 	return s.reportKeys(ctx, s.Rekey.RenewAll(ctx, by.Actor()))
 })
@@ -61,7 +61,7 @@ func (s *Service) reportKeys(ctx context.Context, err error) (rekey.State, error
 	return s.Rekey.State(ctx)
 }
 
-// rekeyError says how to go on from where a change of keys is.
+// rekeyError adds the next step to an error of a change of keys.
 func rekeyError(err error) error {
 	again := idp.Suggest(idp.DoRekey)
 	switch {

@@ -14,9 +14,9 @@ import (
 // RotationStatus is the answer to rotation/status.
 type RotationStatus struct {
 	rotation.Status
-	// Automatic: the server takes the steps itself on their dates.
+	// Automatic is set if the server takes the steps itself on their dates.
 	Automatic bool `json:"automatic"`
-	// Board shows which service providers use which year. Only rotation/status sets it.
+	// Board shows the service providers that use each year. Only rotation/status sets it.
 	Board *migration.Board `json:"board,omitempty"`
 }
 
@@ -64,7 +64,7 @@ func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
 	return st, err
 }
 
-// statusFor adds what needs attention about service providers.
+// statusFor adds the service providers that need attention.
 func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) RotationStatus {
 	st.Years, st.Steps, st.Due = list(st.Years), list(st.Steps), list(st.Due)
 	st.Attention = append(list(st.Attention), b.Attention()...)

@@ -19,7 +19,7 @@ import (
 // YearRequest names a year.
 type YearRequest struct {
 	Year idp.Year `json:"year"`
-	// DryRun changes nothing. The answer says what would change.
+	// DryRun changes nothing. The answer lists the changes that the request would make.
 	DryRun bool `json:"dry_run,omitzero"`
 }
 

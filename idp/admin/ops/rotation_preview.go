@@ -40,13 +40,13 @@ type PreviewLink struct {
 	MetadataURL    string `json:"metadata_url,omitzero"`
 	CertificateURL string `json:"certificate_url,omitzero"`
 	AuthURL        string `json:"auth_url"`
-	// Notes are warnings about the link, Suggestions what to do about them.
+	// Notes are warnings about the link, and Suggestions are the ways to fix them.
 	Notes       []string         `json:"notes"`
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
-// CreatePreview makes a preview link. For a dry run it only returns what the link would
-// open.
+// CreatePreview makes a preview link. In a dry run, it makes none and returns the terms that the
+// link would have.
 var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Context, by admin.Caller, req PreviewRequest) (PreviewLink, error) {
 	if err := checkYear(req.Year); err != nil {
 		return PreviewLink{}, err
@@ -91,7 +91,7 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 	return answer, nil
 })
 
-// previewProblem says why a year has nothing to preview; nil if it has.
+// previewProblem returns the reason why a year cannot be previewed, or nil.
 func (s *Service) previewProblem(y idp.Year, now time.Time) *admin.Error {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {

@@ -12,11 +12,11 @@ import (
 	"vernal/idp/rotator"
 )
 
-// ReportRequest asks for the notices to service providers that have to act.
+// ReportRequest asks for the notices to service providers that must act.
 type ReportRequest struct {
-	// Year leaves those that use it; "" for all.
+	// Year selects the service providers that use it; "" for all.
 	Year idp.Year `json:"year,omitzero"`
-	// SP leaves one; "" for all.
+	// SP selects one service provider; "" for all.
 	SP idp.EntityID `json:"entity_id,omitzero"`
 	// Send mails the letters to the contacts. With DryRun it only lists the recipients.
 	Send   bool `json:"send,omitzero"`
@@ -28,7 +28,7 @@ type RotationReport struct {
 	At      time.Time       `json:"at"`
 	DryRun  bool            `json:"dry_run"`
 	Notices []notify.Letter `json:"notices"`
-	// Sent has an entry for each of Notices, if they were to be sent.
+	// Sent has an entry for each of Notices, if Send was set.
 	Sent []notify.Sent `json:"sent,omitempty"`
 }
 
@@ -62,8 +62,8 @@ var Report = declare("rotation/report", func(s *Service, ctx context.Context, by
 	return r, err
 })
 
-// knowsReport refuses a year and a service provider that do not exist: an empty
-// report would look as if there were nothing to do.
+// knowsReport refuses an unknown year or service provider. An empty report would look as if no
+// service provider had to act.
 func (s *Service) knowsReport(ctx context.Context, req ReportRequest) error {
 	if req.SP != "" {
 		if _, err := s.Registry.Lookup(ctx, req.SP); errors.Is(err, idp.ErrNotFound) {

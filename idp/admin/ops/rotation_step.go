@@ -23,33 +23,33 @@ type StepRequest struct {
 	Reason string `json:"reason,omitzero"`
 	// DestroyNow destroys the key of a retired year at once.
 	DestroyNow bool `json:"destroy_now,omitzero"`
-	// DryRun changes nothing and returns what would change.
+	// DryRun changes nothing and returns the changes that the step would make.
 	DryRun bool `json:"dry_run,omitzero"`
 }
 
 // RotationChange is the answer to rotation/step.
 type RotationChange struct {
 	DryRun bool `json:"dry_run"`
-	// Steps are those that were taken, or would be, in order: revoke may make
-	// a year first, retire may destroy its key.
+	// Steps are the steps that were taken, or would be, in order. revoke may make
+	// a year first, and retire may destroy its key.
 	Steps []rotation.Step `json:"steps"`
-	// Changed are the years whose state or key changed, Unchanged the others
-	// that are not over.
+	// Changed are the years whose state or key changed, Unchanged the others that have not
+	// ended.
 	Changed   []YearChange `json:"changed"`
 	Unchanged []YearChange `json:"unchanged"`
 	// Status is the rotation after the change.
 	Status RotationStatus `json:"status"`
-	// CalendarAt is the date in the calendar of a create that comes so long before
-	// it that an operator should confirm it; zero otherwise.
+	// CalendarAt is the calendar's date of a create step that is taken so early that an
+	// operator should confirm it; zero otherwise.
 	CalendarAt time.Time `json:"calendar_at,omitzero"`
-	// CutOff are the service providers that still used a year when its retirement was
-	// forced: they cannot sign anyone in until they move. It is empty if no force was
-	// needed, and missing if they could not be read and for other steps.
+	// CutOff are the service providers that still used a year when its retirement was forced.
+	// They cannot sign anyone in until they move. It is empty if no force was needed. It is
+	// missing for other steps, and if the service providers could not be read.
 	CutOff []idp.EntityID `json:"cut_off,omitzero"`
-	// Suggestions are for those that are cut off.
+	// Suggestions are for the service providers in CutOff.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
-	// Revocation says which service providers to notify, and of what. It is nil for other
-	// steps, and for a year that was never published.
+	// Revocation lists the notices to send to service providers. It is nil for other steps, and
+	// for a year that was never published.
 	Revocation *notify.Revocation `json:"revocation,omitempty"`
 }
 
@@ -58,13 +58,13 @@ type YearChange struct {
 	Year idp.Year       `json:"year"`
 	From rotation.State `json:"from"`
 	To   rotation.State `json:"to"`
-	// Certified: the certificate of its waiting key has come with this step.
+	// Certified is set if this step added the certificate of the waiting key.
 	Certified bool `json:"certified,omitzero"`
-	// KeyDestroyed: its private key is gone since this step.
+	// KeyDestroyed is set if this step destroyed the private key.
 	KeyDestroyed bool `json:"key_destroyed,omitzero"`
 }
 
-// TakeStep takes a step. For a dry run it only returns what the step would do.
+// TakeStep takes a step. In a dry run, it only returns the effects of the step.
 var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
 	if err := req.check(); err != nil {
 		return RotationChange{}, err
@@ -87,7 +87,7 @@ var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by
 	return c, err
 })
 
-// takeStep takes what the request asks for.
+// takeStep takes the requested step.
 func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest) (*rotator.Outcome, error) {
 	step := rotation.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
 	if req.DestroyNow {
@@ -118,8 +118,8 @@ func (r StepRequest) check() error {
 	return nil
 }
 
-// changes compares two moments: the years that differ, and those that do not
-// and are not over.
+// changes compares two moments. It returns the years that differ, and the other years that have not
+// ended.
 func changes(before, after rotation.Status) (changed, same []YearChange) {
 	changed, same = []YearChange{}, []YearChange{}
 	old, now := before.History(), after.History()

@@ -16,32 +16,32 @@ const (
 	// sessionScan bounds the sessions that one command reads, so that it answers soon
 	// however many there are. The caller continues from Next.
 	sessionScan = 20_000
-	// sessionPage bounds those that one answer holds.
+	// sessionPage bounds the sessions in one answer.
 	sessionPage = 1000
-	// sessionBatch bounds those that one command ends: they end in one step of
+	// sessionBatch bounds the sessions that one command ends: they end in one step of
 	// the store, and no sign-in should wait long behind it.
 	sessionBatch = 250
 	// minShort is the minimum length of a session ID's prefix that names the session.
 	minShort = 8
 )
 
-// SessionQuery says which sessions are meant: those for which all that is given
-// holds. Sessions that have ended and were not swept yet are never meant.
+// SessionQuery selects the sessions that match all given fields. It never selects sessions that
+// have ended and were not swept yet.
 type SessionQuery struct {
-	// ID is the short ID of one, or its beginning.
+	// ID is the short ID of a session, or its beginning.
 	ID string `json:"id,omitempty"`
 	// Email is an email address or the ID of the user.
 	Email string `json:"email,omitempty"`
-	// SP takes part in the session.
+	// SP is a service provider that takes part in the session.
 	SP idp.EntityID `json:"sp,omitempty"`
-	// BegunBefore: the session was begun before.
+	// BegunBefore selects sessions that began before this time.
 	BegunBefore time.Time `json:"begun_before,omitzero"`
-	// After is Next of the answer before; "" at the beginning.
+	// After is Next of the previous answer; "" at the beginning.
 	After idp.SessionID `json:"after,omitempty"`
 }
 
-// SessionList is the answer to session/list, by ID. Next is where the next page begins, ""
-// at the end.
+// SessionList is the answer to session/list, by ID. Next is the start of the next page, or "" at
+// the end.
 type SessionList struct {
 	Sessions []Session     `json:"sessions"`
 	Next     idp.SessionID `json:"next,omitempty"`
@@ -55,7 +55,7 @@ type SessionsEnded struct {
 
 // Session is one session as operators see it.
 type Session struct {
-	// ID is the short one, which names it in commands.
+	// ID is the short session ID, which names the session in commands.
 	ID   string     `json:"id"`
 	User idp.UserID `json:"user"`
 	// Email is the user's first email address. It is absent if the user has no record.
@@ -99,8 +99,8 @@ var EndSessions = declare("session/end", func(s *Service, ctx context.Context, b
 		}
 		n, err := s.endFound(ctx, by, q, found)
 		answer.Ended += n
-		// If one of them was gone, it has ended, or has become another one at this
-		// moment: its second factor came. That one is meant too.
+		// A missing session has ended, or has just become another one because its second
+		// factor was proved. The next round ends that one too.
 		if err != nil || n == len(found) || q.ID != "" {
 			return answer, err
 		}
@@ -124,8 +124,7 @@ func (s *Service) endFound(ctx context.Context, by admin.Caller, q SessionQuery,
 	return n, nil
 }
 
-// findSessions returns up to limit sessions that the query selects, and where the next page
-// begins.
+// findSessions returns up to limit sessions that the query selects, and the start of the next page.
 func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (found []*idp.Session, next idp.SessionID, err error) {
 	user, err := s.findUser(ctx, q)
 	if err != nil {
@@ -144,7 +143,7 @@ func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
 		found = s.filterSessions(q, user, found)
-		// The sessions of a single user are few and in another order, so there is no next
+		// The sessions of a single user are few and in another order, so they need no next
 		// page.
 		return found, "", nil
 	}
@@ -224,7 +223,7 @@ func (s *Service) emailOf(ctx context.Context, known map[idp.UserID]string, id i
 	}
 	u, err := s.Store.User(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
-		known[id] = "" // that of a rehearsal
+		known[id] = "" // the user of a rehearsal
 		return "", nil
 	}
 	if err != nil {

@@ -23,11 +23,11 @@ type Removed struct {
 type SPChange struct {
 	// EntityID may be empty when adding from metadata, which names it.
 	EntityID idp.EntityID `json:"entity_id,omitempty"`
-	// Metadata is an EntityDescriptor to read values from first; null: none.
-	// MetadataFetched is set when it comes from a URL, and not from a file.
+	// Metadata is an EntityDescriptor to read values from first; null for none. MetadataFetched
+	// is set if it comes from a URL and not from a file.
 	Metadata        []byte `json:"metadata"`
 	MetadataFetched bool   `json:"metadata_fetched,omitempty"`
-	// Edit is applied after it.
+	// Edit is applied after Metadata.
 	Edit    sp.Edit    `json:"edit"`
 	Options sp.Options `json:"options"`
 }
@@ -35,7 +35,7 @@ type SPChange struct {
 // SPList is the answer to sp/list, sorted by EntityID.
 type SPList struct {
 	SPs []*idp.ServiceProvider `json:"sps"`
-	// Tampered are registrations that are not authentic and answer no one.
+	// Tampered are registrations that are not authentic and cannot be used.
 	Tampered []idp.EntityID `json:"tampered,omitempty"`
 }
 
@@ -85,7 +85,7 @@ var ListSPs = declare("sp/list", func(s *Service, ctx context.Context, _ admin.C
 	return answer, err
 })
 
-// unknownSP says in plain words that a provider is not there.
+// unknownSP returns the error for a service provider that is not registered.
 func unknownSP(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
 		return notFoundError("no service provider is registered as %q", id)

@@ -18,12 +18,12 @@ import (
 // UserRequest names a user by an email address or the ID.
 type UserRequest struct {
 	Email string `json:"email"`
-	// NameID and SP name the user instead: what SP knows them by; for show.
+	// NameID and SP name the user by the NameID that SP received, for show.
 	NameID idp.NameID   `json:"name_id,omitempty"`
 	SP     idp.EntityID `json:"sp,omitempty"`
-	// Reason is why; for lock.
+	// Reason is the reason for a lock.
 	Reason string `json:"reason,omitempty"`
-	// Password is the new one; for set-password.
+	// Password is the new password, for set-password.
 	Password string `json:"password,omitempty"`
 	// The rest is for reset-mfa, as in NewUser.
 	TOTP       bool   `json:"totp,omitempty"`
@@ -51,11 +51,11 @@ type Deleted struct {
 	Email string `json:"deleted"`
 }
 
-// UsersRequest asks for users after an ID: those for which all that is given holds.
+// UsersRequest selects the users after an ID that match all given fields.
 type UsersRequest struct {
 	After idp.UserID `json:"after,omitempty"`
 	Limit int        `json:"limit,omitempty"`
-	// Search is a part of an email address, or the beginning of the ID, whatever its case.
+	// Search is a part of an email address, or the beginning of the ID, ignoring case.
 	Search string `json:"search,omitempty"`
 	// Locked selects users that an operator has locked.
 	Locked bool `json:"locked,omitempty"`
@@ -63,7 +63,7 @@ type UsersRequest struct {
 	Role string `json:"role,omitempty"`
 }
 
-// matches reports whether a user is asked for.
+// matches reports whether the request selects a user.
 func (r UsersRequest) matches(u *idp.User) bool {
 	if r.Locked && !u.IsLocked() || r.Role != "" && u.Role != r.Role {
 		return false
@@ -73,8 +73,8 @@ func (r UsersRequest) matches(u *idp.User) bool {
 		slices.ContainsFunc(u.Emails, func(e idp.Email) bool { return strings.Contains(strings.ToLower(e.Address), search) })
 }
 
-// UserList is the answer to user/list, by ID. It may be empty before the end. Next is where
-// the next page begins, "" at the end.
+// UserList is the answer to user/list, by ID. It may be empty before the end. Next is the start of
+// the next page, or "" at the end.
 type UserList struct {
 	Users []User     `json:"users"`
 	Next  idp.UserID `json:"next,omitempty"`
@@ -87,8 +87,8 @@ type User struct {
 	HasPassword       bool       `json:"has_password"`
 	PasswordChangedAt time.Time  `json:"password_changed_at,omitzero"`
 	TOTPs             []TOTP     `json:"totps"`
-	// Devices are the browsers that replace the second factor where a service
-	// provider leaves that open, the newest last.
+	// Devices are the browsers that replace the second factor where a service provider allows
+	// that, the newest last.
 	Devices []RememberedDevice `json:"devices,omitempty"`
 	// Profile is nil for a user without a proofed identity.
 	Profile    *Profile  `json:"profile,omitempty"`
@@ -101,7 +101,7 @@ type User struct {
 }
 
 // Email is an email address of a user. It leaves out the service providers it was disclosed
-// to: a list of users does not show which service providers they visit.
+// to: a list of users must not show the service providers that they visit.
 type Email struct {
 	Address      string    `json:"address"`
 	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
@@ -311,7 +311,7 @@ func (s *Service) changed(ctx context.Context, email string, sessions int, err e
 	return UserChanged{UserAdded: UserAdded{User: s.userInfo(u)}, SessionsEnded: sessions}, nil
 }
 
-// userError makes an error of the account service one for the operator.
+// userError converts an error of the account service to one for the operator.
 func userError(email string, err error) error {
 	var all account.InputErrors
 	var input *account.InputError

@@ -22,7 +22,7 @@ type Profile struct {
 // VerifyRequest sets the proofed identity of a user.
 type VerifyRequest struct {
 	Email string `json:"email"`
-	// Profile is nil to take it away.
+	// Profile is the proofed identity; nil removes it.
 	Profile *idp.Profile `json:"profile,omitempty"`
 	DryRun  bool         `json:"dry_run,omitempty"`
 }

@@ -38,7 +38,8 @@ type YearList struct {
 type Year struct {
 	Year  idp.Year `json:"year"`
 	State string   `json:"state"`
-	// NotBefore, NotAfter and SHA256 are the certificate's. They are absent without one.
+	// NotBefore, NotAfter and SHA256 describe the signing certificate. They are absent without
+	// one.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"`
 	SHA256    string    `json:"sha256,omitempty"`
