@@ -38,7 +38,7 @@ type demoSample struct {
 	EntityID string `json:"entity_id"`
 }
 
-// printDemo prints what to open and what to type.
+// printDemo prints the URLs to open and the text to type.
 func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
 	code, err := d.User.Code(context.Background())
 	if err != nil {

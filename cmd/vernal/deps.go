@@ -37,8 +37,8 @@ const (
 	keysName  = "keys"
 )
 
-// deps is an opened installation: what the server and, without one, the
-// commands work with. Close closes the store.
+// deps is an opened installation, for the server or, without one, for a command. Close closes the
+// store.
 type deps struct {
 	*installation.Installation
 	config *Config
@@ -124,7 +124,7 @@ const (
 type startError struct {
 	code admin.Code
 	err  error
-	fix  string // "" if err says it
+	fix  string // "" if err contains it
 }
 
 func (e *startError) Error() string {
@@ -280,7 +280,7 @@ func checkFolder(c *Config) error {
 	return nil
 }
 
-// unusableYearError is a keyring.UnusableKeyError in words.
+// unusableYearError is a keyring.UnusableKeyError with the text of its fault.
 type unusableYearError struct{ *keyring.UnusableKeyError }
 
 func (e *unusableYearError) Error() string {
@@ -301,8 +301,8 @@ func metadataIdP(c *Config) metadata.IdP {
 	return metadata.IdP{BaseURL: c.BaseURL, Organization: b.Organization.Text, OrganizationURL: b.OrganizationURL.Text, Contact: b.Contact}
 }
 
-// service returns the service that answers the commands. address is where the server
-// listens, "" without one.
+// service returns the service that answers the commands. address is the HOST:PORT of the server,
+// "" without one.
 func (d *deps) service(address string) *ops.Service {
 	return &ops.Service{
 		Installation: d.Installation,
@@ -315,7 +315,8 @@ func (d *deps) service(address string) *ops.Service {
 	}
 }
 
-// adminURL returns the base of the secret URLs of the admin listener, "" if nothing listens.
+// adminURL returns the base of the secret URLs of the admin listener, "" while it does not
+// listen.
 func (d *deps) adminURL() string {
 	c := d.config
 	switch {

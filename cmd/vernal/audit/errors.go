@@ -67,8 +67,8 @@ type Story struct {
 	SPName  string            `json:"sp_name,omitempty"`
 	// Meaning is the text for the operators of the service provider.
 	Meaning string `json:"meaning,omitempty"`
-	// RequestCerts are the request certificates that are registered now, for a refusal of a
-	// signature: those that it is compared with.
+	// RequestCerts are the registered request certificates that a refused signature is compared
+	// with. Other refusals have none.
 	RequestCerts []RequestCert `json:"request_certificates,omitempty"`
 }
 
@@ -108,7 +108,7 @@ func (a *commands) showError(ctx context.Context, id string) error {
 	}
 	story := Story{ID: id, Records: records}
 	if request := records[0].RequestID; request != "" {
-		// All of a request is written within moments.
+		// The records of one request are written within moments.
 		q := ops.AuditQuery{Filter: audit.Filter{ID: request, Since: records[0].At.Add(-sameRequest)}}
 		if all, _, err := a.findAudit(ctx, q, 50); err == nil && len(all) > 0 {
 			slices.Reverse(all)

@@ -33,7 +33,7 @@ type checkResult struct {
 	File   string           `json:"file"`
 	Backup *backup.Manifest `json:"backup"`
 	SHA256 string           `json:"file_sha256"`
-	// Authenticated says that the master key proves that the installation made it.
+	// Authenticated reports that the master key proves that the installation made it.
 	Authenticated bool          `json:"authenticated"`
 	Years         []checkedYear `json:"years"`
 	Problems      int           `json:"problems"`

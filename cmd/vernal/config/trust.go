@@ -107,8 +107,8 @@ type linkInfo struct{ fs.FileInfo }
 
 func (linkInfo) Mode() fs.FileMode { return fs.ModeSymlink }
 
-// trustForeign decides about a configuration of another user that root named:
-// it must be that of the data folder's owner.
+// trustForeign accepts a configuration of another user that root named only if that user also
+// owns the data folder.
 func (c *Config) trustForeign() error {
 	if c.foreign == 0 {
 		return nil

@@ -35,7 +35,7 @@ type Ports struct {
 	Admin, Mail, MailPage net.Listener
 }
 
-// Close closes those that are open.
+// Close closes the open listeners.
 func (p *Ports) Close() {
 	for _, l := range []net.Listener{p.IdP, p.Samples[0], p.Samples[1], p.Admin, p.Mail, p.MailPage} {
 		if l != nil {
@@ -49,7 +49,7 @@ func BaseURL(host string, l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 }
 
-// Options of Start. All fields are needed.
+// Options are the options of Start. All fields are required.
 type Options struct {
 	// Server is the identity provider. Its mail goes to Ports.Mail.
 	Server *server.Server
@@ -72,7 +72,7 @@ type Demo struct {
 	box   *smtptest.Server
 }
 
-// Start starts everything and returns once all of it answers. It ends by Close.
+// Start starts everything and returns once all of it answers. Close ends it.
 func Start(ctx context.Context, o Options) (_ *Demo, err error) {
 	d := &Demo{Options: o, box: new(smtptest.Server)}
 	ctx, d.stop = context.WithCancel(ctx)

@@ -82,7 +82,7 @@ func (p *User) Code(ctx context.Context) (Code, error) {
 	return Code{Code: code[:3] + " " + code[3:], Seconds: int(period - now%period), Used: now/period <= t.LastStep}, nil
 }
 
-// String says it for the terminal.
+// String returns the text for the terminal.
 func (c Code) String() string {
 	if c.Used {
 		return fmt.Sprintf("%s  (used; the next one in %d s)", c.Code, c.Seconds)

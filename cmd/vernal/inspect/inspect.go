@@ -228,7 +228,7 @@ func (a *commands) inspectMessage(ctx context.Context, m inspect.Message) error 
 	return nil
 }
 
-// askInspector asks the installation or, where there is none, decodes alone.
+// askInspector asks the installation or, without one, decodes in this process.
 func (a *commands) askInspector(ctx context.Context, m inspect.Message) (*inspect.Report, error) {
 	client, done, err := a.Connect(ctx)
 	if err == nil {

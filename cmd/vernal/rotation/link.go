@@ -245,7 +245,7 @@ link.`,
 	return c
 }
 
-// reportPreview prints a link, and what to do with it.
+// reportPreview prints a link, and how to use it.
 func (a *commands) reportPreview(made ops.PreviewLink) error {
 	l := made.Link
 	if made.DryRun {
