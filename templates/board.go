@@ -21,9 +21,9 @@ type BoardPage struct {
 	Base
 	At        time.Time
 	Preferred idp.Year // "" if none can sign
-	// Target is the year that service providers should move to; "" if there is none. Moved
-	// of Seen active ones have. Both are 0 while no service provider must leave a live
-	// year.
+	// Target is the year that service providers should move to; "" if there is none. Of the
+	// Seen active ones, Moved have moved. Both are 0 while no service provider must leave a
+	// live year.
 	Target      idp.Year
 	Moved, Seen int
 	Manual      bool   // the server takes no step automatically
@@ -38,8 +38,8 @@ type BoardPage struct {
 	MoreAttention int
 	NextSteps     []BoardStep
 
-	// Moves and InYears lead to parts of the list. Search contains the form's URL and what
-	// it keeps, Query the search text.
+	// Moves and InYears lead to parts of the list. Search contains the form's URL and the
+	// filter that it keeps, Query the search text.
 	Moves, InYears []BoardFilter
 	Search         BoardSearch
 	// SPs is one page of the list: First to Last of Total.

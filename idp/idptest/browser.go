@@ -54,7 +54,7 @@ func (j *jar) addCrossSite(req *http.Request) {
 	}
 }
 
-// Browser returns a new one, without cookies.
+// Browser returns a new browser without cookies.
 func (i *IdP) Browser() *Browser {
 	cookies, _ := cookiejar.New(nil)
 	jar := &jar{Jar: cookies, none: map[string]bool{}}
@@ -197,7 +197,7 @@ func (b *Browser) Session() string {
 	return ""
 }
 
-// Keep takes the cookies of an answer that the browser got otherwise.
+// Keep adds the cookies of an answer that the browser received in another way.
 func (b *Browser) Keep(resp *http.Response) { b.jar.SetCookies(resp.Request.URL, resp.Cookies()) }
 
 // SignIn fills in the sign-in page and the code page, and returns the page after them.

@@ -51,7 +51,7 @@ func (r *reader) lastRecord() (*audit.Place, error) {
 	}
 	checkpoint, err := r.readCheckpoint()
 	if checkpoint == nil || err != nil {
-		return &audit.Place{}, nil // a damaged checkpoint is for Verify to report
+		return &audit.Place{}, nil // Verify reports a damaged checkpoint
 	}
 	return &audit.Place{Seq: checkpoint.Seq, Hash: checkpoint.Hash}, nil
 }
@@ -75,7 +75,8 @@ func (r *reader) readHead() (head idp.AuditHead, authentic bool) {
 	return head, err == nil && hex.EncodeToString(mac) == head.MAC && r.ring.VerifyMAC(headContext, headText(head.Seq, head.Hash), mac)
 }
 
-// decodeExactly reads JSON that has the bytes that we would write: it has many forms.
+// decodeExactly decodes JSON only in the exact form that we write, because a value has many forms
+// in JSON.
 func decodeExactly(value []byte, into any) error {
 	if err := json.Unmarshal(value, into); err != nil {
 		return err

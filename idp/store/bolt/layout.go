@@ -38,7 +38,7 @@
 //	provider-scopes   MAC  EntityID -> NameIDScope, of providers that were removed
 //	users                  UserID -> sealed JSON, context "user/ID"
 //	profiles               UserID -> sealed JSON, context "profile/ID"
-//	user-emails       MAC  keyed hash of the lower-cased address -> UserID
+//	user-emails       MAC  keyed hash of the lower-cased email address -> UserID
 //	user-tombstones   MAC  UserID -> time of deletion: IDs are never used again
 //	name-ids          MAC  NameIDScope+UserID -> NameID, permanent
 //	name-id-users     MAC  NameIDScope+NameID -> UserID, permanent
@@ -47,7 +47,7 @@
 //	requests          MAC  RequestHandle -> record, see recordForm
 //	logouts           MAC  RequestHandle -> JSON
 //	logout-messages   MAC  EntityID+MessageID -> RequestHandle, of logouts
-//	documents         MAC  kind+key -> when it expires, the document as it was given
+//	documents         MAC  kind+key -> its expiry, the document as it was given
 //	expiry                 time, kind, key of the record -> ""
 //	audit                  Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
 //	audit-addresses        Seq -> IP address of the record, see audit.Address
@@ -152,7 +152,7 @@ func seqKey(seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(make([]byte, 0, 8), seq)
 }
 
-// timeLen is the length of what appendTime adds.
+// timeLen is the length of a time that appendTime adds.
 const timeLen = 12
 
 // appendTime adds a time such that keys sort as times do, over all of
@@ -162,7 +162,7 @@ func appendTime(key []byte, at time.Time) []byte {
 	return binary.BigEndian.AppendUint32(key, uint32(at.Nanosecond()))
 }
 
-// timeFrom reads what appendTime added.
+// timeFrom reads a time that appendTime added.
 func timeFrom(key []byte) time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(key)^1<<63), int64(binary.BigEndian.Uint32(key[8:]))).UTC()
 }

@@ -66,8 +66,8 @@ func (m *messages) merge(changed map[message]idp.RequestHandle, forgotten bool) 
 	}
 }
 
-// load makes the index. A request whose MAC does not fit cannot be answered, and its
-// message is not known: for the writer of the file it is as good as deleted.
+// load makes the index. It omits a request whose MAC does not match, because that cannot be
+// answered. An attacker who can write to the file could also delete it.
 func (m *messages) load(r *reader) error {
 	m.handles = make(map[message]idp.RequestHandle)
 	return r.bucket(inRequests).ForEach(func(key, value []byte) error {

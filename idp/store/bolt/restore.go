@@ -10,18 +10,18 @@ import (
 	"vernal/idp"
 )
 
-// fate says what becomes of the records of a bucket in a restore.
+// fate is the effect of a restore on the records of a bucket.
 type fate byte
 
 const (
 	undecided fate = iota
 	kept
 	ended
-	// chosen: each of its records is kept, changed or ended.
+	// chosen means that the restore keeps, changes or ends each record separately.
 	chosen
 )
 
-// fates has every bucket.
+// fates contains the fate of every bucket.
 var fates = [bucketCount]fate{
 	inMeta:            kept,
 	inRingKeys:        kept,

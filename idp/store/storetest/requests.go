@@ -24,8 +24,7 @@ func testLoginRequests(t *testing.T, s idp.OwnedStore) {
 	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m2"})
 	is(t, err, idp.ErrNotFound)
 
-	// Another sender may use the same ID; where one string ends and the other
-	// begins makes a difference.
+	// Another sender may use the same ID. The boundary between sender and ID matters.
 	ok(t, s.CreateLoginRequest(ctx, request("h3", "https://sp2.example", "m1")))
 	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.examplem", "1")))
 	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp2.example", MessageID: "m1"})

@@ -21,7 +21,7 @@ func personBefore() *idp.User {
 	return u
 }
 
-// testRestore checks what a restore ends, and that all else stays.
+// testRestore checks that a restore ends the records that it must end, and keeps all others.
 func testRestore(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, addUser(ctx, s, personBefore()))
