@@ -13,8 +13,8 @@ import (
 )
 
 // The pages of the admin listener: the migration board for operators, and the wallboard for a
-// screen that others see too. The wallboard's types have no fields for what it must not show:
-// contacts, certificates, IP addresses.
+// screen that others see too. The wallboard's types have no fields for data that it must not
+// show: contacts, certificates, IP addresses.
 
 // BoardPage shows the state of the rotation, and which service providers have moved.
 type BoardPage struct {
@@ -30,8 +30,8 @@ type BoardPage struct {
 	Held        bool   // no newer year becomes preferred automatically, because of a rollback
 	DataURL     string // the same data as JSON
 	Years       []BoardYear
-	// Attention lists what needs an operator's attention. StatusCommand lists all of it,
-	// and AddCommand registers a service provider, as lines to type; "" for none.
+	// Attention lists the items that need an operator's attention. StatusCommand lists all of
+	// them, and AddCommand registers a service provider, as lines to type; "" for none.
 	Attention                 []BoardAttention
 	StatusCommand, AddCommand string
 	// MoreAttention counts the omitted ones.
@@ -152,7 +152,7 @@ type WallPage struct {
 	// Years are the live ones.
 	Years     []BoardYear
 	NextSteps []BoardStep
-	// Attention counts what needs attention, Needs lists it.
+	// Attention counts the items that need attention, Needs lists their kinds.
 	Attention int
 	Needs     []WallNeed
 	// Unmoved, Both, Moved and Unseen count active service providers, by how far they

@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// jsonPage is a page that programs can get as JSON. It contains what the HTML contains. Its
-// names and codes are stable, unlike its texts.
+// jsonPage is a page that programs can get as JSON. It has the content of the HTML. Its names and
+// codes are stable, unlike its texts.
 type jsonPage interface {
 	Page
 	answer(c catalogue) (any, error)

@@ -79,8 +79,8 @@ type LackPage struct {
 	BaseURL  string // as in RefusalPage
 }
 
-// Explain returns the texts of a refusal separately: its title, what is expected, and how to
-// fix it. They are "" for a code without them.
+// Explain returns the texts of a refusal separately: its title, the expected value, and the fix.
+// They are "" for a code without them.
 func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string) {
 	c := s.inLanguage(lang).catalogue
 	title, _ = c.text(refusalKey(r.Code, "title"), r.Args...)
@@ -131,7 +131,7 @@ type NotFoundPage struct {
 type ResponsePage struct {
 	Base
 	ACSURL     string
-	XML        []byte // the Response to send; the page encodes it in base64
+	XML        []byte // the Response to send, which the page encodes in base64
 	RelayState string
 	HasRelay   bool // an empty RelayState is sent back, a missing one is not
 }

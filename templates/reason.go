@@ -240,7 +240,7 @@ func (p *Phrases) FillReasons(all []rotation.Reason) {
 	}
 }
 
-// fillWhy renders the reason for an event, and what it waits for.
+// fillWhy renders the reason for an event, and the reasons why it waits.
 func (p *Phrases) fillWhy(why *rotation.Reason, waits []rotation.Reason) {
 	why.Text = p.Reason(*why)
 	p.FillReasons(waits)

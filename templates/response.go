@@ -11,7 +11,8 @@ import (
 // once per language and kind, around sentinels. After that only the values are escaped, in the
 // same way as html/template. A test compares the two.
 
-// responseKind identifies a variant of the page, which values alone do not determine.
+// responseKind is a variant of the page: with or without a service provider name, and with or
+// without a RelayState.
 type responseKind struct{ named, relay bool }
 
 // slot is a value's place in the page.
@@ -179,8 +180,8 @@ func appendEscaped(dst []byte, s string) []byte {
 	return append(dst, s[from:]...)
 }
 
-// appendURL appends a web URL within a quoted attribute. It percent-encodes characters that a
-// URL must not contain, and keeps what is already encoded.
+// appendURL appends a web URL within a quoted attribute. It percent-encodes characters that a URL
+// must not contain, and keeps existing encodings.
 func appendURL(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	for i := 0; i < len(s); i++ {

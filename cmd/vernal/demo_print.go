@@ -95,8 +95,8 @@ func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
 	return err
 }
 
-// section prints names and values in two columns under a heading; all sections
-// have their values in the same column.
+// section prints names and values in two columns under a heading. All sections have their values
+// in the same column.
 func section(w io.Writer, heading string, rows [][2]string) {
 	fmt.Fprintf(w, "\n%s\n", heading)
 	for _, r := range rows {

@@ -217,8 +217,8 @@ type sealedError struct{ text string }
 
 func (e *sealedError) Error() string { return e.text }
 
-// start completes interrupted steps and fills the ring. Without a signer, commands can still
-// fix the installation, but nothing can be served. first means to record the keys of a new
+// start completes interrupted steps and fills the ring. Without a signer, commands can still fix
+// the installation, but the server cannot run. first means to record the keys of a new
 // installation.
 func (d *deps) start(first bool) error {
 	start := d.Rotation.Start

@@ -22,7 +22,7 @@ import (
 	"vernal/idp/seal"
 )
 
-// initMaster makes the master key, unless there is one. It makes none if data is sealed with
+// initMaster makes the master key, unless one exists. It makes none if data is sealed with
 // another one; see explainMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	env := a.Getenv(config.MasterKeyEnv)

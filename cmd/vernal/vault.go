@@ -59,7 +59,7 @@ func (d *deps) checkToken() error {
 	return nil
 }
 
-// keysDir returns the folder of the signing keys. vault is nil if there is no token.
+// keysDir returns the folder of the signing keys. vault is nil without a token.
 func keysDir(c *Config, masters *seal.Masters, vault certs.Vault) *certs.Dir {
 	return certs.OpenDir(filepath.Join(c.DataDir, keysName), masters).WithVault(vault)
 }

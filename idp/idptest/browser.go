@@ -218,7 +218,7 @@ func (b *Browser) GivePassword(page *Page, p *Person) *Page {
 	return b.Post(form.Action, form.Fields)
 }
 
-// GiveCode fills in the code page; the values in tick are boxes to tick.
+// GiveCode fills in the code page. The values in tick are boxes to tick.
 func (b *Browser) GiveCode(page *Page, p *Person, tick ...string) *Page {
 	b.idp.tb.Helper()
 	form := page.Form()
@@ -238,7 +238,7 @@ type Form struct {
 	Fields url.Values
 }
 
-// Form reads the page's first form; its fields are empty if there is none.
+// Form reads the page's first form. Without one, the fields are empty.
 func (p *Page) Form() Form {
 	f := Form{Fields: url.Values{}}
 	var walk func(*html.Node, bool) bool

@@ -1,6 +1,6 @@
-// Package web contains what every handler needs: the handler type that returns its error, the
-// router that knows methods and years, the middleware around all of them, and the one place
-// where an error becomes a page.
+// Package web contains the parts that every handler needs: the handler type that returns its
+// error, the router that knows methods and years, the middleware around all of them, and the one
+// place where an error becomes a page.
 //
 // The flow of a request: Middleware (request ID, peer's IP address, body limit, security
 // headers, recovery, one log event) → Router (path, method) → Handler → Pages.Fail, if the
@@ -41,8 +41,7 @@ type Error struct {
 	// can continue despite it; see NewLackError.
 	Obstacle *assurance.Obstacle
 	LeaveURL string
-	// Plain requests text, regardless of what the client accepts, because the client is a
-	// program.
+	// Plain requests text, regardless of the Accept header, because the client is a program.
 	Plain bool
 	// Err is for the log, and selects the kind of the page.
 	Err error

@@ -94,7 +94,7 @@ func write(w http.ResponseWriter, status int, contentType string, body []byte) e
 // log contains the rest, linked to the page by the error ID.
 func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		w.WriteHeader(499) // the peer has gone; the status is only for the log
+		w.WriteHeader(499) // the peer has gone, so the status is only for the log
 		return
 	}
 	e := EventOf(r)

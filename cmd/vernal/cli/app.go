@@ -1,4 +1,4 @@
-// Package cli contains what all commands share: streams, flags, the client of the
+// Package cli contains the parts that all commands share: streams, flags, the client of the
 // installation, tables, confirmation and exit codes. It contains no command.
 //
 // The rules of the command line:
@@ -30,8 +30,8 @@ import (
 	"vernal/idp/outbound"
 )
 
-// App contains what every command needs: the standard streams, the environment, the shared
-// flags, and the connection to the installation.
+// App contains the parts that every command needs: the standard streams, the environment, the
+// shared flags, and the connection to the installation.
 type App struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -60,8 +60,8 @@ func (a *App) outboundClient() (*outbound.Client, error) {
 	return a.Outbound()
 }
 
-// Ask sends one command to the installation and returns its answer. The first one connects; Close
-// ends the connection.
+// Ask sends one command to the installation and returns its answer. The first call connects, and
+// Close ends the connection.
 func Ask[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req) (answer Res, err error) {
 	if err := a.connect(ctx); err != nil {
 		return answer, err

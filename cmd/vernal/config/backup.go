@@ -29,7 +29,7 @@ func (v *validator) checkBackup() {
 }
 
 // ErrBackupDir is returned for a backup folder in which nothing can be written now. The server
-// serves anyway.
+// starts anyway.
 var ErrBackupDir = errors.New("no backup can be written")
 
 // CheckBackupDir checks the folder for automatic backups. With an *Error, backups must not be

@@ -1,8 +1,8 @@
 // Package config is the configuration of the program: vernal.yaml and the
 // environment, read strictly and checked as a whole.
 //
-// The embedded vernal.yaml is the manual and the only place of the defaults. Load takes every
-// value that is not set from it, and Write makes a copy in which every default is commented out.
+// The embedded vernal.yaml is the manual and the only place of the defaults. Load reads unset
+// values from it, and Write makes a copy in which every default is commented out.
 package config
 
 import (

@@ -1,6 +1,6 @@
-// Package demo runs an identity provider with two sample service providers that show what
-// they received, a user to sign in as, and a page with the mail that was sent. The identity
-// provider is the one that `serve` runs. The samples use samlsp of crewjam/saml and know
+// Package demo runs an identity provider with two sample service providers that show the
+// assertions they received, a user to sign in as, and a page with the mail that was sent. The
+// identity provider is the one that `serve` runs. The samples use samlsp of crewjam/saml and know
 // only the identity provider's metadata.
 //
 // The command provides the folder, the configuration and the terminal.

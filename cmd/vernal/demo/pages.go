@@ -171,8 +171,8 @@ func (s *Sample) base(w http.ResponseWriter, r *http.Request) templates.Base {
 	return b
 }
 
-// describeSample returns what every page shows of the sample. other is the page of the other
-// sample that it links to.
+// describeSample returns the data about the sample that every page shows. other is the page of
+// the other sample to link to.
 func (s *Sample) describeSample(other string) templates.DemoSample {
 	return templates.DemoSample{Second: s.isSecond, Other: s.other.Name, OtherURL: s.other.URL + other}
 }

@@ -60,7 +60,7 @@ type Code struct {
 	Code string `json:"code"` // as such apps show it: "123 456"
 	// Seconds is the remaining time of the code, rounded up.
 	Seconds int `json:"seconds"`
-	// Used reports whether the code was used; each works once.
+	// Used reports whether the code was used. Each code works once.
 	Used bool `json:"used"`
 }
 

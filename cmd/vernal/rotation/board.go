@@ -143,7 +143,7 @@ func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 	return w.Error()
 }
 
-// formula matches what a spreadsheet would evaluate, at the start of a cell or after a
+// formula matches text that a spreadsheet would evaluate, at the start of a cell or after a
 // character that some take for a cell separator.
 var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 

@@ -88,7 +88,7 @@ func cutOffCount(change ops.RotationChange) string {
 	return cli.Plural(len(change.CutOff), "service provider")
 }
 
-// reportStates says which years changed, and which did not.
+// reportStates names the changed years, and the unchanged ones.
 func (a *commands) reportStates(change ops.RotationChange) {
 	for _, y := range change.Changed {
 		a.Say("%s", changeText(y, change.Status))
@@ -190,7 +190,7 @@ func byHandNext(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) strin
 	return text
 }
 
-// yearStatus returns a year of a status; zero if it is not there.
+// yearStatus returns a year of a status; zero if it is missing.
 func yearStatus(st ops.RotationStatus, y idp.Year) rotation.YearStatus {
 	for _, r := range st.Years {
 		if r.Year == y {

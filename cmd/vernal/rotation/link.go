@@ -98,7 +98,7 @@ func (a *commands) reportLink(made ops.LinkMade) error {
 // linkKinds are the kinds of links.
 var linkKinds = []sharelink.Kind{sharelink.Wall, sharelink.Calendar, sharelink.Preview}
 
-// linkFilter says which links to list.
+// linkFilter selects the links to list.
 type linkFilter struct {
 	kind  string
 	live  bool

@@ -328,7 +328,7 @@ var labels = []struct{ field, use string }{
 	{"allow_prompt_create", "recorded only. Vernal has no sign-up page that it could open"},
 }
 
-// reportLabels says which changed fields have no effect on sign-ins.
+// reportLabels names the changed fields that have no effect on sign-ins.
 func (a *commands) reportLabels(changed []string) {
 	for _, l := range labels {
 		if slices.Contains(changed, l.field) {

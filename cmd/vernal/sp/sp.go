@@ -57,7 +57,7 @@ var orders = map[string]func(a, b *idp.ServiceProvider) int{
 	sortChanged:  func(a, b *idp.ServiceProvider) int { return b.UpdatedAt.Compare(a.UpdatedAt) },
 }
 
-// listFlags say which service providers to list.
+// listFlags select the service providers to list.
 type listFlags struct {
 	search, state, sort string
 	inactive            bool
@@ -170,7 +170,7 @@ func (a *commands) printSP(p *idp.ServiceProvider) error {
 	return nil
 }
 
-// spPairs returns a registration in the order of its fields; without empty ones.
+// spPairs returns a registration in the order of its fields, without empty ones.
 func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 	list := [][2]string{{"entity_id", string(p.EntityID)}}
 	for _, f := range sp.Fields() {

@@ -2,8 +2,7 @@
 // a folder of its own, stopped or killed like any other process.
 //
 // Its flow: New builds the command and runs `vernal init`. Run runs a command to its end. Serve
-// starts the server and waits until it is ready. Everything that was started is ended when the
-// test ends.
+// starts the server and waits until it is ready. The end of the test ends every started process.
 //
 // It uses only commands, URLs and files, as an operator does. Package idptest is for flow tests
 // inside one process.
@@ -219,7 +218,7 @@ func Client() *http.Client {
 	}
 }
 
-// Get fetches url; any status but 200 is an error.
+// Get fetches url. Any status but 200 is an error.
 func Get(t testing.TB, client *http.Client, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {

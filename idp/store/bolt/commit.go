@@ -79,8 +79,8 @@ func (j *job) answerJob(err error) {
 	close(j.done)
 }
 
-// attemptJobs runs jobs in one transaction. It returns the job at which writing broke, if any:
-// nothing is changed then. An error without a job concerns all of them.
+// attemptJobs runs jobs in one transaction. It returns the job at which writing broke, if any. In
+// that case the transaction changes nothing. An error without a job concerns all of them.
 func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	if c.broken != nil {
 		return nil, c.broken

@@ -46,7 +46,7 @@ type imports struct {
 // clashError concerns one user and does not affect the others.
 type clashError struct{ error }
 
-// addUser queues one user, and nothing of the user if the error is a clashError.
+// addUser queues one user completely, or not at all if the error is a clashError.
 func (m *imports) addUser(p *idp.ImportedUser) error {
 	id := []byte(p.User.ID)
 	known := m.has(inUsers, id)

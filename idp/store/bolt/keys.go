@@ -170,7 +170,7 @@ func (r *reader) opensRing(m *seal.Master) bool {
 // Ring returns the ring that protects values outside the store with the store's keys.
 func (s *Store) Ring() *seal.Ring { return s.ring }
 
-// KeyState reports which keys are in force and what change is under way.
+// KeyState reports the keys in force and the change under way.
 func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
 	return readValue(ctx, s, func(r *reader) (seal.KeyState, error) {
 		st := seal.KeyState{Configured: s.masters.Configured().ID(), Generation: r.ring.Generations()[0].Number}

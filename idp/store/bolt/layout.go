@@ -18,11 +18,11 @@
 //   - the buckets marked MAC are guarded: their values end with a MAC over the
 //     schema, the bucket, the key and the content, see seal.Ring;
 //   - the audit trail is a chain whose head has a MAC;
-//   - user-sessions and expiry are made of what those say, and what is found through
-//     them is compared with it.
+//   - user-sessions and expiry are indexes of those records, and a record that is found
+//     through them is compared with its entry.
 //
-// A value whose MAC does not match never counts as missing, and nothing is written
-// in its place: idp.ErrTampered is returned.
+// A value whose MAC does not match never counts as missing, and is never replaced: the method
+// returns idp.ErrTampered.
 //
 // # Layout
 //

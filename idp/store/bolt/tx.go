@@ -189,17 +189,17 @@ func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// writer is the store as one change sees it. It reads what earlier changes of the
-// transaction left and queues what to write. Nothing is written before the change has
-// returned nil, so a change that fails or panics changes nothing and does not harm the
-// others in its transaction. A change does not see its own queued writes.
+// writer is the store as one change sees it. It reads the results of earlier changes in the
+// transaction and queues its own writes. They are written only after the change has returned nil,
+// so a change that fails or panics changes nothing and does not harm the others in its
+// transaction. A change does not see its own queued writes.
 type writer struct {
 	reader
 	ops    []op
 	events []idp.AuditEvent // that the change decided, in addition to those of its job
 	err    error            // of the first note that could never be written
-	// messages contains what this transaction has changed in the store's index of messages:
-	// a handle, or "" for a removed request.
+	// messages contains the changes of this transaction to the store's index of messages: a
+	// handle, or "" for a removed request.
 	messages map[message]idp.RequestHandle
 	// forgotten says that all messages from before the transaction are removed.
 	forgotten bool

@@ -269,8 +269,8 @@ func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 	kinds(t, s, 0, "logout ok")
 }
 
-// testLogoutFunction checks that a decision that modifies its arguments does not change what
-// is stored, and that a panic in it changes nothing.
+// testLogoutFunction checks that a decision that modifies its arguments does not change the
+// stored request, and that a panic in it changes nothing.
 func testLogoutFunction(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	sess := session("s1", "u1")

@@ -12,7 +12,7 @@ func profile(first string) *idp.Profile {
 	return &idp.Profile{Level: idp.IALVerified, VerifiedAt: start, FirstName: first, SSN: "900-11-2222"}
 }
 
-// checkUnproofed checks that there is no profile and that the record knows of none.
+// checkUnproofed checks that the user has no profile and that the record has no Proofed.
 func checkUnproofed(t *testing.T, s idp.OwnedStore, id idp.UserID) {
 	t.Helper()
 	_, err := s.Profile(t.Context(), id)

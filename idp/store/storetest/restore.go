@@ -120,7 +120,7 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 
 	checkRestoredUser(t, s, at)
 
-	// The store goes on: the same messages are new, and the sweep finds what is left.
+	// The store goes on: the same messages are new, and the sweep finds the remaining records.
 	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m1")))
 	is(t, s.CreateLoginRequest(ctx, request("h5", "https://sp.example", "m1")), idp.ErrReplayed)
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
