@@ -21,9 +21,8 @@ type BoardPage struct {
 	Base
 	At        time.Time
 	Preferred idp.Year // "" if none can sign
-	// Target is the year that service providers should move to; "" if there is none. Of the
-	// Seen active ones, Moved have moved. Both are 0 while no service provider must leave a
-	// live year.
+	// Target is the year that service providers should move to, "" for none. Of the Seen active
+	// ones, Moved have moved. Both are 0 while no service provider must leave a live year.
 	Target      idp.Year
 	Moved, Seen int
 	Manual      bool   // the server takes no step automatically
@@ -52,7 +51,7 @@ type BoardPage struct {
 	Fetches []BoardFetch
 }
 
-// BoardYear is a year at the top of the board.
+// BoardYear is a year at the top of the migration board.
 type BoardYear struct {
 	Year  idp.Year
 	State Key
@@ -103,7 +102,7 @@ type BoardSearch struct {
 	Fields        []Field // the filter that it keeps
 }
 
-// BoardSP is a service provider on the board.
+// BoardSP is a service provider on the migration board.
 type BoardSP struct {
 	EntityID idp.EntityID
 	Name     string // "" for one without
@@ -141,8 +140,8 @@ type BoardFetch struct {
 	Count              int
 }
 
-// WallPage is the board for a large screen. It refers to no other file, and must be sent with
-// WallCSP.
+// WallPage is the wallboard, for a large screen. It refers to no other file, and must be sent
+// with WallCSP.
 type WallPage struct {
 	Base
 	At time.Time

@@ -19,7 +19,7 @@ var hiddenTags = []atom.Atom{atom.Script, atom.Style, atom.Template, atom.Noscri
 	atom.Textarea, atom.Title, atom.Xmp, atom.Noembed, atom.Noframes, atom.Plaintext, atom.Select}
 
 // renderHelp renders the part of the sign-in page that a service provider's operator wrote, in
-// the language of the page or else in English; "" if there is none.
+// the language of the page or else in English. It returns "" without a text.
 //
 // The text is parsed like a browser does and rebuilt from the result: elements of the list
 // without attributes, links to the web and to email addresses, and text. None of its markup is

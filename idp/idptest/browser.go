@@ -26,7 +26,7 @@ type Browser struct {
 	jar    *jar
 }
 
-// jar also records which cookies are SameSite=None, as a browser does.
+// jar also records the cookies that are SameSite=None, as a browser does.
 type jar struct {
 	*cookiejar.Jar
 	mu   sync.Mutex
@@ -115,8 +115,8 @@ func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
 	return b.page(resp)
 }
 
-// CrossSitePostOnly is CrossSitePost without following the redirect. It returns the URL of
-// the redirect, "" if there is none. The caller closes the body.
+// CrossSitePostOnly is CrossSitePost without following the redirect. It returns the URL of the
+// redirect, "" without one. The caller closes the body.
 func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http.Response, to string) {
 	b.idp.tb.Helper()
 	req, err := http.NewRequest(http.MethodPost, b.resolveURL(address), strings.NewReader(form.Encode()))

@@ -33,8 +33,8 @@ type GoneYear struct {
 	// Revoked and EndedAt say how and when it ended; a zero time if that is unknown.
 	Revoked bool
 	EndedAt time.Time
-	// Successor is the year that service providers should move to, "" if there is none.
-	// Cert is its certificate.
+	// Successor is the year that service providers should move to, "" for none. Cert is its
+	// certificate.
 	Successor idp.Year
 	Cert      *x509.Certificate
 	// SignOut is the URL of the page's form to sign out here; "" for no form.

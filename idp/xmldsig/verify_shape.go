@@ -46,7 +46,8 @@ func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 	return found, nil
 }
 
-// outerSignature returns the signature of the root, whatever is signed within, or nil.
+// outerSignature returns the signature of the root, or nil. Elements within may have signatures
+// of their own.
 func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	own := root.Children(Namespace, "Signature")
 	switch {

@@ -46,8 +46,7 @@ request, and what it means. The message is in the log only, under the same ID.`,
 	return c
 }
 
-// errorID normalizes an error ID that was read out or typed: our alphabet has no I, L, O and
-// U.
+// errorID normalizes an error ID that was read out or typed: our alphabet has no I, L, O or U.
 func errorID(text string) string {
 	id := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(text))
 	if len(id) != 16 || strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != "" {

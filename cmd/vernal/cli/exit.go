@@ -128,7 +128,7 @@ const (
 
 // ReportedError is an error as --json prints it.
 type ReportedError struct {
-	// Code is that of an admin.Error or a Coded, or "usage", "attention" or "error".
+	// Code is the code of an admin.Error or a Coded, or "usage", "attention" or "error".
 	Code    admin.Code `json:"code"`
 	Message string     `json:"message"`
 	// Reason is the reason code of a refused rotation step.

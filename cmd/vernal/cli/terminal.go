@@ -27,8 +27,8 @@ import (
 // text away from a terminal. Safe for concurrent use.
 type terminalWriter struct {
 	w io.Writer
-	// escape writes such characters as \uXXXX, for JSON. Otherwise U+FFFD takes
-	// their place, which shows that something was there.
+	// escape writes such characters as \uXXXX, for JSON. Otherwise U+FFFD takes their place,
+	// which shows that a character was removed.
 	escape bool
 	// color lets WriteVerdict color verdicts.
 	color bool

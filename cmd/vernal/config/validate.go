@@ -109,7 +109,7 @@ func (v *validator) checkBaseURL() {
 		v.add("base_url", "is http, but tls is set")
 	case u.Scheme == "https" && c.TLS.Cert == "" && c.TLS.Key == "" && len(c.TrustedProxies) == 0:
 		// Without trusted_proxies every request would seem to come from the proxy's IP
-		// address, and one stranger's wrong passwords would lock everyone out.
+		// address, and one stranger's wrong passwords would lock out all users.
 		v.add("base_url", "is https, but neither tls.cert nor trusted_proxies is set; "+
 			"set tls.cert and tls.key, or trusted_proxies to the IP addresses of the proxy that ends TLS (on this machine: [127.0.0.1, \"::1\"])")
 	}

@@ -61,8 +61,8 @@ func Write(set map[string]string) (string, error) {
 	return out.String(), nil
 }
 
-// valueText returns the value as the file has it. JSON is YAML on one line, whatever a text
-// contains.
+// valueText returns the value in the form of the file: JSON, which for any text is YAML on one
+// line.
 func (k key) valueText() ([]byte, error) {
 	if d, ok := k.value.Interface().(time.Duration); ok {
 		return []byte(d.String()), nil

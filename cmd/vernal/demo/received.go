@@ -209,7 +209,7 @@ func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, year
 	}
 }
 
-// bodyOf returns the message in a form, nil if there is none.
+// bodyOf returns the message in a form, nil without one.
 func bodyOf(r *http.Request) []byte {
 	message, _ := base64.StdEncoding.DecodeString(r.PostForm.Get("SAMLResponse"))
 	return message

@@ -38,7 +38,7 @@ type inspectFlags struct {
 	number  int
 }
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct {
 	*cli.App
 	// offline is our metadata as configured, for use without an installation.

@@ -110,8 +110,8 @@ func boardRow(l migration.Line, y idp.Year) []string {
 	}
 }
 
-// writeBoardCSV writes the board for a spreadsheet: a row for each service provider and, if
-// no year is given, for each year that it used.
+// writeBoardCSV writes the migration board for a spreadsheet: a row for each service provider
+// and, if no year is given, for each year that it used.
 func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 	w := csv.NewWriter(a.Data())
 	_ = w.Write([]string{ // an error stays until Flush

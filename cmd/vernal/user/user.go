@@ -17,7 +17,7 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct{ *cli.App }
 
 // Command returns the command and its subcommands.

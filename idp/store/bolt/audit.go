@@ -40,8 +40,8 @@ func (r *reader) readTail() (*audit.Place, error) {
 	return end, nil
 }
 
-// lastRecord returns the last record that can be read, or the checkpoint if there is none.
-// Entries after it were not written by us and leave a gap.
+// lastRecord returns the last record that can be read, otherwise the checkpoint. Entries after it
+// were not written by us and leave a gap.
 func (r *reader) lastRecord() (*audit.Place, error) {
 	c := r.bucket(inAudit).Cursor()
 	for key, value := c.Last(); key != nil; key, value = c.Prev() {

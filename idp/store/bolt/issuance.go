@@ -69,7 +69,7 @@ func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 	})
 }
 
-// recordDisclosure records which email address was disclosed to the service provider. An email
+// recordDisclosure records the email address that was disclosed to the service provider. An email
 // address that the user has lost since the user was read is not recorded.
 func (w *writer) recordDisclosure(i *idp.Issuance) error {
 	if i.Address == "" {

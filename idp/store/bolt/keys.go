@@ -117,12 +117,12 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 	return nil
 }
 
-// readRenewal returns the renewal under way, nil if there is none.
+// readRenewal returns the renewal under way, nil without one.
 func (r *reader) readRenewal() (*renewal, error) {
 	return decodeAny[renewal](r, inMeta, renewalKey)
 }
 
-// masterChange returns the change under way, nil if there is none.
+// masterChange returns the change under way, nil without one.
 func (r *reader) masterChange() (*masterChange, error) {
 	return decodeAny[masterChange](r, inMeta, mastersKey)
 }

@@ -49,9 +49,9 @@ var fates = [bucketCount]fate{
 
 var restoredKey = []byte("restored")
 
-// RestoredAt returns when the store was last restored. If the clock was set back since, it
-// returns the time when that was noticed: otherwise no message and no code would be accepted
-// until the clock has caught up.
+// RestoredAt returns the time of the last restore. If the clock was set back since, it returns
+// the time when that was noticed: otherwise no message and no code would be accepted until the
+// clock has caught up.
 func (s *Store) RestoredAt() time.Time {
 	at := s.restoredAt.Load()
 	if at == nil {

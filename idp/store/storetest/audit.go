@@ -90,7 +90,7 @@ func testAuditPrune(t *testing.T, s idp.OwnedStore) {
 	}
 	prune(0, 0, event("audit.prune"))
 	checkSame(t, &c, readStored(t, s, 6).Checkpoint, nil)
-	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Seq, c.Hash = 2, records[1].Hash }) // before the existing one
+	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Seq, c.Hash = 2, records[1].Hash }) // moves back
 	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Signature = []byte("other") })
 
 	prune(2, 2)

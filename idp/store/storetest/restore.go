@@ -144,8 +144,8 @@ func testRestoredReopened(t *testing.T, open Open) {
 	checkRestoredUser(t, s, restoredAt)
 }
 
-// checkRestoredUser checks that the user has no device from before, and that the steps whose codes
-// were accepted until then count as used. What comes later stays.
+// checkRestoredUser checks that the user has no device from before, and that the steps whose
+// codes were accepted until then count as used. Later devices and codes stay.
 func checkRestoredUser(t *testing.T, s idp.OwnedStore, at time.Time) {
 	t.Helper()
 	ctx, step := t.Context(), at.Unix()/30+idp.TOTPStepsAhead
