@@ -93,7 +93,7 @@ func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string
 type RetiredPage struct {
 	Base
 	Year    idp.Year
-	NewYear idp.Year // "" if no year is preferred; then no year replaces it
+	NewYear idp.Year // "" if no year is preferred, so that no year replaces it
 	// Revoked reports whether the year ended early and its certificate is no longer
 	// trustworthy. The reason is not disclosed.
 	Revoked bool

@@ -160,7 +160,7 @@ func explainStore(c *Config, err error) error {
 	return err
 }
 
-// restoreFix says how to restore the installation.
+// restoreFix describes how to restore the installation.
 func restoreFix(c *Config) string {
 	dir := shellquote.Quote(c.DataDir)
 	return fmt.Sprintf("put %s aside, and restore a backup in its place: vernal restore FILE --data-dir %s", dir, dir)
@@ -254,8 +254,8 @@ func (d *deps) Close() error {
 	return d.store.Close()
 }
 
-// checkFolder makes sure that the data folder exists, is closed to others, and
-// holds nothing that they can write.
+// checkFolder makes sure that the data folder exists, is closed to others, and contains no file
+// that they can write.
 func checkFolder(c *Config) error {
 	dir := c.DataDir
 	info, err := os.Stat(dir)

@@ -36,8 +36,8 @@ func openVault(c *config.Config, getenv func(string) string) (certs.Vault, error
 	return token.Open(token.Config{Module: p.Module, Label: p.Token, PIN: pin, Installation: c.BaseURL})
 }
 
-// checkToken asks the token for the keys of the live years before the server starts. If the
-// preferred year's key is missing, the server must not start. A wrong PIN is a refusal, so that a
+// checkToken asks the token for the keys of the live years before the server starts. Without the
+// key of the preferred year, the server does not start. A wrong PIN is a refusal, so that a
 // supervisor does not restart the server until the token locks itself.
 func (d *deps) checkToken() error {
 	for _, e := range d.Years.Live(d.Clock.Now()) {

@@ -66,7 +66,7 @@ type Options struct {
 	BaseURL string
 	// TLS makes the server use https, where cookies are Secure.
 	TLS bool
-	// Key is the key of every year. If nil, each year gets its own.
+	// Key is the key of every year. If nil, consecutive years have different keys.
 	Key *rsa.PrivateKey
 	// Between, if set, wraps the store that the server uses, so that a test can act between two
 	// of its steps.

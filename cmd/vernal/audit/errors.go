@@ -61,7 +61,7 @@ const sameRequest = 5 * time.Minute
 // Story contains everything recorded under an error ID.
 type Story struct {
 	ID string `json:"id"`
-	// Records are those of the same request, oldest first.
+	// Records are the records of the same request, oldest first.
 	Records []idp.AuditRecord `json:"records"`
 	SPName  string            `json:"sp_name,omitempty"`
 	// Meaning is the text for the operators of the service provider.

@@ -39,7 +39,7 @@ type checkResult struct {
 	Problems      int           `json:"problems"`
 }
 
-// checkedYear says whether a live year can sign: "ok", "failed" or "not_checked".
+// checkedYear reports whether a live year can sign: "ok", "failed" or "not_checked".
 type checkedYear struct {
 	Year   idp.Year `json:"year"`
 	Result string   `json:"result"`

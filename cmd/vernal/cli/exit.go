@@ -239,7 +239,7 @@ func flagErrorText(c *cobra.Command, err error) string {
 	return err.Error()
 }
 
-// argsError names the missing argument, or the first one too many.
+// argsError names the missing argument, or the first superfluous one.
 func argsError(c *cobra.Command, args []string, err error) error {
 	required, most := arguments(c)
 	switch {

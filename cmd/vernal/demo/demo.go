@@ -124,9 +124,8 @@ func (d *Demo) serveIdP() {
 	})
 }
 
-// serveSamples makes the samples, registers them by their own metadata, and runs
-// them. Each reads the identity provider's metadata: one that of the year, the
-// other that of all years.
+// serveSamples makes the samples, registers them by their own metadata, and runs them. Each reads
+// the identity provider's metadata: one the metadata of the year, the other that of all years.
 func (d *Demo) serveSamples() error {
 	d.Samples = make([]*Sample, len(sampleKinds))
 	var group errgroup.Group // making keys takes a moment

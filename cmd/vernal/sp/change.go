@@ -67,7 +67,7 @@ const (
 
 var groups = []string{groupEndpoints, groupCertificates, groupAssurance, groupUsers, groupLifecycle}
 
-// groupOf returns the heading for a field. An unlisted field gets that of the lifecycle.
+// groupOf returns the heading for a field. An unlisted field gets the heading of the lifecycle.
 func groupOf(f sp.Field) string {
 	switch f.Name {
 	case "compat":
@@ -109,7 +109,7 @@ func valueName(f sp.Field) string {
 	return "VALUE"
 }
 
-// addFieldFlags adds the option of a field and, to edit, the one that removes.
+// addFieldFlags adds the option of a field and, if edit is set, the option that removes values.
 func addFieldFlags(c *cobra.Command, field sp.Field, edit bool) {
 	flags, help, name := c.Flags(), field.Help, cli.FlagName(field.Option())
 	remove := "remove-" + name

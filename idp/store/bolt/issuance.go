@@ -50,7 +50,7 @@ func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) 
 	return issued, nil
 }
 
-// checkAnswer has a Check decide about an answer to the provider; nil allows every answer.
+// checkAnswer asks check about an answer to the provider. A nil check allows every answer.
 func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 	if check == nil {
 		return nil

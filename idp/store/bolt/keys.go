@@ -185,8 +185,9 @@ func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
 }
 
 // BeginMaster begins the change from the configured master key to another one. From here on, new
-// keys are wrapped by both. If this change is already under way, BeginMaster only adds renewAll.
-// If another change is under way, it returns seal.ErrChangeUnderWay and changes nothing.
+// keys are wrapped by both. If this change is already under way, BeginMaster with renewAll only
+// adds that. Otherwise, if a change is under way, it returns seal.ErrChangeUnderWay and changes
+// nothing.
 func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
 	from := s.masters.Configured()
 	begun := false

@@ -11,8 +11,8 @@
 //
 // # Secrecy and authenticity
 //
-// An attacker who can write to the file can delete a record or put back an older
-// one, but can never make one, change one or move one to another place:
+// An attacker who can write to the file can delete a record or put back an older one, but can
+// never make, change or move a record:
 //   - users and their profiles are sealed with a key of each user's own, which
 //     user-keys holds wrapped by the master key and DeleteUser deletes;
 //   - the buckets marked MAC are guarded: their values end with a MAC over the
@@ -167,8 +167,7 @@ func timeFrom(key []byte) time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(key)^1<<63), int64(binary.BigEndian.Uint32(key[8:]))).UTC()
 }
 
-// kind says in an expiry key which bucket the record is in. Its values are on
-// disk.
+// kind identifies in an expiry key the bucket of the record. Its values are stored on disk.
 type kind byte
 
 const (

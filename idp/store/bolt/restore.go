@@ -125,7 +125,8 @@ func (w *writer) keepDocumentExpiry() {
 	}
 }
 
-// restoreDocuments notes the changes of documents. One that is not authentic stays unchanged.
+// restoreDocuments notes the changes of documents. A document that is not authentic stays
+// unchanged.
 func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
 	for at := range w.scan(inDocuments, nil) {
 		kind, key, ok := splitPair(at)

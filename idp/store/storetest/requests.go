@@ -57,7 +57,7 @@ func testLoginRequestAnswered(t *testing.T, s idp.OwnedStore) {
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrAnswered)
 
-	// One that is not stored, because it waited in the browser, is stored as answered.
+	// A request that is not stored, because it waited in the browser, is stored as answered.
 	r = request("h3", "https://sp.example", "m3")
 	is(t, s.AnswerLoginRequest(ctx, r, start, func(idp.Standing) error { return no }, event("x")), no)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h3"})

@@ -99,7 +99,7 @@ func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 	_, err = s.Session(ctx, "no-idle")
 	ok(t, err)
 
-	// One that is always in use stays until its absolute end.
+	// A session that is always in use stays until its absolute end.
 	busy := session("busy", "u2")
 	busy.Idle = 15 * time.Minute
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: busy}))
