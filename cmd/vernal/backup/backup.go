@@ -116,7 +116,7 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 	if err != nil {
 		done.Error = err.Error()
 		if c.Context().Err() == nil {
-			_, _ = cli.Ask(c.Context(), a.App, ops.RecordBackup, done) // the first error contains the fix
+			_, _ = cli.Ask(c.Context(), a.App, ops.RecordBackup, done) // keep the first error
 		}
 		return err
 	}
