@@ -17,7 +17,7 @@ type AccountPage struct {
 	Email      string
 	Visits     []Visit
 	Action     string // where the sign-out form is posted
-	Notice     Key    // what was done; "" for nothing
+	Notice     Key    // the result of the last action; "" for none
 	NoticeArgs []string
 	// Idle is how many minutes the session lasts without use, EndAt is its absolute end.
 	Idle  int

@@ -49,7 +49,7 @@ type Languages struct {
 	// Form is the ID of the page's own form, which sends the choice so that the input is
 	// kept; "" for a separate form.
 	Form string
-	// Links replace the form where nothing can be posted.
+	// Links replace the form where the server accepts no POST.
 	Links []LanguageLink
 }
 

@@ -13,33 +13,32 @@ import (
 )
 
 // The pages of the admin listener: the migration board for operators, and the wallboard for a
-// screen that others see too. The wallboard's types have no fields for what it must not show:
-// contacts, certificates, IP addresses.
+// screen that others see too. The wallboard's types have no fields for data that it must not
+// show: contacts, certificates, IP addresses.
 
 // BoardPage shows the state of the rotation, and which service providers have moved.
 type BoardPage struct {
 	Base
 	At        time.Time
 	Preferred idp.Year // "" if none can sign
-	// Target is the year that service providers should move to; "" if there is none. Moved
-	// of Seen active ones have. Both are 0 while no service provider must leave a live
-	// year.
+	// Target is the year that service providers should move to, "" for none. Of the Seen active
+	// ones, Moved have moved. Both are 0 while no service provider must leave a live year.
 	Target      idp.Year
 	Moved, Seen int
 	Manual      bool   // the server takes no step automatically
 	Held        bool   // no newer year becomes preferred automatically, because of a rollback
 	DataURL     string // the same data as JSON
 	Years       []BoardYear
-	// Attention lists what needs an operator's attention. StatusCommand lists all of it,
-	// and AddCommand registers a service provider, as lines to type; "" for none.
+	// Attention lists the items that need an operator's attention. StatusCommand lists all of
+	// them, and AddCommand registers a service provider, as lines to type; "" for none.
 	Attention                 []BoardAttention
 	StatusCommand, AddCommand string
 	// MoreAttention counts the omitted ones.
 	MoreAttention int
 	NextSteps     []BoardStep
 
-	// Moves and InYears lead to parts of the list. Search contains the form's URL and what
-	// it keeps, Query the search text.
+	// Moves and InYears lead to parts of the list. Search contains the form's URL and the
+	// filter that it keeps, Query the search text.
 	Moves, InYears []BoardFilter
 	Search         BoardSearch
 	// SPs is one page of the list: First to Last of Total.
@@ -52,7 +51,7 @@ type BoardPage struct {
 	Fetches []BoardFetch
 }
 
-// BoardYear is a year at the top of the board.
+// BoardYear is a year at the top of the migration board.
 type BoardYear struct {
 	Year  idp.Year
 	State Key
@@ -103,7 +102,7 @@ type BoardSearch struct {
 	Fields        []Field // the filter that it keeps
 }
 
-// BoardSP is a service provider on the board.
+// BoardSP is a service provider on the migration board.
 type BoardSP struct {
 	EntityID idp.EntityID
 	Name     string // "" for one without
@@ -141,8 +140,8 @@ type BoardFetch struct {
 	Count              int
 }
 
-// WallPage is the board for a large screen. It refers to no other file, and must be sent with
-// WallCSP.
+// WallPage is the wallboard, for a large screen. It refers to no other file, and must be sent
+// with WallCSP.
 type WallPage struct {
 	Base
 	At time.Time
@@ -152,7 +151,7 @@ type WallPage struct {
 	// Years are the live ones.
 	Years     []BoardYear
 	NextSteps []BoardStep
-	// Attention counts what needs attention, Needs lists it.
+	// Attention counts the items that need attention, Needs lists their kinds.
 	Attention int
 	Needs     []WallNeed
 	// Unmoved, Both, Moved and Unseen count active service providers, by how far they

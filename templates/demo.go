@@ -10,7 +10,7 @@ import (
 // represent external sites: they share the layout and have their own header, icon and color.
 // Base.Brand is the sample's name there, and Base.SPName stays empty.
 
-// DemoSample is the data about a sample and the other one that each page of a sample needs.
+// DemoSample is the data about both samples that each page of a sample needs.
 type DemoSample struct {
 	Second bool   // the second of the two, which looks different
 	Other  string // name of the other sample

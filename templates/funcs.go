@@ -107,8 +107,8 @@ func refusalKey(code idp.RefusalCode, part string) Key {
 	return Key("refusal." + string(code) + "." + part)
 }
 
-// seenText describes what a refusal is about without quoting it: a value that is too long or
-// about someone. It is "" for a refusal that quotes it, and where nothing was seen.
+// seenText describes the seen value of a refusal without quoting it, because it is too long or
+// personal. It returns "" for a refusal that quotes the value, and for one without a value.
 func (c catalogue) seenText(r *idp.Refusal) (string, error) {
 	key := refusalKey(r.Code, "seen")
 	if r.Seen != "" || c[key] == "" {

@@ -10,7 +10,6 @@
 //
 // The stylesheet's two font families become Public Sans, whose @font-face rules are in
 // vernal.css. Its own @font-face rules are dropped.
-// are in vernal.css; its own ones are left out.
 package main
 
 import (

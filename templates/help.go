@@ -19,12 +19,12 @@ var hiddenTags = []atom.Atom{atom.Script, atom.Style, atom.Template, atom.Noscri
 	atom.Textarea, atom.Title, atom.Xmp, atom.Noembed, atom.Noframes, atom.Plaintext, atom.Select}
 
 // renderHelp renders the part of the sign-in page that a service provider's operator wrote, in
-// the language of the page or else in English; "" if there is none.
+// the language of the page or else in English. It returns "" without a text.
 //
 // The text is parsed like a browser does and rebuilt from the result: elements of the list
 // without attributes, links to the web and to email addresses, and text. None of its markup is
-// copied, so only what the list names gets through. Placeholders are filled after that, in
-// text and not in URLs.
+// copied, so only the listed elements get through. Placeholders are filled after that, in text
+// and not in URLs.
 func renderHelp(lang Lang, texts map[string]string, spName, brand string) htmltemplate.HTML {
 	text, in := texts[string(lang)], lang
 	if text == "" {

@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// jsonPage is a page that programs can get as JSON. It contains what the HTML contains. Its
-// names and codes are stable, unlike its texts.
+// jsonPage is a page that programs can get as JSON. It has the content of the HTML. Its names and
+// codes are stable, unlike its texts.
 type jsonPage interface {
 	Page
 	answer(c catalogue) (any, error)
@@ -56,7 +56,7 @@ type refusalAnswer struct {
 	SPName        string          `json:"sp_name,omitempty"`
 	StartURL      string          `json:"start_url,omitempty"`
 	SignInURL     string          `json:"sign_in_url,omitempty"`
-	// Lacks is what the user lacks, if the refusal is about that.
+	// Lacks is the assurance.Lack of the user, "" for other refusals.
 	Lacks string `json:"lacks,omitempty"`
 }
 
@@ -178,7 +178,7 @@ func (p RetiredPage) answer(c catalogue) (any, error) {
 	return a, texts.err
 }
 
-// endpoints are the names of what changes with the year, for programs.
+// endpoints are the names, for programs, of the URLs that change with the year.
 var endpoints = map[Key]string{
 	ChangeMetadata: "metadata", ChangeAuth: "auth", ChangeLogout: "logout",
 	ChangeRemoteLogout: "remotelogout", ChangeCertificate: "certificate",

@@ -10,7 +10,7 @@ import (
 // Key names a text in the catalogues.
 type Key string
 
-// Problems: why the previous attempt failed, shown at the form.
+// Problems: the reasons why the previous attempt failed, shown at the form.
 const (
 	ProblemEmailMissing    Key = "problem.email_missing"
 	ProblemEmailInvalid    Key = "problem.email_invalid"
@@ -24,12 +24,12 @@ const (
 	ProblemBusy            Key = "problem.busy"
 )
 
-// Notices: why the user is asked.
+// Notices: the reasons for asking the user.
 const (
 	NoticeForceAuthn Key = "notice.force_authn" // {0} the service provider's name
 	NoticeTimedOut   Key = "notice.timed_out"
 	NoticeStepUp     Key = "notice.step_up" // {0} the service provider's name
-	// What was done on the account page.
+	// Results of actions on the account page.
 	NoticeSessionEnded     Key = "notice.session_ended"
 	NoticeSessionsEnded    Key = "notice.sessions_ended"
 	NoticeDeviceForgotten  Key = "notice.device_forgotten"
@@ -40,7 +40,7 @@ const (
 	NoticeDemoSignedOut Key = "demo.signed_out"
 )
 
-// Why a session is over; for SessionEndedPage.Why.
+// Reasons for the end of a session, for SessionEndedPage.Why.
 const (
 	EndedIdle      Key = "ended.idle"
 	EndedAbsolute  Key = "ended.absolute"
@@ -54,7 +54,7 @@ const (
 	ConfirmSignOutButton Key = "confirm.sign_out.button"
 )
 
-// What changes with the year; for Change.What.
+// Things that change with the year, for Change.What.
 const (
 	ChangeMetadata     Key = "retired.metadata"
 	ChangeAuth         Key = "retired.auth"

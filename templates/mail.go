@@ -11,8 +11,8 @@ import (
 	"vernal/idp"
 )
 
-// parseMails parses mails/LANG: the texts of notices and letters. They are plain text, so
-// nothing in them is escaped. Their grammar is that of the catalogue.
+// parseMails parses mails/LANG: the texts of notices and letters. They are plain text, so they
+// are not escaped. Their grammar is that of the catalogue.
 func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, error) {
 	return texttemplate.New("").Option("missingkey=error").Funcs(texttemplate.FuncMap{
 		"date":      func(t time.Time) (string, error) { return c.formatDate("mail.date", t) },

@@ -64,8 +64,8 @@ type RefusalPage struct {
 	AccountURL string
 }
 
-// LackPage says that the user lacks what the service provider asks for, and that no page of
-// ours can provide it now.
+// LackPage says that the user cannot meet the level that the service provider requests, and that
+// no page of ours can change that now.
 type LackPage struct {
 	Base
 	// Lacks is an assurance.Lack, whose texts are under "lack.LACKS".
@@ -79,8 +79,8 @@ type LackPage struct {
 	BaseURL  string // as in RefusalPage
 }
 
-// Explain returns the texts of a refusal separately: its title, what is expected, and how to
-// fix it. They are "" for a code without them.
+// Explain returns the texts of a refusal separately: its title, the expected value, and the fix.
+// They are "" for a code without them.
 func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string) {
 	c := s.inLanguage(lang).catalogue
 	title, _ = c.text(refusalKey(r.Code, "title"), r.Args...)
@@ -89,17 +89,17 @@ func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string
 	return title, expected, remedy
 }
 
-// RetiredPage answers at the URLs of a retired year (status 410) and names those to move to.
+// RetiredPage answers at the URLs of a retired year (status 410) and names the URLs to move to.
 type RetiredPage struct {
 	Base
 	Year    idp.Year
-	NewYear idp.Year // "" if no year is preferred; then there is nothing to change to
+	NewYear idp.Year // "" if no year is preferred, so that no year replaces it
 	// Revoked reports whether the year ended early and its certificate is no longer
 	// trustworthy. The reason is not disclosed.
 	Revoked bool
 	// EndedAt is when the year ended; zero if unknown.
 	EndedAt time.Time
-	// Changes are what must be changed for a service provider configured by hand.
+	// Changes are the values to change at a service provider that is configured by hand.
 	Changes []Change
 	// Fingerprint is the SHA-256 of NewYear's certificate, as openssl prints it.
 	Fingerprint   string
@@ -131,7 +131,7 @@ type NotFoundPage struct {
 type ResponsePage struct {
 	Base
 	ACSURL     string
-	XML        []byte // the Response to send; the page encodes it in base64
+	XML        []byte // the Response to send, which the page encodes in base64
 	RelayState string
 	HasRelay   bool // an empty RelayState is sent back, a missing one is not
 }

@@ -83,9 +83,8 @@ func (p *Phrases) Refusal(e *rotation.RefusedError) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// FutureText returns what a step will do to a year; without a step, the end of the year's
-// certificate. PastText returns the same in the past tense, and Meaning what it means for
-// operators; "" if there is nothing to say.
+// FutureText describes the effect of a step on a year in the future tense. Without a step it
+// describes the end of the year's certificate.
 func (p *Phrases) FutureText(step rotation.StepKind, y idp.Year) string {
 	return p.Text(StepKey(step), string(y))
 }
@@ -95,7 +94,7 @@ func (p *Phrases) PastText(step rotation.StepKind, y idp.Year) string {
 	return p.Text("past."+stepName(step), string(y))
 }
 
-// Meaning returns what a step means for operators.
+// Meaning returns the meaning of a step for operators, "" if the catalogue has none.
 func (p *Phrases) Meaning(step rotation.StepKind) string { return p.c["means."+stepName(step)] }
 
 // Text returns a text of the catalogue about a year or a command line.
@@ -154,7 +153,8 @@ func (p *Phrases) listNames(all []idp.EntityID) string {
 type Days int
 
 // Fill renders a text of the catalogue with values by name: string, int, Days, time.Time and
-// []idp.EntityID. Parts in [[…]] with an empty text, list or time are omitted. A missing text is rendered as its key.
+// []idp.EntityID. Parts in [[…]] with an empty text, list or time are omitted. A missing text is
+// rendered as its key.
 func (p *Phrases) Fill(key Key, values map[string]any) string {
 	text, ok := p.c[key]
 	if !ok {
@@ -240,7 +240,7 @@ func (p *Phrases) FillReasons(all []rotation.Reason) {
 	}
 }
 
-// fillWhy renders the reason for an event, and what it waits for.
+// fillWhy renders the reason for an event, and the reasons why it waits.
 func (p *Phrases) fillWhy(why *rotation.Reason, waits []rotation.Reason) {
 	why.Text = p.Reason(*why)
 	p.FillReasons(waits)

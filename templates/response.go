@@ -11,7 +11,8 @@ import (
 // once per language and kind, around sentinels. After that only the values are escaped, in the
 // same way as html/template. A test compares the two.
 
-// responseKind is what changes the page in addition to its values.
+// responseKind is a variant of the page: with or without a service provider name, and with or
+// without a RelayState.
 type responseKind struct{ named, relay bool }
 
 // slot is a value's place in the page.
@@ -151,9 +152,8 @@ func isWeb(address string) bool {
 	return ok && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http"))
 }
 
-// entities are what html/template writes for a character in text and in quoted attributes.
-// Line ends are our addition: a parser would read a raw carriage return as a line feed (HTML
-// §13.2.3.5).
+// entities are the escapes that html/template writes in text and in quoted attributes. Line ends
+// are our addition: a parser would read a raw carriage return as a line feed (HTML §13.2.3.5).
 var entities = [128]string{
 	0:    "\uFFFD",
 	'\n': "&#10;",
@@ -180,8 +180,8 @@ func appendEscaped(dst []byte, s string) []byte {
 	return append(dst, s[from:]...)
 }
 
-// appendURL appends a web URL within a quoted attribute. It percent-encodes characters that a
-// URL must not contain, and keeps what is already encoded.
+// appendURL appends a web URL within a quoted attribute. It percent-encodes characters that a URL
+// must not contain, and keeps existing encodings.
 func appendURL(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	for i := 0; i < len(s); i++ {

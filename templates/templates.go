@@ -223,7 +223,7 @@ func (l *language) writeHTML(w io.Writer, name string, data any) error {
 // WriteText writes a page for a client that does not accept HTML.
 func (s *Set) WriteText(w io.Writer, p Page) error {
 	if lack, ok := p.(LackPage); ok {
-		p = lack.refusalPage() // what a program needs of it
+		p = lack.refusalPage() // the part for programs
 	}
 	page, err := s.inLanguage(p.language()).text[fileOf(p)]()
 	if err == nil {

@@ -77,9 +77,8 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 	return a.openHere(c)
 }
 
-// openHere opens the store in this process. It is done as the folder's owner
-// only: files that another user makes there, root not excepted, could keep the
-// server from starting.
+// openHere opens the store in this process. Only the folder's owner may do so, because files of
+// another user there, even root's, could keep the server from starting.
 func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
 	self := admin.Self()
 	if owner, ok := config.OwnerOf(c.DataDir); ok && owner != self.UID {
@@ -98,8 +97,8 @@ func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
 	}, nil
 }
 
-// trustDataDir checks the data folder before anything is sent to its socket. A
-// missing one is left to what needs it.
+// trustDataDir checks the data folder before a command uses its socket. A missing folder is not
+// an error here.
 func (a *app) trustDataDir(c *Config) error {
 	dir := c.DataDir
 	info, err := os.Stat(dir)
@@ -124,8 +123,8 @@ func (a *app) trustDataDir(c *Config) error {
 	return nil
 }
 
-// checkInside checks what the data folder holds, and the master key: no one
-// but the owners and root may have written it.
+// checkInside checks the files in the data folder, and the master key: only the owners and root
+// may have written them.
 func checkInside(c *Config, owners ...int) error {
 	names := []string{c.MasterKeyFile}
 	for _, name := range []string{storeName, admin.SocketName, keysName, restore.MarkerName, restore.SinceName} {
@@ -138,7 +137,7 @@ func checkInside(c *Config, owners ...int) error {
 	for _, name := range append(names, keys...) {
 		info, err := os.Stat(name)
 		if err != nil {
-			continue // what needs it says so
+			continue // reported where the file is read
 		}
 		if err := config.CheckTrust(name, info, owners...); err != nil {
 			return err
@@ -147,7 +146,7 @@ func checkInside(c *Config, owners ...int) error {
 	return nil
 }
 
-// restoreHost is what a restore needs of the program.
+// restoreHost returns the parts of the program that a restore needs.
 func (a *app) restoreHost() backup.Host {
 	return backup.Host{
 		Place: func(dataDir string) (backup.Place, error) {
@@ -196,7 +195,7 @@ func (a *app) configFor(dataDir string) (*Config, error) {
 	return c, nil
 }
 
-// warnings is the log of a command.
+// warnings returns the log of a command.
 func (a *app) warnings() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }

@@ -54,7 +54,7 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Written each time: the ports may be others than before.
+	// Write it each time, because the ports may have changed.
 	file := filepath.Join(dir, config.DefaultFile)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)

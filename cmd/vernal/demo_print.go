@@ -38,7 +38,7 @@ type demoSample struct {
 	EntityID string `json:"entity_id"`
 }
 
-// printDemo prints what to open and what to type.
+// printDemo prints the URLs to open and the text to type.
 func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
 	code, err := d.User.Code(context.Background())
 	if err != nil {
@@ -95,8 +95,8 @@ func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
 	return err
 }
 
-// section prints names and values in two columns under a heading; all sections
-// have their values in the same column.
+// section prints names and values in two columns under a heading. All sections have their values
+// in the same column.
 func section(w io.Writer, heading string, rows [][2]string) {
 	fmt.Fprintf(w, "\n%s\n", heading)
 	for _, r := range rows {

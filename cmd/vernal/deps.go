@@ -37,8 +37,8 @@ const (
 	keysName  = "keys"
 )
 
-// deps is an opened installation: what the server and, without one, the
-// commands work with. Close closes the store.
+// deps is an opened installation, for the server or, without one, for a command. Close closes the
+// store.
 type deps struct {
 	*installation.Installation
 	config *Config
@@ -124,7 +124,7 @@ const (
 type startError struct {
 	code admin.Code
 	err  error
-	fix  string // "" if err says it
+	fix  string // "" if err contains it
 }
 
 func (e *startError) Error() string {
@@ -160,7 +160,7 @@ func explainStore(c *Config, err error) error {
 	return err
 }
 
-// restoreFix says how to restore the installation.
+// restoreFix describes how to restore the installation.
 func restoreFix(c *Config) string {
 	dir := shellquote.Quote(c.DataDir)
 	return fmt.Sprintf("put %s aside, and restore a backup in its place: vernal restore FILE --data-dir %s", dir, dir)
@@ -217,8 +217,8 @@ type sealedError struct{ text string }
 
 func (e *sealedError) Error() string { return e.text }
 
-// start completes interrupted steps and fills the ring. Without a signer, commands can still
-// fix the installation, but nothing can be served. first means to record the keys of a new
+// start completes interrupted steps and fills the ring. Without a signer, commands can still fix
+// the installation, but the server cannot run. first means to record the keys of a new
 // installation.
 func (d *deps) start(first bool) error {
 	start := d.Rotation.Start
@@ -254,8 +254,8 @@ func (d *deps) Close() error {
 	return d.store.Close()
 }
 
-// checkFolder makes sure that the data folder exists, is closed to others, and
-// holds nothing that they can write.
+// checkFolder makes sure that the data folder exists, is closed to others, and contains no file
+// that they can write.
 func checkFolder(c *Config) error {
 	dir := c.DataDir
 	info, err := os.Stat(dir)
@@ -280,7 +280,7 @@ func checkFolder(c *Config) error {
 	return nil
 }
 
-// unusableYearError is a keyring.UnusableKeyError in words.
+// unusableYearError is a keyring.UnusableKeyError with the text of its fault.
 type unusableYearError struct{ *keyring.UnusableKeyError }
 
 func (e *unusableYearError) Error() string {
@@ -301,8 +301,8 @@ func metadataIdP(c *Config) metadata.IdP {
 	return metadata.IdP{BaseURL: c.BaseURL, Organization: b.Organization.Text, OrganizationURL: b.OrganizationURL.Text, Contact: b.Contact}
 }
 
-// service returns the service that answers the commands. address is where the server
-// listens, "" without one.
+// service returns the service that answers the commands. address is the HOST:PORT of the server,
+// "" without one.
 func (d *deps) service(address string) *ops.Service {
 	return &ops.Service{
 		Installation: d.Installation,
@@ -315,7 +315,8 @@ func (d *deps) service(address string) *ops.Service {
 	}
 }
 
-// adminURL returns the base of the secret URLs of the admin listener, "" if nothing listens.
+// adminURL returns the base of the secret URLs of the admin listener, "" while it does not
+// listen.
 func (d *deps) adminURL() string {
 	c := d.config
 	switch {

@@ -77,8 +77,8 @@ make.`,
 
 func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) error {
 	r := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
-	// Before anything is written: a half installation would be in the way
-	// of the right one.
+	// Check this before anything is written, because a partial installation would block the
+	// next attempt.
 	if now := a.Clock.Now(); year != "" && !rotation.DefaultPolicy().Dates(year).CertEndAt.After(now) {
 		return cli.Refuse("the signing certificate of %s would have ended on %s; --year is for this year's or a later one",
 			year, rotation.DefaultPolicy().Dates(year).CertEndAt.Format(time.DateOnly))
@@ -138,7 +138,7 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 	}
 	c, err := config.Load(a.ConfigFile, a.Getenv, a.environ...)
 	if err != nil {
-		if len(r.Created) > 0 { // the flags were wrong: leave nothing of them
+		if len(r.Created) > 0 { // the flags were wrong: remove the new files
 			err = errors.Join(err, os.Remove(name))
 		}
 		return nil, err

@@ -22,8 +22,8 @@ import (
 	"vernal/idp/seal"
 )
 
-// initMaster makes the master key, unless there is one. It never makes one beside
-// something that is sealed with another; see explainMaster.
+// initMaster makes the master key, unless one exists. It makes none if data is sealed with
+// another one; see explainMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	env := a.Getenv(config.MasterKeyEnv)
 	file := c.MasterKeyFile
@@ -49,9 +49,8 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	return key, nil
 }
 
-// initKeys makes the signing keys that a first start needs. It is for a folder whose
-// store records no year: once one is recorded, it keeps its certificate, and a
-// further year is made by a rotation step.
+// initKeys makes the signing keys that a first start needs. Call it only while the store records
+// no year. A recorded year keeps its certificate, and rotation steps make further years.
 func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initResult) error {
 	policy := c.Policy()
 	now := a.Clock.Now()
@@ -121,11 +120,11 @@ func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
 	return errors.Join(err, d.Close())
 }
 
-// errNotBegun: the store records no year, as an init that was cut short leaves it.
+// errNotBegun is returned for a store without years, which an interrupted init leaves.
 var errNotBegun = errors.New("no year is recorded")
 
-// checkUnused returns errNotBegun for a store that init can have made. One in which
-// something is recorded has lost its years, or never had any: that is refused.
+// checkUnused returns errNotBegun for a store that init can have made. It refuses a store with
+// audit records, which has lost its years or never had any.
 func checkUnused(ctx context.Context, c *Config, client *admin.Client) error {
 	page, err := admin.Call(ctx, client, ops.ReadAudit, ops.AuditRange{Limit: 1})
 	if err != nil {
@@ -180,8 +179,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 	return nil
 }
 
-// newKey makes the key of a year and its certificate, in the token where keys
-// are made there.
+// newKey makes the key of a year and its certificate, in the token if keys are made there.
 func newKey(vault certs.Vault, y idp.Year, p rotation.Policy, spec certs.Spec, baseURL string, now time.Time) (*certs.Key, error) {
 	end := p.Dates(y).CertEndAt
 	if p.KeySource != rotation.SourcePKCS11 {

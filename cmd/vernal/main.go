@@ -1,5 +1,5 @@
-// Command vernal is a SAML 2.0 identity provider whose signing certificate
-// changes every spring. `vernal --help` lists what it does.
+// Command vernal is a SAML 2.0 identity provider whose signing certificate changes every spring.
+// `vernal --help` lists its commands.
 package main
 
 import "os"

@@ -17,8 +17,8 @@ const (
 	minWebhookSecret = 16
 )
 
-// setNotices sets how notices are delivered. The error is why they cannot be as
-// configured; letters can be written all the same.
+// setNotices sets how notices are delivered. The error says why they cannot be delivered as
+// configured. Letters can be written anyway.
 func setNotices(c *Config, to *installation.Config, getenv func(string) string) error {
 	if c.Mail.Server != "" {
 		password, err := readSecret("mail.password", c.Mail.PasswordFile, getenv(config.MailPasswordEnv))
@@ -48,8 +48,8 @@ func setNotices(c *Config, to *installation.Config, getenv func(string) string) 
 	return nil
 }
 
-// readSecret returns the value of a variable or, without one, what a file contains; "" if
-// there is neither. A file's last line break is not part of it.
+// readSecret returns the value of a variable or, without one, the content of a file without its
+// last line break. It returns "" without either.
 func readSecret(name, file, value string) (string, error) {
 	if value != "" || file == "" {
 		return value, nil

@@ -135,7 +135,7 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 	return a.Print(st, nil)
 }
 
-// newMasterKey reads the new master key, and makes it if there is no file.
+// newMasterKey reads the new master key, and makes it if the file is missing.
 func newMasterKey(file string) (string, error) {
 	text, err := secretfile.Read(file, 1024)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -153,8 +153,8 @@ func newMasterKey(file string) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// awaitRekey waits until the work has ended. It goes on in a running server when the
-// command is interrupted.
+// awaitRekey waits until the work has ended. If the command is interrupted, the work continues in
+// a running server.
 func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, error) {
 	for st.Working {
 		select {
@@ -173,7 +173,7 @@ func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, erro
 	return st, nil
 }
 
-// reportRekey prints what was done and what to do next.
+// reportRekey prints the changes and the next command.
 func (a *app) reportRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
 	switch {
 	case f.begin:

@@ -29,14 +29,14 @@ import (
 	ourmetadata "vernal/metadata"
 )
 
-// app is the program: what all commands share, and what only those of this package need.
+// app is the program: the parts that all commands share, and those that only this package needs.
 type app struct {
 	*cli.App
 	// environ is the whole environment, to find misspelt variables; optional.
 	environ []string
 	// lockWait is how long to wait for a locked store while no server answers.
 	lockWait time.Duration
-	// opened is handed what the server works with, before it listens; optional.
+	// opened is called with the installation before the server listens; optional.
 	opened func(context.Context, *deps)
 }
 
@@ -82,7 +82,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !a.JSON { // wrong options end before --json is read
+	if err != nil && !a.JSON { // a wrong option ends parsing before --json is read
 		a.JSON = slices.Contains(args, "--json")
 	}
 	a.Close()

@@ -113,15 +113,14 @@ func (a *app) prepareAccounts(ctx context.Context, d *deps) {
 	if err := d.Accounts.Prepare(ctx); err != nil && ctx.Err() == nil {
 		d.Log.Warn("password hashes are not measured yet; the first sign-in does it", "error", err.Error())
 	}
-	debug.FreeOSMemory() // what the hashes worked in
+	debug.FreeOSMemory() // the memory of the hashes
 	if a.Getenv("GOMEMLIMIT") == "" {
 		server.LimitMemory(ctx, d.Accounts.Hasher.PeakMemory)
 	}
 }
 
-// server wires the identity provider of an opened installation, for `serve` and for
-// `demo`: they differ in listeners alone, so that whatever works in the one works in
-// the other. It is an error if the installation cannot serve.
+// server builds the identity provider of an opened installation for `serve` and `demo`, which
+// differ only in their listeners. It returns an error if the installation cannot serve.
 func (d *deps) server() (*server.Server, error) {
 	c := d.config
 	if d.signErr != nil {
@@ -157,7 +156,7 @@ func (d *deps) server() (*server.Server, error) {
 	}, nil
 }
 
-// loadTLS loads the certificate for TLS; nil if a proxy ends it.
+// loadTLS loads the certificate for TLS; nil if a proxy ends TLS.
 func loadTLS(c *Config) (*tls.Config, error) {
 	if c.TLS.Cert == "" {
 		return nil, nil

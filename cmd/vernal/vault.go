@@ -14,8 +14,8 @@ import (
 	"vernal/idp/seal"
 )
 
-// openVault opens the token of the configuration; nil if there is none. It is not
-// asked for anything before a key in it is needed.
+// openVault opens the configured token, and returns nil without one. The token is not used before
+// a key in it is needed.
 func openVault(c *config.Config, getenv func(string) string) (certs.Vault, error) {
 	p := c.Rotation.PKCS11
 	if p.Module == "" {
@@ -36,10 +36,9 @@ func openVault(c *config.Config, getenv func(string) string) (certs.Vault, error
 	return token.Open(token.Config{Module: p.Module, Label: p.Token, PIN: pin, Installation: c.BaseURL})
 }
 
-// checkToken asks the token for the keys of the live years before anything is
-// served. Without that of the preferred year nothing is. A wrong PIN is a
-// refusal, so that a supervisor does not start the server again and again until
-// the token locks itself.
+// checkToken asks the token for the keys of the live years before the server starts. Without the
+// key of the preferred year, the server does not start. A wrong PIN is a refusal, so that a
+// supervisor does not restart the server until the token locks itself.
 func (d *deps) checkToken() error {
 	for _, e := range d.Years.Live(d.Clock.Now()) {
 		kept, ok := e.Key.Signer.(*certs.VaultKey)
@@ -60,7 +59,7 @@ func (d *deps) checkToken() error {
 	return nil
 }
 
-// keysDir returns the folder of the signing keys. vault is nil if there is no token.
+// keysDir returns the folder of the signing keys. vault is nil without a token.
 func keysDir(c *Config, masters *seal.Masters, vault certs.Vault) *certs.Dir {
 	return certs.OpenDir(filepath.Join(c.DataDir, keysName), masters).WithVault(vault)
 }

@@ -13,7 +13,7 @@ import (
 // Makefile). In other builds it is "", and the build information of the Go tool is used.
 var version string
 
-// buildVersion describes the source of the binary, as far as the build recorded it.
+// buildVersion describes the source of the binary, as recorded by the build.
 type buildVersion struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`

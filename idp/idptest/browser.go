@@ -26,7 +26,7 @@ type Browser struct {
 	jar    *jar
 }
 
-// jar also records which cookies are SameSite=None, as a browser does.
+// jar also records the cookies that are SameSite=None, as a browser does.
 type jar struct {
 	*cookiejar.Jar
 	mu   sync.Mutex
@@ -54,7 +54,7 @@ func (j *jar) addCrossSite(req *http.Request) {
 	}
 }
 
-// Browser returns a new one, without cookies.
+// Browser returns a new browser without cookies.
 func (i *IdP) Browser() *Browser {
 	cookies, _ := cookiejar.New(nil)
 	jar := &jar{Jar: cookies, none: map[string]bool{}}
@@ -115,8 +115,8 @@ func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
 	return b.page(resp)
 }
 
-// CrossSitePostOnly is CrossSitePost without following the redirect. It returns the URL of
-// the redirect, "" if there is none. The caller closes the body.
+// CrossSitePostOnly is CrossSitePost without following the redirect. It returns the URL of the
+// redirect, "" without one. The caller closes the body.
 func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http.Response, to string) {
 	b.idp.tb.Helper()
 	req, err := http.NewRequest(http.MethodPost, b.resolveURL(address), strings.NewReader(form.Encode()))
@@ -197,7 +197,7 @@ func (b *Browser) Session() string {
 	return ""
 }
 
-// Keep takes the cookies of an answer that the browser got otherwise.
+// Keep adds the cookies of an answer that the browser received in another way.
 func (b *Browser) Keep(resp *http.Response) { b.jar.SetCookies(resp.Request.URL, resp.Cookies()) }
 
 // SignIn fills in the sign-in page and the code page, and returns the page after them.
@@ -218,7 +218,7 @@ func (b *Browser) GivePassword(page *Page, p *Person) *Page {
 	return b.Post(form.Action, form.Fields)
 }
 
-// GiveCode fills in the code page; the values in tick are boxes to tick.
+// GiveCode fills in the code page. The values in tick are boxes to tick.
 func (b *Browser) GiveCode(page *Page, p *Person, tick ...string) *Page {
 	b.idp.tb.Helper()
 	form := page.Form()
@@ -238,7 +238,7 @@ type Form struct {
 	Fields url.Values
 }
 
-// Form reads the page's first form; its fields are empty if there is none.
+// Form reads the page's first form. Without one, the fields are empty.
 func (p *Page) Form() Form {
 	f := Form{Fields: url.Values{}}
 	var walk func(*html.Node, bool) bool

@@ -48,7 +48,7 @@ type IdP struct {
 	serving atomic.Pointer[http.Handler] // nil while it is stopped
 }
 
-// Options of New; the zero value is good.
+// Options are the options of New. The zero value is valid.
 type Options struct {
 	// Now is the time that the clock starts with. Zero means the real time.
 	Now time.Time
@@ -64,12 +64,12 @@ type Options struct {
 	// BaseURL is the base URL of the identity provider, for messages that were made for it
 	// long ago. If empty, it is the loopback URL. If set, only Handler answers.
 	BaseURL string
-	// TLS has it serve https, where cookies are Secure.
+	// TLS makes the server use https, where cookies are Secure.
 	TLS bool
-	// Key is that of every year; fresh ones if nil.
+	// Key is the key of every year. If nil, consecutive years have different keys.
 	Key *rsa.PrivateKey
-	// Between, if there is one, makes of the store what the server uses in its
-	// place, to have something happen between two of its steps.
+	// Between, if set, wraps the store that the server uses, so that a test can act between two
+	// of its steps.
 	Between func(idp.OwnedStore) idp.OwnedStore
 	// CodeTime is how long a sign-in waits for a code. Zero means the usual time.
 	CodeTime time.Duration
@@ -127,8 +127,8 @@ func New(tb testing.TB, o Options) *IdP {
 	return i
 }
 
-// checkKinds holds that all records are of kinds that package idp declares, whichever test
-// wrote them. A trail that a test broke is left out.
+// checkKinds checks that package idp declares the kinds of all records, whichever test wrote
+// them. It skips a trail that a test broke.
 func (i *IdP) checkKinds() {
 	if i.serving.Load() == nil {
 		return
@@ -169,7 +169,7 @@ func (i *IdP) Stop() {
 // Changes returns the number of changes that the store has made.
 func (i *IdP) Changes() uint64 { return i.Bolt.Changes() }
 
-// Start starts a stopped server, which has only what was written.
+// Start starts a stopped server, which knows only durable changes.
 func (i *IdP) Start() {
 	i.tb.Helper()
 	i.Reopen()
@@ -182,7 +182,7 @@ func (i *IdP) Start() {
 	i.serve()
 }
 
-// configure sets what the options say.
+// configure applies the options.
 func (i *IdP) configure(c *installation.Config) {
 	c.IdP.BaseURL, c.Log = i.URL, slog.New(i.options.Log)
 	if key := i.options.Key; key != nil {

@@ -26,7 +26,7 @@ type LogoutRequest struct {
 	// Person replaces NameID by another XML element that names the user.
 	Person         string
 	SessionIndexes []string
-	// GuideIndex puts them into the assertion namespace.
+	// GuideIndex puts the SessionIndexes into the assertion namespace.
 	GuideIndex bool
 	// Remote sends it to the endpoint URL of the back channel.
 	Remote       bool
@@ -150,8 +150,7 @@ type Answer struct {
 	Status      int
 	ContentType string
 	Body        string
-	// Response is the LogoutResponse, of a SOAP answer that in its Body; nil
-	// if there is none.
+	// Response is the LogoutResponse, or nil. In a SOAP answer it is in the Body.
 	Response *saml.LogoutResponse
 }
 

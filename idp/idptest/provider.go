@@ -34,8 +34,8 @@ import (
 // Provider is a scripted service provider: it signs AuthnRequests with the
 // redirect binding and checks Responses with crewjam/saml.
 type Provider struct {
-	// IgnoresCertificateEnd has Check take a Response although our signing
-	// certificate has ended, as many partners do.
+	// IgnoresCertificateEnd makes Check accept a Response although our signing certificate has
+	// ended, as many partners do.
 	IgnoresCertificateEnd bool
 
 	EntityID string
@@ -103,9 +103,9 @@ type Request struct {
 	Year     idp.Year
 	ACS      string
 	ACSIndex string
-	// Destination is that of the year if empty.
+	// Destination is empty for the year's endpoint URL.
 	Destination string
-	Subject     string // what the Subject element holds, in exclusive canonical form
+	Subject     string // content of the Subject element, in exclusive canonical form
 	ForceAuthn  bool
 	IsPassive   bool
 	RelayState  string
@@ -116,7 +116,7 @@ type Request struct {
 	Issued      time.Time
 }
 
-// fill sets what the request leaves open.
+// fill sets the empty fields of the request.
 func (p *Provider) fill(r *Request) {
 	if r.ID == "" {
 		r.ID = "_" + uuid.NewString()

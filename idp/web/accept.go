@@ -101,7 +101,7 @@ func readWeight(parameters string) int {
 	return fullWeight
 }
 
-// cutQuoted does what strings.Cut does, at the first separator outside a quoted string.
+// cutQuoted does the same as strings.Cut, but at the first separator outside a quoted string.
 func cutQuoted(s string, separator byte) (before, after string) {
 	quoted := false
 	for i := 0; i < len(s); i++ {

@@ -16,8 +16,8 @@ import (
 	"vernal/templates"
 )
 
-// Event collects what the log will contain about one request. Handlers add to it with Note.
-// The middleware writes it once, at the end.
+// Event collects the data about one request for the log. Handlers add to it with Note. The
+// middleware writes it once, at the end.
 type Event struct {
 	// ID identifies the request in the log. A page that fails shows its own error ID in
 	// addition; see Pages.Fail.
@@ -31,11 +31,11 @@ type Event struct {
 	Route string
 	// HidePath makes the log name the route and not the path, which contains a secret.
 	HidePath bool
-	// SP, Year and User are the subjects of the request, as far as they are known. The
-	// audit trail names them if it is refused, and the log line names the user. SP must be
-	// registered. Verified reports that a signature has proved the SP; an unsigned request
-	// only claims it. User must have been proved by the password or a session, because
-	// refusals spend that user's budget.
+	// SP, Year and User are the subjects of the request, as far as they are known. The audit
+	// trail names them if it is refused, and the log line names the user. SP must be
+	// registered. Verified reports that a signature has proved the SP. An unsigned request only
+	// claims it. User must have been proved by the password or a session, because refusals
+	// spend that user's budget.
 	SP       idp.EntityID
 	Year     idp.Year
 	User     idp.UserID
@@ -62,7 +62,7 @@ type Event struct {
 }
 
 // AnsweredRequest is an answered request, for counters. Its values are our own: there are few
-// routes, years and codes, regardless of what clients request.
+// routes, years and codes, regardless of the requests of clients.
 type AnsweredRequest struct {
 	// Route and SignedIn are copied from the Event.
 	Route    string
@@ -110,7 +110,7 @@ func (e *Event) NoteEnded(entry keyring.Entry, now time.Time) {
 // works, up to the limit of package saml, and is noted.
 const relayStateBound = 80
 
-// NoteMessage logs what is unusual about an accepted message: a long RelayState, and, as a
+// NoteMessage logs the unusual properties of an accepted message: a long RelayState, and, as a
 // warning, an expired request certificate. cert is nil for an unsigned message.
 func (e *Event) NoteMessage(relayState string, cert *x509.Certificate, now time.Time) {
 	if n := len(relayState); n > relayStateBound {

@@ -1,6 +1,6 @@
-// Package web contains what every handler needs: the handler type that returns its error, the
-// router that knows methods and years, the middleware around all of them, and the one place
-// where an error becomes a page.
+// Package web contains the parts that every handler needs: the handler type that returns its
+// error, the router that knows methods and years, the middleware around all of them, and the one
+// place where an error becomes a page.
 //
 // The flow of a request: Middleware (request ID, peer's IP address, body limit, security
 // headers, recovery, one log event) → Router (path, method) → Handler → Pages.Fail, if the
@@ -22,8 +22,8 @@ import (
 // becomes a page in one place; see Pages.Fail.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Error is a failure with what its page discloses to the user. Without one, an *idp.Refusal is
-// a 400 and any other error a 500 without details.
+// Error is a failure with the details that its page discloses to the user. Without one, an
+// *idp.Refusal is a 400 and any other error a 500 without details.
 type Error struct {
 	// Status is the HTTP status; 0 derives it from Err.
 	Status int
@@ -32,17 +32,16 @@ type Error struct {
 	Key string
 	// Args fill the placeholders of the texts.
 	Args []string
-	// Sender says where the user came from, if it is known.
+	// Sender is the service provider that the user came from, if it is known.
 	Sender
 	// SignInURL is where the user can sign in as someone else; "" if that does not
 	// help.
 	SignInURL string
-	// Obstacle says what the refused user lacks, LeaveURL where they can go with that; see
-	// NewLackError.
+	// Obstacle is the reason why the user cannot meet the request. LeaveURL is where the user
+	// can continue despite it; see NewLackError.
 	Obstacle *assurance.Obstacle
 	LeaveURL string
-	// Plain requests text, regardless of what the client accepts, because the client is a
-	// program.
+	// Plain requests text, regardless of the Accept header, because the client is a program.
 	Plain bool
 	// Err is for the log, and selects the kind of the page.
 	Err error
@@ -78,9 +77,9 @@ func SenderOf(p *idp.ServiceProvider, verified bool) Sender {
 	return s
 }
 
-// NewLackError returns the refusal of a user who lacks what the service provider asks for. If that
-// is proofing, its LeaveURL is the provider's help for users who could not be proofed,
-// otherwise its return URL.
+// NewLackError returns the refusal of a user who cannot meet the level that the service provider
+// requests. If proofing is missing, its LeaveURL is the provider's help for users who could not
+// be proofed, otherwise its return URL.
 func NewLackError(p *idp.ServiceProvider, s Sender, o *assurance.Obstacle) *Error {
 	e := &Error{Sender: s, LeaveURL: p.ReturnToSPURL, Obstacle: o, Err: o.Refusal()}
 	if o.Code == idp.RefusedNoProofing && p.FailureToProofURL != "" {
@@ -89,8 +88,9 @@ func NewLackError(p *idp.ServiceProvider, s Sender, o *assurance.Obstacle) *Erro
 	return e
 }
 
-// NameSender adds to an error the service provider that the user came from. nil stays nil. An error that is already a page stays unchanged, including the
-// 404 of an unpublished year, which names no one.
+// NameSender adds to an error the service provider that the user came from. nil stays nil. An
+// error that is already a page stays unchanged, including the 404 of an unpublished year, which
+// names no one.
 func NameSender(s Sender, err error) error {
 	if _, isPage := errors.AsType[*Error](err); err == nil || isPage {
 		return err

@@ -35,13 +35,13 @@ func (p *Pages) Mount(rt *Router) {
 //
 //  1. the user's choice with the switcher, or the locale of the service provider's
 //     request, whichever is newer;
-//  2. what the browser prefers (Accept-Language);
+//  2. the preference of the browser (Accept-Language);
 //  3. the first.
 //
-// The latest choice counts, because both express what the user wants. A choice made during a
-// sign-in is about this sign-in. A user who later arrives from a French page, by a link with
-// locale=fr, continues in French regardless of an older choice. Where no request names a
-// language, the choice stays.
+// The latest choice counts, because both express the user's wish. A choice made during a sign-in
+// is about this sign-in. A user who later arrives from a French page, by a link with locale=fr,
+// continues in French regardless of an older choice. Where no request names a language, the
+// choice stays.
 //
 // The answer is then marked as dependent on the language; see Event.
 func (p *Pages) Lang(r *http.Request) templates.Lang {

@@ -90,11 +90,11 @@ func write(w http.ResponseWriter, status int, contentType string, body []byte) e
 	return nil
 }
 
-// Fail answers with the page for err. The page contains what the user may know. The log
-// contains the rest, linked to the page by the error ID.
+// Fail answers with the page for err. The page contains only details that the user may know. The
+// log contains the rest, linked to the page by the error ID.
 func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		w.WriteHeader(499) // the peer has gone; the status is only for the log
+		w.WriteHeader(499) // the peer has gone, so the status is only for the log
 		return
 	}
 	e := EventOf(r)
@@ -132,11 +132,11 @@ func (p *Pages) noteFailure(r *http.Request, err error) failure {
 // changes.
 const busyRetryAfter = 5 * time.Second
 
-// writeRetryAfter is when a client may try again after the disk took no change. Someone has to
-// make space first.
+// writeRetryAfter is when a client may try again after the disk took no change. An operator must
+// free space first.
 const writeRetryAfter = time.Minute
 
-// failure is an error with what its page needs.
+// failure is an error with the data for its page.
 type failure struct {
 	Error   // its Status and Key are set
 	refusal *idp.Refusal

@@ -26,8 +26,8 @@ type Sighting struct {
 }
 
 // Probe recognizes requests that the installation makes to itself through its base URL, to see
-// what a proxy does on the way. No one else knows their tokens, so strangers can neither make
-// nor change a sighting.
+// how a proxy changes them. No one else knows their tokens, so strangers can neither make nor
+// change a sighting.
 type Probe struct {
 	mu      sync.Mutex
 	awaited map[[sha256.Size]byte]*Sighting // by hash of the token; nil until it arrives

@@ -127,8 +127,8 @@ func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 	p.recordRefusal(r, group, ev)
 }
 
-// refusalEvent returns an event that contains nothing of what was sent. It names the route
-// instead of the path.
+// refusalEvent returns an event that contains no text of the request. It names the route instead
+// of the path.
 func refusalEvent(e *Event, outcome string) idp.AuditEvent {
 	ev := idp.AuditEvent{
 		Kind: idp.AuditRefusal, Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,

@@ -9,8 +9,8 @@ import (
 	"vernal/templates"
 )
 
-// retiredPage lists what the administrator of a service provider configured by hand must
-// change. All of it is public, because our metadata contains it.
+// retiredPage lists the values that the administrator of a service provider configured by hand
+// must change. All of it is public, because our metadata contains it.
 func (p *Pages) retiredPage(base templates.Base, f failure) templates.RetiredPage {
 	g, us := f.gone, metadata.IdP{BaseURL: p.BaseURL}
 	page := templates.RetiredPage{

@@ -26,15 +26,15 @@ func (c *ClosedYear) Error() string {
 	return fmt.Sprintf("year %s is closed: %s", c.Year, c.Fault)
 }
 
-// GoneYear is the answer of a year that is over. Its page names the year to move to, and what
-// changes with it.
+// GoneYear is the answer of a year that is over. Its page names the year to move to, and the URLs
+// that change with it.
 type GoneYear struct {
 	Year idp.Year
 	// Revoked and EndedAt say how and when it ended; a zero time if that is unknown.
 	Revoked bool
 	EndedAt time.Time
-	// Successor is the year that service providers should move to, "" if there is none.
-	// Cert is its certificate.
+	// Successor is the year that service providers should move to, "" for none. Cert is its
+	// certificate.
 	Successor idp.Year
 	Cert      *x509.Certificate
 	// SignOut is the URL of the page's form to sign out here; "" for no form.
@@ -54,7 +54,7 @@ func (g *GoneYear) Error() string { return "year " + string(g.Year) + " is retir
 
 // LookupYear returns a year that can sign, published or not. Otherwise the error is a *GoneYear
 // for a year that is over, a *ClosedYear for a live one that cannot sign, or ErrNotFound. Only
-// package yearaccess calls it, which decides who may use the year.
+// package yearaccess calls it, which decides about access to the year.
 func LookupYear(years *keyring.Ring, y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := years.Lookup(y, now)
 	switch {

@@ -2,8 +2,8 @@
 // restricted by saml-core §5.4) and of the query of the HTTP-Redirect binding (saml-bindings
 // §3.4.4.1).
 //
-// It returns the verified element, never just true: a caller reads what goxmldsig digested,
-// parsed from the canonical form, and not the document that contained the signature.
+// It returns the verified element, never just true: a caller reads the element that goxmldsig
+// digested, parsed from the canonical form, and not the document that contained the signature.
 //
 // A verification takes these steps:
 //

@@ -12,7 +12,7 @@ import (
 // toEtree builds goxmldsig's kind of tree from ours, never from text, which would have to be
 // parsed a second time. It omits the KeyInfo of the Signature, because goxmldsig would let the
 // sender choose the key, and the white space of the value, which goxmldsig does not accept.
-// Neither is part of what was signed.
+// Neither is signed.
 func toEtree(e, signature *xmltree.Element, value string) *etree.Element {
 	out := etree.NewElement(e.Local)
 	out.Space = e.Prefix
@@ -43,8 +43,8 @@ func toEtree(e, signature *xmltree.Element, value string) *etree.Element {
 	return out
 }
 
-// fromEtree converts the element that goxmldsig returned, parsed from the bytes that it
-// digested, to our kind of tree. It accepts only what Parse accepts.
+// fromEtree converts the element that goxmldsig returned, parsed from the bytes that it digested,
+// to our kind of tree. It accepts only XML that Parse accepts.
 func fromEtree(e *etree.Element) (*xmltree.Element, error) {
 	if e == nil {
 		return nil, fmt.Errorf("no element")

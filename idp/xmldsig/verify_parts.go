@@ -65,8 +65,8 @@ func base64Text(e *xmltree.Element, limit int) (string, error) {
 	return text, nil
 }
 
-// checkIDs refuses a document in which two elements have the same identifier, whatever the
-// attribute is called, because "#ID" could then mean either.
+// checkIDs refuses a document in which two elements have the same identifier, under any attribute
+// name, because "#ID" could then mean either.
 func checkIDs(root *xmltree.Element) error {
 	seen := map[string]bool{}
 	for e := range root.All() {

@@ -28,9 +28,9 @@ const (
 	maxPrefixes       = 32
 )
 
-// Signature returns the document's only ds:Signature, a child of the root, or nil if the
-// document has none. A second one, or one deeper in the document, is a *idp.Refusal, because
-// signature wrapping exploits the question of which one counts, and for what.
+// Signature returns the document's only ds:Signature, a child of the root, or nil if the document
+// has none. A second one, or one deeper in the document, is a *idp.Refusal, because signature
+// wrapping exploits any doubt about which one counts.
 //
 // The schema has it right after the Issuer (saml-core §3.2.1). .NET code appends it, and
 // Login.gov's guide shows it last. Its position among the children has no effect here, because
@@ -46,7 +46,8 @@ func Signature(root *xmltree.Element) (*xmltree.Element, error) {
 	return found, nil
 }
 
-// outerSignature returns the signature of the root, whatever is signed within, or nil.
+// outerSignature returns the signature of the root, or nil. Elements within may have signatures
+// of their own.
 func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	own := root.Children(Namespace, "Signature")
 	switch {

@@ -123,7 +123,7 @@ func openCBC(block cipher.Block, sealed []byte) ([]byte, error) {
 	return plain[:len(plain)-pad], nil
 }
 
-// onlyChild returns the only child of that name, or nil if there is none or more than one.
+// onlyChild returns the only child of that name, or nil for none or more than one.
 func onlyChild(e *xmltree.Element, space, local string) *xmltree.Element {
 	if e == nil {
 		return nil

@@ -1,6 +1,6 @@
 // Package xmlenc encrypts our assertions to a service provider's certificate (XML Encryption
-// 1.1): the content with a fresh AES-256 key, in CBC or GCM mode, and that key with RSA-OAEP.
-// It also decrypts what service providers encrypt to us, the NameID of a request.
+// 1.1): the content with a fresh AES-256 key, in CBC or GCM mode, and that key with RSA-OAEP. It
+// also decrypts the NameID of a request, which service providers encrypt to us.
 //
 // The form is the one that service providers have met for fifteen years: the EncryptedKey is
 // inside the KeyInfo of its EncryptedData, names the recipient's certificate, and refers to

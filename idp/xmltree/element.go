@@ -5,8 +5,8 @@ import "iter"
 // XMLNamespace is the namespace that is always bound to the prefix "xml".
 const XMLNamespace = "http://www.w3.org/XML/1998/namespace"
 
-// Attr is one attribute. It is never a namespace declaration; those are in
-// Element.NS. Space is "" for an attribute without a prefix.
+// Attr is one attribute. It is never a namespace declaration. Those are in Element.NS. Space is
+// "" for an attribute without a prefix.
 type Attr struct {
 	Prefix, Space, Local, Value string
 }
@@ -102,7 +102,7 @@ func (e *Element) walk(yield func(*Element) bool) bool {
 }
 
 // Text returns the character data of an element without child elements. It returns "" for an
-// element with child elements, because software differs in what it reads there.
+// element with child elements, because software reads those differently.
 func (e *Element) Text() string {
 	if len(e.Nodes) != 1 || e.Nodes[0].Element != nil {
 		return ""

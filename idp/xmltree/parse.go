@@ -21,8 +21,8 @@ type Limits struct {
 	Comments bool
 }
 
-// MessageLimits returns the limits for a SAML message: some twenty times what the largest
-// known AuthnRequest needs.
+// MessageLimits returns the limits for a SAML message: some twenty times the needs of the largest
+// known AuthnRequest.
 func MessageLimits() Limits {
 	return Limits{Bytes: 128 << 10, Depth: 20, Elements: 400, Attrs: 32, AllAttrs: 1000, Scope: 64}
 }

@@ -22,7 +22,7 @@ import (
 	"vernal/templates"
 )
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct{ *cli.App }
 
 // Command returns the command and its subcommands.
@@ -139,7 +139,7 @@ func (a *commands) tailAudit(ctx context.Context, t auditTail) error {
 	return a.followAudit(ctx, t, last)
 }
 
-// followAudit shows new records until ctx ends, which is no error.
+// followAudit shows new records until ctx ends, which is not an error.
 func (a *commands) followAudit(ctx context.Context, t auditTail, last uint64) error {
 	tick := time.NewTicker(t.every)
 	defer tick.Stop()
@@ -168,8 +168,8 @@ func (a *commands) followAudit(ctx context.Context, t auditTail, last uint64) er
 	}
 }
 
-// findAudit gives the newest records that are asked for, newest first, and the
-// number of the last one that there is.
+// findAudit returns the newest records that q selects, newest first, and the number of the last
+// record in the trail.
 func (a *commands) findAudit(ctx context.Context, q ops.AuditQuery, n int) (records []idp.AuditRecord, last uint64, err error) {
 	for first := true; ; first = false {
 		q.Limit = n - len(records)
@@ -240,7 +240,7 @@ func recordPairs(r *idp.AuditRecord) [][2]string {
 	return list
 }
 
-// detailWithWhy puts words in the place of the reason code of a rotation step.
+// detailWithWhy replaces the reason code of a rotation step by its text.
 func detailWithWhy(detail map[string]string) map[string]string {
 	reason := rotation.ReadReason(detail)
 	text := templates.TerminalPhrases().Reason(reason)

@@ -46,8 +46,7 @@ request, and what it means. The message is in the log only, under the same ID.`,
 	return c
 }
 
-// errorID normalizes an error ID that was read out or typed: our alphabet has no I, L, O and
-// U.
+// errorID normalizes an error ID that was read out or typed: our alphabet has no I, L, O or U.
 func errorID(text string) string {
 	id := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(text))
 	if len(id) != 16 || strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != "" {
@@ -62,13 +61,13 @@ const sameRequest = 5 * time.Minute
 // Story contains everything recorded under an error ID.
 type Story struct {
 	ID string `json:"id"`
-	// Records are those of the same request, oldest first.
+	// Records are the records of the same request, oldest first.
 	Records []idp.AuditRecord `json:"records"`
 	SPName  string            `json:"sp_name,omitempty"`
 	// Meaning is the text for the operators of the service provider.
 	Meaning string `json:"meaning,omitempty"`
-	// RequestCerts are the request certificates that are registered now, for a refusal of a
-	// signature: those that it is compared with.
+	// RequestCerts are the registered request certificates that a refused signature is compared
+	// with. Other refusals have none.
 	RequestCerts []RequestCert `json:"request_certificates,omitempty"`
 }
 
@@ -108,7 +107,7 @@ func (a *commands) showError(ctx context.Context, id string) error {
 	}
 	story := Story{ID: id, Records: records}
 	if request := records[0].RequestID; request != "" {
-		// All of a request is written within moments.
+		// The records of one request are written within moments.
 		q := ops.AuditQuery{Filter: audit.Filter{ID: request, Since: records[0].At.Add(-sameRequest)}}
 		if all, _, err := a.findAudit(ctx, q, 50); err == nil && len(all) > 0 {
 			slices.Reverse(all)

@@ -107,11 +107,11 @@ type written struct {
 	last           audit.Place
 }
 
-// errNothing: there is no record to export.
+// errNothing is the error of an export without records.
 var errNothing = errors.New("no records")
 
-// writeAudit writes page after page, up to what the trail holds at the
-// beginning: a busy server adds to it all the time.
+// writeAudit writes the trail page by page, up to its last record at the beginning, because a
+// busy server adds records all the time.
 func (a *commands) writeAudit(ctx context.Context, to io.Writer, e *auditExport) (*written, error) {
 	out := bufio.NewWriter(to)
 	w := &written{}
@@ -160,11 +160,11 @@ func writeCheckpoint(out io.Writer, c *idp.AuditCheckpoint) error {
 	return enc.Encode(checkpointLine{c})
 }
 
-// writeLines writes the lines of a page that are asked for; false at the end.
+// writeLines writes the selected lines of a page. It returns false at the end.
 func (w *written) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, end uint64, e *auditExport) (more bool, err error) {
 	for _, line := range lines {
 		if line.Place <= after {
-			continue // exported before; its removal was cut short
+			continue // exported before, but its removal was interrupted
 		}
 		if line.Place > end && end > 0 {
 			return false, nil
@@ -173,7 +173,7 @@ func (w *written) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, en
 			At   time.Time `json:"at"`
 			Hash string    `json:"hash"`
 		}
-		readErr := json.Unmarshal([]byte(line.JSON), &rec) // what cannot be read is written as it is
+		readErr := json.Unmarshal([]byte(line.JSON), &rec) // an unreadable record is written unchanged
 		if readErr == nil && !e.since.IsZero() && w.records == 0 && rec.At.Before(e.since) {
 			continue
 		}

@@ -22,7 +22,7 @@ type auditFile struct {
 	Last        uint64                `json:"last"`
 	Hash        string                `json:"hash"`
 	Checkpoints []idp.AuditCheckpoint `json:"checkpoints"`
-	// Signed: it ends with a checkpoint for its last record.
+	// Signed reports whether the file ends with a checkpoint for its last record.
 	Signed   bool `json:"signed"`
 	Compared bool `json:"compared"`
 	// Standing is how the file relates to the trail in the store.
@@ -31,7 +31,7 @@ type auditFile struct {
 
 	place audit.Place
 	began bool
-	known uint64 // where the operator knows that the trail is broken; 0 for nowhere
+	known uint64 // the record where the operator knows of a break, 0 for none
 }
 
 // readAuditFile verifies a file line by line, and reports a break in Broken. known is a
@@ -82,7 +82,7 @@ func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
 	stored.Place = l.Seq
 	if !f.began {
 		f.began = true
-		f.place = audit.Place{Seq: l.Seq - 1, Hash: l.Prev} // a part of a trail begins anywhere
+		f.place = audit.Place{Seq: l.Seq - 1, Hash: l.Prev} // a part of a trail can begin at any record
 		if l.Seq == 1 {
 			f.place = audit.Place{}
 		}

@@ -108,7 +108,7 @@ func (a *commands) printVerified(p *audit.Progress) {
 	}
 }
 
-// verifyAuditFile verifies an exported file, and holds it against the store.
+// verifyAuditFile verifies an exported file, and compares it with the store.
 func (a *commands) verifyAuditFile(ctx context.Context, name string, at *audit.Place) error {
 	f, err := readAuditFile(name, at, 0)
 	if err != nil {
@@ -140,7 +140,7 @@ func (a *commands) verifyAuditFile(ctx context.Context, name string, at *audit.P
 	return nil
 }
 
-// addJudgement adds what the service knows of the file.
+// addJudgement adds the service's judgement of the file.
 func (f *auditFile) addJudgement(j *ops.AuditJudgement) {
 	for i, wrong := range j.Wrong {
 		if wrong != "" && f.Broken == nil {

@@ -1,8 +1,8 @@
 // Package backup is the commands "vernal backup" and "vernal restore".
 //
-// The server makes the content of a backup, and the command writes the file, as the user who
-// runs it. A restore needs no server: it puts the files of a backup into a data folder (place.go)
-// and has the installation opened, which finishes the restore (package restore).
+// The server makes the content of a backup, and the command writes the file, as the user who runs
+// it. A restore needs no server: it puts the files of a backup into a data folder (place.go) and
+// opens the installation, which finishes the restore (package restore).
 package backup
 
 import (
@@ -83,7 +83,7 @@ public key. Keep a copy of the master key apart from the backups.`,
 type result struct {
 	File string `json:"file"`
 	*backup.Summary
-	// MasterKey says whether the master key is in it.
+	// MasterKey reports whether it contains the master key.
 	MasterKey bool `json:"master_key_included"`
 }
 
@@ -116,7 +116,7 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 	if err != nil {
 		done.Error = err.Error()
 		if c.Context().Err() == nil {
-			_, _ = cli.Ask(c.Context(), a.App, ops.RecordBackup, done) // the first error says what to do
+			_, _ = cli.Ask(c.Context(), a.App, ops.RecordBackup, done) // keep the first error
 		}
 		return err
 	}

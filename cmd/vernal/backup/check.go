@@ -33,13 +33,13 @@ type checkResult struct {
 	File   string           `json:"file"`
 	Backup *backup.Manifest `json:"backup"`
 	SHA256 string           `json:"file_sha256"`
-	// Authenticated says that the master key proves that the installation made it.
+	// Authenticated reports that the master key proves that the installation made it.
 	Authenticated bool          `json:"authenticated"`
 	Years         []checkedYear `json:"years"`
 	Problems      int           `json:"problems"`
 }
 
-// checkedYear says whether a live year can sign: "ok", "failed" or "not_checked".
+// checkedYear reports whether a live year can sign: "ok", "failed" or "not_checked".
 type checkedYear struct {
 	Year   idp.Year `json:"year"`
 	Result string   `json:"result"`

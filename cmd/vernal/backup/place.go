@@ -83,7 +83,8 @@ func openTarget(dir string) (*target, error) {
 	return t, nil
 }
 
-// checkEmpty refuses a folder that holds anything but what a restore may find.
+// checkEmpty refuses a folder with other files than those that a new or interrupted restore may
+// find.
 func (t *target) checkEmpty() (err error) {
 	if t.pending, err = restore.ReadMarker(t.dir); err != nil {
 		return err
@@ -191,7 +192,7 @@ func extractTo(ctx context.Context, dir string, r *backup.Reader) (*stagedFiles,
 func checkSpace(dir string, m *backup.Manifest) error {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {
-		return nil // writing will show it
+		return nil // a full disk then fails the write
 	}
 	need, free := uint64(0), uint64(st.Bavail)*uint64(st.Bsize)
 	for _, member := range m.Members {
@@ -249,7 +250,7 @@ func (t *target) planPlacement(files *stagedFiles, m restore.Marker) []step {
 }
 
 // planRemoval returns the steps that remove the files of an interrupted restore of the same
-// backup: the store first, so that it is never there with the marker of another attempt.
+// backup: the store first, so that it never exists beside the marker of another attempt.
 func (t *target) planRemoval() (steps []step) {
 	if t.pending == nil {
 		return nil

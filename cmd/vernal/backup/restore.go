@@ -25,7 +25,7 @@ type Host struct {
 	// Place returns the place that the configuration gives an installation. dataDir replaces the
 	// configured folder unless it is "".
 	Place func(dataDir string) (Place, error)
-	// Schema is that of the stores that OpenStore opens.
+	// Schema is the schema of the stores that OpenStore opens.
 	Schema int
 	// OpenStore opens a store in a folder without changing it.
 	OpenStore func(path string, m *seal.Master) (Store, error)
@@ -264,9 +264,10 @@ func (a *commands) sayRestored(r *restoreResult, place Place) {
 	a.Say("next: vernal serve")
 }
 
-// placeConfig writes the configuration of the backup where none is, and otherwise into the data
-// folder. It returns the file. One that is not verified is not put in place: a server reads it
-// before it checks the backup, and it would stay there for the next restore.
+// placeConfig writes the configuration of the backup to ConfigFile if that is missing, and
+// otherwise into the data folder. It returns the path. An unverified configuration also goes into
+// the data folder, because a server reads its configuration before it checks the backup, and the
+// file would stay for the next restore.
 func (a *commands) placeConfig(files *stagedFiles, place Place, verified bool) (string, error) {
 	text, err := os.ReadFile(files.path(backup.ConfigName))
 	if err != nil {

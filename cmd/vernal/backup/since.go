@@ -13,8 +13,8 @@ import (
 	"vernal/idp/restore"
 )
 
-// checkSince refuses an export of the audit trail that does not continue the backup's, before
-// anything is put in place.
+// checkSince refuses an export of the audit trail that does not continue the backup's, before the
+// restore puts a file in place.
 func checkSince(file string, head audit.Place) error {
 	if file == "" {
 		return nil

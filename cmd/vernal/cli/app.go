@@ -1,4 +1,4 @@
-// Package cli contains what all commands share: streams, flags, the client of the
+// Package cli contains the parts that all commands share: streams, flags, the client of the
 // installation, tables, confirmation and exit codes. It contains no command.
 //
 // The rules of the command line:
@@ -8,7 +8,7 @@
 //     seconds, and the error a JSON object: see ReportedError. A list of records is
 //     an array, unless another record goes with the list. Control characters that
 //     would act on a terminal are filtered: see terminal.go.
-//   - After a change a command says what changed, and what to do next.
+//   - After a change a command reports it and suggests the next step.
 //   - A command that destroys something needs its name (--yes NAME), never y or n.
 //   - Errors are one line that begins with the program's name, lower case, without
 //     a full stop. Further lines are indented.
@@ -30,8 +30,8 @@ import (
 	"vernal/idp/outbound"
 )
 
-// App contains what every command needs: the standard streams, the environment, the shared
-// flags, and the connection to the installation.
+// App contains the parts that every command needs: the standard streams, the environment, the
+// shared flags, and the connection to the installation.
 type App struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -60,8 +60,8 @@ func (a *App) outboundClient() (*outbound.Client, error) {
 	return a.Outbound()
 }
 
-// Ask gives one command to the installation and returns its answer. The first one
-// connects; Close ends the connection.
+// Ask sends one command to the installation and returns its answer. The first call connects, and
+// Close ends the connection.
 func Ask[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req) (answer Res, err error) {
 	if err := a.connect(ctx); err != nil {
 		return answer, err
@@ -69,7 +69,7 @@ func Ask[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req
 	return admin.Call(ctx, a.client, op, req)
 }
 
-// Receive gives one command and writes the data that it returns to w.
+// Receive sends one command and writes the returned data to w.
 func Receive[Req, Res any](ctx context.Context, a *App, op admin.Stream[*ops.Service, Req, Res], req Req, w io.Writer) (answer Res, err error) {
 	if err := a.connect(ctx); err != nil {
 		return answer, err
@@ -77,7 +77,7 @@ func Receive[Req, Res any](ctx context.Context, a *App, op admin.Stream[*ops.Ser
 	return admin.Receive(ctx, a.client, op, req, w)
 }
 
-// connect connects unless that is done.
+// connect connects unless it already has.
 func (a *App) connect(ctx context.Context) (err error) {
 	if a.client == nil {
 		a.client, a.disconnect, err = a.Connect(ctx)
@@ -85,7 +85,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 	return err
 }
 
-// Close ends the connection to the installation, if there is one.
+// Close ends the connection to the installation, if one is open.
 func (a *App) Close() {
 	if a.client != nil {
 		a.disconnect()
@@ -93,7 +93,7 @@ func (a *App) Close() {
 	}
 }
 
-// ReportAnswer gives one command to the installation and has report print its answer.
+// ReportAnswer sends one command to the installation and prints the answer with report.
 func ReportAnswer[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req, report func(Res) error) error {
 	answer, err := Ask(ctx, a, op, req)
 	if err != nil {
@@ -102,14 +102,14 @@ func ReportAnswer[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res]
 	return report(answer)
 }
 
-// Read asks for data and prints it: as JSON with --json, else by text.
+// Read requests data and prints it: as JSON with --json, otherwise with text.
 func Read[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req, text func(Res) error) error {
 	return ReportAnswer(ctx, a, op, req, func(answer Res) error {
 		return a.Print(answer, func() error { return text(answer) })
 	})
 }
 
-// Change asks for a change and reports it by say. With --json the answer is printed.
+// Change requests a change and reports it with say. With --json it also prints the answer.
 func Change[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req Req, say func(Res)) error {
 	return ReportAnswer(ctx, a, op, req, func(answer Res) error {
 		say(answer)
@@ -117,11 +117,11 @@ func Change[Req, Res any](ctx context.Context, a *App, op ops.Op[Req, Res], req 
 	})
 }
 
-// Say writes a line of talk.
+// Say writes a line to standard error.
 func (a *App) Say(format string, args ...any) { fmt.Fprintf(a.Err, format+"\n", args...) }
 
-// Print writes data: v as JSON with --json, else by text. nil is for data that was said
-// as talk already.
+// Print writes data to standard output: v as JSON with --json, otherwise with text. text is nil
+// if Say has already reported the data.
 func (a *App) Print(v any, text func() error) error {
 	switch {
 	case a.JSON:

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// completeWait bounds what a user waits for after the tab key.
+	// completeWait bounds the wait after the tab key.
 	completeWait = 2 * time.Second
 	// maxCompletions bounds the number of completions.
 	maxCompletions = 100
@@ -31,7 +31,7 @@ func (a *App) CompleteFlag(c *cobra.Command, name string, find finder) {
 // CompleteArg completes the first argument of a command with the values of the installation.
 func (a *App) CompleteArg(c *cobra.Command, find finder) { c.ValidArgsFunction = a.completion(find, 1) }
 
-// completeFlag panics for a flag that does not exist: that is a mistake in this program.
+// completeFlag panics for an unknown flag, which is a mistake in this program.
 func completeFlag(c *cobra.Command, name string, f cobra.CompletionFunc) {
 	if err := c.RegisterFlagCompletionFunc(name, f); err != nil {
 		panic(err)
@@ -108,7 +108,7 @@ func AuditKinds(context.Context, *App, string) (kinds []string) {
 	return slices.Compact(kinds)
 }
 
-// SetCompletionHelp gives the command that cobra makes texts of our own.
+// SetCompletionHelp replaces the texts of cobra's completion command by our own.
 func SetCompletionHelp(root *cobra.Command) {
 	c, _, err := root.Find([]string{"completion"})
 	if err != nil || c == root {

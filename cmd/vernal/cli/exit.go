@@ -25,8 +25,8 @@ const (
 	ExitAttention
 )
 
-// exitError is an error that names its exit code; errors of other packages may have the
-// method too.
+// exitError is an error that names its exit code. Errors of other packages may have the method
+// too.
 type exitError interface {
 	error
 	ExitCode() int
@@ -52,14 +52,14 @@ func UsageOf(command, format string, args ...any) error {
 type codedError struct {
 	text string
 	code int
-	// command is the path of one that was not understood; "" for other errors.
+	// command is the path of the command that was not understood, "" for other errors.
 	command string
 }
 
 func (e *codedError) Error() string { return e.text }
 func (e *codedError) ExitCode() int { return e.code }
 
-// Refuse returns the error of a command that was understood and is not carried out.
+// Refuse returns the error of a command that was understood but not carried out.
 func Refuse(format string, args ...any) error {
 	return &codedError{text: fmt.Sprintf(format, args...), code: ExitRefused}
 }
@@ -128,10 +128,10 @@ const (
 
 // ReportedError is an error as --json prints it.
 type ReportedError struct {
-	// Code is that of an admin.Error or a Coded, or "usage", "attention" or "error".
+	// Code is the code of an admin.Error or a Coded, or "usage", "attention" or "error".
 	Code    admin.Code `json:"code"`
 	Message string     `json:"message"`
-	// Reason is the code of why a step of the rotation is refused.
+	// Reason is the reason code of a refused rotation step.
 	Reason      rotation.ReasonCode `json:"reason,omitempty"`
 	Problems    []sp.Problem        `json:"problems,omitempty"`
 	Permissions []sp.Permission     `json:"permissions,omitempty"`
@@ -174,7 +174,7 @@ func (a *App) reportJSON(err error, help string) {
 	}
 	enc := json.NewEncoder(JSONWriter(a.Err))
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(map[string]ReportedError{"error": r}) // nothing is left to report it to
+	_ = enc.Encode(map[string]ReportedError{"error": r}) // a failed write cannot be reported
 }
 
 // Strict makes every wrong use of c and its subcommands an error of usage: an unknown flag
@@ -221,7 +221,7 @@ func nearestCommand(c *cobra.Command, word string) string {
 	return suggest.Nearest(word, names, max(len(word)/2, 1))
 }
 
-// flagErrorText says which flag was probably meant by an unknown one.
+// flagErrorText suggests the flag that an unknown one was probably meant to be.
 func flagErrorText(c *cobra.Command, err error) string {
 	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !ok {
@@ -239,7 +239,7 @@ func flagErrorText(c *cobra.Command, err error) string {
 	return err.Error()
 }
 
-// argsError says which argument is missing, or which is one too many.
+// argsError names the missing argument, or the first superfluous one.
 func argsError(c *cobra.Command, args []string, err error) error {
 	required, most := arguments(c)
 	switch {
@@ -251,8 +251,8 @@ func argsError(c *cobra.Command, args []string, err error) error {
 	return Usage(c, "%v", err)
 }
 
-// arguments reads from the usage of a command which arguments it needs, and how many it
-// takes at most.
+// arguments returns the required arguments and the maximum number of arguments, from a command's
+// usage.
 func arguments(c *cobra.Command) (required []string, most int) {
 	for _, word := range strings.Fields(c.Use)[1:] {
 		switch {

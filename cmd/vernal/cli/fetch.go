@@ -20,7 +20,7 @@ import (
 
 // Bounds of metadata that is fetched.
 const (
-	metadataWait   = 60 * time.Second // a federation's is long
+	metadataWait   = 60 * time.Second // a federation's metadata is large
 	maxRedirects   = 5
 	metadataAccept = "application/samlmetadata+xml, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.1"
 )
@@ -28,7 +28,7 @@ const (
 // MaxMetadata is the longest document that the server reads.
 var MaxMetadata = xmltree.MetadataLimits().Bytes
 
-// longHelp says what to do about a longer one, such as that of a federation.
+// longHelp is the fix for a longer document, such as a federation's.
 const longHelp = "; name the service provider in it with --entity-id, or give a document with its EntityDescriptor alone"
 
 // IsURL reports whether an argument is a URL and not a file.
@@ -37,9 +37,8 @@ func IsURL(s string) bool {
 	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
 }
 
-// LoadMetadata reads a provider's metadata from a file or a URL. A document that
-// is too long for the server, such as that of a federation, is cut down to the
-// provider with the entity ID, if there is one.
+// LoadMetadata reads a provider's metadata from a file or a URL. It cuts a document that is too
+// long for the server, such as a federation's, down to the provider with the given entity ID.
 func (a *App) LoadMetadata(ctx context.Context, from string, id idp.EntityID, insecure bool) ([]byte, error) {
 	limit, verb := MaxMetadata, "read"
 	if id != "" {
@@ -104,8 +103,8 @@ func ReadFile(path string, limit int) ([]byte, error) {
 	return ReadAll(f, path, limit)
 }
 
-// ReadAll reads what must not be longer than limit bytes; name is for the error, with
-// which it returns the beginning.
+// ReadAll reads input of at most limit bytes. For longer input it returns the beginning and an
+// error with the name.
 func ReadAll(r io.Reader, name string, limit int) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err == nil && len(data) > limit {
@@ -132,8 +131,8 @@ func (a *App) ReadInput(name string, limit int) ([]byte, error) {
 	return ReadAll(in, name, limit)
 }
 
-// WriteOut gives write a new file that only its owner can read, or standard output for
-// "". The file is whole or not there.
+// WriteOut gives write a new file that only its owner can read, or standard output for "". The
+// file is complete or does not exist.
 func (a *App) WriteOut(path string, write func(io.Writer) error) error {
 	if path == "" {
 		return write(a.JSONData())

@@ -50,7 +50,7 @@ func SetValues[T ~string](c *cobra.Command, name string, values ...T) {
 	completeFlag(c, name, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// setAnnotation panics for a flag that does not exist: that is a mistake in this program.
+// setAnnotation panics for an unknown flag, which is a mistake in this program.
 func setAnnotation(flags *pflag.FlagSet, name, key string, values []string) {
 	if err := flags.SetAnnotation(name, key, values); err != nil {
 		panic(err)
@@ -87,7 +87,7 @@ func WriteHelp(w io.Writer, c *cobra.Command) error {
 	if c.Example != "" {
 		b.WriteString("\nExamples:\n")
 		for line := range strings.SplitSeq(strings.Trim(c.Example, "\n"), "\n") {
-			if !strings.HasPrefix(line, "    vernal ") { // what a command prints
+			if !strings.HasPrefix(line, "    vernal ") { // the output of a command
 				line = shorten(line, HelpWidth)
 			}
 			b.WriteString(line + "\n")
@@ -127,7 +127,7 @@ func UsageLine(c *cobra.Command) string {
 	return line
 }
 
-// FlagGroup is the flags of a command under one heading.
+// FlagGroup contains the flags of a command under one heading.
 type FlagGroup struct {
 	Title string
 	Flags []*pflag.Flag
@@ -177,7 +177,7 @@ func ValueName(f *pflag.Flag) string {
 	return name
 }
 
-// FlagText says what a flag does, which values it takes, and its default.
+// FlagText returns the description of a flag, with its values and its default.
 func FlagText(f *pflag.Flag) string {
 	_, text := pflag.UnquoteUsage(f)
 	switch f.DefValue {
@@ -224,8 +224,8 @@ func visibleCommands(c *cobra.Command) (list []*cobra.Command) {
 	return list
 }
 
-// WrapText fills paragraphs to the width. Indented lines stay lines of their own: what
-// does not fit goes on below the text of the line's last column.
+// WrapText fills paragraphs to the width. Indented lines stay separate lines. The rest of a line
+// that is too long continues below the text of its last column.
 func WrapText(text string, width int) string {
 	var out, paragraph []string
 	flush := func() {
@@ -276,7 +276,7 @@ func hang(line string, indent, width int) string {
 	return strings.Join(append(out, line), "\n")
 }
 
-// commandsOf yields a command and all below it.
+// commandsOf yields a command and all its subcommands.
 func commandsOf(c *cobra.Command) func(yield func(*cobra.Command) bool) {
 	var walk func(*cobra.Command, func(*cobra.Command) bool) bool
 	walk = func(c *cobra.Command, yield func(*cobra.Command) bool) bool {

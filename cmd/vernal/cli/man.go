@@ -15,8 +15,8 @@ type ManPage struct {
 	Content []byte
 }
 
-// ManPages writes a page for every command that help lists. The pages have no date: the
-// same program always writes the same ones.
+// ManPages writes a page for every command that help lists. The pages have no date, so the same
+// program always writes the same pages.
 func ManPages(root *cobra.Command, version string) (pages []ManPage) {
 	for c := range commandsOf(root) {
 		if c.Hidden || c.HasParent() && c.Name() == "help" {

@@ -15,15 +15,14 @@ import (
 	"vernal/templates"
 )
 
-// Tree is a tree of commands, to look up how a command is typed. It is made when it is
-// needed, because commands themselves print suggestions. Safe for concurrent use.
+// Tree is a tree of commands, to look up how a command is typed. It is built at the first
+// look-up, because commands themselves print suggestions. Safe for concurrent use.
 type Tree struct {
-	mu   sync.Mutex // held while a command is looked up: that changes the tree
+	mu   sync.Mutex // held during a look-up, which changes the tree
 	root *cobra.Command
 }
 
-// Line renders a suggestion as a line to type. It is the only place that does:
-// everything below cmd suggests values.
+// Line renders a suggestion as a line to type. Packages outside cmd only suggest values.
 func (t *Tree) Line(newTree func() *cobra.Command, s idp.Suggestion) string {
 	line, err := t.Render(newTree, s)
 	if err != nil {
@@ -65,7 +64,7 @@ func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, 
 		switch value := ValueName(flag); {
 		case o.Value != "":
 			words = append(words, shellquote.Quote(o.Value))
-		case flag.NoOptDefVal == "": // no switch: the user fills it in
+		case flag.NoOptDefVal == "": // not a switch: the user fills in the value
 			words = append(words, value)
 		}
 	}
@@ -135,7 +134,7 @@ func errorText(err error) string {
 	return text
 }
 
-// PermissionHelp says what an operator permits.
+// PermissionHelp describes each permission.
 var PermissionHelp = map[sp.Permission]string{
 	sp.PermitInsecureURL: "let URLs be http on other hosts than this one",
 	sp.PermitResume:      "give a provider that was removed and comes back its old NameIDs",

@@ -61,7 +61,7 @@ func TableOf[T any](w io.Writer, header []string, list []T, row func(T) []string
 	return Table(w, header, rows)
 }
 
-// List writes a table of what a command lists or, to standard error, that nothing is there.
+// List writes the items as a table. If there are none, it writes empty to standard error.
 func List[T any](a *App, header []string, list []T, empty string, row func(T) []string) error {
 	if len(list) == 0 {
 		a.Say("%s", empty)
@@ -70,7 +70,8 @@ func List[T any](a *App, header []string, list []T, empty string, row func(T) []
 	return TableOf(a.Out, header, list, row)
 }
 
-// FirstOf returns the first n of a list, and says that there are more. 0 is no limit.
+// FirstOf returns the first n items of a list, and reports on standard error if it omits some. 0
+// means no limit.
 func FirstOf[T any](a *App, list []T, n int) []T {
 	if n <= 0 || len(list) <= n {
 		return list
@@ -151,8 +152,8 @@ func columnWidths(rows [][]string) (widths []int) {
 	return widths
 }
 
-// fitWidths makes the widest columns narrower until a row fits in limit: the first one, by
-// which an entry is named, after the others.
+// fitWidths narrows the widest columns until a row fits in limit. The first column, which names
+// the entry, is narrowed last.
 func fitWidths(widths []int, limit int) {
 	limit -= columnGap * (len(widths) - 1)
 	if len(widths) > 1 {
@@ -177,7 +178,7 @@ func narrowWidest(widths []int, limit, least int) {
 	}
 }
 
-// shorten cuts a text to a width, and shows that it did. Of a URL the scheme goes first.
+// shorten cuts a text to a width, and shows that it did. It drops the scheme of a URL first.
 func shorten(text string, width int) string {
 	if utf8.RuneCountInString(text) <= width {
 		return text
@@ -217,8 +218,8 @@ var verdictColors = map[string]string{
 	"ok": colorGreen, "warning": colorYellow, "ATTENTION": colorYellow, "REFUSED": colorRed, "FAILED": colorRed,
 }
 
-// WriteVerdict writes a text. A verdict at its beginning is in color where that was allowed
-// for w. The color goes around the filter, so that no text can bring one of its own.
+// WriteVerdict writes a text. A verdict at its beginning is in color if w allows it. The color
+// bypasses the filter, so that no text can contain colors of its own.
 func WriteVerdict(w io.Writer, text string) error {
 	word, _, _ := strings.Cut(text, " ")
 	word = strings.TrimSuffix(word, ":")

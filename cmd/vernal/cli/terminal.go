@@ -16,7 +16,7 @@ import (
 //
 //   - Text, on standard output and standard error, goes through a
 //     terminalWriter, whatever its source: certificates, metadata, HTTP reason
-//     phrases, file names and errors all carry what strangers chose.
+//     phrases, file names and errors all contain text that strangers chose.
 //   - JSON that the program writes (--json, log.format json) goes through one
 //     that escapes the same characters instead. A reader gets the same values.
 //   - Data that programs use as it is (audit and user exports, metadata, PEM,
@@ -27,8 +27,8 @@ import (
 // text away from a terminal. Safe for concurrent use.
 type terminalWriter struct {
 	w io.Writer
-	// escape writes such characters as \uXXXX, for JSON. Otherwise U+FFFD takes
-	// their place, which shows that something was there.
+	// escape writes such characters as \uXXXX, for JSON. Otherwise U+FFFD takes their place,
+	// which shows that a character was removed.
 	escape bool
 	// color lets WriteVerdict color verdicts.
 	color bool

@@ -28,8 +28,8 @@ func (v *validator) checkBackup() {
 	}
 }
 
-// ErrBackupDir is returned for a backup folder in which nothing can be written now. It is no
-// reason not to serve.
+// ErrBackupDir is returned for a backup folder in which nothing can be written now. The server
+// starts anyway.
 var ErrBackupDir = errors.New("no backup can be written")
 
 // CheckBackupDir checks the folder for automatic backups. With an *Error, backups must not be

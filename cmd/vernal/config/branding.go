@@ -16,11 +16,10 @@ import (
 	"vernal/templates"
 )
 
-// languages are those that pages exist in.
+// languages are the languages of the pages.
 var languages = []string{"en", "es", "fr"}
 
-// Localized is a text, and what replaces it in single languages: KEY, KEY.en, KEY.es,
-// KEY.fr.
+// Localized is a text, and its replacements in single languages: KEY, KEY.en, KEY.es, KEY.fr.
 type Localized struct{ Text, EN, ES, FR string }
 
 // In returns the text in a language.
@@ -31,7 +30,7 @@ func (l Localized) In(lang templates.Lang) string {
 // builtInHelp is the value of branding.help_url that means our own guide.
 const builtInHelp = templates.HelpPath
 
-// minContrast is that of text on its background (WCAG 2.2, 1.4.3).
+// minContrast is the least contrast ratio of text on its background (WCAG 2.2, 1.4.3).
 const minContrast = 4.5
 
 func (v *validator) checkBranding() {
@@ -73,7 +72,7 @@ func (v *validator) checkBranding() {
 	}
 }
 
-// checkLink accepts what a page may link to.
+// checkLink accepts a URL that a page may link to.
 func (v *validator) checkLink(key, value string) {
 	u, err := url.Parse(value)
 	switch {
@@ -86,9 +85,8 @@ func (v *validator) checkLink(key, value string) {
 	}
 }
 
-// checkColor holds the color against the white text of buttons. As text it is used on
-// white only, so this is the one contrast that counts: no color has 4.5:1 against both
-// white and a dark page.
+// checkColor checks the contrast of the color with the white text of buttons. Text in the color
+// appears on white only, because no color has 4.5:1 against both white and a dark page.
 func (v *validator) checkColor(value string) {
 	c, err := templates.ParseColor(value)
 	if err != nil {
@@ -120,8 +118,8 @@ func (v *validator) readLogo() {
 	v.config.logo = image
 }
 
-// readSmallFile reads at most limit bytes of a regular file: a pipe could be waited for
-// without end.
+// readSmallFile reads at most limit bytes of a regular file. Reading a pipe could block without
+// end.
 func readSmallFile(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -1,9 +1,8 @@
 // Package config is the configuration of the program: vernal.yaml and the
 // environment, read strictly and checked as a whole.
 //
-// The embedded vernal.yaml is the manual and the only place of the defaults: what
-// Load does not find is as it says, and Write makes a copy of it in which every
-// default is commented out.
+// The embedded vernal.yaml is the manual and the only place of the defaults. Load reads unset
+// values from it, and Write makes a copy in which every default is commented out.
 package config
 
 import (
@@ -25,7 +24,7 @@ import (
 	"vernal/templates"
 )
 
-// DefaultFile is the configuration that is read where none is named.
+// DefaultFile is the configuration that is read if none is named.
 const DefaultFile = "vernal.yaml"
 
 //go:embed vernal.yaml
@@ -40,8 +39,7 @@ const (
 	WebhookSecretEnv = "VERNAL_ROTATION_WEBHOOK_SECRET"
 )
 
-// Config is everything that can be configured; vernal.yaml explains each key. Load
-// has made the paths absolute.
+// Config contains all settings. vernal.yaml explains each key. Load makes the paths absolute.
 type Config struct {
 	BaseURL string `yaml:"base_url"`
 	Listen  string `yaml:"listen"`
@@ -136,10 +134,11 @@ type Config struct {
 	logo *logo.Image
 }
 
-// Error is everything that is wrong with a configuration, a line each.
+// Error lists all problems of a configuration, one on each line.
 type Error struct {
 	Problems []string
-	// Refused: the values are valid, but the files they name are not safe to use.
+	// Refused reports that the values are valid, but the files that they name are not safe to
+	// use.
 	Refused bool
 }
 
@@ -155,8 +154,7 @@ func (e *Error) Error() string {
 	return "the configuration is not valid:\n  " + strings.Join(e.Problems, "\n  ")
 }
 
-// Default returns the configuration in which nothing is set. Its paths are
-// relative still.
+// Default returns the configuration with all defaults. Its paths are still relative.
 func Default() *Config {
 	c := &Config{origins: make(map[string]string)}
 	l := newLoader(c, DefaultFile)
@@ -168,10 +166,10 @@ func Default() *Config {
 	return c
 }
 
-// Load reads the file or, with "", vernal.yaml if it exists; then the environment;
-// and checks the result. The error names all that is wrong, with the line or the
-// variable. environ lists the environment as os.Environ does: without it, getenv
-// alone cannot show empty and unknown variables.
+// Load reads the file or, with "", vernal.yaml if it exists. It then reads the environment and
+// checks the result. The error lists all problems, each with its line or variable. environ is the
+// environment as os.Environ returns it, because getenv alone cannot show empty and unknown
+// variables.
 func Load(file string, getenv func(string) string, environ ...string) (*Config, error) {
 	c := Default()
 	c.Explicit = file != ""
@@ -190,7 +188,7 @@ func Load(file string, getenv func(string) string, environ ...string) (*Config, 
 		c.File = abs
 		l.readYAML(data)
 	case errors.Is(err, ErrUntrusted):
-		return nil, err // nothing of it is quoted
+		return nil, err // an error must quote none of the file
 	case c.Explicit || !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
@@ -208,7 +206,7 @@ func Load(file string, getenv func(string) string, environ ...string) (*Config, 
 	return c, nil
 }
 
-// resolve makes the paths absolute and gives URLs their one spelling.
+// resolve makes the paths absolute and normalizes URLs.
 func (c *Config) resolve() {
 	c.BaseURL, c.AdminURL = strings.TrimSuffix(c.BaseURL, "/"), strings.TrimSuffix(c.AdminURL, "/")
 	if c.MasterKeyFile == "" {
@@ -223,7 +221,7 @@ func (c *Config) resolve() {
 	}
 }
 
-// MoveTo puts the data folder, and a master key in it, somewhere else.
+// MoveTo changes the data folder, and the path of a master key in it.
 func (c *Config) MoveTo(dataDir string) {
 	if c.MasterKeyFile == filepath.Join(c.DataDir, "master.key") {
 		c.MasterKeyFile = filepath.Join(dataDir, "master.key")
@@ -280,7 +278,7 @@ func (c *Config) Proxies() (prefixes []netip.Prefix) {
 	return prefixes
 }
 
-// OutboundClient returns the client for what Vernal fetches and calls. Load has checked
+// OutboundClient returns the client for the URLs that Vernal fetches and calls. Load has checked
 // outbound.allow.
 func (c *Config) OutboundClient() *outbound.Client {
 	allow, err := outbound.ParseAllow(c.Outbound.Allow)
@@ -294,9 +292,9 @@ func (c *Config) OutboundClient() *outbound.Client {
 type key struct {
 	path  string // with the keys above it: "session.idle"
 	value reflect.Value
-	// perLanguage: the key is that of one language. The template explains them together.
+	// perLanguage marks a key of one language. The template explains such keys together.
 	perLanguage bool
-	// secret: the value can be a secret.
+	// secret marks a key whose value can be a secret.
 	secret bool
 }
 

@@ -30,8 +30,8 @@ func (v *validator) checkDoctor() {
 	}
 }
 
-// DoctorSettings say what the checks of the installation look at. storeName and keysName are
-// the names in the data folder.
+// DoctorSettings returns the settings of the installation's checks. storeName and keysName are
+// names in the data folder.
 func (c *Config) DoctorSettings(storeName, keysName string, getenv func(string) string) doctor.Settings {
 	s := doctor.Settings{
 		Listen: c.Listen, TrustedProxies: c.Proxies(), TLSCert: c.TLS.Cert, TLSKey: c.TLS.Key,

@@ -101,14 +101,14 @@ func (c *Config) readTrusted(path string) ([]byte, error) {
 	return data, err
 }
 
-// linkInfo is a symbolic link. Its mode means nothing: only its folder decides who can
-// replace it.
+// linkInfo is a symbolic link. Its mode has no meaning, because only the mode of its folder
+// protects it from replacement.
 type linkInfo struct{ fs.FileInfo }
 
 func (linkInfo) Mode() fs.FileMode { return fs.ModeSymlink }
 
-// trustForeign decides about a configuration of another user that root named:
-// it must be that of the data folder's owner.
+// trustForeign accepts a configuration of another user that root named only if that user also
+// owns the data folder.
 func (c *Config) trustForeign() error {
 	if c.foreign == 0 {
 		return nil
@@ -119,7 +119,7 @@ func (c *Config) trustForeign() error {
 	return nil
 }
 
-// OwnerOf returns the user that a path belongs to; false if that is not known.
+// OwnerOf returns the user that a path belongs to, and false if that is unknown.
 func OwnerOf(path string) (int, bool) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -128,7 +128,7 @@ func OwnerOf(path string) (int, bool) {
 	return UIDOf(info)
 }
 
-// UIDOf returns the user that a file belongs to; false if that is not known.
+// UIDOf returns the user that a file belongs to, and false if that is unknown.
 func UIDOf(info fs.FileInfo) (int, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -96,8 +96,8 @@ func (v *validator) checkOneOf(key, value string, allowed ...string) {
 	}
 }
 
-// checkBaseURL also holds the scheme against the settings of TLS: cookie security
-// follows it.
+// checkBaseURL also compares the scheme with the TLS settings, because cookie security follows
+// from the scheme.
 func (v *validator) checkBaseURL() {
 	c := v.config
 	u := v.checkOrigin("base_url", c.BaseURL, "https://login.example.gov")
@@ -109,7 +109,7 @@ func (v *validator) checkBaseURL() {
 		v.add("base_url", "is http, but tls is set")
 	case u.Scheme == "https" && c.TLS.Cert == "" && c.TLS.Key == "" && len(c.TrustedProxies) == 0:
 		// Without trusted_proxies every request would seem to come from the proxy's IP
-		// address, and one stranger's wrong passwords would lock everyone out.
+		// address, and one stranger's wrong passwords would lock out all users.
 		v.add("base_url", "is https, but neither tls.cert nor trusted_proxies is set; "+
 			"set tls.cert and tls.key, or trusted_proxies to the IP addresses of the proxy that ends TLS (on this machine: [127.0.0.1, \"::1\"])")
 	}
@@ -198,8 +198,8 @@ func (v *validator) checkKeySource() {
 	}
 }
 
-// rotationDate is a date of the calendar and its place in the policy. years is 1 for
-// one in the year after.
+// rotationDate is a date of the calendar and its place in the policy. years is 1 for a date in
+// the following year.
 type rotationDate struct {
 	key, value string
 	years      int
@@ -226,8 +226,8 @@ func (d rotationDate) String() string {
 
 const dateForm = "01-02" // month and day
 
-// checkCalendar checks each date, then each against the one before, then all of
-// them. A problem names every line that it is about.
+// checkCalendar checks each date, then each against the one before, then all of them. A problem
+// names every line that it concerns.
 func (v *validator) checkCalendar() {
 	before := len(v.problems)
 	dates := v.config.dates(&rotation.Policy{})
@@ -299,7 +299,7 @@ func (v *validator) checkMail() {
 	v.checkEmail("mail.from", m.From)
 }
 
-// checkNotices never repeats the webhook's URL: with some receivers it is the secret.
+// checkNotices never repeats the webhook's URL, which for some receivers is the secret.
 func (v *validator) checkNotices() {
 	r := &v.config.Rotation
 	for _, address := range r.Notify {
@@ -340,10 +340,9 @@ func (c *Config) secretFiles() []secretFile {
 	}
 }
 
-// checkSecretFiles returns all files with secrets that others can read or change. A
-// missing file is left to what needs it, and so is one that the caller cannot see:
-// root's command over the socket uses none of them. What a variable replaces is not
-// checked.
+// checkSecretFiles returns all files with secrets that others can read or change. It skips a file
+// that is missing or that the caller cannot see, because root's command over the socket needs
+// none of them. It also skips a file that a variable replaces.
 func (c *Config) checkSecretFiles(getenv func(string) string) []string {
 	v := &validator{config: c}
 	for _, f := range c.secretFiles() {

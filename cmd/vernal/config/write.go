@@ -21,7 +21,7 @@ func Write(set map[string]string) (string, error) {
 		keys[k.path] = k
 	}
 	var out strings.Builder
-	var sections []string // those that the line is in
+	var sections []string // the sections around the line
 	for line := range strings.Lines(template) {
 		m := keyLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 		if m == nil {
@@ -61,8 +61,8 @@ func Write(set map[string]string) (string, error) {
 	return out.String(), nil
 }
 
-// valueText returns the value as the file has it. JSON is YAML on one line, whatever a text
-// contains.
+// valueText returns the value in the form of the file: JSON, which for any text is YAML on one
+// line.
 func (k key) valueText() ([]byte, error) {
 	if d, ok := k.value.Interface().(time.Duration); ok {
 		return []byte(d.String()), nil
@@ -70,13 +70,14 @@ func (k key) valueText() ([]byte, error) {
 	return json.Marshal(k.value.Interface())
 }
 
-// WithoutSecrets returns a vernal.yaml with the same effect as what was loaded, from the file
-// and the environment, but without values that can be secrets. Paths are as they were written,
-// and comments are those of the template: the operator's own could hold anything.
+// WithoutSecrets returns a vernal.yaml with the same effect as the loaded configuration, from the
+// file and the environment, but without values that can be secrets. Paths are as they were
+// written, and comments are those of the template, because the operator's own could contain
+// secrets.
 func (c *Config) WithoutSecrets() string { return c.portable }
 
-// render returns a vernal.yaml that sets what differs from the defaults, and what override
-// says.
+// render returns a vernal.yaml that sets the values that differ from the defaults, and those in
+// override.
 func (c *Config) render(override map[string]string) string {
 	set := make(map[string]string)
 	defaults := Default().keys()
@@ -94,12 +95,12 @@ func (c *Config) render(override map[string]string) string {
 	maps.Copy(set, override)
 	out, err := Write(set)
 	if err != nil {
-		panic(err) // the texts are of values that were read
+		panic(err) // every text comes from a parsed value
 	}
 	return omitted + out
 }
 
-// text is what setText reads.
+// text returns the value in the form that setText reads.
 func (k key) text() string {
 	if list, ok := k.value.Interface().([]string); ok {
 		return strings.Join(list, ",")

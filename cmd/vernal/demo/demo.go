@@ -1,6 +1,6 @@
-// Package demo runs an identity provider with two sample service providers that show what
-// they received, a user to sign in as, and a page with the mail that was sent. The identity
-// provider is the one that `serve` runs. The samples use samlsp of crewjam/saml and know
+// Package demo runs an identity provider with two sample service providers that show the
+// assertions they received, a user to sign in as, and a page with the mail that was sent. The
+// identity provider is the one that `serve` runs. The samples use samlsp of crewjam/saml and know
 // only the identity provider's metadata.
 //
 // The command provides the folder, the configuration and the terminal.
@@ -35,7 +35,7 @@ type Ports struct {
 	Admin, Mail, MailPage net.Listener
 }
 
-// Close closes those that are open.
+// Close closes the open listeners.
 func (p *Ports) Close() {
 	for _, l := range []net.Listener{p.IdP, p.Samples[0], p.Samples[1], p.Admin, p.Mail, p.MailPage} {
 		if l != nil {
@@ -49,7 +49,7 @@ func BaseURL(host string, l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 }
 
-// Options of Start. All fields are needed.
+// Options are the options of Start. All fields are required.
 type Options struct {
 	// Server is the identity provider. Its mail goes to Ports.Mail.
 	Server *server.Server
@@ -72,7 +72,7 @@ type Demo struct {
 	box   *smtptest.Server
 }
 
-// Start starts everything and returns once all of it answers. It ends by Close.
+// Start starts everything and returns once all of it answers. Close ends it.
 func Start(ctx context.Context, o Options) (_ *Demo, err error) {
 	d := &Demo{Options: o, box: new(smtptest.Server)}
 	ctx, d.stop = context.WithCancel(ctx)
@@ -124,9 +124,8 @@ func (d *Demo) serveIdP() {
 	})
 }
 
-// serveSamples makes the samples, registers them by their own metadata, and runs
-// them. Each reads the identity provider's metadata: one that of the year, the
-// other that of all years.
+// serveSamples makes the samples, registers them by their own metadata, and runs them. Each reads
+// the identity provider's metadata: one the metadata of the year, the other that of all years.
 func (d *Demo) serveSamples() error {
 	d.Samples = make([]*Sample, len(sampleKinds))
 	var group errgroup.Group // making keys takes a moment

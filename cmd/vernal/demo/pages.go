@@ -44,8 +44,8 @@ func (s *Sample) handler() http.Handler {
 	return &web.Middleware{Next: s.onItsHost(guard.Handler(rt)), Pages: s.pages, Log: srv.Log, Clock: srv.Clock}
 }
 
-// byLibrary is an answer of the library's. Its page that posts itself to the
-// identity provider has a policy of its own.
+// byLibrary adapts a handler of the library. Its page that posts itself to the identity provider
+// sets a policy of its own.
 func byLibrary(h http.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Del("Content-Security-Policy")
@@ -54,8 +54,8 @@ func byLibrary(h http.Handler) web.Handler {
 	}
 }
 
-// onItsHost redirects from another host name (localhost, 127.0.0.1) to the sample's
-// own: with those the two samples would be one site, and share cookies.
+// onItsHost redirects from another host name (localhost, 127.0.0.1) to the sample's own, because
+// with those the two samples would be one site and share cookies.
 func (s *Sample) onItsHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -171,8 +171,8 @@ func (s *Sample) base(w http.ResponseWriter, r *http.Request) templates.Base {
 	return b
 }
 
-// describeSample returns what every page shows of the sample. other is the page of the other
-// sample that it links to.
+// describeSample returns the data about the sample that every page shows. other is the page of
+// the other sample to link to.
 func (s *Sample) describeSample(other string) templates.DemoSample {
 	return templates.DemoSample{Second: s.isSecond, Other: s.other.Name, OtherURL: s.other.URL + other}
 }

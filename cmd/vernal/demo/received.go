@@ -51,7 +51,7 @@ func (m *memory[T]) get(handle string) (value T, ok bool) {
 	return value, ok
 }
 
-// take gives a value out, once.
+// take returns a value and removes it.
 func (m *memory[T]) take(handle string) (value T, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -162,7 +162,8 @@ func (v *received) page(years []keyring.Entry) templates.DemoSignedInPage {
 	return p
 }
 
-// shownAttribute reads an attribute, and notes what the page says in words.
+// shownAttribute returns an attribute to show, and sets the field of the page that repeats its
+// value.
 func shownAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.DemoAttribute {
 	shown := templates.DemoAttribute{Name: a.Name}
 	for _, value := range a.Values {
@@ -208,7 +209,7 @@ func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, year
 	}
 }
 
-// bodyOf returns the message in a form, nil if there is none.
+// bodyOf returns the message in a form, nil without one.
 func bodyOf(r *http.Request) []byte {
 	message, _ := base64.StdEncoding.DecodeString(r.PostForm.Get("SAMLResponse"))
 	return message

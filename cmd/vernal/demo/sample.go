@@ -47,7 +47,8 @@ type kind struct {
 	Name, host, cookie string
 	logo               string // a file of templates.Static
 	isSecond           bool   // looks different
-	// binding is that of its requests. encrypted means that it gets encrypted assertions.
+	// binding is the binding of its requests. encrypted reports whether it gets encrypted
+	// assertions.
 	binding   string
 	encrypted bool
 	// context is the requested context, nil for none.

@@ -60,7 +60,7 @@ type Code struct {
 	Code string `json:"code"` // as such apps show it: "123 456"
 	// Seconds is the remaining time of the code, rounded up.
 	Seconds int `json:"seconds"`
-	// Used reports whether the code was used; each works once.
+	// Used reports whether the code was used. Each code works once.
 	Used bool `json:"used"`
 }
 
@@ -82,7 +82,7 @@ func (p *User) Code(ctx context.Context) (Code, error) {
 	return Code{Code: code[:3] + " " + code[3:], Seconds: int(period - now%period), Used: now/period <= t.LastStep}, nil
 }
 
-// String says it for the terminal.
+// String returns the text for the terminal.
 func (c Code) String() string {
 	if c.Used {
 		return fmt.Sprintf("%s  (used; the next one in %d s)", c.Code, c.Seconds)

@@ -40,7 +40,7 @@ func files() []file {
 	}
 }
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct{ *cli.App }
 
 // Command returns the command and its subcommands.

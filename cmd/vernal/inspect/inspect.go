@@ -38,7 +38,7 @@ type inspectFlags struct {
 	number  int
 }
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct {
 	*cli.App
 	// offline is our metadata as configured, for use without an installation.
@@ -228,7 +228,7 @@ func (a *commands) inspectMessage(ctx context.Context, m inspect.Message) error 
 	return nil
 }
 
-// askInspector asks the installation or, where there is none, decodes alone.
+// askInspector asks the installation or, without one, decodes in this process.
 func (a *commands) askInspector(ctx context.Context, m inspect.Message) (*inspect.Report, error) {
 	client, done, err := a.Connect(ctx)
 	if err == nil {

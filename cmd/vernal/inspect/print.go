@@ -82,7 +82,7 @@ func verdictText(r *inspect.Report) string {
 
 var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Warned: "warning", inspect.Skipped: "-"}
 
-// places and steps say how a message was found.
+// places and steps describe how a message was found.
 var (
 	places = map[inspect.Place]string{
 		inspect.PlaceHAR: "in a HAR file", inspect.PlaceJSON: "in JSON", inspect.PlaceURL: "in a URL or query", inspect.PlaceForm: "in an HTML form",

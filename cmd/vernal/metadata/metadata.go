@@ -11,7 +11,7 @@ import (
 	"vernal/idp/admin/ops"
 )
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct{ *cli.App }
 
 // Command returns the command and its subcommands.
@@ -40,7 +40,7 @@ file. Without a year, or with "stable", print the document at
 				return cli.Usage(c, "%q is neither a year, such as 2027, nor stable", year)
 			}
 			return cli.Read(c.Context(), a.App, ops.ShowMetadata, ops.MetadataRequest{Year: year}, func(doc ops.Document) error {
-				_, err := io.WriteString(a.Data(), doc.Document) // byte for byte what the URL returns
+				_, err := io.WriteString(a.Data(), doc.Document) // the same bytes as the URL returns
 				return err
 			})
 		},

@@ -110,8 +110,8 @@ func boardRow(l migration.Line, y idp.Year) []string {
 	}
 }
 
-// writeBoardCSV writes the board for a spreadsheet: a row for each service provider and, if
-// no year is given, for each year that it used.
+// writeBoardCSV writes the migration board for a spreadsheet: a row for each service provider
+// and, if no year is given, for each year that it used.
 func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 	w := csv.NewWriter(a.Data())
 	_ = w.Write([]string{ // an error stays until Flush
@@ -143,7 +143,7 @@ func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
 	return w.Error()
 }
 
-// formula matches what a spreadsheet would evaluate, at the start of a cell or after a
+// formula matches text that a spreadsheet would evaluate, at the start of a cell or after a
 // character that some take for a cell separator.
 var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 

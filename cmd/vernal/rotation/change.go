@@ -11,8 +11,8 @@ import (
 	"vernal/idp/rotation"
 )
 
-// reportChange reports what a step changed, what it did not change and what to do next. For
-// a dry run, it prints the changes as data.
+// reportChange reports the years that a step changed, the unchanged ones and the next command.
+// For a dry run, it prints the changes as data.
 func (a *commands) reportChange(req ops.StepRequest, change ops.RotationChange) error {
 	if change.DryRun {
 		if !change.CalendarAt.IsZero() {
@@ -33,7 +33,7 @@ func (a *commands) reportChange(req ops.StepRequest, change ops.RotationChange) 
 	return a.printRevocation(change.Revocation)
 }
 
-// reportDryRun prints what a step would change: answer as JSON, or change as a table.
+// reportDryRun prints the changes that a step would make: answer as JSON, or change as a table.
 func (a *commands) reportDryRun(change ops.RotationChange, answer any) error {
 	a.Say("dry run: nothing was changed")
 	if a.JSON {
@@ -88,7 +88,7 @@ func cutOffCount(change ops.RotationChange) string {
 	return cli.Plural(len(change.CutOff), "service provider")
 }
 
-// reportStates says which years changed, and which did not.
+// reportStates names the changed years, and the unchanged ones.
 func (a *commands) reportStates(change ops.RotationChange) {
 	for _, y := range change.Changed {
 		a.Say("%s", changeText(y, change.Status))
@@ -190,7 +190,7 @@ func byHandNext(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) strin
 	return text
 }
 
-// yearStatus returns a year of a status; zero if it is not there.
+// yearStatus returns a year of a status; zero if it is missing.
 func yearStatus(st ops.RotationStatus, y idp.Year) rotation.YearStatus {
 	for _, r := range st.Years {
 		if r.Year == y {

@@ -54,7 +54,7 @@ certificate is not published; revoke ends it if you no longer need it.`,
 	return c
 }
 
-// reportCSR prints the request and what to do with it.
+// reportCSR prints the request and the next steps.
 func (a *commands) reportCSR(req ops.YearRequest, csr ops.CSR, out string) error {
 	if req.DryRun {
 		return a.reportDryRun(csr.RotationChange, csr)
@@ -129,8 +129,8 @@ property that old or strict service providers refuse is a warning.`,
 	return c
 }
 
-// reportImport reports the imported certificate, what service providers may dislike about
-// it, and what to do.
+// reportImport reports the imported certificate, its properties that service providers may
+// reject, and the next step.
 func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key string) error {
 	for _, w := range done.Warnings {
 		a.Say("warning: %s", idp.OneLine(w.String()))
@@ -149,7 +149,7 @@ func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key st
 	return a.Print(done, nil)
 }
 
-// warnOpen speaks up if a file with a private key can be read by others.
+// warnOpen warns if other users can read a file with a private key.
 func (a *commands) warnOpen(path string) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
@@ -212,7 +212,7 @@ new one by it, with openssl alone; the statement says how. Nothing is overwritte
 	return c
 }
 
-// writeExport writes all files, or none where one of their names is taken.
+// writeExport writes all files, or none if one of their names is taken.
 func (a *commands) writeExport(export ops.Export, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the folder: %w", err)

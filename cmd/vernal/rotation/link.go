@@ -98,7 +98,7 @@ func (a *commands) reportLink(made ops.LinkMade) error {
 // linkKinds are the kinds of links.
 var linkKinds = []sharelink.Kind{sharelink.Wall, sharelink.Calendar, sharelink.Preview}
 
-// linkFilter says which links to list.
+// linkFilter selects the links to list.
 type linkFilter struct {
 	kind  string
 	live  bool
@@ -245,7 +245,7 @@ link.`,
 	return c
 }
 
-// reportPreview prints a link, and what to do with it.
+// reportPreview prints a link, and how to use it.
 func (a *commands) reportPreview(made ops.PreviewLink) error {
 	l := made.Link
 	if made.DryRun {

@@ -74,7 +74,7 @@ contact that says another one (es:web@agency.example) gets its own.`,
 	return c
 }
 
-// printReport prints, writes or sends what the report holds.
+// printReport prints or writes the notices, or reports that they were sent.
 func (a *commands) printReport(r ops.RotationReport, req ops.ReportRequest, dir string) error {
 	if len(r.Notices) == 0 {
 		a.Say("no service provider has to act")
@@ -111,8 +111,8 @@ func (a *commands) printReport(r ops.RotationReport, req ops.ReportRequest, dir 
 	return cmp.Or(err, a.sumUpSent(r))
 }
 
-// printRecipients lists for each service provider what it must do, by when, and the
-// recipients of its notice. files are those of the notices, empty if none would be written.
+// printRecipients lists for each service provider its duties, their deadline, and the recipients
+// of its notice. files are those of the notices, empty if none would be written.
 func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 	head := []string{"SERVICE PROVIDER", "MUST DO", "BY", "RECIPIENTS", "LANGUAGE"}
 	if len(files) > 0 {
@@ -142,7 +142,7 @@ func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 	return cli.Table(a.Out, head, rows)
 }
 
-// listDuties describes in a few words what a service provider must do.
+// listDuties describes the duties of a service provider in a few words.
 func listDuties(l notify.Letter) string {
 	var all []string
 	if len(l.From) > 0 {

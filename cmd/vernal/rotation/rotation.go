@@ -11,7 +11,7 @@ import (
 	"vernal/idp/admin/ops"
 )
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct{ *cli.App }
 
 // Command returns the command and its subcommands.

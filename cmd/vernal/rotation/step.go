@@ -123,7 +123,7 @@ func (a *commands) confirmStep(ctx context.Context, f *stepFlags) error {
 	return a.Confirm(what, year, f.yes)
 }
 
-// earlyText says what an early create would do.
+// earlyText describes the effect of an early create.
 func earlyText(y idp.Year, change ops.RotationChange) string {
 	return fmt.Sprintf("create %s %s before its date in the calendar, %s",
 		y, cli.Plural(idp.DaysUntil(change.Status.At, change.CalendarAt), "day"), cli.Day(change.CalendarAt))

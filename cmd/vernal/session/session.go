@@ -16,7 +16,7 @@ import (
 	"vernal/idp/admin/ops"
 )
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct{ *cli.App }
 
 // Command returns the command and its subcommands.
@@ -28,7 +28,7 @@ func Command(app *cli.App) *cobra.Command {
 	return c
 }
 
-// filterFlags say which sessions are meant.
+// filterFlags select sessions.
 type filterFlags struct {
 	email, sp, olderThan string
 }
@@ -88,8 +88,8 @@ is for 'vernal session end' and does not give access.`,
 	return c
 }
 
-// listSessions writes the sessions as they come, because there may be many, and counts
-// them. A limit of 0 is none.
+// listSessions writes the sessions page by page, because there may be many, and counts them. A
+// limit of 0 means no limit.
 func (a *commands) listSessions(ctx context.Context, q ops.SessionQuery, limit int) (int, error) {
 	out := newSessionWriter(a)
 	for {

@@ -20,8 +20,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// flags are the options of `sp add` and `sp edit`: one for every field of a
-// registration, and the operator's words of sp.Options.
+// flags are the options of `sp add` and `sp edit`: one for every field of a registration, and the
+// permissions in sp.Options.
 type flags struct {
 	entityID string
 	metadata string
@@ -67,7 +67,7 @@ const (
 
 var groups = []string{groupEndpoints, groupCertificates, groupAssurance, groupUsers, groupLifecycle}
 
-// groupOf returns the heading for a field. An unlisted field gets that of the lifecycle.
+// groupOf returns the heading for a field. An unlisted field gets the heading of the lifecycle.
 func groupOf(f sp.Field) string {
 	switch f.Name {
 	case "compat":
@@ -109,7 +109,7 @@ func valueName(f sp.Field) string {
 	return "VALUE"
 }
 
-// addFieldFlags adds the option of a field and, to edit, the one that removes.
+// addFieldFlags adds the option of a field and, if edit is set, the option that removes values.
 func addFieldFlags(c *cobra.Command, field sp.Field, edit bool) {
 	flags, help, name := c.Flags(), field.Help, cli.FlagName(field.Option())
 	remove := "remove-" + name
@@ -236,13 +236,13 @@ func flagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error)
 		if err != nil {
 			return nil, fmt.Errorf("--%s %s: %w", name, file, err)
 		}
-		// Not the file as it is: it may hold bytes that JSON cannot carry.
+		// Encode the list again, because the file may contain bytes that JSON cannot.
 		values[i] = certs.EncodePEM(list...)
 	}
 	return values, nil
 }
 
-// parseChange makes the command for the server of the options.
+// parseChange converts the options to the request for the server.
 func (a *commands) parseChange(c *cobra.Command, f *flags) (ops.SPChange, error) {
 	change := ops.SPChange{EntityID: idp.EntityID(f.entityID), Options: f.options}
 	if f.options.KeepNameIDs && f.options.NewNameIDs {
@@ -297,7 +297,7 @@ without identity proofing (auth-only), and gets the email address.`,
 	return c
 }
 
-// reportSP says what became of a registration.
+// reportSP reports the change of a registration.
 func (a *commands) reportSP(c *sp.Change) {
 	p := c.Provider
 	switch {
@@ -320,15 +320,15 @@ func (a *commands) reportSP(c *sp.Change) {
 	a.SaySuggestions(c.Suggestions)
 }
 
-// labels says of each field that no sign-in depends on what it is for, so that no operator
-// relies on it to keep users out.
+// labels describes the fields that have no effect on sign-ins, so that no operator relies on them
+// to keep users out.
 var labels = []struct{ field, use string }{
 	{"state", "a label for 'vernal sp list --state'. Sign-ins do not depend on it: --active=false stops them"},
 	{"team", "a label that 'vernal sp list --search' finds. Sign-ins do not depend on it"},
 	{"allow_prompt_create", "recorded only. Vernal has no sign-up page that it could open"},
 }
 
-// reportLabels says which changed fields have no effect on sign-ins.
+// reportLabels names the changed fields that have no effect on sign-ins.
 func (a *commands) reportLabels(changed []string) {
 	for _, l := range labels {
 		if slices.Contains(changed, l.field) {
@@ -344,7 +344,7 @@ func joinOrNone(values []string) string {
 	return strings.Join(values, ", ")
 }
 
-// suggestMetadata says what the provider needs from us.
+// suggestMetadata names the URL of our metadata, which the provider needs.
 func (a *commands) suggestMetadata(ctx context.Context) {
 	if list, err := cli.Ask(ctx, a.App, ops.ListYears, ops.Empty{}); err == nil && list.PreferredMetadataURL != "" {
 		a.Say("next: give the provider our metadata, %s", list.PreferredMetadataURL)

@@ -21,7 +21,7 @@ import (
 	"vernal/idp/sp"
 )
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct{ *cli.App }
 
 // Command returns the command and its subcommands.
@@ -57,7 +57,7 @@ var orders = map[string]func(a, b *idp.ServiceProvider) int{
 	sortChanged:  func(a, b *idp.ServiceProvider) int { return b.UpdatedAt.Compare(a.UpdatedAt) },
 }
 
-// listFlags say which service providers to list.
+// listFlags select the service providers to list.
 type listFlags struct {
 	search, state, sort string
 	inactive            bool
@@ -170,7 +170,7 @@ func (a *commands) printSP(p *idp.ServiceProvider) error {
 	return nil
 }
 
-// spPairs returns a registration in the order of its fields; empty ones are left out.
+// spPairs returns a registration in the order of its fields, without empty ones.
 func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 	list := [][2]string{{"entity_id", string(p.EntityID)}}
 	for _, f := range sp.Fields() {
@@ -183,7 +183,7 @@ func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 				values = []string{path}
 			}
 		case sp.KindInts:
-			continue // beside the addresses
+			continue // shown with acs_urls
 		}
 		if f.Name == "acs_urls" && len(p.ACSIndexes) == len(values) {
 			for i := range values {
@@ -198,8 +198,8 @@ func spPairs(p *idp.ServiceProvider, now time.Time) [][2]string {
 		[2]string{"updated_at", cli.Moment(p.UpdatedAt)})
 }
 
-// certLines says in a line each which certificates are there and, if only one of
-// them is used at a time, which one is now.
+// certLines returns a line for each certificate. If only one of them is used at a time, it marks
+// the current one.
 func certLines(list []string, one bool, now time.Time) []string {
 	var all []*x509.Certificate
 	for _, text := range list {
@@ -237,7 +237,7 @@ otherwise. To close it for a while, use 'sp edit --active=false'.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id := args[0]
-			if yes != id { // asked about only if it is there
+			if yes != id { // confirm only an existing one
 				if _, err := cli.Ask(c.Context(), a.App, ops.ShowSP, ops.SPRequest{EntityID: idp.EntityID(id)}); errors.Is(err, idp.ErrNotFound) {
 					return err
 				}

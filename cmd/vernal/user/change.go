@@ -138,7 +138,7 @@ then. 'vernal rekey' ends that one.`,
 		Example: `    vernal user delete ana@example.gov --yes ana@example.gov`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if yes != args[0] { // asked about only if the user exists
+			if yes != args[0] { // confirm only for an existing user
 				if _, err := cli.Ask(c.Context(), a.App, ops.ShowUser, ops.UserRequest{Email: args[0]}); errors.Is(err, idp.ErrNotFound) {
 					return err
 				}

@@ -42,12 +42,12 @@ sign in until they get new ones. Each page of an export is recorded in the audit
 	c.Flags().BoolVar(&secrets, "with-secrets", false, "include password hashes, TOTP secrets and social security numbers")
 	c.Flags().StringVar(&output, "out", "", "write to a new `FILE` that only you can read, instead of standard output")
 	c.Flags().StringVar(&output, "output", "", "the former name of --out, a `FILE`")
-	_ = c.Flags().MarkHidden("output") // it exists
+	_ = c.Flags().MarkHidden("output") // the flag exists
 	return c
 }
 
-// exportUsers writes to the file, or to standard output for "". A file is whole or
-// not there.
+// exportUsers writes to the file, or to standard output for "". A file is complete or does not
+// exist.
 func (a *commands) exportUsers(ctx context.Context, output string, secrets bool) error {
 	with := "without secrets"
 	if secrets {
@@ -64,7 +64,7 @@ func (a *commands) exportUsers(ctx context.Context, output string, secrets bool)
 	return err
 }
 
-// writeUsers writes page after page, and counts the users that are not deleted.
+// writeUsers writes the users page by page, and counts the users that are not deleted.
 func (a *commands) writeUsers(ctx context.Context, w io.Writer, secrets bool) (n int, err error) {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)

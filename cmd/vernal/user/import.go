@@ -126,7 +126,7 @@ func (im *importing) run(ctx context.Context, r *account.RecordReader) error {
 	return nil
 }
 
-// sendError is a fault on the way to the store, after which nothing is sent.
+// sendError is a failure to reach the store. The import stops at it.
 type sendError struct{ error }
 
 func (e *sendError) Unwrap() error { return e.error }
@@ -233,7 +233,7 @@ func (im *importing) reportProblem(p account.ImportProblem) {
 	im.app.Say("%s", idp.OneLine(text))
 }
 
-// progressText says how far the file was worked through.
+// progressText describes how far the import has come.
 func (im *importing) progressText() string {
 	switch {
 	case im.options.DryRun:

@@ -17,7 +17,7 @@ import (
 	"vernal/idp/shellquote"
 )
 
-// commands are those of this package.
+// commands are the commands of this package.
 type commands struct{ *cli.App }
 
 // Command returns the command and its subcommands.
@@ -59,7 +59,7 @@ func (f *totpFlags) addTo(c *cobra.Command) {
 	c.Flags().IntVar(&f.period, "totp-period", 0, "the `SECONDS` that a code lasts, 30 or 60 (default 30)")
 }
 
-// isWanted reports whether an authenticator is asked for.
+// isWanted reports whether an authenticator is requested.
 func (f *totpFlags) isWanted() bool { return f.totp || f.secret != "" }
 
 func (f *totpFlags) checkFlags(c *cobra.Command) error {
@@ -189,7 +189,7 @@ they come in the order of their IDs.`,
 	return c
 }
 
-// findUsers returns the users that are asked for. A limit of 0 is none.
+// findUsers returns the users that req selects. A limit of 0 means no limit.
 func (a *commands) findUsers(ctx context.Context, req ops.UsersRequest, limit int) ([]ops.User, error) {
 	all := []ops.User{}
 	for {

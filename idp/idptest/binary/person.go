@@ -48,8 +48,8 @@ func (v *Vernal) AddPerson(t testing.TB, email string) *Person {
 	return p
 }
 
-// SkipCodes makes Code return none that a server could have accepted until the time, as a
-// restore at that time refuses those.
+// SkipCodes makes Code skip the codes that a server could have accepted until the time, because
+// after a restore at that time a server refuses those.
 func (p *Person) SkipCodes(until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

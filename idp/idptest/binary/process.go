@@ -91,10 +91,10 @@ func (p *Process) ExitCode() int {
 // PID returns the number of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Output returns what the process has written so far.
+// Output returns the output of the process so far.
 func (p *Process) Output() string { return p.output.tail(1 << 20) }
 
-// output keeps what a process writes; safe to read while it does.
+// output keeps the output of a process. It is safe to read while the process writes.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -117,7 +117,7 @@ func (o *output) tail(n int) string {
 // everything must run.
 func Need(t testing.TB, program string) string {
 	t.Helper()
-	// Servers are where the PATH of ordinary users does not lead.
+	// Servers are outside the PATH of ordinary users.
 	for _, name := range []string{program, "/usr/sbin/" + program} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
@@ -127,8 +127,7 @@ func Need(t testing.TB, program string) string {
 	return ""
 }
 
-// Missing ends the test because something it needs is not there: skipped, or in
-// CI failed.
+// Missing ends a test that lacks something: it skips the test, or in CI fails it.
 func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {

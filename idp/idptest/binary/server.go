@@ -1,12 +1,11 @@
 // Package binary runs the real vernal command for tests: built once, started in
 // a folder of its own, stopped or killed like any other process.
 //
-// Its flow: New builds the command and runs `vernal init`; Run runs a command
-// to its end; Serve starts the server and waits until it is ready. Everything
-// that was started is ended when the test ends.
+// Its flow: New builds the command and runs `vernal init`. Run runs a command to its end. Serve
+// starts the server and waits until it is ready. The end of the test ends every started process.
 //
-// It knows only what an operator knows: commands, addresses and files. Flow
-// tests inside one process are package idptest's.
+// It uses only commands, URLs and files, as an operator does. Package idptest is for flow tests
+// inside one process.
 package binary
 
 import (
@@ -52,7 +51,7 @@ func New(t testing.TB, dir, host string) *Vernal {
 
 // Build describes how to build and run a command in an unusual way.
 type Build struct {
-	// Tags are build tags; with them the command is built with cgo.
+	// Tags are build tags. With them the command is built with cgo.
 	Tags string
 	// Env is added to its environment, NAME=VALUE.
 	Env []string
@@ -219,7 +218,7 @@ func Client() *http.Client {
 	}
 }
 
-// Get fetches url; any status but 200 is an error.
+// Get fetches url. Any status but 200 is an error.
 func Get(t testing.TB, client *http.Client, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {

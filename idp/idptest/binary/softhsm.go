@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// SoftHSM is a PKCS#11 token in software, as Debian's softhsm2 has it, with
-// nothing in it yet.
+// SoftHSM is an empty PKCS#11 token in software: Debian's softhsm2.
 type SoftHSM struct {
 	// Module is the path of the PKCS#11 module.
 	Module string
@@ -25,8 +24,8 @@ var modules = []string{
 	"/usr/local/lib/softhsm/libsofthsm2.so",
 }
 
-// NewSoftHSM makes a token that ends with the test, and names it in this
-// process's environment. A test that uses it cannot run beside others.
+// NewSoftHSM makes a token that ends with the test, and names it in this process's environment. A
+// test that uses it cannot run in parallel with others.
 func NewSoftHSM(t *testing.T) *SoftHSM {
 	t.Helper()
 	util := Need(t, "softhsm2-util")

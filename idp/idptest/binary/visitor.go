@@ -28,8 +28,7 @@ func (v *Vernal) NewVisitor(p *Person) *Visitor {
 	return &Visitor{Person: p, client: client, base: v.BaseURL}
 }
 
-// PageError is a page that should not have come. Errors of another kind come from a server
-// that has ended.
+// PageError is an unexpected page. Other errors mean that the server has ended.
 type PageError struct {
 	Status int
 	Page   string

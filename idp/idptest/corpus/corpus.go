@@ -24,7 +24,7 @@ import (
 	"vernal/idp/saml"
 )
 
-// The addresses that a message can come to.
+// The endpoints that can receive a message.
 const (
 	Auth         = "auth"
 	Logout       = "logout"
@@ -44,8 +44,8 @@ type Case struct {
 	Signing     string   // required or optional
 	// Verdict is "accepted", or "refused CODE FIELD".
 	Verdict string
-	// Status is the last part of the deciding status code of the answer to an
-	// accepted LogoutRequest; Ends lists whose sessions end.
+	// Status is the last part of the deciding status code of the answer to an accepted
+	// LogoutRequest. Ends lists the users whose sessions end.
 	Status string
 	Ends   []string
 	// Accepted is the parsed message as JSON. Message is its XML, for readers.

@@ -40,8 +40,8 @@ func (r *reader) readTail() (*audit.Place, error) {
 	return end, nil
 }
 
-// lastRecord returns the last record that can be read, or the checkpoint if there is none.
-// Entries after it were not written by us and leave a gap.
+// lastRecord returns the last record that can be read, otherwise the checkpoint. Entries after it
+// were not written by us and leave a gap.
 func (r *reader) lastRecord() (*audit.Place, error) {
 	c := r.bucket(inAudit).Cursor()
 	for key, value := c.Last(); key != nil; key, value = c.Prev() {
@@ -51,7 +51,7 @@ func (r *reader) lastRecord() (*audit.Place, error) {
 	}
 	checkpoint, err := r.readCheckpoint()
 	if checkpoint == nil || err != nil {
-		return &audit.Place{}, nil // a damaged checkpoint is for Verify to report
+		return &audit.Place{}, nil // Verify reports a damaged checkpoint
 	}
 	return &audit.Place{Seq: checkpoint.Seq, Hash: checkpoint.Hash}, nil
 }
@@ -75,7 +75,8 @@ func (r *reader) readHead() (head idp.AuditHead, authentic bool) {
 	return head, err == nil && hex.EncodeToString(mac) == head.MAC && r.ring.VerifyMAC(headContext, headText(head.Seq, head.Hash), mac)
 }
 
-// decodeExactly reads JSON that has the bytes that we would write: it has many forms.
+// decodeExactly decodes JSON only in the exact form that we write, because a value has many forms
+// in JSON.
 func decodeExactly(value []byte, into any) error {
 	if err := json.Unmarshal(value, into); err != nil {
 		return err

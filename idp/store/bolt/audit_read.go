@@ -12,9 +12,8 @@ import (
 	"vernal/idp/audit"
 )
 
-// AuditPage reads a part of the trail as it is stored. A transaction lasts as
-// long as one page: a reader that stays keeps every page that is replaced
-// meanwhile from being used again.
+// AuditPage reads a part of the trail as it is stored. A transaction lasts for one page, because
+// the replaced pages of the file cannot be used again while a reader is open.
 func (s *Store) AuditPage(ctx context.Context, after uint64, limit int) (*idp.AuditPage, error) {
 	var page *idp.AuditPage
 	err := s.view(ctx, func(r *reader) error {
@@ -29,12 +28,12 @@ func (s *Store) AuditPage(ctx context.Context, after uint64, limit int) (*idp.Au
 	return page, err
 }
 
-// readLines reads the records of a page, and the addresses beside them.
+// readLines reads the records of a page, and their IP addresses.
 func (r *reader) readLines(page *idp.AuditPage, after uint64, limit int) {
 	c, addresses := r.bucket(inAudit).Cursor(), r.bucket(inAuditAddresses).Cursor()
 	k, v := c.Seek(seqKey(after + 1))
 	ka, va := addresses.Seek(seqKey(after + 1))
-	if after == 0 { // nothing may hide before record 1
+	if after == 0 { // no entry may hide before record 1
 		k, v = c.First()
 		ka, va = addresses.First()
 	}
@@ -60,8 +59,8 @@ func placeOf(key []byte) uint64 {
 	return binary.BigEndian.Uint64(key)
 }
 
-// PruneAudit makes c the beginning of the trail, and removes records before it with their
-// addresses. The last record of the trail stays, whatever the checkpoint says.
+// PruneAudit makes c the beginning of the trail, and removes records before it with their IP
+// addresses. The last record of the trail always stays.
 func (s *Store) PruneAudit(ctx context.Context, c idp.AuditCheckpoint, limit int, events ...idp.AuditEvent) (removed int, err error) {
 	return changeValue(ctx, s, events, func(w *writer) (removed int, err error) {
 		if err := w.moveCheckpoint(c); err != nil {
@@ -82,7 +81,7 @@ func (s *Store) PruneAudit(ctx context.Context, c idp.AuditCheckpoint, limit int
 	})
 }
 
-// moveCheckpoint notes c as the checkpoint, unless it is.
+// moveCheckpoint queues c as the checkpoint, unless it already is.
 func (w *writer) moveCheckpoint(c idp.AuditCheckpoint) error {
 	old, err := w.readCheckpoint()
 	if err != nil {

@@ -12,17 +12,17 @@ import (
 	"vernal/idp/audit"
 )
 
-// Commits are grouped. A change is queued as a job and its caller waits; the
-// committer, one goroutine per store, takes all jobs that are queued and runs
-// them one after the other in one transaction. While that one is being synced
-// the next jobs queue up. A change that comes alone is committed at once.
+// Commits are grouped. A change is queued as a job and its caller waits. The committer, one
+// goroutine per store, takes all queued jobs and runs them one after the other in one
+// transaction. While that one is being synced the next jobs queue up. A change that comes alone
+// is committed at once.
 //
 //	caller: update --> queue --> wait .................. --> outcome
 //	committer:           take all, stage + flush each, commit, answer all
 //
-// A job that fails has written nothing (see writer) and the others go on. If
-// writing itself breaks at a job, the transaction is given up and the others
-// run again without it: a change may run more than once.
+// A job that fails has written nothing (see writer) and the others go on. If writing itself
+// breaks at a job, the transaction is abandoned and the others run again without it: a change may
+// run more than once.
 
 // runCommitter commits the queued changes batch by batch until the queue is closed.
 func (s *Store) runCommitter() {
@@ -45,7 +45,7 @@ type committer struct {
 	// tail is the end of the audit trail as last committed; nil if it was not
 	// read yet.
 	tail *audit.Place
-	// broken is why nothing can be written any more.
+	// broken is the error that stopped all writes; nil before.
 	broken error
 	ops    []op
 }
@@ -70,8 +70,8 @@ func (c *committer) commitBatch(batch []*job) {
 	}
 }
 
-// answerJob gives the job its outcome: err if its transaction failed, else what
-// the change returned.
+// answerJob gives the job its outcome: err if its transaction failed, otherwise the result of the
+// change.
 func (j *job) answerJob(err error) {
 	if err != nil {
 		j.err = err
@@ -79,8 +79,8 @@ func (j *job) answerJob(err error) {
 	close(j.done)
 }
 
-// attemptJobs runs jobs in one transaction. It returns the job at which writing
-// broke, if any: nothing is changed then. An error without one concerns all.
+// attemptJobs runs jobs in one transaction. It returns the job at which writing broke, if any. In
+// that case the transaction changes nothing. An error without a job concerns all of them.
 func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	if c.broken != nil {
 		return nil, c.broken
@@ -132,7 +132,7 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	if !changed {
 		return nil, tx.Rollback()
 	}
-	// What follows shows whether the disk takes changes.
+	// The rest shows whether the disk accepts changes.
 	defer func() { c.store.health.note(c.store.clock.Now(), err) }()
 	if end != c.tail {
 		if err = w.putHead(*end); err != nil {
@@ -158,8 +158,8 @@ type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("change panicked: %v", e.value) }
 
-// stageJob runs the job's change. If it returns nil, the queued writes are in w.ops.
-// damage is why no further change may be made.
+// stageJob runs the job's change. If it returns nil, the queued writes are in w.ops. damage is an
+// error after which no further change may be made.
 func (w *writer) stageJob(j *job) (err, damage error) {
 	clear(w.ops)
 	w.ops, w.events, w.err, w.nextRing = w.ops[:0], nil, nil, nil
@@ -182,8 +182,8 @@ func (c *committer) stopDamaged(err error) {
 	c.store.stopDamaged(err)
 }
 
-// rollbackTx gives up a transaction that may have ended. If bbolt cannot after a panic, it
-// still holds its lock, and the file is released when the process ends.
+// rollbackTx abandons a transaction that may have ended. If bbolt cannot after a panic, it still
+// holds its lock, and the file is released when the process ends.
 func (c *committer) rollbackTx(tx *bbolt.Tx) {
 	defer func() {
 		if v := recover(); v != nil {

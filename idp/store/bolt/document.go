@@ -12,7 +12,7 @@ import (
 
 var errNoKind = errors.New("a document needs a kind")
 
-// document reads one document; its Data is empty if it is not there.
+// document reads one document. Its Data is empty if it is missing.
 func (r *reader) document(kind, key string) (idp.Document, error) {
 	at := pairKey(kind, key)
 	value, err := r.get(inDocuments, at)
@@ -25,7 +25,7 @@ func (r *reader) document(kind, key string) (idp.Document, error) {
 	return idp.Document{Key: key, ExpiresAt: timeFrom(value), Data: bytes.Clone(value[timeLen:])}, nil
 }
 
-// putDocument notes what became of a document, and when it expires.
+// putDocument queues the new state of a document, and its expiry.
 func (w *writer) putDocument(kind string, before, d idp.Document) {
 	at := pairKey(kind, d.Key)
 	if len(d.Data) == 0 {

@@ -46,7 +46,7 @@ type imports struct {
 // clashError concerns one user and does not affect the others.
 type clashError struct{ error }
 
-// addUser queues one user, and nothing of the user if the error is a clashError.
+// addUser queues one user completely, or not at all if the error is a clashError.
 func (m *imports) addUser(p *idp.ImportedUser) error {
 	id := []byte(p.User.ID)
 	known := m.has(inUsers, id)
@@ -117,7 +117,7 @@ func (m *imports) addDisclosures(more *idp.User) error {
 	return m.putUser(u)
 }
 
-// checkNameIDs finds the first NameID that cannot become the user's. One that is already the
+// checkNameIDs finds the first NameID that cannot become the user's. A NameID that is already the
 // user's can.
 func (m *imports) checkNameIDs(p *idp.ImportedUser) error {
 	for scope, name := range p.NameIDs {
@@ -160,8 +160,8 @@ func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err
 			}
 			scopes = append(scopes, idp.NameIDScope(scope))
 			// No authentic key that begins with this scope's prefix sorts after this
-			// one: a UserID is shorter than 256 bytes of 0xff. One that does is forged,
-			// and is looked at next.
+			// one: a UserID is shorter than 256 bytes of 0xff. A key that does is
+			// forged, and comes next.
 			at := slices.Clone(k)
 			if k, v = c.Seek(append(pairKey(scope, ""), slices.Repeat([]byte{0xff}, 256)...)); bytes.Equal(k, at) {
 				k, v = c.Next()

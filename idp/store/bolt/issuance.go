@@ -50,7 +50,7 @@ func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) 
 	return issued, nil
 }
 
-// checkAnswer has a Check decide about an answer to the provider; nil allows it.
+// checkAnswer asks check about an answer to the provider. A nil check allows every answer.
 func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 	if check == nil {
 		return nil
@@ -69,15 +69,15 @@ func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 	})
 }
 
-// recordDisclosure records which email address was disclosed to the service provider. An
-// address that was removed from the user since the user was read is not recorded.
+// recordDisclosure records the email address that was disclosed to the service provider. An email
+// address that the user has lost since the user was read is not recorded.
 func (w *writer) recordDisclosure(i *idp.Issuance) error {
 	if i.Address == "" {
 		return nil
 	}
 	u, err := w.user(i.User)
 	if errors.Is(err, idp.ErrNotFound) {
-		return nil // that of a rehearsal
+		return nil // the user of a rehearsal
 	}
 	if err != nil {
 		return err

@@ -26,8 +26,8 @@ type masterChange struct {
 	From  string           `json:"from"`
 	To    string           `json:"to"`
 	Phase seal.MasterPhase `json:"phase"`
-	// FromKey is From, wrapped by To, and ToKey the reverse: whichever of them is
-	// configured, new keys are wrapped by both. They are gone in PhaseFinish.
+	// FromKey is From, wrapped by To, and ToKey the reverse: with either one configured, new
+	// keys are wrapped by both. Both fields are empty in PhaseFinish.
 	FromKey []byte `json:"from_key,omitempty"`
 	ToKey   []byte `json:"to_key,omitempty"`
 	// Keep is the ID of the one that stays, in PhaseFinish.
@@ -82,8 +82,8 @@ func (r *reader) wrappedGenerations() map[byte]map[string][]byte {
 	return all
 }
 
-// loadRing opens the newest generation that opens, and the one before if the newest
-// says that it is still accepted. What else is there opens nothing.
+// loadRing opens the newest generation that opens, and the one before if the newest says that it
+// is still accepted. Other generations are ignored.
 func (r *reader) loadRing() error {
 	all := r.wrappedGenerations()
 	numbers := slices.Sorted(maps.Keys(all))
@@ -117,12 +117,12 @@ func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]by
 	return nil
 }
 
-// readRenewal returns the renewal under way, nil if there is none.
+// readRenewal returns the renewal under way, nil without one.
 func (r *reader) readRenewal() (*renewal, error) {
 	return decodeAny[renewal](r, inMeta, renewalKey)
 }
 
-// masterChange returns the change under way, nil if there is none.
+// masterChange returns the change under way, nil without one.
 func (r *reader) masterChange() (*masterChange, error) {
 	return decodeAny[masterChange](r, inMeta, mastersKey)
 }
@@ -154,7 +154,7 @@ func (r *reader) loadMasters() error {
 		return corruptError(inMeta, mastersKey, err)
 	}
 	if c.Phase == seal.PhaseBoth && !r.opensRing(other) {
-		return r.store.tamperedError(inMeta, mastersKey) // it was ended
+		return r.store.tamperedError(inMeta, mastersKey) // it had ended
 	}
 	r.store.masters.Set(configured, other)
 	return nil
@@ -170,7 +170,7 @@ func (r *reader) opensRing(m *seal.Master) bool {
 // Ring returns the ring that protects values outside the store with the store's keys.
 func (s *Store) Ring() *seal.Ring { return s.ring }
 
-// KeyState reports which keys are in force and what change is under way.
+// KeyState reports the keys in force and the change under way.
 func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
 	return readValue(ctx, s, func(r *reader) (seal.KeyState, error) {
 		st := seal.KeyState{Configured: s.masters.Configured().ID(), Generation: r.ring.Generations()[0].Number}
@@ -184,9 +184,10 @@ func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
 	})
 }
 
-// BeginMaster records that another master key is to replace the configured one.
-// From here on, new keys are wrapped by both. Where that is under way, it only adds
-// renewAll. seal.ErrChangeUnderWay if another change is under way: nothing is changed.
+// BeginMaster begins the change from the configured master key to another one. From here on, new
+// keys are wrapped by both. If this change is already under way, BeginMaster with renewAll only
+// adds that. Otherwise, if a change is under way, it returns seal.ErrChangeUnderWay and changes
+// nothing.
 func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
 	from := s.masters.Configured()
 	begun := false
@@ -219,9 +220,9 @@ func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool,
 	return err
 }
 
-// CompleteMaster makes the other master key open the store: it is for the moment
-// when every key but the ring's is wrapped by both. A crash before leaves the master
-// key from before in force, a crash after it either of them.
+// CompleteMaster makes the other master key open the store. Call it once every key except those
+// of the ring is wrapped by both. After an earlier crash only the previous master key opens the
+// store, after a later one either does.
 func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		c, err := w.masterChangeIn(seal.PhaseBegin)
@@ -235,11 +236,11 @@ func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) er
 	})
 }
 
-// FinishMaster ends the master key that is not keep: it no longer opens the store. Other
-// keys that it still wraps must then be wrapped again by keep alone. FinishMaster returns
+// FinishMaster ends the master key that is not keep: it no longer opens the store. Other keys
+// that it still wraps must then be wrapped again by keep alone. FinishMaster returns
 // seal.ErrNoChange unless a change is complete. An incomplete change can only be finished by
-// keeping the previous key. With renewAll, the other keys are renewed if the new one stays.
-// If keep was chosen before, that is all it adds.
+// keeping the previous key. With renewAll, the other keys are renewed if the new one stays. If
+// keep was chosen before, FinishMaster only adds renewAll.
 func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
 	chosen := false
 	err := s.update(ctx, events, func(w *writer) error {
@@ -270,8 +271,8 @@ func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bo
 	return err
 }
 
-// EndMaster ends a change of the master key, when nothing is wrapped by the other one
-// any more. If the other keys must be renewed, that begins in the same step.
+// EndMaster ends a change of the master key, once the other one wraps no key. If the other keys
+// must be renewed, that begins in the same step.
 func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		c, err := w.masterChangeIn(seal.PhaseFinish)
@@ -286,8 +287,8 @@ func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	})
 }
 
-// rewrapRing notes the ring keys in force, wrapped by the master keys given. Others
-// in the bucket go: no one needs them, and they must not stop this.
+// rewrapRing notes the ring keys in force, wrapped by the master keys given. It removes all other
+// entries of the bucket, which are unused and must not stop a change.
 func (w *writer) rewrapRing(masters *seal.Masters) {
 	for _, g := range w.ring.Generations() {
 		w.putGeneration(g, masters)

@@ -11,18 +11,18 @@
 //
 // # Secrecy and authenticity
 //
-// An attacker who can write to the file can delete a record or put back an older
-// one, but can never make one, change one or move one to another place:
+// An attacker who can write to the file can delete a record or put back an older one, but can
+// never make, change or move a record:
 //   - users and their profiles are sealed with a key of each user's own, which
 //     user-keys holds wrapped by the master key and DeleteUser deletes;
 //   - the buckets marked MAC are guarded: their values end with a MAC over the
 //     schema, the bucket, the key and the content, see seal.Ring;
 //   - the audit trail is a chain whose head has a MAC;
-//   - user-sessions and expiry are made of what those say, and what is found through
-//     them is compared with it.
+//   - user-sessions and expiry are indexes of those records, and a record that is found
+//     through them is compared with its entry.
 //
-// A value whose MAC does not match never counts as missing, and nothing is written
-// in its place: idp.ErrTampered is returned.
+// A value whose MAC does not match never counts as missing, and is never replaced: the method
+// returns idp.ErrTampered.
 //
 // # Layout
 //
@@ -38,7 +38,7 @@
 //	provider-scopes   MAC  EntityID -> NameIDScope, of providers that were removed
 //	users                  UserID -> sealed JSON, context "user/ID"
 //	profiles               UserID -> sealed JSON, context "profile/ID"
-//	user-emails       MAC  keyed hash of the lower-cased address -> UserID
+//	user-emails       MAC  keyed hash of the lower-cased email address -> UserID
 //	user-tombstones   MAC  UserID -> time of deletion: IDs are never used again
 //	name-ids          MAC  NameIDScope+UserID -> NameID, permanent
 //	name-id-users     MAC  NameIDScope+NameID -> UserID, permanent
@@ -47,7 +47,7 @@
 //	requests          MAC  RequestHandle -> record, see recordForm
 //	logouts           MAC  RequestHandle -> JSON
 //	logout-messages   MAC  EntityID+MessageID -> RequestHandle, of logouts
-//	documents         MAC  kind+key -> when it expires, the document as it was given
+//	documents         MAC  kind+key -> its expiry, the document as it was given
 //	expiry                 time, kind, key of the record -> ""
 //	audit                  Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
 //	audit-addresses        Seq -> IP address of the record, see audit.Address
@@ -152,7 +152,7 @@ func seqKey(seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(make([]byte, 0, 8), seq)
 }
 
-// timeLen is the length of what appendTime adds.
+// timeLen is the length of a time that appendTime adds.
 const timeLen = 12
 
 // appendTime adds a time such that keys sort as times do, over all of
@@ -162,13 +162,12 @@ func appendTime(key []byte, at time.Time) []byte {
 	return binary.BigEndian.AppendUint32(key, uint32(at.Nanosecond()))
 }
 
-// timeFrom reads what appendTime added.
+// timeFrom reads a time that appendTime added.
 func timeFrom(key []byte) time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(key)^1<<63), int64(binary.BigEndian.Uint32(key[8:]))).UTC()
 }
 
-// kind says in an expiry key which bucket the record is in. Its values are on
-// disk.
+// kind identifies in an expiry key the bucket of the record. Its values are stored on disk.
 type kind byte
 
 const (

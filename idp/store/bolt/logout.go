@@ -11,9 +11,9 @@ import (
 
 func logoutMessage(r *idp.LogoutRequest) []byte { return pairKey(string(r.SP), r.MessageID) }
 
-// firstLogout finds the request that was received first under the message of r;
-// idp.ErrNotFound if there is none, idp.ErrExists if then the handle of r is
-// another message's.
+// firstLogout returns the request that was first received with the message of r. For a new
+// message it returns idp.ErrExists if the handle of r belongs to another message, and
+// idp.ErrNotFound otherwise.
 func (w *writer) firstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	h, err := w.get(inLogoutMessages, logoutMessage(r))
 	if err != nil {
@@ -55,8 +55,7 @@ func copyLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	return out, json.Unmarshal(text, out)
 }
 
-// deleteLogout notes the removal of a request; its entry in the expiry index is
-// the caller's.
+// deleteLogout queues the removal of a request. The caller removes its entry in the expiry index.
 func (w *writer) deleteLogout(r *idp.LogoutRequest) {
 	w.delete(inLogouts, []byte(r.Handle))
 	w.delete(inLogoutMessages, logoutMessage(r))
@@ -107,7 +106,7 @@ func (s *Store) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOut
 	return changeValue(ctx, s, nil, func(w *writer) (*idp.LogoutOutcome, error) { return w.recordLogout(l) })
 }
 
-// recordLogout notes what l changes, with its event if it changes anything.
+// recordLogout queues the changes of l, with its event if there are any.
 func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 	if err := w.checkAnswer(l.Check, l.Request.SP); err != nil {
 		return nil, err

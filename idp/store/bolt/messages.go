@@ -29,11 +29,11 @@ func messageIn(record []byte) (message, error) {
 	return messageOf(r.SP, r.MessageID), nil
 }
 
-// messages finds stored requests by message. It is the only index in memory, and Open
-// rebuilds it from the bucket of requests. Its keys are random, so on disk each sign-in
-// would change a page of its own in it, a quarter of the total cost of a sign-in. It
-// contains what is committed, about 150 bytes for each request that has not been swept.
-// Package sso has budgets for waiting requests, and each answered request had a user.
+// messages finds stored requests by message. It is the only index in memory, and Open rebuilds it
+// from the bucket of requests. Its keys are random, so on disk each sign-in would change a page
+// of its own in it, a quarter of the total cost of a sign-in. It contains only committed
+// requests, with about 150 bytes for each one that has not been swept. Package sso has budgets
+// for waiting requests, and each answered request had a user.
 type messages struct {
 	mu      sync.RWMutex
 	handles map[message]idp.RequestHandle
@@ -66,8 +66,8 @@ func (m *messages) merge(changed map[message]idp.RequestHandle, forgotten bool) 
 	}
 }
 
-// load makes the index. A request whose MAC does not fit cannot be answered, and its
-// message is not known: for the writer of the file it is as good as deleted.
+// load makes the index. It omits a request whose MAC does not match, because that cannot be
+// answered. An attacker who can write to the file could also delete it.
 func (m *messages) load(r *reader) error {
 	m.handles = make(map[message]idp.RequestHandle)
 	return r.bucket(inRequests).ForEach(func(key, value []byte) error {

@@ -25,11 +25,11 @@ func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name id
 	})
 }
 
-// nameID returns the user's NameID for a service provider. If there is none, it queues
-// proposed as the NameID. scope is the service provider's scope as the caller read it. If
-// the scope has changed since, the user may be new there: a new NameID must be in the scope
-// that the service provider uses from now on, or it would get a second NameID for the same
-// user. Only users without a NameID pay for the look-up.
+// nameID returns the user's NameID for a service provider. If the user has none, it queues
+// proposed as the NameID. scope is the service provider's scope as the caller read it. If the
+// scope has changed since, the user may be new there: a new NameID must be in the scope that the
+// service provider uses from now on, or it would get a second NameID for the same user. Only
+// users without a NameID pay for the look-up.
 func (w *writer) nameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID, proposed idp.NameID) (idp.NameID, error) {
 	key := pairKey(string(scope), string(user))
 	if value, err := w.get(inNameIDs, key); value != nil || err != nil {

@@ -37,14 +37,14 @@ const mapSize = 1 << 30
 // errClosed is returned by every method after Close.
 var errClosed = errors.New("store is closed")
 
-// Options of Open.
+// Options are the options of Open.
 type Options struct {
 	// Masters are the master keys in force, under which the store's own keys are
 	// wrapped. Required. Open adds the other one while the master key is changed.
 	Masters *seal.Masters
 	// Clock gives the time of audit records. Required.
 	Clock idp.Clock
-	// Log receives what an operator should know. It may be nil.
+	// Log receives messages for operators. It may be nil.
 	Log *slog.Logger
 	// Existing requires a store that has been used: a missing or empty file is an error.
 	Existing bool
@@ -84,9 +84,9 @@ type Store struct {
 var _ idp.Store = (*Store)(nil)
 
 // Open opens the store at path, and creates it if it is missing. Its folder must exist. Open
-// returns idp.ErrLocked if another process has it open, idp.ErrDamaged if its file is damaged, idp.ErrSchema if another version of
-// Vernal wrote it, ErrMaster if it was sealed with another master key, and idp.ErrTampered
-// if its own metadata is not authentic.
+// returns idp.ErrLocked if another process has it open, idp.ErrDamaged if its file is damaged,
+// idp.ErrSchema if another version of Vernal wrote it, ErrMaster if it was sealed with another
+// master key, and idp.ErrTampered if its own metadata is not authentic.
 func Open(path string, o Options) (*Store, error) {
 	if o.Masters == nil || o.Clock == nil {
 		return nil, errors.New("open store: Masters and Clock are required")
@@ -146,16 +146,17 @@ func open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// boltOptions returns options for many small commits to a file of a size that may grow large.
+// boltOptions returns options for many small commits to a file of the given size, which may grow
+// large.
 func boltOptions(wait time.Duration, size int64) *bbolt.Options {
 	return &bbolt.Options{
 		// Zero would wait without end.
 		Timeout:  max(wait, time.Nanosecond),
 		PageSize: pageSize,
-		// The list of free pages is not written with every commit: after a
-		// night's sweep it holds tens of thousands of pages, which a
-		// sign-in would have to sort and write. It is found again at Open by
-		// walking the pages in use, a second or two for each GB of the file.
+		// The list of free pages is not written with every commit: after a night's sweep it
+		// holds tens of thousands of pages, which a sign-in would have to sort and write.
+		// Open finds it again by walking the pages in use, which takes a second or two for
+		// each GB of the file.
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: max(mapSize, 2*int(size)),
@@ -174,8 +175,8 @@ func missingFile(path string, statErr error) error {
 	return damagedError("it is empty")
 }
 
-// prepare makes what a new file holds, or checks one that is there. Nothing is
-// changed in a file before it is certain that it is a store of ours.
+// prepare fills a new file, or checks an existing one. It changes an existing file only once it
+// is certain that it is a store of ours.
 func (s *Store) prepare(o Options) (err error) {
 	defer recoverDamage(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))

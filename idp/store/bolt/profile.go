@@ -9,8 +9,8 @@ import (
 	"vernal/idp/seal"
 )
 
-// errProofed refuses a change of what the profile alone may say: a level without
-// a profile, or beside another one, would be believed by every decision.
+// errProofed refuses a change of Proofed without the profile, because every decision would trust
+// a level that no profile proves.
 var errProofed = errors.New("change of a user: Proofed is set with the profile and from it")
 
 // Profile unseals the proofed identity of a user. A profile that does not match the user's

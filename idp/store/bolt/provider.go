@@ -73,8 +73,8 @@ func (s *Store) Providers(ctx context.Context) (out []*idp.ServiceProvider, err 
 	return out, nil
 }
 
-// UpdateProvider changes a registration. Its NameIDs are copied in the same transaction,
-// however many they are: sign-ins wait for it, and find the NameIDs on either side of it.
+// UpdateProvider changes a registration. Its NameIDs are copied in the same transaction, however
+// many they are. Sign-ins wait for it, and find the NameIDs before and after it.
 func (s *Store) UpdateProvider(ctx context.Context, u idp.ProviderUpdate, events ...idp.AuditEvent) (copied int, err error) {
 	return changeValue(ctx, s, events, func(w *writer) (int, error) {
 		p, err := w.provider(u.ID)

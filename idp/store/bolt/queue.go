@@ -31,13 +31,13 @@ type queue struct {
 	mu     sync.Mutex
 	filled sync.Cond
 	jobs   []*job
-	failed error // why the queue takes no more jobs; nil while it does
+	failed error // the reason why the queue is closed; nil while it is open
 }
 
 func (q *queue) init() { q.filled.L = &q.mu }
 
-// add queues a job; idp.ErrBusy if maxJobs wait. Those whose callers have gone count
-// until they are taken.
+// add queues a job. It returns idp.ErrBusy if maxJobs wait. A job whose caller has gone counts
+// until it is taken.
 func (q *queue) add(j *job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -52,8 +52,8 @@ func (q *queue) add(j *job) error {
 	return nil
 }
 
-// take waits for jobs and returns all that are still wanted; false once the
-// queue is closed and empty. It reuses the memory of the batch before.
+// take waits for jobs and returns all whose callers still wait. It returns false once the queue
+// is closed and empty. It reuses the memory of the previous batch.
 func (q *queue) take(old []*job) ([]*job, bool) {
 	clear(old)
 	q.mu.Lock()
@@ -69,7 +69,7 @@ func (q *queue) take(old []*job) ([]*job, bool) {
 	return slices.DeleteFunc(batch, func(j *job) bool { return !j.claimed.CompareAndSwap(false, true) }), true
 }
 
-// close lets no more jobs in. The first reason stays.
+// close makes the queue refuse jobs with why. The reason of the first call stays.
 func (q *queue) close(why error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -85,10 +85,9 @@ func (q *queue) failure() error {
 	return q.failed
 }
 
-// update runs a change, appends events, and returns once both are durable or
-// certain not to happen. If ctx ends before the committer has taken the change,
-// it never runs; afterwards its outcome is waited for. It returns idp.ErrBusy if
-// too many changes wait.
+// update runs a change, appends events, and returns once both are durable or certain not to
+// happen. If ctx ends before the committer has taken the change, it never runs. If ctx ends
+// later, update still waits for the outcome. It returns idp.ErrBusy if too many changes wait.
 func (s *Store) update(ctx context.Context, events []idp.AuditEvent, change func(*writer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

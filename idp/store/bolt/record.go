@@ -18,8 +18,8 @@ import (
 //	list     number as uvarint, elements
 //	struct   its fields
 //
-// When one of the records changes its fields, that is another form: it gets the next
-// number, and TestRecordFormChangesWithFields the new layout.
+// A record whose fields change has another form: recordForm gets the next number, and
+// TestRecordFormChangesWithFields the new layout.
 const recordForm = 1
 
 // fields visits the fields of a record, and either appends them to out or reads them from
@@ -31,15 +31,15 @@ type fields struct {
 	damaged bool // in is malformed; all further fields are zero
 }
 
-// encodeRecord gives the bytes of the record that r points to.
+// encodeRecord returns the bytes of the record that r points to.
 func encodeRecord(r any) []byte {
 	f := fields{out: append(make([]byte, 0, 512), recordForm)}
 	f.walk(reflect.ValueOf(r).Elem())
 	return f.out
 }
 
-// decodeRecord reads a record whole into the zero one that r points to. Nothing of it
-// points into value.
+// decodeRecord reads a whole record into the zero record that r points to. The result does not
+// share memory with value.
 func decodeRecord(value []byte, r any) error {
 	rest, err := decodeFields(value, r)
 	if err == nil && rest != "" {
@@ -48,8 +48,8 @@ func decodeRecord(value []byte, r any) error {
 	return err
 }
 
-// decodeFields reads the first fields of a record, which are those of what r points to,
-// and gives the rest.
+// decodeFields reads the first fields of a record, those of the struct that r points to, and
+// returns the rest.
 func decodeFields(value []byte, r any) (rest string, err error) {
 	f := fields{in: string(value), reading: true}
 	if form := f.take(1); form == "" || form[0] != recordForm {
@@ -72,8 +72,8 @@ func (f *fields) take(n int) string {
 	return part
 }
 
-// count writes or reads a length. Every element has at least one byte, so one
-// that is longer than what follows is damage, and allocates nothing.
+// count writes or reads a length. Every element has at least one byte, so a length beyond the
+// remaining bytes is damage and must not allocate memory.
 func (f *fields) count(n int) int {
 	if !f.reading {
 		f.out = binary.AppendUvarint(f.out, uint64(n))
@@ -88,7 +88,7 @@ func (f *fields) count(n int) int {
 	return int(got)
 }
 
-// walk writes or reads a value. When it writes it changes nothing of v.
+// walk writes or reads a value. Writing does not change v.
 func (f *fields) walk(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:

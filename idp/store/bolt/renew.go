@@ -17,8 +17,8 @@ var renewed = []bucket{
 	inRequests, inLogouts, inLogoutMessages, inDocuments,
 }
 
-// BeginRenewal makes a new generation of ring keys, with which everything is written
-// from here on. seal.ErrChangeUnderWay if another change of keys is under way.
+// BeginRenewal makes a new generation of ring keys for all further writes. It returns
+// seal.ErrChangeUnderWay if another change of keys is under way.
 func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		c, masterErr := w.masterChange()
@@ -52,9 +52,9 @@ func (w *writer) beginRenewal() error {
 	return nil
 }
 
-// Renew writes up to limit records again that the generation before wrote, beginning
-// at a place that an earlier call returned. It returns the next place, the zero one
-// after the end. A record that is not authentic stays as it is.
+// Renew rewrites up to limit records of the previous generation, beginning at a place that an
+// earlier call returned. It returns the next place, which is zero after the end. A record that is
+// not authentic stays unchanged.
 func (s *Store) Renew(ctx context.Context, from seal.RenewPlace, limit int) (next seal.RenewPlace, err error) {
 	return changeValue(ctx, s, nil, func(w *writer) (seal.RenewPlace, error) {
 		next := from

@@ -25,15 +25,15 @@ func (w *writer) createRequest(r *idp.LoginRequest) error {
 	return nil
 }
 
-// deleteRequest notes the removal of a request; its entry in the expiry index
-// is the caller's.
+// deleteRequest queues the removal of a request. The caller removes its entry in the expiry
+// index.
 func (w *writer) deleteRequest(r *idp.LoginRequest) {
 	of := messageOf(r.SP, r.MessageID)
 	w.delete(inRequests, []byte(r.Handle))
 	w.ops[len(w.ops)-1].message = &of
 }
 
-// CreateLoginRequest adds a request; idp.ErrExists if its handle is taken.
+// CreateLoginRequest adds a request. It returns idp.ErrExists if the handle is taken.
 func (s *Store) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error { return w.createRequest(r) })
 }
@@ -61,8 +61,8 @@ func (s *Store) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at 
 	})
 }
 
-// answerRequest notes that a request is answered: of one that is stored only that,
-// one that is not is stored as it is given.
+// answerRequest queues the answer of a request. A stored request changes in nothing else. A
+// request that is not stored is stored as given.
 func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.SessionID) error {
 	if !w.has(inRequests, []byte(r.Handle)) {
 		answered := *r

@@ -10,18 +10,18 @@ import (
 	"vernal/idp"
 )
 
-// fate says what becomes of the records of a bucket in a restore.
+// fate is the effect of a restore on the records of a bucket.
 type fate byte
 
 const (
 	undecided fate = iota
 	kept
 	ended
-	// chosen: each of its records is kept, changed or ended.
+	// chosen means that the restore keeps, changes or ends each record separately.
 	chosen
 )
 
-// fates has every bucket.
+// fates contains the fate of every bucket.
 var fates = [bucketCount]fate{
 	inMeta:            kept,
 	inRingKeys:        kept,
@@ -49,9 +49,9 @@ var fates = [bucketCount]fate{
 
 var restoredKey = []byte("restored")
 
-// RestoredAt returns when the store was last restored. If the clock was set back since, it
-// returns the time when that was noticed: otherwise no message and no code would be accepted
-// until the clock has caught up.
+// RestoredAt returns the time of the last restore. If the clock was set back since, it returns
+// the time when that was noticed: otherwise no message and no code would be accepted until the
+// clock has caught up.
 func (s *Store) RestoredAt() time.Time {
 	at := s.restoredAt.Load()
 	if at == nil {
@@ -125,7 +125,8 @@ func (w *writer) keepDocumentExpiry() {
 	}
 }
 
-// restoreDocuments notes the changes of documents. One that is not authentic stays unchanged.
+// restoreDocuments notes the changes of documents. A document that is not authentic stays
+// unchanged.
 func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
 	for at := range w.scan(inDocuments, nil) {
 		kind, key, ok := splitPair(at)

@@ -40,10 +40,10 @@ func (w *writer) deleteSession(sess *idp.Session) {
 	w.delete(inExpiry, expiryKey(sweepTime(sess), sessionKind, []byte(sess.ID)))
 }
 
-// sweepTime returns when the sweep looks at a session: the first step, in steps of Idle from
-// its beginning, at which it may have ended. So the index entry follows from the record, and
-// moves at most once in Idle however often the session is used, with a write that is made
-// anyway. The sweep meets only ended sessions. They wait at most another Idle for it.
+// sweepTime returns the time at which the sweep looks at a session: the first step, in steps of
+// Idle from its beginning, at which it may have ended. So the index entry follows from the
+// record, and moves at most once in Idle however often the session is used, with a write that is
+// made anyway. The sweep meets only ended sessions. They wait at most another Idle for it.
 func sweepTime(sess *idp.Session) time.Time {
 	if sess.Idle <= 0 {
 		return sess.ExpiresAt

@@ -23,10 +23,9 @@ func (w *writer) moveExpiry(k kind, record []byte, before, after time.Time) {
 	}
 }
 
-// Sweep removes up to limit records that are past their end, those that ended
-// first before the others. It walks the expiry index from its beginning, so
-// records that stay cost nothing. The IP addresses in the audit trail come
-// last.
+// Sweep removes up to limit records that are past their end, in the order in which they ended. It
+// walks the expiry index from its beginning, so records that stay cost nothing. The IP addresses
+// in the audit trail come last.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed int, err error) {
 	return changeValue(ctx, s, nil, func(w *writer) (removed int, err error) {
 		end := appendTime(nil, now)
@@ -56,8 +55,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed in
 	})
 }
 
-// expire notes the removal of a record because of its index entry. An entry
-// that is not the record's, or has none, is only an entry too many: false.
+// expire queues the removal of a record because of its index entry. It returns false if only the
+// entry is superfluous, because the record has another one or is missing.
 func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 	current := func(at time.Time) bool { return bytes.Equal(entry, expiryKey(at, k, record)) }
 	var err error
@@ -89,7 +88,7 @@ func (w *writer) expire(entry []byte, k kind, record []byte) (bool, error) {
 	}
 	switch {
 	case errors.Is(err, idp.ErrTampered):
-		// When it ends cannot be known. It opens nothing, so it goes now.
+		// Remove a forged record now, because its end is unknown and it opens nothing.
 		w.delete(kindBuckets[k], record)
 		return true, nil
 	case errors.Is(err, idp.ErrNotFound):

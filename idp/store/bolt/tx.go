@@ -16,8 +16,8 @@ import (
 	"vernal/idp/seal"
 )
 
-// reader reads in one transaction. The bytes it gives belong to the
-// transaction: what leaves it must be a copy.
+// reader reads in one transaction. The bytes that it returns belong to the transaction, so a
+// result that outlives it must be a copy.
 type reader struct {
 	store *Store
 	tx    *bbolt.Tx
@@ -80,7 +80,7 @@ func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, 
 
 func (s *Store) reader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.ringOf(tx)} }
 
-// checkAvailable returns why nothing can be looked up, or nil.
+// checkAvailable returns the error that prevents look-ups, or nil.
 func (s *Store) checkAvailable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -126,13 +126,13 @@ func (r *reader) verifyValue(b bucket, key, value []byte) ([]byte, error) {
 	return content, nil
 }
 
-// has reports whether something is stored under the key. A value whose MAC does not
-// fit counts: nothing is made in its place.
+// has reports whether something is stored under the key. A value whose MAC does not match counts,
+// so that no change writes in its place.
 func (r *reader) has(b bucket, key []byte) bool {
 	return r.bucket(b).Get(key) != nil
 }
 
-// decode reads a record; idp.ErrNotFound if it is not there.
+// decode reads a record. It returns idp.ErrNotFound if the record is missing.
 func decode[R any](r *reader, b bucket, key []byte) (*R, error) {
 	value, err := r.find(b, key)
 	if err != nil {
@@ -189,22 +189,22 @@ func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// writer is the store as one change sees it. It reads what earlier changes of the
-// transaction left and queues what to write. Nothing is written before the change has
-// returned nil, so a change that fails or panics changes nothing and does not harm the
-// others in its transaction. A change does not see its own queued writes.
+// writer is the store as one change sees it. It reads the results of earlier changes in the
+// transaction and queues its own writes. They are written only after the change has returned nil,
+// so a change that fails or panics changes nothing and does not harm the others in its
+// transaction. A change does not see its own queued writes.
 type writer struct {
 	reader
 	ops    []op
 	events []idp.AuditEvent // that the change decided, in addition to those of its job
 	err    error            // of the first note that could never be written
-	// messages contains what this transaction has changed in the store's index of messages:
-	// a handle, or "" for a removed request.
+	// messages contains the changes of this transaction to the store's index of messages: a
+	// handle, or "" for a removed request.
 	messages map[message]idp.RequestHandle
 	// forgotten says that all messages from before the transaction are removed.
 	forgotten bool
-	// nextRing is the ring keys that the change puts in force; nil for no others. They
-	// hold for the changes after it.
+	// nextRing contains the ring keys that the change puts in force; nil for none. They hold
+	// for the changes after it.
 	nextRing *seal.Ring
 }
 
@@ -220,9 +220,8 @@ type op struct {
 	all bool
 }
 
-// put notes a value. Key and value must not be changed afterwards. In a guarded
-// bucket it gets its MAC: a value that rests on a stored one must come from get,
-// which verified that.
+// put notes a value. Key and value must not be changed afterwards. In a guarded bucket the value
+// gets its MAC, so a value derived from a stored one must come from get, which verifies it.
 func (w *writer) put(b bucket, key, value []byte) {
 	if w.err == nil && (len(key) == 0 || len(key) > bbolt.MaxKeySize) {
 		w.err = fmt.Errorf("a key of %d bytes cannot be kept in %v", len(key), b)

@@ -33,8 +33,8 @@ func (w *writer) newUserKey(id idp.UserID) *seal.DataKey {
 // emailHash is the context of the hash under which an email address is looked up.
 const emailHash = "user-email"
 
-// emailKey returns the index key of an email address. It is a hash, because the address must
-// not be readable in the store.
+// emailKey returns the index key of an email address. It is a hash, because the store must not
+// show the email address.
 func (r *reader) emailKey(address string) []byte {
 	return r.ring.Hash(emailHash, []byte(strings.ToLower(address)))
 }
@@ -75,8 +75,8 @@ func emailsOf(u *idp.User) map[string]bool {
 	return set
 }
 
-// sealedContext names a sealed record, so that no record can take the place of another
-// user's, nor a user's of their profile.
+// sealedContext names a sealed record, so that no record can take the place of another user's,
+// nor a user's record that of their profile.
 func sealedContext(b bucket, id idp.UserID) string {
 	if b == inProfiles {
 		return "profile/" + string(id)
@@ -138,7 +138,7 @@ func (w *writer) putUser(u *idp.User) error {
 	return w.putSealed(inUsers, u.ID, key, u)
 }
 
-// indexEmails changes the index from the addresses before to those after.
+// indexEmails changes the index of email addresses from the set before to the set after.
 func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error {
 	for address := range after {
 		if before[address] {

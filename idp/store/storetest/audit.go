@@ -34,7 +34,7 @@ func testAuditStored(t *testing.T, s idp.OwnedStore) {
 	if page.Lines[0].Address == nil || page.Lines[1].Address != nil {
 		t.Error("addresses are not beside the records that came from one")
 	}
-	// They leave after their time, and the records stay.
+	// The sweep removes IP addresses after their lifetime, and the records stay.
 	_, err := s.Sweep(ctx, trail(t, s)[0].At.Add(idp.AddressLifetime-time.Second), 100)
 	ok(t, err)
 	if records := trail(t, s); records[0].Address != ev.Address {
@@ -90,7 +90,7 @@ func testAuditPrune(t *testing.T, s idp.OwnedStore) {
 	}
 	prune(0, 0, event("audit.prune"))
 	checkSame(t, &c, readStored(t, s, 6).Checkpoint, nil)
-	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Seq, c.Hash = 2, records[1].Hash }) // before the one there is
+	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Seq, c.Hash = 2, records[1].Hash }) // moves back
 	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Signature = []byte("other") })
 
 	prune(2, 2)

@@ -71,8 +71,8 @@ func testAuditConcurrent(t *testing.T, s idp.OwnedStore) {
 	}
 }
 
-// testAtomic lets changes fail, panic and succeed at once: each is all or
-// nothing, and none suffers from another.
+// testAtomic lets changes fail, panic and succeed at once: each is atomic, and none affects
+// another.
 func testAtomic(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	cause := errors.New("no")

@@ -40,7 +40,7 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 	none, err := s.Documents(ctx, "a", idp.DocumentQuery{})
 	checkSame(t, 0, len(none), err)
 
-	// One that fails changes nothing, not even those before it.
+	// A change that fails changes nothing, not even the documents before it.
 	cause := errors.New("no")
 	err = s.UpdateDocuments(ctx, "a", []string{"1", "2"}, func(d *idp.Document) error {
 		if d.Key == "2" {
@@ -93,7 +93,7 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, "mine", trail(t, s)[2].Detail["was"], nil)
 }
 
-// testDocumentsCounted lets many add to the same documents: nothing is lost.
+// testDocumentsCounted checks that concurrent additions to the same documents are all kept.
 func testDocumentsCounted(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	var wg sync.WaitGroup
@@ -116,7 +116,7 @@ func testDocumentsCounted(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, []idp.Document{{Key: "a", Data: []byte("40")}, {Key: "b", Data: []byte("40")}}, got, err)
 }
 
-// testDocumentClaimed lets many claim the same step: one gets it.
+// testDocumentClaimed checks that exactly one of many concurrent claims of a step succeeds.
 func testDocumentClaimed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	taken := errors.New("taken")
@@ -142,8 +142,8 @@ func testDocumentClaimed(t *testing.T, s idp.OwnedStore) {
 	kinds(t, s, 0, "step0", "step1", "step2", "step3", "step4")
 }
 
-// testDocumentsExpire moves ends and takes them away: the sweep goes by the end that a
-// document has now, and reads do not go by it at all.
+// testDocumentsExpire moves and removes ends. The sweep uses the current end of a document, and
+// reads ignore it.
 func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	put := func(key string, at time.Time) {
@@ -236,8 +236,8 @@ func testRecords(t *testing.T, s idp.OwnedStore) {
 	kinds(t, s, 0, "count", "count", "count")
 }
 
-// LookupDocument returns the content of one document as it is stored; idp.ErrNotFound if it
-// is not there.
+// LookupDocument returns the content of one document as it is stored, or idp.ErrNotFound if it is
+// missing.
 func LookupDocument(ctx context.Context, s idp.DocumentStore, kind, key string) ([]byte, error) {
 	docs, err := s.Documents(ctx, kind, idp.DocumentQuery{Keys: []string{key}})
 	switch {

@@ -51,7 +51,7 @@ func testIssuance(t *testing.T, s idp.OwnedStore) {
 }
 
 // testIssuanceDisclosed checks that the email address disclosed to a service provider is recorded
-// once, in the same transaction as the issuance, and that an address of another user is not.
+// once, in the same transaction as the issuance, and that another user's email address is not.
 func testIssuanceDisclosed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	u := person("u1", "ann@example.org", "ann@home.example")

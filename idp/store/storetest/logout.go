@@ -20,8 +20,7 @@ func logoutRequest(handle, message string) *idp.LogoutRequest {
 	}
 }
 
-// logout delivers r, ends those of the sessions that it names, and gives the
-// status as answer.
+// logout delivers r, ends the given sessions, and answers with the status.
 func logout(r *idp.LogoutRequest, status string, end ...idp.SessionID) *idp.Logout {
 	return &idp.Logout{
 		Request: r, At: start.Add(time.Minute),
@@ -89,7 +88,7 @@ func testLogoutReceived(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, withAnswer(r, "ok"), got, err)
 	kinds(t, s, 0, "logout ok")
 
-	// They end with their time, and their IDs can come again.
+	// Requests expire, and their IDs can then be used again.
 	swept, err := s.Sweep(ctx, start.Add(time.Hour), 100)
 	checkSame(t, 3, swept, err)
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
@@ -220,7 +219,7 @@ func testLogoutClock(t *testing.T, s idp.OwnedStore) {
 	ok(t, err)
 	checkSame(t, later.CreatedAt, out.Request.ReceivedAt, nil)
 
-	// Not one that comes afterwards.
+	// A session that begins afterwards does not count as older.
 	latest := session("latest", "u1")
 	latest.CreatedAt = start.Add(time.Hour)
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: latest}))
@@ -231,8 +230,8 @@ func testLogoutClock(t *testing.T, s idp.OwnedStore) {
 	}
 }
 
-// testLogoutConcurrent lets one message come many times at once, waiting and not:
-// it is one request, its session ends once, and that is recorded once.
+// testLogoutConcurrent checks that a message that arrives many times at once, waiting and not, is
+// one request, ends its session once, and is recorded once.
 func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
@@ -270,8 +269,8 @@ func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 	kinds(t, s, 0, "logout ok")
 }
 
-// testLogoutFunction checks that a decision that modifies its arguments does not change what
-// is stored, and that a panic in it changes nothing.
+// testLogoutFunction checks that a decision that modifies its arguments does not change the
+// stored request, and that a panic in it changes nothing.
 func testLogoutFunction(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	sess := session("s1", "u1")

@@ -68,7 +68,7 @@ func testMoveProvider(t *testing.T, s idp.OwnedStore) {
 	got, err := s.Provider(ctx, "a")
 	checkSame(t, want, got, err)
 
-	// Again: nothing is left to copy, also where the scope stays.
+	// Again: no NameID is left to copy, also if the scope stays.
 	n, err = moveProvider(ctx, s, "a", moveTo("agency:P"))
 	checkSame(t, 0, n, err)
 	ok(t, updateProvider(ctx, s, "a", moveTo("sp:a")))

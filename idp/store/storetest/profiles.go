@@ -12,7 +12,7 @@ func profile(first string) *idp.Profile {
 	return &idp.Profile{Level: idp.IALVerified, VerifiedAt: start, FirstName: first, SSN: "900-11-2222"}
 }
 
-// checkUnproofed checks that there is no profile and that the record knows of none.
+// checkUnproofed checks that the user has no profile and that the record has no Proofed.
 func checkUnproofed(t *testing.T, s idp.OwnedStore, id idp.UserID) {
 	t.Helper()
 	_, err := s.Profile(t.Context(), id)
@@ -34,7 +34,7 @@ func testProfiles(t *testing.T, s idp.OwnedStore) {
 	is(t, s.SetProfile(ctx, "u9", profile("Ann"), later, event("x")), idp.ErrNotFound)
 	checkUnproofed(t, s, "u9")
 
-	// Profile and record are one step.
+	// Profile and record change in one step.
 	ok(t, s.SetProfile(ctx, "u1", profile("Ann"), later, event("user.verify")))
 	u.Proofed, u.UpdatedAt = &idp.Proofed{Level: idp.IALVerified, VerifiedAt: start}, later
 	got, err := s.User(ctx, "u1")
@@ -43,7 +43,7 @@ func testProfiles(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, profile("Ann"), p, err)
 	checkUnproofed(t, s, "u2")
 
-	// What else changes leaves it alone, and says nothing of it.
+	// Other changes of the user keep the profile and must not change Proofed.
 	ok(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "staff"; return nil }))
 	for name, proofed := range map[string]*idp.Proofed{"raised": {Level: idp.IALFacialMatch, VerifiedAt: start}, "taken away": nil} {
 		if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Proofed = proofed; return nil }, event("x")) == nil {
@@ -89,7 +89,7 @@ func testProfilesImported(t *testing.T, s idp.OwnedStore) {
 		people[i].Profile = profile("Ann")
 	}
 	people[1].Profile = nil
-	people[1].User.Proofed = &idp.Proofed{Level: idp.IALFacialMatch} // is not what counts
+	people[1].User.Proofed = &idp.Proofed{Level: idp.IALFacialMatch} // must be ignored
 	people[3].Existing, people[4].Deleted = true, true
 	outcome, err := s.ImportUsers(ctx, people)
 	ok(t, err)

@@ -38,7 +38,7 @@ func testProviders(t *testing.T, s idp.OwnedStore) {
 	is(t, err, idp.ErrNotFound)
 	kinds(t, s, 2, "sp.edit", "sp.remove")
 
-	// The caller may change what a look-up returns, and the store keeps no reference to it.
+	// The caller may change the result of a look-up, and the store keeps no reference to it.
 	got.ACSURLs[0], b.Certs[0] = "changed", "changed"
 	got, err = s.Provider(ctx, b.EntityID)
 	b.Certs[0] = "PEM"

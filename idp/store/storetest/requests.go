@@ -24,8 +24,7 @@ func testLoginRequests(t *testing.T, s idp.OwnedStore) {
 	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m2"})
 	is(t, err, idp.ErrNotFound)
 
-	// Another sender may use the same ID; where one string ends and the other
-	// begins makes a difference.
+	// Another sender may use the same ID. The boundary between sender and ID matters.
 	ok(t, s.CreateLoginRequest(ctx, request("h3", "https://sp2.example", "m1")))
 	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.examplem", "1")))
 	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp2.example", MessageID: "m1"})
@@ -58,7 +57,7 @@ func testLoginRequestAnswered(t *testing.T, s idp.OwnedStore) {
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrAnswered)
 
-	// One that is not stored, because it waited in the browser, is stored as answered.
+	// A request that is not stored, because it waited in the browser, is stored as answered.
 	r = request("h3", "https://sp.example", "m3")
 	is(t, s.AnswerLoginRequest(ctx, r, start, func(idp.Standing) error { return no }, event("x")), no)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h3"})

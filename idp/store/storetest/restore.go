@@ -21,7 +21,7 @@ func personBefore() *idp.User {
 	return u
 }
 
-// testRestore checks what a restore ends, and that all else stays.
+// testRestore checks that a restore ends the records that it must end, and keeps all others.
 func testRestore(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	ok(t, addUser(ctx, s, personBefore()))
@@ -120,7 +120,7 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 
 	checkRestoredUser(t, s, at)
 
-	// The store goes on: the same messages are new, and the sweep finds what is left.
+	// The store goes on: the same messages are new, and the sweep finds the remaining records.
 	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m1")))
 	is(t, s.CreateLoginRequest(ctx, request("h5", "https://sp.example", "m1")), idp.ErrReplayed)
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
@@ -144,8 +144,8 @@ func testRestoredReopened(t *testing.T, open Open) {
 	checkRestoredUser(t, s, restoredAt)
 }
 
-// checkRestoredUser checks that the user has no device from before, and that the steps whose codes
-// were accepted until then count as used. What comes later stays.
+// checkRestoredUser checks that the user has no device from before, and that the steps whose
+// codes were accepted until then count as used. Later devices and codes stay.
 func checkRestoredUser(t *testing.T, s idp.OwnedStore, at time.Time) {
 	t.Helper()
 	ctx, step := t.Context(), at.Unix()/30+idp.TOTPStepsAhead

@@ -34,7 +34,7 @@ func testSessionList(t *testing.T, s idp.OwnedStore) {
 	list("", 100, "a", "b", "bb", "c", "d")
 	list("", 2, "a", "b")
 	list("b", 2, "bb", "c")
-	list("bz", 2, "c", "d") // the ID need not be there
+	list("bz", 2, "c", "d") // the ID need not exist
 	list("c", 1, "d")
 	list("d", 5)
 	list("", 0)
@@ -58,8 +58,8 @@ func testEndSessions(t *testing.T, s idp.OwnedStore) {
 	kinds(t, s, 0, "one", "two")
 }
 
-// testSweepIdle leaves sessions unused: they go before their absolute end, and
-// those in use stay.
+// testSweepIdle leaves sessions unused: the sweep removes them before their absolute end, and
+// keeps those in use.
 func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"unused", "touched", "issued", "ended", "short"} {
@@ -99,7 +99,7 @@ func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 	_, err = s.Session(ctx, "no-idle")
 	ok(t, err)
 
-	// One that is always in use stays until its absolute end.
+	// A session that is always in use stays until its absolute end.
 	busy := session("busy", "u2")
 	busy.Idle = 15 * time.Minute
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: busy}))

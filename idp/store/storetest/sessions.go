@@ -90,7 +90,7 @@ func testSessionReplaced(t *testing.T, s idp.OwnedStore) {
 }
 
 // testSessionIndexStays checks that a service provider has one SessionIndex in a session,
-// however often it is answered and whatever happens to the session, and that none is ever
+// regardless of the number of answers and the changes of the session, and that none is ever
 // dropped.
 func testSessionIndexStays(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()

@@ -1,9 +1,8 @@
 // Package storetest is the conformance suite of stores: every promise in
 // idp/store.go is a test case here, and so is every bug once found in a store.
 //
-// A store's own test calls Run and needs nothing else for what all stores
-// promise. What one store promises beyond that (files, locks, crashes) is
-// tested beside it.
+// A store's own test calls Run, which tests the promises of all stores. The further promises of a
+// store (files, locks, crashes) are tested in its own package.
 package storetest
 
 import (
@@ -23,8 +22,7 @@ import (
 // have any clock.
 var start = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 
-// Open opens the store that is kept in dir, and makes it if there is none. The
-// suite closes it.
+// Open opens the store that is kept in dir, and makes it if it is missing. The suite closes it.
 type Open func(t *testing.T, dir string) idp.OwnedStore
 
 // Run tests the store.
@@ -111,7 +109,8 @@ func Run(t *testing.T, open Open) {
 	})
 }
 
-// testCheckWrites checks a store that can be written, also at once and by a caller that has gone.
+// testCheckWrites checks a store that can be written, also concurrently and by a caller that has
+// gone.
 func testCheckWrites(t *testing.T, s idp.OwnedStore) {
 	done := make(chan error)
 	for range 8 {

@@ -64,8 +64,7 @@ func testSweep(t *testing.T, s idp.OwnedStore) {
 	ok(t, err)
 }
 
-// testSweepFollows moves ends and removes records: the sweep goes by the end
-// that a record has now.
+// testSweepFollows moves ends and removes records: the sweep uses the current end of a record.
 func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"later", "sooner", "ended", "replaced"} {
@@ -79,7 +78,7 @@ func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	end("sooner", start.Add(time.Hour))
 	ok(t, endSession(ctx, s, "ended"))
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("new", "u1"), Replaces: []idp.SessionID{"replaced"}}))
-	// An ID that ended may come again with another end.
+	// An ID that ended may be used again with another end.
 	again := session("ended", "u1")
 	again.ExpiresAt = start.Add(72 * time.Hour)
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: again}))
@@ -109,7 +108,7 @@ func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, 1, n, err)
 }
 
-// testForeignStrings stores what strangers and partners may send.
+// testForeignStrings stores strings that strangers and partners may send.
 func testForeignStrings(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for k, text := range []string{"a\x00b", "\x00", "ü\u2028\u202e", strings.Repeat("x", 1024), "agency:A/", "..", "{\"a\":1}"} {
@@ -126,7 +125,7 @@ func testForeignStrings(t *testing.T, s idp.OwnedStore) {
 		list, err := s.Sessions(ctx, idp.SessionQuery{User: user})
 		checkSame(t, 1, len(list), err)
 	}
-	// Far too long is an error, and harms nothing.
+	// A string that is far too long is an error and changes nothing.
 	long := strings.Repeat("x", 70000)
 	if err := s.StartSession(ctx, idp.SessionStart{Session: session(long, "u1")}, event("x")); err == nil {
 		t.Error("a session with an ID of 70,000 bytes was stored")
