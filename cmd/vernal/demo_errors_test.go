@@ -36,7 +36,7 @@ func TestDemoShowsErrors(t *testing.T) {
 	if code := a.run([]string{"errors", "show", id, "--config", d.Config, "--json"}); code != cli.ExitDone {
 		t.Fatalf("exit code %d: %s", code, errOut.String())
 	}
-	var shown auditcmd.Story
+	var shown auditcmd.ErrorReport
 	if err := json.Unmarshal(out.Bytes(), &shown); err != nil {
 		t.Fatal(err)
 	}

@@ -58,8 +58,8 @@ func errorID(text string) string {
 // sameRequest is the maximum time between the records of one request.
 const sameRequest = 5 * time.Minute
 
-// Story contains everything recorded under an error ID.
-type Story struct {
+// ErrorReport contains everything recorded under an error ID.
+type ErrorReport struct {
 	ID string `json:"id"`
 	// Records are the records of the same request, oldest first.
 	Records []idp.AuditRecord `json:"records"`
@@ -105,13 +105,13 @@ func (a *commands) showError(ctx context.Context, id string) error {
 	if len(records) == 0 {
 		return fmt.Errorf("no audit record for error ID %s\n  look for it in the log; during a flood, refusals are counted and not recorded one by one", id)
 	}
-	story := Story{ID: id, Records: records}
+	report := ErrorReport{ID: id, Records: records}
 	if request := records[0].RequestID; request != "" {
 		// The records of one request are written within moments.
 		q := ops.AuditQuery{Filter: audit.Filter{ID: request, Since: records[0].At.Add(-sameRequest)}}
 		if all, _, err := a.findAudit(ctx, q, 50); err == nil && len(all) > 0 {
 			slices.Reverse(all)
-			story.Records = all
+			report.Records = all
 		}
 	}
 	about := records[0]
@@ -121,16 +121,16 @@ func (a *commands) showError(ctx context.Context, id string) error {
 			return err
 		}
 		if err == nil {
-			story.SPName = p.Name
-			if story.RequestCerts, err = requestCerts(about.Outcome, p); err != nil {
+			report.SPName = p.Name
+			if report.RequestCerts, err = requestCerts(about.Outcome, p); err != nil {
 				return err
 			}
 		}
 	}
-	if story.Meaning, err = refusalMeaning(about); err != nil {
+	if report.Meaning, err = refusalMeaning(about); err != nil {
 		return err
 	}
-	return a.Print(story, func() error { return a.printStory(&story, &about) })
+	return a.Print(report, func() error { return a.printErrorReport(&report, &about) })
 }
 
 // refusalMeaning returns the explanation of a refusal.
@@ -153,31 +153,31 @@ func refusalMeaning(r idp.AuditRecord) (string, error) {
 	return strings.TrimSpace(b.String()), nil
 }
 
-func (a *commands) printStory(story *Story, about *idp.AuditRecord) error {
+func (a *commands) printErrorReport(report *ErrorReport, about *idp.AuditRecord) error {
 	list := [][2]string{{"at", cli.Moment(about.At)}, {"what", string(about.Kind) + ": " + about.Outcome}, {"record", fmt.Sprintf("#%d", about.Seq)}}
 	list = append(list, recordPairs(about)...)
-	list = append(list, [2]string{"sp name", story.SPName})
+	list = append(list, [2]string{"sp name", report.SPName})
 	if err := cli.Pairs(a.Out, list); err != nil {
 		return err
 	}
-	if len(story.Records) > 1 {
+	if len(report.Records) > 1 {
 		fmt.Fprintln(a.Out, "\nin the same request:")
-		if err := a.printRecords(story.Records); err != nil {
+		if err := a.printRecords(report.Records); err != nil {
 			return err
 		}
 	}
-	if len(story.RequestCerts) > 0 {
+	if len(report.RequestCerts) > 0 {
 		fmt.Fprintln(a.Out, "\nregistered request certificates:")
-		for _, c := range story.RequestCerts {
+		for _, c := range report.RequestCerts {
 			fmt.Fprintf(a.Out, "  %s, ends %s\n", c.SHA256, cli.Day(c.EndsAt))
 		}
 	}
 	switch {
-	case story.Meaning == "":
+	case report.Meaning == "":
 	case about.Detail["seen"] != "":
-		fmt.Fprintf(a.Out, "\nwhat the page said:\n\n%s\n", story.Meaning)
+		fmt.Fprintf(a.Out, "\nwhat the page said:\n\n%s\n", report.Meaning)
 	default:
-		fmt.Fprintf(a.Out, "\nwhat the page said, without what was seen:\n\n%s\n", story.Meaning)
+		fmt.Fprintf(a.Out, "\nwhat the page said, without what was seen:\n\n%s\n", report.Meaning)
 	}
 	return nil
 }

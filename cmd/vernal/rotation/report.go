@@ -207,7 +207,7 @@ func (a *commands) sumUpSent(r ops.RotationReport) error {
 		a.Say("%s of %d sent", cli.Plural(sent, "notice"), len(r.Sent))
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s not sent, or not to everybody", cli.Plural(failed, "notice"))
+		return fmt.Errorf("%s not sent to every recipient", cli.Plural(failed, "notice"))
 	}
 	return nil
 }

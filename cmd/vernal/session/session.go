@@ -276,7 +276,7 @@ func describeSessions(q ops.SessionQuery, name string) string {
 	case q.SP != "":
 		return "sessions in which " + name + " was visited"
 	case name == "all":
-		return "all sessions, and everybody has to sign in again"
+		return "all sessions, and every user must sign in again"
 	}
 	return "sessions begun more than " + name + " ago"
 }
