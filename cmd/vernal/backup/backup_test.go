@@ -11,6 +11,7 @@ import (
 
 	"vernal/cmd/vernal/cli"
 	"vernal/idp/admin"
+	"vernal/idp/idptest/binary"
 )
 
 // TestBackupRefusesBeforeConnecting checks what is refused before the installation is asked for
@@ -19,7 +20,7 @@ func TestBackupRefusesBeforeConnecting(t *testing.T) {
 	t.Parallel()
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("needs pseudo-terminals:", err)
+		binary.Missing(t, "needs pseudo-terminals: "+err.Error())
 	}
 	defer terminal.Close()
 	existing := filepath.Join(t.TempDir(), "b.tar.gz")
