@@ -8,22 +8,22 @@ const (
 	ownPrefix    = "sp:"
 )
 
-// AgencyScope returns the scope that the providers of an agency share.
+// AgencyScope returns the scope that the SPs of an agency share.
 func AgencyScope(agency string) NameIDScope { return NameIDScope(agencyPrefix + agency) }
 
-// OwnScope returns the first scope of a provider without an agency. "#" inside the EntityID is
+// OwnScope returns the first scope of an SP without an agency. "#" inside the EntityID is
 // doubled, so that an EntityID that ends in "#2" cannot collide with the second registration
-// of another provider.
+// of another SP.
 func OwnScope(id EntityID) NameIDScope {
 	return NameIDScope(ownPrefix + strings.ReplaceAll(string(id), "#", "##"))
 }
 
-// Agency returns the agency that the scope belongs to; false for a provider's own scope.
+// Agency returns the agency that the scope belongs to; false for the own scope of an SP.
 func (s NameIDScope) Agency() (string, bool) {
 	return strings.CutPrefix(string(s), agencyPrefix)
 }
 
-// Owner returns the provider that the scope belongs to, in any of its registrations; false for
+// Owner returns the SP that the scope belongs to, in any of its registrations; false for
 // the scope of an agency.
 func (s NameIDScope) Owner() (EntityID, bool) {
 	rest, ok := strings.CutPrefix(string(s), ownPrefix)

@@ -76,26 +76,26 @@ func (d IdP) Stable(preferred idp.Year, s *xmldsig.Signer, certs []*x509.Certifi
 			all = append(all, c)
 		}
 	}
-	made := at.UTC().Truncate(StableStep)
-	return d.signDocument(preferred, s, all, made.Add(StableValidity))
+	writtenAt := at.UTC().Truncate(StableStep)
+	return d.signDocument(preferred, s, all, writtenAt.Add(StableValidity))
 }
 
 // signDocument writes a document twice, because its ID is the hash of the rest.
-func (d IdP) signDocument(y idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, until time.Time) ([]byte, error) {
+func (d IdP) signDocument(y idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, validUntil time.Time) ([]byte, error) {
 	if err := d.checkYear(y); err != nil {
 		return nil, fmt.Errorf("metadata of %q: %w", y, err)
 	}
-	draft, _, err := d.writeEntity("_", y, certs, until)
+	draft, _, err := d.writeEntity("_", y, certs, validUntil)
 	if err != nil {
 		return nil, fmt.Errorf("metadata of %q: %w", y, err)
 	}
 	sum := sha256.Sum256(draft)
 	id := "_" + hex.EncodeToString(sum[:16])
-	doc, at, err := d.writeEntity(id, y, certs, until)
+	doc, offset, err := d.writeEntity(id, y, certs, validUntil)
 	if err != nil {
 		return nil, fmt.Errorf("metadata of %q: %w", y, err)
 	}
-	return s.Sign(doc, id, at)
+	return s.Sign(doc, id, offset)
 }
 
 // checkYear returns an error if no reader could accept the document.
@@ -111,20 +111,20 @@ func (d IdP) checkYear(y idp.Year) error {
 
 // writeEntity writes the EntityDescriptor without a signature and returns the position of the
 // signature, its first child (saml-metadata §3).
-func (d IdP) writeEntity(id string, y idp.Year, certs []*x509.Certificate, until time.Time) (doc []byte, at int, err error) {
+func (d IdP) writeEntity(id string, y idp.Year, certs []*x509.Certificate, validUntil time.Time) (doc []byte, offset int, err error) {
 	w := xmltree.NewWriter(make([]byte, 0, 8<<10))
 	attrs := []xmltree.Attr{attr("ID", id), attr("entityID", string(d.EntityID()))}
-	if !until.IsZero() {
-		attrs = append(attrs, attr("validUntil", until.Format(saml.TimeFormat)), attr("cacheDuration", stableCache))
+	if !validUntil.IsZero() {
+		attrs = append(attrs, attr("validUntil", validUntil.Format(saml.TimeFormat)), attr("cacheDuration", stableCache))
 	}
 	w.Start("", namespace, "EntityDescriptor", attrs...)
-	at = w.Len()
+	offset = w.Len()
 	writeAlgorithms(w)
 	d.writeDescriptor(w, y, certs)
 	d.writeContacts(w)
 	w.End()
 	doc, err = w.Finish()
-	return doc, at, err
+	return doc, offset, err
 }
 
 // writeAlgorithms lists the algorithms that requests must be signed with (SAML metadata

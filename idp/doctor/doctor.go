@@ -1,17 +1,20 @@
 // Package doctor checks an installation and its surroundings, so that an operator learns of a
-// problem before users cannot sign in. It explains problems and changes nothing.
+// problem before it keeps users from signing in. It explains problems and changes nothing.
 //
 // A Check is one value with the codes that it can find. Service runs all checks at once, each
 // with a time limit, and returns a Report. A check that could not run says so in its Outcome,
 // and is never taken for one that found nothing.
 //
-//	report.go     the result of a run; run.go: runs in the background, and monitoring
-//	clock.go      our clock against those of doctor.time_urls
-//	baseurl.go    base_url as seen from outside; proxy.go: what a proxy does on the way
-//	tls.go        the TLS certificate there, and the file tls.cert
-//	store.go      records of the store, a part in each run; its size
-//	keys.go       our signing keys, in memory and in their folder; what the rotation needs
-//	machine.go    disk space, modes and owners of files; master.go: the master key
+//	report.go     the result of a run
+//	run.go        runs in the background, and monitoring
+//	clock.go      our clock, compared with the clocks of doctor.time_urls
+//	baseurl.go    base_url as seen from outside
+//	proxy.go      changes that a proxy makes to requests
+//	tls.go        the TLS certificate at base_url, and the file tls.cert
+//	store.go      records of the store, a part in each run, and its size
+//	keys.go       our signing keys, in memory and in their folder, and the needs of the rotation
+//	machine.go    disk space, modes and owners of files
+//	master.go     the master key
 //	backups.go    age of backups, and the master key that they need
 //	notices.go    mail and webhook
 //	partners.go   certificates of service providers; FIPS mode
@@ -73,9 +76,9 @@ type Service struct {
 	Probe     *web.Probe
 	Strangers *web.Strangers
 
-	// serving is set by Serve.
-	serving bool
-	loaded  *tls.Config
+	// Set by Serve.
+	isServing bool
+	serverTLS *tls.Config
 
 	// Replaced by tests.
 	freeSpace func(path string) (free uint64, err error)
@@ -83,14 +86,14 @@ type Service struct {
 	limits    limits
 	checks    []Check
 
-	mu      sync.Mutex
-	running map[string]bool
-	results map[string]result // of the last run of each check, by name
-	at      time.Time         // of the last run
-	pass    pass
+	mu           sync.Mutex
+	activeChecks map[string]bool
+	results      map[string]result // of the last run of each check, by name
+	lastRunAt    time.Time
+	pass         pass
 }
 
-// limits are the bounds at which something becomes a finding.
+// limits are the time limits of checks and the thresholds of findings.
 type limits struct {
 	check, total time.Duration
 	// records is the number of records of the store that one run examines.
@@ -106,11 +109,11 @@ func defaultLimits() limits {
 // Check is one check and the findings that it can return.
 type Check struct {
 	Name string
-	// Codes are those of its findings.
+	// Codes are the codes of its findings.
 	Codes []Code
-	// Network says that it asks other machines, or this one through the network.
+	// Network reports whether it asks other machines, or this one through the network.
 	Network bool
-	// NeedsServer says that only the running server can run it.
+	// NeedsServer reports whether only the running server can run it.
 	NeedsServer bool
 	// Configured reports whether the configuration calls for the check; nil for always.
 	Configured func(*Service) bool
@@ -124,13 +127,13 @@ func New(i *installation.Installation, settings Settings, store idp.StoreExamine
 		Installation: i, Settings: settings, Store: store,
 		Probe: web.NewProbe(), Strangers: &web.Strangers{Log: i.Log, Clock: i.Clock},
 		freeSpace: readFreeSpace, isFIPS: fips140.Enabled, limits: defaultLimits(), checks: allChecks(),
-		running: map[string]bool{}, results: map[string]result{},
+		activeChecks: map[string]bool{}, results: map[string]result{},
 	}
 }
 
-// Serve says that the checks run in the server, with its TLS certificate as it was loaded; nil
-// behind a proxy. Call it before the server listens.
-func (s *Service) Serve(loaded *tls.Config) { s.serving, s.loaded = true, loaded }
+// Serve records that the checks run in the server, with the TLS certificate that the server
+// loaded; nil behind a proxy. Call it before the server listens.
+func (s *Service) Serve(loaded *tls.Config) { s.isServing, s.serverTLS = true, loaded }
 
 // allChecks returns the checks in the order of reports.
 func allChecks() []Check {
@@ -181,7 +184,7 @@ func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
 		wg.Go(func() { results[i] = s.runCheck(ctx, c, o) })
 	}
 	wg.Wait()
-	r := &Report{At: s.Clock.Now().UTC(), Server: s.serving, FIPS: s.isFIPS(), Findings: []Finding{}}
+	r := &Report{At: s.Clock.Now().UTC(), Server: s.isServing, FIPS: s.isFIPS(), Findings: []Finding{}}
 	for i := range results {
 		r.Findings = append(r.Findings, results[i].findings...)
 		r.Checks = append(r.Checks, results[i].outcome)
@@ -206,7 +209,7 @@ func (s *Service) runCheck(ctx context.Context, c Check, o Options) result {
 	switch {
 	case c.Configured != nil && !c.Configured(s):
 		return result{outcome: Outcome{Check: c.Name, State: Skipped, Cause: NotConfigured}}
-	case c.NeedsServer && !s.serving:
+	case c.NeedsServer && !s.isServing:
 		return result{outcome: Outcome{Check: c.Name, State: Skipped, Cause: NeedsServer}}
 	case !s.claimRun(c.Name):
 		return result{outcome: Outcome{Check: c.Name, State: Failed, Cause: StillRunning}}
@@ -246,23 +249,23 @@ func (s *Service) callCheck(ctx context.Context, c Check, o Options) (r result) 
 func (s *Service) claimRun(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[name] {
+	if s.activeChecks[name] {
 		return false
 	}
-	s.running[name] = true
+	s.activeChecks[name] = true
 	return true
 }
 
 func (s *Service) endRun(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.running, name)
+	delete(s.activeChecks, name)
 }
 
 func (s *Service) keepResults(at time.Time, results []result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.at = at
+	s.lastRunAt = at
 	for _, r := range results {
 		s.results[r.outcome.Check] = r
 	}

@@ -16,7 +16,7 @@ func (s *Service) judgeSighting(seen *web.Sighting) (findings []Finding) {
 	}
 	peer := seen.Peer.String()
 	// If base_url is https and TLS does not end at this server, it ends at a proxy.
-	proxied := s.Secure() && s.loaded == nil || seen.ForwardedFor
+	proxied := s.Secure() && s.serverTLS == nil || seen.ForwardedFor
 	switch {
 	case proxied && !seen.Trusted:
 		add(ProxyNotTrusted, Problem, Args{Peer: peer})

@@ -19,8 +19,8 @@ type Measures struct {
 func (s *Service) Last() Measures {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := Measures{At: s.at, Problems: map[Code]bool{}, Failed: map[string]bool{}}
-	if s.at.IsZero() {
+	m := Measures{At: s.lastRunAt, Problems: map[Code]bool{}, Failed: map[string]bool{}}
+	if s.lastRunAt.IsZero() {
 		return m
 	}
 	for _, code := range Codes() {

@@ -84,7 +84,7 @@ func (s *Service) checkTLSFile(context.Context, Options) ([]Finding, error) {
 		chain = append(chain, c)
 	}
 	findings := s.judgeChain(chain, base.Hostname(), args)
-	if s.loaded != nil && len(s.loaded.Certificates) > 0 && !bytes.Equal(s.loaded.Certificates[0].Certificate[0], pair.Certificate[0]) {
+	if s.serverTLS != nil && len(s.serverTLS.Certificates) > 0 && !bytes.Equal(s.serverTLS.Certificates[0].Certificate[0], pair.Certificate[0]) {
 		findings = append(findings, Finding{Code: TLSFileNotLoaded, Level: Problem, Args: args})
 	}
 	return findings, nil

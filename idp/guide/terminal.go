@@ -16,11 +16,11 @@ import (
 // and words longer than a line exceed it. A link becomes its text, followed by the command that
 // prints the other guide, or by the URL.
 func (b *Book) Text(t *Topic, v Values, columns int) (string, error) {
-	filled, k, err := t.fillTemplate(v)
+	filledText, k, err := t.fillTemplate(v)
 	if err != nil {
 		return "", err
 	}
-	source := []byte(filled)
+	source := []byte(filledText)
 	w := &terminal{book: b, base: v.BaseURL, source: source, tokens: k}
 	for n := range children(markdown.Parser().Parse(text.NewReader(source))) {
 		w.writeBlock(n, "", "", columns)
@@ -50,28 +50,28 @@ func children(n ast.Node) func(func(ast.Node) bool) {
 	}
 }
 
-// writeBlock writes a block with an empty line before it. Its first line begins with first, the
-// others with rest.
-func (w *terminal) writeBlock(n ast.Node, first, rest string, columns int) {
+// writeBlock writes a block with an empty line before it. Its first line begins with
+// firstIndent, the others with indent.
+func (w *terminal) writeBlock(n ast.Node, firstIndent, indent string, columns int) {
 	switch n := n.(type) {
 	case *ast.List:
-		w.writeList(n, rest, columns)
+		w.writeList(n, indent, columns)
 	case *ast.FencedCodeBlock, *ast.CodeBlock:
 		w.out.WriteString("\n")
 		for i := range n.Lines().Len() {
 			line := n.Lines().At(i)
-			w.writeLine(rest + "    " + w.fill(strings.TrimRight(string(line.Value(w.source)), "\n")))
+			w.writeLine(indent + "    " + w.fill(strings.TrimRight(string(line.Value(w.source)), "\n")))
 		}
 	case *tables.Table:
 		w.out.WriteString("\n")
-		w.writeTable(n, rest, columns)
+		w.writeTable(n, indent, columns)
 	case *ast.Heading:
 		w.out.WriteString("\n")
 		mark := strings.Repeat("#", n.Level) + " "
-		w.writeText(w.inline(n), first+mark, rest+strings.Repeat(" ", len(mark)), columns)
+		w.writeText(w.renderInline(n), firstIndent+mark, indent+strings.Repeat(" ", len(mark)), columns)
 	default:
 		w.out.WriteString("\n")
-		w.writeText(w.inline(n), first, rest, columns)
+		w.writeText(w.renderInline(n), firstIndent, indent, columns)
 	}
 }
 
@@ -84,23 +84,23 @@ func (w *terminal) writeList(list *ast.List, indent string, columns int) {
 			mark = strconv.Itoa(number) + ". "
 			number++
 		}
-		hanging := indent + strings.Repeat(" ", len(mark))
+		hangingIndent := indent + strings.Repeat(" ", len(mark))
 		for n := range children(item) {
 			if n == item.FirstChild() {
-				w.writeText(w.inline(n), indent+mark, hanging, columns)
+				w.writeText(w.renderInline(n), indent+mark, hangingIndent, columns)
 			} else {
-				w.writeBlock(n, hanging, hanging, columns)
+				w.writeBlock(n, hangingIndent, hangingIndent, columns)
 			}
 		}
 	}
 }
 
-func (w *terminal) writeText(text, first, rest string, columns int) {
-	for i, line := range wrapWords(text, columns-utf8.RuneCountInString(rest)) {
+func (w *terminal) writeText(text, firstIndent, indent string, columns int) {
+	for i, line := range wrapWords(text, columns-utf8.RuneCountInString(indent)) {
 		if i == 0 {
-			w.writeLine(first + line)
+			w.writeLine(firstIndent + line)
 		} else {
-			w.writeLine(rest + line)
+			w.writeLine(indent + line)
 		}
 	}
 }
@@ -113,8 +113,8 @@ func (w *terminal) fill(s string) string {
 	return w.tokens.replaceTokens(s, func(value string) string { return value })
 }
 
-// inline returns the text of a block.
-func (w *terminal) inline(n ast.Node) string {
+// renderInline returns the text of a block.
+func (w *terminal) renderInline(n ast.Node) string {
 	var b strings.Builder
 	w.writeInline(&b, n)
 	return w.fill(b.String())
@@ -142,8 +142,8 @@ func (w *terminal) writeInline(b *strings.Builder, n ast.Node) {
 			var text strings.Builder
 			w.writeInline(&text, c)
 			b.WriteString(text.String())
-			if to := w.fill(string(c.Destination)); to != strings.Trim(w.fill(text.String()), "`") {
-				b.WriteString(w.nameTarget(to))
+			if target := w.fill(string(c.Destination)); target != strings.Trim(w.fill(text.String()), "`") {
+				b.WriteString(w.nameTarget(target))
 			}
 		default:
 			w.writeInline(b, c)
@@ -153,8 +153,8 @@ func (w *terminal) writeInline(b *strings.Builder, n ast.Node) {
 
 // nameTarget returns the command or URL that opens the target of a link, in brackets, or "" for a
 // part of the same guide.
-func (w *terminal) nameTarget(to string) string {
-	path, _, _ := strings.Cut(to, "#")
+func (w *terminal) nameTarget(target string) string {
+	path, _, _ := strings.Cut(target, "#")
 	switch {
 	case path == "":
 		return ""
@@ -162,11 +162,11 @@ func (w *terminal) nameTarget(to string) string {
 		if t := w.book.Lookup(path[strings.LastIndex(path, "/")+1:]); t != nil && t.Path() == path {
 			return " (" + strings.ReplaceAll("vernal help "+t.Name, " ", hardSpace) + ")"
 		}
-		return " (" + w.base + to + ")"
+		return " (" + w.base + target + ")"
 	case strings.HasPrefix(path, "/"):
-		return " (" + w.base + to + ")"
+		return " (" + w.base + target + ")"
 	}
-	return " (" + to + ")"
+	return " (" + target + ")"
 }
 
 // tableGap is the space between columns.
@@ -179,7 +179,7 @@ func (w *terminal) writeTable(table *tables.Table, indent string, columns int) {
 	for row := range children(table) {
 		var cells []string
 		for cell := range children(row) {
-			cells = append(cells, w.inline(cell))
+			cells = append(cells, w.renderInline(cell))
 		}
 		rows = append(rows, cells)
 	}
@@ -196,14 +196,14 @@ func (w *terminal) writeTable(table *tables.Table, indent string, columns int) {
 		}
 		return
 	}
-	ruled := make([]string, len(widths))
+	ruler := make([]string, len(widths))
 	for i, width := range widths {
-		ruled[i] = strings.Repeat("-", width)
+		ruler[i] = strings.Repeat("-", width)
 	}
 	for i, row := range rows {
 		w.writeRow(row, widths, indent)
 		if i == 0 {
-			w.writeRow(ruled, widths, indent)
+			w.writeRow(ruler, widths, indent)
 		}
 	}
 }
@@ -232,12 +232,12 @@ func (w *terminal) writeRow(row []string, widths []int, indent string) {
 // column first, but none below its longest word.
 func fitColumns(rows [][]string, columns int) (widths []int, ok bool) {
 	n := len(rows[0])
-	widths, least := make([]int, n), make([]int, n)
+	widths, minWidths := make([]int, n), make([]int, n)
 	for _, row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 			for _, word := range splitWords(cell) {
-				least[i] = max(least[i], utf8.RuneCountInString(word))
+				minWidths[i] = max(minWidths[i], utf8.RuneCountInString(word))
 			}
 		}
 	}
@@ -245,7 +245,7 @@ func fitColumns(rows [][]string, columns int) (widths []int, ok bool) {
 		total, widest := tableGap*(n-1), -1
 		for i, width := range widths {
 			total += width
-			if width > least[i] && (widest < 0 || width > widths[widest]) {
+			if width > minWidths[i] && (widest < 0 || width > widths[widest]) {
 				widest = i
 			}
 		}
@@ -259,12 +259,12 @@ func fitColumns(rows [][]string, columns int) (widths []int, ok bool) {
 	}
 }
 
-// splitWords splits a text at its spaces, but not at hard ones, which strings.Fields would.
+// splitWords splits a text at its spaces, but, unlike strings.Fields, not at hard spaces.
 func splitWords(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' })
 }
 
-// wrapWords breaks a text into lines. A word that is longer than a line has its own.
+// wrapWords breaks a text into lines. A word that is longer than a line gets its own line.
 func wrapWords(text string, columns int) []string {
 	var lines []string
 	line := ""

@@ -17,11 +17,11 @@ const (
 
 // round is the state that a server keeps in memory between rounds. Losing it only costs look-ups.
 type round struct {
-	day     string          // of logged
-	datesAt time.Time       // when dates were looked at
-	logged  map[string]bool // attention that was logged
-	trail   uint64          // how far the audit trail was read
-	began   bool            // trail is set
+	day      string          // of logged
+	datesAt  time.Time       // when dates were looked at
+	logged   map[string]bool // attention that was logged
+	trail    uint64          // how far the audit trail was read
+	hasBegun bool            // trail is set
 }
 
 // Run logs each reason for attention, and finds and sends notices, every minute until ctx ends.

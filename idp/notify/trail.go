@@ -24,11 +24,11 @@ const (
 // readTrail notifies operators of the steps that were recorded since the last round.
 func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 	// Record the beginning even if the server is stopped at once: then the next server
-	// notifies of the records made while it was down.
+	// notifies operators of the records made while none ran.
 	if err := s.beginTrail(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	from := s.round.trail
+	start := s.round.trail
 	for range trailPages {
 		records, err := audit.Records(ctx, s.Store, s.round.trail, trailPage)
 		if err != nil {
@@ -44,22 +44,22 @@ func (s *Service) readTrail(ctx context.Context, now time.Time) error {
 			break
 		}
 	}
-	if s.round.trail == from {
+	if s.round.trail == start {
 		return nil
 	}
 	return s.saveMark(ctx, trailMark, s.round.trail)
 }
 
-// beginTrail finds the position to begin at: the one where any server left off or, the first time,
-// the end of the trail, because steps of years ago are not news. Then the first notice shows that
-// notices arrive.
+// beginTrail finds the position to begin at: the position that the last server saved or, the first
+// time, the end of the trail, because operators need no notice of old steps. Then the first notice
+// shows that notices arrive.
 func (s *Service) beginTrail(ctx context.Context) error {
-	if s.round.began {
+	if s.round.hasBegun {
 		return nil
 	}
 	end, found, err := s.readMark(ctx, trailMark)
 	if err == nil && !found {
-		if end, err = s.endOfTrail(ctx); err == nil {
+		if end, err = s.findTrailEnd(ctx); err == nil {
 			err = s.notify(ctx, operatorData{Notice: Notice{ID: "began", At: s.Clock.Now(), Kind: NoticesStarted}}, nil)
 		}
 		if err == nil {
@@ -69,12 +69,12 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the end of the audit trail: %w", err)
 	}
-	s.round.trail, s.round.began = end, true
+	s.round.trail, s.round.hasBegun = end, true
 	return nil
 }
 
-// endOfTrail returns the Seq of the last record, or 0 for an empty trail.
-func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
+// findTrailEnd returns the Seq of the last record, or 0 for an empty trail.
+func (s *Service) findTrailEnd(ctx context.Context) (uint64, error) {
 	page, err := s.Store.AuditPage(ctx, math.MaxInt64, 0)
 	if err != nil {
 		return 0, err
@@ -85,7 +85,7 @@ func (s *Service) endOfTrail(ctx context.Context) (uint64, error) {
 	return page.Head.Seq, nil
 }
 
-// notifyStep notifies operators of the recorded step, if it is news.
+// notifyStep notifies operators of the recorded step, if they need a notice of it.
 func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Time) error {
 	name, ok := strings.CutPrefix(string(r.Kind), "rotation.")
 	step := rotation.StepKind(name)
@@ -102,7 +102,7 @@ func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Ti
 	}
 	b, err := s.Board.Board(ctx)
 	if err != nil {
-		return fmt.Errorf("read the board: %w", err)
+		return fmt.Errorf("read the migration board: %w", err)
 	}
 	d.Kind = Revoked
 	return s.notify(ctx, d, b.UnmovedFrom(r.Year))

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// format is the format of an answer.
+// format is the format of a response.
 type format int
 
 // The formats, in the order of choice among formats that a client prefers equally: a browser
@@ -25,59 +25,59 @@ const maxAccept = 2048
 
 // How closely a media range names a type (RFC 9110 §12.5.1).
 const (
-	unnamed = iota
-	anyType // */*
-	anyOfIt // text/*
-	exactly // text/html
+	closenessNone  = iota
+	closenessAny   // */*
+	closenessMain  // text/*
+	closenessExact // text/html
 )
 
-// fullWeight is q=1, in thousandths. 0 is a type that the client refuses.
+// fullWeight is q=1, in thousandths. The client refuses a type of weight 0.
 const fullWeight = 1000
 
-// chooseFormat chooses the format of an answer by the Accept header (RFC 9110 §12.5.1): the
+// chooseFormat chooses the format of a response by the Accept header (RFC 9110 §12.5.1): the
 // one of the highest weight. Among equals, a named type precedes one that a wildcard covers.
-// usual is the format for a client that names none of ours: without the header, with */* alone
+// fallback is the format for a client that names none of ours: without the header, with */* alone
 // or with other types only.
-func chooseFormat(r *http.Request, usual format) format {
+func chooseFormat(r *http.Request, fallback format) format {
 	header := strings.Join(r.Header.Values("Accept"), ",")
 	if len(header) > maxAccept {
-		return usual
+		return fallback
 	}
 	var weight, closeness [formats]int
 	for len(header) > 0 {
 		var element string
-		element, header = cutQuoted(header, ',')
-		name, parameters := cutQuoted(element, ';')
+		element, header = cutUnquoted(header, ',')
+		name, parameters := cutUnquoted(element, ';')
 		name = strings.ToLower(strings.TrimSpace(name))
 		q := readWeight(parameters)
 		for f, media := range mediaTypes {
-			if c := closenessOf(name, media); c > closeness[f] {
+			if c := measureCloseness(name, media); c > closeness[f] {
 				weight[f], closeness[f] = q, c
 			}
 		}
 	}
-	best := usual
+	best := fallback
 	for f := range formats {
-		named, bestNamed := closeness[f] == exactly, closeness[best] == exactly
-		if weight[f] > weight[best] || weight[f] == weight[best] && weight[f] > 0 && named && (!bestNamed || f < best) {
+		isNamed, isBestNamed := closeness[f] == closenessExact, closeness[best] == closenessExact
+		if weight[f] > weight[best] || weight[f] == weight[best] && weight[f] > 0 && isNamed && (!isBestNamed || f < best) {
 			best = f
 		}
 	}
 	return best
 }
 
-// closenessOf returns how closely a media range names a media type.
-func closenessOf(name, media string) int {
+// measureCloseness returns how closely a media range names a media type.
+func measureCloseness(name, media string) int {
 	main, _, _ := strings.Cut(media, "/")
 	switch name {
 	case media:
-		return exactly
+		return closenessExact
 	case main + "/*":
-		return anyOfIt
+		return closenessMain
 	case "*/*":
-		return anyType
+		return closenessAny
 	}
-	return unnamed
+	return closenessNone
 }
 
 // readWeight reads the parameter q of a media range, in thousandths. An unreadable weight
@@ -85,7 +85,7 @@ func closenessOf(name, media string) int {
 func readWeight(parameters string) int {
 	for len(parameters) > 0 {
 		var parameter string
-		parameter, parameters = cutQuoted(parameters, ';')
+		parameter, parameters = cutUnquoted(parameters, ';')
 		name, value, _ := strings.Cut(parameter, "=")
 		if !strings.EqualFold(strings.TrimSpace(name), "q") {
 			continue
@@ -101,16 +101,16 @@ func readWeight(parameters string) int {
 	return fullWeight
 }
 
-// cutQuoted does the same as strings.Cut, but at the first separator outside a quoted string.
-func cutQuoted(s string, separator byte) (before, after string) {
-	quoted := false
+// cutUnquoted does the same as strings.Cut, but at the first separator outside a quoted string.
+func cutUnquoted(s string, separator byte) (before, after string) {
+	isQuoted := false
 	for i := 0; i < len(s); i++ {
 		switch {
-		case quoted && s[i] == '\\':
+		case isQuoted && s[i] == '\\':
 			i++
 		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == separator && !quoted:
+			isQuoted = !isQuoted
+		case s[i] == separator && !isQuoted:
 			return s[:i], s[i+1:]
 		}
 	}

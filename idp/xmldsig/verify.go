@@ -19,15 +19,15 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// MaxCertificates bounds the certificates of one sender that are tried.
+// MaxCertificates is the maximum number of certificates to try for one sender.
 const MaxCertificates = 10
 
 // Verified is a document whose signature verified.
 type Verified struct {
 	// Element is the signed element, parsed from the canonical form that was digested, without
-	// the Signature. Only this may be read.
+	// the Signature. Callers must read nothing else of the document.
 	Element *xmltree.Element
-	// Cert is the certificate whose key verified it.
+	// Cert is the certificate whose key verified the signature.
 	Cert *x509.Certificate
 }
 
@@ -68,41 +68,41 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", describeSignature(signature))
 	}
 	tree := toEtree(root, signature, value)
-	var failed error
+	var reportErr error
 	for _, cert := range certs {
-		element, err := validateWith(tree, cert)
+		element, err := validateWithCert(tree, cert)
 		if err == nil {
 			return readVerified(root, signature, element, cert)
 		}
-		// Unless the error is that of the key, the key matches. Then report that error.
-		if failed == nil || !errors.Is(err, rsa.ErrVerification) {
-			failed = err
+		// Any error but rsa.ErrVerification means that the key matches, so report it.
+		if reportErr == nil || !errors.Is(err, rsa.ErrVerification) {
+			reportErr = err
 		}
 	}
-	if errors.Is(failed, rsa.ErrVerification) {
-		return nil, idp.Refuse(idp.RefusedSignature, "SignatureValue", describeSignature(signature), strconv.Itoa(len(certs))).With(failed)
+	if errors.Is(reportErr, rsa.ErrVerification) {
+		return nil, idp.Refuse(idp.RefusedSignature, "SignatureValue", describeSignature(signature), strconv.Itoa(len(certs))).With(reportErr)
 	}
-	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", digestValue(signature)).With(failed)
+	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", readDigestValue(signature)).With(reportErr)
 }
 
 // describeSignature describes how a checked signature was made: its algorithm, which is ours,
 // and the SHA-256 of the certificate in it. It quotes no text of the message, so the log and
 // the audit trail may contain the result.
 func describeSignature(signature *xmltree.Element) string {
-	said := "SignatureMethod " + AlgorithmRSASHA256
+	description := "SignatureMethod " + AlgorithmRSASHA256
 	for e := range signature.All() {
 		if !e.Is(Namespace, "X509Certificate") {
 			continue
 		}
 		if der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(e.Text()), "")); err == nil && len(der) > 0 {
-			return fmt.Sprintf("%s, X509Certificate SHA-256 %x", said, sha256.Sum256(der))
+			return fmt.Sprintf("%s, X509Certificate SHA-256 %x", description, sha256.Sum256(der))
 		}
 	}
-	return said
+	return description
 }
 
-// digestValue returns the digest in a checked signature.
-func digestValue(signature *xmltree.Element) string {
+// readDigestValue returns the digest in a checked signature.
+func readDigestValue(signature *xmltree.Element) string {
 	for e := range signature.All() {
 		if e.Is(Namespace, "DigestValue") {
 			return strings.TrimSpace(e.Text())
@@ -111,14 +111,14 @@ func digestValue(signature *xmltree.Element) string {
 	return ""
 }
 
-// validateWith calls goxmldsig with the key of one certificate only. An SP's expired
-// certificate causes a warning in the packages that use this one, and is never refused.
-func validateWith(tree *etree.Element, cert *x509.Certificate) (*etree.Element, error) {
-	bare := &x509.Certificate{PublicKey: cert.PublicKey, PublicKeyAlgorithm: cert.PublicKeyAlgorithm}
+// validateWithCert calls goxmldsig with the key of one certificate only. An SP's expired
+// certificate causes a warning in the packages that use this one, and is never refused here.
+func validateWithCert(tree *etree.Element, cert *x509.Certificate) (*etree.Element, error) {
+	bareCert := &x509.Certificate{PublicKey: cert.PublicKey, PublicKeyAlgorithm: cert.PublicKeyAlgorithm}
 	ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{
-		Roots: []*x509.Certificate{bare},
+		Roots: []*x509.Certificate{bareCert},
 	})
-	ctx.Clock = dsig.NewFakeClockAt(bare.NotAfter)
+	ctx.Clock = dsig.NewFakeClockAt(bareCert.NotAfter)
 	return ctx.Validate(tree)
 }
 
@@ -130,29 +130,29 @@ func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x
 	}
 	if !isSameBut(root, signature, element) {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").
-			With(errors.New("what was verified differs from the document"))
+			With(errors.New("the verified element differs from the document"))
 	}
 	return &Verified{Element: element, Cert: cert}, nil
 }
 
 // VerifyDetached verifies a signature over the text of a query with each of the certificates
 // separately, and returns the matching one. The error is a *idp.Refusal.
-func VerifyDetached(signed []byte, sigAlg string, signature []byte, certs []*x509.Certificate) (*x509.Certificate, error) {
+func VerifyDetached(query []byte, sigAlg string, signature []byte, certs []*x509.Certificate) (*x509.Certificate, error) {
 	if sigAlg != AlgorithmRSASHA256 {
 		return nil, idp.Refuse(idp.RefusedSignatureAlgorithm, "SigAlg", sigAlg, AlgorithmRSASHA256)
 	}
-	seen := "SigAlg " + AlgorithmRSASHA256
+	seenValue := "SigAlg " + AlgorithmRSASHA256
 	if certs = usableCertificates(certs); len(certs) == 0 {
-		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", seen)
+		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", seenValue)
 	}
-	digest := sha256.Sum256(signed)
+	digest := sha256.Sum256(query)
 	for _, cert := range certs {
 		key := cert.PublicKey.(*rsa.PublicKey)
 		if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil {
 			return cert, nil
 		}
 	}
-	return nil, idp.Refuse(idp.RefusedSignature, "Signature", seen, strconv.Itoa(len(certs)))
+	return nil, idp.Refuse(idp.RefusedSignature, "Signature", seenValue, strconv.Itoa(len(certs)))
 }
 
 // usableCertificates returns the certificates whose keys can be trusted, at most
@@ -161,8 +161,8 @@ func usableCertificates(certs []*x509.Certificate) []*x509.Certificate {
 	if len(certs) <= MaxCertificates && !slices.ContainsFunc(certs, isUntrustedKey) {
 		return certs
 	}
-	good := slices.DeleteFunc(slices.Clone(certs), isUntrustedKey)
-	return good[:min(len(good), MaxCertificates)]
+	usable := slices.DeleteFunc(slices.Clone(certs), isUntrustedKey)
+	return usable[:min(len(usable), MaxCertificates)]
 }
 
 func isUntrustedKey(cert *x509.Certificate) bool {

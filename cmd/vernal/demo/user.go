@@ -20,8 +20,8 @@ const (
 	Password = "spring-every-year"
 )
 
-// ErrNoAuthenticator is returned for a folder whose user cannot show a code.
-var ErrNoAuthenticator = errors.New(Email + " has no authenticator any more")
+// ErrNoAuthenticator is returned for a data folder whose user has no authenticator.
+var ErrNoAuthenticator = errors.New(Email + " no longer has an authenticator")
 
 // User is the user of the demo, with their authenticator.
 type User struct {
@@ -40,7 +40,7 @@ func openUser(ctx context.Context, i *installation.Installation) (*User, error) 
 		u, _, err = i.Accounts.Create(ctx, account.NewUser{Email: Email, Password: Password, TOTP: true}, "demo")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("make the user of the demo: %w", err)
+		return nil, fmt.Errorf("create the demo user: %w", err)
 	}
 	if len(u.TOTPs) == 0 {
 		return nil, ErrNoAuthenticator
@@ -50,14 +50,14 @@ func openUser(ctx context.Context, i *installation.Installation) (*User, error) 
 		Issuer: "Vernal demo", AccountName: Email, Secret: t.Secret, Period: uint(t.Period),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("write the otpauth URL: %w", err)
+		return nil, fmt.Errorf("generate the otpauth URL: %w", err)
 	}
 	return &User{Secret: key.Secret(), URL: key.URL(), id: u.ID, users: i.Store, clock: i.Clock}, nil
 }
 
 // Code is the code that the authenticator shows at a moment.
 type Code struct {
-	Code string `json:"code"` // as such apps show it: "123 456"
+	Code string `json:"code"` // as authenticator apps show it: "123 456"
 	// Seconds is the remaining time of the code, rounded up.
 	Seconds int `json:"seconds"`
 	// Used reports whether the code was used. Each code works once.
@@ -65,18 +65,18 @@ type Code struct {
 }
 
 // Code returns the user's current code.
-func (p *User) Code(ctx context.Context) (Code, error) {
-	u, err := p.users.User(ctx, p.id)
+func (u *User) Code(ctx context.Context) (Code, error) {
+	record, err := u.users.User(ctx, u.id)
 	if err != nil {
-		return Code{}, fmt.Errorf("look at the authenticator: %w", err)
+		return Code{}, fmt.Errorf("read the demo user: %w", err)
 	}
-	if len(u.TOTPs) == 0 {
+	if len(record.TOTPs) == 0 {
 		return Code{}, ErrNoAuthenticator
 	}
-	t, now := u.TOTPs[0], p.clock.Now().Unix()
+	t, now := record.TOTPs[0], u.clock.Now().Unix()
 	code, err := account.CodeAt(t, time.Unix(now, 0))
 	if err != nil {
-		return Code{}, fmt.Errorf("make the code: %w", err)
+		return Code{}, fmt.Errorf("generate the TOTP code: %w", err)
 	}
 	period := int64(t.Period)
 	return Code{Code: code[:3] + " " + code[3:], Seconds: int(period - now%period), Used: now/period <= t.LastStep}, nil

@@ -18,9 +18,9 @@ const totpPeriod = 30
 type Person struct {
 	Email, Password string
 
-	secret string // base32
-	mu     sync.Mutex
-	last   int64 // the newest step that Code has used
+	secret   string // base32
+	mu       sync.Mutex
+	lastStep int64 // the newest step that Code has used
 }
 
 // NewPerson returns a user that no installation knows yet.
@@ -48,12 +48,12 @@ func (v *Vernal) AddPerson(t testing.TB, email string) *Person {
 	return p
 }
 
-// SkipCodes makes Code skip the codes that a server could have accepted until the time, because
-// after a restore at that time a server refuses those.
+// SkipCodes makes Code skip the codes that a server could have accepted until the given time,
+// because a server that was restored at that time refuses them.
 func (p *Person) SkipCodes(until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last = max(p.last, until.Unix()/totpPeriod+1)
+	p.lastStep = max(p.lastStep, until.Unix()/totpPeriod+1)
 }
 
 // Code returns a TOTP code that was not used before. A server accepts each step once and
@@ -64,13 +64,13 @@ func (p *Person) Code(t testing.TB) string {
 	defer p.mu.Unlock()
 	Until(t, 2*totpPeriod*time.Second, "a fresh TOTP code", func() error {
 		now := time.Now().Unix() / totpPeriod
-		if p.last > now {
+		if p.lastStep > now {
 			return errors.New("the steps up to the next one are used")
 		}
-		p.last = max(now, p.last+1)
+		p.lastStep = max(now, p.lastStep+1)
 		return nil
 	})
-	code, err := totp.GenerateCode(p.secret, time.Unix(p.last*totpPeriod, 0))
+	code, err := totp.GenerateCode(p.secret, time.Unix(p.lastStep*totpPeriod, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
