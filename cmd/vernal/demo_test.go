@@ -238,8 +238,8 @@ func TestSampleShowsRefusedResponse(t *testing.T) {
 	if page.Status != http.StatusForbidden {
 		t.Errorf("status %d", page.Status)
 	}
-	wantText(t, page, "Sample A did not accept that", "cannot unmarshal response", "<Response/>")
-	wantText(t, post(url.Values{}), "Sample A did not accept that")
+	wantText(t, page, "Sample A did not accept the sign-in", "cannot unmarshal response", "<Response/>")
+	wantText(t, post(url.Values{}), "Sample A did not accept the sign-in")
 
 	// Another browser's response: the request was not this one's.
 	theirs := newVisitor(t)
