@@ -101,7 +101,7 @@ func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) 
 	if used {
 		err = a.checkYears(ctx, c, year, r)
 	}
-	if !used || errors.Is(err, errNotBegun) {
+	if !used || errors.Is(err, errNoYears) {
 		if err = a.initKeys(c, master, year, r); err == nil {
 			err = a.recordYears(ctx, c, r)
 		}

@@ -22,8 +22,8 @@ import (
 	"vernal/idp/seal"
 )
 
-// initMaster makes the master key, unless one exists. It makes none if data is sealed with
-// another one; see explainMaster.
+// initMaster makes the master key, unless one exists. It refuses if data is
+// sealed with another master key; see explainMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	env := a.Getenv(config.MasterKeyEnv)
 	file := c.MasterKeyFile
@@ -69,25 +69,25 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	}
 	if policy.KeySource == rotation.SourceImport {
 		if year != "" {
-			return cli.Refuse("keys are external (rotation.key_source import): none is made here, not for --year either")
+			return cli.Refuse("keys are external (rotation.key_source import), so init creates none: run vernal init without --year")
 		}
 		if len(keys) == 0 {
 			r.Waits = want[0]
 		}
 		want = nil
 	}
-	have := make(map[idp.Year]bool)
+	hasKey := make(map[idp.Year]bool)
 	for _, k := range keys {
 		if !slices.Contains(want, k.Year) || k.External || k.Signer == nil {
 			return cli.Refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup; "+
 				"if this is a new installation, move the files of %s away",
 				k.Year, filepath.Join(c.DataDir, keysName), filepath.Join(c.DataDir, storeName), k.Year)
 		}
-		have[k.Year] = true
+		hasKey[k.Year] = true
 		r.Kept = append(r.Kept, fmt.Sprintf("signing key %s", k.Year))
 	}
 	for _, y := range want {
-		if have[y] {
+		if hasKey[y] {
 			continue
 		}
 		k, err := newKey(vault, y, policy, c.KeySpec(), c.BaseURL, now)
@@ -102,9 +102,8 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	return nil
 }
 
-// recordYears makes the store and records the years in it. From here on each
-// keeps its certificate: a key that is lost before the first start of the server
-// is not replaced either.
+// recordYears creates the store and records the years in it. A recorded year keeps its certificate,
+// so a key that is lost from now on is not replaced, even before the first start of the server.
 func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
 	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	d, err := openDeps(c, log, a.Clock, a.Getenv, a.lockWait, true)
@@ -120,25 +119,25 @@ func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
 	return errors.Join(err, d.Close())
 }
 
-// errNotBegun is returned for a store without years, which an interrupted init leaves.
-var errNotBegun = errors.New("no year is recorded")
+// errNoYears is returned for a store without years, which an interrupted init leaves.
+var errNoYears = errors.New("no year is recorded")
 
-// checkUnused returns errNotBegun for a store that init can have made. It refuses a store with
-// audit records, which has lost its years or never had any.
+// checkUnused returns errNoYears for a store that init may have created. It refuses a store with
+// audit records, because the store of an interrupted init has none.
 func checkUnused(ctx context.Context, c *Config, client *admin.Client) error {
 	page, err := admin.Call(ctx, client, ops.ReadAudit, ops.AuditRange{Limit: 1})
 	if err != nil {
 		return err
 	}
 	if page.Head.Seq > 0 || len(page.Lines) > 0 {
-		return cli.Refuse("%s has been in use and records no signing key: restore it and keys/ from a backup, or make a year with 'vernal rotation create YEAR'",
+		return cli.Refuse("%s has been in use and records no signing key: restore it and keys/ from a backup, or create a year with 'vernal rotation create YEAR'",
 			filepath.Join(c.DataDir, storeName))
 	}
-	return errNotBegun
+	return errNoYears
 }
 
-// checkYears is init for an installation that has been used. It reports the recorded years,
-// and refuses if one of them has lost its key.
+// checkYears replaces initKeys for an installation that has been in use. It reports the recorded
+// years, and refuses if one of them has lost its key.
 func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initResult) error {
 	client, release, err := a.connect(ctx)
 	if err != nil {
@@ -169,7 +168,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
 	}
 	if len(faults) > 0 {
-		return cli.Refuse("no key is made for a recorded year:\n  %s", strings.Join(faults, "\n  "))
+		return cli.Refuse("init creates no key for a recorded year:\n  %s", strings.Join(faults, "\n  "))
 	}
 	if c.Rotation.KeySource == string(rotation.SourceImport) && len(r.Years) == 0 {
 		for _, d := range st.Due {
@@ -192,7 +191,7 @@ func newKey(vault certs.Vault, y idp.Year, p rotation.Policy, spec certs.Spec, b
 	return certs.Certify(rand.Reader, &certs.VaultKey{Vault: vault, Year: y, Pub: pub}, y, end, spec, baseURL, now)
 }
 
-// canSign reports whether one of the years is preferred, and so can sign.
+// canSign reports whether one of the years is preferred and can therefore sign.
 func canSign(years []initYear) bool {
 	return slices.ContainsFunc(years, func(y initYear) bool { return y.State == string(rotation.Preferred) })
 }

@@ -42,19 +42,20 @@ type Finding struct {
 // Args are the arguments of a finding. A code always fills the same fields.
 type Args struct {
 	Year idp.Year `json:"year,omitzero"`
-	// URL, Host, Peer and Path name the thing that was checked: a URL, HOST or HOST:PORT, the
-	// IP address of a peer, a file.
+	// URL, Host, Peer and Path name the object of the check. Host is HOST or HOST:PORT, Peer is an IP
+	// address, and Path is a file or folder.
 	URL  string `json:"url,omitzero"`
 	Host string `json:"host,omitzero"`
 	Peer string `json:"peer,omitzero"`
 	Path string `json:"path,omitzero"`
-	// Mode are the permissions of Path and Want those that it should have, as chmod takes them.
+	// Mode contains the permissions of Path, and Want the ones that it should have. chmod accepts
+	// both.
 	Mode string `json:"mode,omitzero"`
 	Want string `json:"want,omitzero"`
 	// UID is the owner of Path.
 	UID string `json:"uid,omitzero"`
-	// Date is the time of the event, past or to come. Days is the number of days from or until
-	// then.
+	// Date is the time of the event, past or future. Days is the number of days between now
+	// and then.
 	Date time.Time `json:"date,omitzero"`
 	Days int       `json:"days,omitzero"`
 	// Count is the number of the things that the code names. Megabytes is a size.
@@ -64,11 +65,11 @@ type Args struct {
 	SPs []idp.EntityID `json:"entity_ids,omitempty"`
 	// Key is the ID of a master key.
 	Key string `json:"master_key,omitzero"`
-	// Reason is the rotation's own reason, or that of an unusable key.
+	// Reason is the reason code that the rotation reports, or the one of an unusable key.
 	Reason rotation.Reason `json:"reason,omitzero"`
 	// Attention is the report of the rotation.
 	Attention *rotation.Attention `json:"attention,omitempty"`
-	// Value is foreign text, such as the message of an error.
+	// Value is text from another program, such as an error message.
 	Value string `json:"value,omitzero"`
 }
 

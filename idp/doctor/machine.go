@@ -18,7 +18,7 @@ func machineChecks() []Check {
 	}
 }
 
-// checkDisk looks at the free space of the data folder and the folder of backups.
+// checkDisk checks the free space of the data folder and the folder of backups.
 func (s *Service) checkDisk(context.Context, Options) (findings []Finding, err error) {
 	for _, dir := range []string{s.Settings.DataDir, s.Settings.BackupDir} {
 		if dir == "" {
@@ -26,7 +26,7 @@ func (s *Service) checkDisk(context.Context, Options) (findings []Finding, err e
 		}
 		free, err := s.freeSpace(dir)
 		if errors.Is(err, fs.ErrNotExist) && dir == s.Settings.BackupDir {
-			continue // made by the first backup
+			continue // the first backup creates it
 		}
 		if err != nil {
 			return findings, fmt.Errorf("read the free space of %s: %w", dir, err)
@@ -38,7 +38,7 @@ func (s *Service) checkDisk(context.Context, Options) (findings []Finding, err e
 	return findings, nil
 }
 
-// readFreeSpace returns the bytes that a program without special rights can still write.
+// readFreeSpace returns the bytes that a program without special permissions can still write.
 func readFreeSpace(path string) (uint64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(path, &st); err != nil {
@@ -47,44 +47,45 @@ func readFreeSpace(path string) (uint64, error) {
 	return uint64(st.Bavail) * uint64(st.Bsize), nil
 }
 
-// guardedFile is a file with the permissions that no one may have.
+// guardedFile is a file whose permissions or owner matter.
 type guardedFile struct {
 	path string
-	deny fs.FileMode
-	// want is the mode that the finding suggests.
-	want string
+	// forbiddenBits are the permission bits that the file must not have.
+	forbiddenBits fs.FileMode
+	// suggestedMode is the mode that the finding suggests, in a form that chmod accepts.
+	suggestedMode string
 	// canBelongToRoot: root may own it in place of the owner of the data folder.
 	canBelongToRoot bool
 	// canBelongToAnyone: its owner does not matter.
 	canBelongToAnyone bool
 }
 
-// guardedFiles lists the files whose modes and owners matter.
-func (s *Service) guardedFiles() []guardedFile {
+// listGuardedFiles returns the files that checkFiles checks.
+func (s *Service) listGuardedFiles() []guardedFile {
 	c := &s.Settings
 	files := []guardedFile{
-		{path: c.DataDir, deny: 0o077, want: "700"},
-		{path: c.StoreFile, deny: 0o077, want: "600"},
-		{path: c.KeysDir, deny: 0o077, want: "700"},
+		{path: c.DataDir, forbiddenBits: 0o077, suggestedMode: "700"},
+		{path: c.StoreFile, forbiddenBits: 0o077, suggestedMode: "600"},
+		{path: c.KeysDir, forbiddenBits: 0o077, suggestedMode: "700"},
 	}
-	// The start checks it too, but a disk can be mounted there later. It can belong to the user
-	// that ships backups.
-	files = append(files, guardedFile{path: c.BackupDir, deny: 0o007, want: "o-rwx", canBelongToAnyone: true})
+	// The server checks it at startup too, but a disk can be mounted there later. It can belong
+	// to the user that ships backups.
+	files = append(files, guardedFile{path: c.BackupDir, forbiddenBits: 0o007, suggestedMode: "o-rwx", canBelongToAnyone: true})
 	entries, err := os.ReadDir(c.KeysDir)
 	if err == nil { // checkKeyFiles reports a missing folder
 		for _, e := range entries {
-			f := guardedFile{path: filepath.Join(c.KeysDir, e.Name()), deny: 0o077, want: "600"}
+			f := guardedFile{path: filepath.Join(c.KeysDir, e.Name()), forbiddenBits: 0o077, suggestedMode: "600"}
 			if filepath.Ext(f.path) == ".crt" { // public
-				f.deny, f.want = 0o022, "644"
+				f.forbiddenBits, f.suggestedMode = 0o022, "644"
 			}
 			files = append(files, f)
 		}
 	}
 	for _, path := range append([]string{c.MasterKeyFile}, c.SecretFiles...) {
-		files = append(files, guardedFile{path: path, deny: 0o077, want: "600", canBelongToRoot: true})
+		files = append(files, guardedFile{path: path, forbiddenBits: 0o077, suggestedMode: "600", canBelongToRoot: true})
 	}
-	// Debian lets the group ssl-cert read the keys of TLS.
-	return append(files, guardedFile{path: c.TLSKey, deny: 0o027, want: "640", canBelongToRoot: true})
+	// Debian lets the group ssl-cert read TLS keys.
+	return append(files, guardedFile{path: c.TLSKey, forbiddenBits: 0o027, suggestedMode: "640", canBelongToRoot: true})
 }
 
 // checkFiles checks the modes and owners of files, which can change after the start of a server.
@@ -93,18 +94,18 @@ func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err 
 	if err != nil {
 		return nil, err
 	}
-	owner, known := uidOf(folder)
-	for _, f := range s.guardedFiles() {
+	owner, known := readUID(folder)
+	for _, f := range s.listGuardedFiles() {
 		info, err := os.Stat(f.path)
 		if err != nil {
-			continue // missing: the check that needs it says so
+			continue // missing: the check that needs it reports it
 		}
 		mode := info.Mode().Perm()
-		if mode&f.deny != 0 {
+		if mode&f.forbiddenBits != 0 {
 			findings = append(findings, Finding{Code: FileOpen, Level: Problem,
-				Args: Args{Path: f.path, Mode: fmt.Sprintf("%04o", mode), Want: f.want}})
+				Args: Args{Path: f.path, Mode: fmt.Sprintf("%04o", mode), Want: f.suggestedMode}})
 		}
-		if uid, ok := uidOf(info); ok && known && uid != owner && !f.canBelongToAnyone && !(f.canBelongToRoot && uid == 0) {
+		if uid, ok := readUID(info); ok && known && uid != owner && !f.canBelongToAnyone && !(f.canBelongToRoot && uid == 0) {
 			findings = append(findings, Finding{Code: FileOwner, Level: Problem,
 				Args: Args{Path: f.path, UID: strconv.Itoa(uid), Want: strconv.Itoa(owner)}})
 		}
@@ -112,7 +113,7 @@ func (s *Service) checkFiles(context.Context, Options) (findings []Finding, err 
 	return findings, nil
 }
 
-func uidOf(info fs.FileInfo) (int, bool) {
+func readUID(info fs.FileInfo) (int, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 0, false

@@ -11,19 +11,19 @@ import (
 // the request's AssertionConsumerServiceURL, otherwise the one of its
 // AssertionConsumerServiceIndex, otherwise the default. The index is ignored if the request has a
 // URL. URLs are compared byte by byte, because looser comparisons have been used to redirect
-// assertions. An unregistered URL is refused or, for a provider that was built for Login.gov,
-// ignored. The error is an *idp.Refusal that quotes the values of the request and never the
-// registered ones.
-func (p *Provider) ChooseACS(address string, hasURL bool, index int, hasIndex bool) (string, error) {
+// assertions. An unregistered URL is refused or, for a service provider that was built for
+// Login.gov, ignored. The error is an *idp.Refusal that quotes the values of the request and never
+// the registered ones.
+func (p *Provider) ChooseACS(url string, hasURL bool, index int, hasIndex bool) (string, error) {
 	switch {
-	case hasURL && address != "" && slices.Contains(p.ACSURLs, address):
-		return address, nil
+	case hasURL && url != "" && slices.Contains(p.ACSURLs, url):
+		return url, nil
 	case hasURL && p.IsLoginGovCompatible() && len(p.ACSURLs) > 0:
 		return p.ACSURLs[0], nil
 	case hasURL:
-		return "", idp.Refuse(idp.RefusedACSURL, "AssertionConsumerServiceURL", address)
+		return "", idp.Refuse(idp.RefusedACSURL, "AssertionConsumerServiceURL", url)
 	case hasIndex:
-		if i := p.acsPosition(index); i >= 0 {
+		if i := p.lookupACSPosition(index); i >= 0 {
 			return p.ACSURLs[i], nil
 		}
 		return "", idp.Refuse(idp.RefusedACSIndex, "AssertionConsumerServiceIndex", strconv.Itoa(index))
@@ -33,8 +33,8 @@ func (p *Provider) ChooseACS(address string, hasURL bool, index int, hasIndex bo
 	return p.ACSURLs[0], nil
 }
 
-// acsPosition returns the position of a registered index, or -1.
-func (p *Provider) acsPosition(index int) int {
+// lookupACSPosition returns the position of a registered index, or -1.
+func (p *Provider) lookupACSPosition(index int) int {
 	if len(p.ACSIndexes) > 0 {
 		index = slices.Index(p.ACSIndexes, index)
 	}

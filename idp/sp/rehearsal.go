@@ -10,31 +10,31 @@ import (
 // rehearsal is the service provider of a running rehearsal.
 type rehearsal struct {
 	provider *Provider
-	until    time.Time
+	endAt    time.Time
 }
 
-// Rehearse makes p, which is idp.RehearsalSP, available to Lookup until the given time. It
+// Rehearse makes p, which is idp.RehearsalSP, available to Lookup until endAt. It
 // exists only in memory and is never listed, stored or edited. Only one exists at a time. A
 // later one replaces it.
-func (r *Registry) Rehearse(p *idp.ServiceProvider, until time.Time) error {
+func (r *Registry) Rehearse(p *idp.ServiceProvider, endAt time.Time) error {
 	if p.EntityID != idp.RehearsalSP {
-		return fmt.Errorf("rehearse: %q is not the provider of rehearsals", p.EntityID)
+		return fmt.Errorf("cannot rehearse with service provider %q: its entity ID must be %q", p.EntityID, idp.RehearsalSP)
 	}
 	parsed, err := Parse(cloneProvider(p))
 	if err != nil {
 		return err
 	}
-	r.rehearsal.Store(&rehearsal{parsed, until})
+	r.rehearsal.Store(&rehearsal{parsed, endAt})
 	return nil
 }
 
-// EndRehearsal removes the provider of a rehearsal.
+// EndRehearsal removes the service provider of the rehearsal.
 func (r *Registry) EndRehearsal() { r.rehearsal.Store(nil) }
 
-// lookupRehearsal does what Lookup does, for idp.RehearsalSP.
+// lookupRehearsal returns the service provider of the running rehearsal, or idp.ErrNotFound.
 func (r *Registry) lookupRehearsal() (*Provider, error) {
-	if now := r.rehearsal.Load(); now != nil && r.clock.Now().Before(now.until) {
-		return now.provider, nil
+	if current := r.rehearsal.Load(); current != nil && r.clock.Now().Before(current.endAt) {
+		return current.provider, nil
 	}
 	return nil, fmt.Errorf("load provider %q: %w", idp.RehearsalSP, idp.ErrNotFound)
 }

@@ -169,7 +169,7 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 // newAssertion returns the facts about the user and the sign-in that the request asks for and the
 // provider may know. Attributes are disclosed here only.
 func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.Issued, now time.Time, lang string) *saml.Assertion {
-	email := signInAddress(user)
+	email := signInEmail(user)
 	subject := string(issued.NameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {
 		subject = email
@@ -184,21 +184,21 @@ func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Pro
 	}
 }
 
-// undisclosedEmail returns the email address that the assertion names the user by, if it was
+// undisclosedEmail returns the email email that the assertion names the user by, if it was
 // not yet disclosed to the provider, or "". From then on a LogoutRequest may use it.
 func (a *accepted) undisclosedEmail(user *idp.User) string {
 	if a.request.NameIDFormat != saml.NameIDFormatEmail {
 		return ""
 	}
-	address := signInAddress(user)
-	if user.DisclosedEmail(a.request.SP, address) != nil {
+	email := signInEmail(user)
+	if user.DisclosedEmail(a.request.SP, email) != nil {
 		return ""
 	}
-	return address
+	return email
 }
 
-// signInAddress returns the verified email address that the user last signed in with.
-func signInAddress(u *idp.User) string {
+// signInEmail returns the verified email email that the user last signed in with.
+func signInEmail(u *idp.User) string {
 	var last *idp.Email
 	for i := range u.Emails {
 		e := &u.Emails[i]

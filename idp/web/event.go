@@ -22,8 +22,8 @@ type Event struct {
 	// ID identifies the request in the log. A page that fails shows its own error ID in
 	// addition; see Pages.Fail.
 	ID string
-	// Client is the IP address that sent the request, after trusted proxies, and Address
-	// the same as text.
+	// Client is the IP address that sent the request, after trusted proxies. Address is
+	// the same IP address as text.
 	Client  netip.Addr
 	Address string
 	// Route is the path pattern that answers, as mounted. Unlike the path, it contains
@@ -43,22 +43,22 @@ type Event struct {
 	// SignedIn is the year whose key signed an assertion in the answer; "" if none did.
 	SignedIn idp.Year
 
-	// asked is the language that the request asks for; see Ask. lang is the language of
-	// the answer, "" if it has none. shown is true if the route has a page of its own, by
-	// GET.
-	asked   string
-	askedAt time.Time
-	lang    templates.Lang
-	shown   bool
-	// chosen is the language that this request chose; see ChooseLanguage.
-	chosen templates.Lang
+	// requestedLocale is the language that the request asks for; see Ask. lang is the language
+	// of the answer, "" if it has none. hasPage reports whether the route answers GET with a
+	// page.
+	requestedLocale string
+	requestedAt     time.Time
+	lang            templates.Lang
+	hasPage         bool
+	// chosenLang is the language that this request chose; see ChooseLanguage.
+	chosenLang templates.Lang
 
-	refused idp.RefusalCode
-	ended   bool // NoteEnded has warned
-	start   time.Time
-	level   slog.Level
-	attrs   []slog.Attr
-	buffer  [16]slog.Attr // space for the attributes of a usual sign-in
+	refusalCode idp.RefusalCode
+	hasNotedEnd bool // NoteEnded has warned
+	start       time.Time
+	level       slog.Level
+	attrs       []slog.Attr
+	buffer      [16]slog.Attr // space for the attributes of a usual sign-in
 }
 
 // AnsweredRequest is an answered request, for counters. Its values are our own: there are few
@@ -67,7 +67,7 @@ type AnsweredRequest struct {
 	// Route and SignedIn are copied from the Event.
 	Route    string
 	SignedIn idp.Year
-	// Refused is why the request was refused; "" if it was not.
+	// Refused is the reason code of the refusal; "" if the request was not refused.
 	Refused idp.RefusalCode
 	Status  int
 	Took    time.Duration
@@ -98,10 +98,10 @@ func (e *Event) noteUser(user idp.UserID) {
 // NoteEnded warns, once in a request, that the certificate of the answering year has expired.
 // The year continues to work, but operators must learn of it from the log.
 func (e *Event) NoteEnded(entry keyring.Entry, now time.Time) {
-	if e.ended || !entry.HasCertExpired(now) {
+	if e.hasNotedEnd || !entry.HasCertExpired(now) {
 		return
 	}
-	e.ended = true
+	e.hasNotedEnd = true
 	e.Note(slog.String("signing_certificate_ended", entry.Key.Cert.NotAfter.UTC().Format(time.DateOnly)))
 	e.Raise(slog.LevelWarn)
 }
@@ -123,11 +123,11 @@ func (e *Event) NoteMessage(relayState string, cert *x509.Certificate, now time.
 }
 
 // Ask records the language that a service provider's request asked for, and when it arrived.
-// All pages of the request use that language if we have it, unless the user chose another one
-// since. An empty locale asks for none.
+// All pages of the request use that language if we have it, unless the user has chosen another
+// one since then. An empty locale asks for none.
 func (e *Event) Ask(locale string, at time.Time) {
 	if locale != "" {
-		e.asked, e.askedAt = locale, at
+		e.requestedLocale, e.requestedAt = locale, at
 	}
 }
 

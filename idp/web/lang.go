@@ -55,10 +55,10 @@ func (p *Pages) choice(r *http.Request, e *Event) templates.Lang {
 	if len(langs) == 1 {
 		return langs[0]
 	}
-	if e.chosen != "" {
-		return e.chosen
+	if e.chosenLang != "" {
+		return e.chosenLang
 	}
-	asked, askedAt := p.matchLocale(e.asked), e.askedAt
+	asked, askedAt := p.matchLocale(e.requestedLocale), e.requestedAt
 	if asked == "" && strings.Contains(r.URL.RawQuery, "locale=") {
 		asked, askedAt = p.matchLocale(r.URL.Query().Get("locale")), e.start
 	}
@@ -159,7 +159,7 @@ func (p *Pages) ChooseLanguage(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	p.keepChoice(w, r, lang)
-	EventOf(r).chosen = lang
+	EventOf(r).chosenLang = lang
 	return true
 }
 
@@ -226,7 +226,7 @@ func (p *Pages) pageURL(r *http.Request) string {
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return r.URL.RequestURI()
-	case !EventOf(r).shown || strings.HasPrefix(r.URL.Path, "/api/"):
+	case !EventOf(r).hasPage || strings.HasPrefix(r.URL.Path, "/api/"):
 		return ""
 	}
 	here := r.URL.EscapedPath()

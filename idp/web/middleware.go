@@ -66,7 +66,7 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 	took := m.Clock.Now().Sub(e.start)
 	if m.Count != nil {
 		// If a handler writes nothing, net/http answers 200.
-		m.Count(AnsweredRequest{Route: e.Route, SignedIn: e.SignedIn, Refused: e.refused, Status: cmp.Or(w.status, http.StatusOK), Took: took})
+		m.Count(AnsweredRequest{Route: e.Route, SignedIn: e.SignedIn, Refused: e.refusalCode, Status: cmp.Or(w.status, http.StatusOK), Took: took})
 	}
 	if !m.Log.Enabled(r.Context(), e.level) {
 		return

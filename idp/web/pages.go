@@ -120,7 +120,7 @@ func (p *Pages) noteFailure(r *http.Request, err error) failure {
 	if f.Status >= 500 {
 		e.Raise(slog.LevelError)
 	} else if f.refusal != nil {
-		e.refused = f.refusal.Code
+		e.refusalCode = f.refusal.Code
 		e.Note(slog.String("refused", string(f.refusal.Code)))
 		e.Raise(slog.LevelWarn)
 	}

@@ -46,7 +46,7 @@ func (methods Methods) chooseHandler(pages *Pages) Handler {
 	allowed := strings.Join(allow, ", ")
 
 	return func(w http.ResponseWriter, r *http.Request) error {
-		EventOf(r).shown = methods[http.MethodGet] != nil
+		EventOf(r).hasPage = methods[http.MethodGet] != nil
 		method := r.Method
 		if method == http.MethodHead {
 			method = http.MethodGet

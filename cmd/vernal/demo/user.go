@@ -85,7 +85,7 @@ func (u *User) Code(ctx context.Context) (Code, error) {
 // String returns the text for the terminal.
 func (c Code) String() string {
 	if c.Used {
-		return fmt.Sprintf("%s  (used; the next one in %d s)", c.Code, c.Seconds)
+		return fmt.Sprintf("%s  (used, next code in %d s)", c.Code, c.Seconds)
 	}
-	return fmt.Sprintf("%s  (for %d s more)", c.Code, c.Seconds)
+	return fmt.Sprintf("%s  (valid for %d s)", c.Code, c.Seconds)
 }

@@ -11,7 +11,7 @@ import (
 
 // errProofed refuses a change of Proofed without the profile, because every decision would trust
 // a level that no profile proves.
-var errProofed = errors.New("change of a user: Proofed is set with the profile and from it")
+var errProofed = errors.New("a change of Proofed needs the profile: call SetProfile")
 
 // Profile unseals the proofed identity of a user. A profile that does not match the user's
 // record counts as tampering: an attacker with write access to the file may have put back an
@@ -60,12 +60,12 @@ func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, a
 // putProofed queues a user's profile, and the user's record with the same Proofed. It does
 // not change *u.
 func (w *writer) putProofed(u *idp.User, p *idp.Profile, dataKey *seal.DataKey) error {
-	kept := *u
-	kept.Proofed = p.Proofed()
+	updated := *u
+	updated.Proofed = p.Proofed()
 	if p == nil {
 		w.delete(inProfiles, []byte(u.ID))
 	} else if err := w.putSealed(inProfiles, u.ID, dataKey, p); err != nil {
 		return err
 	}
-	return w.putSealed(inUsers, u.ID, dataKey, &kept)
+	return w.putSealed(inUsers, u.ID, dataKey, &updated)
 }

@@ -14,7 +14,7 @@ import (
 
 func testDocuments(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	holds := func(kind string, want ...idp.Document) {
+	checkStored := func(kind string, want ...idp.Document) {
 		t.Helper()
 		got, err := s.Documents(ctx, kind, idp.DocumentQuery{All: true})
 		checkSame(t, want, got, err)
@@ -26,19 +26,19 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 	write := func(data string) func(*idp.Document) error {
 		return func(d *idp.Document) error { d.Data = []byte(data + d.Key + string(d.Data)); return nil }
 	}
-	holds("a")
+	checkStored("a")
 	_, err := LookupDocument(ctx, s, "a", "1")
 	is(t, err, idp.ErrNotFound)
 	ok(t, s.UpdateDocuments(ctx, "a", []string{"2", "1", "2", ""}, write("x"), event("doc.write"), event("doc.more")))
 	ok(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("y"))) // a kind that begins like another one
-	holds("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
-	holds("ab", idp.Document{Key: "1", Data: []byte("y1")})
+	checkStored("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
+	checkStored("ab", idp.Document{Key: "1", Data: []byte("y1")})
 	ok(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("z")))
-	holds("ab", idp.Document{Key: "1", Data: []byte("z1y1")})
-	some, err := s.Documents(ctx, "a", idp.DocumentQuery{Keys: []string{"2", "gone", "", "2"}})
-	checkSame(t, []idp.Document{{Data: []byte("x")}, {Key: "2", Data: []byte("x2")}}, some, err)
-	none, err := s.Documents(ctx, "a", idp.DocumentQuery{})
-	checkSame(t, 0, len(none), err)
+	checkStored("ab", idp.Document{Key: "1", Data: []byte("z1y1")})
+	docs, err := s.Documents(ctx, "a", idp.DocumentQuery{Keys: []string{"2", "gone", "", "2"}})
+	checkSame(t, []idp.Document{{Data: []byte("x")}, {Key: "2", Data: []byte("x2")}}, docs, err)
+	docs, err = s.Documents(ctx, "a", idp.DocumentQuery{})
+	checkSame(t, 0, len(docs), err)
 
 	// A change that fails changes nothing, not even the documents before it.
 	cause := errors.New("no")
@@ -55,32 +55,32 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 	if s.UpdateDocuments(ctx, "a", []string{"1"}, func(d *idp.Document) error { d.Key = "2"; return nil }, event("doc.fail")) == nil {
 		t.Error("a change of a document changed its key")
 	}
-	holds("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
+	checkStored("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
 
 	// change runs for the keys in the given order, with no data for a missing document.
 	// Empty data removes the document. The store keeps no reference to data that it got or
 	// returned.
-	mine, order := []byte("mine"), []string(nil)
+	data, order := []byte("mine"), []string(nil)
 	ok(t, s.UpdateDocuments(ctx, "a", []string{"3", "1", "2", ""}, func(d *idp.Document) error {
 		order = append(order, d.Key)
 		if d.Key == "3" && d.Data != nil {
-			t.Errorf("a document that is not there has the content %q", d.Data)
+			t.Errorf("a missing document has the content %q", d.Data)
 		}
 		clear(d.Data)
 		if d.Data = nil; d.Key == "1" {
-			d.Data = mine
+			d.Data = data
 		}
 		return nil
 	}))
 	checkSame(t, []string{"3", "1", "2", ""}, order, nil)
-	clear(mine)
-	some, err = s.Documents(ctx, "a", idp.DocumentQuery{Keys: []string{"1"}})
+	clear(data)
+	docs, err = s.Documents(ctx, "a", idp.DocumentQuery{Keys: []string{"1"}})
 	ok(t, err)
-	clear(some[0].Data)
-	holds("a", idp.Document{Key: "1", Data: []byte("mine")})
+	clear(docs[0].Data)
+	checkStored("a", idp.Document{Key: "1", Data: []byte("mine")})
 	kinds(t, s, 0, "doc.write", "doc.more")
 	if err := s.UpdateDocuments(ctx, "", []string{"1"}, write("x")); err == nil {
-		t.Error("a document without a kind was kept")
+		t.Error("a document without a kind was stored")
 	}
 
 	// The audit record can depend on the document that change gets.
@@ -119,7 +119,7 @@ func testDocumentsCounted(t *testing.T, s idp.OwnedStore) {
 // testDocumentClaimed checks that exactly one of many concurrent claims of a step succeeds.
 func testDocumentClaimed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	taken := errors.New("taken")
+	errTaken := errors.New("taken")
 	const steps = 5
 	var wg sync.WaitGroup
 	for range 8 {
@@ -127,12 +127,12 @@ func testDocumentClaimed(t *testing.T, s idp.OwnedStore) {
 			for n := range steps {
 				err := s.UpdateDocuments(ctx, idp.RotationKind, []string{idp.RotationKey}, func(d *idp.Document) error {
 					if done, _ := strconv.Atoi(string(d.Data)); done > n {
-						return taken
+						return errTaken
 					}
 					d.Data = []byte(strconv.Itoa(n + 1))
 					return nil
 				}, event("step"+strconv.Itoa(n)))
-				if err != nil && err != taken {
+				if err != nil && err != errTaken {
 					t.Error(err)
 				}
 			}
@@ -142,8 +142,8 @@ func testDocumentClaimed(t *testing.T, s idp.OwnedStore) {
 	kinds(t, s, 0, "step0", "step1", "step2", "step3", "step4")
 }
 
-// testDocumentsExpire moves and removes ends. The sweep uses the current end of a document, and
-// reads ignore it.
+// testDocumentsExpire checks that the sweep uses the current ExpiresAt of a document, after it was
+// moved or removed, and that reads ignore it.
 func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	put := func(key string, at time.Time) {
@@ -153,7 +153,7 @@ func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 			return nil
 		}))
 	}
-	left := func(now time.Time, removed int, want ...string) {
+	checkSweep := func(now time.Time, removed int, want ...string) {
 		t.Helper()
 		n, err := s.Sweep(ctx, now, 100)
 		checkSame(t, removed, n, err)
@@ -177,15 +177,15 @@ func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 	put("stays", hour)
 	ok(t, s.UpdateDocuments(ctx, "k", []string{"stays"}, func(*idp.Document) error { return nil }))
 	ok(t, s.UpdateDocuments(ctx, "k", []string{"none"}, func(d *idp.Document) error { d.ExpiresAt = start; return nil }))
-	left(start.Add(-1), 0, "ends", "kept", "later", "sooner", "stays")
-	left(start, 1, "ends", "kept", "later", "stays")
-	left(hour, 2, "kept", "later")
+	checkSweep(start.Add(-1), 0, "ends", "kept", "later", "sooner", "stays")
+	checkSweep(start, 1, "ends", "kept", "later", "stays")
+	checkSweep(hour, 2, "kept", "later")
 	ok(t, s.UpdateDocuments(ctx, "k", []string{"later"}, func(d *idp.Document) error { d.Data = nil; return nil }))
 	put("later", time.Time{})
-	left(hour.Add(100*time.Hour), 0, "kept", "later")
+	checkSweep(hour.Add(100*time.Hour), 0, "kept", "later")
 }
 
-// testRecords keeps typed records.
+// testRecords checks that typed records are kept until they expire.
 func testRecords(t *testing.T, s idp.OwnedStore) {
 	type count struct{ N int }
 	ctx, now := t.Context(), start
@@ -200,18 +200,18 @@ func testRecords(t *testing.T, s idp.OwnedStore) {
 			return nil
 		}, event("count")))
 	}
-	holds := func(want ...idp.Record[count]) {
+	checkStored := func(want ...idp.Record[count]) {
 		t.Helper()
 		got, err := counts.List(ctx)
 		checkSame(t, want, got, err)
 	}
 	end := start.Add(time.Minute)
-	holds()
+	checkStored()
 	_, err := counts.Get(ctx, "a")
 	is(t, err, idp.ErrNotFound)
 	add("b", "a", "")
 	add("a")
-	holds(idp.Record[count]{Value: &count{1}, ExpiresAt: end}, idp.Record[count]{Key: "a", Value: &count{2}, ExpiresAt: end}, idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
+	checkStored(idp.Record[count]{Value: &count{1}, ExpiresAt: end}, idp.Record[count]{Key: "a", Value: &count{2}, ExpiresAt: end}, idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
 	one, err := counts.Get(ctx, "a")
 	checkSame(t, &count{2}, one, err)
 
@@ -221,17 +221,17 @@ func testRecords(t *testing.T, s idp.OwnedStore) {
 	_, err = counts.Get(ctx, "a")
 	is(t, err, idp.ErrNotFound)
 
-	// At its end a record is over, swept or not, and begins again.
+	// An expired record is missing, even before the sweep, and an update creates it again.
 	now = end
-	holds()
+	checkStored()
 	add("b")
 	end = end.Add(time.Minute)
-	holds(idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
+	checkStored(idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
 	n, err := s.Sweep(ctx, start.Add(time.Hour), 10)
 	checkSame(t, 2, n, err)
 	ok(t, s.UpdateDocuments(ctx, "count", []string{"a"}, func(d *idp.Document) error { d.Data = []byte("}"); return nil }))
 	if _, err = counts.Get(ctx, "a"); err == nil || errors.Is(err, idp.ErrNotFound) {
-		t.Errorf("a damaged record: %v, want an error of its own", err)
+		t.Errorf("a damaged record: %v, want an error other than ErrNotFound", err)
 	}
 	kinds(t, s, 0, "count", "count", "count")
 }

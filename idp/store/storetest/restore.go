@@ -13,8 +13,8 @@ import (
 // restoredAt is before any store's clock, because a store is never restored in the future.
 var restoredAt = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// personBefore returns a user with a device and an authenticator from before a restore.
-func personBefore() *idp.User {
+// userBeforeRestore returns a user with a device and an authenticator from before a restore.
+func userBeforeRestore() *idp.User {
 	u := person("u1", "a@example.org")
 	u.Devices = []idp.RememberedDevice{{Hash: []byte{1}, At: restoredAt}}
 	u.TOTPs[0].AddedAt = restoredAt
@@ -24,7 +24,7 @@ func personBefore() *idp.User {
 // testRestore checks that a restore ends the records that it must end, and keeps all others.
 func testRestore(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, addUser(ctx, s, personBefore()))
+	ok(t, addUser(ctx, s, userBeforeRestore()))
 	ok(t, s.CreateProvider(ctx, provider("https://sp.example"), ""))
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u2")}))
@@ -56,37 +56,37 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 	}
 
 	// A restore that fails changes nothing.
-	failing, cause := r, errors.New("no")
-	failing.Change = func(string, *idp.Document) error { return cause }
-	_, err = s.Restore(ctx, failing, event("x"))
+	failingRestore, cause := r, errors.New("no")
+	failingRestore.Change = func(string, *idp.Document) error { return cause }
+	_, err = s.Restore(ctx, failingRestore, event("x"))
 	is(t, err, cause)
-	failing = r
-	failing.Add = func(idp.Ended) (map[string]idp.Document, error) { return nil, cause }
-	_, err = s.Restore(ctx, failing, event("x"))
+	failingRestore = r
+	failingRestore.Add = func(idp.Ended) (map[string]idp.Document, error) { return nil, cause }
+	_, err = s.Restore(ctx, failingRestore, event("x"))
 	is(t, err, cause)
-	timeless := r
-	timeless.At = time.Time{}
-	if _, err := s.Restore(ctx, timeless, event("x")); err == nil {
-		t.Error("a store was restored at the zero time, which is never")
+	restoreWithoutTime := r
+	restoreWithoutTime.At = time.Time{}
+	if _, err := s.Restore(ctx, restoreWithoutTime, event("x")); err == nil {
+		t.Error("a store was restored at the zero time")
 	}
 	checkSame(t, time.Time{}, s.RestoredAt(), nil)
 	_, err = s.Session(ctx, "s1")
 	ok(t, err)
 
-	before := len(trail(t, s))
+	countBefore := len(trail(t, s))
 	restored := event("restored")
 	restored.Detail = map[string]string{}
-	var completed idp.Ended
+	var gotEnded idp.Ended
 	r.Add = func(e idp.Ended) (map[string]idp.Document, error) {
-		completed, restored.Detail["sessions"] = e, "two"
+		gotEnded, restored.Detail["sessions"] = e, "two"
 		return map[string]idp.Document{"added": {Key: "k", Data: []byte("new")}, "new": {Key: "n", Data: []byte("new")}}, nil
 	}
 	got, err := s.Restore(ctx, r, restored)
 	want := idp.Ended{Sessions: 2, LoginRequests: 2, LogoutRequests: 1, Documents: map[string]int{"ended": 1}}
 	checkSame(t, want, got, err)
-	checkSame(t, want, completed, nil)
-	kinds(t, s, before, "restored")
-	checkSame(t, "two", trail(t, s)[before].Detail["sessions"], nil)
+	checkSame(t, want, gotEnded, nil)
+	kinds(t, s, countBefore, "restored")
+	checkSame(t, "two", trail(t, s)[countBefore].Detail["sessions"], nil)
 	checkSame(t, at, s.RestoredAt(), nil)
 
 	for _, id := range []idp.SessionID{"s1", "s2"} {
@@ -115,12 +115,12 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 		docs, err := s.Documents(ctx, kind, idp.DocumentQuery{All: true})
 		checkSame(t, want, docs, err)
 	}
-	kept, err := s.NameID(ctx, "sp:https://sp.example", "u1")
-	checkSame(t, name, kept, err)
+	nameID, err := s.NameID(ctx, "sp:https://sp.example", "u1")
+	checkSame(t, name, nameID, err)
 
 	checkRestoredUser(t, s, at)
 
-	// The store goes on: the same messages are new, and the sweep finds the remaining records.
+	// The store stays usable: the same messages are new, and the sweep finds the remaining records.
 	ok(t, s.CreateLoginRequest(ctx, request("h4", "https://sp.example", "m1")))
 	is(t, s.CreateLoginRequest(ctx, request("h5", "https://sp.example", "m1")), idp.ErrReplayed)
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
@@ -128,11 +128,11 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, 4, n, err) // a document kept and one changed, a request and a session
 }
 
-// testRestoredReopened checks that a store that is opened again knows that it was restored.
+// testRestoredReopened checks that a store that is opened again returns the time of the restore.
 func testRestoredReopened(t *testing.T, open Open) {
 	ctx, dir := t.Context(), t.TempDir()
 	s := open(t, dir)
-	ok(t, addUser(ctx, s, personBefore()))
+	ok(t, addUser(ctx, s, userBeforeRestore()))
 	ok(t, s.CreateLoginRequest(ctx, request("h1", "https://sp.example", "m1")))
 	_, err := s.Restore(ctx, idp.Restore{At: restoredAt})
 	ok(t, err)
@@ -144,12 +144,12 @@ func testRestoredReopened(t *testing.T, open Open) {
 	checkRestoredUser(t, s, restoredAt)
 }
 
-// checkRestoredUser checks that the user has no device from before, and that the steps whose
-// codes were accepted until then count as used. Later devices and codes stay.
+// checkRestoredUser checks that the user has no device from before the restore, and that the steps
+// whose codes were accepted until then count as used. Later devices and codes stay.
 func checkRestoredUser(t *testing.T, s idp.OwnedStore, at time.Time) {
 	t.Helper()
 	ctx, step := t.Context(), at.Unix()/30+idp.TOTPStepsAhead
-	look := func() *idp.User {
+	lookupUser := func() *idp.User {
 		t.Helper()
 		u, err := s.User(ctx, "u1")
 		ok(t, err)
@@ -159,7 +159,7 @@ func checkRestoredUser(t *testing.T, s idp.OwnedStore, at time.Time) {
 		checkSame(t, []*idp.User{u}, list, err)
 		return u
 	}
-	u := look()
+	u := lookupUser()
 	if len(u.Devices) != 0 || u.TOTPs[0].LastStep != step {
 		t.Errorf("devices %v, last step %d, want none and %d", u.Devices, u.TOTPs[0].LastStep, step)
 	}
@@ -172,7 +172,7 @@ func checkRestoredUser(t *testing.T, s idp.OwnedStore, at time.Time) {
 		u.TOTPs = append(u.TOTPs, idp.TOTP{Secret: []byte{1}, Period: 60, LastStep: 3, AddedAt: at.Add(1)})
 		return nil
 	}))
-	u = look()
+	u = lookupUser()
 	got := []int64{int64(len(u.Devices)), u.TOTPs[0].LastStep, u.TOTPs[1].LastStep}
 	if diff := cmp.Diff([]int64{1, step + 1, 3}, got); diff != "" {
 		t.Errorf("devices and last steps after the restore (-want +got):\n%s", diff)
