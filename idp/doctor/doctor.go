@@ -218,8 +218,9 @@ func (s *Service) runCheck(ctx context.Context, c Check, o Options) result {
 	defer cancel()
 	ended := make(chan result, 1)
 	go func() {
-		defer s.endRun(c.Name)
-		ended <- s.callCheck(ctx, c, o)
+		r := s.callCheck(ctx, c, o)
+		s.endRun(c.Name) // before the caller has the result, who may start the next run at once
+		ended <- r
 	}()
 	select {
 	case r := <-ended:

@@ -64,6 +64,20 @@ func TestHangingCheckIsLeft(t *testing.T) {
 	<-ended
 }
 
+// Runs may follow each other at once: a check that has reported is no longer running.
+func TestRunsFollowAtOnce(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.doctor.SetChecks(doctor.Check{Name: "works", Run: func(*doctor.Service, context.Context, doctor.Options) ([]doctor.Finding, error) {
+		return nil, nil
+	}})
+	for range 2000 {
+		if got := outcomeOf(d.examine(doctor.Options{}), "works"); got.State != doctor.Done {
+			t.Fatalf("%+v", got)
+		}
+	}
+}
+
 // A check that fails or panics is an outcome, not a finding, and ends nothing else.
 func TestBrokenCheckIsOutcome(t *testing.T) {
 	t.Parallel()
