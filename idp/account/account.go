@@ -3,22 +3,22 @@
 //
 // A sign-in uses two calls, each one step of guessing:
 //
-//	CheckPassword  wait for a turn ─► look the email address up ─► reserve the attempt, for the
-//	               user silently ─► hash ─► give back, or wait until every "no" has
-//	               taken as long
+//	CheckPassword  wait for a permit ─► look the email address up ─► reserve the attempt, for
+//	               the user silently ─► hash ─► give the attempt back, or delay the answer
+//	               "wrong"
 //	CheckTOTP      reserve the attempt ─► compare ─► compare-and-set of LastStep
 //
 // Attempts are counted before the secret is compared, so that a hundred guesses sent at once count
 // as a hundred guesses. A right answer gives them back. Each attempt is one write, no matter how
-// many counters change. An email address without an account gets the same writes, a hash and the
-// same time until the "no", so that neither answer nor time discloses which users have an account
-// or were imported. An attempt that finds no room is a *BusyError.
+// many counters change. An email address without an account causes the same writes, a hash and
+// the same delay, so that neither answer nor time discloses which users have an account or were
+// imported. If too many attempts wait, the next one gets a *BusyError.
 //
 // Operators use the other calls: Create, SetPassword, Lock, Unlock, AddTOTP, ResetMFA, Delete,
 // and Verify, which records a proofed identity. Import and Export move users between
 // installations:
 //
-//	RecordReader  file ─► Record, or the problems of the line
+//	RecordReader  file ─► Record, or the problems of a line
 //	Import        Record ─► user with NameIDs; existing users stay unchanged
 //	Export        user ─► Record
 //
@@ -46,13 +46,13 @@ var (
 	// address without an account. It never discloses which of them.
 	ErrWrong = errors.New("wrong password or code")
 	// ErrReplayed is ErrWrong for a right code that was used before. Its sender saw one of
-	// the user's codes, so the audit trail distinguishes it from a guess. No page does.
+	// the user's codes, so the audit trail distinguishes it from a guess. Pages do not.
 	ErrReplayed = fmt.Errorf("%w: used before", ErrWrong)
 	// ErrLocked is returned when an operator has locked the account. CheckPassword returns
 	// it only after the right password, so that it discloses nothing to other callers.
 	ErrLocked = errors.New("account is locked")
 	// ErrNoFactor is returned by CheckTOTP for a user without TOTP.
-	ErrNoFactor = errors.New("no authenticator on this account")
+	ErrNoFactor = errors.New("account has no authenticator")
 )
 
 // ThrottledError is returned after too many attempts. No secret was compared, and the attempt
@@ -103,7 +103,7 @@ type Store interface {
 type Service struct {
 	// The fields from Store to Log must be set.
 	Store  Store
-	Sealer idp.Sealer // hashes the keys of throttles, so that no store discloses them
+	Sealer idp.Sealer // hashes the keys of throttles, so that the store discloses no email address
 	Clock  idp.Clock
 	Hasher *Hasher
 	Log    *slog.Logger
@@ -120,7 +120,7 @@ type NewUser struct {
 	Password string `json:"password,omitempty"`
 	// TOTP requests an authenticator. A TOTPSecret requests one too.
 	TOTP bool `json:"totp,omitempty"`
-	// TOTPSecret is a given secret, base32. If empty, a random one of 160 bits is
+	// TOTPSecret is an existing secret in base32. If empty, a random one of 160 bits is
 	// generated.
 	TOTPSecret string `json:"totp_secret,omitempty"`
 	// TOTPPeriod is 30 or 60 seconds; 0 means 30.
@@ -130,62 +130,62 @@ type NewUser struct {
 // Enrolment is the data that a user needs to set up an authenticator. It is shown once and not
 // stored.
 type Enrolment struct {
-	// Secret is base32 without padding, URL its otpauth URL.
+	// Secret is in base32 without padding. URL is the otpauth URL.
 	Secret string `json:"secret"`
 	URL    string `json:"url"`
 }
 
 // Create adds a user whose email address counts as confirmed. The Enrolment is nil without
 // TOTP. Errors: *InputError; idp.ErrExists if the email address is taken.
-func (s *Service) Create(ctx context.Context, n NewUser, actor string) (*idp.User, *Enrolment, error) {
-	address, err := NormalizeEmail(n.Email)
+func (s *Service) Create(ctx context.Context, newUser NewUser, actor string) (*idp.User, *Enrolment, error) {
+	email, err := NormalizeEmail(newUser.Email)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := CheckNewPassword(n.Password, address); err != nil {
+	if err := CheckNewPassword(newUser.Password, email); err != nil {
 		return nil, nil, err
 	}
 	now := s.Clock.Now().Truncate(time.Second)
-	u := &idp.User{
+	user := &idp.User{
 		ID:                idp.UserID(rand.Text()),
-		Emails:            []idp.Email{{Address: address, ConfirmedAt: now}},
+		Emails:            []idp.Email{{Address: email, ConfirmedAt: now}},
 		PasswordChangedAt: now,
 		CreatedAt:         now,
 		UpdatedAt:         now,
 	}
 	var enrolment *Enrolment
-	if n.TOTP || n.TOTPSecret != "" {
-		t, err := newTOTP(NewTOTP{Secret: n.TOTPSecret, Period: n.TOTPPeriod}, now)
+	if newUser.TOTP || newUser.TOTPSecret != "" {
+		t, err := newTOTP(NewTOTP{Secret: newUser.TOTPSecret, Period: newUser.TOTPPeriod}, now)
 		if err != nil {
 			return nil, nil, err
 		}
-		u.TOTPs = []idp.TOTP{t}
-		enrolment = s.enrolment(t, address)
+		user.TOTPs = []idp.TOTP{t}
+		enrolment = s.newEnrolment(t, email)
 	}
-	if u.PasswordHash, err = s.Hasher.Hash(ctx, n.Password); err != nil {
+	if user.PasswordHash, err = s.Hasher.Hash(ctx, newUser.Password); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
-	clash, err := s.Store.ImportUsers(ctx, []idp.ImportedUser{{User: u, Event: changeEvent(idp.AuditUserAdd, u.ID, actor)}})
-	if err := errors.Join(append(clash, err)...); err != nil {
+	conflicts, err := s.Store.ImportUsers(ctx, []idp.ImportedUser{{User: user, Event: newChangeEvent(idp.AuditUserAdd, user.ID, actor)}})
+	if err := errors.Join(append(conflicts, err)...); err != nil {
 		return nil, nil, fmt.Errorf("create account: %w", err)
 	}
-	return u, enrolment, nil
+	return user, enrolment, nil
 }
 
 // Lookup finds a user by any of their email addresses, or returns idp.ErrNotFound.
 func (s *Service) Lookup(ctx context.Context, email string) (*idp.User, error) {
-	address, err := NormalizeEmail(email)
+	email, err := NormalizeEmail(email)
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.Store.UserByEmail(ctx, address)
+	user, err := s.Store.UserByEmail(ctx, email)
 	if err != nil {
 		return nil, fmt.Errorf("look up account: %w", err)
 	}
-	return u, nil
+	return user, nil
 }
 
-// changeEvent returns the audit event of a completed change.
-func changeEvent(kind idp.AuditKind, user idp.UserID, actor string) idp.AuditEvent {
+// newChangeEvent returns the audit event of a completed change.
+func newChangeEvent(kind idp.AuditKind, user idp.UserID, actor string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, User: user}
 }

@@ -31,8 +31,8 @@ func (s *Service) SetPassword(ctx context.Context, email, password, actor string
 	})
 }
 
-// Lock keeps a user from signing in, ends their sessions and returns the number of sessions.
-// The reason is kept with the account. Locking again replaces the reason. Errors: *InputError;
+// Lock prevents a user from signing in, ends their sessions and returns the number of sessions.
+// The reason is stored with the account. Locking again replaces it. Errors: *InputError;
 // idp.ErrNotFound.
 func (s *Service) Lock(ctx context.Context, email, reason, actor string) (sessions int, err error) {
 	if err := checkLockReason(reason); err != nil {
@@ -59,7 +59,7 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 		u.LockedAt, u.LockReason = time.Time{}, ""
 		u.UpdatedAt = s.Clock.Now()
 		return nil
-	}, changeEvent(idp.AuditUserUnlock, u.ID, actor))
+	}, newChangeEvent(idp.AuditUserUnlock, u.ID, actor))
 	if err != nil {
 		return fmt.Errorf("user.unlock: %w", err)
 	}
@@ -69,23 +69,23 @@ func (s *Service) Unlock(ctx context.Context, email, actor string) error {
 // AddTOTP adds an authenticator, ends the user's sessions, removes their remembered devices, and
 // returns the data that the user needs to set it up. Errors: *InputError, with problem "too_many"
 // beyond MaxTOTPs.
-func (s *Service) AddTOTP(ctx context.Context, email string, n NewTOTP, actor string) (*Enrolment, error) {
-	t, err := newTOTP(n, s.Clock.Now())
+func (s *Service) AddTOTP(ctx context.Context, email string, authenticator NewTOTP, actor string) (*Enrolment, error) {
+	t, err := newTOTP(authenticator, s.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
-	var address string
+	var primaryEmail string
 	_, err = s.changeUser(ctx, email, idp.AuditUserAddTOTP, actor, func(u *idp.User) error {
 		if len(u.TOTPs) >= MaxTOTPs {
-			return &InputError{"totp_secret", "too_many", fmt.Sprintf("the account has %d authenticators already", len(u.TOTPs))}
+			return &InputError{"totp_secret", "too_many", fmt.Sprintf("the account already has %d authenticators, the maximum", len(u.TOTPs))}
 		}
-		u.TOTPs, address = append(u.TOTPs, t), u.PrimaryEmail()
+		u.TOTPs, primaryEmail = append(u.TOTPs, t), u.PrimaryEmail()
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("add authenticator: %w", err)
 	}
-	return s.enrolment(t, address), nil
+	return s.newEnrolment(t, primaryEmail), nil
 }
 
 // ResetMFA removes all second factors of a user, ends their sessions and returns the number of
@@ -104,7 +104,7 @@ func (s *Service) Delete(ctx context.Context, email, actor string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.DeleteUser(ctx, u.ID, changeEvent(idp.AuditUserDelete, u.ID, actor)); err != nil {
+	if err := s.Store.DeleteUser(ctx, u.ID, newChangeEvent(idp.AuditUserDelete, u.ID, actor)); err != nil {
 		return fmt.Errorf("user.delete: %w", err)
 	}
 	return s.forgetFailures(ctx, u)
@@ -122,21 +122,21 @@ func (s *Service) changeUser(ctx context.Context, email string, kind idp.AuditKi
 		u.UpdatedAt = s.Clock.Now()
 		u.Devices = nil
 		return change(u)
-	}, changeEvent(kind, u.ID, actor))
+	}, newChangeEvent(kind, u.ID, actor))
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", kind, err)
 	}
-	n, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID})
+	count, err := s.Store.EndSessions(ctx, idp.SessionEnd{User: u.ID})
 	if err != nil {
-		return 0, fmt.Errorf("%s was done, but ending the sessions failed: %w", kind, err)
+		return 0, fmt.Errorf("%s succeeded, but ending the sessions failed, repeat the command: %w", kind, err)
 	}
-	return n, nil
+	return count, nil
 }
 
 // checkLockReason returns an *InputError if a text cannot be the reason of a lock.
 func checkLockReason(reason string) error {
-	if len(reason) > maxReason || !isOneLine(reason) {
-		return &InputError{"lock_reason", "invalid", fmt.Sprintf("must be text of at most %d bytes, without control characters", maxReason)}
+	if len(reason) > maxLockReason || !isOneLine(reason) {
+		return &InputError{"lock_reason", "invalid", fmt.Sprintf("must be text of at most %d bytes without control characters", maxLockReason)}
 	}
 	return nil
 }

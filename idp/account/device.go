@@ -9,22 +9,22 @@ import (
 	"vernal/idp"
 )
 
-// Remembering is a browser that a user asks us to remember.
-type Remembering struct {
-	// Device is the browser. rememberIn sets its At.
+// RememberRequest is a browser that a user asks us to remember.
+type RememberRequest struct {
+	// Device is the browser. addDevice sets its At.
 	Device idp.RememberedDevice
-	// Replaces is the hash of the browser's previous cookie, which becomes invalid; nil
+	// ReplacedHash is the hash of the browser's previous cookie, which becomes invalid; nil
 	// for none.
-	Replaces []byte
-	// KnownAt is when the user proved the password. If the password was changed after
-	// that, the code counts and the browser is not remembered.
-	KnownAt time.Time
+	ReplacedHash []byte
+	// PasswordProvedAt is when the user proved the password. If the password was changed
+	// later, the code counts, but the browser is not remembered.
+	PasswordProvedAt time.Time
 }
 
-// rememberIn adds the browser to the user's remembered devices.
-func (r *Remembering) rememberIn(u *idp.User, now time.Time) {
-	u.Forget(r.Replaces)
-	if !u.PasswordChangedAt.After(r.KnownAt) {
+// addDevice adds the browser to the user's remembered devices.
+func (r *RememberRequest) addDevice(u *idp.User, now time.Time) {
+	u.Forget(r.ReplacedHash)
+	if !u.PasswordChangedAt.After(r.PasswordProvedAt) {
 		d := r.Device
 		d.At = now
 		u.Remember(d)
@@ -32,17 +32,17 @@ func (r *Remembering) rememberIn(u *idp.User, now time.Time) {
 }
 
 // UseDevice records that a remembered device replaces the user's second factor in a sign-in
-// with an email address (AddressMark), and returns the time from which it counts. It returns
+// with an email address (EmailMark), and returns when the device was remembered. It returns
 // idp.ErrNotFound if the device is no longer remembered. The store serializes uses and
 // removals of devices.
-func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, cameAs string) (at time.Time, err error) {
+func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, emailMark string) (at time.Time, err error) {
 	now := s.Clock.Now()
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
 		var ok bool
 		if at, ok = u.UsedDevice(hash, now); !ok {
 			return idp.ErrNotFound
 		}
-		s.recordSignInAddress(u, cameAs, now)
+		s.recordSignInEmail(u, emailMark, now)
 		return nil
 	})
 	if err != nil {
@@ -51,10 +51,10 @@ func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, c
 	return at, nil
 }
 
-// ForgetDevices removes the remembered device identified by short, or all with "", and returns
-// their number. Sessions continue, because their factors remain proved. Each removed device is
-// recorded with event, whose Kind and Detail are set here.
-func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short string, event idp.AuditEvent) (n int, err error) {
+// ForgetDevices removes the remembered device with a short ID, or all devices if it is "", and
+// returns their number. Sessions continue, because their factors remain proved. Each removed
+// device is recorded with event, whose Kind and Detail are set here.
+func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, shortID string, event idp.AuditEvent) (count int, err error) {
 	u, err := s.Store.User(ctx, user)
 	if err != nil {
 		return 0, fmt.Errorf("forget devices: %w", err)
@@ -62,7 +62,7 @@ func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short stri
 	var hashes [][]byte
 	var events []idp.AuditEvent
 	for _, d := range u.Devices {
-		if short != "" && d.Short() != short {
+		if shortID != "" && d.Short() != shortID {
 			continue
 		}
 		hashes = append(hashes, d.Hash)
@@ -73,7 +73,7 @@ func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short stri
 		return 0, nil
 	}
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
-		if n = u.Forget(hashes...); n == 0 {
+		if count = u.Forget(hashes...); count == 0 {
 			return errForgotten
 		}
 		return nil
@@ -84,8 +84,8 @@ func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short stri
 	if err != nil {
 		return 0, fmt.Errorf("forget devices: %w", err)
 	}
-	return n, nil
+	return count, nil
 }
 
-// errForgotten ends a change that has nothing left to do.
-var errForgotten = errors.New("the devices were removed meanwhile")
+// errForgotten cancels an update because another request removed the devices first.
+var errForgotten = errors.New("the devices were already removed")

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -29,11 +28,10 @@ type Cost struct {
 	Threads      uint8
 	// Iterations of PBKDF2-HMAC-SHA256 (RFC 8018 §5.2), used in FIPS mode.
 	Iterations int
-	// FIPS selects PBKDF2, the only approved one of the two.
+	// FIPS selects PBKDF2, the only approved algorithm of the two.
 	FIPS bool
-	// Slots is how many hashes run at once. Further ones wait. A hash made here works in
-	// Memory, so running hashes hold Slots × Memory. The garbage collector frees that memory
-	// later; see Hasher.PeakMemory.
+	// Slots is how many hashes run at once, together in Slots × Memory. The garbage collector
+	// frees that memory later; see Hasher.PeakMemory.
 	Slots int
 }
 
@@ -50,22 +48,22 @@ func DefaultCost() Cost {
 }
 
 // Hasher makes and verifies password hashes in PHC form. It verifies both algorithms,
-// independent of the one it makes. It decides which attempt has its turn, and how long to wait
-// before an attempt is answered "no". It is safe for concurrent use.
+// regardless of the one it uses for new hashes. It decides which attempt gets a permit, and how
+// long the answer "wrong" is delayed. It is safe for concurrent use.
 type Hasher struct {
 	cost Cost
 	// slots holds one entry for each running hash. Hashes take slots in the order in which
-	// they ask. The queue stays short, because attempts leave the room one by one and
+	// they ask. Few hashes wait for a slot, because an attempt needs a permit first and
 	// commands ask for one slot at a time.
 	slots    chan struct{}
 	commands chan struct{}
-	room     *room
+	queue    *attemptQueue
 	pace     pace
-	// preparing is taken while the hashes in use are measured, and prepared is true afterwards.
-	preparing chan struct{}
-	prepared  atomic.Bool
-	// measure runs a hash and returns how long it took.
-	measure func(w work, compute func()) time.Duration
+	// prepareLock is held while the hashes in use are measured. Then isPrepared becomes true.
+	prepareLock chan struct{}
+	isPrepared  atomic.Bool
+	// measure runs compute and returns how long it took.
+	measure func(w hashCost, compute func()) time.Duration
 }
 
 // NewHasher returns a Hasher. Cost{} selects the defaults.
@@ -73,20 +71,20 @@ func NewHasher(c Cost) *Hasher {
 	c = cmp.Or(c, DefaultCost())
 	slots := max(1, c.Slots)
 	return &Hasher{
-		cost: c, slots: make(chan struct{}, slots), commands: make(chan struct{}, 1), room: newRoom(slots),
-		preparing: make(chan struct{}, 1),
-		measure: func(_ work, compute func()) time.Duration {
-			begun := time.Now()
+		cost: c, slots: make(chan struct{}, slots), commands: make(chan struct{}, 1), queue: newAttemptQueue(slots),
+		prepareLock: make(chan struct{}, 1),
+		measure: func(_ hashCost, compute func()) time.Duration {
+			startedAt := time.Now()
 			compute()
-			return time.Since(begun)
+			return time.Since(startedAt)
 		},
 	}
 }
 
 // Hash returns the PHC string of a password with a new random salt, for operators' commands.
 // It waits for a free slot, or until ctx is done. All commands together take one slot at a
-// time, so that they cannot keep sign-ins waiting. Sign-ins cannot keep commands waiting
-// either, because few sign-ins ask for a slot at once.
+// time, so that they cannot delay sign-ins. Sign-ins cannot delay commands either, because few
+// sign-ins ask for a slot at once.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	select {
 	case h.commands <- struct{}{}:
@@ -94,19 +92,19 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	case <-ctx.Done():
 		return "", fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
 	}
-	return h.hashInTurn(ctx, password)
+	return h.hashWithPermit(ctx, password)
 }
 
-// hashInTurn works like Hash, for an attempt that has its turn.
-func (h *Hasher) hashInTurn(ctx context.Context, password string) (string, error) {
+// hashWithPermit works like Hash, for an attempt that has a permit.
+func (h *Hasher) hashWithPermit(ctx context.Context, password string) (string, error) {
 	if !isHashable(password) {
-		return "", errors.New("password too long to be hashed")
+		return "", fmt.Errorf("password is longer than %d characters or %d bytes", MaxPassword, MaxPasswordBytes)
 	}
-	p := h.currentParams()
+	p := h.newParams()
 	p.salt = make([]byte, saltSize)
 	rand.Read(p.salt)
 	var err error
-	if p.key, _, err = h.deriveInSlot(ctx, p, password); err != nil {
+	if p.key, _, err = h.deriveKey(ctx, p, password); err != nil {
 		return "", err
 	}
 	return p.String(), nil
@@ -123,58 +121,59 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string) (bool, Ef
 	if !isHashable(password) {
 		return false, Effort{}, nil
 	}
-	key, spent, err := h.deriveInSlot(ctx, p, password)
+	key, effort, err := h.deriveKey(ctx, p, password)
 	if err != nil {
 		return false, Effort{}, err
 	}
-	return subtle.ConstantTimeCompare(key, p.key) == 1, spent, nil
+	return subtle.ConstantTimeCompare(key, p.key) == 1, effort, nil
 }
 
-// Burn spends the effort of Verify on a hash of the current cost, for accounts that do not exist.
-func (h *Hasher) Burn(ctx context.Context, password string) (Effort, error) {
-	p := h.currentParams()
+// SpendEffort takes as long as Verify for a hash of the current cost, for accounts that do not
+// exist.
+func (h *Hasher) SpendEffort(ctx context.Context, password string) (Effort, error) {
+	p := h.newParams()
 	p.salt = make([]byte, saltSize)
 	p.key = make([]byte, keySize)
 	if !isHashable(password) {
 		return Effort{}, nil // the same limit as in Verify
 	}
-	key, spent, err := h.deriveInSlot(ctx, p, password)
+	key, effort, err := h.deriveKey(ctx, p, password)
 	// Compare as Verify does, for the same timing. The result is not used.
 	subtle.ConstantTimeCompare(key, p.key)
-	return spent, err
+	return effort, err
 }
 
 // NeedsRehash reports whether a PHC string uses another algorithm than the current one, or
-// costs less. A more expensive hash, for example from an import, is kept.
+// costs less. A more expensive hash, for example from an import, does not.
 func (h *Hasher) NeedsRehash(encoded string) bool {
 	p, err := parsePHC(encoded)
 	if err != nil {
 		return false // it cannot be verified either
 	}
-	want := h.currentParams()
+	want := h.newParams()
 	return p.alg != want.alg || p.memory < want.memory || p.time < want.time || p.iterations < want.iterations ||
 		len(p.salt) < saltSize || len(p.key) < keySize
 }
 
-// currentParams returns the parameters of new hashes, without salt and key.
-func (h *Hasher) currentParams() phc {
+// newParams returns the parameters of new hashes, without salt and key.
+func (h *Hasher) newParams() phc {
 	if h.cost.FIPS {
 		return phc{alg: algPBKDF2, iterations: h.cost.Iterations}
 	}
 	return phc{alg: algArgon2id, memory: h.cost.Memory, time: h.cost.Time, threads: h.cost.Threads}
 }
 
-// deriveInSlot waits for a slot and computes the key of a password in it.
-func (h *Hasher) deriveInSlot(ctx context.Context, p phc, password string) (key []byte, spent Effort, err error) {
+// deriveKey waits for a slot and computes the key of a password in it.
+func (h *Hasher) deriveKey(ctx context.Context, p phc, password string) (key []byte, effort Effort, err error) {
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-ctx.Done():
 		return nil, Effort{}, fmt.Errorf("wait for a password hash: %w", context.Cause(ctx))
 	}
-	spent.work = p.workOf()
-	spent.took = h.measure(spent.work, func() { key, err = p.computeKey(password) })
-	return key, spent, err
+	effort.cost = p.computeCost()
+	effort.duration = h.measure(effort.cost, func() { key, err = p.computeKey(password) })
+	return key, effort, err
 }
 
 // computeKey returns the key of the password under the hash's parameters.
@@ -184,7 +183,7 @@ func (p phc) computeKey(password string) ([]byte, error) {
 		size = len(p.key)
 	}
 	if p.alg == algPBKDF2 {
-		return pbkdf2.Key(sha256.New, string(normalPassword(password)), p.salt, p.iterations, size)
+		return pbkdf2.Key(sha256.New, string(normalizePassword(password)), p.salt, p.iterations, size)
 	}
-	return argon2.IDKey(normalPassword(password), p.salt, p.time, p.memory, p.threads, uint32(size)), nil
+	return argon2.IDKey(normalizePassword(password), p.salt, p.time, p.memory, p.threads, uint32(size)), nil
 }

@@ -17,8 +17,8 @@ import (
 // Limits of a record. Only maxRecord limits the number of a user's NameIDs, because a user can have
 // one for each service provider.
 const (
-	maxEmails = 20
-	maxReason = 500
+	maxEmails     = 20
+	maxLockReason = 500
 )
 
 // ImportLine is one record and its line in the file.
@@ -44,7 +44,7 @@ type ImportProblem struct {
 	Line  int    `json:"line"`
 	Field string `json:"field,omitempty"`
 	Text  string `json:"text"`
-	// Option is the import option that accepts the line anyway; zero if none does.
+	// Option is the import option that accepts the line anyway, zero without such an option.
 	Option idp.Option `json:"option,omitzero"`
 }
 
@@ -58,56 +58,57 @@ func (p ImportProblem) String() string {
 // ImportResult is the result of an import or, in a dry run, the result that it would have. Each
 // line is counted in one of the first three fields or has a problem.
 type ImportResult struct {
-	// Added counts new users, Extended counts existing users that got further NameIDs.
-	Added    int `json:"added"`
-	Extended int `json:"extended"`
-	// Present lists the lines of users that already exist in the same form.
-	Present  []int           `json:"present,omitempty"`
-	Problems []ImportProblem `json:"problems,omitempty"`
-	// Unregistered are keys of NameIDs that match no service provider or agency.
-	Unregistered []string `json:"unregistered,omitempty"`
+	// AddedCount counts new users. ExtendedCount counts existing users to whom NameIDs were
+	// added.
+	AddedCount    int `json:"added"`
+	ExtendedCount int `json:"extended"`
+	// PresentLines are the lines of users that already exist with the same data.
+	PresentLines []int           `json:"present,omitempty"`
+	Problems     []ImportProblem `json:"problems,omitempty"`
+	// UnregisteredKeys are keys of NameIDs that match no service provider or agency.
+	UnregisteredKeys []string `json:"unregistered,omitempty"`
 }
 
 // Import adds users with their data from another identity provider, all valid lines in one step. An
 // existing user is never changed, except that NameIDs are added in scopes without one. A line that
-// differs from the existing user is a problem, and a line that agrees is not. Problems of lines are
+// differs from the existing user is a problem, and an identical one is not. Problems of lines are
 // in the result. An error is a fault on our side.
-func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOptions, actor string) (*ImportResult, error) {
-	keys, err := s.scopes(ctx, o.Unregistered)
+func (s *Service) Import(ctx context.Context, lines []ImportLine, options ImportOptions, actor string) (*ImportResult, error) {
+	finder, err := s.newScopeFinder(ctx, options.Unregistered)
 	if err != nil {
 		return nil, err
 	}
-	im := &importer{s: s, keys: keys, now: s.Clock.Now().Truncate(time.Second), actor: actor, result: &ImportResult{}}
+	im := &importer{s: s, finder: finder, now: s.Clock.Now().Truncate(time.Second), actor: actor, result: &ImportResult{}}
 	var users []idp.ImportedUser
-	var from []int // the line of each
+	var lineNumbers []int // of users
 	for i := range lines {
-		u, err := im.prepare(ctx, &lines[i])
+		u, err := im.prepareUser(ctx, &lines[i])
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", lines[i].Line, err)
 		}
 		if u != nil {
-			users, from = append(users, *u), append(from, lines[i].Line)
+			users, lineNumbers = append(users, *u), append(lineNumbers, lines[i].Line)
 		}
 	}
-	outcome := make([]error, len(users))
-	if !o.DryRun && len(users) > 0 {
-		// This precedes the users, so that the document contains the cost of every hash in
-		// use, even if a later step fails.
-		if err := s.importWorks(ctx, users); err != nil {
+	outcomes := make([]error, len(users))
+	if !options.DryRun && len(users) > 0 {
+		// This precedes the users, so that the cost of every hash in use is recorded, even if
+		// a later step fails.
+		if err := s.addImportCosts(ctx, users); err != nil {
 			return nil, fmt.Errorf("import users: %w", err)
 		}
-		if outcome, err = s.Store.ImportUsers(ctx, users); err != nil {
+		if outcomes, err = s.Store.ImportUsers(ctx, users); err != nil {
 			return nil, fmt.Errorf("import users: %w", err)
 		}
 	}
-	for i, err := range outcome {
+	for i, err := range outcomes {
 		switch {
 		case err != nil:
-			im.addClash(from[i], err)
+			im.addConflict(lineNumbers[i], err)
 		case users[i].Existing:
-			im.result.Extended++
+			im.result.ExtendedCount++
 		default:
-			im.result.Added++
+			im.result.AddedCount++
 		}
 	}
 	slices.SortStableFunc(im.result.Problems, func(a, b ImportProblem) int { return a.Line - b.Line })
@@ -117,7 +118,7 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOption
 // importer processes the lines of one call.
 type importer struct {
 	s      *Service
-	keys   *scopes
+	finder *scopeFinder
 	now    time.Time
 	actor  string
 	result *ImportResult
@@ -127,13 +128,13 @@ func (im *importer) addProblem(line int, field, text string) {
 	im.result.Problems = append(im.result.Problems, ImportProblem{Line: line, Field: fieldName(field), Text: text})
 }
 
-// addClash adds a problem that the store found and the checks did not, because another request
-// or an earlier line has made a change since.
-func (im *importer) addClash(line int, err error) {
-	var taken *idp.TakenError
+// addConflict adds a problem that only the store found, because another request or an earlier
+// line changed a user after the checks.
+func (im *importer) addConflict(line int, err error) {
+	var takenErr *idp.TakenError
 	switch {
-	case errors.As(err, &taken):
-		im.addProblem(line, "name_ids", "one of them belongs to another user")
+	case errors.As(err, &takenErr):
+		im.addProblem(line, "name_ids", "one of the NameIDs belongs to another user")
 	case errors.Is(err, idp.ErrNotFound):
 		im.addProblem(line, "emails", "the user was deleted during the import")
 	default:
@@ -141,52 +142,52 @@ func (im *importer) addClash(line int, err error) {
 	}
 }
 
-// prepare converts a line into the user to import. It returns nil if the line changes nothing or
-// has problems, which are then in the result.
-func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUser, error) {
-	u, profile, wrong := im.newUser(&l.Record)
-	names, faults, err := im.readNameIDs(ctx, &l.Record)
+// prepareUser converts a line into the user to import. It returns nil if the line changes
+// nothing or has problems, which it adds to the result.
+func (im *importer) prepareUser(ctx context.Context, line *ImportLine) (*idp.ImportedUser, error) {
+	u, profile, problems := im.newUser(&line.Record)
+	nameIDs, nameIDProblems, err := im.readNameIDs(ctx, &line.Record)
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range append(wrong, faults...) {
-		im.addProblem(l.Line, w.Field, w.Detail)
+	for _, w := range append(problems, nameIDProblems...) {
+		im.addProblem(line.Line, w.Field, w.Detail)
 		if w.Problem == problemUnregistered {
 			im.result.Problems[len(im.result.Problems)-1].Option = idp.Option{Name: OptionUnregistered}
 		}
 	}
-	if len(wrong)+len(faults) > 0 {
+	if len(problems)+len(nameIDProblems) > 0 {
 		return nil, nil
 	}
-	p := &idp.ImportedUser{User: u, Profile: profile, NameIDs: names, Deleted: l.Record.Deleted}
-	existing, several, err := im.findUser(ctx, u)
+	candidate := &idp.ImportedUser{User: u, Profile: profile, NameIDs: nameIDs, Deleted: line.Record.Deleted}
+	storedUser, isAmbiguous, err := im.findUser(ctx, u)
 	switch {
 	case err != nil:
 		return nil, err
-	case several:
-		im.addProblem(l.Line, "emails", "the email addresses belong to different users here")
+	case isAmbiguous:
+		im.addProblem(line.Line, "emails", "the email addresses belong to different users")
 		return nil, nil
-	case existing != nil:
-		p, err = im.compareUser(ctx, l, p, existing)
+	case storedUser != nil:
+		candidate, err = im.compareUser(ctx, line, candidate, storedUser)
 	default:
-		p, err = im.checkUnclaimed(ctx, l, p)
+		candidate, err = im.checkUnclaimed(ctx, line, candidate)
 	}
-	if p != nil {
-		level := p.Profile.Proofed()
-		if p.Existing {
-			level = p.User.Proofed
+	if candidate != nil {
+		level := candidate.Profile.Proofed()
+		if candidate.Existing {
+			level = candidate.User.Proofed
 		}
-		p.Event = changeEvent(idp.AuditUserImport, p.User.ID, im.actor)
-		n := len(p.NameIDs)
-		for _, e := range p.User.Emails {
+		candidate.Event = newChangeEvent(idp.AuditUserImport, candidate.User.ID, im.actor)
+		n := len(candidate.NameIDs)
+		for _, e := range candidate.User.Emails {
 			n += len(e.DisclosedTo) // an email address disclosed as a NameID counts as one
 		}
-		p.Event.Detail = map[string]string{"name_ids": strconv.Itoa(n), "level": levelOf(level)}
+		candidate.Event.Detail = map[string]string{"name_ids": strconv.Itoa(n), "level": getLevel(level)}
 	}
-	return p, err
+	return candidate, err
 }
 
-var roleForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+var rolePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
 // newUser converts a record into a user and a profile, and returns all problems of the record.
 func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) {
@@ -195,44 +196,44 @@ func (im *importer) newUser(rec *Record) (*idp.User, *idp.Profile, InputErrors) 
 	f.checkPast("created_at", rec.CreatedAt)
 	if rec.Deleted {
 		if len(rec.Emails)+len(rec.TOTPs) > 0 || rec.PasswordHash != "" || rec.Profile != nil || rec.Locked {
-			f.add("deleted", "a deleted user has only name_ids")
+			f.addInvalid("deleted", "a deleted user can have only name_ids: remove the other fields")
 		}
 		if len(rec.NameIDs) == 0 {
-			f.add("name_ids", "is missing")
+			f.addInvalid("name_ids", "is missing")
 		}
-		return u, nil, f.wrong
+		return u, nil, f.problems
 	}
 	u.Emails = f.readEmails(rec.Emails, u.CreatedAt)
 	f.readPassword(rec, u)
 	f.readTOTPs(rec, u)
-	if u.Role = rec.Role; rec.Role != "" && !roleForm.MatchString(rec.Role) {
-		f.add("role", "must be a word in lower case")
+	if u.Role = rec.Role; rec.Role != "" && !rolePattern.MatchString(rec.Role) {
+		f.addInvalid("role", "must be a lower-case word of at most 32 letters, digits, _ and -")
 	}
 	f.readLock(rec, u)
 	var profile *idp.Profile
 	if rec.Profile != nil {
 		p, err := CheckProfile((*idp.Profile)(rec.Profile), im.now)
-		var wrong InputErrors
-		errors.As(err, &wrong)
-		for _, w := range wrong {
-			f.add("profile."+w.Field, w.Detail)
+		var problems InputErrors
+		errors.As(err, &problems)
+		for _, w := range problems {
+			f.addInvalid("profile."+w.Field, w.Detail)
 		}
 		profile = p
 	}
-	return u, profile, f.wrong
+	return u, profile, f.problems
 }
 
 // readNameIDs returns the NameIDs of a record by scope.
 func (im *importer) readNameIDs(ctx context.Context, rec *Record) (map[idp.NameIDScope]idp.NameID, InputErrors, error) {
 	f := &faults{}
-	names := make(map[idp.NameIDScope]idp.NameID, len(rec.NameIDs))
+	nameIDs := make(map[idp.NameIDScope]idp.NameID, len(rec.NameIDs))
 	for _, key := range sortedKeys(rec.NameIDs) {
 		field, value := "name_ids."+key, rec.NameIDs[key]
 		if text := checkNameID(value); text != "" {
-			f.add(field, text)
+			f.addInvalid(field, text)
 			continue
 		}
-		scope, known, fault, err := im.keys.of(ctx, key)
+		scope, isRegistered, fault, err := im.finder.findScope(ctx, key)
 		switch {
 		case err != nil:
 			return nil, nil, err
@@ -240,15 +241,15 @@ func (im *importer) readNameIDs(ctx context.Context, rec *Record) (map[idp.NameI
 			f.addProblem(field, problemUnregistered, fault)
 			continue
 		case fault != "":
-			f.add(field, fault)
+			f.addInvalid(field, fault)
 			continue
-		case names[scope] != "" && names[scope] != value:
-			f.add(field, "is the same agency or service provider as another key, with another value")
+		case nameIDs[scope] != "" && nameIDs[scope] != value:
+			f.addInvalid(field, "names the same agency or service provider as another key, but has another value")
 			continue
-		case !known && !slices.Contains(im.result.Unregistered, key):
-			im.result.Unregistered = append(im.result.Unregistered, key)
+		case !isRegistered && !slices.Contains(im.result.UnregisteredKeys, key):
+			im.result.UnregisteredKeys = append(im.result.UnregisteredKeys, key)
 		}
-		names[scope] = value
+		nameIDs[scope] = value
 	}
-	return names, f.wrong, nil
+	return nameIDs, f.problems, nil
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// work is the cost of computing a hash, apart from the password. Its JSON is part of a
-// document; see works.
-type work struct {
+// hashCost is the cost of computing a hash, independent of the password. Its JSON is stored
+// under costsKey.
+type hashCost struct {
 	Algorithm string `json:"algorithm"`
 	// Memory in KiB, Time in passes, Threads: argon2id.
 	Memory  uint32 `json:"memory,omitempty"`
@@ -20,7 +20,7 @@ type work struct {
 }
 
 // isValid reports whether parsePHC accepts hashes of this cost.
-func (w work) isValid() bool {
+func (w hashCost) isValid() bool {
 	switch w.Algorithm {
 	case algArgon2id:
 		return w.Memory >= minMemory && w.Memory <= maxMemory && w.Time >= 1 && w.Time <= maxTime &&
@@ -31,173 +31,171 @@ func (w work) isValid() bool {
 	return false
 }
 
-// isAtLeast reports whether a hash of the work costs no less than one of the other, on any
+// covers reports whether a hash of this cost takes no less time than one of the other, on any
 // machine.
-func (w work) isAtLeast(o work) bool {
-	return w.Algorithm == o.Algorithm && w.Memory >= o.Memory && w.Time >= o.Time && w.Threads <= o.Threads && w.Iterations >= o.Iterations
+func (w hashCost) covers(other hashCost) bool {
+	return w.Algorithm == other.Algorithm && w.Memory >= other.Memory && w.Time >= other.Time && w.Threads <= other.Threads && w.Iterations >= other.Iterations
 }
 
-// compare orders works by their approximate time, the longest first: PBKDF2, of which a list
-// holds one, and then argon2id by the memory that each thread processes.
-func (w work) compare(o work) int {
-	each := func(w work) int { return int(w.Memory) * int(w.Time) / max(1, int(w.Threads)) }
-	return cmp.Or(-cmp.Compare(w.Iterations, o.Iterations), -cmp.Compare(each(w), each(o)),
-		-cmp.Compare(w.Memory, o.Memory), -cmp.Compare(w.Time, o.Time))
+// compare orders costs by their approximate time, the longest first: PBKDF2, which is at most
+// once in a list, and then argon2id by the memory that each thread processes.
+func (w hashCost) compare(other hashCost) int {
+	memoryPerThread := func(w hashCost) int { return int(w.Memory) * int(w.Time) / max(1, int(w.Threads)) }
+	return cmp.Or(-cmp.Compare(w.Iterations, other.Iterations), -cmp.Compare(memoryPerThread(w), memoryPerThread(other)),
+		-cmp.Compare(w.Memory, other.Memory), -cmp.Compare(w.Time, other.Time))
 }
 
-// Effort is the cost of one comparison. The zero Effort belongs to a password too long to be
-// compared.
+// Effort is the cost of one comparison. It is zero for a password too long to be compared.
 type Effort struct {
-	work work
-	took time.Duration
+	cost     hashCost
+	duration time.Duration
 }
 
 const (
-	// calibration is the number of measured iterations of PBKDF2. Its time is proportional
-	// to them.
-	calibration = 50_000
-	// calibrationRuns is how often a work is measured. The fastest run counts.
+	// calibrationIterations is the number of measured iterations of PBKDF2. Its time is
+	// proportional to them.
+	calibrationIterations = 50_000
+	// calibrationRuns is how often a cost is measured. The fastest run counts.
 	calibrationRuns = 2
-	// slack is the factor by which every "no" takes longer than that, so that the small
-	// differences between two runs of a hash do not show.
+	// slack is the factor by which every refusal takes longer than the slowest hash, so that
+	// small differences between two runs of a hash are not visible.
 	slack = 2
-	// measurable is the shortest hash that shows how busy the machine is. Shorter hashes
+	// minMeasurable is the shortest hash that shows how busy the machine is. Shorter hashes
 	// mostly measure the scheduler.
-	measurable = 10 * time.Millisecond
+	minMeasurable = 10 * time.Millisecond
 	// maxLevel limits how busy a machine is assumed to be.
 	maxLevel = 4
-	// levelHeld is how long the machine is assumed to stay as busy as measured.
-	levelHeld = time.Minute
+	// levelDuration is how long the machine is assumed to stay as busy as measured.
+	levelDuration = time.Minute
 )
 
-// pace makes every "no" take equally long, and longer than the most expensive hash in use. The
-// time of an answer would otherwise disclose which email addresses have an account, and which
-// users were imported with hashes of another cost.
+// pace makes every refusal of a wrong password take equally long, and longer than the most
+// expensive hash in use. The time of an answer would otherwise disclose which email addresses
+// have an account, and which users were imported with hashes of another cost.
 //
-// A timer adds the time that a hash lacks, without a slot or a turn, so that waiting delays no
+// After its hash, an attempt waits on a timer without a slot or a permit, so that it delays no
 // other attempt. A sender can slow the machine down with other requests until the most
-// expensive hash takes longer than a "no". A hash that takes longer than expected therefore
-// raises the time of every "no", in steps of two, for a minute.
+// expensive hash takes longer than a refusal. A hash that takes longer than expected therefore
+// doubles the time of every refusal for a minute, or quadruples it.
 //
-// One trace remains: a more expensive hash keeps its slot for longer. A sender who fills all
-// slots can see that in the answers to other attempts.
+// One difference remains: a more expensive hash keeps its slot for longer. A sender who fills
+// all slots can see that in the answers to other attempts.
 type pace struct {
 	mu sync.Mutex
-	// idle is the time of each work on this machine without other load.
-	idle    map[work]time.Duration
-	dearest time.Duration // the longest time in idle
-	// level is the current slowdown of hashes as a factor, valid until heldTo.
-	level  time.Duration
-	heldTo time.Time
+	// idleTimes are the times of each cost on this machine without other load.
+	idleTimes   map[hashCost]time.Duration
+	longestTime time.Duration // the longest of idleTimes
+	// level is the current slowdown of hashes as a factor, valid until levelExpiresAt.
+	level          time.Duration
+	levelExpiresAt time.Time
 }
 
-// isMeasured reports whether the time of the work was measured.
-func (p *pace) isMeasured(w work) bool {
+// isMeasured reports whether the time of the cost was measured.
+func (p *pace) isMeasured(w hashCost) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, ok := p.idle[w]
+	_, ok := p.idleTimes[w]
 	return ok
 }
 
-// coversWork reports whether a "no" takes long enough for the work.
-func (p *pace) coversWork(w work) bool {
+// coversCost reports whether a refusal takes long enough for a hash of the cost.
+func (p *pace) coversCost(w hashCost) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for o := range p.idle {
-		if o.isAtLeast(w) {
+	for other := range p.idleTimes {
+		if other.covers(w) {
 			return true
 		}
 	}
 	return false
 }
 
-func (p *pace) recordTime(w work, took time.Duration) {
+func (p *pace) recordTime(w hashCost, duration time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.idle == nil {
-		p.idle = make(map[work]time.Duration)
+	if p.idleTimes == nil {
+		p.idleTimes = make(map[hashCost]time.Duration)
 	}
-	if _, ok := p.idle[w]; !ok { // false if another attempt was faster
-		p.idle[w] = took
-		p.dearest = max(p.dearest, took)
+	if _, ok := p.idleTimes[w]; !ok { // false if another attempt was faster
+		p.idleTimes[w] = duration
+		p.longestTime = max(p.longestTime, duration)
 	}
 }
 
-// remainingTime returns how much longer a "no" must take after the effort.
-func (p *pace) remainingTime(spent Effort) time.Duration {
+// computeDelay returns how much longer a refusal must take after the effort.
+func (p *pace) computeDelay(effort Effort) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if !p.heldTo.After(now) {
+	if !p.levelExpiresAt.After(now) {
 		p.level = 1
 	}
-	if idle := p.idle[spent.work]; idle >= measurable {
+	if idleTime := p.idleTimes[effort.cost]; idleTime >= minMeasurable {
 		level := time.Duration(1)
-		for level < maxLevel && spent.took > slack*level*idle {
+		for level < maxLevel && effort.duration > slack*level*idleTime {
 			level *= 2
 		}
 		if level > 1 && level >= p.level {
-			p.level, p.heldTo = level, now.Add(levelHeld)
+			p.level, p.levelExpiresAt = level, now.Add(levelDuration)
 		}
 	}
-	return slack*p.level*p.dearest - spent.took
+	return slack*p.level*p.longestTime - effort.duration
 }
 
-// calibrate measures how long hashes of the current cost, and of the works, take on this
-// machine, unless that is already known.
-func (h *Hasher) calibrate(ctx context.Context, works ...work) error {
-	for _, w := range append(works, h.currentParams().workOf()) {
-		if h.pace.isMeasured(w) || !w.isValid() && w != h.currentParams().workOf() {
+// calibrate measures how long hashes of the current cost and of the other costs take on this
+// machine. It skips costs that were measured before.
+func (h *Hasher) calibrate(ctx context.Context, costs ...hashCost) error {
+	for _, w := range append(costs, h.newParams().computeCost()) {
+		if h.pace.isMeasured(w) || !w.isValid() && w != h.newParams().computeCost() {
 			continue
 		}
-		took, err := h.measureIdle(ctx, w)
+		duration, err := h.measureIdle(ctx, w)
 		if err != nil {
 			return err
 		}
-		h.pace.recordTime(w, took)
+		h.pace.recordTime(w, duration)
 	}
 	return nil
 }
 
-func (h *Hasher) measureIdle(ctx context.Context, w work) (best time.Duration, err error) {
-	p := phc{alg: w.Algorithm, memory: w.Memory, time: w.Time, threads: w.Threads, iterations: min(calibration, w.Iterations), salt: make([]byte, saltSize)}
+func (h *Hasher) measureIdle(ctx context.Context, w hashCost) (fastest time.Duration, err error) {
+	p := phc{alg: w.Algorithm, memory: w.Memory, time: w.Time, threads: w.Threads, iterations: min(calibrationIterations, w.Iterations), salt: make([]byte, saltSize)}
 	for i := range calibrationRuns {
-		_, spent, err := h.deriveInSlot(ctx, p, "calibration")
+		_, effort, err := h.deriveKey(ctx, p, "calibration")
 		if err != nil {
 			return 0, err
 		}
-		if i == 0 || spent.took < best {
-			best = spent.took
+		if i == 0 || effort.duration < fastest {
+			fastest = effort.duration
 		}
 	}
 	if w.Algorithm == algPBKDF2 {
-		best = best * time.Duration(w.Iterations) / time.Duration(p.iterations)
+		fastest = fastest * time.Duration(w.Iterations) / time.Duration(p.iterations)
 	}
-	return best, nil
+	return fastest, nil
 }
 
-// Delay waits until a "no" after the effort has taken as long as every other "no", or until
+// Delay waits until the refusal of an attempt has taken as long as every other refusal, or until
 // ctx is done.
-func (h *Hasher) Delay(ctx context.Context, spent Effort) {
+func (h *Hasher) Delay(ctx context.Context, effort Effort) {
 	if err := h.calibrate(ctx); err != nil {
 		return // the client has gone
 	}
-	wait := time.NewTimer(h.pace.remainingTime(spent))
-	defer wait.Stop()
+	timer := time.NewTimer(h.pace.computeDelay(effort))
+	defer timer.Stop()
 	select {
-	case <-wait.C:
+	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
-// PeakMemory returns the bytes that hashes of the most expensive work in use take at once: one
-// in each slot.
+// PeakMemory returns the bytes that hashes use when the most expensive one runs in every slot.
 func (h *Hasher) PeakMemory() int64 {
 	h.pace.mu.Lock()
 	defer h.pace.mu.Unlock()
-	most := h.currentParams().memory
-	for w := range h.pace.idle {
-		most = max(most, w.Memory)
+	memory := h.newParams().memory
+	for w := range h.pace.idleTimes {
+		memory = max(memory, w.Memory)
 	}
-	return int64(most) * 1024 * int64(cap(h.slots))
+	return int64(memory) * 1024 * int64(cap(h.slots))
 }

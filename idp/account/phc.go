@@ -36,7 +36,7 @@ const (
 //	$pbkdf2-sha256$i=600000$SALT$KEY
 //
 // SALT and KEY are base64 without padding. Padding written by other programs is ignored. For
-// PBKDF2, the form of passlib, with the bare number of rounds and "." for "+", is read too.
+// PBKDF2, the form of passlib is accepted too: a number of rounds without "i=", and "." for "+".
 type phc struct {
 	alg          string
 	memory, time uint32
@@ -45,13 +45,13 @@ type phc struct {
 	salt, key    []byte
 }
 
-// workOf returns the cost of computing the hash.
-func (p phc) workOf() work {
+// computeCost returns the cost of computing the hash.
+func (p phc) computeCost() hashCost {
 	if p.alg == algPBKDF2 {
 		blocks := max(1, (len(p.key)+sha256.Size-1)/sha256.Size) // RFC 8018 §5.2: each costs as much as the first
-		return work{Algorithm: p.alg, Iterations: p.iterations * blocks}
+		return hashCost{Algorithm: p.alg, Iterations: p.iterations * blocks}
 	}
-	return work{Algorithm: p.alg, Memory: p.memory, Time: p.time, Threads: p.threads}
+	return hashCost{Algorithm: p.alg, Memory: p.memory, Time: p.time, Threads: p.threads}
 }
 
 // errPHC never quotes the hash, because errors reach logs.
@@ -70,7 +70,7 @@ func parsePHC(s string) (phc, error) {
 		return phc{}, fmt.Errorf("%w: longer than %d bytes", errPHC, maxEncoded)
 	}
 	if strings.ContainsAny(s, "\r\n") { // encoding/base64 ignores these
-		return phc{}, fmt.Errorf("%w: not on one line", errPHC)
+		return phc{}, fmt.Errorf("%w: contains a line break", errPHC)
 	}
 	parts := strings.Split(s, "$")
 	if len(parts) < 2 || parts[0] != "" {
@@ -84,7 +84,7 @@ func parsePHC(s string) (phc, error) {
 	case p.alg == algPBKDF2 && len(parts) == 5:
 		err = p.readPBKDF2(parts[2])
 	case p.alg == algArgon2id || p.alg == algPBKDF2:
-		err = fmt.Errorf("%w: %s with other fields than expected", errPHC, p.alg)
+		err = fmt.Errorf("%w: %s has unexpected fields", errPHC, p.alg)
 	default:
 		err = fmt.Errorf("%w: algorithm is neither argon2id nor pbkdf2-sha256", errPHC)
 	}
@@ -103,45 +103,45 @@ func parsePHC(s string) (phc, error) {
 func (p *phc) readArgon2(params string) error {
 	fields := strings.Split(params, ",")
 	if len(fields) != 3 {
-		return fmt.Errorf("%w: want m, t and p", errPHC)
+		return fmt.Errorf("%w: the parameters must be m, t and p", errPHC)
 	}
-	m, errM := readNumber(fields[0], "m=", minMemory, maxMemory)
-	t, errT := readNumber(fields[1], "t=", 1, maxTime)
-	threads, errP := readNumber(fields[2], "p=", 1, maxThreads)
-	if err := cmp.Or(errM, errT, errP); err != nil {
+	memory, errMemory := readNumber(fields[0], "m=", minMemory, maxMemory)
+	passes, errPasses := readNumber(fields[1], "t=", 1, maxTime)
+	threads, errThreads := readNumber(fields[2], "p=", 1, maxThreads)
+	if err := cmp.Or(errMemory, errPasses, errThreads); err != nil {
 		return err
 	}
-	if m*t > maxMemoryTime || m < 8*threads {
-		return fmt.Errorf("%w: m, t and p do not go together", errPHC)
+	if memory*passes > maxMemoryTime || memory < 8*threads {
+		return fmt.Errorf("%w: m must be at least 8·p, and m·t at most %d", errPHC, maxMemoryTime)
 	}
-	p.memory, p.time, p.threads = uint32(m), uint32(t), uint8(threads)
+	p.memory, p.time, p.threads = uint32(memory), uint32(passes), uint8(threads)
 	return nil
 }
 
 func (p *phc) readPBKDF2(params string) error {
-	n, err := readNumber("i="+strings.TrimPrefix(params, "i="), "i=", minIterations, maxIterations)
-	p.iterations = n
+	iterations, err := readNumber("i="+strings.TrimPrefix(params, "i="), "i=", minIterations, maxIterations)
+	p.iterations = iterations
 	return err
 }
 
 // readNumber reads a prefix and a decimal number without sign or leading zero.
-func readNumber(field, prefix string, low, high int) (int, error) {
+func readNumber(field, prefix string, minimum, maximum int) (int, error) {
 	digits, ok := strings.CutPrefix(field, prefix)
 	n, err := strconv.Atoi(digits)
-	if !ok || err != nil || strconv.Itoa(n) != digits || n < low || n > high {
-		return 0, fmt.Errorf("%w: %s must be a number from %d to %d", errPHC, prefix, low, high)
+	if !ok || err != nil || strconv.Itoa(n) != digits || n < minimum || n > maximum {
+		return 0, fmt.Errorf("%w: %s must be a number from %d to %d", errPHC, prefix, minimum, maximum)
 	}
 	return n, nil
 }
 
-func readBase64(s, what string, low, high int) ([]byte, error) {
+func readBase64(s, name string, minimum, maximum int) ([]byte, error) {
 	s = strings.TrimRight(strings.ReplaceAll(s, ".", "+"), "=")
 	b, err := base64.RawStdEncoding.Strict().DecodeString(s)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %s is not base64, or was cut", errPHC, what)
-	case len(b) < low || len(b) > high:
-		return nil, fmt.Errorf("%w: %s has %d bytes; %d to %d are accepted", errPHC, what, len(b), low, high)
+		return nil, fmt.Errorf("%w: %s is not valid base64", errPHC, name)
+	case len(b) < minimum || len(b) > maximum:
+		return nil, fmt.Errorf("%w: %s must have %d to %d bytes, but has %d", errPHC, name, minimum, maximum, len(b))
 	}
 	return b, nil
 }

@@ -105,12 +105,12 @@ func TestParseProfile(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, text, wrong string }{
 		{"strings", `{"first_name":"A","verified_at":"2026-04-01","middle_name":null}`, ""},
-		{"a slip of the pen", `{"firstname":"A"}`, "firstname: no such field; did you mean first_name?"},
-		{"twice", `{"ssn":"1","ssn":"2"}`, "ssn: is here twice"},
+		{"a slip of the pen", `{"firstname":"A"}`, "firstname: unknown field: did you mean first_name?"},
+		{"twice", `{"ssn":"1","ssn":"2"}`, "ssn: appears twice"},
 		{"a number", `{"zipcode":12345}`, "zipcode: must be a string"},
 		{"no time", `{"verified_at":"soon"}`, "verified_at: must be a time"},
 		{"cut off", `{"ssn":"1"`, "ends too early"},
-		{"followed", `{} {}`, "something follows"},
+		{"followed", `{} {}`, "text follows"},
 		{"a list", `[]`, "must be a JSON object"},
 		{"nothing", ``, "ends too early"},
 		{"not UTF-8", "{\"ssn\":\"\xff\"}", "not valid UTF-8"},
@@ -133,7 +133,7 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	h.session(u.ID, "s1")
 	before := len(h.audit())
 	dry, err := h.Verify(t.Context(), alice, proofedProfile(), true, actor)
-	if err != nil || dry.Before != LevelNone || dry.After != idp.IALVerified || len(dry.Changed) != 13 {
+	if err != nil || dry.Before != LevelNone || dry.After != idp.IALVerified || len(dry.ChangedFields) != 13 {
 		t.Fatalf("dry run: %+v, %v", dry, err)
 	}
 	if h.profile(u.ID) != nil || len(h.audit()) != before {
@@ -152,13 +152,13 @@ func TestVerifyStoresProfileAndAuditsFieldNames(t *testing.T) {
 	}
 	for _, v := range e.Detail {
 		for _, f := range profileFields {
-			if value := *f.at(proofedProfile()); len(value) > 2 && strings.Contains(v, value) {
+			if value := *f.locate(proofedProfile()); len(value) > 2 && strings.Contains(v, value) {
 				t.Errorf("the audit trail says %q", value)
 			}
 		}
 	}
 	// The same profile changes nothing, another one replaces it, and nil removes it.
-	if v, err := h.Verify(t.Context(), alice, proofedProfile(), false, actor); err != nil || len(v.Changed) != 0 || len(h.audit()) != before+1 {
+	if v, err := h.Verify(t.Context(), alice, proofedProfile(), false, actor); err != nil || len(v.ChangedFields) != 0 || len(h.audit()) != before+1 {
 		t.Errorf("the same again: %+v, %v", v, err)
 	}
 	now := h.now

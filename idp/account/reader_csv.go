@@ -18,22 +18,22 @@ import (
 // service provider.
 type csvReader struct {
 	r       *csv.Reader
-	limited *bounded
+	limit   *boundedReader
 	columns []string // paths: "emails", "profile.ssn", "name_ids.Parks"
-	line    int      // where the last record began
+	line    int      // on which the last record began
 }
 
-func newCSVReader(in *bufio.Reader, limited *bounded) (next func() (Line, error), err error) {
-	c := &csvReader{r: csv.NewReader(in), limited: limited}
+func newCSVReader(input *bufio.Reader, limit *boundedReader) (next func() (Line, error), err error) {
+	c := &csvReader{r: csv.NewReader(input), limit: limit}
 	c.r.FieldsPerRecord = -1
 	c.r.ReuseRecord = true
-	limited.allowRecord()
+	limit.allowRecord()
 	header, err := c.r.Read()
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, &FileError{1, "the file is empty; its first line must name the columns"}
+		return nil, &FileError{1, "the file is empty: its first line must name the columns"}
 	case err != nil:
-		return nil, c.fileError(err)
+		return nil, c.newFileError(err)
 	}
 	c.line, _ = c.r.FieldPos(0)
 	if err := c.readHeader(header); err != nil {
@@ -46,72 +46,72 @@ func (c *csvReader) readHeader(header []string) error {
 	if len(header) == 1 && strings.ContainsAny(header[0], ";\t") {
 		return errors.New("columns must be separated by commas")
 	}
-	known := slices.Concat(profileSchema.names, recordSchema.names)
-	taken := make(map[string]bool) // "profile." represents every part of the profile
-	var faults []string
+	names := slices.Concat(profileSchema.names, recordSchema.names)
+	seen := make(map[string]bool) // "profile." represents every part of the profile
+	var problems []string
 	for i, name := range header {
 		name = strings.TrimSpace(name)
-		path, ok := columnPath(name)
-		whole, _, part := strings.Cut(path, ".")
+		path, ok := parseColumn(name)
+		parent, _, isNested := strings.Cut(path, ".")
 		switch {
 		case !ok:
-			faults = append(faults, fmt.Sprintf("column %d, %q: %s", i+1, fieldName(name), unknownNameText(strings.TrimPrefix(name, "profile."), known)))
-		case taken[path], part && taken[whole], !part && taken[whole+"."]:
-			faults = append(faults, fmt.Sprintf("column %d, %q: is given twice", i+1, fieldName(name)))
+			problems = append(problems, fmt.Sprintf("column %d, %q: %s", i+1, fieldName(name), describeUnknownName(strings.TrimPrefix(name, "profile."), names)))
+		case seen[path], isNested && seen[parent], !isNested && seen[parent+"."]:
+			problems = append(problems, fmt.Sprintf("column %d, %q: appears twice", i+1, fieldName(name)))
 		}
-		taken[path] = true
-		if part {
-			taken[whole+"."] = true
+		seen[path] = true
+		if isNested {
+			seen[parent+"."] = true
 		}
 		c.columns = append(c.columns, path)
-		if len(faults) > maxProblems {
+		if len(problems) > maxProblems {
 			break
 		}
 	}
-	if len(faults) > 0 {
-		return errors.New(strings.Join(faults, "; "))
+	if len(problems) > 0 {
+		return errors.New(strings.Join(problems, "; "))
 	}
 	return nil
 }
 
-// columnPath returns the path of a column's field.
-func columnPath(name string) (path string, ok bool) {
+// parseColumn returns the path of a column's field.
+func parseColumn(name string) (path string, ok bool) {
 	if key, ok := strings.CutPrefix(name, "name_ids."); ok {
 		return name, key != "" && utf8.ValidString(key)
 	}
-	if below := strings.TrimPrefix(name, "profile."); slices.Contains(profileSchema.names, below) {
-		return "profile." + below, true
+	if field := strings.TrimPrefix(name, "profile."); slices.Contains(profileSchema.names, field) {
+		return "profile." + field, true
 	}
 	return name, slices.Contains(recordSchema.names, name)
 }
 
 func (c *csvReader) next() (Line, error) {
-	c.limited.allowRecord()
+	c.limit.allowRecord()
 	cells, err := c.r.Read()
-	var parse *csv.ParseError
+	var parseErr *csv.ParseError
 	switch {
-	case errors.As(err, &parse):
+	case errors.As(err, &parseErr):
 		// The reader continues with the next line.
-		c.line = parse.Line
-		return newLine(parse.StartLine, nil, InputErrors{{"", "invalid", "not valid CSV: " + parse.Err.Error()}}), nil
+		c.line = parseErr.Line
+		return newLine(parseErr.StartLine, nil, InputErrors{{"", "invalid", "not valid CSV: " + parseErr.Err.Error()}}), nil
 	case err != nil:
-		return Line{}, c.fileError(err)
+		return Line{}, c.newFileError(err)
 	}
 	c.line, _ = c.r.FieldPos(0)
 	if len(cells) != len(c.columns) {
-		return newLine(c.line, nil, InputErrors{{"", "invalid", fmt.Sprintf("has %d cells, and there are %d columns", len(cells), len(c.columns))}}), nil
+		return newLine(c.line, nil, InputErrors{{"", "invalid", fmt.Sprintf("has %d cells, but the header has %d columns", len(cells), len(c.columns))}}), nil
 	}
 	rec, err := c.parseCells(cells)
 	return newLine(c.line, rec, err), nil
 }
 
-func (c *csvReader) fileError(err error) error {
-	var parse *csv.ParseError
+func (c *csvReader) newFileError(err error) error {
+	var parseErr *csv.ParseError
 	switch {
 	case errors.Is(err, errTooLong):
-		return &FileError{c.line + 1, tooLong}
-	case errors.As(err, &parse):
-		return &FileError{parse.StartLine, "not valid CSV: " + parse.Err.Error()}
+		return &FileError{c.line + 1, textTooLong}
+	case errors.As(err, &parseErr):
+		return &FileError{parseErr.StartLine, "not valid CSV: " + parseErr.Err.Error()}
 	}
 	return err
 }
@@ -126,33 +126,33 @@ func (c *csvReader) parseCells(cells []string) (*Record, error) {
 			continue
 		}
 		if !utf8.ValidString(cell) {
-			d.add(c.columns[i], "not valid UTF-8; save the file as UTF-8")
+			d.addInvalid(c.columns[i], "not valid UTF-8: save the file as UTF-8")
 			continue
 		}
-		whole, part, ok := strings.Cut(c.columns[i], ".")
+		parent, isNested, ok := strings.Cut(c.columns[i], ".")
 		if !ok {
-			object[whole] = cellValue(whole, cell)
+			object[parent] = parseCell(parent, cell)
 			continue
 		}
-		if object[whole] == nil {
-			object[whole] = make(map[string]string)
+		if object[parent] == nil {
+			object[parent] = make(map[string]string)
 		}
-		object[whole].(map[string]string)[part] = cell
+		object[parent].(map[string]string)[isNested] = cell
 	}
 	text, err := json.Marshal(object)
 	if err != nil || len(text) > maxRecord {
 		d.addProblem("", "too_long", "is longer than 256 KiB")
 	}
-	if len(d.wrong) > 0 {
-		return nil, d.wrong
+	if len(d.problems) > 0 {
+		return nil, d.problems
 	}
 	return ParseRecord(text)
 }
 
-// cellValue reads the cell of a field: email addresses separated by spaces, commas or
-// semicolons, JSON where the field is not a string or time, otherwise the plain text. The
+// parseCell reads the cell of a field: email addresses separated by spaces, commas or
+// semicolons, JSON if the field is neither a string nor a time, otherwise the plain text. The
 // decoder reports invalid JSON, because its error names the accepted values.
-func cellValue(name, cell string) any {
+func parseCell(name, cell string) any {
 	switch kind := recordSchema.kinds[name]; {
 	case name == "emails":
 		return strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(" ,;\t\r\n", r) })

@@ -8,23 +8,23 @@ import (
 	"io"
 )
 
-const tooLong = "a record is longer than 256 KiB; is a quote or a brace never closed?"
+const textTooLong = "a record is longer than 256 KiB: check for an unclosed quote or brace"
 
-// newJSONReader reads JSON: line by line where each line is one object, so that a broken line
-// affects no other, otherwise as one stream. head is the beginning of the text.
-func newJSONReader(in *bufio.Reader, limited *bounded, head []byte) func() (Line, error) {
+// newJSONReader returns a function that reads JSON: line by line if each line is one object, so
+// that a broken line affects no other, otherwise as one stream. head is the beginning of the text.
+func newJSONReader(input *bufio.Reader, limit *boundedReader, head []byte) func() (Line, error) {
 	text := bytes.TrimLeft(head, " \t\r\n")
-	array := bytes.HasPrefix(text, []byte("["))
-	if array || isCut(text) {
-		s := &jsonStream{limited: limited, source: lineCounter{source: in}, array: array}
+	isArray := bytes.HasPrefix(text, []byte("["))
+	if isArray || isTruncated(text) {
+		s := &jsonStream{limit: limit, source: lineCounter{source: input}, isArray: isArray}
 		s.d = json.NewDecoder(&s.source)
 		return s.next
 	}
-	lines := bufio.NewScanner(in)
+	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, maxRecord)
 	number := 0
 	return func() (Line, error) {
-		limited.allowRecord()
+		limit.allowRecord()
 		for lines.Scan() {
 			number++
 			if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
@@ -35,18 +35,18 @@ func newJSONReader(in *bufio.Reader, limited *bounded, head []byte) func() (Line
 		case err == nil:
 			return Line{}, io.EOF
 		case errors.Is(err, bufio.ErrTooLong), errors.Is(err, errTooLong):
-			return Line{}, &FileError{number + 1, tooLong}
+			return Line{}, &FileError{number + 1, textTooLong}
 		default:
 			return Line{}, err
 		}
 	}
 }
 
-// isCut reports whether a line ends within an object, which continues on the next line. A line
+// isTruncated reports whether a line ends within an object, which continues on the next line. A line
 // that ends within a string is broken, and the lines after it may be intact.
-func isCut(text []byte) bool {
-	line, _, more := bytes.Cut(text, []byte("\n"))
-	if !more || !bytes.HasPrefix(line, []byte("{")) {
+func isTruncated(text []byte) bool {
+	line, _, hasMore := bytes.Cut(text, []byte("\n"))
+	if !hasMore || !bytes.HasPrefix(line, []byte("{")) {
 		return false
 	}
 	var raw json.RawMessage
@@ -69,70 +69,70 @@ func newLine(number int, rec *Record, err error) Line {
 // jsonStream reads an array of objects, or objects that span lines. It cannot continue after
 // an error.
 type jsonStream struct {
-	d       *json.Decoder
-	source  lineCounter
-	limited *bounded
-	array   bool
-	begun   bool
+	d        *json.Decoder
+	source   lineCounter
+	limit    *boundedReader
+	isArray  bool
+	hasBegun bool
 }
 
 func (s *jsonStream) next() (Line, error) {
-	s.limited.allowRecord()
-	if s.array && !s.begun {
-		s.begun = true
+	s.limit.allowRecord()
+	if s.isArray && !s.hasBegun {
+		s.hasBegun = true
 		if _, err := s.d.Token(); err != nil {
-			return Line{}, s.fileError(err)
+			return Line{}, s.newFileError(err)
 		}
 	}
 	if !s.d.More() {
-		return Line{}, s.end()
+		return Line{}, s.checkEnd()
 	}
 	var raw json.RawMessage
 	if err := s.d.Decode(&raw); err != nil {
-		return Line{}, s.fileError(err)
+		return Line{}, s.newFileError(err)
 	}
-	number := s.line("") - bytes.Count(raw, []byte("\n"))
+	number := s.findLine("") - bytes.Count(raw, []byte("\n"))
 	if len(raw) > maxRecord {
-		return Line{}, &FileError{number, tooLong}
+		return Line{}, &FileError{number, textTooLong}
 	}
 	return parseLine(number, raw), nil
 }
 
-// end checks that nothing follows the last object.
-func (s *jsonStream) end() error {
-	if s.array {
+// checkEnd checks that nothing follows the last object.
+func (s *jsonStream) checkEnd() error {
+	if s.isArray {
 		if _, err := s.d.Token(); err != nil {
-			return s.fileError(err)
+			return s.newFileError(err)
 		}
-		s.array = false
+		s.isArray = false
 	}
 	switch _, err := s.d.Token(); {
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	case errors.Is(err, errTooLong):
-		return s.fileError(err)
+		return s.newFileError(err)
 	}
-	return &FileError{s.line(""), "something follows the end of the list"}
+	return &FileError{s.findLine(""), "text follows the end of the list: remove it"}
 }
 
-func (s *jsonStream) fileError(err error) error {
-	line := s.line(" \t\r\n,")
-	var syntax *json.SyntaxError
+func (s *jsonStream) newFileError(err error) error {
+	line := s.findLine(" \t\r\n,")
+	var syntaxErr *json.SyntaxError
 	switch {
 	case errors.Is(err, errTooLong):
-		return &FileError{line, tooLong}
-	case errors.As(err, &syntax):
-		return &FileError{line, "not valid JSON; nothing after it was read"}
+		return &FileError{line, textTooLong}
+	case errors.As(err, &syntaxErr):
+		return &FileError{line, "not valid JSON: the rest of the file was not read"}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &FileError{line, "the file ends within a record, or within the list"}
+		return &FileError{line, "the file ends within a record or within the list"}
 	}
 	return err
 }
 
-// line returns the decoder's current line, after the characters of skip.
-func (s *jsonStream) line(skip string) int {
-	ahead, _ := io.ReadAll(s.d.Buffered()) // from memory
-	return 1 + s.source.lines - bytes.Count(bytes.TrimLeft(ahead, skip), []byte("\n"))
+// findLine returns the decoder's current line, after the characters of skip.
+func (s *jsonStream) findLine(skip string) int {
+	rest, _ := io.ReadAll(s.d.Buffered()) // from memory
+	return 1 + s.source.lines - bytes.Count(bytes.TrimLeft(rest, skip), []byte("\n"))
 }
 
 // lineCounter counts the line ends that were read.

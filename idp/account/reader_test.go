@@ -26,8 +26,8 @@ func readAll(text, format string) (out []string) {
 			out = append(out, fmt.Sprintf("%d %s", l.Number, l.Record.Emails[0].Address))
 		case l.Record != nil:
 			out = append(out, fmt.Sprintf("%d -", l.Number))
-		case l.Same > 0:
-			out = append(out, fmt.Sprintf("%d=%d", l.Number, l.Same))
+		case l.DuplicateLine > 0:
+			out = append(out, fmt.Sprintf("%d=%d", l.Number, l.DuplicateLine))
 		default:
 			for _, p := range l.Problems {
 				out = append(out, fmt.Sprintf("%d!%s", l.Number, p.Error()))
@@ -53,17 +53,17 @@ func TestRecordReaderReadsEachFormat(t *testing.T) {
 		{"csv without a last line's end", "email\na@x", []string{"2 a@x"}},
 		{"csv: the header alone", "email\n", nil},
 		{"csv: lines within a cell", "email,address1\n\"a@x\",\"1\n2\"\nb@x,\n", []string{"2 a@x", "4 b@x"}},
-		{"csv: no such column", "email,firstname\na@x,A\n", []string{`END line 1: column 2, "firstname": no such field; did you mean first_name?`}},
-		{"csv: several", "mail,zip,email\n", []string{`END line 1: column 1, "mail": no such field; did you mean email?; column 2, "zip": no such field…`}},
-		{"csv: below the profile", "email,profile.zip\n", []string{`END line 1: column 2, "profile.zip": no such field…`}},
-		{"csv: not below the profile", "profile.email\n", []string{`END line 1: column 1, "profile.email": no such field; did you mean email?`}},
-		{"csv: a column twice", "email,email\n", []string{`END line 1: column 2, "email": is given twice`}},
-		{"csv: the same by two names", "email,ssn,profile.ssn\n", []string{`END line 1: column 3, "profile.ssn": is given twice`}},
-		{"csv: a profile and a part of it", "email,profile,ssn\n", []string{`END line 1: column 3, "ssn": is given twice`}},
-		{"csv: a part of a profile and the whole", "email,ssn,profile\n", []string{`END line 1: column 3, "profile": is given twice`}},
-		{"csv: a column without a name", "email,\na@x,b\n", []string{`END line 1: column 2, "": no such field…`}},
+		{"csv: no such column", "email,firstname\na@x,A\n", []string{`END line 1: column 2, "firstname": unknown field: did you mean first_name?`}},
+		{"csv: several", "mail,zip,email\n", []string{`END line 1: column 1, "mail": unknown field: did you mean email?; column 2, "zip": unknown field…`}},
+		{"csv: below the profile", "email,profile.zip\n", []string{`END line 1: column 2, "profile.zip": unknown field…`}},
+		{"csv: not below the profile", "profile.email\n", []string{`END line 1: column 1, "profile.email": unknown field: did you mean email?`}},
+		{"csv: a column twice", "email,email\n", []string{`END line 1: column 2, "email": appears twice`}},
+		{"csv: the same by two names", "email,ssn,profile.ssn\n", []string{`END line 1: column 3, "profile.ssn": appears twice`}},
+		{"csv: a profile and a part of it", "email,profile,ssn\n", []string{`END line 1: column 3, "ssn": appears twice`}},
+		{"csv: a part of a profile and the whole", "email,ssn,profile\n", []string{`END line 1: column 3, "profile": appears twice`}},
+		{"csv: a column without a name", "email,\na@x,b\n", []string{`END line 1: column 2, "": unknown field…`}},
 		{"csv by semicolons", "email;ssn\na@x;1\n", []string{"END line 1: columns must be separated by commas"}},
-		{"csv: too few cells, too many", "email,ssn\na@x\nb@x,1,2\nc@x,\n", []string{"2!has 1 cells, and there are 2 columns", "3!has 3 cells, and there are 2 columns", "4 c@x"}},
+		{"csv: too few cells, too many", "email,ssn\na@x\nb@x,1,2\nc@x,\n", []string{"2!has 1 cells, but the header has 2 columns", "3!has 3 cells, but the header has 2 columns", "4 c@x"}},
 		{"csv: a stray quote costs its line", "email\na\"@x\nb@x\n", []string{"2!not valid CSV…", "3 b@x"}},
 		{"csv: a quote never closed", "email\na@x\n\"b@x\nc@x\n", []string{"2 a@x", "3!not valid CSV…"}},
 		{"csv: a quote never closed, in a long file", "email\n\"" + strings.Repeat(long+"\n", 3), []string{"END line 2: a record is longer…"}},
@@ -73,26 +73,26 @@ func TestRecordReaderReadsEachFormat(t *testing.T) {
 		{"csv: not JSON where it must be", "email,name_ids\na@x,1=2\nb@x,\"{\"\"urn:a\"\":\"\"1\"\"}\"\n", []string{"2!name_ids: must be a JSON object", "3 b@x"}},
 		{"csv: JSON of another kind", "email,name_ids\na@x,[]\n", []string{"2!name_ids: must be a JSON object"}},
 		{"csv: a word for a flag", "email,locked\na@x,yes\n", []string{"2!locked: must be true or false"}},
-		{"csv: a NameID each", "email,name_ids.urn:a,name_ids.P.Q\na@x,1,2\nb@x,1,3\n", []string{"2 a@x", "3!name_ids.urn:a: is on line 2 already"}},
+		{"csv: a NameID each", "email,name_ids.urn:a,name_ids.P.Q\na@x,1,2\nb@x,1,3\n", []string{"2 a@x", "3!name_ids.urn:a: is already on line 2"}},
 		{"empty: no user was exported", "", nil},
 		{"blank", "\n\n", []string{"END line 1: the file is empty…"}},
-		{"UTF-16", "\xff\xfee\x00", []string{"END line 1: the file is UTF-16; save it as UTF-8"}},
+		{"UTF-16", "\xff\xfee\x00", []string{"END line 1: the file is UTF-16: save it as UTF-8"}},
 
 		{"lines", "{\"email\":\"a@x\"}\n\n  {\"email\":\"b@x\"}\r\n", []string{"1 a@x", "3 b@x"}},
 		{"lines with a byte order mark", "\ufeff{\"email\":\"a@x\"}\n", []string{"1 a@x"}},
 		{"a broken line costs no other", "{\"email\":\"a@x\"}\n{\"email\":\nnull\n{\"email\":\"b@x\"}\n", []string{"1 a@x", "2!the JSON object ends too early", "3!must be a JSON object", "4 b@x"}},
 		{"nor does the first", "{\"email\":\"a@\n{\"email\":\"b@x\"}\n", []string{"1!the JSON object ends too early", "2 b@x"}},
-		{"two on a line", "{\"email\":\"a@x\"}{\"email\":\"b@x\"}\n", []string{"1!something follows the JSON object"}},
-		{"a name twice", "{\"email\":\"a@x\",\"email\":\"b@x\"}\n", []string{"1!email: is here twice"}},
-		{"the same under two names", "{\"email\":\"a@x\",\"emails\":[\"b@x\"]}\n", []string{"1!email: give email or emails, not both"}},
+		{"two on a line", "{\"email\":\"a@x\"}{\"email\":\"b@x\"}\n", []string{"1!text follows the JSON object"}},
+		{"a name twice", "{\"email\":\"a@x\",\"email\":\"b@x\"}\n", []string{"1!email: appears twice"}},
+		{"the same under two names", "{\"email\":\"a@x\",\"emails\":[\"b@x\"]}\n", []string{"1!email: use either email or emails, not both"}},
 		{"no such name", "{\"email\":\"a@x\",\"paswordhash\":\"\",\"profile\":{\"zip_code\":\"1\"},\"totps\":[{\"secrets\":\"\"}]}\n", []string{
-			"1!paswordhash: no such field; did you mean password_hash?", "1!profile.zip_code: no such field; did you mean zipcode?",
-			"1!totps[1].secrets: no such field; did you mean secret?"}},
+			"1!paswordhash: unknown field: did you mean password_hash?", "1!profile.zip_code: unknown field: did you mean zipcode?",
+			"1!totps[1].secrets: unknown field: did you mean secret?"}},
 		{"of another type", `{"email":1,"locked":"yes","totps":{},"created_at":5,"totp_period":"x","name_ids":{"a":1}}`, []string{
 			"1!email: must be a string", "1!locked: must be true or false", "1!totps: must be a list", "1!created_at: must be a time…",
 			"1!totp_period: must be a whole number", "1!name_ids.a: must be a string"}},
 		{"names of what is stored", `{"emails":[{"address":"a@x","told_to":["urn:a"]}],"id":"1","updated_at":"2026-01-01","devices":[]}`, []string{
-			"1!emails[1].told_to: no such field…", "1!id: no such field…", "1!updated_at: no such field…", "1!devices: no such field…"}},
+			"1!emails[1].told_to: unknown field…", "1!id: unknown field…", "1!updated_at: unknown field…", "1!devices: unknown field…"}},
 		{"deep", strings.Repeat(`{"profile":`, 20_000) + "\n", []string{"1!not valid JSON…"}},
 		{"a line too long", "{\"email\":\"a@x\"}\n{\"email\":\"" + long + "\"}\n", []string{"1 a@x", "END line 2: a record is longer…"}},
 
@@ -101,13 +101,13 @@ func TestRecordReaderReadsEachFormat(t *testing.T) {
 		{"an empty array", "[]", nil},
 		{"an array with something else", "[\n1,\n{\"email\":\"a@x\"}]", []string{"2!must be a JSON object", "3 a@x"}},
 		{"an array cut off", "[\n{\"email\":\"a@x\"},\n", []string{"2 a@x", "END line 3: the file ends within…"}},
-		{"an array that breaks", "[\n{\"email\":\"a@x\"},\n{\"email\" \"b@x\"}]", []string{"2 a@x", "END line 3: not valid JSON; nothing after it was read"}},
-		{"something after an array", "[\n{\"email\":\"a@x\"}]\n{}", []string{"2 a@x", "END line 3: something follows the end of the list"}},
+		{"an array that breaks", "[\n{\"email\":\"a@x\"},\n{\"email\" \"b@x\"}]", []string{"2 a@x", "END line 3: not valid JSON: the rest of the file was not read"}},
+		{"something after an array", "[\n{\"email\":\"a@x\"}]\n{}", []string{"2 a@x", "END line 3: text follows the end of the list: remove it"}},
 		{"an element too long", "[{\"email\":\"" + strings.Repeat(long, 3) + "\"}]", []string{"END line 1: a record is longer…"}},
 		{"an element a little too long", "[{\"email\":\"a@x\"},\n{\"role\":\"" + long + "\"}]", []string{"1 a@x", "END line 2: a record is longer…"}},
 		{"objects over lines", "{\n\"email\":\"a@x\"\n}\n{\n\"email\":\"b@x\"}\n", []string{"1 a@x", "4 b@x"}},
 
-		{"the same again", "email,ssn\na@x,1\nA@X,2\na@x,1\n", []string{"2 a@x", "3!emails: is on line 2 already", "4=2"}},
+		{"the same again", "email,ssn\na@x,1\nA@X,2\na@x,1\n", []string{"2 a@x", "3!emails: is already on line 2", "4=2"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -210,7 +210,7 @@ func FuzzRecordReader(f *testing.F) {
 			if n > len(data) || l.Number < last || l.Number < 1 || l.Number > lines {
 				t.Fatalf("record %d is on line %d after %d, of %d", n, l.Number, last, lines)
 			}
-			if (l.Record == nil) != (len(l.Problems) > 0 || l.Same > 0) {
+			if (l.Record == nil) != (len(l.Problems) > 0 || l.DuplicateLine > 0) {
 				t.Fatalf("line %d says nothing, or two things: %+v", l.Number, l)
 			}
 			last = l.Number

@@ -7,8 +7,8 @@ import (
 )
 
 // Record is a user in the file format of Import and Export. It shares no type with the store,
-// so that no stored field is exported, or refused on import, without a decision. A test holds
-// a decision for each field.
+// so that no stored field is exported, or refused on import, without a decision. A test lists
+// the decision for each field.
 type Record struct {
 	// Emails are the user's email addresses, the first one primary.
 	Emails []RecordEmail `json:"emails,omitempty"`
@@ -25,8 +25,7 @@ type Record struct {
 	// agency name or entity ID.
 	NameIDs   map[string]idp.NameID `json:"name_ids,omitempty"`
 	CreatedAt time.Time             `json:"created_at,omitzero"`
-	// Deleted marks a deleted user, of whom only NameIDs remain, so that no one gets them
-	// again.
+	// Deleted marks a deleted user. Only their NameIDs remain, so that they are never reused.
 	Deleted bool `json:"deleted,omitempty"`
 }
 
@@ -39,8 +38,8 @@ type RecordEmail struct {
 	ConfirmedAt  time.Time `json:"confirmed_at,omitzero"`
 	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"`
 	// DisclosedTo are the service providers that received the email address as a NameID.
-	// They may end the user's sessions by it, so it must identify the user after a move,
-	// too.
+	// They may end the user's sessions by it, so it must still identify the user after a
+	// move.
 	DisclosedTo []idp.EntityID `json:"disclosed_to,omitempty"`
 }
 
@@ -87,27 +86,27 @@ func ParseRecord(data []byte) (*Record, error) {
 	var d decoder
 	var f recordFile
 	d.decodeObject(data, &f)
-	return d.unfold(&f)
+	return d.unfoldRecord(&f)
 }
 
-// unfold moves the short forms into the lists.
-func (d *decoder) unfold(f *recordFile) (*Record, error) {
+// unfoldRecord moves the short forms into the lists.
+func (d *decoder) unfoldRecord(f *recordFile) (*Record, error) {
 	switch {
 	case f.Email != "" && len(f.Emails) > 0:
-		d.add("email", "give email or emails, not both")
+		d.addInvalid("email", "use either email or emails, not both")
 	case f.Email != "":
 		f.Emails = []RecordEmail{{Address: f.Email, Confirmed: true}}
 	}
 	switch {
 	case f.TOTPSecret == "" && f.TOTPPeriod != 0:
-		d.add("totp_period", "needs a totp_secret")
+		d.addInvalid("totp_period", "requires a totp_secret")
 	case f.TOTPSecret != "" && len(f.TOTPs) > 0:
-		d.add("totp_secret", "give totp_secret or totps, not both")
+		d.addInvalid("totp_secret", "use either totp_secret or totps, not both")
 	case f.TOTPSecret != "":
 		f.TOTPs = []RecordTOTP{{Secret: f.TOTPSecret, Period: f.TOTPPeriod}}
 	}
-	if len(d.wrong) > 0 {
-		return nil, d.wrong
+	if len(d.problems) > 0 {
+		return nil, d.problems
 	}
 	return &f.Record, nil
 }
@@ -117,8 +116,8 @@ func (d *decoder) unfold(f *recordFile) (*Record, error) {
 func ParseProfile(data []byte) (*idp.Profile, error) {
 	var d decoder
 	p := new(RecordProfile)
-	if d.decodeObject(data, p); len(d.wrong) > 0 {
-		return nil, d.wrong
+	if d.decodeObject(data, p); len(d.problems) > 0 {
+		return nil, d.problems
 	}
 	return (*idp.Profile)(p), nil
 }

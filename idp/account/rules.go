@@ -13,7 +13,7 @@ import (
 
 // Limits of the values that users choose.
 const (
-	// MinPassword and MaxPassword count characters, MaxPasswordBytes bytes.
+	// MinPassword and MaxPassword count characters. MaxPasswordBytes counts bytes.
 	MinPassword      = 12
 	MaxPassword      = 128
 	MaxPasswordBytes = 512
@@ -24,22 +24,21 @@ const (
 
 // NormalizeEmail returns the stored form of an email address: as typed, without surrounding
 // space, the domain in lower case. The part before the @ keeps its case, because only the
-// receiving server may interpret it. Look-ups ignore case anyway. Anything but a bare email
-// address is an *InputError.
-func NormalizeEmail(address string) (string, error) {
-	address = strings.TrimSpace(address)
-	invalid := &InputError{"email", "invalid", "not an email address"}
-	if len(address) > MaxEmail {
-		return "", &InputError{"email", "too_long", fmt.Sprintf("longer than %d bytes", MaxEmail)}
+// receiving server may interpret it. Look-ups ignore case. Any other text is an *InputError.
+func NormalizeEmail(email string) (string, error) {
+	email = strings.TrimSpace(email)
+	invalid := &InputError{"email", "invalid", "must be an email address, for example name@example.gov"}
+	if len(email) > MaxEmail {
+		return "", &InputError{"email", "too_long", fmt.Sprintf("must have at most %d bytes", MaxEmail)}
 	}
 	// net/mail also accepts "Name <a@b>", comments and quoted local parts. Its result must
 	// equal the whole input, so none of them passes.
-	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address || parsed.Name != "" || strings.ContainsFunc(address, isBarredInEmail) {
+	parsed, err := mail.ParseAddress(email)
+	if err != nil || parsed.Address != email || parsed.Name != "" || strings.ContainsFunc(email, isForbiddenInEmail) {
 		return "", invalid
 	}
-	at := strings.LastIndexByte(address, '@')
-	local, domain := address[:at], strings.ToLower(address[at+1:])
+	at := strings.LastIndexByte(email, '@')
+	local, domain := email[:at], strings.ToLower(email[at+1:])
 	// The lower-case form of a letter can be longer.
 	if len(local) > 64 || strings.ContainsAny(domain, "[]") || len(local)+1+len(domain) > MaxEmail {
 		return "", invalid
@@ -47,30 +46,30 @@ func NormalizeEmail(address string) (string, error) {
 	return local + "@" + domain, nil
 }
 
-// isBarredInEmail reports whether a rune is never part of a stored email address: controls would
+// isForbiddenInEmail reports whether a rune is never part of a stored email address: controls would
 // reach mail headers and logs, and an assertion cannot contain characters that XML cannot carry
 // (XML 1.0 §2.2).
-func isBarredInEmail(r rune) bool {
+func isForbiddenInEmail(r rune) bool {
 	return unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError || r == '\ufffe' || r == '\uffff' ||
 		unicode.Is(unicode.Cf, r) || r == '"'
 }
 
 // CheckNewPassword returns an *InputError if a password is not acceptable: shorter than
 // MinPassword, too long, or derived from the email address.
-func CheckNewPassword(password, address string) error {
+func CheckNewPassword(password, email string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password):
-		return &InputError{"password", "invalid", "not valid UTF-8"}
+		return &InputError{"password", "invalid", "must be valid UTF-8"}
 	case n < MinPassword:
-		return &InputError{"password", "too_short", fmt.Sprintf("shorter than %d characters", MinPassword)}
+		return &InputError{"password", "too_short", fmt.Sprintf("must have at least %d characters", MinPassword)}
 	case !isHashable(password):
-		return &InputError{"password", "too_long", fmt.Sprintf("longer than %d characters or %d bytes", MaxPassword, MaxPasswordBytes)}
+		return &InputError{"password", "too_long", fmt.Sprintf("must have at most %d characters and %d bytes", MaxPassword, MaxPasswordBytes)}
 	case strings.ContainsFunc(password, unicode.IsControl):
-		return &InputError{"password", "invalid", "contains control characters"}
+		return &InputError{"password", "invalid", "must not contain control characters"}
 	}
 	lower := strings.ToLower(password)
-	if address != "" && strings.Contains(lower, strings.ToLower(address)) {
-		return &InputError{"password", "contains_email", "contains the email address"}
+	if email != "" && strings.Contains(lower, strings.ToLower(email)) {
+		return &InputError{"password", "contains_email", "must not contain the email address"}
 	}
 	return nil
 }
@@ -90,9 +89,9 @@ func isHashable(password string) bool {
 	return len(password) <= MaxPasswordBytes && utf8.RuneCountInString(password) <= MaxPassword
 }
 
-// normalPassword returns the form to hash. Keyboards differ in how they compose an accented
+// normalizePassword returns the form to hash. Keyboards differ in how they compose an accented
 // letter (RFC 8265 §4.2.2 requires NFC).
-func normalPassword(password string) []byte { return norm.NFC.Bytes([]byte(password)) }
+func normalizePassword(password string) []byte { return norm.NFC.Bytes([]byte(password)) }
 
 // isCommon reports whether a lower-case password is one of the first guesses. The usual lists
 // contain hardly any entry of MinPassword characters, so it looks for short entries repeated

@@ -30,9 +30,9 @@ func fieldName(name string) string {
 }
 
 // decodeObject decodes a text with exactly one JSON object into a struct.
-func (d *decoder) decodeObject(data []byte, into any) {
+func (d *decoder) decodeObject(data []byte, target any) {
 	if !utf8.Valid(data) {
-		d.add("", "not valid UTF-8; save the file as UTF-8")
+		d.addInvalid("", "not valid UTF-8: save the file as UTF-8")
 		return
 	}
 	stream := json.NewDecoder(bytes.NewReader(data))
@@ -42,90 +42,90 @@ func (d *decoder) decodeObject(data []byte, into any) {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			detail = "the JSON object ends too early"
 		}
-		d.add("", detail)
+		d.addInvalid("", detail)
 		return
 	}
 	if _, err := stream.Token(); !errors.Is(err, io.EOF) {
-		d.add("", "something follows the JSON object")
+		d.addInvalid("", "text follows the JSON object")
 		return
 	}
-	d.decode("", raw, reflect.ValueOf(into).Elem())
+	d.decode("", raw, reflect.ValueOf(target).Elem())
 }
 
-// decode reads a valid JSON value into v, which errors call path.
-func (d *decoder) decode(path string, raw []byte, v reflect.Value) {
-	switch into := v.Addr().Interface().(type) {
+// decode reads a valid JSON value into dst, which errors call path.
+func (d *decoder) decode(path string, raw []byte, dst reflect.Value) {
+	switch target := dst.Addr().Interface().(type) {
 	case *time.Time:
-		d.decodeTime(path, raw, into)
+		d.decodeTime(path, raw, target)
 		return
 	case *RecordEmail:
 		if raw[0] == '"' { // the other identity provider confirms it
-			into.Confirmed = true
-			d.decode(path, raw, reflect.ValueOf(&into.Address).Elem())
+			target.Confirmed = true
+			d.decode(path, raw, reflect.ValueOf(&target.Address).Elem())
 			return
 		}
 	}
-	switch v.Kind() {
+	switch dst.Kind() {
 	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		d.decode(path, raw, v.Elem())
+		dst.Set(reflect.New(dst.Type().Elem()))
+		d.decode(path, raw, dst.Elem())
 	case reflect.Struct:
-		fields := schemas[v.Type()]
+		fields := schemas[dst.Type()]
 		d.decodeMembers(path, raw, func(path, name string, raw []byte) {
 			if index, ok := fields.index[name]; ok {
-				d.decode(path, raw, v.FieldByIndex(index))
+				d.decode(path, raw, dst.FieldByIndex(index))
 			} else {
-				d.addProblem(path, "unknown", unknownNameText(name, fields.names))
+				d.addProblem(path, "unknown", describeUnknownName(name, fields.names))
 			}
 		})
 	case reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
+		dst.Set(reflect.MakeMap(dst.Type()))
 		d.decodeMembers(path, raw, func(path, name string, raw []byte) {
-			value := reflect.New(v.Type().Elem()).Elem()
+			value := reflect.New(dst.Type().Elem()).Elem()
 			d.decode(path, raw, value)
-			v.SetMapIndex(reflect.ValueOf(name), value)
+			dst.SetMapIndex(reflect.ValueOf(name), value)
 		})
 	case reflect.Slice:
 		var list []json.RawMessage
 		if err := json.Unmarshal(raw, &list); err != nil {
-			d.add(path, "must be a list")
+			d.addInvalid(path, "must be a list")
 		}
-		v.Set(reflect.MakeSlice(v.Type(), len(list), len(list)))
+		dst.Set(reflect.MakeSlice(dst.Type(), len(list), len(list)))
 		for i, item := range list {
-			d.decode(fmt.Sprintf("%s[%d]", path, i+1), item, v.Index(i))
+			d.decode(fmt.Sprintf("%s[%d]", path, i+1), item, dst.Index(i))
 		}
 	default:
-		if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
-			d.add(path, wanted[v.Kind()])
+		if err := json.Unmarshal(raw, dst.Addr().Interface()); err != nil {
+			d.addInvalid(path, kindRules[dst.Kind()])
 		}
 	}
 }
 
-// wanted describes the values that scalar fields accept.
-var wanted = map[reflect.Kind]string{
+// kindRules describes the values that scalar fields accept.
+var kindRules = map[reflect.Kind]string{
 	reflect.String: "must be a string", reflect.Bool: "must be true or false",
 	reflect.Int: "must be a whole number", reflect.Int64: "must be a whole number",
 }
 
 // decodeTime reads an RFC 3339 time, or a date, which means its first moment in UTC.
-func (d *decoder) decodeTime(path string, raw []byte, into *time.Time) {
+func (d *decoder) decodeTime(path string, raw []byte, target *time.Time) {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
-		for _, form := range []string{time.RFC3339, time.DateOnly} {
-			if at, err := time.Parse(form, text); err == nil {
-				*into = at.UTC()
+		for _, layout := range []string{time.RFC3339, time.DateOnly} {
+			if at, err := time.Parse(layout, text); err == nil {
+				*target = at.UTC()
 				return
 			}
 		}
 	}
-	d.add(path, "must be a time as 2026-04-01T09:00:00Z, or a date as 2026-04-01")
+	d.addInvalid(path, "must be a time or a date, for example 2026-04-01T09:00:00Z or 2026-04-01")
 }
 
-// decodeMembers calls each for every member of an object whose value is not null.
-func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name string, raw []byte)) {
+// decodeMembers calls visit for every member of an object whose value is not null.
+func (d *decoder) decodeMembers(path string, raw []byte, visit func(path, name string, raw []byte)) {
 	stream := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := stream.Token(); err != nil || t != json.Delim('{') {
-		d.add(path, "must be a JSON object")
+	if token, err := stream.Token(); err != nil || token != json.Delim('{') {
+		d.addInvalid(path, "must be a JSON object")
 		return
 	}
 	if path != "" {
@@ -133,17 +133,17 @@ func (d *decoder) decodeMembers(path string, raw []byte, each func(path, name st
 	}
 	seen := map[string]bool{}
 	for stream.More() {
-		t, _ := stream.Token()
-		name, _ := t.(string)
+		token, _ := stream.Token()
+		name, _ := token.(string)
 		var value json.RawMessage
 		if stream.Decode(&value) != nil {
 			return // cannot happen: the object is valid
 		}
 		switch {
 		case seen[name]:
-			d.add(path+name, "is here twice")
+			d.addInvalid(path+name, "appears twice")
 		case !bytes.Equal(value, []byte("null")):
-			each(path+name, name, value)
+			visit(path+name, name, value)
 		}
 		seen[name] = true
 	}
@@ -179,10 +179,10 @@ func newSchema(t reflect.Type) *schema {
 	return s
 }
 
-// unknownNameText returns the error for an unknown name, with the most similar known name.
-func unknownNameText(name string, names []string) string {
-	if near := suggest.Nearest(name, names, len(name)/2); near != "" {
-		return "no such field; did you mean " + near + "?"
+// describeUnknownName returns the error for an unknown name, with the most similar known name.
+func describeUnknownName(name string, names []string) string {
+	if suggestion := suggest.Nearest(name, names, len(name)/2); suggestion != "" {
+		return "unknown field: did you mean " + suggestion + "?"
 	}
-	return "no such field"
+	return "unknown field"
 }

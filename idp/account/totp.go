@@ -27,8 +27,8 @@ const (
 	// secretSize is the length of our secrets: as long as the hash (RFC 4226
 	// §4, R6, recommends 160 bits).
 	secretSize = 20
-	// minSecret and maxSecret limit given secrets. RFC 4226 R6 requires 128 bits, but many
-	// existing tokens, and secrets from common software, have 80.
+	// minSecret and maxSecret limit existing secrets. RFC 4226 R6 requires 128 bits, but many
+	// tokens, and secrets from common software, have 80.
 	minSecret, maxSecret = 10, 64
 	codeDigits           = 6
 )
@@ -37,40 +37,39 @@ var base32NoPad = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // NewTOTP is an authenticator to add.
 type NewTOTP struct {
-	// Name distinguishes a user's authenticators and may be empty. It has the form of a
-	// text in a profile.
+	// Name distinguishes a user's authenticators and may be empty. It follows textRule.
 	Name string
-	// Secret is a given secret, base32. If empty, a random one of 160 bits is generated.
+	// Secret is an existing secret in base32. If empty, a random one of 160 bits is generated.
 	Secret string
 	// Period is 30 or 60 seconds; 0 means 30.
 	Period int
 }
 
-// CheckTOTP proves the second factor of a user who has proved the first: a code of 6 digits of
-// one of the user's authenticators, of the current step, the previous or the next. Each step
-// is accepted once: a used code, or a code of an older step, is wrong, also for two
-// simultaneous requests.
+// CheckTOTP proves the second factor of a user who has proved the first: a 6-digit code of one
+// of the user's authenticators, for the current step, the previous or the next. Each step is
+// accepted once, even for two simultaneous requests: a used code, or a code of an older step, is
+// wrong.
 //
 // Errors: ErrWrong (ErrReplayed for a used code), *ThrottledError, ErrLocked, ErrNoFactor. Any
-// other error is a fault, and the attempt was given back. Too many wrong codes block the
+// other error is a fault on our side, and the attempt was given back. Too many wrong codes block the
 // user's codes from all networks, because the sender has the password.
-func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr) error {
-	return s.CompleteTOTP(ctx, user, code, from, SignIn{})
+func (s *Service) CheckTOTP(ctx context.Context, user idp.UserID, code string, clientIP netip.Addr) error {
+	return s.CompleteTOTP(ctx, user, code, clientIP, SignIn{})
 }
 
 // SignIn is the data that a sign-in records once its second factor is proved.
 type SignIn struct {
-	// CameAs is the AddressMark of the email address that the user entered.
-	CameAs string
-	// Remember is the browser to remember; nil for none.
-	Remember *Remembering
+	// EmailMark is the Service.EmailMark of the email address that the user entered.
+	EmailMark string
+	// Remember is the browser to remember, nil for none.
+	Remember *RememberRequest
 }
 
 // CompleteTOTP works like CheckTOTP, for the code that completes a sign-in. It records the data of
-// the sign-in in the same step, so that a removal of devices either includes this one or happens
-// before it.
-func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string, from netip.Addr, in SignIn) error {
-	code, ok := normalCode(code)
+// the sign-in in the same step, so that a removal of devices either includes this device or
+// happens before it.
+func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string, clientIP netip.Addr, signIn SignIn) error {
+	code, ok := normalizeCode(code)
 	if !ok {
 		return ErrWrong // not a guess, so it does not count
 	}
@@ -85,7 +84,7 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 	case len(u.TOTPs) == 0:
 		return ErrNoFactor
 	}
-	counters := []counter{s.codeCounter(user), s.networkCounter(from)}
+	counters := []counter{s.newCodeCounter(user), s.newNetworkCounter(clientIP)}
 	if _, err := s.reserve(ctx, counters); err != nil {
 		return err
 	}
@@ -94,9 +93,9 @@ func (s *Service) CompleteTOTP(ctx context.Context, user idp.UserID, code string
 		if err := acceptCode(u, code, now); err != nil {
 			return err
 		}
-		s.recordSignInAddress(u, in.CameAs, now)
-		if in.Remember != nil {
-			in.Remember.rememberIn(u, now)
+		s.recordSignInEmail(u, signIn.EmailMark, now)
+		if signIn.Remember != nil {
+			signIn.Remember.addDevice(u, now)
 		}
 		return nil
 	})
@@ -117,36 +116,36 @@ func acceptCode(u *idp.User, code string, now time.Time) error {
 	if u.IsLocked() {
 		return ErrLocked
 	}
-	found, foundStep, replayed := -1, int64(0), false
+	matchIndex, matchStep, isReplayed := -1, int64(0), false
 	for i, t := range u.TOTPs {
 		if t.Period <= 0 {
-			continue // this installation did not write such a record
+			continue // an invalid record must not divide by zero
 		}
 		step := now.Unix() / int64(t.Period)
 		for _, candidate := range []int64{step - 1, step, step + idp.TOTPStepsAhead} {
-			want, err := codeAt(t.Secret, candidate)
+			want, err := computeCode(t.Secret, candidate)
 			if err != nil {
 				return err
 			}
-			equal := subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1
-			if equal && candidate > t.LastStep && found < 0 {
-				found, foundStep = i, candidate
+			isEqual := subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1
+			if isEqual && candidate > t.LastStep && matchIndex < 0 {
+				matchIndex, matchStep = i, candidate
 			}
-			replayed = replayed || equal && candidate <= t.LastStep
+			isReplayed = isReplayed || isEqual && candidate <= t.LastStep
 		}
 	}
-	if found < 0 && replayed {
+	if matchIndex < 0 && isReplayed {
 		return ErrReplayed
 	}
-	if found < 0 {
+	if matchIndex < 0 {
 		return ErrWrong
 	}
-	u.TOTPs[found].LastStep = foundStep
+	u.TOTPs[matchIndex].LastStep = matchStep
 	return nil
 }
 
-// codeAt returns the code of a step (RFC 6238 §4.2, SHA-1, 6 digits).
-func codeAt(secret []byte, step int64) (code string, err error) {
+// computeCode returns the code of a step (RFC 6238 §4.2, SHA-1, 6 digits).
+func computeCode(secret []byte, step int64) (code string, err error) {
 	if step < 0 {
 		return "", nil
 	}
@@ -159,14 +158,14 @@ func codeAt(secret []byte, step int64) (code string, err error) {
 	return code, err
 }
 
-// CodeAt returns the code that an authenticator shows at a time, for the demonstration and for
+// ComputeCode returns the code that an authenticator shows at a time, for the demonstration and for
 // tests.
-func CodeAt(t idp.TOTP, at time.Time) (string, error) {
-	return codeAt(t.Secret, at.Unix()/int64(t.Period))
+func ComputeCode(t idp.TOTP, at time.Time) (string, error) {
+	return computeCode(t.Secret, at.Unix()/int64(t.Period))
 }
 
-// normalCode removes the spaces that authenticators show within a code.
-func normalCode(code string) (string, bool) {
+// normalizeCode removes the spaces that authenticators show within a code.
+func normalizeCode(code string) (string, bool) {
 	if len(code) > 32 {
 		return "", false
 	}
@@ -180,12 +179,12 @@ func (n NewTOTP) Check() error {
 	return err
 }
 
-// newTOTP checks the given values and fills in the missing ones.
-func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
-	name, ok := plainText(n.Name)
-	t := idp.TOTP{Name: name, Period: n.Period, AddedAt: now}
+// newTOTP checks the values of an authenticator and sets the missing ones.
+func newTOTP(authenticator NewTOTP, now time.Time) (idp.TOTP, error) {
+	name, ok := cleanText(authenticator.Name)
+	t := idp.TOTP{Name: name, Period: authenticator.Period, AddedAt: now}
 	if !ok {
-		return t, &InputError{"totp_name", "invalid", wantText}
+		return t, &InputError{"totp_name", "invalid", textRule}
 	}
 	switch t.Period {
 	case 0:
@@ -194,26 +193,26 @@ func newTOTP(n NewTOTP, now time.Time) (idp.TOTP, error) {
 	default:
 		return t, &InputError{"totp_period", "invalid", "must be 30 or 60 seconds"}
 	}
-	if n.Secret == "" {
+	if authenticator.Secret == "" {
 		t.Secret = make([]byte, secretSize)
 		rand.Read(t.Secret)
 		return t, nil
 	}
-	text := strings.TrimRight(strings.ToUpper(strings.Join(strings.Fields(n.Secret), "")), "=")
+	text := strings.TrimRight(strings.ToUpper(strings.Join(strings.Fields(authenticator.Secret), "")), "=")
 	secret, err := base32NoPad.DecodeString(text)
 	if err != nil {
-		return t, &InputError{"totp_secret", "invalid", "not base32"}
+		return t, &InputError{"totp_secret", "invalid", "must be base32"}
 	}
 	if len(secret) < minSecret || len(secret) > maxSecret {
-		return t, &InputError{"totp_secret", "invalid", fmt.Sprintf("must have %d to %d bytes (%d characters of base32 or more), and has %d", minSecret, maxSecret, minSecret*8/5, len(secret))}
+		return t, &InputError{"totp_secret", "invalid", fmt.Sprintf("must have %d to %d bytes (at least %d characters of base32), but has %d", minSecret, maxSecret, minSecret*8/5, len(secret))}
 	}
 	t.Secret = secret
 	return t, nil
 }
 
-// enrolment returns the otpauth URL of an authenticator, in the key URI format that all of
-// them read.
-func (s *Service) enrolment(t idp.TOTP, address string) *Enrolment {
+// newEnrolment returns the data to set up an authenticator. Its URL has the key URI format, which
+// all authenticators accept.
+func (s *Service) newEnrolment(t idp.TOTP, email string) *Enrolment {
 	issuer := cmp.Or(s.Issuer, "Vernal")
 	secret := base32NoPad.EncodeToString(t.Secret)
 	query := url.Values{
@@ -226,7 +225,7 @@ func (s *Service) enrolment(t idp.TOTP, address string) *Enrolment {
 	u := url.URL{
 		Scheme: "otpauth",
 		Host:   "totp",
-		Path:   "/" + issuer + ":" + address,
+		Path:   "/" + issuer + ":" + email,
 		// Some authenticators show a "+" literally.
 		RawQuery: strings.ReplaceAll(query.Encode(), "+", "%20"),
 	}

@@ -17,7 +17,7 @@ func crowd(t *testing.T, i *idptest.IdP, email string) (leave func()) {
 	t.Helper()
 	var all []func()
 	for {
-		l, err := i.Accounts.Hasher.Enter(t.Context(), account.Attempt{Account: email})
+		l, err := i.Accounts.Hasher.WaitForPermit(t.Context(), account.Attempt{Account: email})
 		if err != nil {
 			break
 		}

@@ -46,11 +46,11 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 		return h.extendPending(w, r, f, pending, user)
 	}
 	from := web.EventOf(r).Client
-	in := account.SignIn{CameAs: pending.CameAs}
+	in := account.SignIn{EmailMark: pending.CameAs}
 	var device *http.Cookie
 	if asked := r.PostForm.Get(templates.FieldRemember) == "yes"; asked && f.mayRemember() {
 		cookie, d := h.Sessions.NewDevice(r)
-		device, in.Remember = cookie, &account.Remembering{Device: d, Replaces: h.Sessions.DeviceHash(r), KnownAt: pending.LastUsedAt(idp.FactorPassword)}
+		device, in.Remember = cookie, &account.RememberRequest{Device: d, ReplacedHash: h.Sessions.DeviceHash(r), PasswordProvedAt: pending.LastUsedAt(idp.FactorPassword)}
 	}
 	page := h.askCode(f)
 	page.Remembered = device != nil

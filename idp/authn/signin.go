@@ -60,12 +60,12 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 		return h.retryLater(w, r, audit.PasswordBusy, "", busy.RetryAfter, busy.Limit,
 			again(http.StatusServiceUnavailable, templates.NewProblems(templates.ProblemBusy)))
 	case errors.Is(err, account.ErrWrong):
-		if known := account.UserOf(err); known != "" {
+		if known := account.FindErrorUser(err); known != "" {
 			return endDecided(audit.PasswordWrong, known, wrong)
 		}
 		return endDecided(audit.PasswordUnknown, "", wrong)
 	case errors.Is(err, account.ErrLocked):
-		web.EventOf(r).User = account.UserOf(err)
+		web.EventOf(r).User = account.FindErrorUser(err)
 		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
 	case err != nil:
 		return endFailed(err)
@@ -86,7 +86,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 	// A right password without a following code is the surest sign of a stolen password,
 	// so it is recorded now and not when the sign-in is complete.
 	recorded := h.Pages.TakeDecision(r, audit.PasswordRight, user.ID)
-	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.AddressMark(user.ID, email), recorded...)
+	pending, err := h.Sessions.StartPending(w, r, user.ID, h.Accounts.EmailMark(user.ID, email), recorded...)
 	if errors.Is(err, idp.ErrNotFound) { // deleted at this moment
 		return endDecided(audit.AccountChanged, user.ID, wrong)
 	}

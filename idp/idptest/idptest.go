@@ -239,7 +239,7 @@ func (i *IdP) AddPerson(email string) *Person {
 // replay of the one before.
 func (p *Person) Code() string {
 	p.idp.Clock.Advance(time.Duration(p.User.TOTPs[0].Period) * time.Second)
-	code, err := account.CodeAt(p.User.TOTPs[0], p.idp.Clock.Now())
+	code, err := account.ComputeCode(p.User.TOTPs[0], p.idp.Clock.Now())
 	if err != nil {
 		p.idp.tb.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func (d *deployment) signIn(b *idptest.Browser) *idptest.Page {
 // code returns the user's code that is due after a time.
 func (d *deployment) code(after time.Duration) string {
 	d.t.Helper()
-	code, err := account.CodeAt(d.ann.User.TOTPs[0], d.Clock.Now().Add(after))
+	code, err := account.ComputeCode(d.ann.User.TOTPs[0], d.Clock.Now().Add(after))
 	d.ok(err)
 	return code
 }

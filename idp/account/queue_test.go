@@ -48,8 +48,8 @@ func TestFloodIsBounded(t *testing.T) {
 		var mu sync.Mutex
 		refused := map[string]int{}
 		const networks = 400
-		room := h.Hasher.room
-		turns, strangers := room.turns, room.strangers
+		room := h.Hasher.queue
+		turns, strangers := room.permits, room.unknownPermits
 		ctx, cancel := context.WithCancel(t.Context())
 		for i := range networks {
 			email := fmt.Sprintf("u%d@example.gov", i)
@@ -74,17 +74,17 @@ func TestFloodIsBounded(t *testing.T) {
 			return refused[limit]
 		}
 		synctest.Wait()
-		if n := networks - strangers - room.maxLane; count("room") != n {
+		if n := networks - strangers - room.maxPerGroup; count("room") != n {
 			t.Errorf("%d were refused at once, want %d for the room", count("room"), n)
 		}
 		wrote := h.store.Changes() - before
 		if wrote > uint64(5*strangers) {
 			t.Errorf("%d attempts made %d changes, of which %d had a turn", networks, wrote, strangers)
 		}
-		time.Sleep(patience) // on the clock of the test
+		time.Sleep(maxWait) // on the clock of the test
 		synctest.Wait()
-		if count("room-wait") != room.maxLane {
-			t.Errorf("%d: of %d that waited all must be refused by now", count("room-wait"), room.maxLane)
+		if count("room-wait") != room.maxPerGroup {
+			t.Errorf("%d: of %d that waited all must be refused by now", count("room-wait"), room.maxPerGroup)
 		}
 		if n := h.store.Changes() - before; n != wrote {
 			t.Errorf("the end of the wait made %d changes", n-wrote)
@@ -92,15 +92,15 @@ func TestFloodIsBounded(t *testing.T) {
 		cancel()
 		giveBack()
 		synctest.Wait()
-		if room.turns != turns || room.strangers != strangers || len(room.inside) != 0 || len(room.lanes[laneKnown])+len(room.lanes[laneStrangers]) != 0 {
-			t.Errorf("the room is not as it was: %d turns, %v, %v", room.turns, room.inside, room.lanes)
+		if room.permits != turns || room.unknownPermits != strangers || len(room.counts) != 0 || len(room.queues[groupKnown])+len(room.queues[groupUnknown]) != 0 {
+			t.Errorf("the room is not as it was: %d turns, %v, %v", room.permits, room.counts, room.queues)
 		}
 	})
 }
 
 // simulate makes each hash take some time on the clock of the test, and none of the machine's.
 func (h *Hasher) simulate(d time.Duration) {
-	h.measure = func(w work, compute func()) time.Duration {
+	h.measure = func(w hashCost, compute func()) time.Duration {
 		compute()
 		time.Sleep(d)
 		return d
@@ -152,7 +152,7 @@ func TestKnownNetworkSignsInDuringFlood(t *testing.T) {
 				if name == "one site" {
 					// Half of the room is left to others.
 					begun := time.Now()
-					if _, err := h.CheckPassword(ctx, alice, password, netip.MustParseAddr("198.51.100.7")); err != nil || time.Since(begun) > patience {
+					if _, err := h.CheckPassword(ctx, alice, password, netip.MustParseAddr("198.51.100.7")); err != nil || time.Since(begun) > maxWait {
 						t.Errorf("sign-in from a new network: %v after %s", err, time.Since(begun))
 					}
 				}
@@ -168,10 +168,10 @@ func TestKnownNetworkSignsInDuringFlood(t *testing.T) {
 func order(t *testing.T, slots int, attempts ...Attempt) (got []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(slots)
+		r := newAttemptQueue(slots)
 		var leave []func()
-		for i := range r.turns {
-			l, err := r.enterRoom(t.Context(), Attempt{Account: fmt.Sprint("first ", i), Known: i > slots})
+		for i := range r.permits {
+			l, err := r.admitAttempt(t.Context(), Attempt{Account: fmt.Sprint("first ", i), IsKnownNetwork: i > slots})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +180,7 @@ func order(t *testing.T, slots int, attempts ...Attempt) (got []string) {
 		entered := make(chan func(), len(attempts))
 		for _, a := range attempts {
 			go func() {
-				l, err := r.enterRoom(t.Context(), a)
+				l, err := r.admitAttempt(t.Context(), a)
 				if err != nil {
 					got = append(got, err.(*BusyError).Limit)
 					return
@@ -211,7 +211,7 @@ func TestKnownNetworksGoFirst(t *testing.T) {
 		attempts = append(attempts, Attempt{Account: fmt.Sprint("s", i)})
 	}
 	for i := range 8 {
-		attempts = append(attempts, Attempt{Account: fmt.Sprint("k", i), Known: true})
+		attempts = append(attempts, Attempt{Account: fmt.Sprint("k", i), IsKnownNetwork: true})
 	}
 	got := order(t, 1, attempts...)
 	want := []string{"k0", "k1", "k2", "s0", "k3", "k4", "k5", "s1", "k6", "k7", "s2", "s3"}
@@ -226,16 +226,16 @@ func TestNoAccountTakesAllPlaces(t *testing.T) {
 	t.Parallel()
 	var attempts []Attempt
 	for range maxPerAccount + 2 {
-		attempts = append(attempts, Attempt{Account: "a", Known: true})
+		attempts = append(attempts, Attempt{Account: "a", IsKnownNetwork: true})
 	}
 	for range maxPerAccount + 1 {
 		attempts = append(attempts, Attempt{Account: "a"}) // in the other lane, which has its own bound
 	}
-	for i := range maxWaiting/2 + 1 {
-		attempts = append(attempts, Attempt{Account: fmt.Sprint(i), From: netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::1", i))})
+	for i := range maxWaitingPerSlot/2 + 1 {
+		attempts = append(attempts, Attempt{Account: fmt.Sprint(i), ClientIP: netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::1", i))})
 	}
-	attempts = append(attempts, Attempt{Account: "elsewhere", From: netip.MustParseAddr("2001:db8:1::1")},
-		Attempt{Account: "known", From: netip.MustParseAddr("2001:db8::1"), Known: true})
+	attempts = append(attempts, Attempt{Account: "elsewhere", ClientIP: netip.MustParseAddr("2001:db8:1::1")},
+		Attempt{Account: "known", ClientIP: netip.MustParseAddr("2001:db8::1"), IsKnownNetwork: true})
 	got := order(t, 1, attempts...)
 	count := func(what string) (n int) {
 		for _, g := range got {
@@ -264,12 +264,12 @@ func TestNoAccountTakesAllPlaces(t *testing.T) {
 func TestClientThatLeavesFreesItsPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(1)
-		turns := r.turns
+		r := newAttemptQueue(1)
+		turns := r.permits
 		for range 50 {
 			var leave []func()
 			for range turns {
-				l, err := r.enterRoom(t.Context(), Attempt{Account: fmt.Sprint(len(leave)), Known: len(leave) > 1})
+				l, err := r.admitAttempt(t.Context(), Attempt{Account: fmt.Sprint(len(leave)), IsKnownNetwork: len(leave) > 1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -279,7 +279,7 @@ func TestClientThatLeavesFreesItsPlace(t *testing.T) {
 			var err error
 			go func() {
 				var l func()
-				if l, err = r.enterRoom(ctx, Attempt{Account: "b"}); err == nil {
+				if l, err = r.admitAttempt(ctx, Attempt{Account: "b"}); err == nil {
 					l()
 				}
 			}()
@@ -292,8 +292,8 @@ func TestClientThatLeavesFreesItsPlace(t *testing.T) {
 			if err != nil && !errors.Is(err, context.Canceled) {
 				t.Fatalf("error = %v, want Canceled", err)
 			}
-			if r.turns != turns || len(r.inside) != 0 {
-				t.Fatalf("%d turns are free, %v inside", r.turns, r.inside)
+			if r.permits != turns || len(r.counts) != 0 {
+				t.Fatalf("%d turns are free, %v inside", r.permits, r.counts)
 			}
 		}
 	})
@@ -309,8 +309,8 @@ func TestThrottledAttemptTakesNoPlace(t *testing.T) {
 		for range 5 {
 			h.attempt("wrong", step{email: alice})
 		}
-		for i := range h.Hasher.room.strangers { // until no turn is left
-			if _, err := h.Hasher.Enter(t.Context(), Attempt{Account: fmt.Sprint(i)}); err != nil {
+		for i := range h.Hasher.queue.unknownPermits { // until no turn is left
+			if _, err := h.Hasher.WaitForPermit(t.Context(), Attempt{Account: fmt.Sprint(i)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -333,7 +333,7 @@ func TestCommandsTakeOneSlot(t *testing.T) {
 		h.create()
 		var running atomic.Int32
 		looked := make(chan struct{})
-		h.Hasher.measure = func(_ work, compute func()) time.Duration {
+		h.Hasher.measure = func(_ hashCost, compute func()) time.Duration {
 			running.Add(1)
 			<-looked
 			compute()
