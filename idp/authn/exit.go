@@ -11,8 +11,7 @@ import (
 )
 
 // exit is the result of a handler: its decision, the user concerned, and the answer. Every
-// handler of this package returns one, so that the audit record follows from the decision and
-// not from the place where the code returns.
+// handler of this package returns one, so that the audit record depends only on the decision.
 type exit struct {
 	decision audit.Decision
 	user     idp.UserID
@@ -23,20 +22,22 @@ type exit struct {
 // step is a handler of this package.
 type step func(w http.ResponseWriter, r *http.Request) exit
 
-// endDecided ends with a decision about a user, "" if none is known.
-func endDecided(d audit.Decision, user idp.UserID, write func() error) exit {
+// exitWithDecision ends with a decision about a user, "" if none is known.
+func exitWithDecision(d audit.Decision, user idp.UserID, write func() error) exit {
 	return exit{decision: d, user: user, answer: write}
 }
 
-func (h *Handler) showPage(w http.ResponseWriter, page templates.Page) func() error {
+func (h *Handler) writePage(w http.ResponseWriter, page templates.Page) func() error {
 	return func() error { return h.Pages.Render(w, http.StatusOK, page) }
 }
 
-// endShown ends with a page, or a redirect to one, without a decision.
-func endShown(write func() error) exit { return exit{decision: audit.NothingDecided, answer: write} }
+// exitWithPage ends with a page, or a redirect to one, without a decision.
+func exitWithPage(write func() error) exit {
+	return exit{decision: audit.NothingDecided, answer: write}
+}
 
-// endFailed ends with an error, whose page records it under its code.
-func endFailed(err error) exit {
+// exitWithError ends with an error, which is recorded under its code when its page is shown.
+func exitWithError(err error) exit {
 	return exit{decision: audit.ByError, answer: func() error { return err }}
 }
 
@@ -47,19 +48,19 @@ var errUndecided = errors.New("handler ended without a decision")
 // recorded before the answer is written, so that the sender cannot prevent the record.
 func (h *Handler) runStep(do step) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		x := do(w, r)
-		if x.decision.Rule().Name == "" || x.answer == nil {
+		result := do(w, r)
+		if result.decision.Rule().Name == "" || result.answer == nil {
 			return errUndecided
 		}
-		h.Pages.Record(r, x.decision, x.user, x.detail)
-		return x.answer()
+		h.Pages.Record(r, result.decision, result.user, result.detail)
+		return result.answer()
 	}
 }
 
 // currentSession returns the browser's session. From here on, the log and the audit trail
 // attribute the request to the session's user.
 func (h *Handler) currentSession(r *http.Request) (*idp.Session, error) {
-	s, err := h.Sessions.Current(r)
+	s, err := h.Sessions.LookupCurrent(r)
 	if err == nil {
 		web.EventOf(r).User = s.User
 	}

@@ -60,30 +60,30 @@ type Handler struct {
 }
 
 // Mount adds the pages to the router.
-func (h *Handler) Mount(rt *web.Router) {
-	rt.Handle("/", web.Methods{http.MethodGet: h.runStep(h.showHome)})
-	rt.Handle(SignInPath, web.Methods{http.MethodGet: h.inFlow(h.showSignIn), http.MethodPost: h.inFlow(h.checkSignIn)})
-	rt.Handle(CodePath, web.Methods{http.MethodGet: h.inSignIn(h.showCode), http.MethodPost: h.inSignIn(h.checkCode)})
-	rt.Handle(StepUpPath, web.Methods{http.MethodGet: h.inStepUp(h.showStepUp), http.MethodPost: h.inStepUp(h.checkStepUp)})
-	rt.Handle(AccountPath, web.Methods{http.MethodGet: h.inSession(h.showEnded, h.showAccount)})
-	rt.Handle(SignOutPath, web.Methods{http.MethodPost: h.runStep(h.signOut)})
-	rt.Handle(stayPath, web.Methods{http.MethodGet: h.inSession(h.showEnded, h.showStay), http.MethodPost: h.inSession(h.showHome, h.staySignedIn)})
-	rt.Handle(endPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.endOne)})
-	rt.Handle(endOthersPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.endOthers)})
-	rt.Handle(forgetPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.forgetOne)})
-	rt.Handle(forgetAllPath, web.Methods{http.MethodPost: h.inSession(h.showHome, h.forgetAll)})
+func (h *Handler) Mount(router *web.Router) {
+	router.Handle("/", web.Methods{http.MethodGet: h.runStep(h.showHome)})
+	router.Handle(SignInPath, web.Methods{http.MethodGet: h.wrapFlowStep(h.showSignIn), http.MethodPost: h.wrapFlowStep(h.checkSignIn)})
+	router.Handle(CodePath, web.Methods{http.MethodGet: h.wrapSignInStep(h.showCode), http.MethodPost: h.wrapSignInStep(h.checkCode)})
+	router.Handle(StepUpPath, web.Methods{http.MethodGet: h.wrapStepUp(h.showStepUp), http.MethodPost: h.wrapStepUp(h.checkStepUp)})
+	router.Handle(AccountPath, web.Methods{http.MethodGet: h.wrapSessionStep(h.showEnded, h.showAccount)})
+	router.Handle(SignOutPath, web.Methods{http.MethodPost: h.runStep(h.signOut)})
+	router.Handle(stayPath, web.Methods{http.MethodGet: h.wrapSessionStep(h.showEnded, h.showStay), http.MethodPost: h.wrapSessionStep(h.showHome, h.staySignedIn)})
+	router.Handle(endPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.endSession)})
+	router.Handle(endOthersPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.endOtherSessions)})
+	router.Handle(forgetPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.forgetDevice)})
+	router.Handle(forgetAllPath, web.Methods{http.MethodPost: h.wrapSessionStep(h.showHome, h.forgetAllDevices)})
 }
 
-// flow is the request that a sign-in serves, and its requirement.
+// flow is the request that a sign-in is for, and its requirement.
 type flow struct {
-	request  *idp.LoginRequest
-	provider *sp.Provider
-	need     *assurance.Requirement
+	request     *idp.LoginRequest
+	provider    *sp.Provider
+	requirement *assurance.Requirement
 }
 
-// forAccount is the flow of a sign-in for the account page: without a request or a provider,
+// accountFlow is the flow of a sign-in for the account page: without a request or a provider,
 // with any two factors. It is read-only.
-var forAccount = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{RememberedDevice: true}}
+var accountFlow = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{RememberedDevice: true}}
 
 // isForAccount reports whether the sign-in is for no request.
 func (f flow) isForAccount() bool { return f.request.Handle == "" }
@@ -91,39 +91,39 @@ func (f flow) isForAccount() bool { return f.request.Handle == "" }
 // mayRemember reports whether a remembered device may replace the second factor, and so
 // whether to offer to remember the browser.
 func (f flow) mayRemember() bool {
-	return f.need.RememberedDevice && !f.request.ForceAuthn
+	return f.requirement.RememberedDevice && !f.request.ForceAuthn
 }
 
-// inFlow returns a handler for a step of a flow. Its errors get the name of the provider.
-func (h *Handler) inFlow(do func(http.ResponseWriter, *http.Request, flow) exit) web.Handler {
+// wrapFlowStep returns a handler for a step of a flow. It adds the provider to errors.
+func (h *Handler) wrapFlowStep(do func(http.ResponseWriter, *http.Request, flow) exit) web.Handler {
 	return h.runStep(func(w http.ResponseWriter, r *http.Request) exit {
-		f, err := h.flowOf(r)
+		f, err := h.findFlow(r)
 		if err != nil {
-			return endFailed(err)
+			return exitWithError(err)
 		}
-		x := do(w, r, f)
-		if answer := x.answer; answer != nil {
-			x.answer = func() error { return f.addProvider(answer()) }
+		result := do(w, r, f)
+		if answer := result.answer; answer != nil {
+			result.answer = func() error { return f.addProvider(answer()) }
 		}
-		return x
+		return result
 	})
 }
 
-// flowOf finds the flow that the URL names or, for a POST, the form. An unknown handle is an
-// error whose page says how to start again, because a sign-in that ends on the account page
-// would leave the user lost.
-func (h *Handler) flowOf(r *http.Request) (flow, error) {
+// findFlow finds the flow of the handle in the URL or, for a POST, in the form. An unknown handle
+// is an error whose page says how to start again, because a sign-in that ends on the account page
+// would not bring the user back to the service provider.
+func (h *Handler) findFlow(r *http.Request) (flow, error) {
 	handle := r.URL.Query().Get(templates.FieldRequest)
 	if r.Method == http.MethodPost {
 		if err := r.ParseForm(); err != nil {
-			return flow{}, badForm(err)
+			return flow{}, newFormError(err)
 		}
 		handle = r.PostForm.Get(templates.FieldRequest)
 	}
 	if handle == "" {
-		return forAccount, nil
+		return accountFlow, nil
 	}
-	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
+	req, err := h.Sessions.LookupRequest(r, idp.RequestHandle(handle))
 	switch {
 	case errors.Is(err, session.ErrOtherBrowser):
 		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(err)
@@ -150,64 +150,65 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	case !provider.Active:
 		return flow{}, f.addProvider(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
 	}
-	// Resolve again, because the provider's permissions can have changed since.
-	f.need, err = assurance.Resolve(assurance.AskOf(req), &provider.ServiceProvider)
+	// Resolve again, because the provider's permissions can have changed since the request
+	// arrived.
+	f.requirement, err = assurance.Resolve(assurance.AskOf(req), &provider.ServiceProvider)
 	if err != nil {
 		return flow{}, f.addProvider(err)
 	}
 	return f, nil
 }
 
-// pageBase returns the page's frame: the provider's name and the link back to it.
-func (f flow) pageBase(p *web.Pages, r *http.Request) templates.Base {
-	b := p.SenderBase(r, f.sender())
-	b.ReturnURL = f.provider.ReturnToSPURL
-	return b
+// newPageBase returns the page's frame: the provider's name and the link back to it.
+func (f flow) newPageBase(p *web.Pages, r *http.Request) templates.Base {
+	base := p.SenderBase(r, f.getSender())
+	base.ReturnURL = f.provider.ReturnToSPURL
+	return base
 }
 
-// sender returns the facts about the provider that pages show.
-func (f flow) sender() web.Sender {
+// getSender returns the facts about the provider that pages show.
+func (f flow) getSender() web.Sender {
 	return web.SenderOf(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
 }
 
-func (f flow) addProvider(err error) error { return web.NameSender(f.sender(), err) }
+func (f flow) addProvider(err error) error { return web.NameSender(f.getSender(), err) }
 
-// obstacleError returns the refusal of a user who lacks a requirement of the flow, considering the
-// factors proved so far, or nil.
-func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
-	o := f.need.Obstacle(s, assurance.ProofingOf(u.Proofed), u.Factors(), now)
-	if o == nil {
+// checkObstacles returns the refusal of a user who cannot satisfy the requirement of the flow,
+// considering the factors proved so far, or nil.
+func (f flow) checkObstacles(s *idp.Session, u *idp.User, now time.Time) error {
+	obstacle := f.requirement.Obstacle(s, assurance.ProofingOf(u.Proofed), u.Factors(), now)
+	if obstacle == nil {
 		return nil
 	}
-	return web.NewLackError(&f.provider.ServiceProvider, f.sender(), o)
+	return web.NewLackError(&f.provider.ServiceProvider, f.getSender(), obstacle)
 }
 
-// withRequest adds the flow's handle to one of our URLs.
-func (f flow) withRequest(path string) string {
+// addRequest adds the flow's handle to one of our URLs.
+func (f flow) addRequest(path string) string {
 	if f.isForAccount() {
 		return path
 	}
 	return path + "?request=" + url.QueryEscape(string(f.request.Handle))
 }
 
-// nextURL returns the URL at which the user continues after signing in.
-func (h *Handler) nextURL(f flow) string {
+// chooseNextURL returns the URL at which the user continues after signing in.
+func (h *Handler) chooseNextURL(f flow) string {
 	if f.isForAccount() {
 		return AccountPath
 	}
-	return f.withRequest(h.ContinuePath)
+	return f.addRequest(h.ContinuePath)
 }
 
-func writeRedirect(w http.ResponseWriter, r *http.Request, to string) func() error {
+func writeRedirect(w http.ResponseWriter, r *http.Request, target string) func() error {
 	return func() error {
-		http.Redirect(w, r, to, http.StatusSeeOther)
+		http.Redirect(w, r, target, http.StatusSeeOther)
 		return nil
 	}
 }
 
 // redirectTo ends with a redirect, without a decision.
-func redirectTo(w http.ResponseWriter, r *http.Request, to string) exit {
-	return endShown(writeRedirect(w, r, to))
+func redirectTo(w http.ResponseWriter, r *http.Request, target string) exit {
+	return exitWithPage(writeRedirect(w, r, target))
 }
 
 // retryLater ends with a page that asks the client to wait. limit names the limit that was
@@ -219,17 +220,17 @@ func (h *Handler) retryLater(w http.ResponseWriter, r *http.Request, d audit.Dec
 	if d == audit.PasswordBusy {
 		status, key = http.StatusServiceUnavailable, "unavailable"
 	}
-	x := endDecided(d, user, func() error { return h.Pages.AnswerForm(w, r, status, key, page) })
-	x.detail = map[string]string{"limit": limit}
-	return x
+	result := exitWithDecision(d, user, func() error { return h.Pages.AnswerForm(w, r, status, key, page) })
+	result.detail = map[string]string{"limit": limit}
+	return result
 }
 
-// badForm returns the error for a form that is not one of ours.
-func badForm(err error) error {
+// newFormError returns the error for a form that is not one of ours.
+func newFormError(err error) error {
 	return &web.Error{Status: http.StatusBadRequest, Key: "bad_form", Err: fmt.Errorf("read form: %w", err)}
 }
 
-// loadUser loads the user of a session. A user who was deleted since no longer has one.
+// loadUser loads the user of a session. The error matches idp.ErrNotFound if the user was deleted.
 func (h *Handler) loadUser(ctx context.Context, id idp.UserID) (*idp.User, error) {
 	u, err := h.Users.User(ctx, id)
 	if err != nil {

@@ -7,16 +7,16 @@ import (
 )
 
 // cookieName returns the full name of one of our cookies.
-func (m *Manager) cookieName(short string) string {
+func (m *Manager) cookieName(name string) string {
 	if m.Secure {
-		return "__Host-vernal-" + short
+		return "__Host-vernal-" + name
 	}
-	return "vernal-" + short
+	return "vernal-" + name
 }
 
-// newCookie returns a cookie. SameSite=Lax: the browser sends it when a service provider
-// redirects it here by GET, and not with a form that another site posts. With an age of 0, it
-// lasts as long as the browser runs.
+// newCookie returns a cookie. With SameSite=Lax, the browser sends it when a service provider
+// redirects the user here by GET, but not with a form that another site posts. With an age of 0,
+// it lasts as long as the browser runs.
 func (m *Manager) newCookie(name, value string, age time.Duration) *http.Cookie {
 	return &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(age / time.Second),
@@ -24,8 +24,8 @@ func (m *Manager) newCookie(name, value string, age time.Duration) *http.Cookie 
 	}
 }
 
-// hashOf returns the hash of a cookie's value, which we store instead of the value.
-func hashOf(value string) []byte {
+// hashValue returns the hash of a cookie's value, which we store instead of the value.
+func hashValue(value string) []byte {
 	sum := sha256.Sum256([]byte(value))
 	return sum[:]
 }

@@ -15,39 +15,39 @@ import (
 	"vernal/idp"
 )
 
-// A request that its sender has no budget to store waits in the browser: sealed, in the
-// request's own cookie. Nothing is written before it is answered. The cookie is then both the
-// request and the secret that ties it to the browser. Request returns it to every step of the
-// sign-in like a stored one.
+// A request whose sender has no budget left to store it waits in the browser: sealed, in the
+// request's own cookie. The store is written only when the request is answered. The cookie is
+// both the request and the secret that ties it to the browser. LookupRequest returns it to every
+// step of the sign-in like a stored request.
 //
 // The value is
 //
 //	"w." | base64url( seal( DEFLATE( JSON of the request )))
 //
-// with the handle in the context, which gives each its own key. A handle is sealed once,
-// so no number of requests that anyone can send comes near the limit of random nonces
-// that one AES-GCM key has (NIST SP 800-38D §8.3).
+// with the handle in the context, which gives each value its own key. A handle is sealed once,
+// so that no number of requests reaches the limit of random nonces under one AES-GCM key
+// (NIST SP 800-38D §8.3).
 
 const (
-	heldPrefix = "w." // secrets of TieTo contain no dot
+	heldPrefix = "w." // secrets of TieHandle contain no dot
 
-	// maxHeldCookie limits name and value of the cookie, in bytes. A usual request takes
-	// 400, one with a RelayState of 2,048 about 2,500. A browser holds that much in such
-	// cookies, and at most as much again before Trim removes the older ones. With all our
-	// other cookies it stays below 8 kB, the longest header line that nginx accepts by
-	// default: a site that sends a browser here with huge requests must not lock it out.
-	// The answer that sets the cookie stays below 4 kB, the largest header that nginx
-	// accepts by default.
-	maxHeldCookie = 3000
-	// maxHeldCookies limits the requests that one browser holds.
+	// maxHeldCookieSize limits name and value of the cookie, in bytes. A usual request takes
+	// 400, one with a RelayState of 2,048 about 2,500. All such cookies of a browser together
+	// have the same limit, which one new request can double before TrimRequestCookies removes
+	// the older ones. With all our other cookies they stay below 8 kB, the longest header line
+	// that nginx accepts by default, so that a site cannot lock a browser out with huge
+	// requests. The answer that sets the cookie stays below 4 kB, the largest header that
+	// nginx accepts by default.
+	maxHeldCookieSize = 3000
+	// maxHeldCookies limits the number of requests that one browser holds.
 	maxHeldCookies = 2
 	// maxHeldJSON limits the inflated size of a value, in bytes. Most of it is a
 	// RelayState of 2,048 bytes, which JSON can escape six-fold.
 	maxHeldJSON = 32 << 10
 )
 
-// ErrTooLong is returned by Hold for a request that does not fit into a cookie.
-var ErrTooLong = errors.New("request does not fit into a cookie")
+// ErrTooLong is returned by HoldRequest for a request that is too long for a cookie.
+var ErrTooLong = errors.New("request is too long for a cookie")
 
 // heldDictionary contains the text that most requests have in common. It shrinks a usual one to
 // about 500 bytes. Changing it invalidates the requests that browsers hold at that moment.
@@ -69,33 +69,33 @@ var heldWriters = sync.Pool{New: func() any {
 	return w
 }}
 
-// Hold stores the request in the browser instead of the store. It returns ErrTooLong, and sets
-// no cookie, if the request does not fit.
-func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
-	held := *req
-	held.SecretHash = nil
-	var plain, packed bytes.Buffer
-	enc := json.NewEncoder(&plain)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(&held); err != nil {
+// HoldRequest stores the request in the browser instead of the store. If the request is too long,
+// it returns ErrTooLong and sets no cookie.
+func (m *Manager) HoldRequest(w http.ResponseWriter, req *idp.LoginRequest) error {
+	heldCopy := *req
+	heldCopy.SecretHash = nil
+	var text, compressed bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(&heldCopy); err != nil {
 		return fmt.Errorf("encode request: %w", err)
 	}
-	if plain.Len() > maxHeldJSON {
+	if text.Len() > maxHeldJSON {
 		return ErrTooLong
 	}
-	z := heldWriters.Get().(*flate.Writer)
-	defer heldWriters.Put(z)
-	z.Reset(&packed)
-	_, err := z.Write(plain.Bytes())
-	if err = errors.Join(err, z.Close()); err != nil {
+	compressor := heldWriters.Get().(*flate.Writer)
+	defer heldWriters.Put(compressor)
+	compressor.Reset(&compressed)
+	_, err := compressor.Write(text.Bytes())
+	if err = errors.Join(err, compressor.Close()); err != nil {
 		return fmt.Errorf("compress request: %w", err)
 	}
 	if m.Sealer == nil {
 		return errNoSealer
 	}
-	sealed := m.Sealer.Seal(heldContext(req.Handle), packed.Bytes())
-	c := m.newCookie(m.requestCookie(req.Handle), heldPrefix+base64.RawURLEncoding.EncodeToString(sealed), req.ExpiresAt.Sub(m.Clock.Now()))
-	if len(c.Name)+len(c.Value) > maxHeldCookie || c.MaxAge <= 0 {
+	sealed := m.Sealer.Seal(buildHeldContext(req.Handle), compressed.Bytes())
+	c := m.newCookie(m.requestCookieName(req.Handle), heldPrefix+base64.RawURLEncoding.EncodeToString(sealed), req.ExpiresAt.Sub(m.Clock.Now()))
+	if len(c.Name)+len(c.Value) > maxHeldCookieSize || c.MaxAge <= 0 {
 		return ErrTooLong
 	}
 	http.SetCookie(w, c)
@@ -105,17 +105,18 @@ func (m *Manager) Hold(w http.ResponseWriter, req *idp.LoginRequest) error {
 // HoldsRequest reports whether the browser sends the request itself, as opposed to the secret of a
 // stored one.
 func (m *Manager) HoldsRequest(r *http.Request, handle idp.RequestHandle) bool {
-	c, err := r.Cookie(m.requestCookie(handle))
+	c, err := r.Cookie(m.requestCookieName(handle))
 	return err == nil && isHeld(c)
 }
 
 func isHeld(c *http.Cookie) bool { return strings.HasPrefix(c.Value, heldPrefix) }
 
-// openHeld opens the request that the browser holds under the handle. It returns
-// idp.ErrNotFound if it holds none, or if Hold did not make the value for this handle.
-func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
-	c, err := r.Cookie(m.requestCookie(handle))
-	if err != nil || !isHeld(c) || len(c.Name)+len(c.Value) > maxHeldCookie {
+// openHeldRequest opens the request that the browser holds under the handle. It returns
+// idp.ErrNotFound if the browser holds none, or if HoldRequest did not make the value for this
+// handle.
+func (m *Manager) openHeldRequest(r *http.Request, handle idp.RequestHandle) (*idp.LoginRequest, error) {
+	c, err := r.Cookie(m.requestCookieName(handle))
+	if err != nil || !isHeld(c) || len(c.Name)+len(c.Value) > maxHeldCookieSize {
 		return nil, idp.ErrNotFound
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(c.Value[len(heldPrefix):])
@@ -125,53 +126,55 @@ func (m *Manager) openHeld(r *http.Request, handle idp.RequestHandle) (*idp.Logi
 	if m.Sealer == nil {
 		return nil, errNoSealer
 	}
-	packed, err := m.Sealer.Open(heldContext(handle), sealed)
+	compressed, err := m.Sealer.Open(buildHeldContext(handle), sealed)
 	if err != nil {
 		return nil, idp.ErrNotFound
 	}
-	req, err := unpackHeld(packed, handle)
+	req, err := decompressHeld(compressed, handle)
 	if err != nil {
 		return nil, idp.ErrNotFound
 	}
-	req.SecretHash = hashOf(c.Value)
+	req.SecretHash = hashValue(c.Value)
 	return req, nil
 }
 
-// unpackHeld decompresses and parses a held request.
-func unpackHeld(packed []byte, handle idp.RequestHandle) (*idp.LoginRequest, error) {
-	z := flate.NewReaderDict(bytes.NewReader(packed), []byte(heldDictionary))
-	plain, err := io.ReadAll(io.LimitReader(z, maxHeldJSON+1))
+// decompressHeld decompresses and parses a held request.
+func decompressHeld(compressed []byte, handle idp.RequestHandle) (*idp.LoginRequest, error) {
+	compressor := flate.NewReaderDict(bytes.NewReader(compressed), []byte(heldDictionary))
+	text, err := io.ReadAll(io.LimitReader(compressor, maxHeldJSON+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(plain) > maxHeldJSON {
+	if len(text) > maxHeldJSON {
 		return nil, ErrTooLong
 	}
 	req := new(idp.LoginRequest)
-	if err := json.Unmarshal(plain, req); err != nil {
+	if err := json.Unmarshal(text, req); err != nil {
 		return nil, err
 	}
 	if req.Handle != handle || req.IsAnswered() {
-		return nil, errors.New("not a request that waits under this handle")
+		return nil, errors.New("request has another handle or is already answered")
 	}
 	return req, nil
 }
 
-var errNoSealer = errors.New("session.Manager has no Sealer")
+var errNoSealer = errors.New("session.Manager has no Sealer, but browsers hold requests")
 
-func heldContext(handle idp.RequestHandle) string { return "request-held-by-browser/" + string(handle) }
+func buildHeldContext(handle idp.RequestHandle) string {
+	return "request-held-by-browser/" + string(handle)
+}
 
 // listSurplus lists the cookies, oldest first, that a browser must give up because it holds
 // too many requests. The newest one stays.
 func listSurplus(cookies []*http.Cookie) (names []string) {
-	kept, size := 0, 0
+	count, size := 0, 0
 	for i := len(cookies) - 1; i >= 0; i-- {
 		c := cookies[i]
 		if !isHeld(c) {
 			continue
 		}
-		if n := len(c.Name) + len(c.Value); kept == 0 || kept < maxHeldCookies && size+n <= maxHeldCookie {
-			kept, size = kept+1, size+n
+		if cookieSize := len(c.Name) + len(c.Value); count == 0 || count < maxHeldCookies && size+cookieSize <= maxHeldCookieSize {
+			count, size = count+1, size+cookieSize
 		} else {
 			names = append(names, c.Name)
 		}

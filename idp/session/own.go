@@ -10,20 +10,20 @@ import (
 	"vernal/idp"
 )
 
-// Lapse says why a browser with a session cookie has no session.
+// Lapse is the reason why a browser with a session cookie has no session.
 type Lapse string
 
 // Reasons why a session is over.
 const (
 	LapseIdle     Lapse = "idle"     // it was not used
-	LapseAbsolute Lapse = "absolute" // it reached its end, in use or not
+	LapseAbsolute Lapse = "absolute" // it reached its absolute timeout
 	LapseEnded    Lapse = "ended"    // it was ended, or expired long ago
 )
 
 // LookupLapse returns why the session of the browser's cookie is over, or "" if the browser holds
 // no cookie or the session is live.
 func (m *Manager) LookupLapse(r *http.Request) (Lapse, error) {
-	ids := m.sessionOfCookie(r, "session")
+	ids := m.findCookieSession(r, "session")
 	if len(ids) == 0 {
 		return "", nil
 	}
@@ -41,41 +41,41 @@ func (m *Manager) LookupLapse(r *http.Request) (Lapse, error) {
 	return LapseAbsolute, nil
 }
 
-// ListOwn lists the live sessions of a user, including those that wait for a second factor, the
+// ListOwnSessions lists the live sessions of a user, including those that wait for a second factor, the
 // most recently used first.
-func (m *Manager) ListOwn(ctx context.Context, user idp.UserID) ([]*idp.Session, error) {
-	all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: user})
+func (m *Manager) ListOwnSessions(ctx context.Context, user idp.UserID) ([]*idp.Session, error) {
+	sessions, err := m.Store.Sessions(ctx, idp.SessionQuery{User: user})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
-	all = slices.DeleteFunc(all, func(s *idp.Session) bool { return !m.IsLive(s) })
-	slices.SortStableFunc(all, func(a, b *idp.Session) int { return b.SeenAt.Compare(a.SeenAt) })
-	return all, nil
+	sessions = slices.DeleteFunc(sessions, func(s *idp.Session) bool { return !m.IsLive(s) })
+	slices.SortStableFunc(sessions, func(a, b *idp.Session) int { return b.SeenAt.Compare(a.SeenAt) })
+	return sessions, nil
 }
 
-// EndOwn ends sessions of a user except from, which makes the request: the one identified by
-// short, or all with "". That includes sign-ins that wait for their second factor or get it at
-// this moment. It returns how many ended, and writes event with a Detail for each. It returns
-// idp.ErrSessionEnded if from has ended in the meantime.
-func (m *Manager) EndOwn(ctx context.Context, from *idp.Session, short string, event idp.AuditEvent) (int, error) {
-	on := func(s *idp.Session) idp.AuditEvent {
+// EndOwnSessions ends other sessions of the user of current, which makes the request: the one with
+// a short ID, or all if it is "". That includes sign-ins that wait for their second factor, even if
+// they complete at this moment. It returns how many ended, and writes event with a Detail for each.
+// It returns idp.ErrSessionEnded if current has ended in the meantime.
+func (m *Manager) EndOwnSessions(ctx context.Context, current *idp.Session, shortID string, event idp.AuditEvent) (int, error) {
+	newEvent := func(s *idp.Session) idp.AuditEvent {
 		e := event
 		e.Detail = map[string]string{"session": s.ID.Short()}
 		return e
 	}
-	end, events := idp.SessionEnd{User: from.User, Keep: from.ID, Event: on}, []idp.AuditEvent(nil)
-	if short != "" { // the named session, even past its end
-		all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: from.User})
+	sessionEnd, events := idp.SessionEnd{User: current.User, Keep: current.ID, Event: newEvent}, []idp.AuditEvent(nil)
+	if shortID != "" { // ended sessions too
+		sessions, err := m.Store.Sessions(ctx, idp.SessionQuery{User: current.User})
 		if err != nil {
 			return 0, fmt.Errorf("end sessions: %w", err)
 		}
-		i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID != from.ID && s.ID.Short() == short })
+		i := slices.IndexFunc(sessions, func(s *idp.Session) bool { return s.ID != current.ID && s.ID.Short() == shortID })
 		if i < 0 {
 			return 0, nil
 		}
-		end, events = idp.SessionEnd{IDs: []idp.SessionID{all[i].ID}}, []idp.AuditEvent{on(all[i])}
+		sessionEnd, events = idp.SessionEnd{IDs: []idp.SessionID{sessions[i].ID}}, []idp.AuditEvent{newEvent(sessions[i])}
 	}
-	n, err := m.Store.EndSessions(ctx, end, events...)
+	n, err := m.Store.EndSessions(ctx, sessionEnd, events...)
 	if err != nil {
 		return 0, fmt.Errorf("end sessions: %w", err)
 	}

@@ -9,8 +9,8 @@ import (
 	"vernal/idp"
 )
 
-// rehearsalCookie is a separate cookie. Its value is a session only in a rehearsal, and no
-// other session is one there.
+// rehearsalCookie is a separate cookie. Its session is valid only in a rehearsal, where no other
+// session is valid.
 const rehearsalCookie = "rehearsal"
 
 // MintRehearsal creates a session of idp.RehearsalUser without a sign-in, because that user
@@ -27,13 +27,13 @@ func (m *Manager) MintRehearsal(ctx context.Context, lifetime time.Duration, eve
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}, {Factor: idp.FactorTOTP, At: now}},
 	}
 	if err := m.Store.StartSession(ctx, idp.SessionStart{Session: s}, events...); err != nil {
-		return nil, "", fmt.Errorf("make the session of a rehearsal: %w", err)
+		return nil, "", fmt.Errorf("create the session of a rehearsal: %w", err)
 	}
 	return &http.Cookie{Name: m.cookieName(rehearsalCookie), Value: token}, s.ID, nil
 }
 
-// Rehearsal returns the session of a rehearsal, or idp.ErrNotFound.
-func (m *Manager) Rehearsal(r *http.Request) (*idp.Session, error) {
+// LookupRehearsal returns the session of a rehearsal, or idp.ErrNotFound.
+func (m *Manager) LookupRehearsal(r *http.Request) (*idp.Session, error) {
 	return m.loadSession(r, rehearsalCookie, func(s *idp.Session) bool {
 		return !s.Pending && s.User == idp.RehearsalUser && m.Clock.Now().Before(s.ExpiresAt)
 	})

@@ -8,17 +8,16 @@ import (
 	"vernal/idp"
 )
 
-// StepUp starts the session of a user who has proved one more factor within the current one, which
-// ends with it. A change of privilege gets a new cookie, so that a cookie planted or stolen earlier
-// gives no access. The session keeps its absolute end, and its time of authentication is now. Its
-// service providers are carried over. It returns idp.ErrSessionEnded if the session has ended in
-// the meantime.
+// StepUp replaces the session of a user who has proved one more factor. A change of privilege gets
+// a new cookie, so that a cookie planted or stolen earlier gives no access. The new session keeps
+// the absolute end and the service providers of the old one, and its time of authentication is now.
+// StepUp returns idp.ErrSessionEnded if the old session has ended in the meantime.
 func (m *Manager) StepUp(w http.ResponseWriter, r *http.Request, old *idp.Session, factor idp.Factor, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
 		User:      old.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: old.ExpiresAt,
-		Idle:    m.Idle,
+		Idle:    m.IdleTimeout,
 		Factors: append(slices.Clone(old.Factors), idp.FactorUse{Factor: factor, At: now}),
 	}
 	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Continues: old.ID}, events...); err != nil {
