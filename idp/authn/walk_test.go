@@ -526,7 +526,7 @@ func TestEveryOutcomeOfAccountIsDecided(t *testing.T) {
 // only through runStep, or through its wrappers, which require a decision.
 func TestEveryHandlerEndsWithDecision(t *testing.T) {
 	t.Parallel()
-	ways := []string{"runStep", "inFlow", "inSignIn", "inStepUp", "inSession"}
+	ways := []string{"runStep", "wrapFlowStep", "wrapSignInStep", "wrapStepUp", "wrapSessionStep"}
 	mounted := 0
 	for _, f := range readPackage(t, ".") {
 		ast.Inspect(f, func(n ast.Node) bool {

@@ -1,8 +1,8 @@
 // Package budget limits the effects of a sender that can send any number of requests. A budget is a
 // number of units that requests spend and that refill over time.
 //
-// Budgets are kept in memory, for many keys and in a bounded amount of it. A restart fills them
-// again, and senders cannot cause one.
+// Budgets are kept in a bounded amount of memory. A restart fills them, but senders cannot cause a
+// restart.
 package budget
 
 import (
@@ -30,22 +30,22 @@ const maxBudgets = 10_000
 // Ledger keeps the budgets of keys. The zero value is ready to use. It is safe for
 // concurrent use and must not be copied.
 type Ledger[K Key] struct {
-	mu   sync.Mutex
-	left map[K]*rest
+	mu       sync.Mutex
+	balances map[K]*balance
 }
 
-// rest is the number of units left in a budget at a time.
-type rest struct {
-	units float64
-	at    time.Time
+// balance is the number of units left in a budget at a time.
+type balance struct {
+	units     float64
+	updatedAt time.Time
 }
 
 // addRefill adds the units refilled since the last use.
-func (b *rest) addRefill(a Allowance, now time.Time) {
-	if d := now.Sub(b.at); d > 0 {
-		b.units = min(a.Burst, b.units+a.Minute*d.Minutes())
+func (b *balance) addRefill(a Allowance, now time.Time) {
+	if elapsed := now.Sub(b.updatedAt); elapsed > 0 {
+		b.units = min(a.Burst, b.units+a.Minute*elapsed.Minutes())
 	}
-	b.at = now
+	b.updatedAt = now
 }
 
 // Take spends units from the budget of each key and reports true. If one of them has too few, it
@@ -53,62 +53,62 @@ func (b *rest) addRefill(a Allowance, now time.Time) {
 func (l *Ledger[K]) Take(now time.Time, units float64, keys ...K) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.makeRoom(now, len(keys))
+	l.limitBalances(now, len(keys))
 	for _, k := range keys {
-		if l.budgetOf(k, now).units < units {
+		if l.loadBalance(k, now).units < units {
 			return false
 		}
 	}
 	for _, k := range keys {
-		l.left[k].units -= units
+		l.balances[k].units -= units
 	}
 	return true
 }
 
-// GiveBack returns units that were taken from the keys' budgets.
+// GiveBack adds units that Take spent to the keys' budgets.
 func (l *Ledger[K]) GiveBack(now time.Time, units float64, keys ...K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range keys {
-		if b := l.left[k]; b != nil { // otherwise it is full
+		if b := l.balances[k]; b != nil { // otherwise it is full
 			b.units = min(k.Allowance().Burst, b.units+units)
 		}
 	}
 }
 
-// budgetOf returns the key's budget as it is now.
-func (l *Ledger[K]) budgetOf(k K, now time.Time) *rest {
+// loadBalance returns the key's current balance.
+func (l *Ledger[K]) loadBalance(k K, now time.Time) *balance {
 	a := k.Allowance()
-	b := l.left[k]
+	b := l.balances[k]
 	if b == nil {
-		b = &rest{units: a.Burst, at: now}
-		l.left[k] = b
+		b = &balance{units: a.Burst, updatedAt: now}
+		l.balances[k] = b
 	}
 	b.addRefill(a, now)
 	return b
 }
 
-// makeRoom bounds the number of budgets. It first removes full ones, which hold no information, and
+// limitBalances bounds the number of budgets. It first removes full ones, which hold no information, and
 // then all that are not shared.
-func (l *Ledger[K]) makeRoom(now time.Time, more int) {
-	if l.left == nil {
-		l.left = make(map[K]*rest)
+func (l *Ledger[K]) limitBalances(now time.Time, newCount int) {
+	if l.balances == nil {
+		l.balances = make(map[K]*balance)
 	}
-	if len(l.left)+more <= maxBudgets {
+	if len(l.balances)+newCount <= maxBudgets {
 		return
 	}
-	for k, b := range l.left {
+	for k, b := range l.balances {
 		a := k.Allowance()
 		if b.addRefill(a, now); b.units >= a.Burst {
-			delete(l.left, k)
+			delete(l.balances, k)
 		}
 	}
-	if len(l.left)+more <= maxBudgets {
+	if len(l.balances)+newCount <= maxBudgets {
 		return
 	}
-	for k := range l.left {
+	for k := range l.balances {
 		if !k.IsShared() {
-			delete(l.left, k)
+			delete(l.balances, k)
 		}
 	}
 }

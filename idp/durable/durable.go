@@ -1,4 +1,4 @@
-// Package durable writes files so that a crash leaves them whole or absent. It is for the master
+// Package durable writes files so that a crash leaves them complete or absent. It is for the master
 // key and the signing keys, which cannot be created again.
 //
 // The package assumes that the process or the machine can stop at any instruction, and that the
@@ -16,7 +16,7 @@ import (
 
 // WriteNew writes a new file with mode 0600 and makes its name durable. It flushes the data under
 // another name first and then links it, because a link, unlike a rename, never replaces a file. The
-// error matches fs.ErrExist if the name is taken.
+// error matches fs.ErrExist if a file with this name exists.
 func WriteNew(path string, data []byte) error {
 	return WriteNewFrom(path, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -24,7 +24,8 @@ func WriteNew(path string, data []byte) error {
 	})
 }
 
-// WriteNewFrom is WriteNew for data that is too large for memory. If write fails, no file is left.
+// WriteNewFrom works like WriteNew for data that is too large for memory. If write fails, no file
+// remains.
 func WriteNewFrom(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
@@ -32,7 +33,7 @@ func WriteNewFrom(path string, write func(io.Writer) error) error {
 	return publish(path, write, linkNew)
 }
 
-// Replace atomically replaces a file by one with mode 0600. A crash leaves the old or the new one.
+// Replace atomically replaces a file by one with mode 0600. A crash leaves the old or the new file.
 func Replace(path string, data []byte) error {
 	return publish(path, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -42,19 +43,19 @@ func Replace(path string, data []byte) error {
 
 // linkNew gives a file a name that must not exist. On file systems without links, such as that of a
 // USB stick, it only checks the name first.
-func linkNew(from, to string) error {
-	err := os.Link(from, to)
+func linkNew(tempPath, path string) error {
+	err := os.Link(tempPath, path)
 	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	if _, err := os.Lstat(to); err == nil {
-		return &fs.PathError{Op: "create", Path: to, Err: fs.ErrExist}
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
-	return os.Rename(from, to)
+	return os.Rename(tempPath, path)
 }
 
-// publish writes a file under another name, flushes it, and gives it its name.
-func publish(path string, write func(io.Writer) error, name func(from, to string) error) error {
+// publish writes a temporary file, flushes it, and renames it to path.
+func publish(path string, write func(io.Writer) error, rename func(from, to string) error) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-") // uses O_EXCL and 0600
 	if err != nil {
 		return err
@@ -64,13 +65,13 @@ func publish(path string, write func(io.Writer) error, name func(from, to string
 	if err == nil {
 		err = tmp.Sync()
 	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
+	if closeErr := tmp.Close(); err == nil {
+		err = closeErr
 	}
 	if err != nil {
 		return err
 	}
-	if err := name(tmp.Name(), path); err != nil {
+	if err := rename(tmp.Name(), path); err != nil {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
@@ -78,10 +79,10 @@ func publish(path string, write func(io.Writer) error, name func(from, to string
 
 // SyncDir makes the names in a folder survive a crash.
 func SyncDir(dir string) error {
-	d, err := os.Open(dir)
+	folder, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	return d.Sync()
+	defer folder.Close()
+	return folder.Sync()
 }

@@ -1,5 +1,5 @@
-// Package filetext reads files that operators receive from others: it names the kind of a
-// file, and converts its text to UTF-8, whatever program saved it.
+// Package filetext reads files that operators receive from other parties: it detects the kind of a
+// file, and converts its text to UTF-8, regardless of the program that saved it.
 //
 // It is for files that an operator provides. A protocol message is refused unless it is UTF-8,
 // because two readers that guess its encoding differently read two messages.
@@ -23,14 +23,14 @@ import (
 // Kind is the kind of a file, determined by its content.
 type Kind string
 
-// The kinds that KindOf distinguishes.
+// The kinds that DetectKind distinguishes.
 const (
 	Empty    Kind = "empty"
 	Gzip     Kind = "gzip"
 	Zip      Kind = "zip"
 	PDF      Kind = "pdf"
-	Keystore Kind = "keystore" // of Java
-	DER      Kind = "der"      // of any structure
+	Keystore Kind = "keystore" // a Java keystore
+	DER      Kind = "der"      // any DER structure
 	PEM      Kind = "pem"
 	HTML     Kind = "html"
 	JSON     Kind = "json"
@@ -39,7 +39,7 @@ const (
 	Binary   Kind = "binary" // anything else
 )
 
-var magic = []struct {
+var magicNumbers = []struct {
 	prefix string
 	kind   Kind
 }{
@@ -50,9 +50,9 @@ var magic = []struct {
 	{"\xce\xce\xce\xce", Keystore},
 }
 
-// KindOf returns the kind of a file. It decodes a text first.
-func KindOf(data []byte) Kind {
-	for _, m := range magic {
+// DetectKind returns the kind of a file. It decodes a text first.
+func DetectKind(data []byte) Kind {
+	for _, m := range magicNumbers {
 		if bytes.HasPrefix(data, []byte(m.prefix)) {
 			return m.kind
 		}
@@ -91,9 +91,9 @@ func isDER(data []byte) bool {
 	return data[1] >= 0x80 || int(data[1])+2 == len(data) && bytes.ContainsFunc(data, func(c rune) bool { return c < '\t' })
 }
 
-var startsHTML = regexp.MustCompile(`(?i)^(<\?xml[^>]*>|<!--[^>]*-->|\s)*(<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])`)
+var htmlPattern = regexp.MustCompile(`(?i)^(<\?xml[^>]*>|<!--[^>]*-->|\s)*(<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])`)
 
-func isHTML(text []byte) bool { return startsHTML.Match(text[:min(len(text), 4096)]) }
+func isHTML(text []byte) bool { return htmlPattern.Match(text[:min(len(text), 4096)]) }
 
 // Article returns the kind for use in a sentence: "an HTML page".
 func (k Kind) Article() string { return cmp.Or(articles[k], "binary data") }
@@ -118,46 +118,46 @@ type EncodingError struct {
 
 func (e *EncodingError) Error() string {
 	if e.Declared != "" {
-		return fmt.Sprintf("it declares the encoding %q, which is not read here; save it as UTF-8", e.Declared)
+		return fmt.Sprintf("it declares the unsupported encoding %q: save it as UTF-8", e.Declared)
 	}
-	return fmt.Sprintf("byte %d is not UTF-8, and the text declares no other encoding; save it as UTF-8", e.Offset)
+	return fmt.Sprintf("byte %d is not UTF-8, and the text declares no other encoding: save it as UTF-8", e.Offset)
 }
 
-// charsets lists the single-byte encodings that an XML declaration may name. Each is decoded
-// as the superset that Windows programs mean by it.
+// charsets lists the single-byte encodings that an XML declaration may name. Each is decoded as the
+// superset that Windows programs use under its name.
 var charsets = map[string]encoding.Encoding{
 	"iso-8859-1": charmap.Windows1252, "iso8859-1": charmap.Windows1252, "latin1": charmap.Windows1252,
 	"windows-1252": charmap.Windows1252, "cp1252": charmap.Windows1252,
 	"iso-8859-15": charmap.ISO8859_15, "us-ascii": charmap.Windows1252, "ascii": charmap.Windows1252,
 }
 
-var declared = regexp.MustCompile(`^\s*<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]*\?>`)
+var declarationPattern = regexp.MustCompile(`^\s*<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]*\?>`)
 
 // Decode returns a text as UTF-8 without a byte order mark. It recognizes UTF-16 by its mark
 // or its zero bytes, and a single-byte encoding by the XML declaration. Valid UTF-8 is read as
-// UTF-8 whatever it declares: text in another encoding is valid UTF-8 only if it is ASCII, and
-// then both mean the same. The error is an *EncodingError.
+// UTF-8 regardless of its declaration: text in another encoding is valid UTF-8 only if it is ASCII,
+// which is the same in both. The error is an *EncodingError.
 func Decode(data []byte) ([]byte, error) {
-	if order := utf16Order(data); order != nil {
-		return decode16(data, order)
+	if order := detectUTF16Order(data); order != nil {
+		return decodeUTF16(data, order)
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if utf8.Valid(data) {
 		return data, nil
 	}
-	fault := &EncodingError{Offset: invalidAt(data)}
-	if m := declared.FindSubmatch(data[:min(len(data), 1024)]); m != nil {
-		if set := charsets[strings.ToLower(string(m[1]))]; set != nil {
-			return set.NewDecoder().Bytes(data)
+	decodeErr := &EncodingError{Offset: findInvalidByte(data)}
+	if match := declarationPattern.FindSubmatch(data[:min(len(data), 1024)]); match != nil {
+		if charset := charsets[strings.ToLower(string(match[1]))]; charset != nil {
+			return charset.NewDecoder().Bytes(data)
 		}
-		if !strings.EqualFold(string(m[1]), "utf-8") {
-			fault.Declared = string(m[1])
+		if !strings.EqualFold(string(match[1]), "utf-8") {
+			decodeErr.Declared = string(match[1])
 		}
 	}
-	return nil, fault
+	return nil, decodeErr
 }
 
-func invalidAt(data []byte) int {
+func findInvalidByte(data []byte) int {
 	for i, r := range string(data) {
 		if r == utf8.RuneError && !bytes.HasPrefix(data[i:], []byte("\uFFFD")) {
 			return i
@@ -166,8 +166,8 @@ func invalidAt(data []byte) int {
 	return len(data)
 }
 
-// utf16Order returns the byte order of UTF-16, or nil for other text.
-func utf16Order(data []byte) binary.ByteOrder {
+// detectUTF16Order returns the byte order of UTF-16, or nil for other text.
+func detectUTF16Order(data []byte) binary.ByteOrder {
 	switch {
 	case len(data) < 4:
 		return nil
@@ -183,13 +183,13 @@ func utf16Order(data []byte) binary.ByteOrder {
 	return nil
 }
 
-// decode16 ignores an incomplete character at the end, because byte-oriented tools append one.
-func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
+// decodeUTF16 ignores an incomplete character at the end, because byte-oriented tools append one.
+func decodeUTF16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	units := make([]uint16, len(data)/2)
 	for i := range units {
 		units[i] = order.Uint16(data[2*i:])
 	}
-	out := make([]byte, 0, len(data))
+	text := make([]byte, 0, len(data))
 	for i, r := range utf16.Decode(units) {
 		if r == '\ufeff' && i == 0 {
 			continue
@@ -197,27 +197,26 @@ func decode16(data []byte, order binary.ByteOrder) ([]byte, error) {
 		if r == utf8.RuneError {
 			return nil, &EncodingError{Declared: "UTF-16, damaged"}
 		}
-		out = utf8.AppendRune(out, r)
+		text = utf8.AppendRune(text, r)
 	}
-	return out, nil
+	return text, nil
 }
 
-// Document returns an XML document as UTF-8, beginning with its root. It removes white space, a
-// declaration, comments and processing instructions, which SAML parsers refuse. skipped is the
-// number of lines removed at the beginning. The error is an *EncodingError.
-func Document(data []byte) (doc []byte, skipped int, err error) {
+// ExtractDocument returns an XML document as UTF-8, beginning with its root. It removes white space,
+// a declaration, comments and processing instructions, which SAML parsers refuse. skippedLines is
+// the number of lines removed at the beginning. The error is an *EncodingError.
+func ExtractDocument(data []byte) (doc []byte, skippedLines int, err error) {
 	text, err := Decode(data)
 	if err != nil {
 		return nil, 0, err
 	}
 	doc = bytes.TrimLeft(text, " \t\r\n")
-	if m := declared.FindSubmatch(doc[:min(len(doc), 1024)]); m != nil {
-		name := strings.ToLower(string(m[1]))
+	if match := declarationPattern.FindSubmatch(doc[:min(len(doc), 1024)]); match != nil {
+		name := strings.ToLower(string(match[1]))
 		if charsets[name] == nil && name != "utf-8" && !strings.HasPrefix(name, "utf-16") && bytes.ContainsFunc(doc, func(r rune) bool { return r >= utf8.RuneSelf }) {
-			return nil, 0, &EncodingError{Declared: string(m[1])}
+			return nil, 0, &EncodingError{Declared: string(match[1])}
 		}
 	}
-	// A declaration, a stylesheet and a comment are for other software.
 	for rest, ok := cutProlog(doc); ok; rest, ok = cutProlog(doc) {
 		doc = bytes.TrimLeft(rest, " \t\r\n")
 	}

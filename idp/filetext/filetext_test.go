@@ -55,7 +55,7 @@ func TestKindOf(t *testing.T) {
 		{"caf\xe9", filetext.Binary},
 	}
 	for _, tt := range tests {
-		if got := filetext.KindOf([]byte(tt.in)); got != tt.want {
+		if got := filetext.DetectKind([]byte(tt.in)); got != tt.want {
 			t.Errorf("%q is %q, want %q", tt.in, got, tt.want)
 		}
 		if tt.want.Article() == "" {
@@ -119,12 +119,12 @@ func TestDocumentSkipsProlog(t *testing.T) {
 		{"ASCII in an unknown encoding", `<?xml version="1.0" encoding="Shift_JIS"?><a/>`, "<a/>", 0},
 	}
 	for _, tt := range tests {
-		got, skipped, err := filetext.Document([]byte(tt.in))
+		got, skipped, err := filetext.ExtractDocument([]byte(tt.in))
 		if err != nil || string(got) != tt.want || skipped != tt.skipped {
 			t.Errorf("%s: %q, %d, %v", tt.name, got, skipped, err)
 		}
 	}
-	if _, _, err := filetext.Document([]byte(`<?xml version="1.0" encoding="EUC-JP"?><a>é</a>`)); err == nil {
+	if _, _, err := filetext.ExtractDocument([]byte(`<?xml version="1.0" encoding="EUC-JP"?><a>é</a>`)); err == nil {
 		t.Error("UTF-8 that declares an unknown encoding is read")
 	}
 }
@@ -135,13 +135,13 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		filetext.KindOf(data)
+		filetext.DetectKind(data)
 		text, err := filetext.Decode(data)
 		var e *filetext.EncodingError
 		if err != nil && !errors.As(err, &e) || err == nil && !utf8.Valid(text) {
 			t.Fatalf("%q, %v", text, err)
 		}
-		doc, skipped, err := filetext.Document(data)
+		doc, skipped, err := filetext.ExtractDocument(data)
 		if err == nil && (len(doc) > len(text) || skipped < 0 || !strings.HasSuffix(string(text), string(doc))) {
 			t.Fatalf("%q of %q, %d lines", doc, text, skipped)
 		}

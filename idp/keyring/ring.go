@@ -29,7 +29,7 @@ var ErrNoSigner = errors.New("no signing key")
 // Between two dates of the calendar, look-ups neither lock nor allocate.
 type Ring struct {
 	policy  rotation.Policy
-	snap    atomic.Pointer[snapshot]
+	current atomic.Pointer[snapshot]
 	signing gate.Gate
 }
 
@@ -44,12 +44,12 @@ func (r *Ring) Settle(ctx context.Context) error { return r.signing.Drain(ctx) }
 // Entry is one year at a given time.
 type Entry struct {
 	// Key is never nil. It is the same pointer in every look-up until the keys are set again,
-	// so that derived values can be kept with it. It has no Signer once the year is over.
+	// so that callers can cache values derived from it. It has no Signer once the year is over.
 	Key   *certs.Key
 	State rotation.State
 	// RetiredAt is zero until the year is over.
 	RetiredAt time.Time
-	// Fault says why the year is closed although its State is live. It is empty if the
+	// Fault is the reason why the year is closed although its State is live. It is empty if the
 	// endpoint URLs answer. The Key of a closed year has no Signer, and has a Cert only if
 	// that is the recorded one.
 	Fault rotation.KeyFault
@@ -72,20 +72,20 @@ func (e Entry) HasCertExpired(now time.Time) bool {
 	return e.Key != nil && e.Key.Cert != nil && !now.Before(e.Key.Cert.NotAfter)
 }
 
-// snapshot is valid for all times in [from, until).
+// snapshot is valid for all times in [beginsAt, endsAt).
 type snapshot struct {
-	keys        []*certs.Key // by year
-	history     rotation.History
-	from, until time.Time
-	entries     map[idp.Year]Entry
-	live        []Entry
-	preferred   Entry
+	keys             []*certs.Key // by year
+	history          rotation.History
+	beginsAt, endsAt time.Time
+	entries          map[idp.Year]Entry
+	liveEntries      []Entry
+	preferredEntry   Entry
 }
 
-// NewRing makes a Ring that has no year until SetHistory.
-func NewRing(p rotation.Policy) *Ring {
-	r := &Ring{policy: p}
-	r.snap.Store(&snapshot{})
+// NewRing returns a Ring without years. SetHistory adds them.
+func NewRing(policy rotation.Policy) *Ring {
+	r := &Ring{policy: policy}
+	r.current.Store(&snapshot{})
 	return r
 }
 
@@ -96,15 +96,15 @@ func NewRing(p rotation.Policy) *Ring {
 // The Ring always takes over the new history, so that a year closes even if another year
 // has a fault. The error matches ErrNoSigner and means that the preferred year cannot sign.
 func (r *Ring) SetHistory(h rotation.History, keys []*certs.Key) error {
-	// The empty span makes the first look-up take the decision.
+	// The empty time range makes the first look-up compute the entries.
 	s := &snapshot{keys: SelectUsable(h, keys)}
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, k := range s.keys {
 		record, _ := h.Record(k.Year)
-		faults[k.Year] = faultOf(record, k)
+		faults[k.Year] = findFault(record, k)
 	}
 	s.history = h.WithFaults(faults)
-	r.snap.Store(s)
+	r.current.Store(s)
 	if h.Preferred == "" {
 		return fmt.Errorf("no year is preferred: %w", ErrNoSigner)
 	}
@@ -123,7 +123,7 @@ func (r *Ring) Lookup(y idp.Year, now time.Time) (Entry, bool) {
 // Preferred returns the year that signs requests without a year. The error matches
 // ErrNoSigner if that year cannot sign or no year is preferred.
 func (r *Ring) Preferred(now time.Time) (Entry, error) {
-	e := r.snapshotAt(now).preferred
+	e := r.snapshotAt(now).preferredEntry
 	if e.Key == nil {
 		return Entry{}, ErrNoSigner
 	}
@@ -132,16 +132,16 @@ func (r *Ring) Preferred(now time.Time) (Entry, error) {
 
 // Live lists the years whose endpoint URLs answer: the preferred one first, then the newest
 // first. Closed years are not included. The caller owns the slice.
-func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.snapshotAt(now).live) }
+func (r *Ring) Live(now time.Time) []Entry { return slices.Clone(r.snapshotAt(now).liveEntries) }
 
 // All lists every created year, in any state, oldest first. The caller owns the slice.
 func (r *Ring) All(now time.Time) []Entry {
 	s := r.snapshotAt(now)
-	all := make([]Entry, len(s.keys))
+	entries := make([]Entry, len(s.keys))
 	for i, k := range s.keys {
-		all[i] = s.entries[k.Year]
+		entries[i] = s.entries[k.Year]
 	}
-	return all
+	return entries
 }
 
 // Dates returns the calendar dates of a year.
@@ -149,24 +149,24 @@ func (r *Ring) Dates(y idp.Year) rotation.Dates { return r.policy.Dates(y) }
 
 // EndedAt returns when a year was retired or revoked, or zero.
 func (r *Ring) EndedAt(y idp.Year) time.Time {
-	record, _ := r.snap.Load().history.Record(y)
+	record, _ := r.current.Load().history.Record(y)
 	if !record.RevokedAt.IsZero() {
 		return record.RevokedAt
 	}
 	return record.RetiredAt
 }
 
-// snapshotAt returns the snapshot for now. Several requests may create it at once after a date,
-// which is harmless. If SetHistory runs meanwhile, the new keys stay and this request still
-// answers with the old ones.
+// snapshotAt returns the snapshot for now. Several requests may create it at once after a calendar
+// date, which is harmless. If SetHistory runs at the same time, the new keys stay and this request
+// still uses the old ones.
 func (r *Ring) snapshotAt(now time.Time) *snapshot {
-	s := r.snap.Load()
-	if !now.Before(s.from) && now.Before(s.until) {
+	s := r.current.Load()
+	if !now.Before(s.beginsAt) && now.Before(s.endsAt) {
 		return s
 	}
-	fresh := newSnapshot(s.keys, s.history, now)
-	r.snap.CompareAndSwap(s, fresh)
-	return fresh
+	created := newSnapshot(s.keys, s.history, now)
+	r.current.CompareAndSwap(s, created)
+	return created
 }
 
 // newSnapshot computes the state of every year at now, and how long it is valid.
@@ -174,19 +174,19 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 	s := &snapshot{keys: keys, history: history, entries: make(map[idp.Year]Entry, len(keys))}
 	for _, k := range slices.Backward(keys) { // the newest first
 		e := Entry{Key: k, State: history.State(k.Year, now)}
-		if r, recorded := history.Record(k.Year); recorded {
+		if r, isRecorded := history.Record(k.Year); isRecorded {
 			e.RetiredAt, e.Fault = r.RetiredAt, r.KeyFault
 		}
 		s.entries[k.Year] = e
 		switch {
 		case !e.State.IsLive() || e.IsClosed():
 		case e.State == rotation.Preferred:
-			s.preferred, s.live = e, slices.Insert(s.live, 0, e)
+			s.preferredEntry, s.liveEntries = e, slices.Insert(s.liveEntries, 0, e)
 		default:
-			s.live = append(s.live, e)
+			s.liveEntries = append(s.liveEntries, e)
 		}
 	}
-	s.from, s.until = history.Steady(now)
+	s.beginsAt, s.endsAt = history.Steady(now)
 	return s
 }
 

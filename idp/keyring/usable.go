@@ -12,14 +12,14 @@ import (
 
 // DescribeKey returns the facts about a key that the rotation rules need.
 func DescribeKey(k *certs.Key) rotation.MadeKey {
-	m := rotation.MadeKey{Year: k.Year, HasKey: k.Signer != nil, CertSHA256: certs.CertSHA256(k.Cert)}
+	facts := rotation.MadeKey{Year: k.Year, HasKey: k.Signer != nil, CertSHA256: certs.CertSHA256(k.Cert)}
 	if k.Cert != nil {
-		m.CertEndAt = k.Cert.NotAfter
+		facts.CertEndAt = k.Cert.NotAfter
 	}
 	if pub := k.Public(); pub != nil {
-		m.PublicKeySHA256 = certs.PublicKeySHA256(pub)
+		facts.PublicKeySHA256 = certs.PublicKeySHA256(pub)
 	}
-	return m
+	return facts
 }
 
 // UnusableKeyError is returned when the preferred year cannot sign because of
@@ -41,23 +41,23 @@ func (e *UnusableKeyError) Suggested() []idp.Suggestion {
 // Is reports whether target is ErrNoSigner.
 func (e *UnusableKeyError) Is(target error) bool { return target == ErrNoSigner }
 
-// faultOf returns the fault of the year, given the usable part of its key. A fault recorded
-// by WithFaults is more precise, because it knows which parts were there before.
-func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
-	f := r.Fault(DescribeKey(usable))
+// findFault returns the fault of the year, from the usable part of its key. A fault recorded by
+// WithFaults is more precise, because it was found before the unusable parts were removed.
+func findFault(r rotation.Record, key *certs.Key) rotation.KeyFault {
+	f := r.Fault(DescribeKey(key))
 	if f != "" && r.KeyFault != "" {
 		return r.KeyFault
 	}
 	return f
 }
 
-// Faults finds the recorded years that cannot sign as recorded. damaged lists the years
-// that could not be loaded.
-func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
+// FindFaults finds the recorded years that cannot sign as recorded. damagedYears could not be
+// loaded.
+func FindFaults(h rotation.History, keys []*certs.Key, damagedYears []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, r := range h.Records {
 		f := r.Fault(DescribeKey(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
-		if f != "" && slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year }) {
+		if f != "" && slices.ContainsFunc(damagedYears, func(d certs.DamagedYear) bool { return d.Year == r.Year }) {
 			f = rotation.KeyDamaged
 		}
 		if f != "" {
@@ -72,27 +72,27 @@ func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) 
 // private key, so that nothing can sign with it. Of the certificates of a year with a
 // KeyFault, only the recorded one stays. An unchanged key stays the same pointer.
 func SelectUsable(h rotation.History, keys []*certs.Key) []*certs.Key {
-	usable := make([]*certs.Key, 0, max(len(keys), len(h.Records)))
+	selected := make([]*certs.Key, 0, max(len(keys), len(h.Records)))
 	for _, r := range h.Records {
-		usable = append(usable, usableKey(r, cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
+		selected = append(selected, selectUsableParts(r, cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 	}
 	for _, k := range keys {
-		if _, recorded := h.Record(k.Year); !recorded {
-			usable = append(usable, k)
+		if _, isRecorded := h.Record(k.Year); !isRecorded {
+			selected = append(selected, k)
 		}
 	}
-	slices.SortFunc(usable, func(a, b *certs.Key) int { return cmp.Compare(a.Year, b.Year) })
-	return usable
+	slices.SortFunc(selected, func(a, b *certs.Key) int { return cmp.Compare(a.Year, b.Year) })
+	return selected
 }
 
-func usableKey(r rotation.Record, k *certs.Key) *certs.Key {
-	m := DescribeKey(k)
+func selectUsableParts(r rotation.Record, k *certs.Key) *certs.Key {
+	facts := DescribeKey(k)
 	cert := k.Cert
-	if cert != nil && (r.IsOther(m.CertSHA256, "") || !r.IsRecorded(m.CertSHA256)) {
+	if cert != nil && (r.IsOther(facts.CertSHA256, "") || !r.IsRecorded(facts.CertSHA256)) {
 		cert = nil
 	}
 	signer := k.Signer
-	if r.IsOver() || r.Fault(m) != "" {
+	if r.IsOver() || r.Fault(facts) != "" {
 		signer = nil
 	}
 	if (signer == nil) == (k.Signer == nil) && cert == k.Cert {

@@ -189,7 +189,7 @@ func TestRestoreEndsLinks(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	tokens := map[sharelink.Kind]string{}
-	for _, l := range []sharelink.Link{{Kind: sharelink.Wall}, {Kind: sharelink.Calendar}, {Kind: sharelink.Preview, Year: "2031", SP: idp.EntityID(d.sp.EntityID)}} {
+	for _, l := range []sharelink.Link{{Kind: sharelink.Wallboard}, {Kind: sharelink.Calendar}, {Kind: sharelink.Preview, Year: "2031", SP: idp.EntityID(d.sp.EntityID)}} {
 		_, token, err := d.Links.Create(t.Context(), l, "test")
 		d.ok(err)
 		tokens[l.Kind] = token

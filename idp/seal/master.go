@@ -11,8 +11,8 @@ import (
 	"vernal/idp/secretfile"
 )
 
-// maxFile bounds a master key file: 32 bytes as hex are 64 characters.
-const maxFile = 1024
+// maxFileSize bounds a master key file: 32 bytes as hex are 64 characters.
+const maxFileSize = 1024
 
 // ErrPermissions is returned for a master key file that group or others can read
 // or write.
@@ -25,17 +25,17 @@ var ErrPermissions = secretfile.ErrOpen
 // The error is fs.ErrNotExist for a missing file, and ErrPermissions for a file that group or
 // others may read or write. No error quotes the key.
 func LoadMaster(path, env string) (*Master, error) {
-	from := "from the environment"
+	source := "from the environment"
 	if strings.TrimSpace(env) == "" {
-		text, err := secretfile.Read(path, maxFile)
+		text, err := secretfile.Read(path, maxFileSize)
 		if err != nil {
 			return nil, fmt.Errorf("read the master key: %w", err)
 		}
-		from, env = path, string(text)
+		source, env = path, string(text)
 	}
 	m, err := ParseMaster(env)
 	if err != nil {
-		return nil, fmt.Errorf("master key %s: %w", from, err)
+		return nil, fmt.Errorf("master key %s: %w", source, err)
 	}
 	return m, nil
 }
@@ -60,7 +60,7 @@ func CreateMaster(path string) (*Master, error) {
 func ParseMaster(text string) (*Master, error) {
 	secret, ok := decodeKey(strings.TrimSpace(text))
 	if !ok {
-		return nil, fmt.Errorf("want 64 hex digits or base64 of %d bytes", MasterSize)
+		return nil, fmt.Errorf("must be 64 hex digits or base64 of %d bytes", MasterSize)
 	}
 	return NewMaster(secret)
 }
@@ -70,8 +70,8 @@ func decodeKey(s string) ([]byte, bool) {
 		return b, true
 	}
 	s = strings.TrimRight(s, "=")
-	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		if b, err := enc.DecodeString(s); err == nil && len(b) == MasterSize {
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if b, err := encoding.DecodeString(s); err == nil && len(b) == MasterSize {
 			return b, true
 		}
 	}

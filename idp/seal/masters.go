@@ -17,20 +17,20 @@ const idSize = 8
 
 // Master is a master key, which only wraps other keys. It is safe for concurrent use.
 type Master struct {
-	hidden
-	secret []byte
-	id     [idSize]byte
-	wrap   *DataKey
+	redaction
+	secret      []byte
+	id          [idSize]byte
+	wrappingKey *DataKey
 }
 
-// NewMaster makes a Master of MasterSize bytes, which it copies. HKDF-SHA256 derives the wrapping
-// key, for AES-256-GCM, and the ID from the key.
+// NewMaster returns a Master with a copy of secret, which must have MasterSize bytes. HKDF-SHA256
+// derives the wrapping key, for AES-256-GCM, and the ID.
 func NewMaster(secret []byte) (*Master, error) {
 	if len(secret) != MasterSize {
-		return nil, fmt.Errorf("master key has %d bytes, want %d", len(secret), MasterSize)
+		return nil, fmt.Errorf("master key has %d bytes, but must have %d", len(secret), MasterSize)
 	}
 	m := &Master{secret: append([]byte(nil), secret...)}
-	wrap, err := hkdf.Key(sha256.New, secret, nil, "vernal wrap v1", keySize)
+	wrappingSecret, err := hkdf.Key(sha256.New, secret, nil, "vernal wrap v1", keySize)
 	if err != nil {
 		return nil, fmt.Errorf("derive the wrapping key: %w", err)
 	}
@@ -38,37 +38,39 @@ func NewMaster(secret []byte) (*Master, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the ID of the master key: %w", err)
 	}
-	m.wrap = newDataKey(wrap)
+	m.wrappingKey = newDataKey(wrappingSecret)
 	copy(m.id[:], id)
 	return m, nil
 }
 
-// ID names the key and discloses nothing about it: 16 hex digits.
+// ID returns 16 hex digits that identify the key and disclose nothing about it.
 func (m *Master) ID() string { return hex.EncodeToString(m.id[:]) }
 
 // FileText returns the key in the form of its file. It is a secret.
 func (m *Master) FileText() string { return hex.EncodeToString(m.secret) + "\n" }
 
 // Equal reports whether both are the same key.
-func (m *Master) Equal(o *Master) bool { return subtle.ConstantTimeCompare(m.secret, o.secret) == 1 }
+func (m *Master) Equal(other *Master) bool {
+	return subtle.ConstantTimeCompare(m.secret, other.secret) == 1
+}
 
-// WrapFor wraps this master key by another one, whose UnwrapMaster recovers it. See Masters.
-func (m *Master) WrapFor(o *Master) []byte {
-	return o.wrap.Seal(masterContext(m.ID()), m.secret)
+// WrapFor wraps this master key by another one. UnwrapMaster of the other key recovers it.
+func (m *Master) WrapFor(other *Master) []byte {
+	return other.wrappingKey.Seal(buildMasterContext(m.ID()), m.secret)
 }
 
 // UnwrapMaster is the reverse of WrapFor. id is the ID of the key that is wrapped.
 func (m *Master) UnwrapMaster(id string, wrapped []byte) (*Master, error) {
-	secret, err := m.wrap.Open(masterContext(id), wrapped)
+	secret, err := m.wrappingKey.Open(buildMasterContext(id), wrapped)
 	if err != nil {
 		return nil, err
 	}
 	return NewMaster(secret)
 }
 
-func masterContext(id string) string { return "master/" + id }
+func buildMasterContext(id string) string { return "master/" + id }
 
-// maxSlots bounds the master keys that one key is wrapped by.
+// maxSlots bounds the number of master keys that wrap one key.
 const maxSlots = 2
 
 // Masters are the master keys in force: one, or two while one replaces the other. A
@@ -76,7 +78,7 @@ const maxSlots = 2
 // use.
 type Masters struct{ list atomic.Pointer[[]*Master] }
 
-// NewMasters begins with one master key.
+// NewMasters returns Masters with one master key in force.
 func NewMasters(m *Master) *Masters {
 	s := new(Masters)
 	s.Set(m)
@@ -103,44 +105,44 @@ var slotSize = idSize + 1 + newDataKey(make([]byte, keySize)).aead.Overhead() + 
 // Wrap wraps a key for the context by every master key in force.
 func (s *Masters) Wrap(context string, key []byte) []byte {
 	list := *s.list.Load()
-	out := make([]byte, 0, 2+len(list)*slotSize)
-	out = append(out, formWrapped, byte(len(list)))
+	output := make([]byte, 0, 2+len(list)*slotSize)
+	output = append(output, formWrapped, byte(len(list)))
 	for _, m := range list {
-		out = append(out, m.id[:]...)
-		out = append(out, m.wrap.Seal("key/"+context, key)...)
+		output = append(output, m.id[:]...)
+		output = append(output, m.wrappingKey.Seal("key/"+context, key)...)
 	}
-	return out
+	return output
 }
 
 // Unwrap is the reverse of Wrap. It returns ErrOpen if no master key in force wrapped this
 // key for this context.
 func (s *Masters) Unwrap(context string, wrapped []byte) ([]byte, error) {
-	slots, err := slotsOf(wrapped)
+	slots, err := parseSlots(wrapped)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range *s.list.Load() {
 		if sealed, ok := slots[m.id]; ok {
-			return m.wrap.Open("key/"+context, sealed)
+			return m.wrappingKey.Open("key/"+context, sealed)
 		}
 	}
 	return nil, ErrOpen
 }
 
-// Rewrap wraps a wrapped key by the master keys in force now and no other, and
-// reports whether that changed anything.
-func (s *Masters) Rewrap(context string, wrapped []byte) (out []byte, changed bool, err error) {
-	slots, err := slotsOf(wrapped)
+// Rewrap wraps a wrapped key again by exactly the master keys in force. isChanged is false if it
+// was already wrapped that way.
+func (s *Masters) Rewrap(context string, wrapped []byte) (output []byte, isChanged bool, err error) {
+	slots, err := parseSlots(wrapped)
 	if err != nil {
 		return nil, false, err
 	}
 	list := *s.list.Load()
-	current := len(slots) == len(list)
+	isCurrent := len(slots) == len(list)
 	for _, m := range list {
 		_, ok := slots[m.id]
-		current = current && ok
+		isCurrent = isCurrent && ok
 	}
-	if current {
+	if isCurrent {
 		return wrapped, false, nil
 	}
 	key, err := s.Unwrap(context, wrapped)
@@ -150,19 +152,19 @@ func (s *Masters) Rewrap(context string, wrapped []byte) (out []byte, changed bo
 	return s.Wrap(context, key), true, nil
 }
 
-func slotsOf(wrapped []byte) (map[[idSize]byte][]byte, error) {
+func parseSlots(wrapped []byte) (map[[idSize]byte][]byte, error) {
 	if len(wrapped) < 2 || wrapped[0] != formWrapped {
 		return nil, ErrOpen
 	}
-	n, rest := int(wrapped[1]), wrapped[2:]
-	if n < 1 || n > maxSlots || len(rest) != n*slotSize {
+	count, rest := int(wrapped[1]), wrapped[2:]
+	if count < 1 || count > maxSlots || len(rest) != count*slotSize {
 		return nil, ErrOpen
 	}
-	slots := make(map[[idSize]byte][]byte, n)
+	slots := make(map[[idSize]byte][]byte, count)
 	for ; len(rest) > 0; rest = rest[slotSize:] {
 		slots[[idSize]byte(rest)] = rest[idSize:slotSize]
 	}
-	if len(slots) != n {
+	if len(slots) != count {
 		return nil, ErrOpen
 	}
 	return slots, nil
@@ -174,8 +176,8 @@ func (s *Masters) NewDataKey(context string) (key *DataKey, wrapped []byte) {
 	return newDataKey(secret), s.Wrap(context, secret)
 }
 
-// DataKey opens a wrapped key.
-func (s *Masters) DataKey(context string, wrapped []byte) (*DataKey, error) {
+// OpenDataKey opens a wrapped key.
+func (s *Masters) OpenDataKey(context string, wrapped []byte) (*DataKey, error) {
 	secret, err := s.Unwrap(context, wrapped)
 	if err != nil {
 		return nil, err
@@ -187,17 +189,17 @@ func (s *Masters) DataKey(context string, wrapped []byte) (*DataKey, error) {
 // stored with the value.
 func (s *Masters) Seal(context string, plaintext []byte) []byte {
 	key, wrapped := s.NewDataKey(context)
-	out := append([]byte{formEnvelope}, wrapped...)
-	return append(out, key.Seal(context, plaintext)...)
+	output := append([]byte{formEnvelope}, wrapped...)
+	return append(output, key.Seal(context, plaintext)...)
 }
 
 // Open is the reverse of Seal.
 func (s *Masters) Open(context string, sealed []byte) ([]byte, error) {
-	wrapped, value, err := envelopeOf(sealed)
+	wrapped, value, err := splitEnvelope(sealed)
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.DataKey(context, wrapped)
+	key, err := s.OpenDataKey(context, wrapped)
 	if err != nil {
 		return nil, err
 	}
@@ -205,19 +207,19 @@ func (s *Masters) Open(context string, sealed []byte) ([]byte, error) {
 }
 
 // RewrapSealed does what Rewrap does, for the output of Seal.
-func (s *Masters) RewrapSealed(context string, sealed []byte) (out []byte, changed bool, err error) {
-	wrapped, value, err := envelopeOf(sealed)
+func (s *Masters) RewrapSealed(context string, sealed []byte) (output []byte, isChanged bool, err error) {
+	wrapped, value, err := splitEnvelope(sealed)
 	if err != nil {
 		return nil, false, err
 	}
-	wrapped, changed, err = s.Rewrap(context, wrapped)
-	if err != nil || !changed {
+	wrapped, isChanged, err = s.Rewrap(context, wrapped)
+	if err != nil || !isChanged {
 		return sealed, false, err
 	}
 	return append(append([]byte{formEnvelope}, wrapped...), value...), true, nil
 }
 
-func envelopeOf(sealed []byte) (wrapped, value []byte, err error) {
+func splitEnvelope(sealed []byte) (wrapped, value []byte, err error) {
 	if len(sealed) < 3 || sealed[0] != formEnvelope {
 		return nil, nil, ErrOpen
 	}

@@ -11,15 +11,15 @@
 //	            └─ year keys   one per year: the private signing key
 //
 // A deleted user's key is deleted with the user, and so is the key of a year whose
-// signing key is destroyed. Data that they sealed may remain in free pages of a file
-// and in backups, and so may the wrapped key. The data can be read only while the
-// master key that wrapped the key there exists.
+// signing key is destroyed. Data sealed with it may remain in free pages of a file and in
+// backups, and so may the wrapped key. The data can be read only while the master key that
+// wrapped the key exists.
 //
 // # Changing keys
 //
 // While the master key is being changed, two are in force (see Masters), and both
 // wrap every key. The ring keys are renewed one generation at a time (see Ring):
-// values of the generation before are accepted until all of them are made again.
+// values of the previous generation are accepted until all of them are renewed.
 //
 // The packages that keep a value decide whether it is sealed, and under which context.
 package seal
@@ -43,13 +43,13 @@ const (
 	formEnvelope = 0x03 // form, wrapped key, sealed value
 )
 
-// ErrOpen is returned for a value that was not sealed with this key and this
-// context, or was changed since. It does not say which.
-var ErrOpen = errors.New("sealed value does not open with this key")
+// ErrOpen is returned for a value that was changed, or was not sealed with this key and this
+// context. It does not disclose which.
+var ErrOpen = errors.New("sealed value cannot be opened with this key")
 
 // DataKey seals the data of one user or one year. It is safe for concurrent use.
 type DataKey struct {
-	hidden
+	redaction
 	aead cipher.AEAD
 }
 
@@ -78,9 +78,9 @@ func newDataKey(key []byte) *DataKey {
 // Seal encrypts plaintext for the context. Sealing the same value twice gives two
 // different results.
 func (k *DataKey) Seal(context string, plaintext []byte) []byte {
-	out := make([]byte, 1, 1+k.aead.Overhead()+len(plaintext))
-	out[0] = formSealed
-	return k.aead.Seal(out, nil, plaintext, []byte(context))
+	output := make([]byte, 1, 1+k.aead.Overhead()+len(plaintext))
+	output[0] = formSealed
+	return k.aead.Seal(output, nil, plaintext, []byte(context))
 }
 
 // Open is the reverse of Seal. It returns ErrOpen for a value that was sealed for another
@@ -90,21 +90,21 @@ func (k *DataKey) Open(context string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1+k.aead.Overhead() || sealed[0] != formSealed {
 		return nil, ErrOpen
 	}
-	plain, err := k.aead.Open(nil, nil, sealed[1:], []byte(context))
+	plaintext, err := k.aead.Open(nil, nil, sealed[1:], []byte(context))
 	if err != nil {
 		return nil, ErrOpen
 	}
-	return plain, nil
+	return plaintext, nil
 }
 
-// hidden is a part of every type that holds keys, so that no message shows them.
-type hidden struct{}
+// redaction is a part of every type that holds keys, so that no message shows them.
+type redaction struct{}
 
 // String hides the keys.
-func (hidden) String() string { return "seal.Key(hidden)" }
+func (redaction) String() string { return "seal.Key(hidden)" }
 
 // GoString hides the keys from %#v.
-func (h hidden) GoString() string { return h.String() }
+func (h redaction) GoString() string { return h.String() }
 
 // LogValue hides the keys from slog.
-func (h hidden) LogValue() slog.Value { return slog.StringValue(h.String()) }
+func (h redaction) LogValue() slog.Value { return slog.StringValue(h.String()) }

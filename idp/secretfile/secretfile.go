@@ -12,11 +12,11 @@ import (
 	"syscall"
 )
 
-// Reasons to refuse a file. A missing one is fs.ErrNotExist.
+// Errors of Check. For a missing file, Read returns fs.ErrNotExist.
 var (
-	// ErrOpen: group or others can read or write it.
+	// ErrOpen is returned for a file that group or others can read or write.
 	ErrOpen = errors.New("open to group or others")
-	// ErrOwner: it belongs to another user, who could change it.
+	// ErrOwner is returned for a file of another user, who could change it.
 	ErrOwner = errors.New("belongs to another user")
 )
 
@@ -27,7 +27,7 @@ func Read(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	// Check the open file, so that it is the one that is read.
+	// Check the open file, because the one at path may have been replaced.
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -48,8 +48,8 @@ func Check(path string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", path)
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s %w (uid %d)", path, ErrOwner, st.Uid)
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s %w (uid %d)", path, ErrOwner, stat.Uid)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return fmt.Errorf("%s is %w (mode %04o)", path, ErrOpen, mode)

@@ -4,8 +4,8 @@ package shellquote
 
 import "strings"
 
-// Quote writes a word so that a POSIX shell reads it back as that word and nothing else. A word
-// that needs no quotes gets none.
+// Quote returns a word in a form that a POSIX shell reads as exactly that word. A word that needs no
+// quotes gets none.
 func Quote(word string) string {
 	if word != "" && !strings.ContainsFunc(word, isSpecial) {
 		return word

@@ -1,6 +1,5 @@
-// Package smtptest is a mail server that delivers nothing: it takes mail and
-// keeps it in memory, to be looked at. The demo catches its mail with it, and
-// tests see what a real mail server receives. It is for loopback.
+// Package smtptest is a mail server that accepts mail, keeps it in memory and delivers nothing. The
+// demo and tests use it to show the mail that a real server would receive. It is for loopback only.
 package smtptest
 
 import (
@@ -24,35 +23,35 @@ import (
 )
 
 const (
-	maxMail  = 1 << 20 // bytes of one mail
-	maxMails = 1000    // that are kept
-	maxConns = 100
-	idleTime = time.Minute
+	maxMailSize = 1 << 20 // bytes of one mail
+	maxMails    = 1000    // in memory, the newest ones
+	maxConns    = 100
+	idleTimeout = time.Minute
 )
 
-// Server is a mailbox. The zero value is good; fields are set before Serve.
+// Server is a mail server. The zero value is ready to use. Fields must be set before Serve.
 type Server struct {
-	// TLS is offered as STARTTLS; nil: it is not.
+	// TLS is offered as STARTTLS. If it is nil, the server offers no STARTTLS.
 	TLS *tls.Config
-	// Username and Password are asked for before mail is taken; "" for none.
+	// Username and Password are required to send mail. If they are "", anyone can send.
 	Username, Password string
-	// Refuse is asked for each recipient: an answer that is not empty, such as
-	// "550 no such user", is given instead of a yes. Nil: all are welcome.
+	// Refuse returns the reply that refuses a recipient, for example "550 no such user", or ""
+	// to accept it. If it is nil, all recipients are accepted.
 	Refuse func(recipient string) string
 
-	mu       sync.Mutex
-	mails    []Mail
-	sessions int
-	serving  []*smtp.Server
+	mu          sync.Mutex
+	mails       []Mail
+	sessions    int
+	smtpServers []*smtp.Server
 }
 
-// Mail is one mail as it was handed over.
+// Mail is one mail as the client sent it.
 type Mail struct {
 	From string
 	To   []string
-	// Secured reports whether it came through TLS.
-	Secured bool
-	// Data is all of it, head and body, as it came.
+	// IsTLS reports whether the connection used TLS.
+	IsTLS bool
+	// Data is the unchanged head and body.
 	Data string
 }
 
@@ -63,24 +62,24 @@ func (s *Server) Mails() []Mail {
 	return slices.Clone(s.mails)
 }
 
-// Sessions returns the number of connections. One that turns to TLS counts twice.
+// Sessions returns the number of connections. A connection that starts TLS counts twice.
 func (s *Server) Sessions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sessions
 }
 
-// Serve takes mail until the listener or the server is closed.
-func (s *Server) Serve(l net.Listener) error {
-	srv := smtp.NewServer(smtp.BackendFunc(s.newSession))
-	srv.Domain, srv.TLSConfig, srv.AllowInsecureAuth = "mailbox", s.TLS, true
-	srv.MaxMessageBytes, srv.MaxRecipients = maxMail, 100
-	srv.ReadTimeout, srv.WriteTimeout = idleTime, idleTime
-	srv.ErrorLog = log.New(io.Discard, "", 0)
+// Serve accepts mail until the listener or the server is closed.
+func (s *Server) Serve(listener net.Listener) error {
+	smtpServer := smtp.NewServer(smtp.BackendFunc(s.newSession))
+	smtpServer.Domain, smtpServer.TLSConfig, smtpServer.AllowInsecureAuth = "mailbox", s.TLS, true
+	smtpServer.MaxMessageBytes, smtpServer.MaxRecipients = maxMailSize, 100
+	smtpServer.ReadTimeout, smtpServer.WriteTimeout = idleTimeout, idleTimeout
+	smtpServer.ErrorLog = log.New(io.Discard, "", 0)
 	s.mu.Lock()
-	s.serving = append(s.serving, srv)
+	s.smtpServers = append(s.smtpServers, smtpServer)
 	s.mu.Unlock()
-	if err := srv.Serve(netutil.LimitListener(l, maxConns)); !errors.Is(err, net.ErrClosed) {
+	if err := smtpServer.Serve(netutil.LimitListener(listener, maxConns)); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
@@ -90,8 +89,8 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, srv := range s.serving {
-		_ = srv.Close() // an error is that of a listener which was closed before
+	for _, smtpServer := range s.smtpServers {
+		_ = smtpServer.Close() // fails only for a listener that is already closed
 	}
 	return nil
 }
@@ -114,7 +113,7 @@ func (s *Server) newSession(c *smtp.Conn) (smtp.Session, error) {
 func (s *session) Reset()        { s.mail = Mail{} }
 func (s *session) Logout() error { return nil }
 
-// AuthMechanisms is PLAIN where a password is asked for.
+// AuthMechanisms returns PLAIN if the server requires a password.
 func (s *session) AuthMechanisms() []string {
 	if s.server.Username == "" {
 		return nil
@@ -125,7 +124,7 @@ func (s *session) AuthMechanisms() []string {
 func (s *session) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if user != s.server.Username || password != s.server.Password {
-			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: user + " may not"}
+			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "wrong username or password"}
 		}
 		s.user = user
 		return nil
@@ -136,16 +135,16 @@ func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 	if s.user != s.server.Username {
 		return &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "sign in first"}
 	}
-	_, secured := s.conn.TLSConnectionState()
-	s.mail = Mail{From: from, Secured: secured}
+	_, isTLS := s.conn.TLSConnectionState()
+	s.mail = Mail{From: from, IsTLS: isTLS}
 	return nil
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if s.server.Refuse != nil {
-		code, why, _ := strings.Cut(s.server.Refuse(to), " ")
+		code, message, _ := strings.Cut(s.server.Refuse(to), " ")
 		if n, err := strconv.Atoi(code); err == nil {
-			return &smtp.SMTPError{Code: n, EnhancedCode: smtp.NoEnhancedCode, Message: why}
+			return &smtp.SMTPError{Code: n, EnhancedCode: smtp.NoEnhancedCode, Message: message}
 		}
 	}
 	s.mail.To = append(s.mail.To, to)
@@ -161,13 +160,13 @@ func (s *session) Data(r io.Reader) error {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
 	s.server.mails = append(s.server.mails, s.mail)
-	if extra := len(s.server.mails) - maxMails; extra > 0 {
-		s.server.mails = slices.Delete(s.server.mails, 0, extra)
+	if surplus := len(s.server.mails) - maxMails; surplus > 0 {
+		s.server.mails = slices.Delete(s.server.mails, 0, surplus)
 	}
 	return nil
 }
 
-// Header returns a line of the head, decoded; "" if there is none.
+// Header returns a decoded line of the head, or "".
 func (m Mail) Header(name string) string {
 	msg, err := mail.ReadMessage(strings.NewReader(m.Data))
 	if err != nil {
@@ -180,7 +179,7 @@ func (m Mail) Header(name string) string {
 	return text
 }
 
-// Text is the body of a mail that is plain text, decoded.
+// Text returns the decoded body of a plain-text mail.
 func (m Mail) Text() string {
 	msg, err := mail.ReadMessage(strings.NewReader(m.Data))
 	if err != nil {

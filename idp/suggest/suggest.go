@@ -3,29 +3,28 @@ package suggest
 
 import "strings"
 
-// maxSeen bounds the length in bytes of a name that is compared letter by letter.
-const maxSeen = 500
+// maxWordSize bounds the length in bytes of a name that is compared letter by letter.
+const maxWordSize = 500
 
-// Nearest returns the name closest to seen, regardless of case, and the first of equally close
-// ones. It returns "" if every name differs in more than slips letters.
-func Nearest(seen string, names []string, slips int) string {
-	if len(seen) > maxSeen {
+// Nearest returns the name closest to word, regardless of case, and the first of equally close
+// names. It returns "" if every name differs in more than maxDistance letters.
+func Nearest(word string, names []string, maxDistance int) string {
+	if len(word) > maxWordSize {
 		return ""
 	}
-	best, lower := "", strings.ToLower(seen)
+	match, lowerWord := "", strings.ToLower(word)
 	for _, name := range names {
-		if len(name)-len(seen) > slips {
-			continue // at least so many letters must be added
+		if len(name)-len(word) > maxDistance {
+			continue // the distance is at least the difference in length
 		}
-		if d := Distance(lower, strings.ToLower(name)); d <= slips {
-			best, slips = name, d-1
+		if distance := Distance(lowerWord, strings.ToLower(name)); distance <= maxDistance {
+			match, maxDistance = name, distance-1
 		}
 	}
-	return best
+	return match
 }
 
-// Distance returns the number of letters to change, add or leave out between two
-// words (Levenshtein), by bytes.
+// Distance returns the Levenshtein distance of two words, in bytes.
 func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

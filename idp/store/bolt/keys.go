@@ -176,9 +176,9 @@ func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
 		st := seal.KeyState{Configured: s.masters.Configured().ID(), Generation: r.ring.Generations()[0].Number}
 		n, renewErr := r.readRenewal()
 		c, err := r.masterChange()
-		st.Renewing = n != nil
+		st.IsRenewing = n != nil
 		if c != nil {
-			st.Phase, st.From, st.To, st.Keep, st.RenewAll = c.Phase, c.From, c.To, c.Keep, c.RenewAll
+			st.Phase, st.FromID, st.ToID, st.KeepID, st.RenewAll = c.Phase, c.From, c.To, c.Keep, c.RenewAll
 		}
 		return st, errors.Join(renewErr, err)
 	})
