@@ -14,7 +14,7 @@ import (
 
 // LinkRequest asks for a secret URL of the admin listener.
 type LinkRequest struct {
-	// Kind is sharelink.Wall or sharelink.Calendar.
+	// Kind is sharelink.Wallboard or sharelink.Calendar.
 	Kind sharelink.Kind `json:"kind"`
 	// Days is the number of days until the link expires, at most MaxLinkDays. Zero means that
 	// it never expires.
