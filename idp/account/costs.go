@@ -103,7 +103,7 @@ func (s *Service) addImportCosts(ctx context.Context, users []idp.ImportedUser) 
 // listCosts returns the costs of the hashes of users to import.
 func listCosts(users []idp.ImportedUser) (costs []hashCost) {
 	for i := range users {
-		if p, err := parsePHC(users[i].User.PasswordHash); err == nil && !users[i].Existing {
+		if p, err := parsePHC(users[i].User.PasswordHash); err == nil && !users[i].AlreadyExists {
 			costs = mergeCosts(costs, []hashCost{p.computeCost()})
 		}
 	}

@@ -23,11 +23,11 @@ type RememberRequest struct {
 
 // addDevice adds the browser to the user's remembered devices.
 func (r *RememberRequest) addDevice(u *idp.User, now time.Time) {
-	u.Forget(r.ReplacedHash)
+	u.ForgetDevices(r.ReplacedHash)
 	if !u.PasswordChangedAt.After(r.PasswordProvedAt) {
 		d := r.Device
 		d.At = now
-		u.Remember(d)
+		u.RememberDevice(d)
 	}
 }
 
@@ -39,7 +39,7 @@ func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, e
 	now := s.Clock.Now()
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
 		var ok bool
-		if at, ok = u.UsedDevice(hash, now); !ok {
+		if at, ok = u.RecordDeviceUse(hash, now); !ok {
 			return idp.ErrNotFound
 		}
 		s.recordSignInEmail(u, emailMark, now)
@@ -62,18 +62,18 @@ func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, shortID st
 	var hashes [][]byte
 	var events []idp.AuditEvent
 	for _, d := range u.Devices {
-		if shortID != "" && d.Short() != shortID {
+		if shortID != "" && d.ShortHash() != shortID {
 			continue
 		}
 		hashes = append(hashes, d.Hash)
-		event.Kind, event.Detail = idp.AuditUserForgetDevice, map[string]string{"device": d.Short()}
+		event.Kind, event.Detail = idp.AuditUserForgetDevice, map[string]string{"device": d.ShortHash()}
 		events = append(events, event)
 	}
 	if len(hashes) == 0 {
 		return 0, nil
 	}
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
-		if count = u.Forget(hashes...); count == 0 {
+		if count = u.ForgetDevices(hashes...); count == 0 {
 			return errForgotten
 		}
 		return nil

@@ -105,7 +105,7 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, options Import
 		switch {
 		case err != nil:
 			im.addConflict(lineNumbers[i], err)
-		case users[i].Existing:
+		case users[i].AlreadyExists:
 			im.result.ExtendedCount++
 		default:
 			im.result.AddedCount++
@@ -159,7 +159,7 @@ func (im *importer) prepareUser(ctx context.Context, line *ImportLine) (*idp.Imp
 	if len(problems)+len(nameIDProblems) > 0 {
 		return nil, nil
 	}
-	candidate := &idp.ImportedUser{User: u, Profile: profile, NameIDs: nameIDs, Deleted: line.Record.Deleted}
+	candidate := &idp.ImportedUser{User: u, Profile: profile, NameIDs: nameIDs, IsDeleted: line.Record.Deleted}
 	storedUser, isAmbiguous, err := im.findUser(ctx, u)
 	switch {
 	case err != nil:
@@ -173,9 +173,9 @@ func (im *importer) prepareUser(ctx context.Context, line *ImportLine) (*idp.Imp
 		candidate, err = im.checkUnclaimed(ctx, line, candidate)
 	}
 	if candidate != nil {
-		level := candidate.Profile.Proofed()
-		if candidate.Existing {
-			level = candidate.User.Proofed
+		level := candidate.Profile.Proofing()
+		if candidate.AlreadyExists {
+			level = candidate.User.Proofing
 		}
 		candidate.Event = newChangeEvent(idp.AuditUserImport, candidate.User.ID, im.actor)
 		n := len(candidate.NameIDs)

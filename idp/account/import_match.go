@@ -47,7 +47,7 @@ func (im *importer) checkUnclaimed(ctx context.Context, line *ImportLine, candid
 		}
 		_, err = im.s.Store.User(ctx, owner)
 		switch {
-		case errors.Is(err, idp.ErrNotFound) && candidate.Deleted && (deletedOwner == "" || deletedOwner == owner):
+		case errors.Is(err, idp.ErrNotFound) && candidate.IsDeleted && (deletedOwner == "" || deletedOwner == owner):
 			deletedOwner = owner
 			matchCount++
 		case errors.Is(err, idp.ErrNotFound):
@@ -114,7 +114,7 @@ func (im *importer) compareUser(ctx context.Context, line *ImportLine, candidate
 	case len(newNameIDs)+len(disclosures) > 0:
 		update := *storedUser
 		update.Emails = disclosures
-		return &idp.ImportedUser{User: &update, NameIDs: newNameIDs, Existing: true}, nil
+		return &idp.ImportedUser{User: &update, NameIDs: newNameIDs, AlreadyExists: true}, nil
 	default:
 		im.result.PresentLines = append(im.result.PresentLines, line.Line)
 	}

@@ -184,7 +184,7 @@ func MissingFields(p *idp.Profile) []string {
 }
 
 // getLevel returns the identity level, LevelNone for nil.
-func getLevel(p *idp.Proofed) string {
+func getLevel(p *idp.Proofing) string {
 	if p == nil {
 		return LevelNone
 	}
@@ -211,7 +211,7 @@ func changedFields(before, after *idp.Profile) []string {
 
 // Profile unseals a user's proofed identity. It returns nil for a user without one.
 func (s *Service) Profile(ctx context.Context, u *idp.User) (*idp.Profile, error) {
-	if u.Proofed == nil {
+	if u.Proofing == nil {
 		return nil, nil
 	}
 	p, err := s.Store.Profile(ctx, u.ID)
@@ -257,7 +257,7 @@ func (s *Service) Verify(ctx context.Context, email string, profile *idp.Profile
 		return nil, err
 	}
 	result := &VerifyResult{
-		User: u, Profile: profile, Before: getLevel(before.Proofed()), After: getLevel(profile.Proofed()), ChangedFields: changedFields(before, profile),
+		User: u, Profile: profile, Before: getLevel(before.Proofing()), After: getLevel(profile.Proofing()), ChangedFields: changedFields(before, profile),
 	}
 	if !dryRun && len(result.ChangedFields) > 0 {
 		e := newChangeEvent(idp.AuditUserVerify, u.ID, actor)
@@ -266,6 +266,6 @@ func (s *Service) Verify(ctx context.Context, email string, profile *idp.Profile
 			return nil, fmt.Errorf("user.verify: %w", err)
 		}
 	}
-	u.Proofed = profile.Proofed()
+	u.Proofing = profile.Proofing()
 	return result, nil
 }

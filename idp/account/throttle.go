@@ -94,7 +94,7 @@ type counter struct {
 func (s *Service) hashKey(name, account string, clientIP netip.Addr) string {
 	network := ""
 	if clientIP.IsValid() {
-		network = idp.NetworkOf(clientIP).String()
+		network = idp.FindNetwork(clientIP).String()
 	}
 	sum := s.Sealer.Hash("throttle/"+name, []byte(account+"\x00"+network))
 	return name + "/" + hex.EncodeToString(sum)

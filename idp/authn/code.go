@@ -46,14 +46,14 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 		return h.extendPending(w, r, f, pending, user)
 	}
 	from := web.EventOf(r).Client
-	signIn := account.SignIn{EmailMark: pending.CameAs}
+	signIn := account.SignIn{EmailMark: pending.SignInEmailMark}
 	var device *http.Cookie
 	if hasAsked := r.PostForm.Get(templates.FieldRemember) == "yes"; hasAsked && f.mayRemember() {
 		cookie, d := h.Sessions.NewDevice(r)
 		device, signIn.Remember = cookie, &account.RememberRequest{Device: d, ReplacedHash: h.Sessions.DeviceHash(r), PasswordProvedAt: pending.LastUsedAt(idp.FactorPassword)}
 	}
 	page := h.newCodePage(f)
-	page.Remembered = device != nil
+	page.IsRemembered = device != nil
 	refusal, ok := h.proveCode(w, r, f, user, page, h.newPendingLimit(pending), func(code string) error {
 		return h.Accounts.CompleteTOTP(r.Context(), user.ID, code, from, signIn)
 	})
@@ -65,7 +65,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 
 // newCodePage returns the code page of a sign-in.
 func (h *Handler) newCodePage(f flow) templates.CodePage {
-	return templates.CodePage{Action: CodePath, Remember: f.mayRemember()}
+	return templates.CodePage{Action: CodePath, OffersRemember: f.mayRemember()}
 }
 
 // proveCode checks the code in the form. ok is true only after a right code. Otherwise refusal
@@ -104,9 +104,9 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	case errors.Is(err, account.ErrWrong):
 		return exitWithDecision(audit.CodeWrong, user.ID, showWrong()), false
 	case errors.Is(err, account.ErrLocked):
-		return exitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err)), false
+		return exitWithError(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err)), false
 	case errors.Is(err, account.ErrNoFactor):
-		return exitWithError(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err)), false
+		return exitWithError(idp.Refuse(idp.RefusedNoFactor, "authentication", "").WithCause(err)), false
 	}
 	return exitWithError(fmt.Errorf("check code: %w", err)), false
 }

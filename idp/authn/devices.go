@@ -22,7 +22,7 @@ func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.Acco
 			continue
 		}
 		page.Devices = append(page.Devices, templates.OwnDevice{
-			ID: d.Short(), Browser: d.Browser, System: d.System, Current: len(currentHash) > 0 && bytes.Equal(d.Hash, currentHash),
+			ID: d.ShortHash(), Browser: d.Browser, System: d.System, IsCurrent: len(currentHash) > 0 && bytes.Equal(d.Hash, currentHash),
 			At: d.At, UntilAt: expiresAt, UsedAt: d.UsedAt,
 		})
 	}

@@ -47,15 +47,15 @@ func (h *Handler) listSessions(ctx context.Context, current *idp.Session, page *
 	}
 	for i, s := range sessions {
 		if i == maxListedSessions {
-			page.More = len(sessions) - maxListedSessions
+			page.UnlistedCount = len(sessions) - maxListedSessions
 			break
 		}
 		ownSession := templates.OwnSession{
-			ID: s.ID.Short(), Browser: s.Device.Browser, System: s.Device.System, Network: networkText(s.Device.Network),
-			Current: s.ID == current.ID, Pending: s.Pending, BegunAt: s.CreatedAt, SeenAt: s.SeenAt,
+			ID: s.ID.ShortID(), Browser: s.Device.Browser, System: s.Device.System, Network: networkText(s.Device.Network),
+			IsCurrent: s.ID == current.ID, IsPending: s.Pending, BegunAt: s.CreatedAt, SeenAt: s.SeenAt,
 		}
 		for _, p := range s.Participants {
-			if name := h.Registry.NameOf(ctx, p.SP); !slices.Contains(ownSession.Services, name) {
+			if name := h.Registry.LookupName(ctx, p.SP); !slices.Contains(ownSession.Services, name) {
 				ownSession.Services = append(ownSession.Services, name)
 			}
 		}

@@ -40,12 +40,12 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Sessio
 	now, endsAt, warnAt := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
 	page := templates.StayPage{
 		Base: h.Pages.Base(r, ""), Action: stayPath, AccountURL: AccountPath, SignInURL: SignInPath + "?again=1",
-		Due: !now.Before(warnAt), Final: endsAt.Equal(s.ExpiresAt), EndAt: endsAt,
+		IsDue: !now.Before(warnAt), IsFinal: endsAt.Equal(s.ExpiresAt), EndAt: endsAt,
 		Minutes: max(1, int(endsAt.Sub(now).Minutes())),
 	}
 	page.Nonce = web.AllowScript(w)
 	h.scheduleStay(w, warnAt)
-	if page.Due {
+	if page.IsDue {
 		h.scheduleStay(w, endsAt)
 	}
 	return exitWithPage(h.writePage(w, page))
@@ -77,8 +77,8 @@ func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 		return exitWithError(err)
 	}
 	lapse = cmp.Or(lapse, session.Lapse(r.URL.Query().Get(lapseParameter)))
-	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath, Why: lapseTexts[lapse]}
-	if page.Why == "" {
+	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath, Reason: lapseTexts[lapse]}
+	if page.Reason == "" {
 		return redirectTo(w, r, SignInPath)
 	}
 	page.Languages = h.Pages.Languages(AccountPath + "?" + lapseParameter + "=" + string(lapse))

@@ -36,7 +36,7 @@ func (h *Handler) newSessionLimit(s *idp.Session) limit {
 // a secret and would probably expire before the user sends it.
 func (h *Handler) showMoreTime(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, codeLimit limit) exit {
 	page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
-	page.Remembered = page.Remember && r.PostForm.Get(templates.FieldRemember) == "yes"
+	page.IsRemembered = page.OffersRemember && r.PostForm.Get(templates.FieldRemember) == "yes"
 	web.EventOf(r).Note(slog.String("more_time", "given"))
 	return exitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, page, codeLimit))
 }
@@ -66,7 +66,7 @@ func (h *Handler) writeCodePage(w http.ResponseWriter, r *http.Request, f flow, 
 		page.Time = templates.CodeTime{
 			// Rounding may make the warning early and the end late, not the reverse.
 			WarnIn: max(0, int((left - warningTime).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
-			Minutes: max(1, int(warningTime.Minutes())), Final: codeLimit.isFinal, AgainURL: f.addRequest(SignInPath),
+			Minutes: max(1, int(warningTime.Minutes())), IsFinal: codeLimit.isFinal, RestartURL: f.addRequest(SignInPath),
 		}
 		return h.Pages.Render(w, status, page)
 	}

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/filetext"
 )
 
-func utf16Order(order binary.AppendByteOrder, text string) string {
+func detectUTF16Order(order binary.AppendByteOrder, text string) string {
 	var out []byte
 	for _, u := range utf16.Encode([]rune(text)) {
 		out = order.AppendUint16(out, u)
@@ -43,8 +43,8 @@ func TestKindOf(t *testing.T) {
 		{"<header/>", filetext.XML},
 		{"\ufeff<a/>", filetext.XML},
 		{"<a>-----BEGIN CERTIFICATE-----</a>", filetext.XML},
-		{utf16Order(binary.LittleEndian, "\ufeff<a/>"), filetext.XML},
-		{utf16Order(binary.BigEndian, "<!doctype html>"), filetext.HTML},
+		{detectUTF16Order(binary.LittleEndian, "\ufeff<a/>"), filetext.XML},
+		{detectUTF16Order(binary.BigEndian, "<!doctype html>"), filetext.HTML},
 		{`{"a": 1}`, filetext.JSON},
 		{"[]", filetext.JSON},
 		{`"a"`, filetext.JSON},
@@ -74,10 +74,10 @@ func TestDecode(t *testing.T) {
 	}{
 		{"UTF-8", "é", "é", ""},
 		{"UTF-8 with a mark", "\ufeffé", "é", ""},
-		{"UTF-16LE", utf16Order(binary.LittleEndian, "\ufeffé😀"), "é😀", ""},
-		{"UTF-16BE", utf16Order(binary.BigEndian, "\ufeffé😀"), "é😀", ""},
-		{"UTF-16LE without a mark", utf16Order(binary.LittleEndian, "aé"), "aé", ""},
-		{"UTF-16 and a byte", utf16Order(binary.LittleEndian, "\ufeffab") + "\n", "ab", ""},
+		{"UTF-16LE", detectUTF16Order(binary.LittleEndian, "\ufeffé😀"), "é😀", ""},
+		{"UTF-16BE", detectUTF16Order(binary.BigEndian, "\ufeffé😀"), "é😀", ""},
+		{"UTF-16LE without a mark", detectUTF16Order(binary.LittleEndian, "aé"), "aé", ""},
+		{"UTF-16 and a byte", detectUTF16Order(binary.LittleEndian, "\ufeffab") + "\n", "ab", ""},
 		{"UTF-16 that is damaged", "\xff\xfe\x00\xd8a\x00", "", "UTF-16, damaged"},
 		{"UTF-32", "\xff\xfe\x00\x00a\x00\x00\x00", "", "-"},
 		{"ISO-8859-1", enc("iso-8859-1", "\xe9"), enc("iso-8859-1", "é"), ""},
@@ -131,7 +131,7 @@ func TestDocumentSkipsProlog(t *testing.T) {
 
 // FuzzDecode checks that decoded text is UTF-8, and that every error is an EncodingError.
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{"", "\ufeffa", utf16Order(binary.LittleEndian, "\ufeff<a/>"), `<?xml version="1.0" encoding="latin1"?>` + "\xe9", "<?a?><b/>"} {
+	for _, seed := range []string{"", "\ufeffa", detectUTF16Order(binary.LittleEndian, "\ufeff<a/>"), `<?xml version="1.0" encoding="latin1"?>` + "\xe9", "<?a?><b/>"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

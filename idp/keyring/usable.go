@@ -44,7 +44,7 @@ func (e *UnusableKeyError) Is(target error) bool { return target == ErrNoSigner 
 // findFault returns the fault of the year, from the usable part of its key. A fault recorded by
 // WithFaults is more precise, because it was found before the unusable parts were removed.
 func findFault(r rotation.Record, key *certs.Key) rotation.KeyFault {
-	f := r.Fault(DescribeKey(key))
+	f := r.FindFault(DescribeKey(key))
 	if f != "" && r.KeyFault != "" {
 		return r.KeyFault
 	}
@@ -56,7 +56,7 @@ func findFault(r rotation.Record, key *certs.Key) rotation.KeyFault {
 func FindFaults(h rotation.History, keys []*certs.Key, damagedYears []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, r := range h.Records {
-		f := r.Fault(DescribeKey(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
+		f := r.FindFault(DescribeKey(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 		if f != "" && slices.ContainsFunc(damagedYears, func(d certs.DamagedYear) bool { return d.Year == r.Year }) {
 			f = rotation.KeyDamaged
 		}
@@ -92,7 +92,7 @@ func selectUsableParts(r rotation.Record, k *certs.Key) *certs.Key {
 		cert = nil
 	}
 	signer := k.Signer
-	if r.IsOver() || r.Fault(facts) != "" {
+	if r.IsOver() || r.FindFault(facts) != "" {
 		signer = nil
 	}
 	if (signer == nil) == (k.Signer == nil) && cert == k.Cert {

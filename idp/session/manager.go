@@ -126,11 +126,11 @@ func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID, emailMark string, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
-		User: user, Pending: true, CameAs: emailMark,
+		User: user, Pending: true, SignInEmailMark: emailMark,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(m.TimeForCode()),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
 	}
-	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, Replaces: m.findCookieSession(r, "signin")}, events...); err != nil {
+	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, ReplacedIDs: m.findCookieSession(r, "signin")}, events...); err != nil {
 		return nil, fmt.Errorf("begin sign-in: %w", err)
 	}
 	return s, nil
@@ -156,10 +156,10 @@ func (m *Manager) CompleteSignIn(w http.ResponseWriter, r *http.Request, pending
 	s := &idp.Session{
 		User:      pending.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.AbsoluteTimeout),
-		Idle:    m.IdleTimeout,
+		IdleTimeout:    m.IdleTimeout,
 		Factors: append(pending.Factors, secondFactor),
 	}
-	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.findCookieSession(r, "session")}, events...); err != nil {
+	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, PendingID: pending.ID, ReplacedIDs: m.findCookieSession(r, "session")}, events...); err != nil {
 		return nil, fmt.Errorf("complete sign-in: %w", err)
 	}
 	m.dropCookie(w, m.cookieName("signin"))

@@ -60,16 +60,16 @@ func (m *Manager) ListOwnSessions(ctx context.Context, user idp.UserID) ([]*idp.
 func (m *Manager) EndOwnSessions(ctx context.Context, current *idp.Session, shortID string, event idp.AuditEvent) (int, error) {
 	newEvent := func(s *idp.Session) idp.AuditEvent {
 		e := event
-		e.Detail = map[string]string{"session": s.ID.Short()}
+		e.Detail = map[string]string{"session": s.ID.ShortID()}
 		return e
 	}
-	sessionEnd, events := idp.SessionEnd{User: current.User, Keep: current.ID, Event: newEvent}, []idp.AuditEvent(nil)
+	sessionEnd, events := idp.SessionEnd{User: current.User, KeptID: current.ID, Event: newEvent}, []idp.AuditEvent(nil)
 	if shortID != "" { // ended sessions too
 		sessions, err := m.Store.Sessions(ctx, idp.SessionQuery{User: current.User})
 		if err != nil {
 			return 0, fmt.Errorf("end sessions: %w", err)
 		}
-		i := slices.IndexFunc(sessions, func(s *idp.Session) bool { return s.ID != current.ID && s.ID.Short() == shortID })
+		i := slices.IndexFunc(sessions, func(s *idp.Session) bool { return s.ID != current.ID && s.ID.ShortID() == shortID })
 		if i < 0 {
 			return 0, nil
 		}

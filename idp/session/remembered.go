@@ -20,7 +20,7 @@ func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, record idp.Re
 	token := newToken()
 	device := m.describeDevice(r)
 	record = idp.RememberedDevice{Hash: hashValue(token), Browser: device.Browser, System: device.System}
-	return m.newCookie(m.cookieName(deviceCookie), token, assurance.RememberedFor), record
+	return m.newCookie(m.cookieName(deviceCookie), token, assurance.RememberedDeviceLifetime), record
 }
 
 // DeviceHash returns the hash of the browser's cookie of a remembered device, nil without one.
@@ -35,7 +35,7 @@ func (m *Manager) DeviceHash(r *http.Request) []byte {
 // LookupRemembered returns the use of the browser as a second factor of the user. ok is false if
 // the browser is not remembered, or was remembered too long ago.
 func (m *Manager) LookupRemembered(r *http.Request, u *idp.User) (use idp.FactorUse, ok bool) {
-	at, ok := u.Remembers(m.DeviceHash(r))
+	at, ok := u.RememberedAt(m.DeviceHash(r))
 	if !ok || !m.Clock.Now().Before(RememberedEndsAt(at)) {
 		return idp.FactorUse{}, false
 	}
@@ -44,4 +44,4 @@ func (m *Manager) LookupRemembered(r *http.Request, u *idp.User) (use idp.Factor
 
 // RememberedEndsAt returns when a device remembered at a time stops counting as a second
 // factor.
-func RememberedEndsAt(at time.Time) time.Time { return at.Add(assurance.RememberedFor) }
+func RememberedEndsAt(at time.Time) time.Time { return at.Add(assurance.RememberedDeviceLifetime) }
