@@ -80,51 +80,51 @@ const (
 
 // The labels of suggestions.
 var (
-	LabelActivate               = declareLabel("activate")
-	LabelAllowFormat            = declareLabel("allow_format")
-	LabelAllowHTTP              = declareLabel("allow_http")
-	LabelAllowLevel             = declareLabel("allow_level")
-	LabelApplyAt                = declareLabel("apply_at")
-	LabelBeginChange            = declareLabel("begin_change")
-	LabelBringKeyToo            = declareLabel("bring_key_too")
-	LabelChangeRegistered       = declareLabel("change_registered")
-	LabelChooseProvider         = declareLabel("choose_provider")
-	LabelCreateFirst            = declareLabel("create_first")
-	LabelEndUnwantedYear        = declareLabel("end_unwanted_year")
-	LabelKeyLeaked              = declareLabel("key_leaked")
-	LabelLetIn                  = declareLabel("let_in")
-	LabelListLinks              = declareLabel("list_links")
-	LabelListRegistered         = declareLabel("list_registered")
-	LabelMakeKeyAndRequest      = declareLabel("make_key_and_request")
-	LabelNameProvider           = declareLabel("name_provider")
-	LabelNewKeySameYear         = declareLabel("new_key_same_year")
-	LabelNewYear                = declareLabel("new_year")
-	LabelNextStep               = declareLabel("next_step")
-	LabelOpenAssertion          = declareLabel("open_assertion")
-	LabelPreferNewerFirst       = declareLabel("prefer_newer_first")
-	LabelPreviewBrowser         = declareLabel("preview_browser")
-	LabelPreviewProvider        = declareLabel("preview_provider")
-	LabelPublishFirst           = declareLabel("publish_first")
-	LabelRegister               = declareLabel("register")
-	LabelRemoveCertificate      = declareLabel("remove_certificate")
-	LabelRepeat                 = declareLabel("repeat")
-	LabelRestoreChecked         = declareLabel("restore_checked")
-	LabelRetireAnyway           = declareLabel("retire_anyway")
-	LabelRetireFirst            = declareLabel("retire_first")
-	LabelReturnToOlderYear      = declareLabel("return_to_older_year")
-	LabelRevokeLostKey          = declareLabel("revoke_lost_key")
-	LabelSeeDates               = declareLabel("see_dates")
-	LabelSeeNotices             = declareLabel("see_notices")
-	LabelSendNotices            = declareLabel("send_notices")
-	LabelShowChange             = declareLabel("show_change")
-	LabelShowMetadata           = declareLabel("show_metadata")
-	LabelTakeOver               = declareLabel("take_over")
-	LabelTimeIsRight            = declareLabel("time_is_right")
-	LabelVerifyAudit            = declareLabel("verify_audit")
-	LabelWhenCertificateHasCome = declareLabel("when_certificate_has_come")
-	LabelWhoStillUsesIt         = declareLabel("who_still_uses_it")
-	LabelWriteNotices           = declareLabel("write_notices")
-	LabelYearsMade              = declareLabel("years_made")
+	LabelActivate            = declareLabel("activate")
+	LabelAllowFormat         = declareLabel("allow_format")
+	LabelAllowHTTP           = declareLabel("allow_http")
+	LabelAllowLevel          = declareLabel("allow_level")
+	LabelApplyAt             = declareLabel("apply_at")
+	LabelBeginChange         = declareLabel("begin_change")
+	LabelImportKeyToo        = declareLabel("bring_key_too")
+	LabelChangeRegistered    = declareLabel("change_registered")
+	LabelChooseProvider      = declareLabel("choose_provider")
+	LabelCreateFirst         = declareLabel("create_first")
+	LabelEndUnneededYear     = declareLabel("end_unwanted_year")
+	LabelKeyLeaked           = declareLabel("key_leaked")
+	LabelAllowPreview        = declareLabel("let_in")
+	LabelListLinks           = declareLabel("list_links")
+	LabelListRegistered      = declareLabel("list_registered")
+	LabelCreateKeyAndRequest = declareLabel("make_key_and_request")
+	LabelNameProvider        = declareLabel("name_provider")
+	LabelNewKeySameYear      = declareLabel("new_key_same_year")
+	LabelNewYear             = declareLabel("new_year")
+	LabelNextStep            = declareLabel("next_step")
+	LabelOpenAssertion       = declareLabel("open_assertion")
+	LabelPreferNewerFirst    = declareLabel("prefer_newer_first")
+	LabelPreviewBrowser      = declareLabel("preview_browser")
+	LabelPreviewProvider     = declareLabel("preview_provider")
+	LabelPublishFirst        = declareLabel("publish_first")
+	LabelRegister            = declareLabel("register")
+	LabelRemoveCertificate   = declareLabel("remove_certificate")
+	LabelRepeat              = declareLabel("repeat")
+	LabelRestoreChecked      = declareLabel("restore_checked")
+	LabelRetireAnyway        = declareLabel("retire_anyway")
+	LabelRetireFirst         = declareLabel("retire_first")
+	LabelReturnToOlderYear   = declareLabel("return_to_older_year")
+	LabelRevokeLostKey       = declareLabel("revoke_lost_key")
+	LabelShowDates           = declareLabel("see_dates")
+	LabelShowNotices         = declareLabel("see_notices")
+	LabelSendNotices         = declareLabel("send_notices")
+	LabelShowChange          = declareLabel("show_change")
+	LabelShowMetadata        = declareLabel("show_metadata")
+	LabelTakeOver            = declareLabel("take_over")
+	LabelConfirmTime         = declareLabel("time_is_right")
+	LabelVerifyAudit         = declareLabel("verify_audit")
+	LabelImportCertificate   = declareLabel("when_certificate_has_come")
+	LabelListUses            = declareLabel("who_still_uses_it")
+	LabelWriteNotices        = declareLabel("write_notices")
+	LabelListYears           = declareLabel("years_made")
 )
 
 // SuggestionLabels returns all labels.
@@ -133,25 +133,25 @@ func SuggestionLabels() []SuggestionLabel { return slices.Clone(labels) }
 // Actions returns all actions with their options.
 func Actions() []Suggestion { return slices.Clone(actions) }
 
-// actions and labels list the declared ones in order. Nothing changes them after
+// actions and labels list the declared actions and labels in order. Nothing changes them after
 // initialization.
 var (
 	actions []Suggestion
 	labels  []SuggestionLabel
 )
 
-func declareAction(do Action, options ...string) Action {
-	s := Suggest(do)
+func declareAction(action Action, options ...string) Action {
+	s := Suggest(action)
 	for _, name := range options {
-		s = s.With(name, "")
+		s = s.WithOption(name, "")
 	}
 	actions = append(actions, s)
-	return do
+	return action
 }
 
-func declareLabel(l SuggestionLabel) SuggestionLabel {
-	labels = append(labels, l)
-	return l
+func declareLabel(label SuggestionLabel) SuggestionLabel {
+	labels = append(labels, label)
+	return label
 }
 
 // advisedError adds suggestions to an error.
@@ -160,18 +160,18 @@ type advisedError struct {
 	suggestions []Suggestion
 }
 
-func (e *advisedError) Unwrap() error           { return e.error }
-func (e *advisedError) Suggested() []Suggestion { return e.suggestions }
+func (e *advisedError) Unwrap() error                 { return e.error }
+func (e *advisedError) ListSuggestions() []Suggestion { return e.suggestions }
 
-// Advise adds suggestions for the user to err; see SuggestionsOf.
+// Advise adds suggestions for the user to err; see FindSuggestions.
 func Advise(err error, list ...Suggestion) error { return &advisedError{err, list} }
 
-// SuggestionsOf returns the suggestions for a user after an error. The outermost error with a
-// method Suggested decides.
-func SuggestionsOf(err error) []Suggestion {
-	var advised interface{ Suggested() []Suggestion }
-	if errors.As(err, &advised) {
-		return advised.Suggested()
+// FindSuggestions returns the suggestions for a user after an error. The outermost error with a
+// method ListSuggestions decides.
+func FindSuggestions(err error) []Suggestion {
+	var advisor interface{ ListSuggestions() []Suggestion }
+	if errors.As(err, &advisor) {
+		return advisor.ListSuggestions()
 	}
 	return nil
 }

@@ -6,56 +6,56 @@ import "slices"
 type AuditKind string
 
 // The kinds of audit record with their meanings, sorted by name. RotationAuditKind also
-// returns those of rotation steps.
+// returns the kinds of rotation steps.
 var (
 	AuditAuditPrune           = declareKind("audit.prune", "records up to seq were exported and removed")
 	AuditAuthn                = declareKind("authn", "a user signed in with a password and a second factor")
-	AuditAuthnPassword        = declareKind("authn.password", "a user entered the correct password; the second factor is still missing")
-	AuditBackup               = declareKind("backup", "a copy of the installation was begun; master_key says whether it contains the master key")
-	AuditFailure              = declareKind("failure", "an internal error; the log has the cause under the error ID")
+	AuditAuthnPassword        = declareKind("authn.password", "a user entered the correct password, but not yet the second factor")
+	AuditBackup               = declareKind("backup", "a backup of the installation was started (master_key: whether it contains the master key)")
+	AuditFailure              = declareKind("failure", "an internal error occurred. The log contains its cause under the error ID")
 	AuditKeysRenew            = declareKind("keys.renew", "the renewal of all keys below the master key began")
 	AuditKeysRenewed          = declareKind("keys.renewed", "all records are written with the new keys")
 	AuditLinkCreate           = declareKind("link.create", "a secret URL was created")
 	AuditLinkRemove           = declareKind("link.remove", "a secret URL was removed by the server")
 	AuditLinkRevoke           = declareKind("link.revoke", "a secret URL was revoked")
 	AuditLogout               = declareKind("logout", "an SP ended a session through the browser")
-	AuditMasterKeyBegin       = declareKind("master_key.begin", "a change of the master key began; to names the new one")
+	AuditMasterKeyBegin       = declareKind("master_key.begin", "a change of the master key began (to: the new master key)")
 	AuditMasterKeyBoth        = declareKind("master_key.both", "every key is wrapped by both master keys")
-	AuditMasterKeyCancel      = declareKind("master_key.cancel", "an operator kept the old master key; keep names it")
+	AuditMasterKeyCancel      = declareKind("master_key.cancel", "an operator canceled the change of the master key (keep: the old master key)")
 	AuditMasterKeyEnd         = declareKind("master_key.end", "only one master key wraps the keys")
-	AuditMasterKeyFinish      = declareKind("master_key.finish", "an operator finished the change of the master key; keep names the new one")
-	AuditPreviewAdmit         = declareKind("preview.admit", "a request to an unpublished year was allowed; preview says by which link or field")
+	AuditMasterKeyFinish      = declareKind("master_key.finish", "an operator finished the change of the master key (keep: the new master key)")
+	AuditPreviewAdmit         = declareKind("preview.admit", "a request to an unpublished year was allowed (preview: the link or field that allowed it)")
 	AuditPreviewEnter         = declareKind("preview.enter", "a preview link was opened in a browser")
-	AuditPreviewFetch         = declareKind("preview.fetch", "metadata or a certificate of an unpublished year was loaded through a preview link")
-	AuditRefusal              = declareKind("refusal", "a request, a password or a code was refused; the outcome says why")
-	AuditRefusals             = declareKind("refusals", "records beyond a budget: how many, by outcome, with the user or the SP")
+	AuditPreviewFetch         = declareKind("preview.fetch", "metadata or a certificate of an unpublished year was downloaded through a preview link")
+	AuditRefusal              = declareKind("refusal", "a request, a password or a code was refused (outcome: the reason code)")
+	AuditRefusals             = declareKind("refusals", "the number of refusals that were not recorded one by one, by outcome, with the user or the SP")
 	AuditRemoteLogout         = declareKind("remote_logout", "an SP's server ended sessions")
-	AuditRestored             = declareKind("restored", "a backup was restored: backup_seq and backup_hash are the end of its trail; sessions, requests and links ended, and automatic steps are held")
-	AuditRestoredSince        = declareKind("restored.since", "an audit export was applied to the restored installation, up to seq; lost counts the changes that it could not repeat")
+	AuditRestored             = declareKind("restored", "a backup was restored (backup_seq and backup_hash: the end of its trail). Sessions, requests and links ended, and automatic steps are paused")
+	AuditRestoredSince        = declareKind("restored.since", "an audit export was applied to the restored installation (seq: its last record, lost: the number of changes that could not be repeated)")
 	AuditRotationAdopt        = declareKind("rotation.adopt", "an unrecorded key of a year was found")
 	AuditRotationConfirmClock = declareKind("rotation.confirm-clock", "an operator confirmed the clock")
 	AuditRotationCreate       = declareKind("rotation.create", "a year's key was created")
-	AuditRotationCSR          = declareKind("rotation.csr", "a key was created that waits for an external certificate")
+	AuditRotationCSR          = declareKind("rotation.csr", "a key was created for an external certificate")
 	AuditRotationDestroy      = declareKind("rotation.destroy", "a retired year's key was destroyed")
 	AuditRotationExport       = declareKind("rotation.export", "the proof of a year was exported")
 	AuditRotationImport       = declareKind("rotation.import", "an external certificate was imported")
 	AuditRotationNotice       = declareKind("rotation.notice", "a notice was sent to an SP")
 	AuditRotationPrefer       = declareKind("rotation.prefer", "a year became preferred")
-	AuditRotationPublish      = declareKind("rotation.publish", "a year was published: its URLs answer")
-	AuditRotationRehearse     = declareKind("rotation.rehearse", "a rehearsal, or a step of one")
+	AuditRotationPublish      = declareKind("rotation.publish", "a year was published, so its URLs answer")
+	AuditRotationRehearse     = declareKind("rotation.rehearse", "a rehearsal, or a step of a rehearsal, was carried out")
 	AuditRotationResume       = declareKind("rotation.resume", "automatic steps were resumed")
-	AuditRotationRetire       = declareKind("rotation.retire", "a year was retired: its URLs answer 410")
+	AuditRotationRetire       = declareKind("rotation.retire", "a year was retired, so its URLs answer 410")
 	AuditRotationRevoke       = declareKind("rotation.revoke", "a year was revoked")
 	AuditRotationRollback     = declareKind("rotation.rollback", "the older year became preferred again")
 	AuditSessionEnd           = declareKind("session.end", "a user or an operator ended sessions")
-	AuditSignIn               = declareKind("sign_in", "an assertion was issued; with no_passive, NoPassive was returned")
+	AuditSignIn               = declareKind("sign_in", "an assertion was issued (no_passive: NoPassive was returned instead)")
 	AuditSignOut              = declareKind("sign_out", "a user signed out")
 	AuditSPAdd                = declareKind("sp.add", "an SP was registered")
 	AuditSPEdit               = declareKind("sp.edit", "a registration was changed")
 	AuditSPRemove             = declareKind("sp.remove", "a registration was removed")
-	AuditStepUp               = declareKind("step_up", "a user who was signed in proved more")
+	AuditStepUp               = declareKind("step_up", "a user who was signed in proved another factor")
 	AuditUserAdd              = declareKind("user.add", "a user was added")
-	AuditUserAddTOTP          = declareKind("user.add_totp", "a user got an authenticator app")
+	AuditUserAddTOTP          = declareKind("user.add_totp", "an authenticator app was added for a user")
 	AuditUserDelete           = declareKind("user.delete", "a user was deleted")
 	AuditUserExport           = declareKind("user.export", "a page of users was exported, with or without secrets")
 	AuditUserForgetDevice     = declareKind("user.forget_device", "a user removed a remembered device")
@@ -69,8 +69,8 @@ var (
 
 // AuditMeaning is a kind of audit record and its meaning.
 type AuditMeaning struct {
-	Kind AuditKind
-	What string
+	Kind    AuditKind
+	Meaning string
 }
 
 // AuditKinds returns all kinds of audit record, sorted by name.
@@ -79,8 +79,8 @@ func AuditKinds() []AuditMeaning { return slices.Clone(kinds) }
 // kinds lists the declared kinds. Nothing changes it after initialization.
 var kinds []AuditMeaning
 
-func declareKind(kind AuditKind, what string) AuditKind {
-	kinds = append(kinds, AuditMeaning{kind, what})
+func declareKind(kind AuditKind, meaning string) AuditKind {
+	kinds = append(kinds, AuditMeaning{kind, meaning})
 	return kind
 }
 

@@ -2,12 +2,12 @@ package idp
 
 import "time"
 
-// DaysUntil counts the calendar days (UTC) between two times. The count is negative if to is
-// in the past, and 0 if to is zero.
-func DaysUntil(from, to time.Time) int {
-	if to.IsZero() {
+// CountDaysUntil counts the calendar days (UTC) from now until end. The count is negative if end
+// is in the past, and 0 if end is zero.
+func CountDaysUntil(now, end time.Time) int {
+	if end.IsZero() {
 		return 0
 	}
 	const day = 24 * time.Hour
-	return int(to.Truncate(day).Sub(from.Truncate(day)) / day)
+	return int(end.Truncate(day).Sub(now.Truncate(day)) / day)
 }

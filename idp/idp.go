@@ -35,18 +35,18 @@ type NameIDScope string
 type RequestHandle string
 
 // SessionID is the hash under which a session is stored. The browser holds its preimage. Only
-// the Short form of the SessionID ever leaves the server.
+// the ShortID ever leaves the server.
 type SessionID string
 
-// Short returns the part of the ID that identifies a session to operators and to its own user:
+// ShortID returns the part of the ID that identifies a session to operators and to its own user:
 // 64 bits, which give no access.
-func (id SessionID) Short() string { return string(id[:min(len(id), 16)]) }
+func (id SessionID) ShortID() string { return string(id[:min(len(id), 16)]) }
 
 // HashSessionToken returns the SessionID for a browser's cookie value.
 func HashSessionToken(token string) SessionID {
 	const label = "vernal session\x00"
-	var room [len(label) + 64]byte // our tokens fit; a longer one costs an allocation
-	sum := sha256.Sum256(append(append(room[:0], label...), token...))
+	var buf [len(label) + 64]byte // long enough for our tokens
+	sum := sha256.Sum256(append(append(buf[:0], label...), token...))
 	var id [2 * sha256.Size]byte
 	hex.Encode(id[:], sum[:])
 	return SessionID(id[:])
@@ -62,8 +62,8 @@ const YearPattern = `[0-9]{4}[a-z]?`
 
 var yearRE = regexp.MustCompile(`^` + YearPattern + `$`)
 
-// Valid reports whether y has the form of a Year.
-func (y Year) Valid() bool { return yearRE.MatchString(string(y)) }
+// IsValid reports whether y has the form of a Year.
+func (y Year) IsValid() bool { return yearRE.MatchString(string(y)) }
 
 // Clock returns the current time. It is a field wherever time matters so that tests can set
 // it. Production code uses time.Now.

@@ -28,18 +28,18 @@ type Option struct {
 }
 
 // Suggest returns a Suggestion to perform an action on the subjects.
-func Suggest(do Action, subjects ...string) Suggestion {
-	return Suggestion{Do: do, Subjects: subjects}
+func Suggest(action Action, subjects ...string) Suggestion {
+	return Suggestion{Do: action, Subjects: subjects}
 }
 
-// With returns s with one more option; see Option.
-func (s Suggestion) With(name, value string) Suggestion {
+// WithOption returns s with one more option; see Option.
+func (s Suggestion) WithOption(name, value string) Suggestion {
 	s.Options = append(s.Options[:len(s.Options):len(s.Options)], Option{name, value})
 	return s
 }
 
-// Labeled returns s with a label.
-func (s Suggestion) Labeled(label SuggestionLabel) Suggestion {
+// WithLabel returns s with the label.
+func (s Suggestion) WithLabel(label SuggestionLabel) Suggestion {
 	s.Label = label
 	return s
 }

@@ -23,11 +23,11 @@ type Remembering struct {
 
 // rememberIn adds the browser to the user's remembered devices.
 func (r *Remembering) rememberIn(u *idp.User, now time.Time) {
-	u.Forget(r.Replaces)
+	u.ForgetDevices(r.Replaces)
 	if !u.PasswordChangedAt.After(r.KnownAt) {
 		d := r.Device
 		d.At = now
-		u.Remember(d)
+		u.RememberDevice(d)
 	}
 }
 
@@ -39,7 +39,7 @@ func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, c
 	now := s.Clock.Now()
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
 		var ok bool
-		if at, ok = u.UsedDevice(hash, now); !ok {
+		if at, ok = u.RecordDeviceUse(hash, now); !ok {
 			return idp.ErrNotFound
 		}
 		s.recordSignInAddress(u, cameAs, now)
@@ -62,18 +62,18 @@ func (s *Service) ForgetDevices(ctx context.Context, user idp.UserID, short stri
 	var hashes [][]byte
 	var events []idp.AuditEvent
 	for _, d := range u.Devices {
-		if short != "" && d.Short() != short {
+		if short != "" && d.ShortHash() != short {
 			continue
 		}
 		hashes = append(hashes, d.Hash)
-		event.Kind, event.Detail = idp.AuditUserForgetDevice, map[string]string{"device": d.Short()}
+		event.Kind, event.Detail = idp.AuditUserForgetDevice, map[string]string{"device": d.ShortHash()}
 		events = append(events, event)
 	}
 	if len(hashes) == 0 {
 		return 0, nil
 	}
 	err = s.Store.UpdateUser(ctx, user, func(u *idp.User) error {
-		if n = u.Forget(hashes...); n == 0 {
+		if n = u.ForgetDevices(hashes...); n == 0 {
 			return errForgotten
 		}
 		return nil

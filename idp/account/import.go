@@ -104,7 +104,7 @@ func (s *Service) Import(ctx context.Context, lines []ImportLine, o ImportOption
 		switch {
 		case err != nil:
 			im.addClash(from[i], err)
-		case users[i].Existing:
+		case users[i].AlreadyExists:
 			im.result.Extended++
 		default:
 			im.result.Added++
@@ -158,7 +158,7 @@ func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUs
 	if len(wrong)+len(faults) > 0 {
 		return nil, nil
 	}
-	p := &idp.ImportedUser{User: u, Profile: profile, NameIDs: names, Deleted: l.Record.Deleted}
+	p := &idp.ImportedUser{User: u, Profile: profile, NameIDs: names, IsDeleted: l.Record.Deleted}
 	existing, several, err := im.findUser(ctx, u)
 	switch {
 	case err != nil:
@@ -172,9 +172,9 @@ func (im *importer) prepare(ctx context.Context, l *ImportLine) (*idp.ImportedUs
 		p, err = im.checkUnclaimed(ctx, l, p)
 	}
 	if p != nil {
-		level := p.Profile.Proofed()
-		if p.Existing {
-			level = p.User.Proofed
+		level := p.Profile.Proofing()
+		if p.AlreadyExists {
+			level = p.User.Proofing
 		}
 		p.Event = changeEvent(idp.AuditUserImport, p.User.ID, im.actor)
 		n := len(p.NameIDs)

@@ -47,7 +47,7 @@ func (im *importer) checkUnclaimed(ctx context.Context, l *ImportLine, p *idp.Im
 		}
 		_, err = im.s.Store.User(ctx, owner)
 		switch {
-		case errors.Is(err, idp.ErrNotFound) && p.Deleted && (before == "" || before == owner):
+		case errors.Is(err, idp.ErrNotFound) && p.IsDeleted && (before == "" || before == owner):
 			before = owner
 			had++
 		case errors.Is(err, idp.ErrNotFound):
@@ -114,7 +114,7 @@ func (im *importer) compareUser(ctx context.Context, l *ImportLine, p *idp.Impor
 	case len(more)+len(disclosed) > 0:
 		known := *existing
 		known.Emails = disclosed
-		return &idp.ImportedUser{User: &known, NameIDs: more, Existing: true}, nil
+		return &idp.ImportedUser{User: &known, NameIDs: more, AlreadyExists: true}, nil
 	default:
 		im.result.Present = append(im.result.Present, l.Line)
 	}

@@ -116,7 +116,7 @@ func TestImportKeepsRecordAndNameIDs(t *testing.T) {
 		ID: u.ID, Emails: []idp.Email{{Address: "Ann@example.gov", ConfirmedAt: made}, {Address: "ann@home.example", ConfirmedAt: made}},
 		PasswordHash:      "$pbkdf2-sha256$i=1000$c2FsdHNhbHRzYWx0c2FsdA$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI",
 		PasswordChangedAt: made, TOTPs: []idp.TOTP{{Secret: []byte("Hello!\xde\xad\xbe\xef"), Period: 60, AddedAt: made}},
-		Proofed: &idp.Proofed{Level: idp.IALFacialMatch}, Role: "staff",
+		Proofing: &idp.Proofing{Level: idp.IALFacialMatch}, Role: "staff",
 		LockedAt: h.now, LockReason: "left", CreatedAt: made, UpdatedAt: h.now,
 	}
 	if diff := cmp.Diff(want, u); diff != "" {

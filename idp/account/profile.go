@@ -184,7 +184,7 @@ func MissingFields(p *idp.Profile) []string {
 }
 
 // levelOf returns the identity level; LevelNone for nil.
-func levelOf(p *idp.Proofed) string {
+func levelOf(p *idp.Proofing) string {
 	if p == nil {
 		return LevelNone
 	}
@@ -211,7 +211,7 @@ func changedFields(before, after *idp.Profile) []string {
 
 // Profile unseals a user's proofed identity. It returns nil for a user without one.
 func (s *Service) Profile(ctx context.Context, u *idp.User) (*idp.Profile, error) {
-	if u.Proofed == nil {
+	if u.Proofing == nil {
 		return nil, nil
 	}
 	p, err := s.Store.Profile(ctx, u.ID)
@@ -257,7 +257,7 @@ func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryR
 		return nil, err
 	}
 	v := &Verified{
-		User: u, Profile: p, Before: levelOf(before.Proofed()), After: levelOf(p.Proofed()), Changed: changedFields(before, p),
+		User: u, Profile: p, Before: levelOf(before.Proofing()), After: levelOf(p.Proofing()), Changed: changedFields(before, p),
 	}
 	if !dryRun && len(v.Changed) > 0 {
 		e := changeEvent(idp.AuditUserVerify, u.ID, actor)
@@ -266,6 +266,6 @@ func (s *Service) Verify(ctx context.Context, email string, p *idp.Profile, dryR
 			return nil, fmt.Errorf("user.verify: %w", err)
 		}
 	}
-	u.Proofed = p.Proofed()
+	u.Proofing = p.Proofing()
 	return v, nil
 }

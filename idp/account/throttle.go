@@ -94,7 +94,7 @@ type counter struct {
 func (s *Service) key(name, account string, from netip.Addr) string {
 	network := ""
 	if from.IsValid() {
-		network = idp.NetworkOf(from).String()
+		network = idp.FindNetwork(from).String()
 	}
 	sum := s.Sealer.Hash("throttle/"+name, []byte(account+"\x00"+network))
 	return name + "/" + hex.EncodeToString(sum)

@@ -103,7 +103,7 @@ func (s *Service) importWorks(ctx context.Context, users []idp.ImportedUser) err
 // worksOf returns the works of the hashes of users to import.
 func worksOf(users []idp.ImportedUser) (works []work) {
 	for i := range users {
-		if p, err := parsePHC(users[i].User.PasswordHash); err == nil && !users[i].Existing {
+		if p, err := parsePHC(users[i].User.PasswordHash); err == nil && !users[i].AlreadyExists {
 			works = mergeWorks(works, []work{p.workOf()})
 		}
 	}

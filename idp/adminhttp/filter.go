@@ -41,7 +41,7 @@ func readFilter(q url.Values) filter {
 	if move := migration.Move(q.Get("show")); slices.Contains(moves, move) || move == inactive {
 		f.Show = move
 	}
-	if y := idp.Year(q.Get("year")); y.Valid() {
+	if y := idp.Year(q.Get("year")); y.IsValid() {
 		f.Year = y
 	}
 	if text := strings.TrimSpace(q.Get("q")); len(text) <= maxQuery {

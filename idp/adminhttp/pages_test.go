@@ -27,8 +27,8 @@ func populated(t testing.TB) *deployment {
 	w.use(both, "2031", time.Hour)
 	w.use(moved, "2030", 20*day)
 	w.use(moved, "2031", time.Hour)
-	w.watch.Board.Usage.Fetch(idp.Fetch{Year: "2031", At: w.Clock.Now(), SP: both, Address: "203.0.113.7", UserAgent: "hinted-agent/1"})
-	w.watch.Board.Usage.Fetch(idp.Fetch{At: w.Clock.Now(), Address: "203.0.113.8", UserAgent: "<script>stray-agent</script>"})
+	w.watch.Board.Usage.Fetch(idp.Fetch{Year: "2031", At: w.Clock.Now(), SP: both, IPAddress: "203.0.113.7", UserAgent: "hinted-agent/1"})
+	w.watch.Board.Usage.Fetch(idp.Fetch{At: w.Clock.Now(), IPAddress: "203.0.113.8", UserAgent: "<script>stray-agent</script>"})
 	return w
 }
 

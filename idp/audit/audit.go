@@ -59,9 +59,9 @@ type unhashed struct {
 // the same hash after it was read back.
 func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
 	rec = idp.AuditRecord{Seq: after.Seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(ev), Prev: after.HashOrFirst()}
-	if rec.Address != "" {
-		address = newAddress(rec.Address, rec.At)
-		rec.AddressSum = sumOf(address)
+	if rec.IPAddress != "" {
+		address = newAddress(rec.IPAddress, rec.At)
+		rec.IPAddressSum = sumOf(address)
 	}
 	body = encodeRecord(&rec)
 	rec.Hash = hashBody(body)
@@ -85,8 +85,8 @@ func (e *BrokenError) Error() string {
 // encodeRecord returns the JSON that is hashed. The IP address is never part of it. It cannot fail:
 // every field is a string, a number, or a time that truncateTime has checked.
 func encodeRecord(rec *idp.AuditRecord) []byte {
-	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.AddressSum, Prev: rec.Prev}
-	u.Address = ""
+	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.IPAddressSum, Prev: rec.Prev}
+	u.IPAddress = ""
 	body, err := json.Marshal(&u)
 	if err != nil {
 		return []byte("{}")
@@ -119,7 +119,7 @@ func cleanEvent(ev idp.AuditEvent) idp.AuditEvent {
 	ev.Year = idp.Year(cleanString(string(ev.Year)))
 	ev.RequestID = cleanString(ev.RequestID)
 	ev.ErrorID = cleanString(ev.ErrorID)
-	ev.Address = cleanString(ev.Address)
+	ev.IPAddress = cleanString(ev.IPAddress)
 	if ev.Detail != nil {
 		detail := make(map[string]string, len(ev.Detail))
 		for name, value := range ev.Detail {

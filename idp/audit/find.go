@@ -70,7 +70,7 @@ func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}
-	out := &Found{Records: []idp.AuditRecord{}, Last: max(page.Head.Seq, page.Counted)}
+	out := &Found{Records: []idp.AuditRecord{}, Last: max(page.Head.Seq, page.RecordCount)}
 	first := uint64(0)
 	if page.Checkpoint != nil {
 		first = page.Checkpoint.Seq
@@ -139,6 +139,6 @@ func decodeLine(line idp.AuditLine) (rec idp.AuditRecord) {
 		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: Damaged, Outcome: "unreadable"}}
 	}
 	rec.Seq = line.Place
-	rec.Address, _, _ = Address(line.Address)
+	rec.IPAddress, _, _ = Address(line.IPAddress)
 	return rec
 }

@@ -77,7 +77,7 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	if at := cut - hexLen - 1; at > len(sumMark) && bytes.Equal(raw[at-len(sumMark):at], []byte(sumMark)) {
 		l.AddressSum = string(raw[at : at+hexLen])
 	}
-	l.addressFit = stored.Address == nil || len(stored.Address) >= timeLen+saltLen && sumOf(stored.Address) == l.AddressSum
+	l.addressFit = stored.IPAddress == nil || len(stored.IPAddress) >= timeLen+saltLen && sumOf(stored.IPAddress) == l.AddressSum
 	return l, true
 }
 

@@ -81,7 +81,7 @@ func lastFits(page *idp.AuditPage) error {
 	head := page.Head
 	c := page.Checkpoint
 	switch {
-	case !page.Authentic:
+	case !page.IsHeadAuthentic:
 		return brokenAt(head.Seq, "is said to be the last, and nothing proves it")
 	case len(page.Lines) == 0 && c != nil && c.Seq == head.Seq && c.Hash == head.Hash:
 		return nil
@@ -90,7 +90,7 @@ func lastFits(page *idp.AuditPage) error {
 	case len(page.Lines) > 1:
 		return brokenAt(head.Seq+1, "was not written by us")
 	}
-	if l, ok := ReadLine(page.Lines[0]); !ok || l.Hash != head.Hash || page.Counted != head.Seq {
+	if l, ok := ReadLine(page.Lines[0]); !ok || l.Hash != head.Hash || page.RecordCount != head.Seq {
 		return brokenAt(head.Seq, "is not the one that was written")
 	}
 	return nil

@@ -90,13 +90,13 @@ func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error 
 		}
 		// IP addresses are deleted in the order of their records, so none can be missing between
 		// two that are present.
-		if line.Address != nil {
+		if line.IPAddress != nil {
 			addressed = true
 		} else if l, _ := ReadLine(line); addressed && l.AddressSum != "" {
 			return brokenAt(place.Seq, "has lost its IP address too early")
 		}
 	}
-	if page.Stray {
+	if page.HasStrayIPAddress {
 		return brokenAt(place.Seq, "or one before it has an IP address near it that belongs to no record")
 	}
 	return nil
@@ -133,7 +133,7 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 func checkEndOf(p *Progress, page *idp.AuditPage, at *Place) error {
 	head := page.Head
 	switch {
-	case !page.Authentic:
+	case !page.IsHeadAuthentic:
 		return brokenAt(p.Seq, "is the last, and nothing proves it: the head of the trail was changed")
 	case head.Seq > p.Seq:
 		return brokenAt(p.Seq+1, fmt.Sprintf("was cut off, with all after it: %d records were written", head.Seq))
@@ -141,8 +141,8 @@ func checkEndOf(p *Progress, page *idp.AuditPage, at *Place) error {
 		return brokenAt(head.Seq+1, "was not written by us: the trail ended before it")
 	case head.Hash != cmp.Or(p.Hash, First):
 		return brokenAt(p.Seq, "is not the one that was written: the trail was replaced")
-	case page.Counted != p.Seq:
-		return brokenAt(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.Counted))
+	case page.RecordCount != p.Seq:
+		return brokenAt(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.RecordCount))
 	case at != nil && at.Seq > p.Seq:
 		return brokenAt(p.Seq+1, fmt.Sprintf("was cut off, or an older store was put back: record %d is known from outside", at.Seq))
 	}

@@ -46,7 +46,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 		return h.extendPending(w, r, f, pending, user)
 	}
 	from := web.EventOf(r).Client
-	in := account.SignIn{CameAs: pending.CameAs}
+	in := account.SignIn{CameAs: pending.SignInEmailMark}
 	var device *http.Cookie
 	if asked := r.PostForm.Get(templates.FieldRemember) == "yes"; asked && f.mayRemember() {
 		cookie, d := h.Sessions.NewDevice(r)
@@ -104,9 +104,9 @@ func (h *Handler) proveCode(w http.ResponseWriter, r *http.Request, f flow, user
 	case errors.Is(err, account.ErrWrong):
 		return endDecided(audit.CodeWrong, user.ID, wrong()), false
 	case errors.Is(err, account.ErrLocked):
-		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err)), false
+		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err)), false
 	case errors.Is(err, account.ErrNoFactor):
-		return endFailed(idp.Refuse(idp.RefusedNoFactor, "authentication", "").With(err)), false
+		return endFailed(idp.Refuse(idp.RefusedNoFactor, "authentication", "").WithCause(err)), false
 	}
 	return endFailed(fmt.Errorf("check code: %w", err)), false
 }

@@ -22,7 +22,7 @@ type beforeBegin struct {
 }
 
 func (b *beforeBegin) StartSession(ctx context.Context, s idp.SessionStart, events ...idp.AuditEvent) error {
-	if s.Completes == "" {
+	if s.PendingID == "" {
 		b.once.Do(b.then)
 	}
 	return b.OwnedStore.StartSession(ctx, s, events...)

@@ -126,15 +126,15 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
 	switch {
 	case errors.Is(err, session.ErrOtherBrowser):
-		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(err)
+		return flow{}, idp.Refuse(idp.RefusedOtherBrowser, "request", handle).WithCause(err)
 	case errors.Is(err, idp.ErrNotFound):
-		return flow{}, idp.Refuse(idp.RefusedStale, "request", handle).With(err)
+		return flow{}, idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)
 	case err != nil:
 		return flow{}, err
 	}
 	provider, err := h.Registry.Lookup(r.Context(), req.SP)
 	if errors.Is(err, idp.ErrNotFound) {
-		return flow{}, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).With(err)
+		return flow{}, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).WithCause(err)
 	}
 	if err != nil {
 		return flow{}, fmt.Errorf("look up service provider of request: %w", err)
@@ -175,7 +175,7 @@ func (f flow) addProvider(err error) error { return web.NameSender(f.sender(), e
 // obstacleError returns the refusal of a user who lacks a requirement of the flow, considering the
 // factors proved so far, or nil.
 func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
-	o := f.need.Obstacle(s, assurance.ProofingOf(u.Proofed), u.Factors(), now)
+	o := f.need.Obstacle(s, assurance.ProofingOf(u.Proofing), u.Factors(), now)
 	if o == nil {
 		return nil
 	}

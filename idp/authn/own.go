@@ -51,7 +51,7 @@ func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *template
 			break
 		}
 		own := templates.OwnSession{
-			ID: s.ID.Short(), Browser: s.Device.Browser, System: s.Device.System, Network: networkText(s.Device.Network),
+			ID: s.ID.ShortID(), Browser: s.Device.Browser, System: s.Device.System, Network: networkText(s.Device.Network),
 			Current: s.ID == here.ID, Pending: s.Pending, BegunAt: s.CreatedAt, SeenAt: s.SeenAt,
 		}
 		for _, p := range s.Participants {

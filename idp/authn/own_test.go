@@ -82,21 +82,21 @@ func TestUserSeesAndEndsOwnSessions(t *testing.T) {
 	if strings.Contains(string(page.Body), string(mine.ID)) || strings.Contains(string(page.Body), "bob@") {
 		t.Error("the page holds a whole SessionID, or another user")
 	}
-	if strings.Contains(string(page.Body), bobsSession.ID.Short()) {
+	if strings.Contains(string(page.Body), bobsSession.ID.ShortID()) {
 		t.Error("the page lists a session of another sender")
 	}
 
 	// The session of another user is not ended, and the answer does not disclose that it
 	// exists.
-	one := url.Values{"session": {bobsSession.ID.Short()}}
+	one := url.Values{"session": {bobsSession.ID.ShortID()}}
 	checkPage(t, here.Post("/account/sessions/end", one), http.StatusOK, "That session has ended")
 	checkPage(t, bobs.Get("/account"), http.StatusOK, "bob@example.gov")
 	checkPage(t, here.Post("/account/sessions/end", nil), http.StatusBadRequest)
-	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.Short()}}), http.StatusOK, "ann@example.gov") // the sign-out button is for that
+	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {mine.ID.ShortID()}}), http.StatusOK, "ann@example.gov") // the sign-out button is for that
 	checkPage(t, here.CrossSitePost("/account/sessions/end-others", nil), http.StatusForbidden)
 	checkPage(t, i.Browser().Post("/account/sessions/end-others", nil), http.StatusOK, "Password") // no session
 
-	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.Short()}}), http.StatusOK, "That session has ended")
+	checkPage(t, here.Post("/account/sessions/end", url.Values{"session": {theirs.ID.ShortID()}}), http.StatusOK, "That session has ended")
 	checkPage(t, there.Get("/account"), http.StatusOK, "Your session has ended", text("ended.elsewhere"))
 	checkPage(t, there.Get("/account"), http.StatusOK, "Password") // it is said only once
 	checkPage(t, third.Get("/sign-in/code"), http.StatusOK, "Enter your code")

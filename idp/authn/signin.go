@@ -66,7 +66,7 @@ func (h *Handler) checkSignIn(w http.ResponseWriter, r *http.Request, f flow) ex
 		return endDecided(audit.PasswordUnknown, "", wrong)
 	case errors.Is(err, account.ErrLocked):
 		web.EventOf(r).User = account.UserOf(err)
-		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").With(err))
+		return endFailed(idp.Refuse(idp.RefusedAccountLocked, "account", "").WithCause(err))
 	case err != nil:
 		return endFailed(err)
 	}
@@ -112,7 +112,7 @@ func (h *Handler) beginSignIn(w http.ResponseWriter, r *http.Request, f flow, us
 	}
 	if device, ok := h.Sessions.LookupRemembered(r, latest); ok && f.mayRemember() {
 		// A device that is removed at this moment no longer counts.
-		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.CameAs)
+		device.At, err = h.Accounts.UseDevice(r.Context(), user.ID, h.Sessions.DeviceHash(r), pending.SignInEmailMark)
 		if err == nil {
 			return h.completeSignIn(w, r, f, pending, device, nil)
 		}

@@ -48,9 +48,9 @@ func (s *hookStore) once(hook *func() error) error {
 func (s *hookStore) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
 	hook := &s.create
 	switch {
-	case b.Completes != "":
+	case b.PendingID != "":
 		hook = &s.complete
-	case b.Continues != "":
+	case b.PreviousID != "":
 		hook = &s.replace
 	}
 	if err := s.once(hook); err != nil {
@@ -399,7 +399,7 @@ func exits() []exitCase {
 		{"end one session", func(w *walker, ann *idptest.Person) page {
 			_, other := signIn(w.t, w.IdP, ann)
 			b, _ := signIn(w.t, w.IdP, ann)
-			return w.post(b, "/account/sessions/end", "session", other.ID.Short())
+			return w.post(b, "/account/sessions/end", "session", other.ID.ShortID())
 		}, one(audit.SessionsEnded), false, ""},
 		{"end no session", func(w *walker, ann *idptest.Person) page {
 			b, _ := signIn(w.t, w.IdP, ann)

@@ -138,7 +138,7 @@ func (h *Handler) recordFetch(r *http.Request, y idp.Year) {
 	}
 	h.Fetches.Fetch(idp.Fetch{
 		Year: y, At: h.Clock.Now(), SP: sp,
-		Address: web.EventOf(r).Address, UserAgent: r.UserAgent(),
+		IPAddress: web.EventOf(r).Address, UserAgent: r.UserAgent(),
 	})
 }
 

@@ -288,7 +288,7 @@ func (s *Service) isEmpty(ctx context.Context) (bool, error) {
 // errorText returns the text of an error in one bounded line.
 func errorText(err error) string {
 	const maxRunes = 300
-	text := []rune(idp.OneLine(err.Error()))
+	text := []rune(idp.ReplaceControls(err.Error()))
 	return string(text[:min(len(text), maxRunes)])
 }
 

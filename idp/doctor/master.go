@@ -38,13 +38,13 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 	case !slices.Contains([]string{st.Configured, st.From, st.To}, master.ID()):
 		findings = append(findings, Finding{
 			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: st.Configured, Value: master.ID()},
-			Suggestions: []idp.Suggestion{rekey.With(idp.OptionBegin, "").With(idp.OptionNewKey, "")},
+			Suggestions: []idp.Suggestion{rekey.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "")},
 		})
 	}
 	if !st.Working && (st.Phase != "" || st.Renewing) {
 		suggestions := []idp.Suggestion{rekey}
 		if st.Phase != "" {
-			suggestions = append(suggestions, rekey.With(idp.OptionFinish, ""))
+			suggestions = append(suggestions, rekey.WithOption(idp.OptionFinish, ""))
 		}
 		findings = append(findings, Finding{Code: RekeyUnfinished, Level: Problem, Args: Args{Value: st.Failed}, Suggestions: suggestions})
 	}
@@ -52,7 +52,7 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 		findings = append(findings, Finding{
 			Code: MasterKeyOld, Level: Information,
 			Args:        Args{Path: path, Date: info.ModTime().UTC(), Days: int(s.Clock.Now().Sub(info.ModTime()) / day)},
-			Suggestions: []idp.Suggestion{rekey.With(idp.OptionBegin, "").With(idp.OptionNewKey, "")},
+			Suggestions: []idp.Suggestion{rekey.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "")},
 		})
 	}
 	return findings, nil

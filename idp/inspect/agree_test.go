@@ -47,7 +47,7 @@ func corpusIdP(t *testing.T, now time.Time) *idptest.IdP {
 		names[p.NameIDScope] = map[string]idp.NameID{corpusSP1: adaAtSP1, corpusSP2: adaAtSP2}[id]
 	}
 	ada := i.AddPerson("ada@example.gov")
-	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: ada.User, Existing: true, NameIDs: names, Event: idp.AuditEvent{Kind: idp.AuditUserImport}}})
+	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: ada.User, AlreadyExists: true, NameIDs: names, Event: idp.AuditEvent{Kind: idp.AuditUserImport}}})
 	if err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
 	}

@@ -34,7 +34,7 @@ func (s *Service) assertionOf(ctx context.Context, r *Report, root *xmltree.Elem
 	switch {
 	case opened == nil:
 		c.Note = "the private key of the service provider opens it"
-		c.Suggestions = append(c.Suggestions, idp.Suggest(idp.DoInspect).With(idp.OptionKey, "").Labeled(idp.LabelOpenAssertion))
+		c.Suggestions = append(c.Suggestions, idp.Suggest(idp.DoInspect).WithOption(idp.OptionKey, "").WithLabel(idp.LabelOpenAssertion))
 	case opened.XML == "":
 		c.Note = opened.Fault
 	default:

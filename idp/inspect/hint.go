@@ -135,7 +135,7 @@ func (r *Report) hintClock(issued time.Time) {
 
 // applyAt suggests applying the rules as at another time.
 func applyAt(at string) idp.Suggestion {
-	return idp.Suggest(idp.DoInspect).With(idp.OptionAt, at).Labeled(idp.LabelApplyAt)
+	return idp.Suggest(idp.DoInspect).WithOption(idp.OptionAt, at).WithLabel(idp.LabelApplyAt)
 }
 
 // contextHints returns hints for unknown values of AuthnContextClassRef.
@@ -154,7 +154,7 @@ func DropSuggestion(d assurance.Dropped, sp idp.EntityID) (s idp.Suggestion, ok 
 	if d.Reason != assurance.DropNotRegistered {
 		return idp.Suggestion{}, false
 	}
-	return idp.Suggest(idp.DoSPEdit, string(sp)).With(idp.OptionAttribute, d.Name), true
+	return idp.Suggest(idp.DoSPEdit, string(sp)).WithOption(idp.OptionAttribute, d.Name), true
 }
 
 // DropText explains why a requested attribute is not sent.

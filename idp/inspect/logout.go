@@ -130,7 +130,7 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, q *inbound.Request
 		r.noteEnds("SessionIndex", index, d)
 	case first.User == "":
 		s.noteUnknownName(r, q, name)
-	case !remote && len(d.End) == 0 && len(first.SessionIndexes) > 0 && !first.UUIDIndex && first.Status != saml.StatusSuccess:
+	case !remote && len(d.SessionIDs) == 0 && len(first.SessionIndexes) > 0 && !first.UUIDIndex && first.Status != saml.StatusSuccess:
 		r.note("NameID", name, "a user whom the service provider knows")
 		r.warnOfBrowser("SessionIndex", index, "it names no session of this user that is left")
 	case index != "":
@@ -160,7 +160,7 @@ func (s *Service) sessionsOf(ctx context.Context, first *idp.LogoutRequest) (all
 // noteEnds records the sessions that a request would end.
 func (r *Report) noteEnds(field, seen string, d idp.LogoutDecision) {
 	note := "no session is left that it names"
-	if n := len(d.End); n > 0 {
+	if n := len(d.SessionIDs); n > 0 {
 		note = fmt.Sprintf("it ends %d of the user's sessions", n)
 	}
 	if d.StatusDetail != "" {

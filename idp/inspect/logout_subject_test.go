@@ -20,7 +20,7 @@ func disclose(t *testing.T, i *idptest.IdP, a *idptest.Provider, name string) *i
 	if err != nil {
 		t.Fatal(err)
 	}
-	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.User, Existing: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{p.NameIDScope: idp.NameID(name)}}})
+	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.User, AlreadyExists: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{p.NameIDScope: idp.NameID(name)}}})
 	if err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
 	}

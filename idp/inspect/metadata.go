@@ -60,7 +60,7 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
 	r.noteKept("metadata", "it can be registered")
-	r.addSuggestion(idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").Labeled(idp.LabelRegister))
+	r.addSuggestion(idp.Suggest(idp.DoSPAdd).WithOption(idp.OptionMetadata, "").WithLabel(idp.LabelRegister))
 	for _, n := range notes {
 		r.addHint(n.Text)
 	}
@@ -94,7 +94,7 @@ func (r *Report) compareWith(p *idp.ServiceProvider, now *sp.Provider) error {
 			continue
 		}
 		r.noteFault("AssertionConsumerService", address, "not registered")
-		r.addSuggestion(takeOver(p.EntityID).With(idp.OptionACSURL, address))
+		r.addSuggestion(takeOver(p.EntityID).WithOption(idp.OptionACSURL, address))
 		r.addHint(acsHints(address, now.ACSURLs)...)
 	}
 	compare := func(field, option string, said, registered []*x509.Certificate) {
@@ -104,14 +104,14 @@ func (r *Report) compareWith(p *idp.ServiceProvider, now *sp.Provider) error {
 				continue
 			}
 			r.noteFault(field, nameCertificate(c), "not registered")
-			r.addSuggestion(takeOver(p.EntityID).With(option, ""))
+			r.addSuggestion(takeOver(p.EntityID).WithOption(option, ""))
 		}
 	}
 	compare("KeyDescriptor signing", idp.OptionCert, said.RequestCerts, now.RequestCerts)
 	compare("KeyDescriptor encryption", idp.OptionEncryptionCert, said.EncryptionX509, now.EncryptionX509)
 	if p.LogoutURL != "" && p.LogoutURL != now.LogoutURL {
 		r.noteFault("SingleLogoutService", p.LogoutURL, "registered is "+cmp.Or(now.LogoutURL, "none"))
-		r.addSuggestion(takeOver(p.EntityID).With(idp.OptionLogoutURL, p.LogoutURL))
+		r.addSuggestion(takeOver(p.EntityID).WithOption(idp.OptionLogoutURL, p.LogoutURL))
 		r.addHint(describeDifference(p.LogoutURL, now.LogoutURL))
 	}
 	return nil
@@ -119,7 +119,7 @@ func (r *Report) compareWith(p *idp.ServiceProvider, now *sp.Provider) error {
 
 // takeOver suggests registering the values of the metadata.
 func takeOver(sp idp.EntityID) idp.Suggestion {
-	return idp.Suggest(idp.DoSPEdit, string(sp)).Labeled(idp.LabelTakeOver)
+	return idp.Suggest(idp.DoSPEdit, string(sp)).WithLabel(idp.LabelTakeOver)
 }
 
 // metadataOfIdP checks whether a document is ours, and of which year.

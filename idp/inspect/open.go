@@ -64,7 +64,7 @@ func encryptedAssertion(root *xmltree.Element) *xmltree.Element {
 func (o *Opened) assertionIn(root, sealed *xmltree.Element) (*xmltree.Element, error) {
 	a, err := xmltree.ParseWithin([]byte(o.XML), xmltree.MessageLimits(), root, sealed)
 	if err != nil {
-		return nil, idp.Refuse(idp.RefusedXML, "EncryptedAssertion", "EncryptedData").With(err)
+		return nil, idp.Refuse(idp.RefusedXML, "EncryptedAssertion", "EncryptedData").WithCause(err)
 	}
 	if !a.Is(saml.NamespaceAssertion, "Assertion") {
 		return nil, idp.Refuse(idp.RefusedMessageType, "EncryptedAssertion", a.Local)

@@ -245,7 +245,7 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 // showFormat records the format of the NameID, compared with the requested one.
 func (r *Report) showFormat(q *inbound.Request, isKept bool) {
 	if !isKept {
-		r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionNameIDFormat, idp.NameIDFormatEmail).Labeled(idp.LabelAllowFormat))
+		r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(r.SP)).WithOption(idp.OptionNameIDFormat, idp.NameIDFormatEmail).WithLabel(idp.LabelAllowFormat))
 		return
 	}
 	r.noteKept("NameIDPolicy", q.NameIDFormat)
@@ -282,8 +282,8 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 		if entry.State == rotation.Created {
 			r.addHint("it answers a browser that opened a preview link, and a service provider whose registration has it as preview")
 			r.addSuggestion(
-				idp.Suggest(idp.DoRotationPreview, string(r.Year)).With(idp.OptionSP, string(r.SP)).Labeled(idp.LabelPreviewBrowser),
-				idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionPreview, string(r.Year)).Labeled(idp.LabelPreviewProvider),
+				idp.Suggest(idp.DoRotationPreview, string(r.Year)).WithOption(idp.OptionSP, string(r.SP)).WithLabel(idp.LabelPreviewBrowser),
+				idp.Suggest(idp.DoSPEdit, string(r.SP)).WithOption(idp.OptionPreview, string(r.Year)).WithLabel(idp.LabelPreviewProvider),
 			)
 		}
 	default:
@@ -307,7 +307,7 @@ func (r *Report) hintRefusedContexts(refs []string, p *sp.Provider) {
 			unknown = append(unknown, ref)
 		case idp.RefusedAuthnContextLevel:
 			r.addHint(fmt.Sprintf("%s may be asked for by a service provider whose ial allows it; now it is %s", ref, p.IAL))
-			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionIAL, "").Labeled(idp.LabelAllowLevel))
+			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionIAL, "").WithLabel(idp.LabelAllowLevel))
 		}
 	}
 	r.addHint(contextHints(unknown)...)

@@ -70,7 +70,7 @@ func (r *Report) hintCarried(msg *saml.Message, p *sp.Provider, carried []*x509.
 		default:
 			r.addHint("the certificate that the message carries verifies it, and is not registered: " + nameCertificate(c) +
 				"; register it if the contact of the service provider confirms its SHA-256, " + certs.CertSHA256(c))
-			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionCert, "").Labeled(idp.LabelRegister))
+			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionCert, "").WithLabel(idp.LabelRegister))
 		}
 	}
 }

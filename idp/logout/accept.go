@@ -87,7 +87,7 @@ func (h *Handler) recordUse(a *accepted, now time.Time) {
 		return
 	}
 	h.Uses.Use(idp.Use{
-		SP: a.request.SP, Year: a.request.Year, At: now, CertSHA256: a.request.CertSHA256, RelayState: len(a.request.RelayState),
+		SP: a.request.SP, Year: a.request.Year, At: now, CertSHA256: a.request.CertSHA256, RelayStateLength: len(a.request.RelayState),
 	})
 }
 
@@ -105,7 +105,7 @@ func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
 // other errors unchanged.
 func unknownProvider(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(id)).With(err)
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(id)).WithCause(err)
 	}
 	return err
 }

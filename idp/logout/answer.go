@@ -86,8 +86,8 @@ func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind,
 	a.request = out.Request
 	a.request.Year = year // the key of its URL signs, wherever the message arrived first
 	e.Note(slog.String("outcome", string(kind)+" "+auditDecision(a.request, kind).Rule().Outcome), slog.String("user", string(namedUser(a.request, kind))),
-		slog.Int("sessions_ended", len(out.Ended)))
-	return out.Ended, nil
+		slog.Int("sessions_ended", len(out.EndedSessions)))
+	return out.EndedSessions, nil
 }
 
 // renewProvider replaces the registration by the current one for a request that was accepted
@@ -108,7 +108,7 @@ func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 func auditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
 	event := auditDecision(req, kind).Event()
 	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), namedUser(req, kind), req.SP, req.Year
-	event.RequestID, event.Address = e.ID, e.Address
+	event.RequestID, event.IPAddress = e.ID, e.Address
 	if preview != "" {
 		event.Detail = map[string]string{"preview": preview}
 	}

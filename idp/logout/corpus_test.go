@@ -60,7 +60,7 @@ func newCorpusDeployment(t testing.TB, now time.Time) *corpusDeployment {
 	w.sp1, w.sp2 = add(corpusSP1, "sp1"), add(corpusSP2, "sp2")
 	for _, p := range corpusPeople {
 		person := w.AddPerson(p.name + "@example.gov")
-		errs, err := w.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.User, Existing: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{
+		errs, err := w.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.User, AlreadyExists: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{
 			w.scope(corpusSP1): idp.NameID(p.atSP1), w.scope(corpusSP2): idp.NameID(p.atSP2),
 		}}})
 		if err != nil || errs[0] != nil {

@@ -39,7 +39,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	}
 	if !h.Sessions.HasRequestCookie(r, req.Handle, req.SecretHash) {
 		// The page does not name the sender.
-		return idp.Refuse(idp.RefusedOtherBrowser, "request", string(handle)).With(session.ErrOtherBrowser)
+		return idp.Refuse(idp.RefusedOtherBrowser, "request", string(handle)).WithCause(session.ErrOtherBrowser)
 	}
 	web.EventOf(r).Ask(req.Locale, req.ReceivedAt)
 	p, err := h.Registry.Lookup(r.Context(), req.SP)

@@ -86,7 +86,7 @@ func newModelDeployment(t *testing.T) *modelDeployment {
 			u.names = append(u.names, uuid.NewString())
 			names[record.NameIDScope] = idp.NameID(u.names[len(u.names)-1])
 		}
-		errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: u.User, Existing: true, NameIDs: names, Event: idp.AuditEvent{Kind: idp.AuditUserImport}}})
+		errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: u.User, AlreadyExists: true, NameIDs: names, Event: idp.AuditEvent{Kind: idp.AuditUserImport}}})
 		if err != nil || errs[0] != nil {
 			t.Fatal(err, errs)
 		}

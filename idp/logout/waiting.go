@@ -70,7 +70,7 @@ func requestWeight(req *idp.LogoutRequest) float64 {
 func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
 	a.request.SecretHash = hash
-	keys := []waitingKey{{network: idp.NetworkOf(web.EventOf(r).Client)}}
+	keys := []waitingKey{{network: idp.FindNetwork(web.EventOf(r).Client)}}
 	_, err := h.Store.LogoutRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if errors.Is(err, idp.ErrNotFound) {
 		keys = append(keys, waitingKey{sp: a.request.SP})

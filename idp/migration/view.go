@@ -193,7 +193,7 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 	years := make([]Year, 0, len(users))
 	for _, y := range slices.Sorted(maps.Keys(users)) {
 		c := Year{Year: y, State: rotation.Planned, SPs: users[y], Unmoved: unmoved[y]}
-		if y.Valid() { // the store can contain another text
+		if y.IsValid() { // the store can contain another text
 			c.RetireAt = s.Years.Dates(y).RetireAt
 		}
 		if e, made := s.Years.Lookup(y, now); made {

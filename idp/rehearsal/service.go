@@ -124,7 +124,7 @@ func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, templates.TerminalPhrases().Reason(entry.Fault.Reason(y)))}
 	case entry.Key.Cert == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("the key of %s waits for its certificate", y),
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "")}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationImport, string(y)).WithOption(idp.OptionCert, "")}}
 	case entry.Key.Signer == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("%s has no private key here: it cannot sign", y)}
 	}

@@ -136,8 +136,8 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, ou
 	if end.factors {
 		out.FactorsRemoved = append(out.FactorsRemoved, id)
 	}
-	end.proof = end.proof || end.noFacialMatch && u.Proofed != nil && u.Proofed.Level == idp.IALFacialMatch
-	if end.proof && u.Proofed != nil {
+	end.proof = end.proof || end.noFacialMatch && u.Proofing != nil && u.Proofing.Level == idp.IALFacialMatch
+	if end.proof && u.Proofing != nil {
 		if _, err := s.Accounts.Verify(ctx, email, nil, false, actor); err != nil {
 			return err
 		}

@@ -36,9 +36,9 @@ func (k *killer) write() error {
 	return nil
 }
 
-func (k *killer) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.Ended, error) {
+func (k *killer) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.EndedRecords, error) {
 	if err := k.write(); err != nil {
-		return idp.Ended{}, err
+		return idp.EndedRecords{}, err
 	}
 	return k.Store.Restore(ctx, r, events...)
 }

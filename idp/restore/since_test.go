@@ -112,7 +112,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 			got[name] = u.LockReason
 		case len(u.TOTPs) == 0:
 			got[name] = "no factor"
-		case u.Proofed != nil:
+		case u.Proofing != nil:
 			got[name] = "proofed"
 		default:
 			got[name] = "ok"

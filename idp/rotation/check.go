@@ -16,8 +16,8 @@ type RefusedError struct {
 	Suggestions []idp.Suggestion
 }
 
-// Suggested returns Suggestions.
-func (e *RefusedError) Suggested() []idp.Suggestion { return e.Suggestions }
+// ListSuggestions returns Suggestions.
+func (e *RefusedError) ListSuggestions() []idp.Suggestion { return e.Suggestions }
 
 // Error returns a text for logs. Package templates renders Because for users.
 func (e *RefusedError) Error() string {
@@ -66,7 +66,7 @@ func (p Policy) rules(s Step, h History, now time.Time) []rule {
 	closed := rule{r.KeyFault != "", ReasonCode(r.KeyFault), Args{Year: r.Year}}
 	certEnded := rule{r.hasCertEnded(now), WaitsCertEnded, Args{Date: r.CertEndAt}}
 	noReason := rule{s.Reason == "", RefusedReasonMissing, Args{}}
-	valid := rule{!s.Year.Valid(), RefusedNotAYear, Args{Value: string(s.Year)}}
+	valid := rule{!s.Year.IsValid(), RefusedNotAYear, Args{Value: string(s.Year)}}
 	known := []rule{valid, {!made, RefusedNeverMade, Args{}}}
 	running := append(known, rule{state.IsOver(), RefusedOver, Args{State: state}})
 	switch s.Kind {
@@ -143,7 +143,7 @@ func (h History) CheckExport(y idp.Year, now time.Time) error {
 	switch state := h.State(y, now); {
 	case !made:
 		if e.Because = newReason(RefusedNeverMade, Args{}); y > h.Preferred {
-			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).Labeled("create_first")}
+			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).WithLabel("create_first")}
 		}
 	case state.IsOver():
 		e.Because = newReason(RefusedYearCannotBeTrusted, Args{State: state})

@@ -122,11 +122,11 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	data, err := d.base64(raw, maxMessage)
 	switch {
 	case errors.Is(err, errPercent):
-		return nil, nil, idp.Refuse(idp.RefusedParameterInvalid, "SAMLRequest", raw).With(err)
+		return nil, nil, idp.Refuse(idp.RefusedParameterInvalid, "SAMLRequest", raw).WithCause(err)
 	case errors.Is(err, errLarge):
-		return nil, nil, tooLarge(maxMessage).With(err)
+		return nil, nil, tooLarge(maxMessage).WithCause(err)
 	case err != nil:
-		return nil, nil, idp.Refuse(idp.RefusedBase64, "SAMLRequest", raw).With(err)
+		return nil, nil, idp.Refuse(idp.RefusedBase64, "SAMLRequest", raw).WithCause(err)
 	case len(data) == 0:
 		return nil, nil, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", raw)
 	}
@@ -134,9 +134,9 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	if !isXML(data) {
 		if data, err = d.inflateData(data); err != nil {
 			if errors.Is(err, errLarge) {
-				return nil, nil, tooLarge(maxMessage).With(err)
+				return nil, nil, tooLarge(maxMessage).WithCause(err)
 			}
-			return nil, nil, idp.Refuse(idp.RefusedDeflate, "SAMLRequest", raw).With(err)
+			return nil, nil, idp.Refuse(idp.RefusedDeflate, "SAMLRequest", raw).WithCause(err)
 		}
 	}
 	root, err = xmltree.Parse(data, xmltree.MessageLimits())
@@ -205,5 +205,5 @@ func refuseXML(field string, data []byte, err error) error {
 		seen = strings.ToValidUTF8(string(data[from:to]), "\uFFFD")
 		what, at = syntax.What, strconv.Itoa(syntax.Offset)
 	}
-	return idp.Refuse(idp.RefusedXML, field, seen, what, at).With(err)
+	return idp.Refuse(idp.RefusedXML, field, seen, what, at).WithCause(err)
 }

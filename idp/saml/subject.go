@@ -44,7 +44,7 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 			if name, ok := errors.AsType[*idp.Refusal](err); ok {
 				seen = name.Seen
 			}
-			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", seen).With(err)
+			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", seen).WithCause(err)
 		}
 	}
 	return s, nil
@@ -75,23 +75,23 @@ func (s *Subject) Open(key crypto.Signer) error {
 	refused := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
 	d, ok := key.(crypto.Decrypter)
 	if !ok {
-		return refused.With(errors.New("our key cannot decrypt"))
+		return refused.WithCause(errors.New("our key cannot decrypt"))
 	}
 	plain, err := xmlenc.Decrypt(s.within[len(s.within)-1], d)
 	if err != nil {
-		return refused.With(err)
+		return refused.WithCause(err)
 	}
 	// The name may use namespaces that are declared around it: python3-saml encrypts it
 	// without declarations of its own.
 	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), s.within...)
 	if err != nil {
-		return refused.With(err)
+		return refused.WithCause(err)
 	}
 	if !e.Is(NamespaceAssertion, "NameID") {
 		return refused
 	}
 	if s.NameID, err = readNameID(e); err != nil {
-		return refused.With(err)
+		return refused.WithCause(err)
 	}
 	return nil
 }

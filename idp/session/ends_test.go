@@ -69,7 +69,7 @@ func TestRequestBelongsToItsSession(t *testing.T) {
 		}
 		return r
 	}
-	answered := &idp.LoginRequest{Handle: "h", AnsweredIn: idp.HashSessionToken("one")}
+	answered := &idp.LoginRequest{Handle: "h", AnsweringSession: idp.HashSessionToken("one")}
 	tests := []struct {
 		name string
 		req  *idp.LoginRequest

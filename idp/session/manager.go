@@ -126,11 +126,11 @@ func (m *Manager) Touch(ctx context.Context, s *idp.Session) error {
 func (m *Manager) StartPending(w http.ResponseWriter, r *http.Request, user idp.UserID, cameAs string, events ...idp.AuditEvent) (*idp.Session, error) {
 	now := m.Clock.Now()
 	s := &idp.Session{
-		User: user, Pending: true, CameAs: cameAs,
+		User: user, Pending: true, SignInEmailMark: cameAs,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(m.TimeForCode()),
 		Factors: []idp.FactorUse{{Factor: idp.FactorPassword, At: now}},
 	}
-	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, Replaces: m.sessionOfCookie(r, "signin")}, events...); err != nil {
+	if err := m.startSession(w, r, "signin", idp.SessionStart{Session: s, ReplacedIDs: m.sessionOfCookie(r, "signin")}, events...); err != nil {
 		return nil, fmt.Errorf("begin sign-in: %w", err)
 	}
 	return s, nil
@@ -156,10 +156,10 @@ func (m *Manager) Complete(w http.ResponseWriter, r *http.Request, pending *idp.
 	s := &idp.Session{
 		User:      pending.User,
 		CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(m.Absolute),
-		Idle:    m.Idle,
-		Factors: append(pending.Factors, second),
+		IdleTimeout: m.Idle,
+		Factors:     append(pending.Factors, second),
 	}
-	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, Completes: pending.ID, Replaces: m.sessionOfCookie(r, "session")}, events...); err != nil {
+	if err := m.startSession(w, r, "session", idp.SessionStart{Session: s, PendingID: pending.ID, ReplacedIDs: m.sessionOfCookie(r, "session")}, events...); err != nil {
 		return nil, fmt.Errorf("complete sign-in: %w", err)
 	}
 	m.dropCookie(w, m.cookieName("signin"))

@@ -60,16 +60,16 @@ func (m *Manager) ListOwn(ctx context.Context, user idp.UserID) ([]*idp.Session,
 func (m *Manager) EndOwn(ctx context.Context, from *idp.Session, short string, event idp.AuditEvent) (int, error) {
 	on := func(s *idp.Session) idp.AuditEvent {
 		e := event
-		e.Detail = map[string]string{"session": s.ID.Short()}
+		e.Detail = map[string]string{"session": s.ID.ShortID()}
 		return e
 	}
-	end, events := idp.SessionEnd{User: from.User, Keep: from.ID, Event: on}, []idp.AuditEvent(nil)
+	end, events := idp.SessionEnd{User: from.User, KeptID: from.ID, Event: on}, []idp.AuditEvent(nil)
 	if short != "" { // the named session, even past its end
 		all, err := m.Store.Sessions(ctx, idp.SessionQuery{User: from.User})
 		if err != nil {
 			return 0, fmt.Errorf("end sessions: %w", err)
 		}
-		i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID != from.ID && s.ID.Short() == short })
+		i := slices.IndexFunc(all, func(s *idp.Session) bool { return s.ID != from.ID && s.ID.ShortID() == short })
 		if i < 0 {
 			return 0, nil
 		}

@@ -35,7 +35,7 @@ func (m *Manager) DeviceHash(r *http.Request) []byte {
 // LookupRemembered returns the use of the browser as a second factor of the user. ok is false if it
 // is not remembered, or was remembered too long ago.
 func (m *Manager) LookupRemembered(r *http.Request, u *idp.User) (use idp.FactorUse, ok bool) {
-	at, ok := u.Remembers(m.DeviceHash(r))
+	at, ok := u.RememberedAt(m.DeviceHash(r))
 	if !ok || !m.Clock.Now().Before(RememberedUntil(at)) {
 		return idp.FactorUse{}, false
 	}

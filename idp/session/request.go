@@ -105,11 +105,11 @@ func (m *Manager) IsTied(r *http.Request, req *idp.LoginRequest) bool {
 	if m.HasRequestCookie(r, req.Handle, req.SecretHash) {
 		return true
 	}
-	if req.AnsweredIn == "" {
+	if req.AnsweringSession == "" {
 		return false
 	}
 	s := m.sessionOfCookie(r, "session")
-	return len(s) == 1 && subtle.ConstantTimeCompare([]byte(s[0]), []byte(req.AnsweredIn)) == 1
+	return len(s) == 1 && subtle.ConstantTimeCompare([]byte(s[0]), []byte(req.AnsweringSession)) == 1
 }
 
 // Trim removes the cookies of the oldest requests when a browser has more than

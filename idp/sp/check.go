@@ -46,8 +46,8 @@ type InvalidError struct {
 	Suggestions []idp.Suggestion
 }
 
-// Suggested returns the suggestions, for idp.SuggestionsOf.
-func (e *InvalidError) Suggested() []idp.Suggestion { return e.Suggestions }
+// ListSuggestions returns the suggestions, for idp.FindSuggestions.
+func (e *InvalidError) ListSuggestions() []idp.Suggestion { return e.Suggestions }
 
 func (e *InvalidError) Error() string {
 	lines := make([]string, len(e.Problems))
@@ -208,7 +208,7 @@ func (c *checker) checkValues(p *idp.ServiceProvider) {
 	}
 	c.checkList("name_id_formats", p.NameIDFormats, idp.MaxList)
 	c.checkList("attributes", p.Attributes, idp.MaxList)
-	if p.Preview != "" && !p.Preview.Valid() {
+	if p.Preview != "" && !p.Preview.IsValid() {
 		c.add("preview", string(p.Preview), "is not a year, such as 2027 or 2027b")
 	}
 }

@@ -42,7 +42,7 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Option: suppliedFields[n.Part]})
 			if n.Option.Name == idp.OptionEntityID {
 				invalid.Suggestions = append(invalid.Suggestions,
-					idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").With(idp.OptionEntityID, "").Labeled(idp.LabelChooseProvider))
+					idp.Suggest(idp.DoSPAdd).WithOption(idp.OptionMetadata, "").WithOption(idp.OptionEntityID, "").WithLabel(idp.LabelChooseProvider))
 			}
 		}
 		return nil, nil, invalid
@@ -68,7 +68,7 @@ func warningsOf(notes []metadata.Note, id idp.EntityID) (warnings []string, sugg
 			suggestions = append(suggestions, suggestName(id))
 		case string(PermitInsecureURL):
 			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(id)).
-				With(idp.OptionMetadata, "").With(idp.OptionAllowInsecureURL, "").Labeled(idp.LabelAllowHTTP))
+				WithOption(idp.OptionMetadata, "").WithOption(idp.OptionAllowInsecureURL, "").WithLabel(idp.LabelAllowHTTP))
 		}
 	}
 	return warnings, suggestions

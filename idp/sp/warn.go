@@ -38,7 +38,7 @@ func Warnings(p *idp.ServiceProvider, now time.Time) (out []string, suggestions 
 		out = append(out, encryptionWarnings(encryption, now)...)
 		for _, cert := range unusedCerts(encryption, now) {
 			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).
-				With(idp.OptionRemoveEncryptionCert, certs.CertSHA256(cert)[:16]).Labeled(idp.LabelRemoveCertificate))
+				WithOption(idp.OptionRemoveEncryptionCert, certs.CertSHA256(cert)[:16]).WithLabel(idp.LabelRemoveCertificate))
 		}
 	}
 	for _, f := range addressFields(p) {
@@ -62,7 +62,7 @@ func Warnings(p *idp.ServiceProvider, now time.Time) (out []string, suggestions 
 }
 
 func suggestName(id idp.EntityID) idp.Suggestion {
-	return idp.Suggest(idp.DoSPEdit, string(id)).With(idp.OptionName, "").Labeled(idp.LabelNameProvider)
+	return idp.Suggest(idp.DoSPEdit, string(id)).WithOption(idp.OptionName, "").WithLabel(idp.LabelNameProvider)
 }
 
 // unusedCerts returns the expired encryption certificates that are not used.

@@ -20,7 +20,7 @@ type between struct {
 	reading, answering, issuing atomic.Pointer[func()]
 }
 
-func (b *between) RecordIssuance(ctx context.Context, is *idp.Issuance) (idp.Issued, error) {
+func (b *between) RecordIssuance(ctx context.Context, is *idp.Issuance) (idp.IssuedIDs, error) {
 	if then := b.issuing.Swap(nil); then != nil {
 		(*then)()
 	}

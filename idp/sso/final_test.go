@@ -30,7 +30,7 @@ func (w *writes) around(write func() error) error {
 	return err
 }
 
-func (w *writes) RecordIssuance(ctx context.Context, i *idp.Issuance) (issued idp.Issued, err error) {
+func (w *writes) RecordIssuance(ctx context.Context, i *idp.Issuance) (issued idp.IssuedIDs, err error) {
 	err = w.around(func() error { issued, err = w.OwnedStore.RecordIssuance(ctx, i); return err })
 	return issued, err
 }

@@ -100,7 +100,7 @@ func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 	}
 	h.Uses.Use(idp.Use{
 		SP: req.SP, Year: req.Year, At: at, CertSHA256: req.CertSHA256,
-		RelayState: len(req.RelayState), IssuedAt: req.IssuedAt, ReceivedAt: req.ReceivedAt,
+		RelayStateLength: len(req.RelayState), IssuedAt: req.IssuedAt, ReceivedAt: req.ReceivedAt,
 	})
 }
 

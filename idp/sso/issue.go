@@ -46,8 +46,8 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	cookie := h.bindAnswer(a, request)
 	issued, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: request, Session: s.ID, User: user.ID,
-		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
-		SessionIndex: newID(), Address: a.undisclosedEmail(user), At: now,
+		Scope: a.provider.NameIDScope, ProposedNameID: idp.NameID(uuid.NewString()),
+		SessionIndex: newID(), EmailAddress: a.undisclosedEmail(user), At: now,
 		Check: h.Signing.Check(a.request.Year, a.provider), Event: signInEvent(a.request, user, e),
 	})
 	if errors.Is(err, idp.ErrYearEnded) {
@@ -108,7 +108,7 @@ func (h *Handler) signResponse(r *http.Request, a *accepted, write func(*xmldsig
 	}, write)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
-		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).With(err)
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(a.request.SP)).WithCause(err)
 	case err != nil:
 		return fmt.Errorf("sign response: %w", err)
 	}
@@ -126,7 +126,7 @@ func (a *accepted) checkChange(p *sp.Provider) error {
 	if err := now.checkRegistration(); err != nil {
 		return err
 	}
-	return idp.Refuse(idp.RefusedStale, "request", string(a.request.Handle)).With(idp.ErrProviderChanged)
+	return idp.Refuse(idp.RefusedStale, "request", string(a.request.Handle)).WithCause(idp.ErrProviderChanged)
 }
 
 // errReproofed reports that an operator changed the user's profile after the user's record was
@@ -136,7 +136,7 @@ var errReproofed = errors.New("the user's profile was changed during the sign-in
 // loadProfile unseals the user's profile if the assertion discloses attributes of it.
 // Otherwise it returns nil and the profile stays sealed.
 func (h *Handler) loadProfile(r *http.Request, a *accepted, user *idp.User) (*idp.Profile, error) {
-	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofed) {
+	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofing) {
 		return nil, nil
 	}
 	p, err := h.Store.Profile(r.Context(), user.ID)
@@ -145,7 +145,7 @@ func (h *Handler) loadProfile(r *http.Request, a *accepted, user *idp.User) (*id
 		return nil, errReproofed
 	case err != nil:
 		return nil, fmt.Errorf("unseal profile: %w", err)
-	case !p.Proofed().Equal(user.Proofed):
+	case !p.Proofing().Equal(user.Proofing):
 		return nil, errReproofed
 	}
 	return p, nil
@@ -156,7 +156,7 @@ func (h *Handler) loadProfile(r *http.Request, a *accepted, user *idp.User) (*id
 func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
 		Kind: idp.AuditSignIn, Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
-		SP: req.SP, Year: req.Year, RequestID: e.ID, Address: e.Address,
+		SP: req.SP, Year: req.Year, RequestID: e.ID, IPAddress: e.Address,
 	}
 	if req.SP == idp.RehearsalSP {
 		event.Kind, event.Detail = idp.AuditRotationRehearse, map[string]string{"step": "response"}
@@ -168,7 +168,7 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 
 // newAssertion returns the facts about the user and the sign-in that the request asks for and the
 // provider may know. Attributes are disclosed here only.
-func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.Issued, now time.Time, lang string) *saml.Assertion {
+func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.IssuedIDs, now time.Time, lang string) *saml.Assertion {
 	email := signInEmail(user)
 	subject := string(issued.NameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {
@@ -179,7 +179,7 @@ func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Pro
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
 		SessionIndex: issued.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
 		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
-			UUID: issued.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
+			UUID: issued.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofing, Profile: profile,
 		}),
 	}
 }

@@ -48,7 +48,7 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 		// It came twice, and the other delivery was faster.
 		return h.handleReplay(w, r, a)
 	case errors.Is(err, idp.ErrAnswered):
-		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
+		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).WithCause(err)
 	case isOutdated(err):
 		return redirectTo(w, r, continueURL(a.request)) // decide again with the current records
 	}
@@ -69,7 +69,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	handle := r.URL.Query().Get("request")
 	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
 	if errors.Is(err, idp.ErrNotFound) {
-		return idp.Refuse(idp.RefusedStale, "request", handle).With(err)
+		return idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)
 	}
 	other := errors.Is(err, session.ErrOtherBrowser)
 	if err != nil && !other {
@@ -77,7 +77,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	}
 	p, err := h.Registry.Lookup(r.Context(), req.SP)
 	if errors.Is(err, idp.ErrNotFound) {
-		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).With(err)
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).WithCause(err)
 	} else if err != nil {
 		return fmt.Errorf("look up service provider %q: %w", req.SP, err)
 	}
@@ -85,7 +85,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	e.Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
 	if other {
 		// The page does not name the sender, so that it equals the one for an unknown request.
-		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(session.ErrOtherBrowser)
+		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).WithCause(session.ErrOtherBrowser)
 	}
 	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
 	e.Ask(req.Locale, req.ReceivedAt)

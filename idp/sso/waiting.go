@@ -123,7 +123,7 @@ func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *accepte
 
 // storeRequest stores the request within the budgets, or returns idp.ErrBusy.
 func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	now, keys := h.Clock.Now(), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))
+	now, keys := h.Clock.Now(), waitingKeys(a.request, idp.FindNetwork(web.EventOf(r).Client))
 	if !h.waiting.Take(now, requestWeight(a.request), keys...) {
 		return fmt.Errorf("budget of waiting requests: %w", idp.ErrBusy)
 	}
@@ -179,6 +179,6 @@ func (h *Handler) recordedRequest(ctx context.Context, a *accepted) (*idp.LoginR
 // another handle, no longer waits.
 func (h *Handler) releaseBudget(r *http.Request, a *accepted, recorded *idp.LoginRequest) {
 	if a.inStore || recorded.Handle != a.request.Handle {
-		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)
+		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), waitingKeys(a.request, idp.FindNetwork(web.EventOf(r).Client))...)
 	}
 }

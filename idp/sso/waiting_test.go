@@ -45,7 +45,7 @@ func (f *full) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, even
 }
 
 func (f *full) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
-	if f.busy.Load() && b.Completes == "" && b.Continues == "" {
+	if f.busy.Load() && b.PendingID == "" && b.PreviousID == "" {
 		return fmt.Errorf("start session: %w", idp.ErrBusy)
 	}
 	return f.OwnedStore.StartSession(ctx, b, events...)

@@ -90,7 +90,7 @@ func TestDamagedDocumentsAreLeftOut(t *testing.T) {
 	}
 	in.use(l, spA, "2026")
 	in.use(l, spB, "2026")
-	l.Fetch(idp.Fetch{At: in.clock(), Address: "192.0.2.1", UserAgent: "curl"})
+	l.Fetch(idp.Fetch{At: in.clock(), IPAddress: "192.0.2.1", UserAgent: "curl"})
 	ok(t, l.Flush(t.Context()))
 	after := in.ledger()
 	wantCounts(t, "counted again", in, after, map[idp.Year]int{"2026": 1})

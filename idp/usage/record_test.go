@@ -20,7 +20,7 @@ func FuzzRecord(f *testing.F) {
 	r := new(record)
 	for day := range 40 {
 		at := now.AddDate(0, 0, day-45)
-		entryOf(&r.Years, "2026").add(idp.Use{Year: "2026", At: at, CertSHA256: fmt.Sprint(day % 3), RelayState: 100, IssuedAt: at.Add(-time.Second)})
+		entryOf(&r.Years, "2026").add(idp.Use{Year: "2026", At: at, CertSHA256: fmt.Sprint(day % 3), RelayStateLength: 100, IssuedAt: at.Add(-time.Second)})
 	}
 	r.Loads = []Loads{{"2026", spA, "192.0.2.1", "curl", now, 3}}
 	doc, err := r.encode()

@@ -66,8 +66,8 @@ func (g *Tally) add(u idp.Use) {
 	} else {
 		g.Unsigned = max(g.Unsigned, at)
 	}
-	if u.RelayState > MaxRelayState {
-		g.Relay = g.Relay.Worse(Relay{u.RelayState, at, at})
+	if u.RelayStateLength > MaxRelayState {
+		g.Relay = g.Relay.Worse(Relay{u.RelayStateLength, at, at})
 	}
 	if !u.IssuedAt.IsZero() {
 		received := u.ReceivedAt

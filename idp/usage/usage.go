@@ -63,7 +63,7 @@ func (l *Ledger) Use(u idp.Use) {
 // Fetch notes a load of metadata. It does not block on the store.
 func (l *Ledger) Fetch(f idp.Fetch) {
 	load := Loads{
-		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)), Address: clean(f.Address, maxAddress),
+		Year: f.Year, Hint: idp.EntityID(clean(string(f.SP), maxHint)), Address: clean(f.IPAddress, maxAddress),
 		UserAgent: clean(f.UserAgent, maxUserAgent), LastAt: f.At.UTC().Truncate(time.Millisecond), Count: 1,
 	}
 	l.mu.Lock()

@@ -168,7 +168,7 @@ func classifyError(err error) failure {
 	f.Status, f.Key = cmp.Or(f.Status, status), cmp.Or(f.Key, key)
 	// The client is not at fault, and the request may succeed once the store or
 	// the token works again.
-	if errors.Is(err, idp.ErrTampered) || errors.Is(err, idp.ErrDamaged) || errors.Is(err, idp.ErrKeyAway) {
+	if errors.Is(err, idp.ErrTampered) || errors.Is(err, idp.ErrDamaged) || errors.Is(err, idp.ErrKeyUnavailable) {
 		f.Status, f.Key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
 	if errors.Is(err, idp.ErrNotWritten) {

@@ -15,7 +15,7 @@ import (
 func AuditEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent {
 	e := EventOf(r)
 	ev := d.Event()
-	ev.User, ev.SP, ev.Year, ev.RequestID, ev.Address = user, e.SP, e.Year, e.ID, e.Address
+	ev.User, ev.SP, ev.Year, ev.RequestID, ev.IPAddress = user, e.SP, e.Year, e.ID, e.Address
 	return ev
 }
 
@@ -132,7 +132,7 @@ func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 func refusalEvent(e *Event, outcome string) idp.AuditEvent {
 	ev := idp.AuditEvent{
 		Kind: idp.AuditRefusal, Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,
-		RequestID: e.ID, Address: e.Address, Detail: map[string]string{"route": cmp.Or(e.Route, "(unknown)")},
+		RequestID: e.ID, IPAddress: e.Address, Detail: map[string]string{"route": cmp.Or(e.Route, "(unknown)")},
 	}
 	switch {
 	case e.User != "":

@@ -149,7 +149,7 @@ type recorded struct {
 	then func()
 }
 
-func (s *recorded) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued, error) {
+func (s *recorded) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.IssuedIDs, error) {
 	issued, err := s.OwnedStore.RecordIssuance(ctx, i)
 	s.then()
 	return issued, err

@@ -113,9 +113,9 @@ func (a *commands) printReport(report *doctor.Report) error {
 
 func (a *commands) printFinding(f doctor.Finding) {
 	fmt.Fprintf(a.Out, "%s  %s\n", f.Level, f.Code)
-	fmt.Fprintf(a.Out, "  %s\n  Why: %s\n  Fix: %s\n", idp.OneLine(f.Seen), idp.OneLine(f.Why), idp.OneLine(f.Fix))
+	fmt.Fprintf(a.Out, "  %s\n  Why: %s\n  Fix: %s\n", idp.ReplaceControls(f.Seen), idp.ReplaceControls(f.Why), idp.ReplaceControls(f.Fix))
 	for _, s := range f.Suggestions {
-		fmt.Fprintf(a.Out, "    %s\n", idp.OneLine(a.SuggestionLine(s)))
+		fmt.Fprintf(a.Out, "    %s\n", idp.ReplaceControls(a.SuggestionLine(s)))
 	}
 	fmt.Fprintln(a.Out)
 }
@@ -131,7 +131,7 @@ func (a *commands) sayUnchecked(report *doctor.Report) {
 		case doctor.StillRunning:
 			a.Say("not checked: %s still runs since an earlier call: look for a disk or token that hangs", c.Check)
 		case doctor.Broken:
-			a.Say("not checked: %s: %s", c.Check, idp.OneLine(c.Error))
+			a.Say("not checked: %s: %s", c.Check, idp.ReplaceControls(c.Error))
 		}
 	}
 }

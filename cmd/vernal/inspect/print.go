@@ -18,10 +18,10 @@ func (a *commands) printReport(r *inspect.Report) error {
 	}
 	what := cmp.Or(r.Kind, "unreadable message")
 	if r.SP != "" {
-		what += ": " + idp.OneLine(string(r.SP))
+		what += ": " + idp.ReplaceControls(string(r.SP))
 	}
 	if r.SPName != "" {
-		what += " (" + idp.OneLine(r.SPName) + ")"
+		what += " (" + idp.ReplaceControls(r.SPName) + ")"
 	}
 	fmt.Fprintln(a.Out, what+", at "+cli.Moment(r.At))
 	if r.Messages > 0 {
@@ -46,12 +46,12 @@ func (a *commands) printReport(r *inspect.Report) error {
 		if i == 0 {
 			fmt.Fprintln(a.Out, "\nattributes:")
 		}
-		fmt.Fprintf(a.Out, "  %s = %s\n", idp.OneLine(attr.Name), idp.OneLine(strings.Join(attr.Values, ", ")))
+		fmt.Fprintf(a.Out, "  %s = %s\n", idp.ReplaceControls(attr.Name), idp.ReplaceControls(strings.Join(attr.Values, ", ")))
 	}
 	if r.XML != "" {
 		fmt.Fprintln(a.Out)
 		for line := range strings.SplitSeq(r.XML, "\n") {
-			fmt.Fprintln(a.Out, idp.OneLine(line))
+			fmt.Fprintln(a.Out, idp.ReplaceControls(line))
 		}
 	}
 	return nil
@@ -63,9 +63,9 @@ func verdictText(r *inspect.Report) string {
 	for _, c := range r.Checks {
 		switch c.Outcome {
 		case inspect.Refused:
-			failed = append(failed, idp.OneLine(c.Field))
+			failed = append(failed, idp.ReplaceControls(c.Field))
 		case inspect.Warned, inspect.Skipped:
-			open = append(open, idp.OneLine(c.Field))
+			open = append(open, idp.ReplaceControls(c.Field))
 		}
 	}
 	rules := cli.Plural(len(r.Checks), "rule")
@@ -118,24 +118,24 @@ func foundText(place inspect.Place, undone []inspect.Step) string {
 }
 
 func (a *commands) printCheck(c inspect.Check) {
-	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], idp.OneLine(c.Field))
+	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], idp.ReplaceControls(c.Field))
 	if c.Seen != "" {
-		line += "  " + idp.OneLine(c.Seen)
+		line += "  " + idp.ReplaceControls(c.Seen)
 	}
 	if c.Note != "" {
-		line += "  (" + idp.OneLine(c.Note) + ")"
+		line += "  (" + idp.ReplaceControls(c.Note) + ")"
 	}
 	_ = cli.WriteVerdict(a.Out, strings.TrimRight(line, " ")+"\n") // as the lines below
 	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"fix it:   ", c.Remedy}, {"code:     ", string(c.Code)}} {
 		if text[1] != "" {
-			fmt.Fprintln(a.Out, "         "+text[0]+idp.OneLine(text[1]))
+			fmt.Fprintln(a.Out, "         "+text[0]+idp.ReplaceControls(text[1]))
 		}
 	}
 	for _, hint := range c.Hints {
-		fmt.Fprintln(a.Out, "         look:     "+idp.OneLine(hint))
+		fmt.Fprintln(a.Out, "         look:     "+idp.ReplaceControls(hint))
 	}
 	for _, s := range c.Suggestions {
-		fmt.Fprintln(a.Out, "         next:     "+idp.OneLine(a.SuggestionLine(s)))
+		fmt.Fprintln(a.Out, "         next:     "+idp.ReplaceControls(a.SuggestionLine(s)))
 	}
 }
 

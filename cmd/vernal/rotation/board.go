@@ -72,7 +72,7 @@ func (u used) daysLeft(now time.Time) string {
 	if u.certEndAt.IsZero() {
 		return ""
 	}
-	return strconv.Itoa(idp.DaysUntil(now, u.certEndAt))
+	return strconv.Itoa(idp.CountDaysUntil(now, u.certEndAt))
 }
 
 // boardHeader names the columns of boardRow. They fit 80 columns when entity IDs and names are
@@ -149,4 +149,4 @@ var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
 // escapeCell escapes external text for a spreadsheet. Names in a registration come from
 // metadata of third parties and must be shown, not run as formulas.
-func escapeCell(s string) string { return formula.ReplaceAllString(idp.OneLine(s), "$1$2'$3") }
+func escapeCell(s string) string { return formula.ReplaceAllString(idp.ReplaceControls(s), "$1$2'$3") }

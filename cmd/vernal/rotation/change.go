@@ -73,7 +73,7 @@ func (a *commands) printCutOff(change ops.RotationChange) {
 	}
 	fmt.Fprintln(a.Out, "cut off: "+cutOffCount(change))
 	for _, id := range change.CutOff[:min(len(change.CutOff), maxCutOff)] {
-		fmt.Fprintln(a.Out, "  "+idp.OneLine(string(id)))
+		fmt.Fprintln(a.Out, "  "+idp.ReplaceControls(string(id)))
 	}
 	if more := len(change.CutOff) - maxCutOff; more > 0 {
 		fmt.Fprintf(a.Out, "and %d more: --json\n", more)

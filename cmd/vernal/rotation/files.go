@@ -133,10 +133,10 @@ property that old or strict service providers refuse is a warning.`,
 // reject, and the next step.
 func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key string) error {
 	for _, w := range done.Warnings {
-		a.Say("warning: %s", idp.OneLine(w.String()))
+		a.Say("warning: %s", idp.ReplaceControls(w.String()))
 	}
 	for _, what := range done.Ignored {
-		a.Say("ignored, as it is not of this key: %s", idp.OneLine(what))
+		a.Say("ignored, as it is not of this key: %s", idp.ReplaceControls(what))
 	}
 	if req.DryRun {
 		return a.reportDryRun(done.RotationChange, done)

@@ -261,13 +261,13 @@ func (a *commands) reportPreview(made ops.PreviewLink) error {
 		return err
 	}
 	for _, note := range made.Notes {
-		a.Say("note: %s", idp.OneLine(note))
+		a.Say("note: %s", idp.ReplaceControls(note))
 	}
 	a.SaySuggestions(made.Suggestions)
 	if made.DryRun {
 		return nil
 	}
-	a.Say("send these lines to the integrator of %s: who opens the link can try %s in that browser", idp.OneLine(made.Name), l.Year)
+	a.Say("send these lines to the integrator of %s: who opens the link can try %s in that browser", idp.ReplaceControls(made.Name), l.Year)
 	a.Say("they hold a secret and are printed this once; to take them back: vernal rotation link revoke %s", l.ID)
 	a.Say("next: vernal rotation rehearse %s", l.Year)
 	return nil

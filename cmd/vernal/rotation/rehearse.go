@@ -131,7 +131,7 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 		return nil
 	}
 	if !results[0].OK && way.Address == "" {
-		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).With(idp.OptionConnect, ownAddress(pong))
+		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).WithOption(idp.OptionConnect, ownAddress(pong))
 		a.Say("the server itself listens on %s; to leave out what is in front of it: %s", pong.Address, a.CommandLine(direct))
 	}
 	text := fmt.Sprintf("%d of %s failed", len(failed), cli.Plural(len(results), "step"))

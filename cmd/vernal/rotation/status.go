@@ -51,7 +51,7 @@ moved.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			y := idp.Year(year)
 			switch {
-			case c.Flags().Changed("year") && !y.Valid():
+			case c.Flags().Changed("year") && !y.IsValid():
 				return cli.Usage(c, "--year: %q is not a year, such as 2027 or 2027b", year)
 			case a.JSON && csv:
 				return cli.Usage(c, "--json and --csv exclude each other")
@@ -107,7 +107,7 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 		case y.CertExpired:
 			left = "ended"
 		default:
-			left = fmt.Sprint(idp.DaysUntil(st.At, y.CertEndAt))
+			left = fmt.Sprint(idp.CountDaysUntil(st.At, y.CertEndAt))
 		}
 		return []string{string(y.Year), stateCell(y), cli.Day(y.CertEndAt), left, nextCell(y)}
 	})

@@ -126,13 +126,13 @@ func (a *commands) confirmStep(ctx context.Context, f *stepFlags) error {
 // earlyText describes the effect of an early create.
 func earlyText(y idp.Year, change ops.RotationChange) string {
 	return fmt.Sprintf("create %s %s before its date in the calendar, %s",
-		y, cli.Plural(idp.DaysUntil(change.Status.At, change.CalendarAt), "day"), cli.Day(change.CalendarAt))
+		y, cli.Plural(idp.CountDaysUntil(change.Status.At, change.CalendarAt), "day"), cli.Day(change.CalendarAt))
 }
 
 // yearArg reads a year.
 func yearArg(c *cobra.Command, arg string) (idp.Year, error) {
 	y := idp.Year(arg)
-	if !y.Valid() {
+	if !y.IsValid() {
 		return "", cli.Usage(c, "%q is not a year, such as 2027 or 2027b", arg)
 	}
 	return y, nil

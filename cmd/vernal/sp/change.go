@@ -302,7 +302,7 @@ func (a *commands) reportSP(c *sp.Change) {
 	p := c.Provider
 	switch {
 	case c.Created:
-		a.Say("added %s (%s)", p.EntityID, idp.OneLine(p.Name))
+		a.Say("added %s (%s)", p.EntityID, idp.ReplaceControls(p.Name))
 		a.Say("  may ask for %s; gets %s; NameID %s", p.IAL, joinOrNone(p.Attributes), joinOrNone(p.NameIDFormats))
 		a.Say("  %s; encryption %s", cli.Plural(len(p.Certs), "request certificate"), p.Encryption)
 	case len(c.Fields) == 0:
@@ -315,7 +315,7 @@ func (a *commands) reportSP(c *sp.Change) {
 		a.Say("  %s copied to %s", cli.Plural(n, "NameID"), p.NameIDScope)
 	}
 	for _, w := range c.Warnings {
-		a.Say("note: %s", idp.OneLine(w))
+		a.Say("note: %s", idp.ReplaceControls(w))
 	}
 	a.SaySuggestions(c.Suggestions)
 }

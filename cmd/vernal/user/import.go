@@ -230,7 +230,7 @@ func (im *importing) reportProblem(p account.ImportProblem) {
 	if p.Option.Name != "" {
 		text += ", or say " + cli.OptionFlag(p.Option)
 	}
-	im.app.Say("%s", idp.OneLine(text))
+	im.app.Say("%s", idp.ReplaceControls(text))
 }
 
 // progressText describes how far the import has come.
@@ -264,7 +264,7 @@ func (im *importing) printSummary() error {
 	if len(t.Unregistered) > 0 {
 		var names []string
 		for _, key := range t.Unregistered {
-			names = append(names, idp.OneLine(key))
+			names = append(names, idp.ReplaceControls(key))
 		}
 		im.app.Say("warning: no service provider is registered as %s; the NameIDs are kept for a later registration", strings.Join(names, ", "))
 	}

@@ -107,7 +107,7 @@ var RevokeLink = declare("link/revoke", func(s *Service, ctx context.Context, by
 	i := slices.IndexFunc(all, func(l sharelink.Link) bool { return l.ID == req.ID })
 	if i < 0 {
 		return LinkRevoked{}, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("unknown link %.40q", req.ID),
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).Labeled(idp.LabelListLinks)}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).WithLabel(idp.LabelListLinks)}}
 	}
 	before := !all[i].RevokedAt.IsZero()
 	if req.DryRun || before {

@@ -68,15 +68,15 @@ func rekeyError(err error) error {
 	case errors.Is(err, rekey.ErrSameKey):
 		return &admin.Error{Code: admin.CodeRefused, Message: "the new key file holds the master key that is in use: name a file that does not exist, and a key is made there"}
 	case errors.Is(err, rekey.ErrOldKey):
-		return refuse(again.With(idp.OptionFinish, "").Labeled(idp.LabelRepeat),
+		return refuse(again.WithOption(idp.OptionFinish, "").WithLabel(idp.LabelRepeat),
 			"the old master key is still configured: put the new key in its place (for a key in the environment: and restart)")
 	case errors.Is(err, rekey.ErrNewKey):
-		return refuse(again.With(idp.OptionCancel, "").Labeled(idp.LabelRepeat),
+		return refuse(again.WithOption(idp.OptionCancel, "").WithLabel(idp.LabelRepeat),
 			"the new master key is configured: put the old key back in its place (for a key in the environment: and restart)")
 	case errors.Is(err, seal.ErrChangeUnderWay):
-		return refuse(again.Labeled(idp.LabelShowChange), "another change of keys has not ended: finish or cancel it first")
+		return refuse(again.WithLabel(idp.LabelShowChange), "another change of keys has not ended: finish or cancel it first")
 	case errors.Is(err, seal.ErrNoChange):
-		return refuse(again.With(idp.OptionBegin, "").With(idp.OptionNewKey, "").Labeled(idp.LabelBeginChange), "no change of the master key is under way")
+		return refuse(again.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "").WithLabel(idp.LabelBeginChange), "no change of the master key is under way")
 	}
 	return err
 }

@@ -57,7 +57,7 @@ var Report = declare("rotation/report", func(s *Service, ctx context.Context, by
 	r.Sent, err = s.Notices.Send(ctx, letters, by.Actor(), req.DryRun)
 	if errors.Is(err, notify.ErrNoMail) {
 		return r, &admin.Error{Code: admin.CodeRefused, Message: "no mail server is configured: set mail.server and mail.from, or print the notices",
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).With(idp.OptionOut, "").Labeled(idp.LabelWriteNotices)}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).WithOption(idp.OptionOut, "").WithLabel(idp.LabelWriteNotices)}}
 	}
 	return r, err
 })

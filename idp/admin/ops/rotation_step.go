@@ -78,8 +78,8 @@ var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by
 		c.Revocation = s.revocation(ctx, req.Year, o)
 	}
 	if len(c.CutOff) > 0 {
-		report := idp.Suggest(idp.DoRotationReport).With(idp.OptionYear, string(req.Year))
-		c.Suggestions = []idp.Suggestion{report.Labeled(idp.LabelSeeNotices), report.With(idp.OptionSend, "").Labeled(idp.LabelSendNotices)}
+		report := idp.Suggest(idp.DoRotationReport).WithOption(idp.OptionYear, string(req.Year))
+		c.Suggestions = []idp.Suggestion{report.WithLabel(idp.LabelShowNotices), report.WithOption(idp.OptionSend, "").WithLabel(idp.LabelSendNotices)}
 	}
 	if at, early := s.Rotation.Policy.EarlyCreate(req.Year, o.Before.At); early && req.Step == rotation.StepCreate {
 		c.CalendarAt = at
@@ -106,7 +106,7 @@ func (r StepRequest) check() error {
 		return invalidError("unknown step %q", r.Step)
 	case !r.Step.NamesYear() && r.Year != "":
 		return invalidError("%s names no year", r.Step)
-	case r.Step.NamesYear() && !r.Year.Valid():
+	case r.Step.NamesYear() && !r.Year.IsValid():
 		return checkYear(r.Year)
 	case r.Step.NeedsReason() && r.Reason == "":
 		return invalidError("%s needs a reason", r.Step)

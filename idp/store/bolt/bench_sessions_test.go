@@ -43,7 +43,7 @@ func (h *house) session(i int) *idp.Session {
 	}
 	return &idp.Session{
 		ID: idp.HashSessionToken(fmt.Sprint(i)), User: idp.UserID(fmt.Sprintf("USER%022d", i/3)),
-		CreatedAt: began, SeenAt: began, AuthnAt: began, ExpiresAt: began.Add(12 * time.Hour), Idle: 15 * time.Minute,
+		CreatedAt: began, SeenAt: began, AuthnAt: began, ExpiresAt: began.Add(12 * time.Hour), IdleTimeout: 15 * time.Minute,
 		Device:       idp.Device{Browser: "Firefox", System: "Windows", Network: "203.0.113.0/24"},
 		Factors:      []idp.FactorUse{{Factor: idp.FactorPassword, At: began}, {Factor: idp.FactorTOTP, At: began}},
 		Participants: []idp.Participant{{SP: "https://sp.example/saml/metadata", NameID: idp.NameID(fmt.Sprintf("5f2504e0-4f89-41d3-9a0c-%012x", i)), SessionIndexes: []string{fmt.Sprintf("_%032x", i)}, Year: "2031", At: began}},
@@ -309,7 +309,7 @@ func (h *house) signIns(b *testing.B, ctx context.Context, done <-chan struct{})
 				Handle: idp.RequestHandle(fmt.Sprintf("018f%016x", start.UnixNano())), SP: "https://sp.example/saml/metadata", MessageID: message, Year: "2031",
 				ReceivedAt: benchStart, ExpiresAt: benchStart.Add(24 * time.Hour),
 			},
-			Session: id, User: sess.User, Scope: "agency:GSA", Proposed: idp.NameID(sess.User),
+			Session: id, User: sess.User, Scope: "agency:GSA", ProposedNameID: idp.NameID(sess.User),
 			SessionIndex: message, At: benchStart.Add(time.Minute), Event: idp.AuditEvent{Kind: "sign_in", Outcome: "ok"},
 		})
 		if err != nil {

@@ -51,13 +51,13 @@ func (m *imports) addUser(p *idp.ImportedUser) error {
 	id := []byte(p.User.ID)
 	known := m.has(inUsers, id)
 	switch {
-	case p.Existing && !known:
+	case p.AlreadyExists && !known:
 		return clashError{missingError(inUsers)}
-	case !p.Existing && (known || m.has(inUserTombstones, id)):
+	case !p.AlreadyExists && (known || m.has(inUserTombstones, id)):
 		return clashError{existsError(inUsers)}
 	}
 	var emails map[string]bool
-	if !p.Deleted && !p.Existing {
+	if !p.IsDeleted && !p.AlreadyExists {
 		emails = emailsOf(p.User)
 	}
 	for address := range emails {
@@ -80,9 +80,9 @@ func (m *imports) addUser(p *idp.ImportedUser) error {
 		m.note(inNameIDUsers, pairKey(string(scope), string(name)), id)
 	}
 	switch {
-	case p.Existing:
+	case p.AlreadyExists:
 		return m.addDisclosures(p.User)
-	case p.Deleted:
+	case p.IsDeleted:
 		m.note(inUserTombstones, id, []byte(m.store.clock.Now().Format(time.RFC3339)))
 		return nil
 	}

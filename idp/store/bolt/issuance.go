@@ -10,17 +10,17 @@ import (
 
 // RecordIssuance makes the durable write behind an assertion, the only one of a warm
 // sign-in. It does not change *i. A pending session counts as ended.
-func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued, error) {
+func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.IssuedIDs, error) {
 	if i.Request == nil {
-		return idp.Issued{}, errors.New("record issuance: no request")
+		return idp.IssuedIDs{}, errors.New("record issuance: no request")
 	}
 	if i.At.IsZero() {
-		return idp.Issued{}, errNoTime
+		return idp.IssuedIDs{}, errNoTime
 	}
-	return changeValue(ctx, s, []idp.AuditEvent{i.Event}, func(w *writer) (idp.Issued, error) { return w.recordIssuance(i) })
+	return changeValue(ctx, s, []idp.AuditEvent{i.Event}, func(w *writer) (idp.IssuedIDs, error) { return w.recordIssuance(i) })
 }
 
-func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) {
+func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.IssuedIDs, err error) {
 	if err := w.checkAnswer(i.Check, i.Request.SP); err != nil {
 		return issued, err
 	}
@@ -31,7 +31,7 @@ func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.Issued, err error) 
 	if err := w.answerRequest(i.Request, i.At, i.Session); err != nil {
 		return issued, err
 	}
-	if issued.NameID, err = w.nameID(i.Request.SP, i.Scope, i.User, i.Proposed); err != nil {
+	if issued.NameID, err = w.nameID(i.Request.SP, i.Scope, i.User, i.ProposedNameID); err != nil {
 		return issued, err
 	}
 	if err := w.recordDisclosure(i); err != nil {
@@ -72,7 +72,7 @@ func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 // recordDisclosure records the email address that was disclosed to the service provider. An email
 // address that the user has lost since the user was read is not recorded.
 func (w *writer) recordDisclosure(i *idp.Issuance) error {
-	if i.Address == "" {
+	if i.EmailAddress == "" {
 		return nil
 	}
 	u, err := w.user(i.User)
@@ -84,7 +84,7 @@ func (w *writer) recordDisclosure(i *idp.Issuance) error {
 	}
 	for n := range u.Emails {
 		e := &u.Emails[n]
-		if e.Address == i.Address && !slices.Contains(e.DisclosedTo, i.Request.SP) {
+		if e.Address == i.EmailAddress && !slices.Contains(e.DisclosedTo, i.Request.SP) {
 			e.DisclosedTo = append(e.DisclosedTo, i.Request.SP)
 			return w.putUser(u)
 		}

@@ -36,7 +36,7 @@ func (w *writer) receivedFirst(r *idp.LogoutRequest, sessions []*idp.Session) (*
 		return nil, err
 	}
 	for _, sess := range sessions {
-		if began := sess.Began(); began.After(first.ReceivedAt) {
+		if began := sess.SignedInAt(); began.After(first.ReceivedAt) {
 			first.ReceivedAt = began
 		}
 	}
@@ -135,12 +135,12 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 	}
 	out := &idp.LogoutOutcome{Request: first}
 	for _, sess := range sessions {
-		if slices.Contains(decision.End, sess.ID) {
+		if slices.Contains(decision.SessionIDs, sess.ID) {
 			w.deleteSession(sess)
-			out.Ended = append(out.Ended, sess)
+			out.EndedSessions = append(out.EndedSessions, sess)
 		}
 	}
-	counts := !first.IsAnswered() || len(out.Ended) > 0
+	counts := !first.IsAnswered() || len(out.EndedSessions) > 0
 	first.Status, first.StatusDetail = decision.Status, decision.StatusDetail
 	if !counts {
 		return out, nil

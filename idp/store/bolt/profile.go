@@ -27,14 +27,14 @@ func (s *Store) Profile(ctx context.Context, id idp.UserID) (*idp.Profile, error
 		switch {
 		case err != nil:
 			return nil, err
-		case sealed == nil && u.Proofed == nil:
+		case sealed == nil && u.Proofing == nil:
 			return nil, missingError(inProfiles)
 		case sealed != nil:
 			if p, err = openSealed[idp.Profile](r, inProfiles, id, sealed); err != nil {
 				return nil, err
 			}
 		}
-		if !p.Proofed().Equal(u.Proofed) {
+		if !p.Proofing().Equal(u.Proofing) {
 			return nil, s.tamperedError(inProfiles, key)
 		}
 		return p, nil
@@ -61,7 +61,7 @@ func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, a
 // not change *u.
 func (w *writer) putProofed(u *idp.User, p *idp.Profile, dataKey *seal.DataKey) error {
 	updated := *u
-	updated.Proofed = p.Proofed()
+	updated.Proofing = p.Proofing()
 	if p == nil {
 		w.delete(inProfiles, []byte(u.ID))
 	} else if err := w.putSealed(inProfiles, u.ID, dataKey, p); err != nil {

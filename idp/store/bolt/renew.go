@@ -130,7 +130,7 @@ func (w *writer) renewUser(id idp.UserID) error {
 			owned[address] = true
 		}
 	}
-	if p != nil && !p.Proofed().Equal(u.Proofed) {
+	if p != nil && !p.Proofing().Equal(u.Proofing) {
 		return nil // not the profile that the record speaks of: an older one was put back
 	}
 	for address := range owned {

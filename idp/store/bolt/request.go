@@ -66,7 +66,7 @@ func (s *Store) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at 
 func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.SessionID) error {
 	if !w.has(inRequests, []byte(r.Handle)) {
 		answered := *r
-		answered.AnsweredAt, answered.AnsweredIn = at, in
+		answered.AnsweredAt, answered.AnsweringSession = at, in
 		return w.createRequest(&answered)
 	}
 	stored, err := decode[idp.LoginRequest](&w.reader, inRequests, []byte(r.Handle))
@@ -78,7 +78,7 @@ func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.Session
 	case stored.IsAnswered():
 		return idp.ErrAnswered
 	}
-	stored.AnsweredAt, stored.AnsweredIn = at, in
+	stored.AnsweredAt, stored.AnsweringSession = at, in
 	w.put(inRequests, []byte(stored.Handle), encodeRecord(stored))
 	return nil
 }

@@ -28,7 +28,7 @@ var fates = [bucketCount]fate{
 	inUserKeys:        kept,
 	inProviders:       kept,
 	inProviderScopes:  kept,
-	inUsers:           kept, // without devices and used steps, see idp.User.EndUntil
+	inUsers:           kept, // without devices and used steps, see idp.User.ExpireUntil
 	inUserEmails:      kept,
 	inUserTombstones:  kept,
 	inNameIDs:         kept,
@@ -80,13 +80,13 @@ func (r *reader) loadRestored() error {
 
 // Restore ends the sessions, requests and documents that a backup must not bring back. Reads of
 // users change only when it returns, which is safe because nothing else uses the store yet.
-func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.Ended, error) {
+func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditEvent) (idp.EndedRecords, error) {
 	if r.At.IsZero() {
-		return idp.Ended{}, errors.New("a store cannot be restored at the zero time")
+		return idp.EndedRecords{}, errors.New("a store cannot be restored at the zero time")
 	}
 	at := r.At.UTC()
-	out, err := changeValue(ctx, s, events, func(w *writer) (idp.Ended, error) {
-		out := idp.Ended{
+	out, err := changeValue(ctx, s, events, func(w *writer) (idp.EndedRecords, error) {
+		out := idp.EndedRecords{
 			Sessions: w.countRecords(inSessions), LoginRequests: w.countRecords(inRequests), LogoutRequests: w.countRecords(inLogouts),
 		}
 		for b, f := range fates {
@@ -127,7 +127,7 @@ func (w *writer) keepDocumentExpiry() {
 
 // restoreDocuments notes the changes of documents. A document that is not authentic stays
 // unchanged.
-func (w *writer) restoreDocuments(r idp.Restore, out *idp.Ended) error {
+func (w *writer) restoreDocuments(r idp.Restore, out *idp.EndedRecords) error {
 	for at := range w.scan(inDocuments, nil) {
 		kind, key, ok := splitPair(at)
 		if !ok {

@@ -45,11 +45,11 @@ func (w *writer) deleteSession(sess *idp.Session) {
 // record, and moves at most once in Idle however often the session is used, with a write that is
 // made anyway. The sweep meets only ended sessions. They wait at most another Idle for it.
 func sweepTime(sess *idp.Session) time.Time {
-	if sess.Idle <= 0 {
+	if sess.IdleTimeout <= 0 {
 		return sess.ExpiresAt
 	}
-	steps := max(0, sess.SeenAt.Sub(sess.CreatedAt)+sess.Idle-1) / sess.Idle
-	at := sess.CreatedAt.Add((steps + 1) * sess.Idle)
+	steps := max(0, sess.SeenAt.Sub(sess.CreatedAt)+sess.IdleTimeout-1) / sess.IdleTimeout
+	at := sess.CreatedAt.Add((steps + 1) * sess.IdleTimeout)
 	if at.After(sess.ExpiresAt) {
 		return sess.ExpiresAt
 	}
@@ -59,22 +59,22 @@ func sweepTime(sess *idp.Session) time.Time {
 // StartSession implements idp.Store.
 func (s *Store) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		made, replaces := *b.Session, slices.Clone(b.Replaces)
-		if b.Completes != "" {
-			if _, err := w.liveSession(b.Completes, true, made.User); err != nil {
+		made, replaces := *b.Session, slices.Clone(b.ReplacedIDs)
+		if b.PendingID != "" {
+			if _, err := w.liveSession(b.PendingID, true, made.User); err != nil {
 				return err
 			}
-			replaces = append(replaces, b.Completes)
+			replaces = append(replaces, b.PendingID)
 		}
-		if b.Continues != "" {
-			before, err := w.liveSession(b.Continues, false, made.User)
+		if b.PreviousID != "" {
+			before, err := w.liveSession(b.PreviousID, false, made.User)
 			if err != nil {
 				return err
 			}
-			if made.BegunAt = before.Began(); made.BegunAt.Equal(made.CreatedAt) {
+			if made.BegunAt = before.SignedInAt(); made.BegunAt.Equal(made.CreatedAt) {
 				made.BegunAt = time.Time{}
 			}
-			replaces = append(replaces, b.Continues)
+			replaces = append(replaces, b.PreviousID)
 		}
 		return w.createSession(&made, replaces)
 	})
@@ -164,13 +164,13 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 // EndSessions implements idp.Store.
 func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp.AuditEvent) (int, error) {
 	return changeValue(ctx, s, events, func(w *writer) (int, error) {
-		if e.Keep != "" && !w.has(inUserSessions, pairKey(string(e.User), string(e.Keep))) {
+		if e.KeptID != "" && !w.has(inUserSessions, pairKey(string(e.User), string(e.KeptID))) {
 			return 0, idp.ErrSessionEnded
 		}
 		var ended []*idp.Session
 		if e.User != "" {
 			var err error
-			if ended, err = w.endUserSessions(e.User, e.Keep); err != nil {
+			if ended, err = w.endUserSessions(e.User, e.KeptID); err != nil {
 				return 0, err
 			}
 		}

@@ -125,7 +125,7 @@ func (r *reader) openUser(id idp.UserID, sealed []byte) (*idp.User, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.EndUntil(r.store.RestoredAt())
+	u.ExpireUntil(r.store.RestoredAt())
 	return u, nil
 }
 
@@ -219,7 +219,7 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 		if err != nil {
 			return err
 		}
-		before, proofed := emailsOf(u), u.Proofed
+		before, proofed := emailsOf(u), u.Proofing
 		if proofed != nil {
 			kept := *proofed
 			proofed = &kept
@@ -230,7 +230,7 @@ func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.
 		if u.ID != id {
 			return errors.New("change of a user: the ID must stay")
 		}
-		if !proofed.Equal(u.Proofed) {
+		if !proofed.Equal(u.Proofing) {
 			return errProofed
 		}
 		if err := w.indexEmails(id, before, emailsOf(u)); err != nil {

@@ -14,11 +14,11 @@ import (
 func testAuditStored(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	page := readStored(t, s, 0)
-	if !page.Authentic || page.Head.Seq != 0 || page.Head.Hash != audit.First || page.Counted != 0 || page.Checkpoint != nil {
+	if !page.IsHeadAuthentic || page.Head.Seq != 0 || page.Head.Hash != audit.First || page.RecordCount != 0 || page.Checkpoint != nil {
 		t.Errorf("an empty trail: %+v", page)
 	}
 	ev := event("a")
-	ev.Address = "2001:db8::7"
+	ev.IPAddress = "2001:db8::7"
 	ok(t, s.AppendAudit(ctx, ev, event("b")))
 	ok(t, s.AppendAudit(ctx, ev))
 	page = readStored(t, s, 3)
@@ -28,25 +28,25 @@ func testAuditStored(t *testing.T, s idp.OwnedStore) {
 		ok(t, err)
 		place = next
 	}
-	if !page.Authentic || page.Stray || page.Counted != 3 || (audit.Place{Seq: page.Head.Seq, Hash: page.Head.Hash}) != place || page.Head.MAC == "" {
+	if !page.IsHeadAuthentic || page.HasStrayIPAddress || page.RecordCount != 3 || (audit.Place{Seq: page.Head.Seq, Hash: page.Head.Hash}) != place || page.Head.MAC == "" {
 		t.Errorf("page %+v; want the head at %+v", page, place)
 	}
-	if page.Lines[0].Address == nil || page.Lines[1].Address != nil {
+	if page.Lines[0].IPAddress == nil || page.Lines[1].IPAddress != nil {
 		t.Error("addresses are not beside the records that came from one")
 	}
 	// The sweep removes IP addresses after their lifetime, and the records stay.
-	_, err := s.Sweep(ctx, trail(t, s)[0].At.Add(idp.AddressLifetime-time.Second), 100)
+	_, err := s.Sweep(ctx, trail(t, s)[0].At.Add(idp.IPAddressLifetime-time.Second), 100)
 	ok(t, err)
-	if records := trail(t, s); records[0].Address != ev.Address {
-		t.Errorf("address %q before its time, want %q", records[0].Address, ev.Address)
+	if records := trail(t, s); records[0].IPAddress != ev.IPAddress {
+		t.Errorf("address %q before its time, want %q", records[0].IPAddress, ev.IPAddress)
 	}
-	at := trail(t, s)[0].At.Add(idp.AddressLifetime + time.Second)
+	at := trail(t, s)[0].At.Add(idp.IPAddressLifetime + time.Second)
 	for _, want := range []int{1, 1, 0} {
 		if n, err := s.Sweep(ctx, at, 1); n != want || err != nil {
 			t.Errorf("Sweep = %d, %v; want %d", n, err, want)
 		}
 	}
-	if records := trail(t, s); len(records) != 3 || records[0].Address != "" || records[0].AddressSum == "" {
+	if records := trail(t, s); len(records) != 3 || records[0].IPAddress != "" || records[0].IPAddressSum == "" {
 		t.Errorf("records after the sweep: %+v", records)
 	}
 }
@@ -66,7 +66,7 @@ func testAuditPrune(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for range 5 {
 		ev := event("k")
-		ev.Address = "192.0.2.1"
+		ev.IPAddress = "192.0.2.1"
 		ok(t, s.AppendAudit(ctx, ev))
 	}
 	records := trail(t, s)
@@ -101,7 +101,7 @@ func testAuditPrune(t *testing.T, s idp.OwnedStore) {
 	prune(2, 1)
 	prune(2, 0)
 	page := readStored(t, s, 3)
-	if page.Lines[0].Place != 4 || page.Stray || page.Head.Seq != 6 || page.Counted != 6 {
+	if page.Lines[0].Place != 4 || page.HasStrayIPAddress || page.Head.Seq != 6 || page.RecordCount != 6 {
 		t.Errorf("after pruning: %+v", page)
 	}
 	checkSame(t, records[3:], trail(t, s)[:2], nil)

@@ -19,7 +19,7 @@ func testAudit(t *testing.T, s idp.OwnedStore) {
 	}
 	full := idp.AuditEvent{
 		Kind: "sign_in", Outcome: "signature_mismatch", Actor: "user:u1", User: "u1", SP: "https://sp.example/<&>", Year: "2031",
-		RequestID: "r", ErrorID: "e", Address: "2001:db8::1", Detail: map[string]string{"b": "2", "a": "1"},
+		RequestID: "r", ErrorID: "e", IPAddress: "2001:db8::1", Detail: map[string]string{"b": "2", "a": "1"},
 	}
 	ok(t, s.AppendAudit(ctx, full, event("two")))
 	ok(t, s.AppendAudit(ctx))

@@ -25,7 +25,7 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 	from := len(trail(t, s))
 
 	otherScope := newImport("dead", "dead@example.org", "agency:P", "n-dead")
-	otherScope.Deleted = true
+	otherScope.IsDeleted = true
 	people := []idp.ImportedUser{
 		newImport("u1", "a@example.org", "agency:P", "n1", "sp:x", "m1"),
 		newImport("u2", "OLD@example.org"),                               // the email address is taken
@@ -76,7 +76,7 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 		newImport("gone", "", "sp:y", "y8"),
 	}
 	for k := range more {
-		more[k].Existing = true
+		more[k].AlreadyExists = true
 	}
 	outcome, err = s.ImportUsers(ctx, more)
 	ok(t, err)
@@ -125,7 +125,7 @@ func testImportDisclosed(t *testing.T, s idp.OwnedStore) {
 	ok(t, addUser(ctx, s, u))
 	more := []idp.ImportedUser{newImport("disclosed", "HOME@example.org"), newImport("disclosed", "home@example.org"), newImport("disclosed", "other@example.org")}
 	for k, to := range [][]idp.EntityID{{"sp-a", "sp-b"}, {"sp-b", "sp-c"}, {"sp-d"}} {
-		more[k].Existing, more[k].User.Emails[0].DisclosedTo = true, to
+		more[k].AlreadyExists, more[k].User.Emails[0].DisclosedTo = true, to
 	}
 	outcome, err := s.ImportUsers(ctx, more)
 	ok(t, errors.Join(append(outcome, err)...))

@@ -26,7 +26,7 @@ func testIssuance(t *testing.T, s idp.OwnedStore) {
 
 	// The request is stored, as answered.
 	want := given
-	want.AnsweredAt, want.AnsweredIn = i.At, "s1"
+	want.AnsweredAt, want.AnsweringSession = i.At, "s1"
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: given.Handle})
 	checkSame(t, &want, got, err)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: given.SP, MessageID: "m1"})
@@ -59,7 +59,7 @@ func testIssuanceDisclosed(t *testing.T, s idp.OwnedStore) {
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
 	for n, address := range []string{"ann@home.example", "ann@home.example", "", "bob@example.org"} {
 		i := issuance("s1", "u1", "m"+strconv.Itoa(n))
-		i.Address = address
+		i.EmailAddress = address
 		_, err := s.RecordIssuance(ctx, i)
 		ok(t, err)
 	}
@@ -68,14 +68,14 @@ func testIssuanceDisclosed(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, u, got, err)
 
 	i := issuance("s1", "u1", "m0") // seen
-	i.Request.Handle, i.Address = "other", "ann@example.org"
+	i.Request.Handle, i.EmailAddress = "other", "ann@example.org"
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrReplayed)
 	got, err = s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 
 	i = issuance("s2", "rehearsal", "m9") // a user without a record
-	i.Address = "ann@example.org"
+	i.EmailAddress = "ann@example.org"
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "rehearsal")}))
 	_, err = s.RecordIssuance(ctx, i)
 	ok(t, err)
@@ -90,7 +90,7 @@ func testIssuanceStored(t *testing.T, s idp.OwnedStore) {
 	i.Request.RelayState = "what is stored counts"
 	_, err := s.RecordIssuance(ctx, i)
 	ok(t, err)
-	r.AnsweredAt, r.AnsweredIn = i.At, "s1"
+	r.AnsweredAt, r.AnsweringSession = i.At, "s1"
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m1"})
 	checkSame(t, r, got, err)
 
@@ -128,7 +128,7 @@ func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 		{"another person's session", func(i *idp.Issuance) { i.User = "u2" }, idp.ErrSessionUser},
 		{"request answered", func(i *idp.Issuance) { i.Request = answered }, idp.ErrAnswered},
 		{"message seen", func(i *idp.Issuance) { i.Request.MessageID = "seen" }, idp.ErrReplayed},
-		{"no NameID proposed", func(i *idp.Issuance) { i.Proposed = "" }, nil},
+		{"no NameID proposed", func(i *idp.Issuance) { i.ProposedNameID = "" }, nil},
 		{"no request", func(i *idp.Issuance) { i.Request = nil }, nil},
 		{"zero time", func(i *idp.Issuance) { i.At = time.Time{} }, nil},
 	}
@@ -158,7 +158,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.OwnedStore) {
 	issue := func(sess, user, message string, scope idp.NameIDScope, proposed, want idp.NameID) {
 		t.Helper()
 		i := issuance(sess, user, message)
-		i.Scope, i.Proposed = scope, proposed
+		i.Scope, i.ProposedNameID = scope, proposed
 		got, err := nameOf(s.RecordIssuance(ctx, i))
 		checkSame(t, want, got, err)
 		got, err = s.NameID(ctx, scope, idp.UserID(user))
@@ -186,7 +186,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.OwnedStore) {
 	// Another user's NameID is refused, not given away.
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u3")}))
 	i := issuance("s3", "u3", "m7")
-	i.Proposed = "n1"
+	i.ProposedNameID = "n1"
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrExists)
 	_, err = s.NameID(ctx, "agency:A", "u3")
@@ -202,7 +202,7 @@ func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	for k := range n {
 		wg.Go(func() {
 			i := issuance("s1", "u1", numberedName("m", k))
-			i.Proposed = idp.NameID(numberedName("proposed", k))
+			i.ProposedNameID = idp.NameID(numberedName("proposed", k))
 			var err error
 			if names[k], err = nameOf(s.RecordIssuance(t.Context(), i)); err != nil {
 				t.Error(err)

@@ -25,7 +25,7 @@ func logout(r *idp.LogoutRequest, status string, end ...idp.SessionID) *idp.Logo
 	return &idp.Logout{
 		Request: r, At: start.Add(time.Minute),
 		Decide: func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision {
-			return idp.LogoutDecision{Status: status, StatusDetail: "detail", End: end}
+			return idp.LogoutDecision{Status: status, StatusDetail: "detail", SessionIDs: end}
 		},
 		Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return event("logout " + answered.Status) },
 	}
@@ -118,7 +118,7 @@ func testLogoutDecided(t *testing.T, s idp.OwnedStore) {
 		out, err := s.RecordLogout(ctx, l)
 		ok(t, err)
 		checkSame(t, withAnswer(r, "ok"), out.Request, nil)
-		checkSame(t, ended, ids(out.Ended), nil)
+		checkSame(t, ended, ids(out.EndedSessions), nil)
 		stored, err := s.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: r.MessageID})
 		checkSame(t, withAnswer(r, "ok"), stored, err)
 	}
@@ -181,7 +181,7 @@ func testLogoutRepeated(t *testing.T, s idp.OwnedStore) {
 		out, err := s.RecordLogout(ctx, l)
 		ok(t, err)
 		checkSame(t, withAnswer(r, status), out.Request, nil)
-		checkSame(t, ended, ids(out.Ended), nil)
+		checkSame(t, ended, ids(out.EndedSessions), nil)
 	}
 	stored := func(status string) {
 		t.Helper()
@@ -254,7 +254,7 @@ func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 				t.Error(err)
 				return
 			}
-			ended.Add(int32(len(out.Ended)))
+			ended.Add(int32(len(out.EndedSessions)))
 			handles.Store(out.Request.Handle, true)
 			if first != nil && first.Handle != out.Request.Handle {
 				t.Errorf("received as %s, answered as %s", first.Handle, out.Request.Handle)
@@ -299,8 +299,8 @@ func testLogoutFunction(t *testing.T, s idp.OwnedStore) {
 	got, err = s.Session(ctx, "s1")
 	checkSame(t, sess, got, err)
 	kinds(t, s, 0, "logout ok")
-	if !slices.Equal(ids(out.Ended), nil) {
-		t.Errorf("ended: %v", ids(out.Ended))
+	if !slices.Equal(ids(out.EndedSessions), nil) {
+		t.Errorf("ended: %v", ids(out.EndedSessions))
 	}
 }
 

@@ -21,7 +21,7 @@ func giveNameIDs(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, pairs ..
 		id := string(scope) + "/" + user
 		ok(t, s.StartSession(t.Context(), idp.SessionStart{Session: session("s-"+id, user)}))
 		i := issuance("s-"+id, user, "m-"+id)
-		i.Scope, i.Proposed = scope, idp.NameID(name)
+		i.Scope, i.ProposedNameID = scope, idp.NameID(name)
 		got, err := nameOf(s.RecordIssuance(t.Context(), i))
 		checkSame(t, idp.NameID(name), got, err)
 	}

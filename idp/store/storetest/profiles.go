@@ -18,8 +18,8 @@ func checkUnproofed(t *testing.T, s idp.OwnedStore, id idp.UserID) {
 	_, err := s.Profile(t.Context(), id)
 	is(t, err, idp.ErrNotFound)
 	u, err := s.User(t.Context(), id)
-	if err == nil && u.Proofed != nil {
-		t.Errorf("%s is recorded as %+v", id, u.Proofed)
+	if err == nil && u.Proofing != nil {
+		t.Errorf("%s is recorded as %+v", id, u.Proofing)
 	} else if err != nil {
 		is(t, err, idp.ErrNotFound)
 	}
@@ -36,21 +36,21 @@ func testProfiles(t *testing.T, s idp.OwnedStore) {
 
 	// Profile and record change in one step.
 	ok(t, s.SetProfile(ctx, "u1", profile("Ann"), later, event("user.verify")))
-	u.Proofed, u.UpdatedAt = &idp.Proofed{Level: idp.IALVerified, VerifiedAt: start}, later
+	u.Proofing, u.UpdatedAt = &idp.Proofing{Level: idp.IALVerified, VerifiedAt: start}, later
 	got, err := s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 	p, err := s.Profile(ctx, "u1")
 	checkSame(t, profile("Ann"), p, err)
 	checkUnproofed(t, s, "u2")
 
-	// Other changes of the user keep the profile and must not change Proofed.
+	// Other changes of the user keep the profile and must not change Proofing.
 	ok(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "staff"; return nil }))
-	for name, proofed := range map[string]*idp.Proofed{"raised": {Level: idp.IALFacialMatch, VerifiedAt: start}, "taken away": nil} {
-		if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Proofed = proofed; return nil }, event("x")) == nil {
+	for name, proofed := range map[string]*idp.Proofing{"raised": {Level: idp.IALFacialMatch, VerifiedAt: start}, "taken away": nil} {
+		if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Proofing = proofed; return nil }, event("x")) == nil {
 			t.Errorf("%s without a profile", name)
 		}
 	}
-	if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Proofed.Level = idp.IALFacialMatch; return nil }, event("x")) == nil {
+	if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Proofing.Level = idp.IALFacialMatch; return nil }, event("x")) == nil {
 		t.Error("raised in place, without a profile")
 	}
 	u.Role = "staff"
@@ -64,7 +64,7 @@ func testProfiles(t *testing.T, s idp.OwnedStore) {
 	p, err = s.Profile(ctx, "u1")
 	checkSame(t, facial, p, err)
 	got, err = s.User(ctx, "u1")
-	u.Proofed = &idp.Proofed{Level: idp.IALFacialMatch}
+	u.Proofing = &idp.Proofing{Level: idp.IALFacialMatch}
 	checkSame(t, u, got, err)
 	ok(t, s.SetProfile(ctx, "u1", nil, later, event("user.verify")))
 	checkUnproofed(t, s, "u1")
@@ -89,8 +89,8 @@ func testProfilesImported(t *testing.T, s idp.OwnedStore) {
 		people[i].Profile = profile("Ann")
 	}
 	people[1].Profile = nil
-	people[1].User.Proofed = &idp.Proofed{Level: idp.IALFacialMatch} // must be ignored
-	people[3].Existing, people[4].Deleted = true, true
+	people[1].User.Proofing = &idp.Proofing{Level: idp.IALFacialMatch} // must be ignored
+	people[3].AlreadyExists, people[4].IsDeleted = true, true
 	outcome, err := s.ImportUsers(ctx, people)
 	ok(t, err)
 	is(t, outcome[2], idp.ErrExists)
@@ -100,7 +100,7 @@ func testProfilesImported(t *testing.T, s idp.OwnedStore) {
 	p, err := s.Profile(ctx, "u1")
 	checkSame(t, profile("Ann"), p, err)
 	u, err := s.User(ctx, "u1")
-	checkSame(t, profile("Ann").Proofed(), u.Proofed, err)
+	checkSame(t, profile("Ann").Proofing(), u.Proofing, err)
 	for _, id := range []idp.UserID{"u2", "u3", "old", "dead"} {
 		checkUnproofed(t, s, id)
 	}

@@ -61,7 +61,7 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 	_, err = s.Restore(ctx, failingRestore, event("x"))
 	is(t, err, cause)
 	failingRestore = r
-	failingRestore.Add = func(idp.Ended) (map[string]idp.Document, error) { return nil, cause }
+	failingRestore.Add = func(idp.EndedRecords) (map[string]idp.Document, error) { return nil, cause }
 	_, err = s.Restore(ctx, failingRestore, event("x"))
 	is(t, err, cause)
 	restoreWithoutTime := r
@@ -76,13 +76,13 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 	countBefore := len(trail(t, s))
 	restored := event("restored")
 	restored.Detail = map[string]string{}
-	var gotEnded idp.Ended
-	r.Add = func(e idp.Ended) (map[string]idp.Document, error) {
+	var gotEnded idp.EndedRecords
+	r.Add = func(e idp.EndedRecords) (map[string]idp.Document, error) {
 		gotEnded, restored.Detail["sessions"] = e, "two"
 		return map[string]idp.Document{"added": {Key: "k", Data: []byte("new")}, "new": {Key: "n", Data: []byte("new")}}, nil
 	}
 	got, err := s.Restore(ctx, r, restored)
-	want := idp.Ended{Sessions: 2, LoginRequests: 2, LogoutRequests: 1, Documents: map[string]int{"ended": 1}}
+	want := idp.EndedRecords{Sessions: 2, LoginRequests: 2, LogoutRequests: 1, Documents: map[string]int{"ended": 1}}
 	checkSame(t, want, got, err)
 	checkSame(t, want, gotEnded, nil)
 	kinds(t, s, countBefore, "restored")

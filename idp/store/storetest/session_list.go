@@ -14,7 +14,7 @@ func testSessionList(t *testing.T, s idp.OwnedStore) {
 	for _, id := range []string{"d", "a", "c", "b", "bb"} {
 		x := session(id, "u"+id)
 		x.Pending = id == "c"
-		x.Idle, x.Device = time.Minute, idp.Device{Browser: "Firefox", System: "Linux", Network: "203.0.113.0/24"}
+		x.IdleTimeout, x.Device = time.Minute, idp.Device{Browser: "Firefox", System: "Linux", Network: "203.0.113.0/24"}
 		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
 	list := func(after idp.SessionID, limit int, want ...idp.SessionID) {
@@ -64,7 +64,7 @@ func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"unused", "touched", "issued", "ended", "short"} {
 		x := session(id, "u1")
-		x.Idle = 15 * time.Minute
+		x.IdleTimeout = 15 * time.Minute
 		if id == "short" {
 			x.ExpiresAt = start.Add(10 * time.Minute)
 		}
@@ -101,7 +101,7 @@ func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 
 	// A session that is always in use stays until its absolute end.
 	busy := session("busy", "u2")
-	busy.Idle = 15 * time.Minute
+	busy.IdleTimeout = 15 * time.Minute
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: busy}))
 	for at := time.Duration(0); at < 12*time.Hour; at += 14 * time.Minute {
 		touch("busy", at)

@@ -14,7 +14,7 @@ func testSessions(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	made := session("s1", "u1")
 	made.Participants = []idp.Participant{participant("a", "n", "i1")}
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: made, Replaces: []idp.SessionID{"gone"}}, event("session.begin")))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: made, ReplacedIDs: []idp.SessionID{"gone"}}, event("session.begin")))
 	got, err := s.Session(ctx, "s1")
 	checkSame(t, made, got, err)
 	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u2")}, event("x")), idp.ErrExists)
@@ -65,7 +65,7 @@ func testSessionReplaced(t *testing.T, s idp.OwnedStore) {
 	made := session("s4", "u1")
 	made.Participants = []idp.Participant{participant("d", "n", "l1"), participant("b", "n2", "j2")}
 	given := *made
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: made, Replaces: []idp.SessionID{"s1", "s2", "s1", "s3", "gone"}}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: made, ReplacedIDs: []idp.SessionID{"s1", "s2", "s1", "s3", "gone"}}))
 	if diff := cmp.Diff(&given, made); diff != "" {
 		t.Errorf("the caller's session was changed:\n%s", diff)
 	}
@@ -83,8 +83,8 @@ func testSessionReplaced(t *testing.T, s idp.OwnedStore) {
 	}
 	// A failure ends nothing.
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s5", "u1")}))
-	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s5", "u1"), Replaces: []idp.SessionID{"s4"}}), idp.ErrExists)
-	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s4", "u1"), Replaces: []idp.SessionID{"s4"}}), idp.ErrExists)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s5", "u1"), ReplacedIDs: []idp.SessionID{"s4"}}), idp.ErrExists)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("s4", "u1"), ReplacedIDs: []idp.SessionID{"s4"}}), idp.ErrExists)
 	_, err = s.Session(ctx, "s4")
 	ok(t, err)
 }
@@ -100,7 +100,7 @@ func testSessionIndexStays(t *testing.T, s idp.OwnedStore) {
 		i := issuance(sess, "u1", message)
 		i.Request.SP = idp.EntityID(sp)
 		got, err := s.RecordIssuance(ctx, i)
-		checkSame(t, idp.Issued{NameID: "name-u1", SessionIndex: want}, got, err)
+		checkSame(t, idp.IssuedIDs{NameID: "name-u1", SessionIndex: want}, got, err)
 	}
 	indexes := func(id idp.SessionID, sp string, want ...string) {
 		t.Helper()
@@ -123,9 +123,9 @@ func testSessionIndexStays(t *testing.T, s idp.OwnedStore) {
 	indexes("s1", a, "index-m0000")
 
 	// A step-up, and a sign-in in its place.
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u1"), Continues: "s1"}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u1"), PreviousID: "s1"}))
 	issue("s2", a, "stepped-up", "index-m0000")
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u1"), Replaces: []idp.SessionID{"s2"}}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u1"), ReplacedIDs: []idp.SessionID{"s2"}}))
 	issue("s3", b, "signed-in", "index-b1")
 
 	// A session that has several keeps all of them, and the latest counts.
@@ -139,7 +139,7 @@ func testSessionIndexStays(t *testing.T, s idp.OwnedStore) {
 	issue("s4", a, "old", "old0039")
 	ok(t, s.UpdateSession(ctx, "s4", func(x *idp.Session) error { x.SeenAt = start; return nil }))
 	indexes("s4", a, many...)
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s5", "u1"), Replaces: []idp.SessionID{"s4"}}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s5", "u1"), ReplacedIDs: []idp.SessionID{"s4"}}))
 	indexes("s5", a, many...)
 }
 
@@ -156,7 +156,7 @@ func testSessionIndexMoved(t *testing.T, s idp.OwnedStore) {
 	i := issuance("s1", "u1", "m1")
 	i.At = start.Add(2 * time.Minute)
 	got, err := s.RecordIssuance(ctx, i)
-	checkSame(t, idp.Issued{NameID: "name-u1", SessionIndex: "i2"}, got, err)
+	checkSame(t, idp.IssuedIDs{NameID: "name-u1", SessionIndex: "i2"}, got, err)
 	stored, err := s.Session(ctx, "s1")
 	ok(t, err)
 	checkSame(t, 3, len(stored.Participants), nil)
@@ -191,11 +191,11 @@ func testUserSessions(t *testing.T, s idp.OwnedStore) {
 
 	on := func(x *idp.Session) idp.AuditEvent { return event("end " + string(x.ID)) }
 	for _, keep := range []idp.SessionID{"gone", "other"} {
-		_, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", Keep: keep, Event: on})
+		_, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", KeptID: keep, Event: on})
 		is(t, err, idp.ErrSessionEnded)
 	}
 	list("u1", "z", "b", "a")
-	n, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", Keep: "b", Event: on})
+	n, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", KeptID: "b", Event: on})
 	checkSame(t, 2, n, err)
 	list("u1", "b")
 	list("u11", "other")
@@ -212,9 +212,9 @@ func testCompleteSession(t *testing.T, s idp.OwnedStore) {
 	begun := session("begun", "u1")
 	begun.Pending = true
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: begun}))
-	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("other", "u2"), Completes: "begun"}, event("x")), idp.ErrSessionUser)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("other", "u2"), PendingID: "begun"}, event("x")), idp.ErrSessionUser)
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("before", "u1")}))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("done", "u1"), Completes: "begun", Replaces: []idp.SessionID{"before"}}, event("authn")))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("done", "u1"), PendingID: "begun", ReplacedIDs: []idp.SessionID{"before"}}, event("authn")))
 	for _, gone := range []idp.SessionID{"begun", "before"} {
 		_, err := s.Session(ctx, gone)
 		is(t, err, idp.ErrNotFound)
@@ -223,8 +223,8 @@ func testCompleteSession(t *testing.T, s idp.OwnedStore) {
 	ok(t, err)
 
 	// A sign-in whose beginning was ended leads to no page, and nothing changes.
-	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Completes: "begun", Replaces: []idp.SessionID{"done"}}, event("x")), idp.ErrSessionEnded)
-	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Completes: "done"}, event("x")), idp.ErrSessionEnded) // not pending
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), PendingID: "begun", ReplacedIDs: []idp.SessionID{"done"}}, event("x")), idp.ErrSessionEnded)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), PendingID: "done"}, event("x")), idp.ErrSessionEnded) // not pending
 	_, err = s.Session(ctx, "late")
 	is(t, err, idp.ErrNotFound)
 	_, err = s.Session(ctx, "done")
@@ -236,8 +236,8 @@ func testReplaceSession(t *testing.T, s idp.OwnedStore) {
 	old := session("old", "u1")
 	old.Participants = []idp.Participant{{SP: "https://a.example", NameID: "n", SessionIndexes: []string{"_1"}}}
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: old}))
-	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("other", "u2"), Continues: "old"}, event("x")), idp.ErrSessionUser)
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("new", "u1"), Continues: "old"}, event("step_up")))
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("other", "u2"), PreviousID: "old"}, event("x")), idp.ErrSessionUser)
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("new", "u1"), PreviousID: "old"}, event("step_up")))
 	_, err := s.Session(ctx, "old")
 	is(t, err, idp.ErrNotFound)
 	got, err := s.Session(ctx, "new")
@@ -249,27 +249,27 @@ func testReplaceSession(t *testing.T, s idp.OwnedStore) {
 	// Its beginning stays over several step-ups. A sign-in in its place begins again.
 	later := session("later", "u1")
 	later.CreatedAt = start.Add(time.Hour)
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: later, Continues: "new"}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: later, PreviousID: "new"}))
 	latest := session("latest", "u1")
 	latest.CreatedAt = start.Add(2 * time.Hour)
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: latest, Continues: "later"}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: latest, PreviousID: "later"}))
 	got, err = s.Session(ctx, "latest")
 	ok(t, err)
-	checkSame(t, start, got.Began(), nil)
+	checkSame(t, start, got.SignedInAt(), nil)
 	checkSame(t, latest.CreatedAt, got.CreatedAt, nil)
 	fresh := session("fresh", "u1")
 	fresh.CreatedAt = start.Add(3 * time.Hour)
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: fresh, Replaces: []idp.SessionID{"latest"}}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: fresh, ReplacedIDs: []idp.SessionID{"latest"}}))
 	got, err = s.Session(ctx, "fresh")
 	ok(t, err)
-	checkSame(t, fresh.CreatedAt, got.Began(), nil)
+	checkSame(t, fresh.CreatedAt, got.SignedInAt(), nil)
 
 	// A session that was ended, or is only begun, cannot be continued.
 	begun := session("begun", "u1")
 	begun.Pending = true
 	ok(t, s.StartSession(ctx, idp.SessionStart{Session: begun}))
-	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Continues: "old"}, event("x")), idp.ErrSessionEnded)
-	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), Continues: "begun"}, event("x")), idp.ErrSessionEnded)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), PreviousID: "old"}, event("x")), idp.ErrSessionEnded)
+	is(t, s.StartSession(ctx, idp.SessionStart{Session: session("late", "u1"), PreviousID: "begun"}, event("x")), idp.ErrSessionEnded)
 	_, err = s.Session(ctx, "late")
 	is(t, err, idp.ErrNotFound)
 	kinds(t, s, 0, "step_up")

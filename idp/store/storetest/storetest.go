@@ -251,7 +251,7 @@ func request(handle, sp, message string) *idp.LoginRequest {
 func issuance(sess, user, message string) *idp.Issuance {
 	return &idp.Issuance{
 		Request: request("h-"+message, "https://sp.example", message),
-		Session: idp.SessionID(sess), User: idp.UserID(user), Scope: "agency:A", Proposed: idp.NameID("name-" + user),
+		Session: idp.SessionID(sess), User: idp.UserID(user), Scope: "agency:A", ProposedNameID: idp.NameID("name-" + user),
 		SessionIndex: "index-" + message, At: start.Add(time.Minute), Event: event("sign_in"),
 	}
 }
@@ -284,6 +284,6 @@ func moveProvider(ctx context.Context, s idp.OwnedStore, id idp.EntityID, change
 }
 
 // nameOf returns the NameID of an issuance.
-func nameOf(i idp.Issued, err error) (idp.NameID, error) { return i.NameID, err }
+func nameOf(i idp.IssuedIDs, err error) (idp.NameID, error) { return i.NameID, err }
 
 func numberedName(prefix string, n int) string { return fmt.Sprintf("%s%04d", prefix, n) }

@@ -77,7 +77,7 @@ func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	end("later", start.Add(48*time.Hour))
 	end("sooner", start.Add(time.Hour))
 	ok(t, endSession(ctx, s, "ended"))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("new", "u1"), Replaces: []idp.SessionID{"replaced"}}))
+	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("new", "u1"), ReplacedIDs: []idp.SessionID{"replaced"}}))
 	// An ID that ended may be used again with another end.
 	again := session("ended", "u1")
 	again.ExpiresAt = start.Add(72 * time.Hour)
@@ -117,7 +117,7 @@ func testForeignStrings(t *testing.T, s idp.OwnedStore) {
 		i := issuance(string(sess), string(user), text)
 		i.Request.Handle, i.Request.SP, i.Scope = idp.RequestHandle(numberedName("h", k)), idp.EntityID(text), idp.NameIDScope(text)
 		name, err := nameOf(s.RecordIssuance(ctx, i))
-		checkSame(t, i.Proposed, name, err)
+		checkSame(t, i.ProposedNameID, name, err)
 		got, err := s.UserByNameID(ctx, i.Scope, name)
 		checkSame(t, user, got, err)
 		r, err := s.LoginRequest(ctx, idp.RequestKey{SP: i.Request.SP, MessageID: text})

@@ -136,7 +136,7 @@ func testUserDeleted(t *testing.T, s idp.OwnedStore) {
 	user, err := s.UserByNameID(ctx, "agency:A", "name-u1")
 	checkSame(t, "u1", user, err)
 	i := issuance("s3", "u2", "m3")
-	i.Proposed = "name-u1"
+	i.ProposedNameID = "name-u1"
 	_, err = s.RecordIssuance(ctx, i)
 	is(t, err, idp.ErrExists)
 	ok(t, addUser(ctx, s, person("u3", "ann@example.org")))
