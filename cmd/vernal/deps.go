@@ -90,7 +90,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	mailErr := setNotices(c, &parts, getenv)
 	store, err := bolt.Open(filepath.Join(c.DataDir, storeName), bolt.Options{
-		Masters: masters, Clock: clock, Log: log, LockWait: lockWait, Existing: !first,
+		Masters: masters, Clock: clock, Log: log, LockWait: lockWait, MustExist: !first,
 	})
 	if err != nil {
 		return nil, explainStore(c, err)

@@ -98,7 +98,7 @@ func boardSP(l *migration.Line) templates.BoardSP {
 
 func fetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
 	for _, f := range list[:min(limit, len(list))] {
-		all = append(all, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), Address: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
+		all = append(all, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), Address: f.IPAddress, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
 	}
 	return all
 }

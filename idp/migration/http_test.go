@@ -120,8 +120,8 @@ func TestMetadataFetchIsOnlyHint(t *testing.T) {
 	fetch("/api/saml/metadata1999?sp=https://sp.example", "none such")
 	l := readLine(t, i, sp.EntityID)
 	want := []migration.Fetches{
-		{Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
-		{Year: "2026", Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
+		{IPAddress: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
+		{Year: "2026", IPAddress: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
 	}
 	if diff := cmp.Diff(want, l.Fetches); diff != "" || l.Move != migration.Unseen {
 		t.Errorf("%s, fetches (-want +got):\n%s", l.Move, diff)

@@ -45,12 +45,12 @@ func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 	for i := range line.Fetches {
 		line.Fetches[i].Hint = ""
 	}
-	today := usage.DayOf(l.now)
+	today := usage.ComputeDay(l.now)
 	for i, u := range uses {
 		line.Years[i] = Seen{
-			Year: u.Year, FirstAt: usage.Moment(u.First), LastAt: usage.Moment(u.Last),
+			Year: u.Year, FirstAt: usage.ConvertMillis(u.FirstAt), LastAt: usage.ConvertMillis(u.LastAt),
 			Days7: u.Days.Sum(today, 7), Days30: u.Days.Sum(today, 30),
-			Signed: u.Signed, CertSHA256: u.Cert,
+			Signed: u.IsSigned, CertSHA256: u.Cert,
 		}
 	}
 	move, from := Judge(line.Years, l.state, l.target, l.now)
@@ -115,7 +115,7 @@ func (l *liner) certs(p *sp.Provider, uses []*usage.Tally) []RequestCert {
 		for _, u := range uses {
 			last = max(last, u.Certs[rc.SHA256])
 		}
-		rc.LastAt = usage.Moment(last)
+		rc.LastAt = usage.ConvertMillis(last)
 		out = append(out, rc)
 	}
 	slices.SortStableFunc(out, func(a, b RequestCert) int { return a.EndAt.Compare(b.EndAt) })
@@ -141,32 +141,32 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 func (l *liner) requestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
 	var all usage.Tally
 	for _, u := range uses {
-		all.Unsigned = max(all.Unsigned, u.Unsigned)
-		all.Relay = all.Relay.Worse(u.Relay)
-		all.Clock = all.Clock.Least(u.Clock)
+		all.UnsignedAt = max(all.UnsignedAt, u.UnsignedAt)
+		all.Relay = all.Relay.PickLarger(u.Relay)
+		all.Clock = all.Clock.PickSmaller(u.Clock)
 	}
 	warn := func(code rotation.ReasonCode, date time.Time, count int) {
 		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{Date: date, Count: count}})
 	}
-	if l.isRecent(all.Unsigned) {
-		warn(WarnUnsigned, usage.Moment(all.Unsigned), 0)
+	if l.isRecent(all.UnsignedAt) {
+		warn(WarnUnsigned, usage.ConvertMillis(all.UnsignedAt), 0)
 	}
-	if l.isRecent(all.Relay.Last) {
-		warn(WarnRelayStateLong, usage.Moment(all.Relay.At), all.Relay.Bytes)
+	if l.isRecent(all.Relay.LastAt) {
+		warn(WarnRelayStateLong, usage.ConvertMillis(all.Relay.At), all.Relay.Bytes)
 	}
 	off := time.Duration(all.Clock.Millis) * time.Millisecond
-	if off.Abs() > clockBound && usage.DayOf(l.now)-all.Clock.Day < usage.KeepDays {
+	if off.Abs() > clockBound && usage.ComputeDay(l.now)-all.Clock.Day < usage.KeepDays {
 		code := WarnClockBehind
 		if off < 0 {
 			code = WarnClockAhead
 		}
-		warn(code, usage.Moment(all.Clock.Day*(24*time.Hour).Milliseconds()), int(off.Abs().Round(time.Second)/time.Second))
+		warn(code, usage.ConvertMillis(all.Clock.Day*(24*time.Hour).Milliseconds()), int(off.Abs().Round(time.Second)/time.Second))
 	}
 	return warnings
 }
 
 func (l *liner) isRecent(millis int64) bool {
-	return isWithin(usage.OddTime, l.now, usage.Moment(millis))
+	return isWithin(usage.OddityLifetime, l.now, usage.ConvertMillis(millis))
 }
 
 // RequestCertsEndAt returns when the last registered request certificate of an active

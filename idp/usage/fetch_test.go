@@ -32,7 +32,7 @@ func TestFetchesAreNoUses(t *testing.T) {
 		}
 		ok(t, l.Flush(t.Context()))
 	}
-	stored, err := storetest.LookupDocument(t.Context(), in.store, documents, string(spA))
+	stored, err := storetest.LookupDocument(t.Context(), in.store, documentKind, string(spA))
 	if err != nil || stored == nil {
 		t.Errorf("the registered SP has no document: %v", err)
 	}
@@ -49,7 +49,7 @@ func TestFetchesAreForgotten(t *testing.T) {
 	ok(t, l.Flush(t.Context()))
 	in.set(in.clock().AddDate(0, 0, 91))
 	ok(t, l.Flush(t.Context()))
-	docs, err := in.store.Documents(t.Context(), documents, idp.DocumentQuery{All: true})
+	docs, err := in.store.Documents(t.Context(), documentKind, idp.DocumentQuery{All: true})
 	ok(t, err)
 	if len(docs) != 0 {
 		t.Errorf("after 91 days there is %q", docs)
@@ -83,7 +83,7 @@ func TestClientTextIsCleaned(t *testing.T) {
 			if f.UserAgent != tt.want {
 				t.Errorf("User-Agent is %q, want %q", f.UserAgent, tt.want)
 			}
-			for _, text := range []string{f.UserAgent, f.Address, string(f.Hint)} {
+			for _, text := range []string{f.UserAgent, f.IPAddress, string(f.Hint)} {
 				if !utf8.ValidString(text) || len(text) > 1024 || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 					t.Errorf("shown: %q", text)
 				}
@@ -121,7 +121,7 @@ func TestClientsAreBounded(t *testing.T) {
 		}
 		ok(t, l.Flush(t.Context()))
 	}
-	docs, err := in.store.Documents(t.Context(), documents, idp.DocumentQuery{All: true})
+	docs, err := in.store.Documents(t.Context(), documentKind, idp.DocumentQuery{All: true})
 	ok(t, err)
 	size := 0
 	for _, d := range docs {

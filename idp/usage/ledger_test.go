@@ -81,7 +81,7 @@ func TestFlushThatFailsHalfway(t *testing.T) {
 	in := newInstallation(t, noon(2026, 6, 1))
 	l, disk := in.ledger(), &store{DocumentStore: in.store, room: 2}
 	l.Store = disk
-	for n := range 3*batch + 1 {
+	for n := range 3*batchSize + 1 {
 		in.use(l, idp.EntityID(fmt.Sprint("urn:", n)), "2026")
 	}
 	l.Fetch(idp.Fetch{At: in.clock(), IPAddress: "192.0.2.1", UserAgent: "curl"})
@@ -90,8 +90,8 @@ func TestFlushThatFailsHalfway(t *testing.T) {
 	}
 	for range 2 { // noted in part, then stored
 		s := in.read(l)
-		for n := range 3*batch + 1 {
-			if u := s.Uses[idp.EntityID(fmt.Sprint("urn:", n))]; len(u) != 1 || u[0].Days.Sum(DayOf(in.clock()), 30) != 1 {
+		for n := range 3*batchSize + 1 {
+			if u := s.Uses[idp.EntityID(fmt.Sprint("urn:", n))]; len(u) != 1 || u[0].Days.Sum(ComputeDay(in.clock()), 30) != 1 {
 				t.Fatalf("urn:%d: %+v", n, u)
 			}
 		}
@@ -145,8 +145,8 @@ func TestFlushWaitsForReaders(t *testing.T) {
 	read := false
 	l.Store = &store{DocumentStore: in.store, before: func() {
 		read = true
-		if l.writing.TryLock() {
-			l.writing.Unlock()
+		if l.flushMu.TryLock() {
+			l.flushMu.Unlock()
 			t.Error("a flush could write now")
 		}
 	}}

@@ -11,35 +11,34 @@ import (
 	"vernal/idp"
 )
 
-// Snapshot is the ledger at one moment: stored and noted together. It belongs to
-// the caller.
+// Snapshot contains the stored and pending uses at one moment. It belongs to the caller.
 type Snapshot struct {
-	// Uses has the years of each SP, registered or not, oldest first.
+	// Uses contains the years of each SP, registered or not, oldest first.
 	Uses map[idp.EntityID][]*Tally
-	// Fetches has the loads by hint, which is "" for loads without one.
+	// Fetches contains the loads by hint; "" for loads without a hint.
 	Fetches map[idp.EntityID][]Loads
 
-	at time.Time
+	readAt time.Time
 }
 
-// ListOtherFetches lists the remaining loads in Fetches, latest first and bounded.
+// ListOtherFetches lists the remaining loads in Fetches, the latest first and bounded.
 func (s *Snapshot) ListOtherFetches() []Loads {
-	return keepLoads(total, slices.Concat(slices.Collect(maps.Values(s.Fetches))...), s.at)
+	return keepLoads(totalKey, slices.Concat(slices.Collect(maps.Values(s.Fetches))...), s.readAt)
 }
 
 // Read returns the whole ledger.
 func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) {
 	now := l.Clock.Now()
-	all, err := l.readAll(ctx, now)
+	ledgerRecords, err := l.readAll(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Uses: make(map[idp.EntityID][]*Tally, len(all)), Fetches: make(map[idp.EntityID][]Loads), at: now}
-	for key, r := range all {
+	s := &Snapshot{Uses: make(map[idp.EntityID][]*Tally, len(ledgerRecords)), Fetches: make(map[idp.EntityID][]Loads), readAt: now}
+	for key, r := range ledgerRecords {
 		for _, load := range r.Loads {
 			s.Fetches[load.Hint] = append(s.Fetches[load.Hint], load)
 		}
-		if key == total || len(r.Years) == 0 {
+		if key == totalKey || len(r.Years) == 0 {
 			continue
 		}
 		uses := make([]*Tally, 0, len(r.Years))
@@ -56,16 +55,16 @@ func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-// Users lists the registered, active SPs that used a year since a moment, sorted. They
-// prevent its retirement.
+// Users lists the registered, active SPs that used a year since a time, sorted. They prevent the
+// retirement of the year.
 func (l *Ledger) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error) {
-	all, err := l.readAll(ctx, l.Clock.Now())
+	ledgerRecords, err := l.readAll(ctx, l.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
 	var users []idp.EntityID
-	for key, r := range all {
-		if t := r.Years[y]; t == nil || t.Last < since.UnixMilli() {
+	for key, r := range ledgerRecords {
+		if t := r.Years[y]; t == nil || t.LastAt < since.UnixMilli() {
 			continue
 		}
 		if p, err := l.Registry.Lookup(ctx, idp.EntityID(key)); err == nil && p.Active {
@@ -80,57 +79,56 @@ func (l *Ledger) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.
 // that was never used is missing.
 func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	now := l.Clock.Now()
-	l.writing.RLock()
-	defer l.writing.RUnlock()
-	stored, err := l.readStored(ctx, now, idp.DocumentQuery{Keys: []string{total}})
+	l.flushMu.RLock()
+	defer l.flushMu.RUnlock()
+	storedRecords, err := l.readStored(ctx, now, idp.DocumentQuery{Keys: []string{totalKey}})
 	if err != nil {
 		return nil, err
 	}
-	last := stored[total]
-	if last == nil { // a use that is overlooked could end a year in use
-		if stored, err = l.readStored(ctx, now, idp.DocumentQuery{All: true}); err != nil {
+	last := storedRecords[totalKey]
+	if last == nil { // a missing use could end a year in use
+		if storedRecords, err = l.readStored(ctx, now, idp.DocumentQuery{All: true}); err != nil {
 			return nil, err
 		}
 		last = new(record)
-		for _, r := range stored {
+		for _, r := range storedRecords {
 			last.addLast(r)
 		}
 	}
 	l.mu.Lock()
-	for _, r := range l.noted.uses {
+	for _, r := range l.pending.uses {
 		last.addLast(r)
 	}
 	l.mu.Unlock()
-	last.settle(now)
-	at := make(map[idp.Year]time.Time, len(last.Years))
+	last.clampTimes(now)
+	lastUses := make(map[idp.Year]time.Time, len(last.Years))
 	for y, t := range last.Years {
-		at[y] = Moment(t.Last)
+		lastUses[y] = ConvertMillis(t.LastAt)
 	}
-	return at, nil
+	return lastUses, nil
 }
 
-// readAll returns the stored and noted uses at one moment, between two flushes, by the key
-// of the record.
+// readAll returns the stored and pending uses between two flushes, by the key of the record.
 func (l *Ledger) readAll(ctx context.Context, now time.Time) (records, error) {
-	l.writing.RLock()
-	defer l.writing.RUnlock()
+	l.flushMu.RLock()
+	defer l.flushMu.RUnlock()
 	all, err := l.readStored(ctx, now, idp.DocumentQuery{All: true})
 	if err != nil {
 		return nil, err
 	}
-	var noted notes
+	var pending notes
 	l.mu.Lock()
-	noted.merge(l.noted)
+	pending.merge(l.pending)
 	l.mu.Unlock()
-	for key, r := range l.sortNotes(ctx, noted, now) {
-		entryOf(&all, key).merge(r)
+	for key, r := range l.sortNotes(ctx, pending, now) {
+		findOrAddEntry(&all, key).merge(r)
 	}
 	return all, nil
 }
 
-// readStored returns the stored records that are not damaged. l.writing must be held.
+// readStored returns the stored records that are not damaged. The caller holds l.flushMu.
 func (l *Ledger) readStored(ctx context.Context, now time.Time, q idp.DocumentQuery) (records, error) {
-	docs, err := l.Store.Documents(ctx, documents, q)
+	docs, err := l.Store.Documents(ctx, documentKind, q)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger of uses: %w", err)
 	}

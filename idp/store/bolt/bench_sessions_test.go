@@ -71,7 +71,7 @@ func fillHouse(b *testing.B, n int) *house {
 		sess := h.session(i)
 		add(inSessions, []byte(sess.ID), encodeRecord(sess))
 		add(inUserSessions, pairKey(string(sess.User), string(sess.ID)), []byte{})
-		add(inExpiry, expiryKey(sweepTime(sess), sessionKind, []byte(sess.ID)), []byte{})
+		add(inExpiry, expiryKey(computeSweepTime(sess), sessionKind, []byte(sess.ID)), []byte{})
 		if i%10 != 0 {
 			h.ids = append(h.ids, sess.ID)
 		}

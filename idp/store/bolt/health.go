@@ -12,9 +12,9 @@ import (
 
 // health records the results of writes to the disk.
 type health struct {
-	last     atomic.Pointer[writeResult] // nil before the first write
-	failures atomic.Uint64
-	probing  chan struct{} // holds one element while no probe runs
+	last      atomic.Pointer[writeResult] // nil before the first write
+	failures  atomic.Uint64
+	probeSlot chan struct{} // contains one element while no probe runs
 }
 
 // writeResult is the result of one transaction.
@@ -24,14 +24,14 @@ type writeResult struct {
 }
 
 func (h *health) init() {
-	h.probing = make(chan struct{}, 1)
-	h.probing <- struct{}{}
+	h.probeSlot = make(chan struct{}, 1)
+	h.probeSlot <- struct{}{}
 }
 
-func (h *health) note(at time.Time, err error) { h.last.Store(&writeResult{at, err}) }
+func (h *health) recordResult(at time.Time, err error) { h.last.Store(&writeResult{at, err}) }
 
-// lookupLast returns the last result, and whether it is recent. A clock that was set back makes
-// none recent.
+// lookupLast returns the last result, and whether it is recent. If the clock was set
+// back, no result is recent.
 func (h *health) lookupLast(now time.Time) (last *writeResult, isRecent bool) {
 	last = h.last.Load()
 	if last == nil {
@@ -44,8 +44,8 @@ func (h *health) lookupLast(now time.Time) (last *writeResult, isRecent bool) {
 // probeKey is the key of the value that a probe writes.
 var probeKey = []byte("probe")
 
-// After a failure a probe writes as much as many changes at once: on a full disk, a small
-// one often still fits into pages that are free within the file.
+// After a failure, a probe writes a large value, because on a full disk a small one often still
+// fits into free pages of the file.
 const (
 	probeSize = 1
 	retrySize = 64 << 10
@@ -59,25 +59,25 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 	if last, isRecent := s.health.lookupLast(s.clock.Now()); isRecent {
 		return last.err
 	}
-	select { // one probe for all callers
-	case <-s.health.probing:
+	select { // run one probe for all callers
+	case <-s.health.probeSlot:
 	case <-ctx.Done():
-		return lateError(ctx)
+		return timeoutError(ctx)
 	}
 	result := make(chan error, 1)
 	go func() { // a disk that hangs blocks the probe, but not the callers
-		defer func() { s.health.probing <- struct{}{} }()
+		defer func() { s.health.probeSlot <- struct{}{} }()
 		result <- s.probe(context.WithoutCancel(ctx))
 	}()
 	select {
 	case err := <-result:
 		return err
 	case <-ctx.Done():
-		return lateError(ctx)
+		return timeoutError(ctx)
 	}
 }
 
-// probe makes a change, unless another one has shown the state meanwhile.
+// probe makes a change, unless a result has become recent meanwhile.
 func (s *Store) probe(ctx context.Context) error {
 	last, isRecent := s.health.lookupLast(s.clock.Now())
 	if isRecent {
@@ -93,10 +93,10 @@ func (s *Store) probe(ctx context.Context) error {
 	})
 }
 
-// lateError returns the error of a check whose caller stopped waiting.
-func lateError(ctx context.Context) error {
+// timeoutError returns the error of a check whose caller stopped waiting.
+func timeoutError(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("%w: it does not answer in time", idp.ErrNotWritten)
+		return fmt.Errorf("%w: the disk did not respond in time", idp.ErrNotWritten)
 	}
 	return ctx.Err()
 }

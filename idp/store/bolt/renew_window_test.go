@@ -91,14 +91,14 @@ func TestReadThatBeganBeforeRenewal(t *testing.T) {
 		must(t, s.BeginRenewal(t.Context()))
 		renewAll(t, s)
 		must(t, s.EndRenewal(t.Context()))
-		for _, r := range []*reader{r, s.reader(r.tx)} { // whose ring is taken at once, and late
+		for _, r := range []*reader{r, s.newReader(r.tx)} { // whose ring is taken at once, and late
 			_, err := r.find(inMeta, schemaKey)
 			must(t, err)
 		}
-		if id, err := r.emailOwner("u1@example.org"); err != nil || id != "u1" {
+		if id, err := r.findEmailOwner("u1@example.org"); err != nil || id != "u1" {
 			t.Errorf("owner %q, %v", id, err)
 		}
-		if _, err := r.user("u1"); err != nil {
+		if _, err := r.readUser("u1"); err != nil {
 			t.Error(err)
 		}
 		return nil

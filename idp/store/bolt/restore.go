@@ -10,48 +10,48 @@ import (
 	"vernal/idp"
 )
 
-// fate is the effect of a restore on the records of a bucket.
-type fate byte
+// restoreEffect is the effect of a restore on the records of a bucket.
+type restoreEffect byte
 
 const (
-	undecided fate = iota
-	kept
-	ended
-	// chosen means that the restore keeps, changes or ends each record separately.
-	chosen
+	effectUnknown restoreEffect = iota
+	effectKeep
+	effectEnd
+	// effectChoose means that the restore keeps, changes or ends each record separately.
+	effectChoose
 )
 
-// fates contains the fate of every bucket.
-var fates = [bucketCount]fate{
-	inMeta:            kept,
-	inRingKeys:        kept,
-	inUserKeys:        kept,
-	inProviders:       kept,
-	inProviderScopes:  kept,
-	inUsers:           kept, // without devices and used steps, see idp.User.ExpireUntil
-	inUserEmails:      kept,
-	inUserTombstones:  kept,
-	inNameIDs:         kept,
-	inNameIDUsers:     kept,
-	inSessions:        ended,
-	inUserSessions:    ended,
-	inRequests:        ended,
-	inLogouts:         ended,
-	inLogoutMessages:  ended,
-	inDocuments:       chosen,
-	inExpiry:          chosen, // like the records
-	inAudit:           kept,
-	inAuditAddresses:  kept,
-	inAuditHead:       kept,
-	inAuditCheckpoint: kept,
-	inProfiles:        kept,
+// restoreEffects contains the effect on every bucket.
+var restoreEffects = [bucketCount]restoreEffect{
+	inMeta:            effectKeep,
+	inRingKeys:        effectKeep,
+	inUserKeys:        effectKeep,
+	inProviders:       effectKeep,
+	inProviderScopes:  effectKeep,
+	inUsers:           effectKeep, // idp.User.ExpireUntil ends devices and codes
+	inUserEmails:      effectKeep,
+	inUserTombstones:  effectKeep,
+	inNameIDs:         effectKeep,
+	inNameIDUsers:     effectKeep,
+	inSessions:        effectEnd,
+	inUserSessions:    effectEnd,
+	inRequests:        effectEnd,
+	inLogouts:         effectEnd,
+	inLogoutMessages:  effectEnd,
+	inDocuments:       effectChoose,
+	inExpiry:          effectChoose, // like the records that it indexes
+	inAudit:           effectKeep,
+	inAuditAddresses:  effectKeep,
+	inAuditHead:       effectKeep,
+	inAuditCheckpoint: effectKeep,
+	inProfiles:        effectKeep,
 }
 
 var restoredKey = []byte("restored")
 
 // RestoredAt returns the time of the last restore. If the clock was set back since, it returns
-// the time when that was noticed: otherwise no message and no code would be accepted until the
-// clock has caught up.
+// the time when it found out, because otherwise no message and no code would be accepted until
+// the clock reaches the time of the restore.
 func (s *Store) RestoredAt() time.Time {
 	at := s.restoredAt.Load()
 	if at == nil {
@@ -64,8 +64,8 @@ func (s *Store) RestoredAt() time.Time {
 	return *at
 }
 
-// loadRestored reads RestoredAt at Open.
-func (r *reader) loadRestored() error {
+// loadRestoredAt reads RestoredAt at Open.
+func (r *reader) loadRestoredAt() error {
 	value, err := r.get(inMeta, restoredKey)
 	if value == nil || err != nil {
 		return err
@@ -73,7 +73,7 @@ func (r *reader) loadRestored() error {
 	if len(value) != timeLen {
 		return corruptError(inMeta, restoredKey, errors.New("not a time"))
 	}
-	at := timeFrom(value)
+	at := decodeTime(value)
 	r.store.restoredAt.Store(&at)
 	return nil
 }
@@ -85,26 +85,26 @@ func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditE
 		return idp.EndedRecords{}, errors.New("a store cannot be restored at the zero time")
 	}
 	at := r.At.UTC()
-	out, err := changeValue(ctx, s, events, func(w *writer) (idp.EndedRecords, error) {
-		out := idp.EndedRecords{
+	counts, err := changeValue(ctx, s, events, func(w *writer) (idp.EndedRecords, error) {
+		counts := idp.EndedRecords{
 			Sessions: w.countRecords(inSessions), LoginRequests: w.countRecords(inRequests), LogoutRequests: w.countRecords(inLogouts),
 		}
-		for b, f := range fates {
-			if f == ended {
+		for b, f := range restoreEffects {
+			if f == effectEnd {
 				w.clear(bucket(b))
 			}
 		}
 		w.keepDocumentExpiry()
-		if err := w.restoreDocuments(r, &out); err != nil {
-			return out, err
+		if err := w.restoreDocuments(r, &counts); err != nil {
+			return counts, err
 		}
 		w.put(inMeta, restoredKey, appendTime(nil, at))
-		return out, nil
+		return counts, nil
 	})
 	if err == nil {
 		s.restoredAt.Store(&at)
 	}
-	return out, err
+	return counts, err
 }
 
 func (r *reader) countRecords(b bucket) (n int) {
@@ -114,8 +114,8 @@ func (r *reader) countRecords(b bucket) (n int) {
 	return n
 }
 
-// keepDocumentExpiry notes the removal of all entries of the expiry index except those of
-// documents.
+// keepDocumentExpiry queues the removal of all entries of the expiry index that belong to no
+// document.
 func (w *writer) keepDocumentExpiry() {
 	w.clear(inExpiry)
 	for key := range w.scan(inExpiry, nil) {
@@ -125,18 +125,18 @@ func (w *writer) keepDocumentExpiry() {
 	}
 }
 
-// restoreDocuments notes the changes of documents. A document that is not authentic stays
+// restoreDocuments queues the changes of documents. A document that is not authentic stays
 // unchanged.
-func (w *writer) restoreDocuments(r idp.Restore, out *idp.EndedRecords) error {
-	for at := range w.scan(inDocuments, nil) {
-		kind, key, ok := splitPair(at)
+func (w *writer) restoreDocuments(r idp.Restore, counts *idp.EndedRecords) error {
+	for docKey := range w.scan(inDocuments, nil) {
+		kind, key, ok := splitPair(docKey)
 		if !ok {
 			continue
 		}
 		if r.Change == nil {
 			continue
 		}
-		before, err := w.document(kind, key)
+		before, err := w.readDocument(kind, key)
 		if errors.Is(err, idp.ErrTampered) {
 			continue
 		}
@@ -149,25 +149,25 @@ func (w *writer) restoreDocuments(r idp.Restore, out *idp.EndedRecords) error {
 			return err
 		}
 		if d.Key != key {
-			return errors.New("change of a document: Key must stay")
+			return errors.New("a change of a document must not change its Key")
 		}
 		if len(d.Data) == 0 {
-			if out.Documents == nil {
-				out.Documents = map[string]int{}
+			if counts.Documents == nil {
+				counts.Documents = map[string]int{}
 			}
-			out.Documents[kind]++
+			counts.Documents[kind]++
 		}
 		w.putDocument(kind, before, d)
 	}
 	if r.Add == nil {
 		return nil
 	}
-	add, err := r.Add(*out)
+	newDocuments, err := r.Add(*counts)
 	if err != nil {
 		return err
 	}
-	for kind, d := range add {
-		before, err := w.document(kind, d.Key)
+	for kind, d := range newDocuments {
+		before, err := w.readDocument(kind, d.Key)
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (w *writer) restoreDocuments(r idp.Restore, out *idp.EndedRecords) error {
 	return nil
 }
 
-// splitPair returns the parts of a key of pairKey.
+// splitPair returns the two parts of a pairKey.
 func splitPair(key []byte) (a, b string, ok bool) {
 	if len(key) < 2 {
 		return "", "", false

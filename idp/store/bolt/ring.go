@@ -8,24 +8,24 @@ import (
 	"vernal/idp/seal"
 )
 
-// ringSince are the ring keys in force from a transaction on.
-type ringSince struct {
+// ringVersion contains the ring keys in force since a transaction.
+type ringVersion struct {
 	tx   int
 	ring *seal.Ring // never changed
 }
 
-// maxRings is the number of ring changes that a read under way must know: a renewal makes
-// two, and before it there is one.
+// maxRings is the number of versions that a running read may need: the one before a renewal, and
+// two that the renewal makes.
 const maxRings = 3
 
-// ringOf returns the ring keys in force in a transaction. The data that the transaction
-// reads was written with those keys. With the keys of another moment, authentic records
-// would look forged.
-func (s *Store) ringOf(tx *bbolt.Tx) *seal.Ring {
+// findRing returns the ring keys in force in a transaction. The data that the transaction
+// reads was written with those keys. With other keys, authentic records would
+// look forged.
+func (s *Store) findRing(tx *bbolt.Tx) *seal.Ring {
 	all := *s.rings.Load()
-	for _, since := range slices.Backward(all) {
-		if since.tx <= tx.ID() {
-			return since.ring
+	for _, version := range slices.Backward(all) {
+		if version.tx <= tx.ID() {
+			return version.ring
 		}
 	}
 	return all[0].ring
@@ -34,14 +34,14 @@ func (s *Store) ringOf(tx *bbolt.Tx) *seal.Ring {
 // setRing puts ring keys in force at Open.
 func (s *Store) setRing(ring *seal.Ring) {
 	s.ring = seal.NewRing(ring.Generations()...)
-	s.rings.Store(&[]ringSince{{ring: ring}})
+	s.rings.Store(&[]ringVersion{{ring: ring}})
 }
 
 // commitRing commits a transaction that changes the ring keys. No transaction sees them
 // before the commit, and every one after it does.
 func (s *Store) commitRing(tx *bbolt.Tx, ring *seal.Ring, commit func(*bbolt.Tx) error) error {
 	before := s.rings.Load()
-	all := append(slices.Clone(*before), ringSince{tx: tx.ID(), ring: ring})
+	all := append(slices.Clone(*before), ringVersion{tx: tx.ID(), ring: ring})
 	all = all[max(0, len(all)-maxRings):]
 	s.rings.Store(&all)
 	if err := commit(tx); err != nil {

@@ -21,13 +21,13 @@ import (
 type reader struct {
 	store *Store
 	tx    *bbolt.Tx
-	// ring is the ring keys in force in the transaction.
+	// ring contains the ring keys in force in the transaction.
 	ring    *seal.Ring
 	buckets [bucketCount]*bbolt.Bucket
 }
 
-// view runs a look-up.
-func (s *Store) view(ctx context.Context, look func(*reader) error) (err error) {
+// view runs a look-up in a read transaction.
+func (s *Store) view(ctx context.Context, lookUp func(*reader) error) (err error) {
 	if err := s.checkAvailable(ctx); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) (err error) 
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			if err = damageOf(v); err == nil {
+			if err = convertPanic(v); err == nil {
 				panic(v)
 			}
 			s.stopDamaged(err)
@@ -48,54 +48,56 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) (err error) 
 	}()
 	defer tx.Rollback()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a fault in the mapped file would end the process
-	return look(s.reader(tx))
+	return lookUp(s.newReader(tx))
 }
 
-// readValue is view for a look-up with a result, which is the zero value if there is an
+// readValue works like view, for a look-up with a result. The result is the zero value after an
 // error.
-func readValue[T any](ctx context.Context, s *Store, look func(*reader) (T, error)) (out T, err error) {
+func readValue[T any](ctx context.Context, s *Store, lookUp func(*reader) (T, error)) (out T, err error) {
 	err = s.view(ctx, func(r *reader) error {
-		found, err := look(r)
+		result, err := lookUp(r)
 		if err == nil {
-			out = found
+			out = result
 		}
 		return err
 	})
 	return out, err
 }
 
-// changeValue is update for a change with a result, which is the zero value if there is an
+// changeValue works like update, for a change with a result. The result is the zero value after an
 // error.
 func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, change func(*writer) (T, error)) (out T, err error) {
-	var made T
+	var result T
 	err = s.update(ctx, events, func(w *writer) (err error) {
-		made, err = change(w)
+		result, err = change(w)
 		return err
 	})
 	if err == nil {
-		out = made
+		out = result
 	}
 	return out, err
 }
 
-func (s *Store) reader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.ringOf(tx)} }
+func (s *Store) newReader(tx *bbolt.Tx) *reader {
+	return &reader{store: s, tx: tx, ring: s.findRing(tx)}
+}
 
 // checkAvailable returns the error that prevents look-ups, or nil.
 func (s *Store) checkAvailable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.queue.failure()
+	return s.queue.readFailure()
 }
 
 func (r *reader) bucket(b bucket) *bbolt.Bucket {
 	if r.buckets[b] == nil {
-		r.buckets[b] = r.tx.Bucket([]byte(b.String())) // Open saw that it is there
+		r.buckets[b] = r.tx.Bucket([]byte(b.String())) // Open checked that it exists
 	}
 	return r.buckets[b]
 }
 
-// get reads a value, nil if the key is missing. In a guarded bucket it returns the part of
+// get reads a value. It returns nil if the key is missing. In a guarded bucket it returns the part of
 // the value that its MAC covers, or idp.ErrTampered if the MAC does not match.
 func (r *reader) get(b bucket, key []byte) ([]byte, error) {
 	value := r.bucket(b).Get(key)
@@ -105,7 +107,7 @@ func (r *reader) get(b bucket, key []byte) ([]byte, error) {
 	return r.verifyValue(b, key, value)
 }
 
-// find is get for a value that must exist. It returns idp.ErrNotFound if it is missing.
+// find works like get, for a value that must exist. It returns idp.ErrNotFound if it is missing.
 func (r *reader) find(b bucket, key []byte) ([]byte, error) {
 	value, err := r.get(b, key)
 	if value == nil && err == nil {
@@ -126,7 +128,7 @@ func (r *reader) verifyValue(b bucket, key, value []byte) ([]byte, error) {
 	return content, nil
 }
 
-// has reports whether something is stored under the key. A value whose MAC does not match counts,
+// has reports whether a value is stored under the key. A value whose MAC does not match counts,
 // so that no change writes in its place.
 func (r *reader) has(b bucket, key []byte) bool {
 	return r.bucket(b).Get(key) != nil
@@ -153,8 +155,8 @@ func decodeValue[R any](b bucket, key, value []byte) (*R, error) {
 	return record, nil
 }
 
-// decodeAny is decode for a record that may be missing. It then returns nil.
-func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
+// decodeOptional works like decode, but returns nil for a missing record.
+func decodeOptional[R any](r *reader, b bucket, key []byte) (*R, error) {
 	record, err := decode[R](r, b, key)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil
@@ -162,8 +164,8 @@ func decodeAny[R any](r *reader, b bucket, key []byte) (*R, error) {
 	return record, err
 }
 
-// scan yields the entries whose keys begin with prefix, in order. It does not verify those
-// of a guarded bucket: see verified.
+// scan yields the entries whose keys begin with prefix, in order. It does not verify the
+// entries of a guarded bucket.
 func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := r.bucket(b).Cursor()
@@ -176,12 +178,12 @@ func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 }
 
 // scanAfter yields the entries whose keys sort after the given one, in order. It does not
-// verify those of a guarded bucket.
-func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
+// verify the entries of a guarded bucket.
+func (r *reader) scanAfter(b bucket, afterKey []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := r.bucket(b).Cursor()
-		k, v := c.Seek(after)
-		if k != nil && bytes.Equal(k, after) {
+		k, v := c.Seek(afterKey)
+		if k != nil && bytes.Equal(k, afterKey) {
 			k, v = c.Next()
 		}
 		for ; k != nil && yield(k, v); k, v = c.Next() {
@@ -196,46 +198,45 @@ func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
 type writer struct {
 	reader
 	ops    []op
-	events []idp.AuditEvent // that the change decided, in addition to those of its job
-	err    error            // of the first note that could never be written
+	events []idp.AuditEvent // of the change, in addition to the events of its job
+	err    error            // of the first value that can never be written
 	// messages contains the changes of this transaction to the store's index of messages: a
 	// handle, or "" for a removed request.
 	messages map[message]idp.RequestHandle
-	// forgotten says that all messages from before the transaction are removed.
-	forgotten bool
-	// nextRing contains the ring keys that the change puts in force; nil for none. They hold
-	// for the changes after it.
+	// isMessagesCleared is set once the transaction has removed all earlier messages.
+	isMessagesCleared bool
+	// nextRing contains the ring keys that later changes use; nil to keep the current ones.
 	nextRing *seal.Ring
 }
 
 // op is one queued write: value for key, or nil to delete it. An op in inRequests that adds
 // or removes a request has its message too.
 type op struct {
-	in         bucket
+	bucket     bucket
 	key, value []byte
 	message    *message
-	// protected says that the value has its MAC.
-	protected bool
-	// all removes everything in the bucket, and has no key.
-	all bool
+	// hasMAC is set if the value already ends with its MAC.
+	hasMAC bool
+	// isClear is set for an op without a key that empties the bucket.
+	isClear bool
 }
 
-// put notes a value. Key and value must not be changed afterwards. In a guarded bucket the value
+// put queues a value. Key and value must not be changed afterwards. In a guarded bucket the value
 // gets its MAC, so a value derived from a stored one must come from get, which verifies it.
 func (w *writer) put(b bucket, key, value []byte) {
 	if w.err == nil && (len(key) == 0 || len(key) > bbolt.MaxKeySize) {
-		w.err = fmt.Errorf("a key of %d bytes cannot be kept in %v", len(key), b)
+		w.err = fmt.Errorf("a key of %d bytes cannot be stored in %v, which accepts 1 to 32768 bytes", len(key), b)
 	}
 	if value == nil {
 		value = []byte{}
 	}
-	w.ops = append(w.ops, op{in: b, key: key, value: value})
+	w.ops = append(w.ops, op{bucket: b, key: key, value: value})
 }
 
-// putProtected notes a value that has its MAC.
+// putProtected queues a value that already ends with its MAC.
 func (w *writer) putProtected(b bucket, key, value []byte) {
 	w.put(b, key, value)
-	w.ops[len(w.ops)-1].protected = true
+	w.ops[len(w.ops)-1].hasMAC = true
 }
 
 func (w *writer) putJSON(b bucket, key []byte, record any) {
@@ -247,12 +248,12 @@ func (w *writer) putJSON(b bucket, key []byte, record any) {
 }
 
 func (w *writer) delete(b bucket, key []byte) {
-	w.ops = append(w.ops, op{in: b, key: key})
+	w.ops = append(w.ops, op{bucket: b, key: key})
 }
 
-// clear notes the removal of everything in a bucket.
+// clear queues the removal of all entries of a bucket.
 func (w *writer) clear(b bucket) {
-	w.ops = append(w.ops, op{in: b, all: true})
+	w.ops = append(w.ops, op{bucket: b, isClear: true})
 }
 
 // flushClear empties a bucket.
@@ -266,7 +267,7 @@ func (w *writer) flushClear(b bucket) error {
 		return fmt.Errorf("empty %v: %w", b, err)
 	}
 	if b == inRequests {
-		w.forgotten = true
+		w.isMessagesCleared = true
 		clear(w.messages)
 	}
 	return nil
@@ -275,8 +276,8 @@ func (w *writer) flushClear(b bucket) error {
 // flush writes the queued ops.
 func (w *writer) flush() error {
 	for _, o := range w.ops {
-		if o.all {
-			if err := w.flushClear(o.in); err != nil {
+		if o.isClear {
+			if err := w.flushClear(o.bucket); err != nil {
 				return err
 			}
 			continue
@@ -289,20 +290,20 @@ func (w *writer) flush() error {
 			w.messages[*o.message] = h
 		}
 		if o.value == nil {
-			if err := w.bucket(o.in).Delete(o.key); err != nil {
-				return fmt.Errorf("delete from %v: %w", o.in, err)
+			if err := w.bucket(o.bucket).Delete(o.key); err != nil {
+				return fmt.Errorf("delete from %v: %w", o.bucket, err)
 			}
 			continue
 		}
-		b, value := w.bucket(o.in), o.value
-		if o.in.isAppendOnly() {
+		b, value := w.bucket(o.bucket), o.value
+		if o.bucket.isAppendOnly() {
 			b.FillPercent = 0.95
 		}
-		if o.in.isGuarded() && !o.protected {
-			value = w.ring.Protect(guardKinds[o.in], o.key, value)
+		if o.bucket.isGuarded() && !o.hasMAC {
+			value = w.ring.Protect(guardKinds[o.bucket], o.key, value)
 		}
 		if err := b.Put(o.key, value); err != nil {
-			return fmt.Errorf("write to %v: %w", o.in, err)
+			return fmt.Errorf("write to %v: %w", o.bucket, err)
 		}
 	}
 	return nil
