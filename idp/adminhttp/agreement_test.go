@@ -519,7 +519,7 @@ func sorted[T ~string](list []T) []string {
 func (m *months) get(path string) []byte {
 	m.t.Helper()
 	w := httptest.NewRecorder()
-	m.i.Watch.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9090"+path, nil))
+	m.i.AdminHandler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9090"+path, nil))
 	if w.Code != http.StatusOK {
 		m.t.Fatalf("%s: %d", path, w.Code)
 	}

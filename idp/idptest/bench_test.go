@@ -214,7 +214,7 @@ func BenchmarkStart(b *testing.B) {
 func signedIn(b testing.TB, i *idptest.IdP, provider *idptest.Provider) string {
 	b.Helper()
 	browser, request := i.Browser(), &idptest.Request{}
-	if page := browser.SignIn(browser.Get(provider.URL(request)), i.AddPerson("ada@example.gov")); page.Response() == nil {
+	if page := browser.SignIn(browser.Get(provider.URL(request)), i.AddUser("ada@example.gov")); page.Response() == nil {
 		b.Fatalf("no sign-in: %s", page.Text())
 	}
 	var cookies []string

@@ -35,7 +35,7 @@ func TestSignInsSurviveRekey(t *testing.T) {
 	ticks := make(chan struct{}) // one for each sign-in
 	var wg sync.WaitGroup
 	for n := range users {
-		person := i.AddPerson(fmt.Sprintf("user%d@example.gov", n))
+		person := i.AddUser(fmt.Sprintf("user%d@example.gov", n))
 		wg.Go(func() {
 			browser := i.Browser()
 			for n := 0; ; n++ {

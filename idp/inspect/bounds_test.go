@@ -156,7 +156,7 @@ func TestInvalidTimeIsReported(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
 	browser := i.Browser()
-	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddPerson("ada@example.gov"))
+	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddUser("ada@example.gov"))
 	text := regexp.MustCompile(`NotOnOrAfter="[^"]*"`).ReplaceAllString(string(page.Response()), `NotOnOrAfter="tomorrow"`)
 	r := inspectText(t, inspector(i), text, i.Clock.Now())
 	k := slices.IndexFunc(r.Checks, func(c inspect.Check) bool { return c.Field == "Conditions" })

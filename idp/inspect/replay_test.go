@@ -19,7 +19,7 @@ func TestInspectJudgesReplayAsServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	address := a.URL(&idptest.Request{})
 	said := func(at time.Time) (*inspect.Report, inspect.Check) {
 		r := inspectText(t, inspector(i), address, at)

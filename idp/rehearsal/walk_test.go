@@ -252,7 +252,7 @@ func TestRehearsalTermsOpenNothingElse(t *testing.T) {
 	}
 
 	// The rehearsal's service provider does not see a signed-in user, under either name.
-	person, browser := w.AddPerson("ada@example.gov"), w.Browser()
+	person, browser := w.AddUser("ada@example.gov"), w.Browser()
 	browser.SignIn(browser.Get(a.URL(&idptest.Request{})), person)
 	for _, c := range browser.Cookies() {
 		if c.Name != "vernal-session" {

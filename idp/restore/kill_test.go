@@ -109,7 +109,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 	d := newDeployment(t)
 	ctx := t.Context()
 	d.signIn(d.Browser())
-	locked, factors, changed := d.AddPerson("locked@example.gov"), d.AddPerson("factors@example.gov"), d.AddPerson("changed@example.gov")
+	locked, factors, changed := d.AddUser("locked@example.gov"), d.AddUser("factors@example.gov"), d.AddUser("changed@example.gov")
 	removed, inactive := d.AddProvider("https://removed.example"), d.AddProvider("https://inactive.example")
 	f := d.backup()
 	_, err := d.Accounts.Lock(ctx, locked.Email, "why", "test")

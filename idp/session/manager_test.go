@@ -30,11 +30,11 @@ func browserOf(w *httptest.ResponseRecorder) *http.Request {
 func TestPendingSessionCookieIsRestricted(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	for _, secure := range []bool{false, true} {
 		m := manager(i, secure)
 		w := httptest.NewRecorder()
-		if _, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, ""); err != nil {
+		if _, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.Record.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		c := w.Result().Cookies()[0]
@@ -52,10 +52,10 @@ func TestPendingSessionCookieIsRestricted(t *testing.T) {
 func TestPendingIsNoSession(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	m := manager(i, false)
 	w := httptest.NewRecorder()
-	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, "")
+	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.Record.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,10 +84,10 @@ func TestPendingIsNoSession(t *testing.T) {
 func TestEndedPendingSessionCannotComplete(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	m := manager(i, false)
 	w := httptest.NewRecorder()
-	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, "")
+	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.Record.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 func TestEndOthersRacesSignIn(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov").User.ID
+	ann := i.AddUser("ann@example.gov").Record.ID
 	m := manager(i, false)
 	begin := func() (*http.Request, *idp.Session) {
 		w := httptest.NewRecorder()
@@ -65,7 +65,7 @@ func TestEndOthersRacesSignIn(t *testing.T) {
 func TestEndOthersFromEnded(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
-	ann := i.AddPerson("ann@example.gov").User.ID
+	ann := i.AddUser("ann@example.gov").Record.ID
 	m := manager(i, false)
 	start := func() *idp.Session {
 		s, err := m.StartPending(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), ann, "")

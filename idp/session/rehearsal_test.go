@@ -39,9 +39,9 @@ func TestRehearsalSessionIsSeparate(t *testing.T) {
 		}
 	}
 
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	w := httptest.NewRecorder()
-	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.User.ID, "")
+	pending, err := m.StartPending(w, httptest.NewRequest(http.MethodPost, "/", nil), person.Record.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}

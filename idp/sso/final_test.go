@@ -83,8 +83,8 @@ func TestClosedAroundTheWrite(t *testing.T) {
 				t.Run(tt.name+" "+when+" of "+name, func(t *testing.T) {
 					t.Parallel()
 					store := new(writes)
-					i := idptest.New(t, idptest.Options{Between: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
-					a, user, browser := i.AddProvider(spA), i.AddPerson("ada@example.gov"), i.Browser()
+					i := idptest.New(t, idptest.Options{WrapStore: func(s idp.OwnedStore) idp.OwnedStore { store.OwnedStore = s; return store }})
+					a, user, browser := i.AddProvider(spA), i.AddUser("ada@example.gov"), i.Browser()
 					sent := request // filled in when it is sent
 					to := leaveRequest(t, browser, a, user, &sent)
 					records := countSignIns(t, i)

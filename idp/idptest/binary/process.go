@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// stopTime is how long a process has to end when asked, before it is killed.
-const stopTime = 10 * time.Second
+// stopTimeout is how long a process may take to end before it is killed.
+const stopTimeout = 10 * time.Second
 
 // Process is a running program in a process group of its own.
 type Process struct {
@@ -21,7 +21,7 @@ type Process struct {
 	output output
 }
 
-// Start runs cmd until the test ends. Its output is kept, and shown if the test fails.
+// Start runs cmd until the test ends. Its output is shown if the test fails.
 func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{name: name, cmd: cmd, done: make(chan struct{})}
@@ -34,29 +34,29 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	go func() {
-		_ = cmd.Wait() // ProcessState says how it ended
+		_ = cmd.Wait() // ProcessState contains the exit code
 		close(p.done)
 	}()
 	t.Cleanup(func() {
 		p.Stop()
 		if t.Failed() {
-			t.Logf("%s wrote:\n%s", name, p.output.tail(8<<10))
+			t.Logf("%s wrote:\n%s", name, p.output.readTail(8<<10))
 		}
 	})
 	return p
 }
 
-// Stop asks the process to end, and kills it and the rest of its process group after
-// stopTime. It reports whether asking was enough.
+// Stop asks the process group to end, and kills it after stopTimeout. It reports whether the process
+// ended without being killed.
 func (p *Process) Stop() bool {
-	if p.Ended() {
-		return true // its number may be another process's by now
+	if p.HasEnded() {
+		return true // another process may have the number now
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
 	select {
 	case <-p.done:
 		return true
-	case <-time.After(stopTime):
+	case <-time.After(stopTimeout):
 		p.Kill()
 		return false
 	}
@@ -65,15 +65,15 @@ func (p *Process) Stop() bool {
 // Kill ends the process group with SIGKILL, which no process can catch, and
 // waits until the process is gone.
 func (p *Process) Kill() {
-	if p.Ended() {
+	if p.HasEnded() {
 		return
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
 }
 
-// Ended reports whether the process has ended.
-func (p *Process) Ended() bool {
+// HasEnded reports whether the process has ended.
+func (p *Process) HasEnded() bool {
 	select {
 	case <-p.done:
 		return true
@@ -92,29 +92,28 @@ func (p *Process) ExitCode() int {
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Output returns the output of the process so far.
-func (p *Process) Output() string { return p.output.tail(1 << 20) }
+func (p *Process) Output() string { return p.output.readTail(1 << 20) }
 
-// output keeps the output of a process. It is safe to read while the process writes.
+// output stores the output of a process. It is safe to read while the process writes.
 type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.b.Write(b)
+	return o.buf.Write(b)
 }
 
-func (o *output) tail(n int) string {
+func (o *output) readTail(n int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	b := o.b.Bytes()
+	b := o.buf.Bytes()
 	return string(b[max(0, len(b)-n):])
 }
 
-// Need finds a program. Without it the test is skipped, but never in CI, where
-// everything must run.
+// Need finds a program. If it is missing, the test is skipped, or fails in CI.
 func Need(t testing.TB, program string) string {
 	t.Helper()
 	// Servers are outside the PATH of ordinary users.
@@ -123,15 +122,15 @@ func Need(t testing.TB, program string) string {
 			return path
 		}
 	}
-	Missing(t, program+" is not installed")
+	ReportMissing(t, program+" is not installed")
 	return ""
 }
 
-// Missing ends a test that lacks something: it skips the test, or in CI fails it.
-func Missing(t testing.TB, what string) {
+// ReportMissing skips a test for which something is missing. In CI the test fails.
+func ReportMissing(t testing.TB, reason string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
+		t.Fatal(reason)
 	}
-	t.Skip(what)
+	t.Skip(reason)
 }

@@ -1,5 +1,5 @@
 // Package binary runs the real vernal command for tests: built once, started in
-// a folder of its own, stopped or killed like any other process.
+// a separate folder, stopped or killed like any other process.
 //
 // Its flow: New builds the command and runs `vernal init`. Run runs a command to its end. Serve
 // starts the server and waits until it is ready. The end of the test ends every started process.
@@ -25,11 +25,11 @@ import (
 	"time"
 )
 
-// commandTime is how long a command may take. A longer one counts as a failure.
-const commandTime = 30 * time.Second
+// commandTimeout is how long a command may take. A longer one counts as a failure.
+const commandTimeout = 30 * time.Second
 
-// readyTime is how long a server may take until /readyz answers 200.
-const readyTime = 20 * time.Second
+// readyTimeout is how long a server may take until /readyz answers 200.
+const readyTimeout = 20 * time.Second
 
 // Vernal is an installation: the built command, its configuration and its data.
 type Vernal struct {
@@ -42,11 +42,11 @@ type Vernal struct {
 	env  []string
 }
 
-// New builds the command and makes an installation in dir whose base URL is http://HOST:PORT
+// New builds the command and creates an installation in dir whose base URL is http://HOST:PORT
 // on a free loopback port.
 func New(t testing.TB, dir, host string) *Vernal {
 	t.Helper()
-	return NewBuilt(t, dir, host, Build{})
+	return NewWithBuild(t, dir, host, Build{})
 }
 
 // Build describes how to build and run a command in an unusual way.
@@ -57,8 +57,8 @@ type Build struct {
 	Env []string
 }
 
-// NewBuilt is New with build options.
-func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
+// NewWithBuild works like New, with build options.
+func NewWithBuild(t testing.TB, dir, host string, b Build) *Vernal {
 	t.Helper()
 	port := FreePort(t)
 	v := &Vernal{
@@ -82,23 +82,23 @@ func NewBuilt(t testing.TB, dir, host string, b Build) *Vernal {
 	return v
 }
 
-// cleanEnv returns our environment without variables for Vernal: the command refuses those
-// that only tests know (VERNAL_SHOTS), and others would configure it.
-func cleanEnv() []string { return removeOurs(os.Environ()) }
+// cleanEnv returns our environment without variables for Vernal: the command refuses
+// unknown ones, and the others would configure it.
+func cleanEnv() []string { return removeVernalVars(os.Environ()) }
 
-// removeOurs removes the variables for Vernal from an environment.
-func removeOurs(env []string) []string {
+// removeVernalVars removes the variables for Vernal from an environment.
+func removeVernalVars(env []string) []string {
 	return slices.DeleteFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "VERNAL_") })
 }
 
-// At returns the same command in another folder. Only a vernal.yaml there configures it.
-func (v *Vernal) At(dir string) *Vernal {
+// WithDir returns the same command in another folder. Only a vernal.yaml there configures it.
+func (v *Vernal) WithDir(dir string) *Vernal {
 	other := *v
-	other.Dir, other.env = dir, removeOurs(slices.Clone(v.env))
+	other.Dir, other.env = dir, removeVernalVars(slices.Clone(v.env))
 	return &other
 }
 
-// Run runs `vernal ARGS` with the given standard input and returns its standard output. A
+// Run runs `vernal ARGS` with the standard input and returns its standard output. A
 // command that fails ends the test.
 func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 	t.Helper()
@@ -109,10 +109,10 @@ func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 	return out
 }
 
-// Try is Run for a command that may fail. The error wraps an *exec.ExitError and contains
+// Try works like Run, for a command that may fail. The error wraps an *exec.ExitError and contains
 // the output.
 func (v *Vernal) Try(t testing.TB, stdin string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), commandTime)
+	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
 	defer cancel()
 	cmd := v.newCommand(ctx, args...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -135,10 +135,10 @@ func (v *Vernal) Boot(t testing.TB, path string) *Process {
 	t.Helper()
 	p := Start(t, "vernal serve", v.newCommand(context.Background(), "serve"))
 	client := Client()
-	for deadline := time.Now().Add(readyTime); ; {
+	for deadline := time.Now().Add(readyTimeout); ; {
 		if _, err := Get(t, client, v.BaseURL+path); err == nil {
 			return p
-		} else if p.Ended() || time.Now().After(deadline) {
+		} else if p.HasEnded() || time.Now().After(deadline) {
 			t.Fatalf("vernal serve does not answer: %v\n%s", err, p.Output())
 		}
 	}
@@ -150,8 +150,8 @@ func (v *Vernal) Serve(t testing.TB) *Process {
 	// Not t.Context: the process outlives it until the test's cleanup.
 	p := Start(t, "vernal serve", v.newCommand(context.Background(), "serve"))
 	client := Client()
-	Until(t, readyTime, "vernal serve is ready", func() error {
-		if p.Ended() {
+	WaitUntil(t, readyTimeout, "vernal serve is ready", func() error {
+		if p.HasEnded() {
 			t.Fatalf("vernal serve ended with code %d:\n%s", p.ExitCode(), p.Output())
 		}
 		_, err := Get(t, client, v.BaseURL+"/readyz")
@@ -167,14 +167,14 @@ func (v *Vernal) Year(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := authAddress.FindSubmatch(stable)
+	m := authURLPattern.FindSubmatch(stable)
 	if m == nil {
-		t.Fatalf("the stable metadata names no year:\n%s", stable)
+		t.Fatalf("the stable metadata contains no year:\n%s", stable)
 	}
 	return string(m[1])
 }
 
-var authAddress = regexp.MustCompile(`/api/saml/auth([0-9]{4}[a-z]?)"`)
+var authURLPattern = regexp.MustCompile(`/api/saml/auth([0-9]{4}[a-z]?)"`)
 
 // AddSP registers a service provider from its metadata.
 func (v *Vernal) AddSP(t testing.TB, metadata []byte, flags ...string) {
@@ -190,7 +190,7 @@ func (v *Vernal) AddSP(t testing.TB, metadata []byte, flags ...string) {
 	v.Run(t, "", append([]string{"sp", "add", "--metadata", file.Name()}, flags...)...)
 }
 
-// FreePort returns a loopback TCP port that was free a moment ago.
+// FreePort returns an unused loopback TCP port.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -202,7 +202,7 @@ func FreePort(t testing.TB) int {
 }
 
 // Client returns an HTTP client for which every host is this machine, as *.localhost
-// is for browsers but not for every resolver. It keeps no connection open.
+// is for browsers but not for every resolver. It does not reuse connections.
 func Client() *http.Client {
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		_, port, err := net.SplitHostPort(addr)
@@ -236,25 +236,24 @@ func Get(t testing.TB, client *http.Client, url string) ([]byte, error) {
 	return body, err
 }
 
-// Until tries f until it returns nil, and ends the test when that takes longer
-// than limit.
-func Until(t testing.TB, limit time.Duration, what string, f func() error) {
+// WaitUntil calls check until it returns nil, and fails the test after limit.
+func WaitUntil(t testing.TB, limit time.Duration, goal string, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
 	for {
-		err := f()
+		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s: %v", limit, what, err)
+			t.Fatalf("not within %v: %s: %v", limit, goal, err)
 		}
 		select {
-		case <-tick.C:
+		case <-ticker.C:
 		case <-t.Context().Done():
-			t.Fatalf("test ended before: %s: %v", what, err)
+			t.Fatalf("test ended before: %s: %v", goal, err)
 		}
 	}
 }

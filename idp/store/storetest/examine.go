@@ -10,24 +10,24 @@ import (
 func testExamine(t *testing.T, s idp.OwnedStore) {
 	e, isExaminer := s.(idp.StoreExaminer)
 	if !isExaminer {
-		t.Skip("the store is no StoreExaminer")
+		t.Skip("the store cannot be examined")
 	}
 	examine := func(limit int) (records int) {
 		t.Helper()
 		var place idp.StorePlace
 		for done := false; !done; done = place.IsZero() {
-			seen, err := e.Examine(t.Context(), place, limit)
-			ok(t, err)
-			if seen.Records > limit || len(seen.Tampered) > 0 || records > 10_000 {
-				t.Fatalf("%d records in a step of %d, %d in all, not authentic: %v", seen.Records, limit, records, seen.Tampered)
+			result, err := e.Examine(t.Context(), place, limit)
+			requireNoError(t, err)
+			if result.Records > limit || len(result.Tampered) > 0 || records > 10_000 {
+				t.Fatalf("%d records in a step of %d, %d in all, not authentic: %v", result.Records, limit, records, result.Tampered)
 			}
-			records, place = records+seen.Records, seen.Next
+			records, place = records+result.Records, result.Next
 		}
 		return records
 	}
 	before := examine(1000)
 	for _, id := range []idp.EntityID{"https://a.example", "https://b.example"} {
-		ok(t, s.CreateProvider(t.Context(), &idp.ServiceProvider{EntityID: id}, ""))
+		requireNoError(t, s.CreateProvider(t.Context(), &idp.ServiceProvider{EntityID: id}, ""))
 	}
 	after := examine(1000)
 	if after < before+2 {

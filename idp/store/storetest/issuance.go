@@ -14,109 +14,109 @@ import (
 
 func testIssuance(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	sess := session("s1", "u1")
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
-	i := issuance("s1", "u1", "m1")
-	given := *i.Request
-	name, err := nameOf(s.RecordIssuance(ctx, i))
+	sess := newSession("s1", "u1")
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
+	i := newIssuance("s1", "u1", "m1")
+	request := *i.Request
+	name, err := getNameID(s.RecordIssuance(ctx, i))
 	checkSame(t, "name-u1", name, err)
-	if diff := cmp.Diff(&given, i.Request); diff != "" {
+	if diff := cmp.Diff(&request, i.Request); diff != "" {
 		t.Errorf("the caller's request was changed:\n%s", diff)
 	}
 
 	// The request is stored, as answered.
-	want := given
+	want := request
 	want.AnsweredAt, want.AnsweringSession = i.At, "s1"
-	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: given.Handle})
+	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: request.Handle})
 	checkSame(t, &want, got, err)
-	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: given.SP, MessageID: "m1"})
+	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: request.SP, MessageID: "m1"})
 	checkSame(t, &want, got, err)
 
-	// The session knows the provider.
+	// The session contains the provider.
 	sess.SeenAt = i.At
-	sess.Participants = []idp.Participant{{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2031", At: i.At}}
-	stored, err := s.Session(ctx, "s1")
-	checkSame(t, sess, stored, err)
-	kinds(t, s, 0, "sign_in")
+	sess.Participants = []idp.Participant{{SP: request.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2031", At: i.At}}
+	storedRequest, err := s.Session(ctx, "s1")
+	checkSame(t, sess, storedRequest, err)
+	checkKinds(t, s, 0, "sign_in")
 
-	// Again, a year and a minute later: one participant under the same index.
-	i = issuance("s1", "u1", "m2")
-	i.Request.Year, i.At = "2032", start.Add(2*time.Minute)
+	// A year and a minute later, the session still has one participant with the same index.
+	i = newIssuance("s1", "u1", "m2")
+	i.Request.Year, i.At = "2032", startTime.Add(2*time.Minute)
 	_, err = s.RecordIssuance(ctx, i)
-	ok(t, err)
+	requireNoError(t, err)
 	sess.SeenAt = i.At
-	sess.Participants[0] = idp.Participant{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2032", At: i.At}
-	stored, err = s.Session(ctx, "s1")
-	checkSame(t, sess, stored, err)
+	sess.Participants[0] = idp.Participant{SP: request.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2032", At: i.At}
+	storedRequest, err = s.Session(ctx, "s1")
+	checkSame(t, sess, storedRequest, err)
 }
 
 // testIssuanceDisclosed checks that the email address disclosed to a service provider is recorded
 // once, in the same transaction as the issuance, and that another user's email address is not.
 func testIssuanceDisclosed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	u := person("u1", "ann@example.org", "ann@home.example")
-	ok(t, addUser(ctx, s, u))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	for n, address := range []string{"ann@home.example", "ann@home.example", "", "bob@example.org"} {
-		i := issuance("s1", "u1", "m"+strconv.Itoa(n))
-		i.EmailAddress = address
+	u := newUser("u1", "ann@example.org", "ann@home.example")
+	requireNoError(t, addUser(ctx, s, u))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	for n, email := range []string{"ann@home.example", "ann@home.example", "", "bob@example.org"} {
+		i := newIssuance("s1", "u1", "m"+strconv.Itoa(n))
+		i.EmailAddress = email
 		_, err := s.RecordIssuance(ctx, i)
-		ok(t, err)
+		requireNoError(t, err)
 	}
 	u.Emails[1].DisclosedTo = []idp.EntityID{"https://sp.example"}
 	got, err := s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 
-	i := issuance("s1", "u1", "m0") // seen
+	i := newIssuance("s1", "u1", "m0") // seen
 	i.Request.Handle, i.EmailAddress = "other", "ann@example.org"
 	_, err = s.RecordIssuance(ctx, i)
-	is(t, err, idp.ErrReplayed)
+	checkError(t, err, idp.ErrReplayed)
 	got, err = s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 
-	i = issuance("s2", "rehearsal", "m9") // a user without a record
+	i = newIssuance("s2", "rehearsal", "m9") // a user without a record
 	i.EmailAddress = "ann@example.org"
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "rehearsal")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s2", "rehearsal")}))
 	_, err = s.RecordIssuance(ctx, i)
-	ok(t, err)
+	requireNoError(t, err)
 }
 
 func testIssuanceStored(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	r := request("h-m1", "https://sp.example", "m1")
-	ok(t, s.CreateLoginRequest(ctx, r))
-	i := issuance("s1", "u1", "m1")
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	r := newRequest("h-m1", "https://sp.example", "m1")
+	requireNoError(t, s.CreateLoginRequest(ctx, r))
+	i := newIssuance("s1", "u1", "m1")
 	i.Request.RelayState = "what is stored counts"
 	_, err := s.RecordIssuance(ctx, i)
-	ok(t, err)
+	requireNoError(t, err)
 	r.AnsweredAt, r.AnsweringSession = i.At, "s1"
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m1"})
 	checkSame(t, r, got, err)
 
-	// The same handle for another message answers nothing.
-	ok(t, s.CreateLoginRequest(ctx, request("h-m2", "https://sp.example", "m2")))
-	i = issuance("s1", "u1", "m2")
+	// The handle of another message is refused.
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h-m2", "https://sp.example", "m2")))
+	i = newIssuance("s1", "u1", "m2")
 	i.Request.MessageID = "m3"
 	_, err = s.RecordIssuance(ctx, i)
-	is(t, err, idp.ErrExists)
+	checkError(t, err, idp.ErrExists)
 	got, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m2"})
 	checkSame(t, false, got.IsAnswered(), err)
 }
 
 func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	pending := session("pending", "u1")
-	pending.Pending = true
-	for _, x := range []*idp.Session{session("s1", "u1"), pending} {
-		ok(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
+	pendingSession := newSession("pending", "u1")
+	pendingSession.Pending = true
+	for _, x := range []*idp.Session{newSession("s1", "u1"), pendingSession} {
+		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
-	answered := request("h-answered", "https://sp.example", "answered")
-	answered.AnsweredAt = start
-	ok(t, s.CreateLoginRequest(ctx, answered))
-	ok(t, s.CreateLoginRequest(ctx, request("h-other", "https://sp.example", "seen")))
+	answeredRequest := newRequest("h-answered", "https://sp.example", "answered")
+	answeredRequest.AnsweredAt = startTime
+	requireNoError(t, s.CreateLoginRequest(ctx, answeredRequest))
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h-other", "https://sp.example", "seen")))
 	before, err := s.Session(ctx, "s1")
-	ok(t, err)
+	requireNoError(t, err)
 
 	tests := []struct {
 		name string
@@ -126,16 +126,16 @@ func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 		{"no session", func(i *idp.Issuance) { i.Session = "s9" }, idp.ErrSessionEnded},
 		{"pending session", func(i *idp.Issuance) { i.Session = "pending" }, idp.ErrSessionEnded},
 		{"another person's session", func(i *idp.Issuance) { i.User = "u2" }, idp.ErrSessionUser},
-		{"request answered", func(i *idp.Issuance) { i.Request = answered }, idp.ErrAnswered},
+		{"request answered", func(i *idp.Issuance) { i.Request = answeredRequest }, idp.ErrAnswered},
 		{"message seen", func(i *idp.Issuance) { i.Request.MessageID = "seen" }, idp.ErrReplayed},
 		{"no NameID proposed", func(i *idp.Issuance) { i.ProposedNameID = "" }, nil},
 		{"no request", func(i *idp.Issuance) { i.Request = nil }, nil},
 		{"zero time", func(i *idp.Issuance) { i.At = time.Time{} }, nil},
 	}
 	for _, tt := range tests {
-		i := issuance("s1", "u1", "m-new")
+		i := newIssuance("s1", "u1", "m-new")
 		tt.with(i)
-		name, err := nameOf(s.RecordIssuance(ctx, i))
+		name, err := getNameID(s.RecordIssuance(ctx, i))
 		if err == nil || name != "" || (tt.want != nil && !errors.Is(err, tt.want)) {
 			t.Errorf("%s: RecordIssuance = %q, %v; want error %v", tt.name, name, err, tt.want)
 		}
@@ -143,68 +143,68 @@ func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 	after, err := s.Session(ctx, "s1")
 	checkSame(t, before, after, err)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m-new"})
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{SP: "https://sp.example", MessageID: "m-new"})
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 	_, err = s.NameID(ctx, "agency:A", "u1")
-	is(t, err, idp.ErrNotFound)
-	kinds(t, s, 0)
+	checkError(t, err, idp.ErrNotFound)
+	checkKinds(t, s, 0)
 }
 
 func testIssuanceNameIDs(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s2", "u2")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s2", "u2")}))
 	issue := func(sess, user, message string, scope idp.NameIDScope, proposed, want idp.NameID) {
 		t.Helper()
-		i := issuance(sess, user, message)
+		i := newIssuance(sess, user, message)
 		i.Scope, i.ProposedNameID = scope, proposed
-		got, err := nameOf(s.RecordIssuance(ctx, i))
+		got, err := getNameID(s.RecordIssuance(ctx, i))
 		checkSame(t, want, got, err)
 		got, err = s.NameID(ctx, scope, idp.UserID(user))
 		checkSame(t, want, got, err)
-		who, err := s.UserByNameID(ctx, scope, want)
-		checkSame(t, idp.UserID(user), who, err)
+		userID, err := s.UserByNameID(ctx, scope, want)
+		checkSame(t, idp.UserID(user), userID, err)
 	}
 	issue("s1", "u1", "m1", "agency:A", "n1", "n1")
 	issue("s1", "u1", "m2", "agency:A", "n2", "n1") // permanent
 	issue("s1", "u1", "m3", "agency:A", "", "n1")
-	issue("s1", "u1", "m4", "sp:A", "n1", "n1") // scopes never meet
+	issue("s1", "u1", "m4", "sp:A", "n1", "n1") // scopes are separate
 	issue("s2", "u2", "m5", "sp:A", "n2", "n2")
 	issue("s2", "u2", "m6", "agency:A", "n3", "n3")
 
-	for _, look := range []struct {
+	for _, query := range []struct {
 		scope idp.NameIDScope
 		name  idp.NameID
 	}{{"agency:A", "n2"}, {"agency:B", "n1"}, {"agency:", "An1"}} {
-		_, err := s.UserByNameID(ctx, look.scope, look.name)
-		is(t, err, idp.ErrNotFound)
+		_, err := s.UserByNameID(ctx, query.scope, query.name)
+		checkError(t, err, idp.ErrNotFound)
 	}
 	_, err := s.NameID(ctx, "agency:B", "u1")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 
-	// Another user's NameID is refused, not given away.
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s3", "u3")}))
-	i := issuance("s3", "u3", "m7")
+	// The NameID of another user is refused.
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s3", "u3")}))
+	i := newIssuance("s3", "u3", "m7")
 	i.ProposedNameID = "n1"
 	_, err = s.RecordIssuance(ctx, i)
-	is(t, err, idp.ErrExists)
+	checkError(t, err, idp.ErrExists)
 	_, err = s.NameID(ctx, "agency:A", "u3")
-	is(t, err, idp.ErrNotFound)
+	checkError(t, err, idp.ErrNotFound)
 }
 
-// testIssuanceRace has fifty sign-ins of one user make the NameID at once.
+// testIssuanceRace creates the NameID of one user in fifty concurrent sign-ins.
 func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	const n = 50
-	ok(t, s.StartSession(t.Context(), idp.SessionStart{Session: session("s1", "u1")}))
+	requireNoError(t, s.StartSession(t.Context(), idp.SessionStart{Session: newSession("s1", "u1")}))
 	var names [n]idp.NameID
 	var wg sync.WaitGroup
 	for k := range n {
 		wg.Go(func() {
-			i := issuance("s1", "u1", numberedName("m", k))
+			i := newIssuance("s1", "u1", numberedName("m", k))
 			i.ProposedNameID = idp.NameID(numberedName("proposed", k))
 			var err error
-			if names[k], err = nameOf(s.RecordIssuance(t.Context(), i)); err != nil {
+			if names[k], err = getNameID(s.RecordIssuance(t.Context(), i)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -212,7 +212,7 @@ func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	wg.Wait()
 	for _, name := range names {
 		if name != names[0] || name == "" {
-			t.Fatalf("the person has NameIDs %q and %q", names[0], name)
+			t.Fatalf("the user has the NameIDs %q and %q", names[0], name)
 		}
 	}
 	user, err := s.UserByNameID(t.Context(), "agency:A", names[0])
@@ -220,20 +220,20 @@ func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	for k := range n {
 		if name := idp.NameID(numberedName("proposed", k)); name != names[0] {
 			_, err := s.UserByNameID(t.Context(), "agency:A", name)
-			is(t, err, idp.ErrNotFound)
+			checkError(t, err, idp.ErrNotFound)
 		}
 	}
-	if got := len(trail(t, s)); got != n {
+	if got := len(readTrail(t, s)); got != n {
 		t.Errorf("%d events, want %d", got, n)
 	}
 }
 
-// testIssuanceOnce answers one message many times at once, stored and not:
-// exactly one answer each.
+// testIssuanceOnce answers a stored message, and one that is not stored, many times at once. Each
+// gets exactly one answer.
 func testIssuanceOnce(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	ok(t, s.StartSession(ctx, idp.SessionStart{Session: session("s1", "u1")}))
-	ok(t, s.CreateLoginRequest(ctx, request("h-stored", "https://sp.example", "stored")))
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
+	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h-stored", "https://sp.example", "stored")))
 	for _, tt := range []struct {
 		message string
 		handle  func(k int) string
@@ -247,7 +247,7 @@ func testIssuanceOnce(t *testing.T, s idp.OwnedStore) {
 		var wg sync.WaitGroup
 		for k := range 20 {
 			wg.Go(func() {
-				i := issuance("s1", "u1", tt.message)
+				i := newIssuance("s1", "u1", tt.message)
 				i.Request.Handle = idp.RequestHandle(tt.handle(k))
 				_, err := s.RecordIssuance(ctx, i)
 				mu.Lock()
@@ -264,5 +264,5 @@ func testIssuanceOnce(t *testing.T, s idp.OwnedStore) {
 			t.Errorf("%s: answered %d times", tt.message, answers)
 		}
 	}
-	kinds(t, s, 0, "sign_in", "sign_in")
+	checkKinds(t, s, 0, "sign_in", "sign_in")
 }
