@@ -63,7 +63,7 @@ func (p *Process) Stop() bool {
 }
 
 // Kill ends the process group with SIGKILL, which no process can catch, and
-// waits until the process is gone.
+// waits until the process has ended.
 func (p *Process) Kill() {
 	if p.HasEnded() {
 		return
