@@ -79,7 +79,7 @@ type spReader struct {
 
 // parseXML parses the XML. It returns nil and records a problem if that fails.
 func (r *spReader) parseXML(data []byte) *xmltree.Element {
-	switch kind := filetext.KindOf(data); kind {
+	switch kind := filetext.DetectKind(data); kind {
 	case filetext.Empty:
 		r.addFault(PartDocument, "The metadata is empty. Get the document from the service provider again.")
 		return nil
@@ -96,7 +96,7 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 		r.addFault(PartDocument, "This is not XML: it does not begin with <. Give the metadata as it is, without text around it.")
 		return nil
 	}
-	doc, skipped, err := filetext.Document(data)
+	doc, skipped, err := filetext.ExtractDocument(data)
 	if err != nil {
 		r.addFault(PartDocument, "The characters of the metadata cannot be read: %v.", err)
 		return nil

@@ -210,7 +210,7 @@ func (a *app) printRekey(st rekey.State) error {
 		state = "being replaced: keys are being wrapped by both"
 	case seal.PhaseBoth:
 		state = "being replaced: put the new key in its place, then 'vernal rekey --finish'"
-		if st.Configured == st.To {
+		if st.Configured == st.ToID {
 			state = "new: end the old one with 'vernal rekey --finish'"
 		}
 	case seal.PhaseFinish:
@@ -218,14 +218,14 @@ func (a *app) printRekey(st rekey.State) error {
 	}
 	rows := [][]string{{"master key", st.Configured, state}}
 	if st.Phase != "" && st.Phase != seal.PhaseFinish {
-		other := st.To
-		if st.Configured == st.To {
-			other = st.From
+		other := st.ToID
+		if st.Configured == st.ToID {
+			other = st.FromID
 		}
 		rows = append(rows, []string{"other master key", other, ""})
 	}
 	renewed := "in use"
-	if st.Renewing {
+	if st.IsRenewing {
 		renewed = "in use: records are being written again"
 	}
 	rows = append(rows, []string{"other keys", fmt.Sprintf("generation %d", st.Generation), renewed})

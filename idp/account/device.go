@@ -9,22 +9,22 @@ import (
 	"vernal/idp"
 )
 
-// Remembering is a browser that a user asks us to remember.
-type Remembering struct {
+// RememberRequest is a browser that a user asks us to remember.
+type RememberRequest struct {
 	// Device is the browser. rememberIn sets its At.
 	Device idp.RememberedDevice
-	// Replaces is the hash of the browser's previous cookie, which becomes invalid; nil
+	// ReplacedHash is the hash of the browser's previous cookie, which becomes invalid; nil
 	// for none.
-	Replaces []byte
-	// KnownAt is when the user proved the password. If the password was changed after
+	ReplacedHash []byte
+	// PasswordProvedAt is when the user proved the password. If the password was changed after
 	// that, the code counts and the browser is not remembered.
-	KnownAt time.Time
+	PasswordProvedAt time.Time
 }
 
-// rememberIn adds the browser to the user's remembered devices.
-func (r *Remembering) rememberIn(u *idp.User, now time.Time) {
-	u.ForgetDevices(r.Replaces)
-	if !u.PasswordChangedAt.After(r.KnownAt) {
+// addDevice adds the browser to the user's remembered devices.
+func (r *RememberRequest) addDevice(u *idp.User, now time.Time) {
+	u.ForgetDevices(r.ReplacedHash)
+	if !u.PasswordChangedAt.After(r.PasswordProvedAt) {
 		d := r.Device
 		d.At = now
 		u.RememberDevice(d)
@@ -42,7 +42,7 @@ func (s *Service) UseDevice(ctx context.Context, user idp.UserID, hash []byte, c
 		if at, ok = u.RecordDeviceUse(hash, now); !ok {
 			return idp.ErrNotFound
 		}
-		s.recordSignInAddress(u, cameAs, now)
+		s.recordSignInEmail(u, cameAs, now)
 		return nil
 	})
 	if err != nil {

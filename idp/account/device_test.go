@@ -10,7 +10,7 @@ import (
 )
 
 func remembering(device string, knownAt time.Time) SignIn {
-	return SignIn{Remember: &Remembering{Device: idp.RememberedDevice{Hash: []byte(device)}, KnownAt: knownAt}}
+	return SignIn{Remember: &RememberRequest{Device: idp.RememberedDevice{Hash: []byte(device)}, PasswordProvedAt: knownAt}}
 }
 
 func TestRememberDevice(t *testing.T) {

@@ -81,7 +81,7 @@ func (h *Handler) commandLine(s idp.Suggestion) string {
 // this listener does not open.
 func Path(kind sharelink.Kind, token string) string {
 	switch kind {
-	case sharelink.Wall:
+	case sharelink.Wallboard:
 		return wallPrefix + token
 	case sharelink.Calendar:
 		return calendarPrefix + token + ".ics"

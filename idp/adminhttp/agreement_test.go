@@ -72,7 +72,7 @@ func newMonths(tb testing.TB, t fataler) *months {
 		Name: "test", Clock: i.Clock.Now, Log: slog.New(slog.DiscardHandler),
 		Webhook: &notify.Webhook{URL: hook.URL, Secret: []byte("a secret of some length"), Clock: i.Clock.Now},
 	}
-	for kind, path := range map[sharelink.Kind]*string{sharelink.Wall: &m.wall, sharelink.Calendar: &m.calendar} {
+	for kind, path := range map[sharelink.Kind]*string{sharelink.Wallboard: &m.wall, sharelink.Calendar: &m.calendar} {
 		l, token, err := i.Links.Create(tb.Context(), sharelink.Link{Kind: kind}, "test")
 		m.ok(err)
 		*path = adminhttp.Path(l.Kind, token)

@@ -203,15 +203,15 @@ func TestEndedSecretLinkAnswers404(t *testing.T) {
 			t.Errorf("%s: another answer than of an unknown address: %q", what, rec.Body)
 		}
 	}
-	for _, kind := range []sharelink.Kind{sharelink.Wall, sharelink.Calendar} {
+	for _, kind := range []sharelink.Kind{sharelink.Wallboard, sharelink.Calendar} {
 		path, id := w.link(sharelink.Link{Kind: kind})
 		ending, _ := w.link(sharelink.Link{Kind: kind, ExpiresAt: w.Clock.Now().Add(time.Hour)})
 		check("good", path, http.StatusOK)
 		check("ending", ending, http.StatusOK)
 		check("changed", strings.Replace(path, ".", ".A", 1), http.StatusNotFound)
 		token := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], ".ics")
-		check("other kind", wallPrefix+token, map[sharelink.Kind]int{sharelink.Wall: 200, sharelink.Calendar: 404}[kind])
-		check("other kind", calendarPrefix+token+".ics", map[sharelink.Kind]int{sharelink.Wall: 404, sharelink.Calendar: 200}[kind])
+		check("other kind", wallPrefix+token, map[sharelink.Kind]int{sharelink.Wallboard: 200, sharelink.Calendar: 404}[kind])
+		check("other kind", calendarPrefix+token+".ics", map[sharelink.Kind]int{sharelink.Wallboard: 404, sharelink.Calendar: 200}[kind])
 		check("long", wallPrefix+strings.Repeat("a.", 4096), http.StatusNotFound)
 		if _, err := w.watch.Links.Revoke(t.Context(), id, "test"); err != nil {
 			t.Fatal(err)

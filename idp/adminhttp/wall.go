@@ -24,7 +24,7 @@ const (
 // showWall renders the wallboard for every holder of its URL. It suits a screen that
 // visitors can see.
 func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
-	if err := h.open(r, sharelink.Wall); err != nil {
+	if err := h.open(r, sharelink.Wallboard); err != nil {
 		return err
 	}
 	v, err := h.view(r.Context())

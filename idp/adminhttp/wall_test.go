@@ -20,7 +20,7 @@ import (
 func TestWallboardShowsNoPrivateData(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
-	path, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
+	path, _ := w.link(sharelink.Link{Kind: sharelink.Wallboard})
 	rec := w.get(path)
 	page := rec.Body.String()
 	for name, want := range map[string]string{"Refresh": "60", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",

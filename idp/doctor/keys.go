@@ -37,7 +37,7 @@ func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Find
 	if damaged != nil {
 		years = damaged.Years
 	}
-	faults := keyring.Faults(st.History(), keys, years)
+	faults := keyring.FindFaults(st.History(), keys, years)
 	for _, e := range s.Years.All(s.Clock.Now()) {
 		// A fault that the server knows of is in the rotation's attention.
 		if fault := faults[e.Year()]; fault != "" && e.Fault == "" {

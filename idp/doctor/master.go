@@ -35,13 +35,13 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 	case errors.Is(err, seal.ErrPermissions): // checkFiles reports it
 	case err != nil:
 		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: errorText(err)}})
-	case !slices.Contains([]string{st.Configured, st.From, st.To}, master.ID()):
+	case !slices.Contains([]string{st.Configured, st.FromID, st.ToID}, master.ID()):
 		findings = append(findings, Finding{
 			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: st.Configured, Value: master.ID()},
 			Suggestions: []idp.Suggestion{rekey.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "")},
 		})
 	}
-	if !st.Working && (st.Phase != "" || st.Renewing) {
+	if !st.Working && (st.Phase != "" || st.IsRenewing) {
 		suggestions := []idp.Suggestion{rekey}
 		if st.Phase != "" {
 			suggestions = append(suggestions, rekey.WithOption(idp.OptionFinish, ""))

@@ -238,7 +238,7 @@ func (i *IdP) AddUser(email string) *User {
 // replay.
 func (p *User) Code() string {
 	p.idp.Clock.Advance(time.Duration(p.Record.TOTPs[0].Period) * time.Second)
-	code, err := account.CodeAt(p.Record.TOTPs[0], p.idp.Clock.Now())
+	code, err := account.ComputeCode(p.Record.TOTPs[0], p.idp.Clock.Now())
 	if err != nil {
 		p.idp.tb.Fatal(err)
 	}

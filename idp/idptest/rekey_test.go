@@ -87,7 +87,7 @@ func TestSignInsSurviveRekey(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	if st, err := service.State(t.Context()); err != nil || st.Phase != "" || st.Renewing || st.Generation != 6 {
+	if st, err := service.State(t.Context()); err != nil || st.Phase != "" || st.IsRenewing || st.Generation != 6 {
 		t.Errorf("%+v, %v", st, err)
 	}
 	t.Logf("%d sign-ins", signedIn)

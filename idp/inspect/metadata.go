@@ -24,7 +24,7 @@ func metadataIn(text string) *xmltree.Element {
 	if text == "" {
 		return nil
 	}
-	doc, _, err := filetext.Document([]byte(text)) // in every encoding that sp add reads
+	doc, _, err := filetext.ExtractDocument([]byte(text)) // in every encoding that sp add reads
 	if err != nil {
 		return nil
 	}

@@ -31,7 +31,7 @@ var (
 // the sessions that end, and answers. Without an audit record, no session ends and no answer
 // is sent.
 func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	s, err := h.Sessions.Current(r)
+	s, err := h.Sessions.LookupCurrent(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		s, err = nil, nil
 	}
@@ -48,7 +48,7 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	// in it. Another browser may be an attacker's.
 	var still []idp.EntityID
 	if own := logoutscope.Current(ended, s); own != nil {
-		h.Sessions.Forget(w)
+		h.Sessions.DropCookies(w)
 		still = logoutscope.ListOthers(own, a.request.SP)
 	}
 	return h.postResponse(w, r, a, still)

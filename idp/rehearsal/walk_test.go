@@ -38,7 +38,7 @@ func newDeploymentAt(t *testing.T, baseURL string) *deployment {
 	i := idptest.New(t, idptest.Options{Years: []idp.Year{year}, BaseURL: baseURL})
 	return &deployment{t: t, IdP: i, next: year, service: &rehearsal.Service{
 		Sessions: &session.Manager{
-			Store: i.Store, Clock: i.Clock.Now, Idle: time.Hour, Absolute: time.Hour, Secure: strings.HasPrefix(baseURL, "https:"),
+			Store: i.Store, Clock: i.Clock.Now, IdleTimeout: time.Hour, AbsoluteTimeout: time.Hour, Secure: strings.HasPrefix(baseURL, "https:"),
 		},
 		Registry: i.Registry, Links: i.Links, Years: i.Years, BaseURL: i.URL, Clock: i.Clock.Now,
 	}}

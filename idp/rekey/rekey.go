@@ -121,7 +121,7 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 		switch {
 		case st.Configured == to.ID() && st.Phase == "":
 			return ErrSameKey
-		case (st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseBoth) && st.To == to.ID() && (st.RenewAll || !renewAll):
+		case (st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseBoth) && st.ToID == to.ID() && (st.RenewAll || !renewAll):
 			return nil
 		}
 		err := s.Store.BeginMaster(ctx, to, renewAll, rekeyEvent(idp.AuditMasterKeyBegin, actor, "to", to.ID()))
@@ -155,13 +155,13 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 		switch {
 		case st.Phase == seal.PhaseBegin:
 			return seal.ErrChangeUnderWay
-		case st.Phase == seal.PhaseFinish && st.Keep == st.To && (st.RenewAll || !renewAll):
+		case st.Phase == seal.PhaseFinish && st.KeepID == st.ToID && (st.RenewAll || !renewAll):
 			return nil
-		case st.Phase == seal.PhaseFinish && st.Keep == st.To:
+		case st.Phase == seal.PhaseFinish && st.KeepID == st.ToID:
 		case st.Phase != seal.PhaseBoth:
 			return seal.ErrNoChange
 		}
-		return s.finishChange(ctx, st.To, ErrOldKey, renewAll, idp.AuditMasterKeyFinish, actor)
+		return s.finishChange(ctx, st.ToID, ErrOldKey, renewAll, idp.AuditMasterKeyFinish, actor)
 	})
 }
 
@@ -170,12 +170,12 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 func (s *Service) Cancel(ctx context.Context, actor string) error {
 	return s.change(ctx, func(st State) error {
 		switch {
-		case st.Phase == seal.PhaseFinish && st.Keep == st.From:
+		case st.Phase == seal.PhaseFinish && st.KeepID == st.FromID:
 			return nil
 		case st.Phase != seal.PhaseBegin && st.Phase != seal.PhaseBoth:
 			return seal.ErrNoChange
 		}
-		return s.finishChange(ctx, st.From, ErrNewKey, false, idp.AuditMasterKeyCancel, actor)
+		return s.finishChange(ctx, st.FromID, ErrNewKey, false, idp.AuditMasterKeyCancel, actor)
 	})
 }
 
@@ -199,7 +199,7 @@ func (s *Service) finishChange(ctx context.Context, keep string, other error, re
 // seal.ErrChangeUnderWay while the master key is changed.
 func (s *Service) RenewAll(ctx context.Context, actor string) error {
 	return s.change(ctx, func(st State) error {
-		if st.Renewing {
+		if st.IsRenewing {
 			return nil
 		}
 		if err := s.Store.BeginRenewal(ctx, rekeyEvent(idp.AuditKeysRenew, actor, "", "")); err != nil {

@@ -73,11 +73,11 @@ func (s *Service) work(ctx context.Context) error {
 		switch {
 		case st.Phase == seal.PhaseBegin:
 			if err = s.wrapAll(ctx); err == nil {
-				err = s.Store.CompleteMaster(ctx, rekeyEvent(idp.AuditMasterKeyBoth, serverActor, "to", st.To))
+				err = s.Store.CompleteMaster(ctx, rekeyEvent(idp.AuditMasterKeyBoth, serverActor, "to", st.ToID))
 			}
 		case st.Phase == seal.PhaseFinish:
 			err = s.endMaster(ctx, st)
-		case st.Renewing:
+		case st.IsRenewing:
 			err = s.renewRecords(ctx)
 		default:
 			return nil
@@ -92,7 +92,7 @@ func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
 	if err := s.wrapAll(ctx); err != nil {
 		return err
 	}
-	ev := rekeyEvent(idp.AuditMasterKeyEnd, serverActor, "keep", st.Keep)
+	ev := rekeyEvent(idp.AuditMasterKeyEnd, serverActor, "keep", st.KeepID)
 	if st.RenewAll {
 		ev.Detail["then"] = "keys.renew"
 	}

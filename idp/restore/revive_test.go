@@ -28,7 +28,7 @@ func (d *deployment) signIn(b *idptest.Browser) *idptest.Page {
 // code returns the user's code that is due after a time.
 func (d *deployment) code(after time.Duration) string {
 	d.t.Helper()
-	code, err := account.CodeAt(d.ann.Record.TOTPs[0], d.Clock.Now().Add(after))
+	code, err := account.ComputeCode(d.ann.Record.TOTPs[0], d.Clock.Now().Add(after))
 	d.ok(err)
 	return code
 }
@@ -189,7 +189,7 @@ func TestRestoreEndsLinks(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	tokens := map[sharelink.Kind]string{}
-	for _, l := range []sharelink.Link{{Kind: sharelink.Wall}, {Kind: sharelink.Calendar}, {Kind: sharelink.Preview, Year: "2031", SP: idp.EntityID(d.sp.EntityID)}} {
+	for _, l := range []sharelink.Link{{Kind: sharelink.Wallboard}, {Kind: sharelink.Calendar}, {Kind: sharelink.Preview, Year: "2031", SP: idp.EntityID(d.sp.EntityID)}} {
 		_, token, err := d.Links.Create(t.Context(), l, "test")
 		d.ok(err)
 		tokens[l.Kind] = token

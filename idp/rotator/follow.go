@@ -41,7 +41,7 @@ func (s *Service) close(h rotation.History, made []*certs.Key) {
 
 // show sets the Ring, and records which years are closed because of their key.
 func (s *Service) show(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) {
-	faults := keyring.Faults(h, keys, damaged)
+	faults := keyring.FindFaults(h, keys, damaged)
 	s.faults.Store(&faults)
 	s.shown = h.WithFaults(faults)
 	s.keys = keyring.SelectUsable(s.shown, keys)

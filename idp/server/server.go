@@ -98,11 +98,11 @@ func (s *Server) Handler() (http.Handler, error) {
 	}
 	desk := &signing.Desk{Years: s.Years, Registry: s.Registry}
 	sessions := &session.Manager{
-		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime, Secure: s.IsSecure(),
-		Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
+		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, IdleTimeout: s.Idle, AbsoluteTimeout: s.Absolute, CodeTime: s.CodeTime, Secure: s.IsSecure(),
+		Device: func(r *http.Request) idp.Device { return session.DescribeDevice(r.UserAgent(), web.EventOf(r).Client) },
 	}
 	pages.SessionUser = func(r *http.Request) idp.UserID {
-		current, err := sessions.Current(r)
+		current, err := sessions.LookupCurrent(r)
 		if err != nil {
 			return ""
 		}

@@ -93,7 +93,7 @@ func (h *Handler) bindAnswer(a *accepted, request *idp.LoginRequest) *http.Cooki
 	if !a.inBrowser || request != a.request {
 		return nil
 	}
-	return h.Sessions.Tie(request)
+	return h.Sessions.TieRequest(request)
 }
 
 // signResponse signs with the key of the year, if year, registration and preview still allow

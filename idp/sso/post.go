@@ -103,7 +103,7 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 	}
 	var cookie *http.Cookie
 	if !a.inStore && request == a.request {
-		cookie = h.Sessions.Tie(a.request)
+		cookie = h.Sessions.TieRequest(a.request)
 		spent := *a.request // only to recognize its ID
 		spent.RelayState, spent.ClassRefs, spent.SubjectHash = "", nil, nil
 		request = &spent

@@ -100,7 +100,7 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 	case stepIssue:
 		err = h.issueAssertion(w, r, a, s, user)
 	case stepPassive:
-		h.Sessions.Trim(w, r) // the answer sets a cookie, and there may be many already
+		h.Sessions.TrimRequestCookies(w, r) // the answer sets a cookie, and there may be many already
 		err = h.refusePassive(w, r, a)
 	default:
 		return h.keepRequest(w, r, a)

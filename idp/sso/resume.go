@@ -16,7 +16,7 @@ import (
 // resumeRequest serves GET /sign-in/continue. Every step of a sign-in returns here, and only
 // this function decides on the next step.
 func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	h.Sessions.Trim(w, r)
+	h.Sessions.TrimRequestCookies(w, r)
 	if err := h.loadRequest(r, a); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func isOutdated(err error) bool {
 // registration may have changed since.
 func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	handle := r.URL.Query().Get("request")
-	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
+	req, err := h.Sessions.LookupRequest(r, idp.RequestHandle(handle))
 	if errors.Is(err, idp.ErrNotFound) {
 		return idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)
 	}
@@ -111,9 +111,9 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 // loadSession returns the browser's session and its user, or nil for both without a usable session.
 // The user of a rehearsal has no record.
 func (h *Handler) loadSession(r *http.Request, req *idp.LoginRequest) (*idp.Session, *idp.User, error) {
-	load := h.Sessions.Current
+	load := h.Sessions.LookupCurrent
 	if req.SP == idp.RehearsalSP {
-		load = h.Sessions.Rehearsal
+		load = h.Sessions.LookupRehearsal
 	}
 	s, err := load(r)
 	switch {

@@ -127,7 +127,7 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 	if !h.waiting.Take(now, requestWeight(a.request), keys...) {
 		return fmt.Errorf("budget of waiting requests: %w", idp.ErrBusy)
 	}
-	cookie := h.Sessions.Tie(a.request)
+	cookie := h.Sessions.TieRequest(a.request)
 	if err := h.Store.CreateLoginRequest(r.Context(), a.request); err != nil {
 		h.waiting.GiveBack(now, requestWeight(a.request), keys...)
 		return fmt.Errorf("store request: %w", err)
@@ -146,7 +146,7 @@ func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *accepte
 	held := *a.request
 	held.ClassRefs = assurance.Recognized(held.ClassRefs)
 	held.ExpiresAt = held.IssuedAt.Add(held.ExpiresAt.Sub(held.ReceivedAt) - saml.MaxSkew)
-	err := h.Sessions.Hold(w, &held)
+	err := h.Sessions.HoldRequest(w, &held)
 	if errors.Is(err, session.ErrTooLong) {
 		return fmt.Errorf("%w: %w", idp.ErrBusy, err)
 	}

@@ -279,7 +279,7 @@ func TestUnpublishedYearStaysClosed(t *testing.T) {
 		w.link("https://loose.example", w.next)
 		revoked, tokenRevoked := w.link(spA, w.next)
 		w.revoke(revoked)
-		_, wall, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Wall}, "test")
+		_, wall, err := w.Links.Create(t.Context(), sharelink.Link{Kind: sharelink.Wallboard}, "test")
 		if err != nil {
 			t.Fatal(err)
 		}

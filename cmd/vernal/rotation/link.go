@@ -26,7 +26,7 @@ admin_url, behind a proxy.`,
     vernal rotation link list`,
 	}
 	c.AddCommand(
-		a.linkCreateCommand(sharelink.Wall, &cobra.Command{
+		a.linkCreateCommand(sharelink.Wallboard, &cobra.Command{
 			Short: "Make a URL of the wallboard",
 			Long: `Make a URL of the wallboard: the days left, and which service providers have
 moved, by name. It shows no contact, certificate or IP address, and loads again
@@ -96,7 +96,7 @@ func (a *commands) reportLink(made ops.LinkMade) error {
 }
 
 // linkKinds are the kinds of links.
-var linkKinds = []sharelink.Kind{sharelink.Wall, sharelink.Calendar, sharelink.Preview}
+var linkKinds = []sharelink.Kind{sharelink.Wallboard, sharelink.Calendar, sharelink.Preview}
 
 // linkFilter selects the links to list.
 type linkFilter struct {

@@ -142,7 +142,7 @@ func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
 		}
 		im.total.Lines++
 		switch {
-		case l.Same > 0:
+		case l.DuplicateLine > 0:
 			im.notePresent(l.Number)
 		case l.Record == nil:
 			err = im.addUnreadable(ctx, &l)
@@ -192,9 +192,9 @@ func (im *importing) sendBatch(ctx context.Context) error {
 		}
 		im.sent = im.batch[len(im.batch)-1].Line
 	}
-	im.total.Added += result.Added
-	im.total.Extended += result.Extended
-	for _, line := range result.Present {
+	im.total.Added += result.AddedCount
+	im.total.Extended += result.ExtendedCount
+	for _, line := range result.PresentLines {
 		im.notePresent(line)
 	}
 	problems := append(im.bad, result.Problems...)
@@ -202,7 +202,7 @@ func (im *importing) sendBatch(ctx context.Context) error {
 	for _, p := range problems {
 		im.reportProblem(p)
 	}
-	for _, key := range result.Unregistered {
+	for _, key := range result.UnregisteredKeys {
 		if !slices.Contains(im.total.Unregistered, key) {
 			im.total.Unregistered = append(im.total.Unregistered, key)
 		}

@@ -357,12 +357,12 @@ func (s *Service) userInfo(u *idp.User) User {
 	}
 	now := s.Clock.Now()
 	for _, d := range u.Devices {
-		if !now.Before(session.RememberedUntil(d.At)) {
+		if !now.Before(session.RememberedEndsAt(d.At)) {
 			continue
 		}
 		info.Devices = append(info.Devices, RememberedDevice{
 			ID: d.ShortHash(), Browser: d.Browser, System: d.System,
-			RememberedAt: d.At, RememberedUntil: session.RememberedUntil(d.At), UsedAt: d.UsedAt,
+			RememberedAt: d.At, RememberedUntil: session.RememberedEndsAt(d.At), UsedAt: d.UsedAt,
 		})
 	}
 	return info

@@ -50,7 +50,7 @@ var VerifyUser = declare("user/verify", func(s *Service, ctx context.Context, by
 	if err != nil {
 		return UserVerified{}, userError(req.Email, err)
 	}
-	answer := UserVerified{User: s.userInfo(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.Changed}
+	answer := UserVerified{User: s.userInfo(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.ChangedFields}
 	if v.Profile != nil {
 		answer.User.Profile.Fields = account.ProfileFields(v.Profile)
 		answer.Missing = account.MissingFields(v.Profile)

@@ -123,9 +123,9 @@ func (h *house) lookUps(b *testing.B, n int) time.Duration {
 // serve answers requests with a session cookie like the beginning of every page for a
 // signed-in user: 204 if the session exists.
 func (h *house) serve(b *testing.B) (address string) {
-	sessions := &session.Manager{Store: h, Clock: func() time.Time { return benchStart.Add(time.Minute) }, Idle: 15 * time.Minute, Absolute: 12 * time.Hour}
+	sessions := &session.Manager{Store: h, Clock: func() time.Time { return benchStart.Add(time.Minute) }, IdleTimeout: 15 * time.Minute, AbsoluteTimeout: 12 * time.Hour}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := sessions.Current(r); err != nil {
+		if _, err := sessions.LookupCurrent(r); err != nil {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}

@@ -176,9 +176,9 @@ func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
 		state := seal.KeyState{Configured: s.masters.Configured().ID(), Generation: r.ring.Generations()[0].Number}
 		n, renewErr := r.readRenewal()
 		c, err := r.readMasterChange()
-		state.Renewing = n != nil
+		state.IsRenewing = n != nil
 		if c != nil {
-			state.Phase, state.From, state.To, state.Keep, state.RenewAll = c.Phase, c.OldID, c.NewID, c.KeptID, c.RenewAll
+			state.Phase, state.FromID, state.ToID, state.KeepID, state.RenewAll = c.Phase, c.OldID, c.NewID, c.KeptID, c.RenewAll
 		}
 		return state, errors.Join(renewErr, err)
 	})

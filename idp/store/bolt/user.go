@@ -15,7 +15,7 @@ import (
 // openUserKey opens the key of a stored user.
 func (r *reader) openUserKey(id idp.UserID) (*seal.DataKey, error) {
 	number, wrapped := splitUserKey(r.bucket(inUserKeys).Get([]byte(id)))
-	key, err := r.store.masters.DataKey(userKeyContext(number, id), wrapped)
+	key, err := r.store.masters.OpenDataKey(userKeyContext(number, id), wrapped)
 	if err != nil {
 		return nil, r.store.tamperedError(inUserKeys, []byte(id))
 	}
