@@ -38,12 +38,12 @@ import (
 	"vernal/idp"
 )
 
-// First is the Prev of record 1.
-const First = "0000000000000000000000000000000000000000000000000000000000000000"
+// FirstPrev is the Prev of record 1.
+const FirstPrev = "0000000000000000000000000000000000000000000000000000000000000000"
 
-// unhashed is an AuditRecord without its Hash. Hash is the last field, so the JSON of a record is
+// recordBody is an AuditRecord without its Hash. Hash is the last field, so the JSON of a record is
 // the JSON of its unhashed form and a tail.
-type unhashed struct {
+type recordBody struct {
 	Seq uint64    `json:"seq"`
 	At  time.Time `json:"at"`
 	idp.AuditEvent
@@ -60,8 +60,8 @@ type unhashed struct {
 func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
 	rec = idp.AuditRecord{Seq: after.Seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(ev), Prev: after.HashOrFirst()}
 	if rec.IPAddress != "" {
-		address = newAddress(rec.IPAddress, rec.At)
-		rec.IPAddressSum = sumOf(address)
+		address = newSidecar(rec.IPAddress, rec.At)
+		rec.IPAddressSum = hashSidecar(address)
 	}
 	body = encodeRecord(&rec)
 	rec.Hash = hashBody(body)
@@ -74,18 +74,18 @@ func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, bo
 type BrokenError struct {
 	// Seq is the number of the first faulty record.
 	Seq uint64 `json:"seq"`
-	// What describes the fault, for an operator.
-	What string `json:"what"`
+	// Problem describes the fault, for an operator.
+	Problem string `json:"what"`
 }
 
 func (e *BrokenError) Error() string {
-	return fmt.Sprintf("audit record %d %s", e.Seq, e.What)
+	return fmt.Sprintf("audit record %d %s", e.Seq, e.Problem)
 }
 
 // encodeRecord returns the JSON that is hashed. The IP address is never part of it. It cannot fail:
 // every field is a string, a number, or a time that truncateTime has checked.
 func encodeRecord(rec *idp.AuditRecord) []byte {
-	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.IPAddressSum, Prev: rec.Prev}
+	u := recordBody{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.IPAddressSum, Prev: rec.Prev}
 	u.IPAddress = ""
 	body, err := json.Marshal(&u)
 	if err != nil {

@@ -53,7 +53,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 		device, in.Remember = cookie, &account.RememberRequest{Device: d, ReplacedHash: h.Sessions.DeviceHash(r), PasswordProvedAt: pending.LastUsedAt(idp.FactorPassword)}
 	}
 	page := h.newCodePage(f)
-	page.Remembered = device != nil
+	page.IsRemembered = device != nil
 	refused, ok := h.proveCode(w, r, f, user, page, h.newPendingLimit(pending), func(code string) error {
 		return h.Accounts.CompleteTOTP(r.Context(), user.ID, code, from, in)
 	})
@@ -65,7 +65,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 
 // newCodePage returns the code page of a sign-in.
 func (h *Handler) newCodePage(f flow) templates.CodePage {
-	return templates.CodePage{Action: CodePath, Remember: f.mayRemember()}
+	return templates.CodePage{Action: CodePath, OffersRemember: f.mayRemember()}
 }
 
 // proveCode checks the code in the form. ok is true only after a right code. Otherwise the exit

@@ -83,7 +83,7 @@ type flow struct {
 
 // accountFlow is the flow of a sign-in for the account page: without a request or a provider,
 // with any two factors. It is read-only.
-var accountFlow = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{RememberedDevice: true}}
+var accountFlow = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{AllowsRememberedDevice: true}}
 
 // isForAccount reports whether the sign-in is for no request.
 func (f flow) isForAccount() bool { return f.request.Handle == "" }
@@ -91,7 +91,7 @@ func (f flow) isForAccount() bool { return f.request.Handle == "" }
 // mayRemember reports whether a remembered device may replace the second factor, and so
 // whether to offer to remember the browser.
 func (f flow) mayRemember() bool {
-	return f.requirement.RememberedDevice && !f.request.ForceAuthn
+	return f.requirement.AllowsRememberedDevice && !f.request.ForceAuthn
 }
 
 // wrapFlowStep returns a handler for a step of a flow. Its errors get the name of the provider.
@@ -141,8 +141,8 @@ func (h *Handler) findFlow(r *http.Request) (flow, error) {
 	}
 	e := web.EventOf(r)
 	e.Note(slog.String("sp", string(req.SP)))
-	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
-	e.Ask(req.Locale, req.ReceivedAt)
+	e.SP, e.Year, e.IsVerified = req.SP, req.Year, req.CertSHA256 != ""
+	e.RequestLocale(req.Locale, req.ReceivedAt)
 	f := flow{request: req, provider: provider}
 	switch {
 	case req.IsAnswered():
@@ -151,7 +151,7 @@ func (h *Handler) findFlow(r *http.Request) (flow, error) {
 		return flow{}, f.addProvider(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
 	}
 	// Resolve again, because the provider's permissions can have changed since.
-	f.requirement, err = assurance.Resolve(assurance.AskOf(req), &provider.ServiceProvider)
+	f.requirement, err = assurance.Resolve(assurance.NewContextRequest(req), &provider.ServiceProvider)
 	if err != nil {
 		return flow{}, f.addProvider(err)
 	}
@@ -167,7 +167,7 @@ func (f flow) newPageBase(p *web.Pages, r *http.Request) templates.Base {
 
 // getSender returns the facts about the provider that pages show.
 func (f flow) getSender() web.Sender {
-	return web.SenderOf(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
+	return web.NewSender(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
 }
 
 func (f flow) addProvider(err error) error { return web.NameSender(f.getSender(), err) }
@@ -175,7 +175,7 @@ func (f flow) addProvider(err error) error { return web.NameSender(f.getSender()
 // checkObstacles returns the refusal of a user who lacks a requirement of the flow, considering the
 // factors proved so far, or nil.
 func (f flow) checkObstacles(s *idp.Session, u *idp.User, now time.Time) error {
-	o := f.requirement.Obstacle(s, assurance.ProofingOf(u.Proofing), u.Factors(), now)
+	o := f.requirement.FindObstacle(s, assurance.ReadProofing(u.Proofing), u.Factors(), now)
 	if o == nil {
 		return nil
 	}

@@ -47,15 +47,15 @@ func (h *Handler) listSessions(ctx context.Context, here *idp.Session, page *tem
 	}
 	for i, s := range all {
 		if i == maxListedSessions {
-			page.More = len(all) - maxListedSessions
+			page.UnlistedCount = len(all) - maxListedSessions
 			break
 		}
 		own := templates.OwnSession{
 			ID: s.ID.ShortID(), Browser: s.Device.Browser, System: s.Device.System, Network: networkText(s.Device.Network),
-			Current: s.ID == here.ID, Pending: s.Pending, BegunAt: s.CreatedAt, SeenAt: s.SeenAt,
+			IsCurrent: s.ID == here.ID, IsPending: s.Pending, BegunAt: s.CreatedAt, SeenAt: s.SeenAt,
 		}
 		for _, p := range s.Participants {
-			if name := h.Registry.NameOf(ctx, p.SP); !slices.Contains(own.Services, name) {
+			if name := h.Registry.LookupName(ctx, p.SP); !slices.Contains(own.Services, name) {
 				own.Services = append(own.Services, name)
 			}
 		}

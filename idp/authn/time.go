@@ -37,7 +37,7 @@ func (h *Handler) newSessionLimit(s *idp.Session) limit {
 // it is a secret.
 func (h *Handler) showMoreTime(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit) exit {
 	page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
-	page.Remembered = page.Remember && r.PostForm.Get(templates.FieldRemember) == "yes"
+	page.IsRemembered = page.OffersRemember && r.PostForm.Get(templates.FieldRemember) == "yes"
 	web.EventOf(r).Note(slog.String("more_time", "given"))
 	return exitWithPage(h.writeCodePage(w, r, f, user, http.StatusOK, page, l))
 }
@@ -68,7 +68,7 @@ func (h *Handler) writeCodePage(w http.ResponseWriter, r *http.Request, f flow, 
 			// Round so that the warning comes early rather than late, and the end
 			// late.
 			WarnIn: max(0, int((left - warned).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
-			Minutes: max(1, int(warned.Minutes())), Final: l.isFinal, AgainURL: f.addRequest(SignInPath),
+			Minutes: max(1, int(warned.Minutes())), IsFinal: l.isFinal, RestartURL: f.addRequest(SignInPath),
 		}
 		return h.Pages.Render(w, status, page)
 	}

@@ -14,7 +14,7 @@ import (
 // §5.3.6).
 const masterKeyAge = 2 * 365 * day
 
-func masterChecks() []Check {
+func listMasterChecks() []Check {
 	return []Check{{
 		Name: "master_key", Codes: []Code{MasterKeyUnreadable, MasterKeyOther, MasterKeyOld, RekeyUnfinished},
 		Configured: func(s *Service) bool { return s.Master != nil }, Run: (*Service).checkMasterKey,
@@ -34,7 +34,7 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 	switch {
 	case errors.Is(err, seal.ErrPermissions): // checkFiles reports it
 	case err != nil:
-		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: errorText(err)}})
+		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: formatError(err)}})
 	case !slices.Contains([]string{st.Configured, st.FromID, st.ToID}, master.ID()):
 		findings = append(findings, Finding{
 			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: st.Configured, Value: master.ID()},

@@ -117,10 +117,10 @@ func serverSays(t *testing.T, i *idptest.IdP, c *corpus.Case) verdict {
 // inspectorSays returns the first refusal of a report, because the server stops there.
 func inspectorSays(r *inspect.Report) (v verdict) {
 	for _, c := range r.Checks {
-		if c.Outcome == inspect.Refused && c.Code != "" {
+		if c.Outcome == inspect.OutcomeRefused && c.Code != "" {
 			return verdict{code: string(c.Code)}
 		}
-		if c.Outcome == inspect.Refused && c.Status == "" {
+		if c.Outcome == inspect.OutcomeRefused && c.Status == "" {
 			return verdict{code: c.Field}
 		}
 		if c.Status != "" {
@@ -150,16 +150,16 @@ func mixed(c *corpus.Case) bool {
 }
 
 // asSent returns a case as pasted text, and as it is found at best.
-func asSent(c *corpus.Case) (text string, sent inspect.Sent) {
+func asSent(c *corpus.Case) (text string, sent inspect.FoundMessage) {
 	address := corpusBase + "/api/saml/" + c.Endpoint + "2026"
 	switch {
 	case c.IsSOAP():
-		return string(c.Inbound.Body), inspect.Sent{XML: string(c.Inbound.Body), Address: address}
+		return string(c.Inbound.Body), inspect.FoundMessage{XML: string(c.Inbound.Body), URL: address}
 	case c.Inbound.Method == http.MethodPost:
 		query := string(c.Inbound.Body)
-		return "POST " + address + " HTTP/1.1\nHost: idp.example.com\n\n" + query, inspect.Sent{Query: query, InURL: c.Inbound.RawQuery, Address: address, Post: true}
+		return "POST " + address + " HTTP/1.1\nHost: idp.example.com\n\n" + query, inspect.FoundMessage{Query: query, URLQuery: c.Inbound.RawQuery, URL: address, Post: true}
 	}
-	return address + "?" + c.Inbound.RawQuery, inspect.Sent{Query: c.Inbound.RawQuery, Address: address}
+	return address + "?" + c.Inbound.RawQuery, inspect.FoundMessage{Query: c.Inbound.RawQuery, URL: address}
 }
 
 // TestInspectorAgreesWithServer checks that the inspector reports for every message of the
@@ -184,7 +184,7 @@ func TestInspectorAgreesWithServer(t *testing.T) {
 					continue // no such registration is possible
 				}
 				text, sent := asSent(c)
-				ours := inspectorSays(inspectMessage(t, inspector(i), inspect.Message{Sent: sent, At: c.Now}))
+				ours := inspectorSays(inspectMessage(t, inspector(i), inspect.Message{FoundMessage: sent, AssumedAt: c.Now}))
 				pasted := inspectorSays(inspectText(t, inspector(i), text, c.Now))
 				theirs := serverSays(t, i, c)
 				if statusUnknown[c.Endpoint] != "" {

@@ -204,20 +204,20 @@ func TestDropText(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
-		dropped assurance.Dropped
+		dropped assurance.DroppedAttribute
 		want    string
 	}{
-		{"not registered", assurance.Dropped{Name: "ssn", Reason: assurance.DropNotRegistered}, "not registered for it"},
-		{"level", assurance.Dropped{Name: "ssn", Reason: assurance.DropLevel}, "urn:acr.login.gov:verified"},
-		{"no source", assurance.Dropped{Name: "x509_subject", Reason: assurance.DropNoSource}, "no value"},
-		{"misspelt", assurance.Dropped{Name: "firstname", Reason: assurance.DropUnknown}, "did you mean first_name?"},
-		{"unlike any", assurance.Dropped{Name: "favourite_colour", Reason: assurance.DropUnknown}, "unknown attribute"},
+		{"not registered", assurance.DroppedAttribute{Name: "ssn", Reason: assurance.DropNotRegistered}, "not registered for it"},
+		{"level", assurance.DroppedAttribute{Name: "ssn", Reason: assurance.DropLevel}, "urn:acr.login.gov:verified"},
+		{"no source", assurance.DroppedAttribute{Name: "x509_subject", Reason: assurance.DropNoSource}, "no value"},
+		{"misspelt", assurance.DroppedAttribute{Name: "firstname", Reason: assurance.DropUnknown}, "did you mean first_name?"},
+		{"unlike any", assurance.DroppedAttribute{Name: "favourite_colour", Reason: assurance.DropUnknown}, "unknown attribute"},
 	}
 	for _, tt := range tests {
-		if got := inspect.DropText(tt.dropped); !strings.Contains(got, tt.want) {
+		if got := inspect.ExplainDrop(tt.dropped); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-		next, ok := inspect.DropSuggestion(tt.dropped, "https://a.example")
+		next, ok := inspect.SuggestForDrop(tt.dropped, "https://a.example")
 		if want := tt.dropped.Reason == assurance.DropNotRegistered; ok != want || ok && suggested(next) != "sp.edit https://a.example attribute=ssn" {
 			t.Errorf("%s: suggests %q, %v", tt.name, suggested(next), ok)
 		}

@@ -46,7 +46,7 @@ var sightings = []struct {
 
 // See classifies a text in which Find finds nothing.
 func See(text string) Sighting {
-	text, _ = plainText(text)
+	text, _ = decodeText(text)
 	const looked = 1 << 20 // only this many bytes are searched
 	text = text[:min(len(text), looked)]
 	if text == "" {

@@ -186,7 +186,7 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 			s.liveEntries = append(s.liveEntries, e)
 		}
 	}
-	s.beginsAt, s.endsAt = history.Steady(now)
+	s.beginsAt, s.endsAt = history.FindSteadyPeriod(now)
 	return s
 }
 

@@ -8,11 +8,11 @@ import (
 )
 
 var (
-	success = saml.Status{Code: saml.StatusSuccess}
-	// partial is a success, too: the sessions here ended, and other SPs that took part in them
+	statusSuccess = saml.Status{Code: saml.StatusSuccess}
+	// statusPartial is a success, too: the sessions here ended, and other SPs that took part in them
 	// are not asked to end theirs (saml-core §3.2.2.2).
-	partial   = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
-	notTheirs = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
+	statusPartial   = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
+	statusUnknown = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
 )
 
 // Judge decides, for the front channel, which sessions end, and the answer to the SP. It has no
@@ -33,10 +33,10 @@ var (
 // passive AuthnRequest would not disclose first.
 func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) idp.LogoutDecision {
 	if s != nil && (first.User == "" || s.User != first.User) {
-		return newDecision(notTheirs, nil)
+		return newDecision(statusUnknown, nil)
 	}
-	sessions = sessionsOf(sessions, first.User)
-	own := Current(sessions, s)
+	sessions = filterSessions(sessions, first.User)
+	own := FindCurrent(sessions, s)
 	every := first.AppliesToEverySession()
 	var end []*idp.Session
 	for _, x := range sessions {
@@ -46,17 +46,17 @@ func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 	}
 	switch {
 	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(ListOthers(x, first.SP)) > 0 }):
-		return newDecision(partial, end)
+		return newDecision(statusPartial, end)
 	case len(end) > 0:
-		return newDecision(success, end)
+		return newDecision(statusSuccess, end)
 	case first.Status == saml.StatusSuccess:
 		return idp.LogoutDecision{Status: first.Status, StatusDetail: first.StatusDetail}
 	case own != nil && !every && !isDisclosed(own, first, every):
-		return newDecision(notTheirs, nil) // another session than this one is meant
+		return newDecision(statusUnknown, nil) // another session than this one is meant
 	}
 	// No user is signed in here, or the user signed in again since: the session that the
 	// message named has ended.
-	return newDecision(success, nil)
+	return newDecision(statusSuccess, nil)
 }
 
 // JudgeRemote is Judge for the back channel, which has no browser. A UUID that is the only
@@ -68,9 +68,9 @@ func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDe
 		user, every = first.IndexUser, true
 	}
 	if user == "" {
-		return newDecision(notTheirs, nil)
+		return newDecision(statusUnknown, nil)
 	}
-	return newDecision(success, slices.DeleteFunc(sessionsOf(sessions, user), func(x *idp.Session) bool {
+	return newDecision(statusSuccess, slices.DeleteFunc(filterSessions(sessions, user), func(x *idp.Session) bool {
 		return !isBegunBefore(x, first) || !isDisclosed(x, first, every)
 	}))
 }
@@ -83,8 +83,8 @@ func newDecision(status saml.Status, end []*idp.Session) idp.LogoutDecision {
 	return d
 }
 
-// sessionsOf returns the sessions of one user.
-func sessionsOf(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
+// filterSessions returns the sessions of one user.
+func filterSessions(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
 	for _, x := range sessions {
 		if x.User == user {
 			theirs = append(theirs, x)
@@ -93,9 +93,9 @@ func sessionsOf(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session
 	return theirs
 }
 
-// Current returns the present version of the browser's session s, or nil if it has ended. A
+// FindCurrent returns the present version of the browser's session s, or nil if it has ended. A
 // step-up in another tab gives it another ID and keeps its beginning.
-func Current(sessions []*idp.Session, s *idp.Session) *idp.Session {
+func FindCurrent(sessions []*idp.Session, s *idp.Session) *idp.Session {
 	if s == nil {
 		return nil
 	}

@@ -70,7 +70,7 @@ type Report struct {
 	// Ended counts the sessions, requests and documents that ended.
 	Ended idp.EndedRecords `json:"ended"`
 	// Since reports the changes in the exported trail; nil without one.
-	Since *Since `json:"since,omitempty"`
+	Since *SinceReport `json:"since,omitempty"`
 }
 
 // The document of the last restore.
@@ -87,13 +87,13 @@ type state struct {
 	Report   Report `json:"report"`
 }
 
-func (s *Service) states() idp.Records[state] {
+func (s *Service) openStates() idp.Records[state] {
 	return idp.Records[state]{Store: s.Store, Kind: documentKind, Clock: s.Clock}
 }
 
 // Last returns the report of the last finished restore, or idp.ErrNotFound.
 func (s *Service) Last(ctx context.Context) (*Report, error) {
-	st, err := s.states().Get(ctx, documentKey)
+	st, err := s.openStates().Get(ctx, documentKey)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (s *Service) findState(ctx context.Context, m *Marker, manifest *backup.Man
 	st := &state{Manifest: hex.EncodeToString(sum[:]), Report: Report{
 		BackupAt: manifest.CreatedAt, Head: manifest.Head, FileSHA256: m.FileSHA256, Actor: m.Actor,
 	}}
-	stored, err := s.states().Get(ctx, documentKey)
+	stored, err := s.openStates().Get(ctx, documentKey)
 	switch {
 	case err == nil && stored.Manifest == st.Manifest:
 		return stored, nil
@@ -190,7 +190,7 @@ func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manife
 		}
 	}
 	if st.Report.RestoredAt.IsZero() {
-		if err := s.endPast(ctx, st); err != nil {
+		if err := s.endSessions(ctx, st); err != nil {
 			return err
 		}
 	}
@@ -201,17 +201,17 @@ func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manife
 			return err
 		}
 		st.Report.Since = since
-		events = append(events, since.event(m.Actor))
+		events = append(events, since.newEvent(m.Actor))
 	}
 	st.Done = true
-	return s.states().Update(ctx, []string{documentKey}, func(r *idp.Record[state]) error {
+	return s.openStates().Update(ctx, []string{documentKey}, func(r *idp.Record[state]) error {
 		r.Value = st
 		return nil
 	}, events...)
 }
 
-// endPast ends all sessions, requests and links from before the restore, in one write.
-func (s *Service) endPast(ctx context.Context, st *state) error {
+// endSessions ends all sessions, requests and links from before the restore, in one write.
+func (s *Service) endSessions(ctx context.Context, st *state) error {
 	now := s.Clock.Now().UTC()
 	begun := *st
 	detail := map[string]string{

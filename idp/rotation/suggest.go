@@ -9,7 +9,7 @@ import (
 
 // Refuse returns the refusal of a step with suggestions.
 func (h History) Refuse(kind StepKind, y idp.Year, reason Reason, now time.Time) *RefusedError {
-	e := &RefusedError{Kind: kind, Year: y, Because: reason}
+	e := &RefusedError{Kind: kind, Year: y, Reason: reason}
 	e.Suggestions = h.suggest(e, now)
 	return e
 }
@@ -17,7 +17,7 @@ func (h History) Refuse(kind StepKind, y idp.Year, reason Reason, now time.Time)
 // suggest returns the suggestions for a refusal, or none.
 func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 	r, made := h.Record(e.Year)
-	state, code := h.State(e.Year, now), e.Because.Code
+	state, code := h.State(e.Year, now), e.Reason.Code
 	making := e.Kind == StepCreate || e.Kind == StepCSR || e.Kind == StepImport
 	opening := e.Kind == StepPublish || e.Kind == StepPrefer
 	retiring := e.Kind == StepRetire
@@ -35,7 +35,7 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 	case e.Kind == StepCreate && code == RefusedExternalKeys, e.Kind == StepImport && !made && e.Year >= h.Preferred:
 		return suggestExternalKey(e.Year)
 	case making && (e.Year < h.Preferred || state == Preferred):
-		letter, _ := h.nextLetter(number(h.Preferred))
+		letter, _ := h.findNextLetter(parseNumber(h.Preferred))
 		return one(suggestStep(StepCreate, letter), idp.LabelNewKeySameYear)
 	case making && state == Created:
 		return one(suggestStep(StepPublish, e.Year), idp.LabelNextStep)
@@ -49,7 +49,7 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 		return one(StepRollback.Suggest(""), idp.LabelReturnToOlderYear)
 	case opening && made && state != Preferred && state != Published:
 		return one(suggestStep(StepCreate, ""), idp.LabelNewYear)
-	case retiring && e.Because.IsUse():
+	case retiring && e.Reason.IsUse():
 		return one(suggestStep(StepRetire, e.Year).WithOption(idp.OptionForce, "").WithOption(idp.OptionReason, "").WithOption(idp.OptionYes, string(e.Year)), idp.LabelRetireAnyway)
 	case retiring && state == Preferred:
 		return []idp.Suggestion{suggestPlan().WithLabel(idp.LabelPreferNewerFirst), revoke.WithLabel(idp.LabelKeyLeaked)}
@@ -76,7 +76,7 @@ func (a Attention) Suggest() Attention {
 		report = report.WithOption(idp.OptionYear, string(a.Year))
 	}
 	because := func(codes ...ReasonCode) bool {
-		return slices.ContainsFunc(a.Because, func(r Reason) bool { return slices.Contains(codes, r.Code) })
+		return slices.ContainsFunc(a.Reasons, func(r Reason) bool { return slices.Contains(codes, r.Code) })
 	}
 	next := a.Args.Step.Suggest(a.Year)
 	switch {
@@ -94,8 +94,8 @@ func (a Attention) Suggest() Attention {
 		next = report
 	case because(WaitsCertificate, WaitsExternalKey):
 		next = StepImport.Suggest(a.Year)
-	case len(a.Because) > 0 && KeyFault(a.Because[0].Code).isKnown():
-		next = KeyFault(a.Because[0].Code).Suggestion(a.Year)
+	case len(a.Reasons) > 0 && KeyFault(a.Reasons[0].Code).isKnown():
+		next = KeyFault(a.Reasons[0].Code).Suggestion(a.Year)
 	case a.Code == StepHeld: // only waiting helps
 		next = suggestPlan()
 	}

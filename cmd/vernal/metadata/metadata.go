@@ -45,6 +45,6 @@ file. Without a year, or with "stable", print the document at
 			})
 		},
 	})
-	a.CompleteArg(c.Commands()[0], cli.Years)
+	a.CompleteArg(c.Commands()[0], cli.FindYears)
 	return c
 }

@@ -10,16 +10,16 @@ import (
 	"vernal/idp/seal"
 )
 
-// RekeyBegin begins a change of the master key.
-type RekeyBegin struct {
+// RekeyBeginRequest begins a change of the master key.
+type RekeyBeginRequest struct {
 	// NewKey is the new master key, as its file holds it.
 	NewKey string `json:"new_key"`
 	// All requests that finishing the change also renews the other keys.
 	All bool `json:"all,omitempty"`
 }
 
-// RekeyFinish ends the previous master key.
-type RekeyFinish struct {
+// RekeyFinishRequest ends the previous master key.
+type RekeyFinishRequest struct {
 	// All requests that the other keys are renewed too.
 	All bool `json:"all,omitempty"`
 }
@@ -30,7 +30,7 @@ var ShowKeys = declare("rekey/state", func(s *Service, ctx context.Context, _ ad
 })
 
 // BeginRekey begins a change of the master key.
-var BeginRekey = declare("rekey/begin", func(s *Service, ctx context.Context, by admin.Caller, req RekeyBegin) (rekey.State, error) {
+var BeginRekey = declare("rekey/begin", func(s *Service, ctx context.Context, by admin.Caller, req RekeyBeginRequest) (rekey.State, error) {
 	to, err := seal.ParseMaster(req.NewKey)
 	if err != nil {
 		return rekey.State{}, &admin.Error{Code: admin.CodeInvalid, Message: "new master key: " + err.Error()}
@@ -39,7 +39,7 @@ var BeginRekey = declare("rekey/begin", func(s *Service, ctx context.Context, by
 })
 
 // FinishRekey ends the previous master key.
-var FinishRekey = declare("rekey/finish", func(s *Service, ctx context.Context, by admin.Caller, req RekeyFinish) (rekey.State, error) {
+var FinishRekey = declare("rekey/finish", func(s *Service, ctx context.Context, by admin.Caller, req RekeyFinishRequest) (rekey.State, error) {
 	return s.reportKeys(ctx, s.Rekey.Finish(ctx, req.All, by.Actor()))
 })
 

@@ -55,7 +55,7 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 		return PreviewLink{}, invalidError("a preview link lasts 1 to %d days", MaxPreviewDays)
 	}
 	now := s.Clock.Now()
-	if why := s.previewProblem(req.Year, now); why != nil {
+	if why := s.findPreviewProblem(req.Year, now); why != nil {
 		return PreviewLink{}, why
 	}
 	p, err := s.Registry.Lookup(ctx, req.SP)
@@ -74,7 +74,7 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year),
 		Link: sharelink.Link{Kind: sharelink.Preview, Year: req.Year, SP: req.SP, ExpiresAt: now.AddDate(0, 0, req.Days)},
 	}
-	answer.Notes, answer.Suggestions = s.previewNotes(&p.ServiceProvider, req.Year)
+	answer.Notes, answer.Suggestions = s.listPreviewNotes(&p.ServiceProvider, req.Year)
 	if req.DryRun {
 		answer.Link.CreatedAt, answer.Link.Actor = now, by.Actor()
 		return answer, nil
@@ -91,14 +91,14 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 	return answer, nil
 })
 
-// previewProblem returns the reason why a year cannot be previewed, or nil.
-func (s *Service) previewProblem(y idp.Year, now time.Time) *admin.Error {
+// findPreviewProblem returns the reason why a year cannot be previewed, or nil.
+func (s *Service) findPreviewProblem(y idp.Year, now time.Time) *admin.Error {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:
 		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).WithLabel(idp.LabelCreateFirst), "%s is not created yet", y)
 	case entry.Fault != "":
-		return refusal(&rotation.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
+		return renderRefusal(&rotation.RefusedError{Kind: "preview", Year: y, Reason: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
 	case entry.State.IsLive():
 		return refuse(idp.Suggest(idp.DoMetadataShow, string(y)).WithLabel(idp.LabelShowMetadata),
 			"%s is %s: its URLs answer everyone, without a link", y, entry.State)
@@ -111,7 +111,7 @@ func (s *Service) previewProblem(y idp.Year, now time.Time) *admin.Error {
 	return nil
 }
 
-func (s *Service) previewNotes(p *idp.ServiceProvider, y idp.Year) (notes []string, next []idp.Suggestion) {
+func (s *Service) listPreviewNotes(p *idp.ServiceProvider, y idp.Year) (notes []string, next []idp.Suggestion) {
 	notes = []string{}
 	if p.Preview == y {
 		notes = append(notes, fmt.Sprintf("its registration opens %s to it already, in every browser (preview: %s)", y, y))

@@ -128,7 +128,7 @@ func (w *writer) moveCheckpoint(c idp.AuditCheckpoint) error {
 func (w *writer) sweepIPAddresses(now time.Time, limit int) (count int) {
 	c := w.bucket(inAuditAddresses).Cursor()
 	for k, v := c.First(); k != nil && count < limit; k, v = c.Next() {
-		if _, at, ok := audit.Address(v); ok && now.Sub(at) < idp.IPAddressLifetime {
+		if _, at, ok := audit.ParseAddress(v); ok && now.Sub(at) < idp.IPAddressLifetime {
 			break
 		}
 		w.delete(inAuditAddresses, bytes.Clone(k))

@@ -14,7 +14,7 @@ import (
 func testAuditStored(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	page := readAuditPage(t, s, 0)
-	if !page.IsHeadAuthentic || page.Head.Seq != 0 || page.Head.Hash != audit.First || page.RecordCount != 0 || page.Checkpoint != nil {
+	if !page.IsHeadAuthentic || page.Head.Seq != 0 || page.Head.Hash != audit.FirstPrev || page.RecordCount != 0 || page.Checkpoint != nil {
 		t.Errorf("an empty trail: %+v", page)
 	}
 	ev := newEvent("a")
