@@ -133,25 +133,25 @@ func SuggestionLabels() []SuggestionLabel { return slices.Clone(labels) }
 // Actions returns all actions with their options.
 func Actions() []Suggestion { return slices.Clone(actions) }
 
-// actions and labels list the declared ones in order. Nothing changes them after
+// actions and labels list the declared actions and labels in order. Nothing changes them after
 // initialization.
 var (
 	actions []Suggestion
 	labels  []SuggestionLabel
 )
 
-func declareAction(do Action, options ...string) Action {
-	s := Suggest(do)
+func declareAction(action Action, options ...string) Action {
+	s := Suggest(action)
 	for _, name := range options {
 		s = s.WithOption(name, "")
 	}
 	actions = append(actions, s)
-	return do
+	return action
 }
 
-func declareLabel(l SuggestionLabel) SuggestionLabel {
-	labels = append(labels, l)
-	return l
+func declareLabel(label SuggestionLabel) SuggestionLabel {
+	labels = append(labels, label)
+	return label
 }
 
 // advisedError adds suggestions to an error.
@@ -163,7 +163,7 @@ type advisedError struct {
 func (e *advisedError) Unwrap() error           { return e.error }
 func (e *advisedError) ListSuggestions() []Suggestion { return e.suggestions }
 
-// Advise adds suggestions for the user to err; see SuggestionsOf.
+// Advise adds suggestions for the user to err; see FindSuggestions.
 func Advise(err error, list ...Suggestion) error { return &advisedError{err, list} }
 
 // FindSuggestions returns the suggestions for a user after an error. The outermost error with a

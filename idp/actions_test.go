@@ -10,7 +10,7 @@ import (
 	"vernal/idp"
 )
 
-// SuggestionsOf looks through wrapped errors, and the outermost suggestions win.
+// FindSuggestions looks through wrapped errors, and the outermost suggestions win.
 func TestSuggestionsOf(t *testing.T) {
 	t.Parallel()
 	add, list := idp.Suggest(idp.DoSPAdd).WithOption(idp.OptionMetadata, ""), idp.Suggest(idp.DoSPList).WithLabel(idp.LabelListRegistered)

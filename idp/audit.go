@@ -32,13 +32,13 @@ type AuditRecord struct {
 	AuditEvent
 	// IPAddressSum commits to Address without disclosing it. It is the SHA-256, hex, over
 	// the time, 16 random bytes and the IP address. The random bytes and the IP address
-	// are kept beside the record and removed after AddressLifetime. From then on, no one
+	// are stored beside the record and removed after IPAddressLifetime. From then on, no one
 	// can find the IP address by trying all of them. "" if the event had no IP address.
 	IPAddressSum string `json:"address_sum,omitempty"`
 	// Prev is the Hash of the previous record, hex; 64 zeros for the first record.
 	Prev string `json:"prev"`
 	// Hash is the SHA-256, hex, over the record's JSON without this field and
-	// without Address.
+	// without IPAddress.
 	Hash string `json:"hash"`
 }
 
@@ -72,7 +72,7 @@ type AuditLine struct {
 // trail at the same moment.
 type AuditPage struct {
 	Lines []AuditLine
-	// Head is the end of the trail as authenticated when it was written. Authentic reports
+	// Head is the end of the trail as authenticated when it was written. IsHeadAuthentic reports
 	// whether its MAC is valid.
 	Head      AuditHead
 	IsHeadAuthentic bool

@@ -9,5 +9,5 @@ func CountDaysUntil(from, to time.Time) int {
 		return 0
 	}
 	const day = 24 * time.Hour
-	return int(to.Truncate(day).Sub(from.Truncate(day)) / day)
+	return int(end.Truncate(day).Sub(now.Truncate(day)) / day)
 }

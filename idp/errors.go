@@ -23,7 +23,7 @@ var (
 	// ErrBusy is returned when too many changes or requests are waiting. Nothing was
 	// changed, and a retry after a moment can succeed.
 	ErrBusy = errors.New("too many requests are waiting; try again in a moment")
-	// ErrNotWritten is returned when the disk does not take a change: it is full,
+	// ErrNotWritten is returned when a change cannot be written to the disk: it is full,
 	// read-only or failing. A retry can succeed once an operator has fixed that.
 	ErrNotWritten = errors.New("the store cannot be written; check that its disk has space and is not read-only")
 	// ErrKeyUnavailable is returned when a signing key cannot be used because its token does not
@@ -79,7 +79,9 @@ type TakenError struct {
 	Scope NameIDScope
 }
 
-func (e *TakenError) Error() string { return fmt.Sprintf("NameID is taken in %s", e.Scope) }
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("NameID belongs to another user in scope %s", e.Scope)
+}
 
 // Unwrap returns ErrExists.
 func (e *TakenError) Unwrap() error { return ErrExists }

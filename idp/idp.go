@@ -35,7 +35,7 @@ type NameIDScope string
 type RequestHandle string
 
 // SessionID is the hash under which a session is stored. The browser holds its preimage. Only
-// the Short form of the SessionID ever leaves the server.
+// the ShortID ever leaves the server.
 type SessionID string
 
 // ShortID returns the part of the ID that identifies a session to operators and to its own user:
@@ -45,8 +45,8 @@ func (id SessionID) ShortID() string { return string(id[:min(len(id), 16)]) }
 // HashSessionToken returns the SessionID for a browser's cookie value.
 func HashSessionToken(token string) SessionID {
 	const label = "vernal session\x00"
-	var room [len(label) + 64]byte // our tokens fit; a longer one costs an allocation
-	sum := sha256.Sum256(append(append(room[:0], label...), token...))
+	var buf [len(label) + 64]byte // long enough for our tokens
+	sum := sha256.Sum256(append(append(buf[:0], label...), token...))
 	var id [2 * sha256.Size]byte
 	hex.Encode(id[:], sum[:])
 	return SessionID(id[:])

@@ -35,7 +35,7 @@ func (id EntityID) DisplayName() string {
 	return Shorten(string(id), MaxName)
 }
 
-// Shorten limits a text to a number of characters. The last one is an ellipsis if text was
+// Shorten limits a text to a number of characters. The last one is an ellipsis if s was
 // cut.
 func Shorten(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {

@@ -61,9 +61,9 @@ type Logout struct {
 	Check Check
 	// Decide gets the request as first received and the stored sessions of its User and
 	// IndexUser, oldest first.
-	Decide func(first *LogoutRequest, sessions []*Session) LogoutDecision
+	Decide func(received *LogoutRequest, sessions []*Session) LogoutDecision
 	// Event returns the audit record of the request with its current answer.
-	Event func(answered *LogoutRequest) AuditEvent
+	Event func(request *LogoutRequest) AuditEvent
 }
 
 // LogoutDecision contains the sessions to end and the status for the SP.

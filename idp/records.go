@@ -22,7 +22,7 @@ type Records[T any] struct {
 	Clock Clock
 }
 
-// Record is one of Records.
+// Record is one document of Records, decoded.
 type Record[T any] struct {
 	Key string
 	// Value is nil if the record does not exist.

@@ -3,7 +3,7 @@ package idp
 import "fmt"
 
 // Refusal is the reason why a message or a sign-in was turned down, in terms that an integrator can
-// act on. The texts for Expected and Remedy are in the catalogues under the Code
+// act on. The texts for the expected value and the fix are in the catalogues under the Code
 // ("refusal.CODE.title", ".expected", ".remedy"). Args fills their placeholders {0}, {1}, ….
 //
 // A Refusal is shown to unverified senders. Seen is the value that they sent, cut to a bounded
@@ -24,14 +24,14 @@ type RefusalCode string
 // Codes of the binding.
 const (
 	RefusedRequestMissing    RefusalCode = "request_missing"      // no SAMLRequest
-	RefusedParameterTwice    RefusalCode = "parameter_twice"      // a parameter more than once, or in query and body
-	RefusedParameterConflict RefusalCode = "parameter_conflict"   // SAMLResponse in addition to SAMLRequest
+	RefusedParameterTwice    RefusalCode = "parameter_twice"      // a parameter is repeated, or in both query and body
+	RefusedParameterConflict RefusalCode = "parameter_conflict"   // both SAMLResponse and SAMLRequest
 	RefusedParameterInvalid  RefusalCode = "parameter_invalid"    // broken percent-encoding or form
 	RefusedRequestTooLarge   RefusalCode = "request_too_large"    // before or after inflating
 	RefusedBase64            RefusalCode = "base64_invalid"       //
 	RefusedDeflate           RefusalCode = "deflate_invalid"      //
 	RefusedXML               RefusalCode = "xml_invalid"          // not well-formed, or uses a feature that SAML never needs
-	RefusedMessageType       RefusalCode = "message_type"         // not a message for this endpoint
+	RefusedMessageType       RefusalCode = "message_type"         // the endpoint accepts another message type
 	RefusedRelayState        RefusalCode = "relay_state_too_long" // over 2,048 bytes
 )
 
@@ -48,8 +48,8 @@ const (
 	RefusedSignatureBase64    RefusalCode = "signature_base64"     //
 	RefusedSignatureParams    RefusalCode = "signature_parameters" // SigAlg without Signature, or on HTTP-POST
 	RefusedDigest             RefusalCode = "digest_mismatch"      // the message changed after signing
-	RefusedSignature          RefusalCode = "signature_mismatch"   // no registered certificate verifies it
-	RefusedNoCertificate      RefusalCode = "no_certificate"       // none registered
+	RefusedSignature          RefusalCode = "signature_mismatch"   // no registered certificate verifies the signature
+	RefusedNoCertificate      RefusalCode = "no_certificate"       // the SP has no registered request certificate
 )
 
 // Codes of the message's content.
@@ -59,7 +59,7 @@ const (
 	RefusedIssueInstant       RefusalCode = "issue_instant_invalid"
 	RefusedIssueInstantOld    RefusalCode = "issue_instant_old"
 	RefusedIssueInstantFuture RefusalCode = "issue_instant_future"
-	RefusedBeforeRestore      RefusalCode = "issued_before_restore" // it may have been accepted already
+	RefusedBeforeRestore      RefusalCode = "issued_before_restore" // the message may have been accepted already
 	RefusedIssuer             RefusalCode = "issuer_invalid"
 	RefusedSPUnknown          RefusalCode = "sp_unknown"
 	RefusedSPInactive         RefusalCode = "sp_inactive"
@@ -72,8 +72,8 @@ const (
 	RefusedAuthnContextLevel  RefusalCode = "authn_context_not_allowed"
 	RefusedComparison         RefusalCode = "comparison"
 	RefusedNotOnOrAfter       RefusalCode = "not_on_or_after" // a LogoutRequest that has expired
-	RefusedNameID             RefusalCode = "name_id_invalid" // none, several, or an unreadable one
-	RefusedEncryptedID        RefusalCode = "encrypted_id"    // does not open with this year's key
+	RefusedNameID             RefusalCode = "name_id_invalid" // missing, repeated or unreadable
+	RefusedEncryptedID        RefusalCode = "encrypted_id"    // this year's key cannot decrypt it
 	RefusedSessionIndex       RefusalCode = "session_index"
 	RefusedNoLogoutURL        RefusalCode = "no_logout_url" // no URL to send the answer to
 	RefusedValue              RefusalCode = "value_invalid" // an attribute or element with a value that its type does not allow

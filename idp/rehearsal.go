@@ -1,9 +1,9 @@
 package idp
 
-// The two parties of a rehearsal, in which the server's own operator walks through a year.
+// The two parties of a rehearsal, in which an operator tests a year.
 // They exist only in memory, while a rehearsal runs, and only for each other: the user cannot
-// sign in and is only ever named in answers to this service provider, and the service provider
-// learns of no other user.
+// sign in and is disclosed only to this service provider, and the service provider receives no
+// other user.
 const (
 	// RehearsalSP is the service provider. It cannot be registered.
 	RehearsalSP EntityID = "urn:vernal:rehearsal"

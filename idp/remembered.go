@@ -17,7 +17,7 @@ type RememberedDevice struct {
 	// nothing that a browser could send.
 	Hash []byte `json:"hash"`
 	// At is when a real second factor was used in this browser. The remembered time counts
-	// from then, no matter how often it is used.
+	// from then, however often the device is used.
 	At time.Time `json:"at"`
 	// UsedAt is when the device last replaced the second factor; zero if never.
 	UsedAt time.Time `json:"used_at,omitzero"`

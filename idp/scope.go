@@ -18,7 +18,7 @@ func OwnScope(id EntityID) NameIDScope {
 	return NameIDScope(providerPrefix + strings.ReplaceAll(string(id), "#", "##"))
 }
 
-// Agency returns the agency that the scope belongs to; false for the own scope of an SP.
+// Agency returns the agency that the scope belongs to; false for the scope of one SP.
 func (s NameIDScope) Agency() (string, bool) {
 	return strings.CutPrefix(string(s), agencyPrefix)
 }

@@ -78,7 +78,7 @@ func (s *Session) EndsAt() time.Time {
 // sent: no version and no complete IP address.
 type Device struct {
 	// Browser and System are names of a closed list, such as "Firefox" and
-	// "Windows"; "" if not known.
+	// "Windows"; "" if unknown.
 	Browser string `json:"browser,omitempty"`
 	System  string `json:"system,omitempty"`
 	// Network is the network part of the IP address: the first 24 bits of IPv4, 48 of

@@ -38,7 +38,7 @@ type Store interface {
 
 	// Sweep removes up to limit records whose ExpiresAt is not after now and returns their
 	// number. Fewer than limit means that none is left. It treats IP addresses in the
-	// audit trail that are older than AddressLifetime the same way. Its cost does not grow
+	// audit trail that are older than IPAddressLifetime the same way. Its cost does not grow
 	// with the remaining records.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// Close releases the store after finishing changes in progress.
@@ -69,11 +69,11 @@ const WriteCheckAge = 5 * time.Second
 
 // ProviderStore keeps the registrations of service providers.
 type ProviderStore interface {
-	// CreateProvider adds p, or returns ErrExists if its EntityID exists. last is the
+	// CreateProvider adds p, or returns ErrExists if its EntityID exists. lastScope is the
 	// Scope of the *RemovedError that Provider returned for it, "" without one. If that
 	// has changed since, nothing changes and the error is ErrProviderChanged, because the
 	// scope of p was chosen for a provider with another history.
-	CreateProvider(ctx context.Context, p *ServiceProvider, last NameIDScope, events ...AuditEvent) error
+	CreateProvider(ctx context.Context, p *ServiceProvider, lastScope NameIDScope, events ...AuditEvent) error
 	// Provider looks up a registration. For a removed one the error is a *RemovedError,
 	// which is also an ErrNotFound.
 	Provider(ctx context.Context, id EntityID) (*ServiceProvider, error)
@@ -116,13 +116,13 @@ type UserStore interface {
 	// Users lists users by ID.
 	Users(ctx context.Context, q UserQuery) ([]*User, error)
 	// UpdateUser changes a user and keeps the index of email addresses in step. It returns
-	// ErrExists if an added email address is taken. ID and Proofed must stay.
+	// ErrExists if an added email address is taken. ID and Proofing must stay.
 	UpdateUser(ctx context.Context, id UserID, change func(*User) error, events ...AuditEvent) error
 	// Profile returns a user's proofed identity, or ErrNotFound. No other method unseals
 	// it.
 	Profile(ctx context.Context, id UserID) (*Profile, error)
 	// SetProfile replaces a user's Profile, or removes it if p is nil. In the same step it
-	// updates the User: its Proofed from p, and its UpdatedAt.
+	// updates the User: its Proofing from p, and its UpdatedAt.
 	SetProfile(ctx context.Context, id UserID, p *Profile, at time.Time, events ...AuditEvent) error
 	// DeleteUser removes a user with their Profile and ends their sessions. The ID and the
 	// NameIDs stay taken permanently. The email addresses become available again.
@@ -149,13 +149,13 @@ type UserQuery struct {
 // SessionStore keeps sessions, the requests that wait in the store for a sign-in, and the
 // answered requests.
 type SessionStore interface {
-	// StartSession adds b.Session and ends the sessions in b.Replaces, if they exist.
+	// StartSession adds b.Session and ends the sessions in b.ReplacedIDs, if they exist.
 	// Participants of replaced sessions of the same user are carried over to the stored
 	// session. *b.Session does not change, so read the session to see them. It returns
 	// ErrExists if the ID exists, and ErrNotFound for a deleted user, even if their
 	// sign-in began before.
 	//
-	// With b.Completes or b.Continues, that session ends too. If it no longer exists,
+	// With b.PendingID or b.PreviousID, that session ends too. If it no longer exists,
 	// because the account was locked, its password changed or it was ended, or if it is
 	// not of the kind that the field requires, nothing changes and the error is
 	// ErrSessionEnded; ErrSessionUser if it belongs to another user.
@@ -178,8 +178,8 @@ type SessionStore interface {
 	// AnswerLoginRequest marks r as answered at the given time, without an assertion. The
 	// zero time is refused, because the request would stay unanswered. A stored request
 	// must be unanswered (ErrAnswered), and only its answer changes. A request whose
-	// handle is not stored is stored as answered, unless its SP and MessageID were seen
-	// (ErrReplayed). A handle of another message is ErrExists. check decides about the
+	// handle is not stored yet is stored as answered, unless its SP and MessageID were seen
+	// (ErrReplayed). It returns ErrExists for the handle of another message. check decides about the
 	// answer first, if it is not nil.
 	AnswerLoginRequest(ctx context.Context, r *LoginRequest, at time.Time, check Check, events ...AuditEvent) error
 
@@ -191,11 +191,11 @@ type SessionStore interface {
 	//   - marks i.Request as answered at i.At from i.Session, as AnswerLoginRequest does;
 	//   - finds the user's NameID in i.Scope. If the user has none and the provider has moved
 	//     to another scope since i.Scope was read, the new scope counts. The NameID there
-	//     is found, or becomes i.Proposed (ErrExists if that belongs to another user);
-	//   - records in the user's record that i.Address was disclosed to the SP, if it is
+	//     is found, or becomes i.ProposedNameID (ErrExists if that belongs to another user);
+	//   - records in the user's record that i.EmailAddress was disclosed to the SP, if it is
 	//     set and still the user's (Email.DisclosedTo);
 	//   - adds the participant to the session, under the SessionIndex that the SP was last
-	//     given in it, independent of its NameID then, otherwise under i.SessionIndex, and
+	//     given in it, even under another NameID, otherwise under i.SessionIndex, and
 	//     sets the session's SeenAt;
 	//   - appends i.Event.
 	//
@@ -214,7 +214,7 @@ type SessionStart struct {
 	ReplacedIDs  []SessionID
 }
 
-// SessionEnd selects sessions to end: those in IDs, or all of User except Keep.
+// SessionEnd selects sessions to end: those in IDs, or all of User except KeptID.
 type SessionEnd struct {
 	IDs  []SessionID
 	User UserID
@@ -271,8 +271,8 @@ type Document struct {
 	Key string
 	// Data is empty for a missing document.
 	Data []byte
-	// ExpiresAt is when Sweep may remove it; zero: never. Until Sweep does, the document
-	// is read like any other.
+	// ExpiresAt is when Sweep may remove it; zero: never. Until then, the document is
+	// read like any other.
 	ExpiresAt time.Time
 }
 
@@ -327,7 +327,7 @@ type StorePlace struct {
 	Key  string
 }
 
-// IsZero reports whether it is the beginning or the end.
+// IsZero reports whether p is the beginning or the end.
 func (p StorePlace) IsZero() bool { return p == StorePlace{} }
 
 // StoreExamination is the result of Examine.
@@ -348,7 +348,7 @@ type RestoreStore interface {
 	//   - calls r.Change for each authentic document, as UpdateDocuments does;
 	//   - adds the documents that r.Add returns;
 	//   - makes r.At RestoredAt. From then on, users are read without the devices and
-	//     codes that they must not use again; see User.EndUntil.
+	//     codes that they must not use again; see User.ExpireUntil.
 	//
 	// It returns the numbers of removed records. A zero r.At is refused.
 	Restore(ctx context.Context, r Restore, events ...AuditEvent) (EndedRecords, error)

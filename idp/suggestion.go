@@ -28,8 +28,8 @@ type Option struct {
 }
 
 // Suggest returns a Suggestion to perform an action on the subjects.
-func Suggest(do Action, subjects ...string) Suggestion {
-	return Suggestion{Do: do, Subjects: subjects}
+func Suggest(action Action, subjects ...string) Suggestion {
+	return Suggestion{Do: action, Subjects: subjects}
 }
 
 // WithOption returns s with one more option; see Option.

@@ -9,8 +9,8 @@ type Use struct {
 	SP   EntityID
 	Year Year
 	At   time.Time
-	// CertSHA256 is the fingerprint of the SP's request certificate that verified; "" if
-	// unsigned.
+	// CertSHA256 is the fingerprint of the SP's request certificate that verified the
+	// message; "" if it was unsigned.
 	CertSHA256 string
 	// RelayStateLength is its length in bytes.
 	RelayStateLength int

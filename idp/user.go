@@ -90,7 +90,7 @@ func (p *Proofing) Equal(q *Proofing) bool {
 // its values. A sign-in that releases none of it does not read it.
 //
 // An empty value was not proofed, and a service provider that asks for it gets an empty
-// attribute. The names are those of the attributes. Package account checks the formats.
+// attribute. The fields are named after the attributes. Package account checks the formats.
 type Profile struct {
 	// Level is IALVerified or IALFacialMatch.
 	Level string `json:"level"`
@@ -152,9 +152,9 @@ func (u *User) IsLocked() bool { return !u.LockedAt.IsZero() }
 // know the user.
 type ImportedUser struct {
 	User *User
-	// Profile becomes the user's Profile and determines User.Proofed; nil for none.
+	// Profile becomes the user's Profile and determines User.Proofing; nil for none.
 	Profile *Profile
-	// NameIDs become the user's, as if they had been issued here.
+	// NameIDs become the NameIDs of the user, as if they had been issued here.
 	NameIDs map[NameIDScope]NameID
 	// IsDeleted is true for a user deleted at the source. Only User.ID and the NameIDs are
 	// kept, so that both stay taken.

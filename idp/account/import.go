@@ -31,7 +31,7 @@ type ImportLine struct {
 type ImportOptions struct {
 	// DryRun checks everything and changes nothing.
 	DryRun bool `json:"dry_run,omitempty"`
-	// Unregistered accepts NameIDs for agencies and service providers that are not
+	// UnregisteredKeys accepts NameIDs for agencies and service providers that are not
 	// registered.
 	Unregistered bool `json:"unregistered,omitempty"`
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // limit is the time until which a code is accepted, and the time at which the user is warned. It is
-// final if the user cannot get more time.
+// isFinal if the user cannot get more time.
 type limit struct {
 	warnAt, endsAt time.Time
 	isFinal        bool

@@ -29,7 +29,7 @@ type Browser struct {
 // jar also records the cookies that are SameSite=None, as a browser does.
 type jar struct {
 	*cookiejar.Jar
-	mu   sync.Mutex
+	mu        sync.Mutex
 	crossSite map[string]bool
 }
 
@@ -43,7 +43,7 @@ func (j *jar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 	j.Jar.SetCookies(u, cookies)
 }
 
-// addCrossSite adds the cookies that come along when another site posts a form.
+// addCrossSite adds the cookies that a browser sends when another site posts a form.
 func (j *jar) addCrossSite(req *http.Request) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -61,7 +61,7 @@ func (i *IdP) Browser() *Browser {
 	return &Browser{idp: i, jar: jar, client: &http.Client{Transport: i.Client.Transport, Jar: jar}}
 }
 
-// Page is the answer at the end of the redirects, with its URL.
+// Page is the answer after all redirects, with its URL.
 type Page struct {
 	URL    *url.URL
 	Status int
@@ -71,9 +71,9 @@ type Page struct {
 }
 
 // Get opens a URL and follows redirects.
-func (b *Browser) Get(address string) *Page {
+func (b *Browser) Get(pageURL string) *Page {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodGet, b.resolveURL(address), nil)
+	req, err := http.NewRequest(http.MethodGet, b.resolveURL(pageURL), nil)
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
@@ -81,9 +81,9 @@ func (b *Browser) Get(address string) *Page {
 }
 
 // Head requests a URL by HEAD and follows redirects.
-func (b *Browser) Head(address string) *Page {
+func (b *Browser) Head(pageURL string) *Page {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodHead, b.resolveURL(address), nil)
+	req, err := http.NewRequest(http.MethodHead, b.resolveURL(pageURL), nil)
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
@@ -91,9 +91,9 @@ func (b *Browser) Head(address string) *Page {
 }
 
 // Post sends a form of our own page and follows redirects.
-func (b *Browser) Post(address string, form url.Values) *Page {
+func (b *Browser) Post(pageURL string, form url.Values) *Page {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodPost, b.resolveURL(address), strings.NewReader(form.Encode()))
+	req, err := http.NewRequest(http.MethodPost, b.resolveURL(pageURL), strings.NewReader(form.Encode()))
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
@@ -102,24 +102,24 @@ func (b *Browser) Post(address string, form url.Values) *Page {
 	return b.do(req)
 }
 
-// CrossSitePost sends a form as another site's page does: with those of our cookies
-// that are SameSite=None, and without the others. The cookies that the answer sets are
-// kept. It follows the redirect as a browser would, with all cookies.
-func (b *Browser) CrossSitePost(address string, form url.Values) *Page {
+// CrossSitePost sends a form as a page of another site does: only with our cookies that are
+// SameSite=None. It stores the cookies of the answer, and follows the redirect as a browser would,
+// with all cookies.
+func (b *Browser) CrossSitePost(pageURL string, form url.Values) *Page {
 	b.idp.tb.Helper()
-	resp, to := b.CrossSitePostOnly(address, form)
-	if to != "" {
+	resp, redirectURL := b.CrossSitePostOnly(pageURL, form)
+	if redirectURL != "" {
 		_ = resp.Body.Close()
-		return b.Get(to)
+		return b.Get(redirectURL)
 	}
 	return b.readPage(resp)
 }
 
-// CrossSitePostOnly is CrossSitePost without following the redirect. It returns the URL of the
+// CrossSitePostOnly works like CrossSitePost, but does not follow the redirect. It returns the URL of the
 // redirect, "" without one. The caller closes the body.
-func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http.Response, to string) {
+func (b *Browser) CrossSitePostOnly(pageURL string, form url.Values) (resp *http.Response, redirectURL string) {
 	b.idp.tb.Helper()
-	req, err := http.NewRequest(http.MethodPost, b.resolveURL(address), strings.NewReader(form.Encode()))
+	req, err := http.NewRequest(http.MethodPost, b.resolveURL(pageURL), strings.NewReader(form.Encode()))
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
@@ -128,24 +128,24 @@ func (b *Browser) CrossSitePostOnly(address string, form url.Values) (resp *http
 	req.Header.Set("Sec-Fetch-Mode", "navigate")
 	req.Header.Set("Sec-Fetch-Dest", "document")
 	b.jar.addCrossSite(req)
-	req.Header.Set("Origin", "https://elsewhere.example")
-	bare := &http.Client{Transport: b.client.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err = bare.Do(req)
+	req.Header.Set("Origin", "https://other-site.example")
+	client := &http.Client{Transport: b.client.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err = client.Do(req)
 	if err != nil {
 		b.idp.tb.Fatal(err)
 	}
 	b.jar.SetCookies(req.URL, resp.Cookies())
-	if at, err := resp.Location(); err == nil {
-		to = at.String()
+	if location, err := resp.Location(); err == nil {
+		redirectURL = location.String()
 	}
-	return resp, to
+	return resp, redirectURL
 }
 
-func (b *Browser) resolveURL(address string) string {
-	if strings.HasPrefix(address, "/") {
-		return b.idp.URL + address
+func (b *Browser) resolveURL(pageURL string) string {
+	if strings.HasPrefix(pageURL, "/") {
+		return b.idp.URL + pageURL
 	}
-	return address
+	return pageURL
 }
 
 func (b *Browser) do(req *http.Request) *Page {
@@ -197,10 +197,12 @@ func (b *Browser) Session() string {
 	return ""
 }
 
-// KeepCookies adds the cookies of an answer that the browser received in another way.
-func (b *Browser) KeepCookies(resp *http.Response) { b.jar.SetCookies(resp.Request.URL, resp.Cookies()) }
+// KeepCookies adds the cookies of an answer that the browser did not request itself.
+func (b *Browser) KeepCookies(resp *http.Response) {
+	b.jar.SetCookies(resp.Request.URL, resp.Cookies())
+}
 
-// SignIn fills in the sign-in page and the code page, and returns the page after them.
+// SignIn fills in the sign-in page and the code page, and returns the next page.
 func (b *Browser) SignIn(page *Page, p *User) *Page {
 	b.idp.tb.Helper()
 	return b.GiveCode(b.GivePassword(page, p), p)
@@ -218,15 +220,15 @@ func (b *Browser) GivePassword(page *Page, p *User) *Page {
 	return b.Post(form.Action, form.Fields)
 }
 
-// GiveCode fills in the code page. The values in tick are boxes to tick.
-func (b *Browser) GiveCode(page *Page, p *User, tick ...string) *Page {
+// GiveCode fills in the code page. boxes are the names of checkboxes to tick.
+func (b *Browser) GiveCode(page *Page, p *User, boxes ...string) *Page {
 	b.idp.tb.Helper()
 	form := page.Form()
 	if _, ok := form.Fields["code"]; !ok {
 		b.idp.tb.Fatalf("no code page after the password, but %d %s:\n%s", page.Status, page.URL, page.Text())
 	}
 	form.Fields.Set("code", p.Code())
-	for _, name := range tick {
+	for _, name := range boxes {
 		form.Fields.Set(name, "yes")
 	}
 	return b.Post(form.Action, form.Fields)
@@ -242,15 +244,15 @@ type Form struct {
 func (p *Page) Form() Form {
 	f := Form{Fields: url.Values{}}
 	var walk func(*html.Node, bool) bool
-	walk = func(n *html.Node, inside bool) (done bool) {
+	walk = func(n *html.Node, isInForm bool) (isDone bool) {
 		if n.Type == html.ElementNode && n.Data == "form" {
-			f.Action, inside = getAttr(n, "action"), true
+			f.Action, isInForm = getAttr(n, "action"), true
 		}
-		if inside && n.Type == html.ElementNode && n.Data == "input" && getAttr(n, "name") != "" && !isUnchecked(n) {
+		if isInForm && n.Type == html.ElementNode && n.Data == "input" && getAttr(n, "name") != "" && !isUnchecked(n) {
 			f.Fields.Set(getAttr(n, "name"), getAttr(n, "value"))
 		}
 		for c := n.FirstChild; c != nil; c = c.NextSibling {
-			if walk(c, inside) {
+			if walk(c, isInForm) {
 				return true
 			}
 		}
@@ -260,11 +262,10 @@ func (p *Page) Form() Form {
 	return f
 }
 
-// isUnchecked reports whether an input is a box that is not ticked, which a
-// browser does not send.
+// isUnchecked reports whether an input is an unchecked checkbox, which a browser does not send.
 func isUnchecked(n *html.Node) bool {
-	ticked := slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == "checked" })
-	return getAttr(n, "type") == "checkbox" && !ticked
+	isTicked := slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == "checked" })
+	return getAttr(n, "type") == "checkbox" && !isTicked
 }
 
 // Response returns the SAML Response that the page posts, nil if it posts none.

@@ -1,5 +1,5 @@
 // Package idptest runs a whole identity provider on loopback, for tests of flows: a real
-// store in a temporary folder, real keys, the real router, a clock that tests can turn, a
+// store in a temporary folder, real keys, the real router, a clock that tests can set, a
 // service provider that signs requests and checks responses with a third-party library, and
 // a browser that keeps cookies.
 package idptest
@@ -35,34 +35,33 @@ type IdP struct {
 	// URL is its base_url.
 	URL     string
 	Handler http.Handler
-	// AdminHandler is the admin listener's handler.
+	// AdminHandler is the handler of the admin listener.
 	AdminHandler http.Handler
 	// Doctor checks the installation when a test calls it.
 	Doctor *doctor.Service
-	// Client has connections of its own. Those of http.DefaultClient are closed
+	// Client does not share connections with http.DefaultClient, whose connections are closed
 	// whenever another test ends its server.
 	Client *http.Client
 
 	tb      testing.TB
 	options Options
-	handler atomic.Pointer[http.Handler] // nil while it is stopped
+	handler atomic.Pointer[http.Handler] // nil while the server is stopped
 }
 
 // Options are the options of New. The zero value is valid.
 type Options struct {
-	// Now is the time that the clock starts with. Zero means the real time.
+	// Now is the first time of the clock. Zero means the real time.
 	Now time.Time
 	// Log receives the server's log. It is the test's output if nil.
 	Log slog.Handler
-	// Years are made in addition to those of a first start.
+	// Years are created in addition to the years of a first start.
 	Years []idp.Year
-	// FirstStart leaves the making of all keys to the rotation's own first
-	// start, as `vernal init` does.
+	// FirstStart makes the rotation create all keys, as `vernal init` does.
 	FirstStart bool
-	// Vault, if set, makes and keeps the keys. Set FirstStart with it.
+	// Vault, if set, creates and stores the keys. It requires FirstStart.
 	Vault certs.Vault
-	// BaseURL is the base URL of the identity provider, for messages that were made for it
-	// long ago. If empty, it is the loopback URL. If set, only Handler answers.
+	// BaseURL is the base URL of the identity provider, for stored messages that
+	// contain it. If empty, it is the loopback URL. If set, only Handler answers.
 	BaseURL string
 	// TLS makes the server use https, where cookies are Secure.
 	TLS bool
@@ -75,7 +74,7 @@ type Options struct {
 	CodeTime time.Duration
 	// Folder is the data folder; a temporary one if empty.
 	Folder string
-	// NoUsage leaves out the ledger of uses in the server, to measure its cost.
+	// NoUsage removes the ledger of uses from the server, to measure its cost.
 	NoUsage bool
 }
 
@@ -128,14 +127,14 @@ func New(tb testing.TB, o Options) *IdP {
 }
 
 // checkKinds checks that package idp declares the kinds of all records, whichever test wrote
-// them. It skips a trail that a test broke.
+// them. It skips a trail that a test has damaged.
 func (i *IdP) checkKinds() {
 	if i.handler.Load() == nil {
 		return
 	}
-	known := map[idp.AuditKind]bool{}
+	declared := map[idp.AuditKind]bool{}
 	for _, k := range idp.AuditKinds() {
-		known[k.Kind] = true
+		declared[k.Kind] = true
 	}
 	const page = 1000
 	for after := uint64(0); ; {
@@ -144,9 +143,9 @@ func (i *IdP) checkKinds() {
 			return
 		}
 		for _, r := range records {
-			if !known[r.Kind] {
-				i.tb.Errorf("records of the kind %q are written, and package idp does not declare it", r.Kind)
-				known[r.Kind] = true // once is enough
+			if !declared[r.Kind] {
+				i.tb.Errorf("records have the kind %q, which package idp does not declare", r.Kind)
+				declared[r.Kind] = true // report each kind once
 			}
 		}
 		if len(records) < page {
@@ -193,18 +192,18 @@ func (i *IdP) configure(c *installation.Config) {
 	}
 }
 
-// serve answers requests from here on.
+// serve starts to answer requests.
 func (i *IdP) serve() {
 	i.tb.Helper()
-	served := *i.Installation
+	services := *i.Installation
 	if i.options.WrapStore != nil {
-		served.Store = i.options.WrapStore(served.Store)
+		services.Store = i.options.WrapStore(services.Store)
 	}
 	if i.options.NoUsage {
-		served.Usage = nil
+		services.Usage = nil
 	}
-	i.Doctor = doctor.New(&served, doctor.Settings{DataDir: i.Folder, StoreFile: i.StoreFile(), KeysDir: i.KeysFolder()}, i.Bolt)
-	s := &server.Server{Installation: &served, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime, Doctor: i.Doctor}
+	i.Doctor = doctor.New(&services, doctor.Settings{DataDir: i.Folder, StoreFile: i.StoreFile(), KeysDir: i.KeysFolder()}, i.Bolt)
+	s := &server.Server{Installation: &services, Idle: 15 * time.Minute, Absolute: 12 * time.Hour, CodeTime: i.options.CodeTime, Doctor: i.Doctor}
 	var err error
 	if i.Handler, err = s.Handler(); err != nil {
 		i.tb.Fatal(err)
@@ -216,14 +215,14 @@ func (i *IdP) serve() {
 	i.handler.Store(&handler)
 }
 
-// User is a user who can sign in.
+// User is a user with a password and TOTP codes.
 type User struct {
 	Email, Password string
-	Record            *idp.User
+	Record          *idp.User
 	idp             *IdP
 }
 
-// AddUser makes an account with password and TOTP.
+// AddUser creates an account with password and TOTP.
 func (i *IdP) AddUser(email string) *User {
 	i.tb.Helper()
 	p := &User{Email: email, Password: "quiet otter mends nine kettles", idp: i}
@@ -236,7 +235,7 @@ func (i *IdP) AddUser(email string) *User {
 }
 
 // Code returns the user's next code. It advances the clock by one step, so that no code is a
-// replay of the one before.
+// replay.
 func (p *User) Code() string {
 	p.idp.Clock.Advance(time.Duration(p.Record.TOTPs[0].Period) * time.Second)
 	code, err := account.ComputeCode(p.Record.TOTPs[0], p.idp.Clock.Now())
@@ -246,7 +245,7 @@ func (p *User) Code() string {
 	return code
 }
 
-// testWriter sends the server's log to the test's.
+// testWriter writes the log of the server to the log of the test.
 type testWriter struct{ tb testing.TB }
 
 func (w testWriter) Write(b []byte) (int, error) {

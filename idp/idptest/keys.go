@@ -14,11 +14,11 @@ import (
 	"vernal/idp/rotation"
 )
 
-// beginRotation makes the keys of a first start and those asked for, and records them.
+// beginRotation creates and records the keys of a first start and of Options.Years.
 func (i *IdP) beginRotation() {
 	i.tb.Helper()
 	now := i.Clock.Now()
-	var made []rotation.MadeKey
+	var keys []rotation.MadeKey
 	if !i.options.FirstStart {
 		years := append(i.Policy.FirstYears(now), i.options.Years...)
 		slices.Sort(years)
@@ -27,11 +27,11 @@ func (i *IdP) beginRotation() {
 			if err := i.Keys.Save(k); err != nil {
 				i.tb.Fatal(err)
 			}
-			made = append(made, keyring.DescribeKey(k))
+			keys = append(keys, keyring.DescribeKey(k))
 		}
 	}
-	if len(made) > 0 && len(i.options.Years) > 0 {
-		i.recordSteps(made, now)
+	if len(keys) > 0 && len(i.options.Years) > 0 {
+		i.recordSteps(keys, now)
 	}
 	if err := i.Rotation.Begin(context.Background()); err != nil {
 		i.tb.Fatal(err)
@@ -40,9 +40,9 @@ func (i *IdP) beginRotation() {
 
 // recordSteps records the history of an installation that has taken each step of its years,
 // the oldest first, on its date.
-func (i *IdP) recordSteps(made []rotation.MadeKey, now time.Time) {
-	h := i.Policy.Adopt(rotation.History{}, made, now)
-	for n, m := range made {
+func (i *IdP) recordSteps(keys []rotation.MadeKey, now time.Time) {
+	h := i.Policy.Adopt(rotation.History{}, keys, now)
+	for n, m := range keys {
 		d := i.Policy.Dates(m.Year)
 		if n == 0 || !d.PublishAt.After(now) {
 			h = h.Apply(rotation.Step{Kind: rotation.StepPublish, Year: m.Year}, now)
@@ -70,8 +70,8 @@ func (i *IdP) Year() idp.Year {
 func OtherKey() *rsa.PrivateKey { return fixture.Key(3) }
 
 // Retire ends a year at once, as a revocation does: its certificate stays and its endpoint
-// URLs answer 410. A missing year is made first and must be newer than the preferred one. If
-// it was the last year that could sign, a successor takes its place.
+// URLs answer 410. A missing year is created first and must be newer than the preferred year. If
+// no other year could sign, a new year replaces it.
 func (i *IdP) Retire(y idp.Year) {
 	i.tb.Helper()
 	ctx := context.Background()

@@ -23,19 +23,19 @@ type LogoutRequest struct {
 	ID     string
 	Year   idp.Year
 	NameID string
-	// Subject replaces NameID by another XML element that names the user.
-	Subject         string
+	// Subject replaces NameID with another XML element that identifies the user.
+	Subject        string
 	SessionIndexes []string
 	// GuideIndex puts the SessionIndexes into the assertion namespace.
 	GuideIndex bool
-	// Remote sends it to the endpoint URL of the back channel.
+	// Remote sends the request to the endpoint URL of the back channel.
 	Remote       bool
 	RelayState   string
 	Unsigned     bool
-	Key          *rsa.PrivateKey // to sign with instead of the provider's own
-	IssuedAt       time.Time
+	Key          *rsa.PrivateKey // the signing key; nil for the provider's key
+	IssuedAt     time.Time
 	NotOnOrAfter time.Time
-	Destination  string // "": the endpoint URL; "-": none
+	Destination  string // "" for the endpoint URL, "-" for no Destination
 }
 
 // LogoutEndpoint returns the endpoint URL of the request.
@@ -66,22 +66,22 @@ func (p *Provider) fillLogout(r *LogoutRequest) {
 // LogoutXML returns the LogoutRequest as text, in exclusive canonical form. signAt is the
 // offset for an enveloped signature.
 func (p *Provider) LogoutXML(r *LogoutRequest) (text string, signAt int) {
-	address := p.LogoutEndpoint(r)
+	endpointURL := p.LogoutEndpoint(r)
 	switch r.Destination {
 	case "":
 	case "-":
-		address = ""
+		endpointURL = ""
 	default:
-		address = r.Destination
+		endpointURL = r.Destination
 	}
-	until := ""
+	expiresAt := ""
 	if !r.NotOnOrAfter.IsZero() {
-		until = r.NotOnOrAfter.UTC().Format(time.RFC3339)
+		expiresAt = r.NotOnOrAfter.UTC().Format(time.RFC3339)
 	}
 	var b strings.Builder
 	b.WriteString(`<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"`)
 	for _, a := range [][2]string{
-		{"Destination", address}, {"ID", r.ID}, {"IssueInstant", r.IssuedAt.UTC().Format(time.RFC3339)}, {"NotOnOrAfter", until}, {"Version", "2.0"},
+		{"Destination", endpointURL}, {"ID", r.ID}, {"IssueInstant", r.IssuedAt.UTC().Format(time.RFC3339)}, {"NotOnOrAfter", expiresAt}, {"Version", "2.0"},
 	} {
 		if a[1] != "" {
 			b.WriteString(" " + a[0] + `="` + html.EscapeString(a[1]) + `"`)
@@ -117,7 +117,7 @@ func (p *Provider) LogoutURL(r *LogoutRequest) string {
 
 // SignLogout returns the request with an enveloped signature.
 func (p *Provider) SignLogout(r *LogoutRequest) []byte {
-	text, at := p.LogoutXML(r)
+	text, signAt := p.LogoutXML(r)
 	if r.Unsigned {
 		return []byte(text)
 	}
@@ -129,7 +129,7 @@ func (p *Provider) SignLogout(r *LogoutRequest) []byte {
 	if err != nil {
 		p.idp.tb.Fatal(err)
 	}
-	doc, err := signer.Sign([]byte(text), r.ID, at)
+	doc, err := signer.Sign([]byte(text), r.ID, signAt)
 	if err != nil {
 		p.idp.tb.Fatal(err)
 	}
@@ -167,22 +167,22 @@ func (p *Provider) SendSOAPLogout(r *LogoutRequest) *Answer {
 	return p.SendEnvelope(r, "text/xml; charset=utf-8")
 }
 
-// SendEnvelope sends the request by SOAP, under the Content-Type.
+// SendEnvelope sends the request by SOAP with the Content-Type.
 func (p *Provider) SendEnvelope(r *LogoutRequest, contentType string) *Answer {
 	p.idp.tb.Helper()
 	r.Remote = true
 	return p.send(p.LogoutEndpoint(r), contentType, `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>`+string(p.SignLogout(r))+`</S:Body></S:Envelope>`)
 }
 
-// SendSOAP sends an envelope as it is.
-func (p *Provider) SendSOAP(address, envelope string) *Answer {
+// SendSOAP sends an envelope unchanged.
+func (p *Provider) SendSOAP(endpointURL, envelope string) *Answer {
 	p.idp.tb.Helper()
-	return p.send(address, "text/xml; charset=utf-8", envelope)
+	return p.send(endpointURL, "text/xml; charset=utf-8", envelope)
 }
 
-func (p *Provider) send(address, contentType, body string) *Answer {
+func (p *Provider) send(endpointURL, contentType, body string) *Answer {
 	p.idp.tb.Helper()
-	resp, err := p.idp.Client.Post(address, contentType, strings.NewReader(body))
+	resp, err := p.idp.Client.Post(endpointURL, contentType, strings.NewReader(body))
 	if err != nil {
 		p.idp.tb.Fatal(err)
 	}
@@ -200,13 +200,13 @@ func (p *Provider) send(address, contentType, body string) *Answer {
 func (p *Page) LogoutResponse() *saml.LogoutResponse { return parseLogoutResponse(p.Response()) }
 
 func parseLogoutResponse(doc []byte) *saml.LogoutResponse {
-	var soap struct {
+	var envelope struct {
 		Body struct {
 			Response []byte `xml:",innerxml"`
 		} `xml:"http://schemas.xmlsoap.org/soap/envelope/ Body"`
 	}
-	if xml.Unmarshal(doc, &soap) == nil && len(soap.Body.Response) > 0 {
-		doc = soap.Body.Response
+	if xml.Unmarshal(doc, &envelope) == nil && len(envelope.Body.Response) > 0 {
+		doc = envelope.Body.Response
 	}
 	r := new(saml.LogoutResponse)
 	if err := xml.Unmarshal(doc, r); err != nil {

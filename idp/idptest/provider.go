@@ -35,7 +35,7 @@ import (
 // redirect binding and checks Responses with crewjam/saml.
 type Provider struct {
 	// IgnoresCertificateEnd makes Check accept a Response although our signing certificate has
-	// ended, as many partners do.
+	// expired, as many partners do.
 	IgnoresCertificateEnd bool
 
 	EntityID string
@@ -46,7 +46,7 @@ type Provider struct {
 	idp *IdP
 }
 
-// AddProvider registers a service provider. The changes are made to its record
+// AddProvider registers a service provider. The changes are applied to its record
 // before it is added.
 func (i *IdP) AddProvider(entityID string, change ...func(*idp.ServiceProvider)) *Provider {
 	i.tb.Helper()
@@ -96,8 +96,8 @@ func createSelfSigned(i *IdP, key *rsa.PrivateKey) *x509.Certificate {
 	return cert
 }
 
-// Request is an AuthnRequest to be made. The zero value is a plain one to the
-// preferred year, with a fresh ID.
+// Request describes an AuthnRequest to send. The zero value is a simple request to the preferred
+// year, with a new ID.
 type Request struct {
 	ID       string
 	Year     idp.Year
@@ -112,8 +112,8 @@ type Request struct {
 	Format      string   // of the NameID
 	ClassRefs   []string // of the RequestedAuthnContext
 	Unsigned    bool
-	Key         *rsa.PrivateKey // to sign with instead of the provider's own
-	IssuedAt      time.Time
+	Key         *rsa.PrivateKey // the signing key; nil for the provider's key
+	IssuedAt    time.Time
 }
 
 // fill sets the empty fields of the request.
@@ -188,14 +188,14 @@ func formatFlag(on bool) string {
 
 // Form returns the form that the browser posts: HTTP-POST with an enveloped signature.
 func (p *Provider) Form(r *Request) url.Values {
-	text, at := p.XML(r)
+	text, signAt := p.XML(r)
 	doc := []byte(text)
 	if !r.Unsigned {
 		signer, err := xmldsig.NewSigner(r.Key, p.Cert)
 		if err != nil {
 			p.idp.tb.Fatal(err)
 		}
-		if doc, err = signer.Sign(doc, r.ID, at); err != nil {
+		if doc, err = signer.Sign(doc, r.ID, signAt); err != nil {
 			p.idp.tb.Fatal(err)
 		}
 	}
@@ -216,13 +216,13 @@ func (p *Provider) URL(r *Request) string {
 	return p.idp.URL + "/api/saml/auth" + string(r.Year) + "?" + p.encodeQuery(text, r.RelayState, key)
 }
 
-// encodeQuery returns a message by HTTP-Redirect, signed with key; unsigned if it is nil.
+// encodeQuery returns the query of a message by HTTP-Redirect, signed with key; unsigned if it is nil.
 func (p *Provider) encodeQuery(text, relayState string, key *rsa.PrivateKey) string {
-	var deflated bytes.Buffer
-	w, _ := flate.NewWriter(&deflated, flate.BestCompression)
+	var buf bytes.Buffer
+	w, _ := flate.NewWriter(&buf, flate.BestCompression)
 	_, _ = w.Write([]byte(text))
 	_ = w.Close()
-	query := "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(deflated.Bytes()))
+	query := "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(buf.Bytes()))
 	if relayState != "" {
 		query += "&RelayState=" + url.QueryEscape(relayState)
 	}
@@ -248,22 +248,22 @@ func (p *Provider) Check(r *Request, response []byte) (*saml.Assertion, error) {
 	return provider.ParseXMLResponse(response, []string{r.ID}, provider.AcsURL)
 }
 
-// CheckLogout is Check for a LogoutResponse, which must be signed.
+// CheckLogout works like Check, for a LogoutResponse, which must be signed.
 func (p *Provider) CheckLogout(r *LogoutRequest, response []byte) error {
 	provider, err := p.newCrewjamProvider(r.Year)
 	if err != nil {
 		return err
 	}
 	form := url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString(response)}}
-	posted, err := http.NewRequest(http.MethodPost, p.EntityID+"/logged-out", strings.NewReader(form.Encode()))
+	request, err := http.NewRequest(http.MethodPost, p.EntityID+"/logged-out", strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
-	posted.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	_, err = provider.ParseLogoutResponse(posted, []string{r.ID})
-	var invalid *saml.InvalidResponseError
-	if errors.As(err, &invalid) {
-		err = invalid.PrivateErr
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	_, err = provider.ParseLogoutResponse(request, []string{r.ID})
+	var responseErr *saml.InvalidResponseError
+	if errors.As(err, &responseErr) {
+		err = responseErr.PrivateErr
 	}
 	return err
 }

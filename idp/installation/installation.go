@@ -1,10 +1,10 @@
 // Package installation builds the services of an identity provider: the service providers, the
-// users, the years and their rotation, notices and the audit trail. It is the one place where
-// they are connected. The server, the demo, commands without a server and tests all use an
+// users, the years and their rotation, notices and the audit trail. It is the only package that
+// connects them. The server, the demo, commands without a server and tests all use an
 // Installation, so that they all behave the same.
 //
 // It listens on no port and starts nothing. The caller opens the store, because only programs
-// and tests name a concrete one. Rotation fills Years once it is started.
+// and tests import a concrete store. Once started, Rotation fills Years.
 package installation
 
 import (
@@ -39,23 +39,22 @@ import (
 
 // Config contains the parts of the services.
 type Config struct {
-	// IdP holds base_url, and what metadata says about the operator.
+	// IdP contains base_url, and the data of the operator for metadata.
 	IdP metadata.IdP
 	// Brand is the name in titles, headers and mails; optional.
 	Brand string
-	// Branding is the look of pages, and the support that mails name; optional.
+	// Branding contains the look of pages and the support contact for mails; optional.
 	Branding *templates.Brand
-	// Languages are those of pages and mails, the default one first; optional.
+	// Languages are the languages of pages and mails, the default one first; optional.
 	Languages []templates.Lang
 	// CommandLine renders an operator's next steps; optional.
 	CommandLine idp.CommandLine
 
 	Policy rotation.Policy
-	// KeySpec says how to create signing keys. NewSigner creates their private keys in
-	// tests.
+	// KeySpec describes new signing keys. NewSigner creates their private keys in tests.
 	KeySpec   certs.Spec
 	NewSigner func(bits int) (crypto.Signer, error)
-	// DataDir is the data folder, where a restore leaves its marker.
+	// DataDir is the data folder, where a restore writes its marker.
 	DataDir string
 	// Keys is the folder of signing keys. Vault is the token that creates keys; nil
 	// without one.
@@ -71,7 +70,7 @@ type Config struct {
 	Webhook   *notify.Webhook
 	Operators []string
 
-	// Backup says when the server makes backups. ConfigText is the configuration without
+	// Backup is the schedule of the server's backups. ConfigText is the configuration without
 	// secrets, and Version the program's version, for backups; both optional.
 	Backup     backup.Policy
 	ConfigText []byte
@@ -95,7 +94,7 @@ type Store interface {
 type Installation struct {
 	Config
 	Store idp.OwnedStore
-	// Sealer seals what is kept outside the store, for example in browsers.
+	// Sealer seals data outside the store, for example in browsers.
 	Sealer    idp.Sealer
 	Registry  *sp.Registry
 	Accounts  *account.Service
@@ -113,7 +112,7 @@ type Installation struct {
 	Restore   *restore.Service
 }
 
-// Build connects the services of an installation on its store.
+// Build returns the services of an installation, connected to its store.
 func Build(c Config, store Store) *Installation {
 	if c.Outbound == nil {
 		c.Outbound = &outbound.Client{}

@@ -33,8 +33,8 @@ func (e *UnusableKeyError) Error() string {
 	return fmt.Sprintf("the preferred year %s cannot sign: %s", e.Year, e.Fault)
 }
 
-// Suggested returns the next step if the key is permanently lost.
-func (e *UnusableKeyError) Suggested() []idp.Suggestion {
+// ListSuggestions returns the next step if the key is permanently lost.
+func (e *UnusableKeyError) ListSuggestions() []idp.Suggestion {
 	return []idp.Suggestion{e.Fault.Suggestion(e.Year)}
 }
 

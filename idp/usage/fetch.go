@@ -14,27 +14,27 @@ import (
 // Bounds on the data that any client can make us store.
 const (
 	maxUserAgent = 200
-	maxIPAddress   = 64
+	maxIPAddress = 64
 	maxHint      = 1024 // the longest entity ID (saml-metadata §2.2.1)
-	// maxPendingLoads bounds the distinct clients between two flushes, maxLoads those
-	// stored without a registered hint, maxHintLoads those stored for one SP.
+	// maxPendingLoads bounds the clients between two flushes, maxLoads the stored clients
+	// without a registered hint, and maxHintLoads the stored clients of one SP.
 	maxPendingLoads = 1000
-	maxLoads      = 200
-	maxHintLoads  = 20
+	maxLoads        = 200
+	maxHintLoads    = 20
 	// maxAgents bounds the User-Agents stored for one IP address, so that one client with
-	// many names does not drive out the others.
+	// many names does not replace the others.
 	maxAgents = 5
-	// clientLifetime is how long a client's IP address is kept.
+	// clientLifetime is how long a client's IP address is stored.
 	clientLifetime = 90 * day
 )
 
 // Loads counts the loads of metadata by one client.
 type Loads struct {
-	// Year is the document's; "" for the stable one.
+	// Year is the year of the document; "" for the stable document.
 	Year idp.Year `json:"year"`
 	// Hint is the entity ID in the URL.
 	Hint      idp.EntityID `json:"hint,omitzero"`
-	IPAddress   string       `json:"address"`
+	IPAddress string       `json:"address"`
 	UserAgent string       `json:"user_agent"`
 	LastAt    time.Time    `json:"last_at"`
 	Count     int          `json:"count"`
@@ -43,17 +43,17 @@ type Loads struct {
 // cleanText bounds foreign text in bytes, and replaces characters that could move a cursor,
 // change the writing direction or be invisible.
 func cleanText(s string, limit int) string {
-	const more = "…"
+	const ellipsis = "…"
 	var out []byte
-	end := 0 // of the text that leaves room for more
+	end := 0 // of the text that fits together with the ellipsis
 	for _, r := range s {
 		if !unicode.IsPrint(r) {
 			r = utf8.RuneError
 		}
 		if out = utf8.AppendRune(out, r); len(out) > limit {
-			return string(out[:end]) + more
+			return string(out[:end]) + ellipsis
 		}
-		if len(out)+len(more) <= limit {
+		if len(out)+len(ellipsis) <= limit {
 			end = len(out)
 		}
 	}
@@ -78,9 +78,9 @@ func sumLoads(loads []Loads) []Loads {
 	})
 }
 
-// keepLoads merges the loads of one hint, or those in the record total, and keeps the
-// latest: at most maxAgents per IP address, and none that has expired. A time in the future,
-// left by a wrong clock, is moved.
+// keepLoads merges the loads of one hint, or of totalKey, and returns the latest ones: at most
+// maxAgents per IP address, and none that has expired. It replaces a time in the future, which a
+// wrong clock wrote, with now.
 func keepLoads(hint string, loads []Loads, now time.Time) []Loads {
 	limit := maxHintLoads
 	if hint == totalKey {
@@ -92,9 +92,9 @@ func keepLoads(hint string, loads []Loads, now time.Time) []Loads {
 		}
 	}
 	agents := make(map[string]int)
-	kept := slices.DeleteFunc(sumLoads(loads), func(l Loads) bool {
+	latest := slices.DeleteFunc(sumLoads(loads), func(l Loads) bool {
 		agents[l.IPAddress]++
 		return agents[l.IPAddress] > maxAgents || now.Sub(l.LastAt) > clientLifetime
 	})
-	return kept[:min(len(kept), limit)]
+	return latest[:min(len(latest), limit)]
 }

@@ -16,30 +16,30 @@ import (
 const (
 	flushEvery = time.Minute
 	pruneEvery = day
-	batchSize      = 500 // records a transaction, so that no sign-in waits long behind one
+	batchSize  = 500 // records in one transaction, so that no sign-in waits long for it
 )
 
-// Run flushes every minute until ctx ends, and once more then. Wait for it
+// Run flushes every minute until ctx ends, and then once more. Wait for it
 // before closing the store.
 func (l *Ledger) Run(ctx context.Context) {
-	tick := time.NewTicker(flushEvery)
-	defer tick.Stop()
-	failed := false
-	for ended := false; !ended; {
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	hasFailed := false
+	for hasEnded := false; !hasEnded; {
 		select {
 		case <-ctx.Done():
-			ended = true
-		case <-tick.C:
+			hasEnded = true
+		case <-ticker.C:
 		}
 		err := l.Flush(context.WithoutCancel(ctx))
-		if err != nil && (!failed || ended) { // once, not every minute
-			l.Log.LogAttrs(ctx, slog.LevelError, "usage: what was counted is kept for the next minute", slog.String("error", err.Error()))
+		if err != nil && (!hasFailed || hasEnded) { // log the first failure, not every one
+			l.Log.LogAttrs(ctx, slog.LevelError, "usage: the counted uses cannot be written and stay in memory until the next attempt in a minute", slog.String("error", err.Error()))
 		}
-		failed = err != nil
+		hasFailed = err != nil
 	}
 }
 
-// Flush writes the notes in memory. If that fails, the unwritten ones stay. Once a day it removes
+// Flush writes the uses in memory. If that fails, unwritten uses stay in memory. Once a day it removes
 // expired data.
 func (l *Ledger) Flush(ctx context.Context) error {
 	l.flushMu.Lock()
@@ -50,20 +50,20 @@ func (l *Ledger) Flush(ctx context.Context) error {
 	return l.prune(ctx)
 }
 
-// write moves the notes to the store. l.writing must be held.
+// write moves the pending uses to the store. The caller holds l.flushMu.
 func (l *Ledger) write(ctx context.Context) error {
 	l.mu.Lock()
-	noted := l.pending
+	pending := l.pending
 	l.pending = notes{}
 	l.mu.Unlock()
-	for len(noted.uses)+len(noted.loads) > 0 {
-		part := noted.takeBatch(batchSize)
-		more := l.sortNotes(ctx, part, l.Clock.Now())
-		if err := l.update(ctx, slices.Sorted(maps.Keys(more)), more); err != nil {
-			noted.merge(part)
+	for len(pending.uses)+len(pending.loads) > 0 {
+		batch := pending.takeBatch(batchSize)
+		additions := l.sortNotes(ctx, batch, l.Clock.Now())
+		if err := l.update(ctx, slices.Sorted(maps.Keys(additions)), additions); err != nil {
+			pending.merge(batch)
 			l.mu.Lock()
-			noted.merge(l.pending)
-			l.pending = noted
+			pending.merge(l.pending)
+			l.pending = pending
 			l.mu.Unlock()
 			return fmt.Errorf("write the ledger of uses: %w", err)
 		}
@@ -71,18 +71,18 @@ func (l *Ledger) write(ctx context.Context) error {
 	return nil
 }
 
-// update adds to the records under the keys, because another server may have written there
+// update adds to the records under the keys, because another server may have changed them
 // meanwhile, and removes expired data from them.
-func (l *Ledger) update(ctx context.Context, keys []string, more records) error {
+func (l *Ledger) update(ctx context.Context, keys []string, additions records) error {
 	now := l.Clock.Now()
 	return l.Store.UpdateDocuments(ctx, documentKind, keys, func(d *idp.Document) (err error) {
 		r := l.parse(d, now)
 		if r == nil {
 			if r = new(record); d.Key == totalKey {
-				l.prunedAt = time.Time{} // prune makes the record again
+				l.prunedAt = time.Time{} // so that prune writes the record again
 			}
 		}
-		r.merge(findOrAddEntry(&more, d.Key))
+		r.merge(findOrAddEntry(&additions, d.Key))
 		l.removeOld(d.Key, r, now)
 		d.Data, err = r.encode()
 		return err
@@ -90,7 +90,7 @@ func (l *Ledger) update(ctx context.Context, keys []string, more records) error 
 }
 
 // prune removes expired data once a day, corrects times that a wrong clock wrote, and rebuilds the
-// record total from the others. l.writing must be held.
+// record of totalKey from the others. The caller holds l.flushMu.
 func (l *Ledger) prune(ctx context.Context) error {
 	now := l.Clock.Now()
 	if !l.prunedAt.IsZero() && now.Sub(l.prunedAt).Abs() < pruneEvery {
@@ -108,12 +108,12 @@ func (l *Ledger) prune(ctx context.Context) error {
 		r := cmp.Or(l.parse(&d, now), new(record))
 		l.removeOld(d.Key, r, now)
 		sum.addLast(r)
-		if kept, err := r.encode(); err != nil || !bytes.Equal(kept, d.Data) {
+		if encoded, err := r.encode(); err != nil || !bytes.Equal(encoded, d.Data) {
 			keys = append(keys, d.Key)
 		}
 	}
-	for part := range slices.Chunk(keys, batchSize) {
-		if err := l.update(ctx, part, records{totalKey: sum}); err != nil {
+	for batch := range slices.Chunk(keys, batchSize) {
+		if err := l.update(ctx, batch, records{totalKey: sum}); err != nil {
 			return fmt.Errorf("remove old uses from the ledger: %w", err)
 		}
 	}

@@ -11,18 +11,17 @@ import (
 	"vernal/idp"
 )
 
-// Snapshot is the ledger at one moment: stored and noted together. It belongs to
-// the caller.
+// Snapshot contains the stored and pending uses at one moment. It belongs to the caller.
 type Snapshot struct {
-	// Uses has the years of each SP, registered or not, oldest first.
+	// Uses contains the years of each SP, registered or not, oldest first.
 	Uses map[idp.EntityID][]*Tally
-	// Fetches has the loads by hint, which is "" for loads without one.
+	// Fetches contains the loads by hint; "" for loads without a hint.
 	Fetches map[idp.EntityID][]Loads
 
 	readAt time.Time
 }
 
-// ListOtherFetches lists the remaining loads in Fetches, latest first and bounded.
+// ListOtherFetches lists the remaining loads in Fetches, the latest first and bounded.
 func (s *Snapshot) ListOtherFetches() []Loads {
 	return keepLoads(totalKey, slices.Concat(slices.Collect(maps.Values(s.Fetches))...), s.readAt)
 }
@@ -30,12 +29,12 @@ func (s *Snapshot) ListOtherFetches() []Loads {
 // Read returns the whole ledger.
 func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) {
 	now := l.Clock.Now()
-	all, err := l.readAll(ctx, now)
+	ledgerRecords, err := l.readAll(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Uses: make(map[idp.EntityID][]*Tally, len(all)), Fetches: make(map[idp.EntityID][]Loads), readAt: now}
-	for key, r := range all {
+	s := &Snapshot{Uses: make(map[idp.EntityID][]*Tally, len(ledgerRecords)), Fetches: make(map[idp.EntityID][]Loads), readAt: now}
+	for key, r := range ledgerRecords {
 		for _, load := range r.Loads {
 			s.Fetches[load.Hint] = append(s.Fetches[load.Hint], load)
 		}
@@ -56,15 +55,15 @@ func (l *Ledger) Read(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-// Users lists the registered, active SPs that used a year since a moment, sorted. They
-// prevent its retirement.
+// Users lists the registered, active SPs that used a year since a time, sorted. They prevent the
+// retirement of the year.
 func (l *Ledger) Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error) {
-	all, err := l.readAll(ctx, l.Clock.Now())
+	ledgerRecords, err := l.readAll(ctx, l.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
 	var users []idp.EntityID
-	for key, r := range all {
+	for key, r := range ledgerRecords {
 		if t := r.Years[y]; t == nil || t.LastAt < since.UnixMilli() {
 			continue
 		}
@@ -82,17 +81,17 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	now := l.Clock.Now()
 	l.flushMu.RLock()
 	defer l.flushMu.RUnlock()
-	stored, err := l.readStored(ctx, now, idp.DocumentQuery{Keys: []string{totalKey}})
+	storedRecords, err := l.readStored(ctx, now, idp.DocumentQuery{Keys: []string{totalKey}})
 	if err != nil {
 		return nil, err
 	}
-	last := stored[totalKey]
-	if last == nil { // a use that is overlooked could end a year in use
-		if stored, err = l.readStored(ctx, now, idp.DocumentQuery{All: true}); err != nil {
+	last := storedRecords[totalKey]
+	if last == nil { // a missing use could end a year in use
+		if storedRecords, err = l.readStored(ctx, now, idp.DocumentQuery{All: true}); err != nil {
 			return nil, err
 		}
 		last = new(record)
-		for _, r := range stored {
+		for _, r := range storedRecords {
 			last.addLast(r)
 		}
 	}
@@ -102,15 +101,14 @@ func (l *Ledger) LastUses(ctx context.Context) (map[idp.Year]time.Time, error) {
 	}
 	l.mu.Unlock()
 	last.clampTimes(now)
-	at := make(map[idp.Year]time.Time, len(last.Years))
+	lastUses := make(map[idp.Year]time.Time, len(last.Years))
 	for y, t := range last.Years {
-		at[y] = ConvertMillis(t.LastAt)
+		lastUses[y] = ConvertMillis(t.LastAt)
 	}
-	return at, nil
+	return lastUses, nil
 }
 
-// readAll returns the stored and noted uses at one moment, between two flushes, by the key
-// of the record.
+// readAll returns the stored and pending uses between two flushes, by the key of the record.
 func (l *Ledger) readAll(ctx context.Context, now time.Time) (records, error) {
 	l.flushMu.RLock()
 	defer l.flushMu.RUnlock()
@@ -118,17 +116,17 @@ func (l *Ledger) readAll(ctx context.Context, now time.Time) (records, error) {
 	if err != nil {
 		return nil, err
 	}
-	var noted notes
+	var pending notes
 	l.mu.Lock()
-	noted.merge(l.pending)
+	pending.merge(l.pending)
 	l.mu.Unlock()
-	for key, r := range l.sortNotes(ctx, noted, now) {
+	for key, r := range l.sortNotes(ctx, pending, now) {
 		findOrAddEntry(&all, key).merge(r)
 	}
 	return all, nil
 }
 
-// readStored returns the stored records that are not damaged. l.writing must be held.
+// readStored returns the stored records that are not damaged. The caller holds l.flushMu.
 func (l *Ledger) readStored(ctx context.Context, now time.Time, q idp.DocumentQuery) (records, error) {
 	docs, err := l.Store.Documents(ctx, documentKind, q)
 	if err != nil {

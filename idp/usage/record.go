@@ -12,19 +12,19 @@ import (
 const (
 	documentKind = "usage" // the kind in the store
 	// totalKey is the key of the record about all SPs. The rotation asks for the last
-	// uses every minute and before each step, and must not read every record for that.
+	// uses every minute and before each step, and must not read every record each time.
 	totalKey = ""
-	// useLifetime is how long the uses of a year are kept after its end.
+	// useLifetime is how long the uses of a year are stored after its end.
 	useLifetime = 400 * day
 )
 
-// record is the stored data of one SP. In the record total, a tally has only the last use.
+// record is the stored data of one SP. In the record of totalKey, a tally contains only the last use.
 type record struct {
 	Years map[idp.Year]*Tally `json:"years,omitempty"`
 	Loads []Loads             `json:"loads,omitempty"`
 }
 
-// findOrAddEntry returns the entry of a map to add to.
+// findOrAddEntry returns the entry of a map, and adds an empty one if it is missing.
 func findOrAddEntry[M ~map[K]*V, K comparable, V any](m *M, key K) *V {
 	v := (*m)[key]
 	if v == nil {
@@ -37,23 +37,23 @@ func findOrAddEntry[M ~map[K]*V, K comparable, V any](m *M, key K) *V {
 	return v
 }
 
-// merge adds a later record.
-func (r *record) merge(later *record) {
-	for y, t := range later.Years {
+// merge adds a newer record.
+func (r *record) merge(newer *record) {
+	for y, t := range newer.Years {
 		findOrAddEntry(&r.Years, y).merge(t)
 	}
-	r.Loads = append(r.Loads, later.Loads...)
+	r.Loads = append(r.Loads, newer.Loads...)
 }
 
-// addLast counts the last uses by an SP into the record total.
-func (r *record) addLast(o *record) {
-	for y, t := range o.Years {
+// addLast adds the last uses by an SP to the record of totalKey.
+func (r *record) addLast(other *record) {
+	for y, t := range other.Years {
 		last := findOrAddEntry(&r.Years, y)
 		last.LastAt = max(last.LastAt, t.LastAt)
 	}
 }
 
-// clampTimes moves to now the times that a wrong clock left in the future.
+// clampTimes replaces times in the future, which a wrong clock wrote, with now.
 func (r *record) clampTimes(now time.Time) {
 	for y, t := range r.Years {
 		if t == nil {
@@ -79,7 +79,7 @@ func (l *Ledger) parse(d *idp.Document, now time.Time) (r *record) {
 		return nil
 	}
 	if err := json.Unmarshal(d.Data, &r); err != nil || r == nil {
-		l.Log.LogAttrs(context.Background(), slog.LevelError, "usage: a document in the store is damaged and left out",
+		l.Log.LogAttrs(context.Background(), slog.LevelError, "usage: a document in the store is damaged, so its uses do not count",
 			slog.String("document", d.Key), slog.Any("error", err))
 		return nil
 	}
@@ -90,7 +90,7 @@ func (l *Ledger) parse(d *idp.Document, now time.Time) (r *record) {
 // records maps keys to records.
 type records map[string]*record
 
-// sortNotes converts notes to records.
+// sortNotes converts pending uses to records.
 func (l *Ledger) sortNotes(ctx context.Context, n notes, now time.Time) records {
 	all := records{}
 	for key, r := range n.uses {
@@ -111,15 +111,15 @@ func (l *Ledger) sortNotes(ctx context.Context, n notes, now time.Time) records 
 	return all
 }
 
-// removeOld drops the uses of years that ended long ago, and clients that have not come for long or
-// are too many.
+// removeOld removes the uses of years that ended long ago, and clients that are too old or too
+// many.
 func (l *Ledger) removeOld(key string, r *record, now time.Time) {
 	for y, t := range r.Years {
-		over := ConvertMillis(t.LastAt) // a year that was never made ended with its last use
-		if e, made := l.Years.Lookup(y, now); made {
-			over = e.RetiredAt
+		endedAt := ConvertMillis(t.LastAt) // an unknown year ended with its last use
+		if e, isKnown := l.Years.Lookup(y, now); isKnown {
+			endedAt = e.RetiredAt
 		}
-		if !over.IsZero() && now.Sub(over) > useLifetime {
+		if !endedAt.IsZero() && now.Sub(endedAt) > useLifetime {
 			delete(r.Years, y)
 		}
 	}

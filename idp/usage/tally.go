@@ -8,45 +8,45 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// KeepDays is the number of days that have a count of their own.
+	// KeepDays is the number of days with a separate count.
 	KeepDays = 30
-	// OddityLifetime is how long an oddity is remembered after it was last seen.
+	// OddityLifetime is how long an oddity is remembered after its last use.
 	OddityLifetime = 30 * day
 	// MaxRelayState is the limit of the standard in bytes (saml-bindings §3.4.3).
 	MaxRelayState = 80
 	// keepCerts bounds the remembered certificates of an SP. It is more than an SP can
 	// register at once.
 	keepCerts = 32
-	// maxSHA256 bounds a hex fingerprint, generously.
+	// maxSHA256 bounds the length of a fingerprint.
 	maxSHA256 = 128
-	// maxClockSkew is the tolerated difference between the clocks of two servers. A later time was
-	// written by a wrong clock.
+	// maxClockSkew is the tolerated difference between the clocks of two servers. A wrong clock wrote any
+	// later time.
 	maxClockSkew = time.Hour
 )
 
 // Tally adds up the uses of one year by one SP. Times are Unix milliseconds, 0 for never.
 type Tally struct {
 	// Year is set in a Snapshot. In the store it is the key.
-	Year  idp.Year `json:"-"`
+	Year    idp.Year `json:"-"`
 	FirstAt int64    `json:"first,omitzero"`
 	LastAt  int64    `json:"last"`
-	Days  Days     `json:"days,omitzero"`
+	Days    Days     `json:"days,omitzero"`
 	// IsSigned is set if the latest request was signed. Cert is the certificate of the latest
-	// signed request. Certs has the last time that each certificate verified a request.
+	// signed request. Certs contains the last time that each certificate verified a request.
 	IsSigned   bool             `json:"signed,omitzero"`
-	Cert     string           `json:"cert,omitzero"`
-	Certs    map[string]int64 `json:"certs,omitempty"`
-	UnsignedAt int64            `json:"unsigned,omitzero"` // when last
-	Relay    Relay            `json:"relay,omitzero"`
-	Clock    Delay            `json:"clock,omitzero"`
+	Cert       string           `json:"cert,omitzero"`
+	Certs      map[string]int64 `json:"certs,omitempty"`
+	UnsignedAt int64            `json:"unsigned,omitzero"` // when the last unsigned request came
+	Relay      Relay            `json:"relay,omitzero"`
+	Clock      Delay            `json:"clock,omitzero"`
 }
 
-// Relay has the largest RelayState over MaxRelayState, when it came, and when the last one
-// over MaxRelayState came.
+// Relay contains the size of the largest RelayState over MaxRelayState, when it was received, and
+// when the last one over MaxRelayState was received.
 type Relay struct {
-	Bytes int   `json:"bytes"`
-	At    int64 `json:"at"`
-	LastAt  int64 `json:"last"`
+	Bytes  int   `json:"bytes"`
+	At     int64 `json:"at"`
+	LastAt int64 `json:"last"`
 }
 
 // Delay is the shortest time from the sender's clock to ours, on the latest day with
@@ -58,10 +58,10 @@ type Delay struct {
 }
 
 func (g *Tally) add(u idp.Use) {
-	at, signed := u.At.UnixMilli(), u.CertSHA256 != ""
+	at, isSigned := u.At.UnixMilli(), u.CertSHA256 != ""
 	g.Days.add(ComputeDay(u.At), 1)
-	g.addSpan(at, at, signed)
-	if signed {
+	g.addSpan(at, at, isSigned)
+	if isSigned {
 		g.addCert(u.CertSHA256[:min(len(u.CertSHA256), maxSHA256)], at)
 	} else {
 		g.UnsignedAt = max(g.UnsignedAt, at)
@@ -70,37 +70,37 @@ func (g *Tally) add(u idp.Use) {
 		g.Relay = g.Relay.PickLarger(Relay{u.RelayStateLength, at, at})
 	}
 	if !u.IssuedAt.IsZero() {
-		received := u.ReceivedAt
-		if received.IsZero() {
-			received = u.At
+		receivedAt := u.ReceivedAt
+		if receivedAt.IsZero() {
+			receivedAt = u.At
 		}
-		g.Clock = g.Clock.PickSmaller(Delay{ComputeDay(received), received.Sub(u.IssuedAt).Milliseconds()})
+		g.Clock = g.Clock.PickSmaller(Delay{ComputeDay(receivedAt), receivedAt.Sub(u.IssuedAt).Milliseconds()})
 	}
 }
 
-// addSpan notes when requests came, and whether the last one was signed.
-func (g *Tally) addSpan(first, last int64, signed bool) {
+// addSpan records when requests were received, and whether the last one was signed.
+func (g *Tally) addSpan(first, last int64, isSigned bool) {
 	if g.FirstAt == 0 || first != 0 && first < g.FirstAt {
 		g.FirstAt = first
 	}
 	if last >= g.LastAt {
-		g.LastAt, g.IsSigned = last, signed
+		g.LastAt, g.IsSigned = last, isSigned
 	}
 }
 
-// addCert notes a certificate. Beyond keepCerts it forgets the least recently used one.
-func (g *Tally) addCert(sha string, at int64) {
+// addCert records a certificate. Beyond keepCerts it removes the least recently used one.
+func (g *Tally) addCert(fingerprint string, at int64) {
 	if at >= g.Certs[g.Cert] {
-		g.Cert = sha
+		g.Cert = fingerprint
 	}
 	if g.Certs == nil {
 		g.Certs = make(map[string]int64, 1)
 	}
-	g.Certs[sha] = max(g.Certs[sha], at)
+	g.Certs[fingerprint] = max(g.Certs[fingerprint], at)
 	if len(g.Certs) <= keepCerts {
 		return
 	}
-	oldest := sha
+	oldest := fingerprint
 	for c, at := range g.Certs {
 		if at < g.Certs[oldest] {
 			oldest = c
@@ -109,31 +109,31 @@ func (g *Tally) addCert(sha string, at int64) {
 	delete(g.Certs, oldest)
 }
 
-// merge adds the uses of another tally. At equal times, the other one is the later.
-func (g *Tally) merge(o *Tally) {
-	g.addSpan(o.FirstAt, o.LastAt, o.IsSigned)
-	for day := o.Days.LastDay - KeepDays + 1; day <= o.Days.LastDay; day++ {
-		g.Days.add(day, *o.Days.count(day))
+// merge adds the uses of another tally. At equal times, the other tally is newer.
+func (g *Tally) merge(other *Tally) {
+	g.addSpan(other.FirstAt, other.LastAt, other.IsSigned)
+	for day := other.Days.LastDay - KeepDays + 1; day <= other.Days.LastDay; day++ {
+		g.Days.add(day, *other.Days.count(day))
 	}
-	for sha, at := range o.Certs {
-		if sha != o.Cert {
-			g.addCert(sha, at)
+	for fingerprint, at := range other.Certs {
+		if fingerprint != other.Cert {
+			g.addCert(fingerprint, at)
 		}
 	}
-	if o.Cert != "" {
-		g.addCert(o.Cert, o.Certs[o.Cert])
+	if other.Cert != "" {
+		g.addCert(other.Cert, other.Certs[other.Cert])
 	}
-	g.UnsignedAt = max(g.UnsignedAt, o.UnsignedAt)
-	g.Relay = g.Relay.PickLarger(o.Relay)
-	g.Clock = g.Clock.PickSmaller(o.Clock)
+	g.UnsignedAt = max(g.UnsignedAt, other.UnsignedAt)
+	g.Relay = g.Relay.PickLarger(other.Relay)
+	g.Clock = g.Clock.PickSmaller(other.Clock)
 }
 
-// clampTimes moves to now the times that a wrong clock left in the future.
+// clampTimes replaces times in the future, which a wrong clock wrote, with now.
 func (g *Tally) clampTimes(now time.Time) {
 	limit, last := now.Add(maxClockSkew).UnixMilli(), ComputeDay(now.Add(maxClockSkew))
-	for sha, at := range g.Certs {
+	for fingerprint, at := range g.Certs {
 		if at > limit {
-			g.Certs[sha] = now.UnixMilli()
+			g.Certs[fingerprint] = now.UnixMilli()
 		}
 	}
 	for _, at := range []*int64{&g.FirstAt, &g.LastAt, &g.UnsignedAt, &g.Relay.At, &g.Relay.LastAt} {
@@ -147,38 +147,38 @@ func (g *Tally) clampTimes(now time.Time) {
 	g.Days.cut(last)
 }
 
-// PickLarger returns the larger of the two, unless it was forgotten when the other came.
-func (r Relay) PickLarger(o Relay) Relay {
-	last := max(r.LastAt, o.LastAt)
-	if o.Bytes > r.Bytes || o.Bytes == r.Bytes && o.At > r.At {
-		r, o = o, r // r is the larger one
+// PickLarger returns the larger of the two, unless it had expired when the other was received.
+func (r Relay) PickLarger(other Relay) Relay {
+	last := max(r.LastAt, other.LastAt)
+	if other.Bytes > r.Bytes || other.Bytes == r.Bytes && other.At > r.At {
+		r, other = other, r // now r is the larger one
 	}
-	if o.Bytes > 0 && o.At-r.At >= OddityLifetime.Milliseconds() {
-		r = o
+	if other.Bytes > 0 && other.At-r.At >= OddityLifetime.Milliseconds() {
+		r = other
 	}
 	r.LastAt = last
 	return r
 }
 
-// PickSmaller returns the value of the later day or, on the same day, the smaller one.
-func (d Delay) PickSmaller(o Delay) Delay {
-	if o.Day > d.Day || o.Day == d.Day && o.Millis < d.Millis {
-		return o
+// PickSmaller returns the value of the later day or, on the same day, the smaller value.
+func (d Delay) PickSmaller(other Delay) Delay {
+	if other.Day > d.Day || other.Day == d.Day && other.Millis < d.Millis {
+		return other
 	}
 	return d
 }
 
-// Days counts the requests of the KeepDays days (UTC) up to Last. A day is counted
-// since 1 January 1970.
+// Days counts the requests of the KeepDays days (UTC) up to LastDay. Days are numbered from
+// 1 January 1970.
 type Days struct {
-	LastDay   int64         `json:"last"`
-	Counts [KeepDays]int `json:"counts"` // by day modulo KeepDays
+	LastDay int64         `json:"last"`
+	Counts  [KeepDays]int `json:"counts"` // by day modulo KeepDays
 }
 
 func (d *Days) count(day int64) *int { return &d.Counts[uint64(day)%KeepDays] }
 
-// add counts n uses on a day. Days that are KeepDays older than the latest one
-// are not kept.
+// add counts n uses on a day. It does not count days that are
+// KeepDays or more before LastDay.
 func (d *Days) add(day int64, n int) {
 	for next := max(d.LastDay, day-KeepDays) + 1; next <= day; next++ {
 		*d.count(next) = 0
@@ -189,10 +189,10 @@ func (d *Days) add(day int64, n int) {
 	}
 }
 
-// cut drops the days after the last one.
+// cut removes the days after last.
 func (d *Days) cut(last int64) {
-	for back := range min(max(d.LastDay-last, 0), KeepDays) {
-		*d.count(d.LastDay - back) = 0
+	for offset := range min(max(d.LastDay-last, 0), KeepDays) {
+		*d.count(d.LastDay - offset) = 0
 	}
 	d.LastDay = min(d.LastDay, last)
 }
@@ -205,7 +205,7 @@ func (d Days) Sum(today int64, span int) (n int) {
 	return n
 }
 
-// ComputeDay returns the day of a moment (UTC) as days since 1 January 1970. No use is older.
+// ComputeDay returns the day (UTC) of a time as days since 1 January 1970; 0 for an earlier time.
 func ComputeDay(t time.Time) int64 { return max(t.Unix(), 0) / int64(day/time.Second) }
 
 // ConvertMillis converts Unix milliseconds to a time, 0 to the zero time.

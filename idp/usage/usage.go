@@ -5,24 +5,24 @@
 // It is the only place that counts uses. The migration board and the rotation read it, and
 // neither stores a count of its own.
 //
-// A request notes its use in memory (Use, Fetch). Every minute Flush writes the notes, so a request
-// costs no write, and a crash loses at most the last minute. Every query sees both stored and noted
-// uses.
+// A request records its use in memory (Use, Fetch). Every minute Flush writes the pending uses, so a
+// request costs no write, and a crash loses at most the last minute. Every query sees both stored
+// and pending uses.
 //
 // Client data in metadata loads is cleaned and bounded. It is a hint for operators and
 // never counts as use.
 //
 // The files:
 //
-//	usage.go    Ledger, Use, Fetch, unwritten notes
+//	usage.go    Ledger, Use, Fetch, pending uses
 //	record.go   the stored record of one SP
-//	tally.go    the uses of one year by one SP, and how to add up
+//	tally.go    the uses of one year by one SP, and their sums
 //	fetch.go    loads of metadata
 //	flush.go    writing every minute, and removing old data
-//	read.go     stored and noted together, and the queries
+//	read.go     the queries over stored and pending uses
 //
-// The store has a record for each SP under the kind "usage" and the entity ID. The
-// record under the empty key has the last use of each year by any SP, and the loads
+// The store contains a record for each SP under the kind "usage" and the entity ID. The
+// record under the empty key contains the last use of each year by any SP, and the loads
 // without the hint of a registered SP.
 package usage
 
@@ -45,22 +45,22 @@ type Ledger struct {
 	Clock    idp.Clock
 	Log      *slog.Logger
 
-	mu    sync.Mutex
+	mu      sync.Mutex
 	pending notes // guarded by mu
-	// flushMu is held while notes move to the store, so that a reader sees them in
+	// flushMu is locked while uses move to the store, so that a reader sees them in
 	// exactly one of the two places.
-	flushMu sync.RWMutex
-	prunedAt  time.Time // when old records were last removed; guarded by writing
+	flushMu  sync.RWMutex
+	prunedAt time.Time // when old records were last removed; guarded by flushMu
 }
 
-// Use notes a use. It does not block on the store.
+// Use records a use. It does not block on the store.
 func (l *Ledger) Use(u idp.Use) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	findOrAddEntry(&findOrAddEntry(&l.pending.uses, string(u.SP)).Years, u.Year).add(u)
 }
 
-// Fetch notes a load of metadata. It does not block on the store.
+// Fetch records a load of metadata. It does not block on the store.
 func (l *Ledger) Fetch(f idp.Fetch) {
 	load := Loads{
 		Year: f.Year, Hint: idp.EntityID(cleanText(string(f.SP), maxHint)), IPAddress: cleanText(f.IPAddress, maxIPAddress),
@@ -71,9 +71,9 @@ func (l *Ledger) Fetch(f idp.Fetch) {
 	l.pending.addLoads(load)
 }
 
-// notes are the uses not yet written. Their number is bounded by the existing SPs and years,
-// because only verified requests are noted. Anyone can load metadata, so the oldest of too many
-// clients are dropped.
+// notes are the pending uses. Existing SPs and years bound their number, because only verified
+// requests are recorded. Anyone can load metadata, so the oldest clients are dropped if there are
+// too many.
 type notes struct {
 	uses  records // without loads
 	loads []Loads
@@ -87,23 +87,23 @@ func (n *notes) addLoads(loads ...Loads) {
 	}
 }
 
-// takeBatch removes the uses of up to limit SPs, and all loads.
-func (n *notes) takeBatch(limit int) (part notes) {
-	part.loads, n.loads = n.loads, nil
+// takeBatch removes and returns the uses of up to limit SPs, and all loads.
+func (n *notes) takeBatch(limit int) (batch notes) {
+	batch.loads, n.loads = n.loads, nil
 	for key, r := range n.uses {
-		if len(part.uses) == limit {
+		if len(batch.uses) == limit {
 			break
 		}
-		findOrAddEntry(&part.uses, key).merge(r)
+		findOrAddEntry(&batch.uses, key).merge(r)
 		delete(n.uses, key)
 	}
-	return part
+	return batch
 }
 
-// merge adds later notes.
-func (n *notes) merge(later notes) {
-	for key, r := range later.uses {
+// merge adds newer notes.
+func (n *notes) merge(newer notes) {
+	for key, r := range newer.uses {
 		findOrAddEntry(&n.uses, key).merge(r)
 	}
-	n.addLoads(later.loads...)
+	n.addLoads(newer.loads...)
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// stopTimeout is how long a process has to end when asked, before it is killed.
+// stopTimeout is how long a process may take to end before it is killed.
 const stopTimeout = 10 * time.Second
 
 // Process is a running program in a process group of its own.
@@ -21,7 +21,7 @@ type Process struct {
 	output output
 }
 
-// Start runs cmd until the test ends. Its output is kept, and shown if the test fails.
+// Start runs cmd until the test ends. Its output is shown if the test fails.
 func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{name: name, cmd: cmd, done: make(chan struct{})}
@@ -34,7 +34,7 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	go func() {
-		_ = cmd.Wait() // ProcessState says how it ended
+		_ = cmd.Wait() // ProcessState contains the exit code
 		close(p.done)
 	}()
 	t.Cleanup(func() {
@@ -46,11 +46,11 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// Stop asks the process to end, and kills it and the rest of its process group after
-// stopTimeout. It reports whether asking was enough.
+// Stop asks the process group to end, and kills it after stopTimeout. It reports whether the process
+// ended without being killed.
 func (p *Process) Stop() bool {
 	if p.HasEnded() {
-		return true // its number may be another process's by now
+		return true // another process may have the number now
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
 	select {
@@ -63,7 +63,7 @@ func (p *Process) Stop() bool {
 }
 
 // Kill ends the process group with SIGKILL, which no process can catch, and
-// waits until the process is gone.
+// waits until the process has ended.
 func (p *Process) Kill() {
 	if p.HasEnded() {
 		return
@@ -94,10 +94,10 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Output returns the output of the process so far.
 func (p *Process) Output() string { return p.output.readTail(1 << 20) }
 
-// output keeps the output of a process. It is safe to read while the process writes.
+// output stores the output of a process. It is safe to read while the process writes.
 type output struct {
-	mu sync.Mutex
-	buf  bytes.Buffer
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
 func (o *output) Write(b []byte) (int, error) {
@@ -113,8 +113,7 @@ func (o *output) readTail(n int) string {
 	return string(b[max(0, len(b)-n):])
 }
 
-// Need finds a program. Without it the test is skipped, but never in CI, where
-// everything must run.
+// Need finds a program. If it is missing, the test is skipped, or fails in CI.
 func Need(t testing.TB, program string) string {
 	t.Helper()
 	// Servers are outside the PATH of ordinary users.
@@ -127,11 +126,11 @@ func Need(t testing.TB, program string) string {
 	return ""
 }
 
-// ReportMissing ends a test that lacks something: it skips the test, or in CI fails it.
-func ReportMissing(t testing.TB, what string) {
+// ReportMissing skips a test for which something is missing. In CI the test fails.
+func ReportMissing(t testing.TB, reason string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
+		t.Fatal(reason)
 	}
-	t.Skip(what)
+	t.Skip(reason)
 }

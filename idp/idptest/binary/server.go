@@ -1,5 +1,5 @@
 // Package binary runs the real vernal command for tests: built once, started in
-// a folder of its own, stopped or killed like any other process.
+// a separate folder, stopped or killed like any other process.
 //
 // Its flow: New builds the command and runs `vernal init`. Run runs a command to its end. Serve
 // starts the server and waits until it is ready. The end of the test ends every started process.
@@ -42,7 +42,7 @@ type Vernal struct {
 	env  []string
 }
 
-// New builds the command and makes an installation in dir whose base URL is http://HOST:PORT
+// New builds the command and creates an installation in dir whose base URL is http://HOST:PORT
 // on a free loopback port.
 func New(t testing.TB, dir, host string) *Vernal {
 	t.Helper()
@@ -57,7 +57,7 @@ type Build struct {
 	Env []string
 }
 
-// NewWithBuild is New with build options.
+// NewWithBuild works like New, with build options.
 func NewWithBuild(t testing.TB, dir, host string, b Build) *Vernal {
 	t.Helper()
 	port := FreePort(t)
@@ -82,8 +82,8 @@ func NewWithBuild(t testing.TB, dir, host string, b Build) *Vernal {
 	return v
 }
 
-// cleanEnv returns our environment without variables for Vernal: the command refuses those
-// that only tests know (VERNAL_SHOTS), and others would configure it.
+// cleanEnv returns our environment without variables for Vernal: the command refuses
+// unknown ones, and the others would configure it.
 func cleanEnv() []string { return removeVernalVars(os.Environ()) }
 
 // removeVernalVars removes the variables for Vernal from an environment.
@@ -98,7 +98,7 @@ func (v *Vernal) WithDir(dir string) *Vernal {
 	return &other
 }
 
-// Run runs `vernal ARGS` with the given standard input and returns its standard output. A
+// Run runs `vernal ARGS` with the standard input and returns its standard output. A
 // command that fails ends the test.
 func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 	t.Helper()
@@ -109,7 +109,7 @@ func (v *Vernal) Run(t testing.TB, stdin string, args ...string) string {
 	return out
 }
 
-// Try is Run for a command that may fail. The error wraps an *exec.ExitError and contains
+// Try works like Run, for a command that may fail. The error wraps an *exec.ExitError and contains
 // the output.
 func (v *Vernal) Try(t testing.TB, stdin string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
@@ -169,7 +169,7 @@ func (v *Vernal) Year(t testing.TB) string {
 	}
 	m := authURLPattern.FindSubmatch(stable)
 	if m == nil {
-		t.Fatalf("the stable metadata names no year:\n%s", stable)
+		t.Fatalf("the stable metadata contains no year:\n%s", stable)
 	}
 	return string(m[1])
 }
@@ -190,7 +190,7 @@ func (v *Vernal) AddSP(t testing.TB, metadata []byte, flags ...string) {
 	v.Run(t, "", append([]string{"sp", "add", "--metadata", file.Name()}, flags...)...)
 }
 
-// FreePort returns a loopback TCP port that was free a moment ago.
+// FreePort returns an unused loopback TCP port.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -202,7 +202,7 @@ func FreePort(t testing.TB) int {
 }
 
 // Client returns an HTTP client for which every host is this machine, as *.localhost
-// is for browsers but not for every resolver. It keeps no connection open.
+// is for browsers but not for every resolver. It does not reuse connections.
 func Client() *http.Client {
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		_, port, err := net.SplitHostPort(addr)
@@ -236,25 +236,24 @@ func Get(t testing.TB, client *http.Client, url string) ([]byte, error) {
 	return body, err
 }
 
-// WaitUntil tries f until it returns nil, and ends the test when that takes longer
-// than limit.
-func WaitUntil(t testing.TB, limit time.Duration, what string, f func() error) {
+// WaitUntil calls check until it returns nil, and fails the test after limit.
+func WaitUntil(t testing.TB, limit time.Duration, goal string, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
 	for {
-		err := f()
+		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s: %v", limit, what, err)
+			t.Fatalf("not within %v: %s: %v", limit, goal, err)
 		}
 		select {
-		case <-tick.C:
+		case <-ticker.C:
 		case <-t.Context().Done():
-			t.Fatalf("test ended before: %s: %v", what, err)
+			t.Fatalf("test ended before: %s: %v", goal, err)
 		}
 	}
 }

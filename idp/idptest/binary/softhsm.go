@@ -11,28 +11,28 @@ import (
 type SoftHSM struct {
 	// Module is the path of the PKCS#11 module.
 	Module string
-	// Token is the label of the token, PIN the user's.
+	// Token is the label of the token. PIN is the PIN of its user.
 	Token, PIN string
-	// Conf is its configuration, to be named in SOFTHSM2_CONF.
+	// Conf is the path of its configuration, the value of SOFTHSM2_CONF.
 	Conf string
 }
 
-// modulePatterns are the places where the module may be.
+// modulePatterns are the possible paths of the module.
 var modulePatterns = []string{
 	"/usr/lib/softhsm/libsofthsm2.so",
 	"/usr/lib/*/softhsm/libsofthsm2.so",
 	"/usr/local/lib/softhsm/libsofthsm2.so",
 }
 
-// NewSoftHSM makes a token that ends with the test, and names it in this process's environment. A
+// NewSoftHSM creates a token that exists until the end of the test, and sets SOFTHSM2_CONF. A
 // test that uses it cannot run in parallel with others.
 func NewSoftHSM(t *testing.T) *SoftHSM {
 	t.Helper()
 	util := Need(t, "softhsm2-util")
 	h := &SoftHSM{Token: "vernal test", PIN: "2580-quiet"}
 	for _, pattern := range modulePatterns {
-		if found, _ := filepath.Glob(pattern); len(found) > 0 {
-			h.Module = found[0]
+		if paths, _ := filepath.Glob(pattern); len(paths) > 0 {
+			h.Module = paths[0]
 		}
 	}
 	if h.Module == "" {

@@ -17,8 +17,8 @@ import (
 // Visitor is a user with a browser without script.
 type Visitor struct {
 	*User
-	client *http.Client
-	baseURL   string // of the identity provider
+	client  *http.Client
+	baseURL string // of the identity provider
 }
 
 // NewVisitor returns a user with a new browser.
@@ -36,10 +36,10 @@ type PageError struct {
 
 func (e *PageError) Error() string { return fmt.Sprintf("status %d:\n%s", e.Status, e.Page) }
 
-// SignIn opens a URL that leads to the sign-in page and gives password and code. It returns
-// the page that follows.
-func (v *Visitor) SignIn(t testing.TB, address string) ([]byte, error) {
-	page, err := v.Open(t, address)
+// SignIn opens a URL that leads to the sign-in page and enters password and code. It returns
+// the next page.
+func (v *Visitor) SignIn(t testing.TB, pageURL string) ([]byte, error) {
+	page, err := v.Open(t, pageURL)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +51,8 @@ func (v *Visitor) SignIn(t testing.TB, address string) ([]byte, error) {
 }
 
 // Open opens a URL and follows redirects.
-func (v *Visitor) Open(t testing.TB, address string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+func (v *Visitor) Open(t testing.TB, pageURL string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, pageURL, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ var requestField = regexp.MustCompile(`name="request" value="([^"]*)"`)
 func (v *Visitor) submit(t testing.TB, path string, page []byte, values url.Values) ([]byte, error) {
 	m := requestField.FindSubmatch(page)
 	if m == nil || !strings.Contains(string(page), `action="`+path+`"`) {
-		return nil, &PageError{http.StatusOK, "not the form for " + path + ":\n" + string(page)}
+		return nil, &PageError{http.StatusOK, "the page has no form for " + path + ":\n" + string(page)}
 	}
 	values.Set("request", html.UnescapeString(string(m[1])))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, v.baseURL+path, strings.NewReader(values.Encode()))
@@ -97,7 +97,7 @@ var responseField = regexp.MustCompile(`name="SAMLResponse" value="([^"]*)"`)
 func ReadResponse(page []byte) ([]byte, error) {
 	m := responseField.FindSubmatch(page)
 	if m == nil {
-		return nil, errors.New("no SAMLResponse in the page")
+		return nil, errors.New("the page has no SAMLResponse")
 	}
 	return base64.StdEncoding.DecodeString(html.UnescapeString(string(m[1])))
 }

@@ -13,9 +13,9 @@ import (
 	"vernal/idp/idptest/binary"
 )
 
-// Start starts Chromium with a profile of its own and returns the context of its first
-// tab. The browser is closed at the end of the test. A test without Chromium is skipped,
-// see binary.Missing.
+// Start starts Chromium with a new profile and returns the context of its first
+// tab. The browser is closed at the end of the test. Without Chromium the test is
+// skipped, see binary.ReportMissing.
 func Start(t *testing.T) context.Context {
 	t.Helper()
 	path := findBrowser()

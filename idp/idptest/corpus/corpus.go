@@ -34,21 +34,21 @@ const (
 // Case is one file of the corpus.
 type Case struct {
 	Name, Description string
-	// Endpoint is the kind of endpoint URL that receives it, by SOAP if the Content-Type
-	// says so.
+	// Endpoint is the kind of endpoint URL that receives the message, by SOAP if the
+	// Content-Type is a SOAP type.
 	Endpoint    string
 	Now         time.Time
-	Inbound          saml.HTTPRequest
+	Inbound     saml.HTTPRequest
 	Destination string
 	Certs       []string // names in testdata/keys
 	Signing     string   // required or optional
 	// Verdict is "accepted", or "refused CODE FIELD".
 	Verdict string
 	// Status is the last part of the deciding status code of the answer to an accepted
-	// LogoutRequest. Ends lists the users whose sessions end.
-	Status string
-	EndedUsers   []string
-	// AcceptedJSON is the parsed message as JSON. Message is its XML, for readers.
+	// LogoutRequest. EndedUsers lists the users whose sessions end.
+	Status     string
+	EndedUsers []string
+	// AcceptedJSON is the parsed message. Message is its XML, for readers.
 	AcceptedJSON, Message string
 }
 
@@ -153,24 +153,24 @@ func (c *Case) set(key, value string) (err error) {
 }
 
 func (c *Case) check() error {
-	ok := c.Verdict == "accepted"
+	isAccepted := c.Verdict == "accepted"
 	switch {
-	case c.Verdict == "" || c.Now.IsZero() || ok != (c.AcceptedJSON != ""):
+	case c.Verdict == "" || c.Now.IsZero() || isAccepted != (c.AcceptedJSON != ""):
 		return errors.New("verdict, time or accepted.json is missing")
 	case !slices.Contains([]string{Auth, Logout, RemoteLogout}, c.Endpoint):
 		return fmt.Errorf("unknown endpoint %q", c.Endpoint)
-	case (ok && c.Endpoint != Auth) != (c.Status != ""):
-		return errors.New("an accepted LogoutRequest, and nothing else, has a status")
+	case (isAccepted && c.Endpoint != Auth) != (c.Status != ""):
+		return errors.New("the line status is required for an accepted LogoutRequest and forbidden for any other message")
 	case len(c.EndedUsers) > 0 && c.Status != "Success":
-		return errors.New("sessions end with a status that is no Success")
+		return errors.New("sessions end, but the status is not Success")
 	}
 	return nil
 }
 
-// IsSOAP reports whether the message comes in an envelope.
+// IsSOAP reports whether the message is in a SOAP envelope.
 func (c *Case) IsSOAP() bool { return c.Endpoint == RemoteLogout && c.HasSOAPType() }
 
-// HasSOAPType reports whether the Content-Type is one of SOAP's.
+// HasSOAPType reports whether the Content-Type is a SOAP type.
 func (c *Case) HasSOAPType() bool {
 	return c.Inbound.ContentType == "text/xml" || c.Inbound.ContentType == "application/soap+xml"
 }
@@ -181,34 +181,34 @@ func (c *Case) Format() []byte {
 	for line := range strings.Lines(c.Description) {
 		fmt.Fprintf(&b, "# %s\n", strings.TrimSpace(line))
 	}
-	line := func(key, value string) {
+	writeLine := func(key, value string) {
 		if value != "" {
 			fmt.Fprintf(&b, "%s: %s\n", key, value)
 		}
 	}
-	line("verdict", c.Verdict)
+	writeLine("verdict", c.Verdict)
 	if c.Endpoint != Auth {
-		line("endpoint", c.Endpoint)
-		line("status", c.Status)
-		line("ends", strings.Join(c.EndedUsers, " "))
+		writeLine("endpoint", c.Endpoint)
+		writeLine("status", c.Status)
+		writeLine("ends", strings.Join(c.EndedUsers, " "))
 	}
-	line("now", c.Now.Format(time.RFC3339))
-	line("method", c.Inbound.Method)
-	line("content-type", c.Inbound.ContentType)
+	writeLine("now", c.Now.Format(time.RFC3339))
+	writeLine("method", c.Inbound.Method)
+	writeLine("content-type", c.Inbound.ContentType)
 	fmt.Fprintf(&b, "destination: %s\ncerts: %s\n", c.Destination, strings.Join(c.Certs, " "))
 	if c.Endpoint == Auth {
-		line("sign_requests", c.Signing)
+		writeLine("sign_requests", c.Signing)
 	}
 	a := &txtar.Archive{Comment: []byte(b.String())}
-	add := func(name, data string) {
+	addFile := func(name, data string) {
 		if data != "" {
 			a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(strings.TrimSuffix(data, "\n") + "\n")})
 		}
 	}
-	add("query", c.Inbound.RawQuery)
-	add("body", string(c.Inbound.Body))
-	add("message.xml", c.Message)
-	add("accepted.json", c.AcceptedJSON)
+	addFile("query", c.Inbound.RawQuery)
+	addFile("body", string(c.Inbound.Body))
+	addFile("message.xml", c.Message)
+	addFile("accepted.json", c.AcceptedJSON)
 	return txtar.Format(a)
 }
 

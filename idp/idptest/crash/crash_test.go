@@ -60,7 +60,7 @@ type scene struct {
 	killed atomic.Bool // the server may be gone
 
 	mu       sync.Mutex
-	accounts []*binary.User     // whose command ended well
+	accounts []*binary.User       // whose command ended well
 	visitors []*visitor           // users with an acknowledged session
 	seen     map[pair]string      // NameIDs disclosed to a service provider
 	owner    map[[2]string]string // service provider and NameID to the user

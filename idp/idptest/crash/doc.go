@@ -1,5 +1,5 @@
 // Package crash contains the test that ends `vernal serve` with SIGKILL in the middle of
-// sign-ins, again and again, on the same data folder. Everything that the server has
+// sign-ins, many times, on the same data folder. Everything that the server has
 // acknowledged must still exist after each restart: accounts, sessions, and above all
 // NameIDs, which must never change for a service provider.
 //

@@ -3,6 +3,6 @@
 // verifies the signatures.
 //
 // The tests need the build tag pkcs11 and cgo (`make test-sp`) and are skipped if a program
-// is missing, but not in CI. Package certs/token tests how a key in a token is made, removed
+// is missing, but not in CI. Package certs/token tests how a key in a token is created, removed
 // and lost.
 package hsm

@@ -9,5 +9,5 @@
 // cookies behave as they do there.
 //
 // The tests need the build tag realsp (`make test-sp`) and are skipped if a program is
-// missing, but not in CI. The configuration of the service providers is in testdata/realsp.
+// missing, and fail in CI. The configuration of the service providers is in testdata/realsp.
 package realsp

@@ -17,23 +17,23 @@ import (
 
 // readTail reads the end of the trail and compares it with the two other places that record
 // it: the head with its MAC, and the bucket's sequence. If they differ, someone tampered
-// with the trail, and the next record leaves a gap, so that it shows permanently and not
-// only until a new head is written. Writing goes on: an attacker who can damage the trail
-// must not be able to keep users from signing in.
+// with the trail. The next record then leaves a gap, so that the tampering stays visible after a
+// new head is written. Writing continues, because an attacker who can damage the trail must not
+// be able to keep users from signing in.
 func (r *reader) readTail() (*audit.Place, error) {
 	end, err := r.lastRecord()
 	if err != nil {
 		return nil, err
 	}
-	head, authentic := r.readHead()
-	written := r.bucket(inAudit).Sequence()
-	if authentic && head.Seq == end.Seq && head.Hash == end.HashOrFirst() && written == end.Seq {
+	head, isAuthentic := r.readHead()
+	recordCount := r.bucket(inAudit).Sequence()
+	if isAuthentic && head.Seq == end.Seq && head.Hash == end.HashOrFirst() && recordCount == end.Seq {
 		return end, nil
 	}
-	if written <= maxSeq {
-		end.Seq = max(end.Seq, written)
+	if recordCount <= maxSeq {
+		end.Seq = max(end.Seq, recordCount)
 	}
-	if authentic {
+	if isAuthentic {
 		end.Seq = max(end.Seq, head.Seq)
 	}
 	end.Seq++ // no record has this number
@@ -56,7 +56,7 @@ func (r *reader) lastRecord() (*audit.Place, error) {
 	return &audit.Place{Seq: checkpoint.Seq, Hash: checkpoint.Hash}, nil
 }
 
-// maxSeq bounds the numbers of records. No trail comes near it, and an attacker who writes a
+// maxSeq bounds the numbers of records. No real trail reaches it, and an attacker who writes a
 // higher one must not make the next number wrap around to the first.
 const maxSeq = 1 << 62
 
@@ -66,8 +66,8 @@ var (
 )
 
 // readHead returns the end of the trail as it was last written. It is authentic if its MAC
-// matches. A head that cannot be read is not.
-func (r *reader) readHead() (head idp.AuditHead, authentic bool) {
+// matches. An unreadable head is not authentic.
+func (r *reader) readHead() (head idp.AuditHead, isAuthentic bool) {
 	if decodeExactly(r.bucket(inAuditHead).Get(headKey), &head) != nil {
 		return idp.AuditHead{}, false
 	}
@@ -77,13 +77,13 @@ func (r *reader) readHead() (head idp.AuditHead, authentic bool) {
 
 // decodeExactly decodes JSON only in the exact form that we write, because a value has many forms
 // in JSON.
-func decodeExactly(value []byte, into any) error {
-	if err := json.Unmarshal(value, into); err != nil {
+func decodeExactly(value []byte, target any) error {
+	if err := json.Unmarshal(value, target); err != nil {
 		return err
 	}
-	again, err := json.Marshal(into)
-	if err == nil && !bytes.Equal(again, value) {
-		err = errors.New("not as it was written")
+	encoded, err := json.Marshal(target)
+	if err == nil && !bytes.Equal(encoded, value) {
+		err = errors.New("not in the exact form that Vernal writes")
 	}
 	return err
 }
@@ -130,7 +130,7 @@ func decodeAudit(key, value []byte) (rec idp.AuditRecord, err error) {
 		return rec, corruptError(inAudit, key, err)
 	}
 	if len(key) != 8 || binary.BigEndian.Uint64(key) != rec.Seq {
-		return rec, corruptError(inAudit, key, fmt.Errorf("holds record %d", rec.Seq))
+		return rec, corruptError(inAudit, key, fmt.Errorf("the value is record %d", rec.Seq))
 	}
 	return rec, nil
 }
@@ -152,10 +152,10 @@ func (w *writer) appendEvents(end *audit.Place, events []idp.AuditEvent) (*audit
 	next := *end
 	at := w.store.clock.Now()
 	for _, ev := range events {
-		rec, body, address := audit.Link(next, ev, at)
+		rec, body, ipAddress := audit.Link(next, ev, at)
 		err := b.Put(seqKey(rec.Seq), body)
-		if err == nil && address != nil {
-			err = addresses.Put(seqKey(rec.Seq), address)
+		if err == nil && ipAddress != nil {
+			err = addresses.Put(seqKey(rec.Seq), ipAddress)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("append to the audit trail: %w", err)
@@ -168,7 +168,7 @@ func (w *writer) appendEvents(end *audit.Place, events []idp.AuditEvent) (*audit
 	return &next, nil
 }
 
-// AppendAudit adds events that change nothing else.
+// AppendAudit adds events without another change.
 func (s *Store) AppendAudit(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(*writer) error { return nil })
 }

@@ -30,28 +30,28 @@ func (s *Store) AuditPage(ctx context.Context, after uint64, limit int) (*idp.Au
 
 // readLines reads the records of a page, and their IP addresses.
 func (r *reader) readLines(page *idp.AuditPage, after uint64, limit int) {
-	c, addresses := r.bucket(inAudit).Cursor(), r.bucket(inAuditAddresses).Cursor()
+	c, addressCursor := r.bucket(inAudit).Cursor(), r.bucket(inAuditAddresses).Cursor()
 	k, v := c.Seek(seqKey(after + 1))
-	ka, va := addresses.Seek(seqKey(after + 1))
+	addressKey, addressValue := addressCursor.Seek(seqKey(after + 1))
 	if after == 0 { // no entry may hide before record 1
 		k, v = c.First()
-		ka, va = addresses.First()
+		addressKey, addressValue = addressCursor.First()
 	}
 	for ; k != nil && len(page.Lines) < limit; k, v = c.Next() {
 		line := idp.AuditLine{Place: parsePlace(k), JSON: bytes.Clone(v)}
-		for ; ka != nil && bytes.Compare(ka, k) < 0; ka, va = addresses.Next() {
+		for ; addressKey != nil && bytes.Compare(addressKey, k) < 0; addressKey, addressValue = addressCursor.Next() {
 			page.HasStrayIPAddress = true
 		}
-		if bytes.Equal(ka, k) {
-			line.IPAddress = bytes.Clone(va)
-			ka, va = addresses.Next()
+		if bytes.Equal(addressKey, k) {
+			line.IPAddress = bytes.Clone(addressValue)
+			addressKey, addressValue = addressCursor.Next()
 		}
 		page.Lines = append(page.Lines, line)
 	}
-	page.HasStrayIPAddress = page.HasStrayIPAddress || k == nil && ka != nil && limit > 0
+	page.HasStrayIPAddress = page.HasStrayIPAddress || k == nil && addressKey != nil && limit > 0
 }
 
-// parsePlace returns the number of the record that belongs at a key, 0 if none does.
+// parsePlace returns the number of the record that belongs at a key, 0 for an invalid key.
 func parsePlace(key []byte) uint64 {
 	if len(key) != 8 {
 		return 0
@@ -61,23 +61,23 @@ func parsePlace(key []byte) uint64 {
 
 // PruneAudit makes c the beginning of the trail, and removes records before it with their IP
 // addresses. The last record of the trail always stays.
-func (s *Store) PruneAudit(ctx context.Context, c idp.AuditCheckpoint, limit int, events ...idp.AuditEvent) (removed int, err error) {
-	return changeValue(ctx, s, events, func(w *writer) (removed int, err error) {
+func (s *Store) PruneAudit(ctx context.Context, c idp.AuditCheckpoint, limit int, events ...idp.AuditEvent) (count int, err error) {
+	return changeValue(ctx, s, events, func(w *writer) (count int, err error) {
 		if err := w.moveCheckpoint(c); err != nil {
 			return 0, err
 		}
 		end := seqKey(c.Seq)
 		last, _ := w.bucket(inAudit).Cursor().Last()
 		for k := range w.scan(inAudit, nil) {
-			if removed >= limit || len(k) != 8 || bytes.Compare(k, end) > 0 || bytes.Equal(k, last) {
+			if count >= limit || len(k) != 8 || bytes.Compare(k, end) > 0 || bytes.Equal(k, last) {
 				break
 			}
 			key := bytes.Clone(k)
 			w.delete(inAudit, key)
 			w.delete(inAuditAddresses, key)
-			removed++
+			count++
 		}
-		return removed, nil
+		return count, nil
 	})
 }
 
@@ -87,26 +87,26 @@ func (w *writer) moveCheckpoint(c idp.AuditCheckpoint) error {
 	if err != nil {
 		return err
 	}
-	doc, err := json.Marshal(c)
+	newJSON, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("checkpoint at audit record %d: %w", c.Seq, err)
 	}
 	if old != nil && old.Seq == c.Seq {
-		renewed := *old
-		renewed.MAC = c.MAC
-		same, err := json.Marshal(renewed)
+		renewedCheckpoint := *old
+		renewedCheckpoint.MAC = c.MAC
+		renewedJSON, err := json.Marshal(renewedCheckpoint)
 		if err != nil {
 			return err
 		}
-		if bytes.Equal(same, doc) {
-			if renewed.MAC != old.MAC {
-				w.put(inAuditCheckpoint, checkpointKey, doc)
+		if bytes.Equal(renewedJSON, newJSON) {
+			if renewedCheckpoint.MAC != old.MAC {
+				w.put(inAuditCheckpoint, checkpointKey, newJSON)
 			}
 			return nil
 		}
 	}
 	if old != nil && old.Seq >= c.Seq {
-		return fmt.Errorf("checkpoint at audit record %d: one at %d is there: %w", c.Seq, old.Seq, idp.ErrExists)
+		return fmt.Errorf("checkpoint at audit record %d: a checkpoint at %d already exists: %w", c.Seq, old.Seq, idp.ErrExists)
 	}
 	value := w.bucket(inAudit).Get(seqKey(c.Seq))
 	if value == nil {
@@ -119,20 +119,20 @@ func (w *writer) moveCheckpoint(c idp.AuditCheckpoint) error {
 	if rec.Hash != c.Hash {
 		return fmt.Errorf("checkpoint at audit record %d: the record has another hash", c.Seq)
 	}
-	w.put(inAuditCheckpoint, checkpointKey, doc)
+	w.put(inAuditCheckpoint, checkpointKey, newJSON)
 	return nil
 }
 
-// sweepIPAddresses queues the removal of expired IP addresses. They are in the order in which
-// they came, so those that stay cost nothing. Invalid entries are removed too.
-func (w *writer) sweepIPAddresses(now time.Time, limit int) (removed int) {
+// sweepIPAddresses queues the removal of expired IP addresses. They are sorted by time, so the
+// remaining ones cost nothing. Invalid entries are removed too.
+func (w *writer) sweepIPAddresses(now time.Time, limit int) (count int) {
 	c := w.bucket(inAuditAddresses).Cursor()
-	for k, v := c.First(); k != nil && removed < limit; k, v = c.Next() {
+	for k, v := c.First(); k != nil && count < limit; k, v = c.Next() {
 		if _, at, ok := audit.ParseAddress(v); ok && now.Sub(at) < idp.IPAddressLifetime {
 			break
 		}
 		w.delete(inAuditAddresses, bytes.Clone(k))
-		removed++
+		count++
 	}
-	return removed
+	return count
 }

@@ -17,9 +17,9 @@ import (
 	"vernal/idp"
 )
 
-// bbolt trusts its file. It panics at an unexpected page, during Open in a goroutine of its own,
-// which ends the process. So the pages are checked before bbolt walks through them, and its later
-// panics become errors.
+// bbolt trusts its file. It panics at an unexpected page. During Open, it does so in another
+// goroutine, which ends the process. Therefore Open checks the pages before bbolt reads them, and
+// turns later panics into errors.
 
 // The format of bbolt's file, version 2. Numbers have the byte order of the machine.
 const (
@@ -42,8 +42,8 @@ func damagedError(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{idp.ErrDamaged}, args...)...)
 }
 
-// checkFile checks the structure of a store's file while no other process writes to it. It
-// returns berrors.ErrTimeout if one does.
+// checkFile checks the structure of a store's file. It returns berrors.ErrTimeout if another
+// process has the file open for writing.
 func checkFile(path string, o *bbolt.Options) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -55,12 +55,12 @@ func checkFile(path string, o *bbolt.Options) error {
 		return err
 	}
 	if info.Size() < 2*pageSize {
-		return damagedError("it has %d bytes: it was cut short", info.Size())
+		return damagedError("it was cut short to %d bytes", info.Size())
 	}
-	// Open for reading waits for the lock, and walks through no pages.
+	// Opening for reading only waits for the lock. It reads no pages.
 	lock, err := bbolt.Open(path, fileMode, &bbolt.Options{Timeout: o.Timeout, ReadOnly: true})
-	for _, known := range []error{berrors.ErrInvalid, berrors.ErrChecksum, berrors.ErrVersionMismatch} {
-		if errors.Is(err, known) {
+	for _, knownErr := range []error{berrors.ErrInvalid, berrors.ErrChecksum, berrors.ErrVersionMismatch} {
+		if errors.Is(err, knownErr) {
 			return damagedError("%v", err)
 		}
 	}
@@ -74,16 +74,16 @@ func checkFile(path string, o *bbolt.Options) error {
 
 // fileChecker walks through the pages of a file.
 type fileChecker struct {
-	file io.ReaderAt
-	size int64
-	pageCount  uint64   // the number of pages in use or free
-	seen []uint64 // a bit for each of them
-	next []child  // pages to visit
-	page []byte   // the memory of the page that is being checked
+	file      io.ReaderAt
+	size      int64
+	pageCount uint64   // the number of pages in use or free
+	seen      []uint64 // a bit for each page
+	next      []child  // pages to visit
+	page      []byte   // the memory of the page that is being checked
 }
 
-// child is a page that another one leads to. Its keys are from first on, and before limit; nil
-// for any.
+// child is a page to which another page refers. Its keys are not before first and are before limit.
+// A nil limit means none.
 type child struct {
 	id           uint64
 	first, limit []byte
@@ -96,7 +96,7 @@ func (c *fileChecker) checkPages() error {
 	}
 	c.pageCount = byteOrder.Uint64(meta[40:])
 	if c.pageCount > uint64(c.size)/pageSize {
-		return damagedError("it has %d bytes, and %d pages of %d: it was cut short", c.size, c.pageCount, pageSize)
+		return damagedError("it was cut short to %d bytes, but has %d pages of %d bytes", c.size, c.pageCount, pageSize)
 	}
 	c.seen = make([]uint64, c.pageCount/64+1)
 	if list := byteOrder.Uint64(meta[32:]); list != noFreelist {
@@ -122,11 +122,11 @@ func (c *fileChecker) checkPages() error {
 // findMeta returns the meta page that bbolt uses: the newest valid one.
 func (c *fileChecker) findMeta() (newest []byte, err error) {
 	for id := range int64(2) {
-		b := make([]byte, headerLen+metaLen)
-		if _, err := c.file.ReadAt(b, id*pageSize); err != nil {
-			return nil, damagedError("read its head: %w", err)
+		head := make([]byte, headerLen+metaLen)
+		if _, err := c.file.ReadAt(head, id*pageSize); err != nil {
+			return nil, damagedError("its meta page cannot be read: %w", err)
 		}
-		meta := b[headerLen:]
+		meta := head[headerLen:]
 		sum := fnv.New64a()
 		sum.Write(meta[:metaLen-8])
 		isValid := byteOrder.Uint32(meta) == metaMagic && byteOrder.Uint32(meta[8:]) == pageSize && byteOrder.Uint64(meta[metaLen-8:]) == sum.Sum64()
@@ -135,12 +135,12 @@ func (c *fileChecker) findMeta() (newest []byte, err error) {
 		}
 	}
 	if newest == nil {
-		return nil, damagedError("neither of its heads is valid")
+		return nil, damagedError("neither of its meta pages is valid")
 	}
 	return newest, nil
 }
 
-// readPage reads a page and those that continue it. No page is read twice.
+// readPage reads a page and its overflow pages. It returns an error if one was read before.
 func (c *fileChecker) readPage(id uint64) ([]byte, error) {
 	if id < 2 || id >= c.pageCount {
 		return nil, damagedError("it is outside of the file")
@@ -178,8 +178,8 @@ func (c *fileChecker) resize(n int) []byte {
 	return c.page[:n]
 }
 
-// checkPage checks the elements of a page, whose keys are between first and limit, and notes
-// the pages that they lead to.
+// checkPage checks the elements of a page, whose keys are between first and limit, and queues
+// the pages to which they refer.
 func (c *fileChecker) checkPage(page, first, limit []byte) error {
 	flags, count := byteOrder.Uint16(page[8:]), int(byteOrder.Uint16(page[10:]))
 	if flags != branchFlag && flags != leafFlag || flags == branchFlag && count == 0 {
@@ -190,21 +190,21 @@ func (c *fileChecker) checkPage(page, first, limit []byte) error {
 	}
 	before := first
 	for n := range count {
-		at := headerLen + n*elementLen
-		element := page[at:]
+		offset := headerLen + n*elementLen
+		element := page[offset:]
 		var position, keyLen, valueLen uint64
 		if flags == branchFlag {
 			position, keyLen = uint64(byteOrder.Uint32(element)), uint64(byteOrder.Uint32(element[4:]))
 		} else {
 			position, keyLen, valueLen = uint64(byteOrder.Uint32(element[4:])), uint64(byteOrder.Uint32(element[8:])), uint64(byteOrder.Uint32(element[12:]))
 		}
-		begin := uint64(at) + position
+		begin := uint64(offset) + position
 		if begin+keyLen+valueLen > uint64(len(page)) {
 			return damagedError("element %d ends outside of it", n)
 		}
 		key := page[begin : begin+keyLen]
-		compared := bytes.Compare(before, key)
-		if compared > 0 || compared == 0 && n > 0 || limit != nil && bytes.Compare(key, limit) >= 0 {
+		comparison := bytes.Compare(before, key)
+		if comparison > 0 || comparison == 0 && n > 0 || limit != nil && bytes.Compare(key, limit) >= 0 {
 			return damagedError("element %d is not in order", n)
 		}
 		before = key
@@ -243,7 +243,7 @@ func (c *fileChecker) checkBucket(value []byte) error {
 }
 
 // hasBucket reports whether an element of a leaf is a bucket. bbolt writes none into a bucket
-// inside a page, and a file that nests them would use up the stack.
+// inside a page, and a file that nests buckets would exhaust the stack.
 func hasBucket(leaf []byte) bool {
 	count := int(byteOrder.Uint16(leaf[10:]))
 	for n := range min(count, (len(leaf)-headerLen)/elementLen) {
@@ -275,8 +275,8 @@ func (c *fileChecker) checkFreelist(id uint64) error {
 	return nil
 }
 
-// openDB opens a checked file. If bbolt still finds a fault in it, that is an error, and the file
-// stays locked until the process ends.
+// openDB opens a checked file. If bbolt still panics, openDB returns an error, and the file stays
+// locked until the process ends.
 func openDB(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 	defer recoverDamage(&err)
 	return bbolt.Open(path, fileMode, o)
@@ -292,37 +292,37 @@ func recoverDamage(err *error) {
 	}
 }
 
-// convertPanic returns the error for a recovered panic about the content of the file: bbolt raised it,
-// or reading the mapped file failed because of a bad disk. To see the stack of the panic, it must
-// be called by the deferred function, directly or not.
+// convertPanic returns the error for a recovered panic that bbolt or a fault in the mapped file
+// caused, and nil for any other panic. Call it from the deferred function, because it reads the
+// stack of the panic.
 func convertPanic(v any) error {
 	if fault, ok := v.(interface{ Addr() uintptr }); ok {
 		return damagedError("it cannot be read at %#x", fault.Addr())
 	}
 	calls := make([]uintptr, 64)
 	frames := runtime.CallersFrames(calls[:runtime.Callers(1, calls)])
-	panicked := false
+	hasPanicked := false
 	for {
-		f, more := frames.Next()
+		frame, hasMore := frames.Next()
 		switch {
-		case f.Function == "runtime.gopanic":
-			panicked = true
-		case panicked && strings.HasPrefix(f.Function, "go.etcd.io/bbolt"):
+		case frame.Function == "runtime.gopanic":
+			hasPanicked = true
+		case hasPanicked && strings.HasPrefix(frame.Function, "go.etcd.io/bbolt"):
 			return damagedError("%v", v)
-		case panicked && strings.HasPrefix(f.Function, "vernal/"):
+		case hasPanicked && strings.HasPrefix(frame.Function, "vernal/"):
 			return nil // a mistake in our code
 		}
-		if !more {
+		if !hasMore {
 			return nil
 		}
 	}
 }
 
 // stopDamaged stops the store after a panic about the content of the file: more changes to a
-// damaged file could destroy the rest of it. All later calls return the error.
+// damaged file could destroy more of it. All later calls return the error.
 func (s *Store) stopDamaged(err error) {
 	if s.queue.readFailure() == nil {
-		s.log.Error("store is stopped: its file is damaged", "err", err)
+		s.log.Error("the store has stopped because its file is damaged; restore it from a backup", "err", err)
 	}
 	s.health.recordResult(s.clock.Now(), err)
 	s.queue.close(err)

@@ -14,15 +14,15 @@ import (
 
 // Commits are grouped. A change is queued as a job and its caller waits. The committer, one
 // goroutine per store, takes all queued jobs and runs them one after the other in one
-// transaction. While that one is being synced the next jobs queue up. A change that comes alone
+// transaction. While it syncs that transaction, the next jobs queue up. A single change
 // is committed at once.
 //
 //	caller: update --> queue --> wait .................. --> outcome
 //	committer:           take all, stage + flush each, commit, answer all
 //
-// A job that fails has written nothing (see writer) and the others go on. If writing itself
-// breaks at a job, the transaction is abandoned and the others run again without it: a change may
-// run more than once.
+// A job that fails has written nothing (see writer) and does not affect the others. If a write
+// fails, the transaction is abandoned and the other jobs run again without that job, so a change
+// may run more than once.
 
 // runCommitter commits the queued changes batch by batch until the queue is closed.
 func (s *Store) runCommitter() {
@@ -33,8 +33,8 @@ func (s *Store) runCommitter() {
 	for ok := true; ok; {
 		batch, ok = s.queue.take(batch)
 		c.commitBatch(batch)
-		// Callers that just got their answer may have another change. Letting them queue it
-		// first makes fuller batches and delays no one.
+		// Callers with a result may queue another change now, which makes fuller batches and
+		// delays no one.
 		runtime.Gosched()
 	}
 }
@@ -42,36 +42,36 @@ func (s *Store) runCommitter() {
 // committer is the state of the committer goroutine between batches.
 type committer struct {
 	store *Store
-	// tail is the end of the audit trail as last committed; nil if it was not
-	// read yet.
+	// tail is the end of the audit trail as last committed; nil before it
+	// is read.
 	tail *audit.Place
-	// writeErr is the error that stopped all writes; nil before.
+	// writeErr is the error that stopped all writes; nil without one.
 	writeErr error
-	ops    []op
+	ops      []op
 }
 
-// commitBatch brings every job of the batch to its outcome.
+// commitBatch runs every job of the batch and answers its caller.
 func (c *committer) commitBatch(batch []*job) {
-	rest := batch
-	for len(rest) > 0 {
-		culprit, err := c.attemptJobs(rest)
-		if culprit == nil {
+	pending := batch
+	for len(pending) > 0 {
+		failedJob, err := c.attemptJobs(pending)
+		if failedJob == nil {
 			if err != nil {
-				c.store.health.failures.Add(uint64(len(rest)))
+				c.store.health.failures.Add(uint64(len(pending)))
 			}
-			for _, j := range rest {
+			for _, j := range pending {
 				j.answerJob(err)
 			}
 			return
 		}
 		c.store.log.Error("a change could not be written", "err", err)
-		culprit.answerJob(err)
-		rest = slices.DeleteFunc(slices.Clone(rest), func(j *job) bool { return j == culprit })
+		failedJob.answerJob(err)
+		pending = slices.DeleteFunc(slices.Clone(pending), func(j *job) bool { return j == failedJob })
 	}
 }
 
-// answerJob gives the job its outcome: err if its transaction failed, otherwise the result of the
-// change.
+// answerJob ends the wait of the job's caller. err is the error of the transaction, nil if it
+// succeeded.
 func (j *job) answerJob(err error) {
 	if err != nil {
 		j.err = err
@@ -79,9 +79,9 @@ func (j *job) answerJob(err error) {
 	close(j.done)
 }
 
-// attemptJobs runs jobs in one transaction. It returns the job at which writing broke, if any. In
-// that case the transaction changes nothing. An error without a job concerns all of them.
-func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
+// attemptJobs runs jobs in one transaction. It returns the job whose write failed, if any. In
+// that case the transaction changes nothing. An error without a job concerns all jobs.
+func (c *committer) attemptJobs(jobs []*job) (failedJob *job, err error) {
 	if c.writeErr != nil {
 		return nil, c.writeErr
 	}
@@ -94,7 +94,7 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			if err = convertPanic(v); err != nil {
-				culprit = nil
+				failedJob = nil
 				c.stopDamaged(err)
 			} else {
 				err = fmt.Errorf("write to the store: panic: %v", v)
@@ -106,7 +106,7 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 		c.ops = w.ops[:0]
 	}()
 
-	changed := false
+	hasChanges := false
 	for _, j := range jobs {
 		var damage error
 		if j.err, damage = w.stageJob(j); damage != nil {
@@ -116,23 +116,23 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 		if j.err != nil || len(w.ops)+len(j.events)+len(w.events) == 0 {
 			continue
 		}
-		changed = true
-		culprit = j
+		hasChanges = true
+		failedJob = j
 		if err = w.flush(); err != nil {
-			return culprit, err
+			return failedJob, err
 		}
 		if end, err = w.appendEvents(end, slices.Concat(j.events, w.events)); err != nil {
-			return culprit, err
+			return failedJob, err
 		}
-		culprit = nil
+		failedJob = nil
 		if w.nextRing != nil {
 			w.ring = w.nextRing
 		}
 	}
-	if !changed {
+	if !hasChanges {
 		return nil, tx.Rollback()
 	}
-	// The rest shows whether the disk accepts changes.
+	// The commit shows whether the disk accepts changes.
 	defer func() { c.store.health.recordResult(c.store.clock.Now(), err) }()
 	if end != c.tail {
 		if err = w.putHead(*end); err != nil {
@@ -152,8 +152,8 @@ func (c *committer) attemptJobs(jobs []*job) (culprit *job, err error) {
 	return nil, nil
 }
 
-// panicError is the outcome of a change that panicked. update repeats the panic in its
-// caller. It must not end the committer.
+// panicError is the error of a change that panicked. update repeats the panic in its caller, so
+// that it does not end the committer.
 type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("change panicked: %v", e.value) }
@@ -182,8 +182,8 @@ func (c *committer) stopDamaged(err error) {
 	c.store.stopDamaged(err)
 }
 
-// rollbackTx abandons a transaction that may have ended. If bbolt cannot after a panic, it still
-// holds its lock, and the file is released when the process ends.
+// rollbackTx abandons a transaction that may have ended. If bbolt fails to do so after a panic, it
+// keeps its lock, and only the end of the process releases the file.
 func (c *committer) rollbackTx(tx *bbolt.Tx) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -191,13 +191,13 @@ func (c *committer) rollbackTx(tx *bbolt.Tx) {
 			c.store.isStuck.Store(true)
 		}
 	}()
-	_ = tx.Rollback() // an error means that it is ended already
+	_ = tx.Rollback() // an error means that it has ended
 }
 
-// syncTx commits. If the commit fails, usually nothing was written (the disk was full, for
-// example), and the store goes on. If the end of the transaction reached the file and only the
-// sync failed, bbolt shows the change although it may be gone after a crash. The store then
-// stops: the process that opens it next finds the change or finds it missing.
+// syncTx commits. If the commit fails, usually nothing was written, for example because the disk is
+// full, and the store stays open. If only the sync failed after the transaction reached the file,
+// bbolt shows a change that a crash may undo. The store then stops, and the next process that
+// opens it finds out whether the change is durable.
 func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 	id := tx.ID()
 	defer func() {
@@ -212,9 +212,9 @@ func (c *committer) syncTx(tx *bbolt.Tx) (err error) {
 		}
 		err = fmt.Errorf("commit to the store: %w: %w", idp.ErrNotWritten, err)
 		if c.isInDoubt(id) {
-			c.writeErr = fmt.Errorf("store is stopped, restart to use it: %w", err)
+			c.writeErr = fmt.Errorf("the store has stopped; restart Vernal to use it: %w", err)
 			c.store.queue.close(c.writeErr)
-			c.store.log.Error("store is stopped: it is unknown whether a change is durable", "err", err)
+			c.store.log.Error("the store has stopped because it is unknown whether a change is durable; restart Vernal", "err", err)
 		}
 	}()
 	return tx.Commit()
@@ -226,6 +226,6 @@ func (c *committer) isInDoubt(id int) bool {
 	if err != nil {
 		return true
 	}
-	seen := tx.ID()
-	return tx.Rollback() != nil || seen >= id
+	visibleID := tx.ID()
+	return tx.Rollback() != nil || visibleID >= id
 }

@@ -10,33 +10,33 @@ import (
 	"vernal/idp"
 )
 
-var errNoKind = errors.New("a document needs a kind")
+var errNoKind = errors.New("a document must have a kind")
 
 // readDocument reads one document. Its Data is empty if it is missing.
 func (r *reader) readDocument(kind, key string) (idp.Document, error) {
-	at := pairKey(kind, key)
-	value, err := r.get(inDocuments, at)
+	docKey := pairKey(kind, key)
+	value, err := r.get(inDocuments, docKey)
 	switch {
 	case value == nil || err != nil:
 		return idp.Document{Key: key}, err
 	case len(value) <= timeLen:
-		return idp.Document{}, corruptError(inDocuments, at, errors.New("not a document"))
+		return idp.Document{}, corruptError(inDocuments, docKey, errors.New("not a document"))
 	}
 	return idp.Document{Key: key, ExpiresAt: decodeTime(value), Data: bytes.Clone(value[timeLen:])}, nil
 }
 
 // putDocument queues the new state of a document, and its expiry.
 func (w *writer) putDocument(kind string, before, d idp.Document) {
-	at := pairKey(kind, d.Key)
+	docKey := pairKey(kind, d.Key)
 	if len(d.Data) == 0 {
 		d.ExpiresAt = time.Time{}
 	}
-	w.moveExpiry(documentKind, at, before.ExpiresAt, d.ExpiresAt)
+	w.moveExpiry(documentKind, docKey, before.ExpiresAt, d.ExpiresAt)
 	switch {
 	case len(d.Data) > 0:
-		w.put(inDocuments, at, append(appendTime(make([]byte, 0, timeLen+len(d.Data)), d.ExpiresAt), d.Data...))
+		w.put(inDocuments, docKey, append(appendTime(make([]byte, 0, timeLen+len(d.Data)), d.ExpiresAt), d.Data...))
 	case len(before.Data) > 0:
-		w.delete(inDocuments, at)
+		w.delete(inDocuments, docKey)
 	}
 }
 
@@ -48,8 +48,8 @@ func (s *Store) Documents(ctx context.Context, kind string, q idp.DocumentQuery)
 func (r *reader) readDocuments(kind string, q idp.DocumentQuery) (docs []idp.Document, err error) {
 	keys := slices.Clone(q.Keys)
 	if prefix := pairKey(kind, ""); q.All {
-		for at := range r.scan(inDocuments, prefix) {
-			keys = append(keys, string(at[len(prefix):]))
+		for docKey := range r.scan(inDocuments, prefix) {
+			keys = append(keys, string(docKey[len(prefix):]))
 		}
 	}
 	for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
@@ -87,7 +87,7 @@ func (s *Store) UpdateDocuments(ctx context.Context, kind string, keys []string,
 				return err
 			}
 			if d.Key != key {
-				return errors.New("change of a document: Key must stay")
+				return errors.New("a change of a document must not change its Key")
 			}
 			w.putDocument(kind, before, d)
 		}

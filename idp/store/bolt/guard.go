@@ -16,7 +16,7 @@ func (s *Store) tamperedError(b bucket, key []byte) error {
 	if s.reportCount.Load() < maxReports {
 		if _, isOld := s.reportedKeys.LoadOrStore(b.String()+"/"+string(key), true); !isOld {
 			s.reportCount.Add(1)
-			s.log.Error("a record in the store is not authentic: someone else wrote it, or moved it here; restore the store from a backup",
+			s.log.Error("a record in the store is not authentic. Another program wrote or moved it. Restore the store from a backup",
 				"bucket", b.String(), "key", fmt.Sprintf("%.100q", key))
 		}
 	}

@@ -12,9 +12,9 @@ import (
 
 // health records the results of writes to the disk.
 type health struct {
-	last     atomic.Pointer[writeResult] // nil before the first write
-	failures atomic.Uint64
-	probeSlot  chan struct{} // holds one element while no probe runs
+	last      atomic.Pointer[writeResult] // nil before the first write
+	failures  atomic.Uint64
+	probeSlot chan struct{} // contains one element while no probe runs
 }
 
 // writeResult is the result of one transaction.
@@ -30,8 +30,8 @@ func (h *health) init() {
 
 func (h *health) recordResult(at time.Time, err error) { h.last.Store(&writeResult{at, err}) }
 
-// lookupLast returns the last result, and whether it is recent. A clock that was set back makes
-// none recent.
+// lookupLast returns the last result, and whether it is recent. If the clock was set
+// back, no result is recent.
 func (h *health) lookupLast(now time.Time) (last *writeResult, isRecent bool) {
 	last = h.last.Load()
 	if last == nil {
@@ -44,8 +44,8 @@ func (h *health) lookupLast(now time.Time) (last *writeResult, isRecent bool) {
 // probeKey is the key of the value that a probe writes.
 var probeKey = []byte("probe")
 
-// After a failure a probe writes as much as many changes at once: on a full disk, a small
-// one often still fits into pages that are free within the file.
+// After a failure, a probe writes a large value, because on a full disk a small one often still
+// fits into free pages of the file.
 const (
 	probeSize = 1
 	retrySize = 64 << 10
@@ -59,7 +59,7 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 	if last, isRecent := s.health.lookupLast(s.clock.Now()); isRecent {
 		return last.err
 	}
-	select { // one probe for all callers
+	select { // run one probe for all callers
 	case <-s.health.probeSlot:
 	case <-ctx.Done():
 		return timeoutError(ctx)
@@ -77,7 +77,7 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 	}
 }
 
-// probe makes a change, unless another one has shown the state meanwhile.
+// probe makes a change, unless a result has become recent meanwhile.
 func (s *Store) probe(ctx context.Context) error {
 	last, isRecent := s.health.lookupLast(s.clock.Now())
 	if isRecent {
@@ -96,7 +96,7 @@ func (s *Store) probe(ctx context.Context) error {
 // timeoutError returns the error of a check whose caller stopped waiting.
 func timeoutError(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("%w: it does not answer in time", idp.ErrNotWritten)
+		return fmt.Errorf("%w: the disk did not respond in time", idp.ErrNotWritten)
 	}
 	return ctx.Err()
 }

@@ -16,12 +16,12 @@ import (
 // clash with existing ones.
 func (s *Store) ImportUsers(ctx context.Context, users []idp.ImportedUser) ([]error, error) {
 	return changeValue(ctx, s, nil, func(w *writer) ([]error, error) {
-		outcome := make([]error, len(users))
-		added := &importWriter{writer: w, takenKeys: make(map[string]bool), changedUsers: make(map[idp.UserID]*idp.User)}
+		outcomes := make([]error, len(users))
+		batch := &importWriter{writer: w, takenKeys: make(map[string]bool), changedUsers: make(map[idp.UserID]*idp.User)}
 		for i := range users {
-			err := added.addUser(&users[i])
+			err := batch.addUser(&users[i])
 			if clash, ok := errors.AsType[clashError](err); ok {
-				outcome[i] = clash.error
+				outcomes[i] = clash.error
 				continue
 			}
 			if err != nil {
@@ -31,102 +31,100 @@ func (s *Store) ImportUsers(ctx context.Context, users []idp.ImportedUser) ([]er
 				w.events = append(w.events, users[i].Event)
 			}
 		}
-		return outcome, nil
+		return outcomes, nil
 	})
 }
 
-// importWriter is a writer that knows which keys it has queued: a change does not see its own
-// queued writes, and two users of one import may clash with each other.
+// importWriter records the keys that it has queued, because a change does not see its own queued
+// writes, and two users of one import may clash with each other.
 type importWriter struct {
 	*writer
-	takenKeys   map[string]bool // bucket and key
+	takenKeys    map[string]bool // bucket and key
 	changedUsers map[idp.UserID]*idp.User
 }
 
 // clashError concerns one user and does not affect the others.
 type clashError struct{ error }
 
-// addUser queues one user completely, or not at all if the error is a clashError.
-func (m *importWriter) addUser(p *idp.ImportedUser) error {
-	id := []byte(p.User.ID)
-	known := m.has(inUsers, id)
+// addUser queues one user. If the error is a clashError, it queues nothing.
+func (m *importWriter) addUser(entry *idp.ImportedUser) error {
+	id := []byte(entry.User.ID)
+	isKnown := m.has(inUsers, id)
 	switch {
-	case p.AlreadyExists && !known:
+	case entry.AlreadyExists && !isKnown:
 		return clashError{missingError(inUsers)}
-	case !p.AlreadyExists && (known || m.has(inUserTombstones, id)):
+	case !entry.AlreadyExists && (isKnown || m.has(inUserTombstones, id)):
 		return clashError{existsError(inUsers)}
 	}
 	var emails map[string]bool
-	if !p.IsDeleted && !p.AlreadyExists {
-		emails = listEmails(p.User)
+	if !entry.IsDeleted && !entry.AlreadyExists {
+		emails = listEmails(entry.User)
 	}
-	for address := range emails {
-		taken, err := m.isEmailTaken(address)
+	for email := range emails {
+		isTaken, err := m.isEmailTaken(email)
 		switch {
 		case err != nil:
 			return err
-		case taken || m.takenKeys[inUserEmails.String()+string(m.emailKey(address))]:
+		case isTaken || m.takenKeys[inUserEmails.String()+string(m.emailKey(email))]:
 			return clashError{existsError(inUserEmails)}
 		}
 	}
-	if err := m.checkNameIDs(p); err != nil {
+	if err := m.checkNameIDs(entry); err != nil {
 		return err
 	}
-	for address := range emails {
-		m.note(inUserEmails, m.emailKey(address), id)
+	for email := range emails {
+		m.note(inUserEmails, m.emailKey(email), id)
 	}
-	for scope, name := range p.NameIDs {
-		m.note(inNameIDs, pairKey(string(scope), string(p.User.ID)), []byte(name))
+	for scope, name := range entry.NameIDs {
+		m.note(inNameIDs, pairKey(string(scope), string(entry.User.ID)), []byte(name))
 		m.note(inNameIDUsers, pairKey(string(scope), string(name)), id)
 	}
 	switch {
-	case p.AlreadyExists:
-		return m.addDisclosures(p.User)
-	case p.IsDeleted:
+	case entry.AlreadyExists:
+		return m.addDisclosures(entry.User)
+	case entry.IsDeleted:
 		m.note(inUserTombstones, id, []byte(m.store.clock.Now().Format(time.RFC3339)))
 		return nil
 	}
 	m.takenKeys[inUsers.String()+string(id)] = true
-	return m.putUserAndProfile(p.User, p.Profile, m.newUserKey(p.User.ID))
+	return m.putUserAndProfile(entry.User, entry.Profile, m.newUserKey(entry.User.ID))
 }
 
-// addDisclosures adds to the stored user the service providers that the email addresses were
-// disclosed to.
-func (m *importWriter) addDisclosures(more *idp.User) error {
-	u, ok := m.changedUsers[more.ID]
+// addDisclosures adds the service providers in DisclosedTo of source to the stored user.
+func (m *importWriter) addDisclosures(source *idp.User) error {
+	u, ok := m.changedUsers[source.ID]
 	if !ok {
 		var err error
-		if u, err = m.readUser(more.ID); err != nil {
+		if u, err = m.readUser(source.ID); err != nil {
 			return err
 		}
 	}
-	added := false
-	for _, e := range more.Emails {
-		n := slices.IndexFunc(u.Emails, func(h idp.Email) bool { return strings.EqualFold(h.Address, e.Address) })
+	hasChanged := false
+	for _, e := range source.Emails {
+		n := slices.IndexFunc(u.Emails, func(other idp.Email) bool { return strings.EqualFold(other.Address, e.Address) })
 		for _, id := range e.DisclosedTo {
 			if n >= 0 && !slices.Contains(u.Emails[n].DisclosedTo, id) {
 				u.Emails[n].DisclosedTo = append(u.Emails[n].DisclosedTo, id)
-				added = true
+				hasChanged = true
 			}
 		}
 	}
-	if !added {
+	if !hasChanged {
 		return nil
 	}
 	m.changedUsers[u.ID] = u
 	return m.putUser(u)
 }
 
-// checkNameIDs finds the first NameID that cannot become the user's. A NameID that is already the
-// user's can.
-func (m *importWriter) checkNameIDs(p *idp.ImportedUser) error {
-	for scope, name := range p.NameIDs {
-		forward, reverse := pairKey(string(scope), string(p.User.ID)), pairKey(string(scope), string(name))
-		has, isFree, err := m.checkNameID(scope, p.User.ID, name)
+// checkNameIDs returns a clashError for the first NameID that the user neither has nor can get.
+func (m *importWriter) checkNameIDs(entry *idp.ImportedUser) error {
+	for scope, name := range entry.NameIDs {
+		forwardKey, reverseKey := pairKey(string(scope), string(entry.User.ID)), pairKey(string(scope), string(name))
+		hasNameID, isFree, err := m.checkNameID(scope, entry.User.ID, name)
 		switch {
 		case err != nil:
 			return err
-		case !has && (!isFree || m.has(inNameIDs, forward) || m.has(inNameIDUsers, reverse)):
+		case !hasNameID && (!isFree || m.has(inNameIDs, forwardKey) || m.has(inNameIDUsers, reverseKey)):
 			return clashError{&idp.TakenError{Scope: scope}}
 		}
 	}
@@ -142,7 +140,7 @@ func (m *importWriter) note(b bucket, key, value []byte) {
 	m.put(b, key, value)
 }
 
-// NameIDScopes lists the scopes that contain NameIDs. It jumps from one scope to the next,
+// NameIDScopes lists the scopes that contain NameIDs. It skips from one scope to the next,
 // so its cost does not depend on the number of users.
 func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err error) {
 	err = s.view(ctx, func(r *reader) error {
@@ -160,10 +158,10 @@ func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err
 			}
 			scopes = append(scopes, idp.NameIDScope(scope))
 			// No authentic key that begins with this scope's prefix sorts after this
-			// one: a UserID is shorter than 256 bytes of 0xff. A key that does is
-			// forged, and comes next.
-			at := slices.Clone(k)
-			if k, v = c.Seek(append(pairKey(scope, ""), slices.Repeat([]byte{0xff}, 256)...)); bytes.Equal(k, at) {
+			// one: a UserID is shorter than 256 bytes of 0xff. Any such key is
+			// forged and is read next.
+			currentKey := slices.Clone(k)
+			if k, v = c.Seek(append(pairKey(scope, ""), slices.Repeat([]byte{0xff}, 256)...)); bytes.Equal(k, currentKey) {
 				k, v = c.Next()
 			}
 		}
@@ -173,7 +171,7 @@ func (s *Store) NameIDScopes(ctx context.Context) (scopes []idp.NameIDScope, err
 	return scopes, err
 }
 
-// decodeFirst returns the first half of a pair.
+// decodeFirst returns the first part of a pairKey.
 func decodeFirst(key []byte) (string, error) {
 	if len(key) >= 2 {
 		if n := int(binary.BigEndian.Uint16(key)); len(key) >= 2+n {

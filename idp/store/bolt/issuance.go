@@ -8,8 +8,8 @@ import (
 	"vernal/idp"
 )
 
-// RecordIssuance makes the durable write behind an assertion, the only one of a warm
-// sign-in. It does not change *i. A pending session counts as ended.
+// RecordIssuance makes the durable write behind an assertion, the only write of a sign-in
+// with an existing session. It does not change *i. A pending session counts as ended.
 func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.IssuedIDs, error) {
 	if i.Request == nil {
 		return idp.IssuedIDs{}, errors.New("record issuance: no request")
@@ -20,37 +20,37 @@ func (s *Store) RecordIssuance(ctx context.Context, i *idp.Issuance) (idp.Issued
 	return changeValue(ctx, s, []idp.AuditEvent{i.Event}, func(w *writer) (idp.IssuedIDs, error) { return w.recordIssuance(i) })
 }
 
-func (w *writer) recordIssuance(i *idp.Issuance) (issued idp.IssuedIDs, err error) {
+func (w *writer) recordIssuance(i *idp.Issuance) (ids idp.IssuedIDs, err error) {
 	if err := w.checkAnswer(i.Check, i.Request.SP); err != nil {
-		return issued, err
+		return ids, err
 	}
 	sess, err := w.readLiveSession(i.Session, false, i.User)
 	if err != nil {
-		return issued, err
+		return ids, err
 	}
 	if err := w.answerRequest(i.Request, i.At, i.Session); err != nil {
-		return issued, err
+		return ids, err
 	}
-	if issued.NameID, err = w.assignNameID(i.Request.SP, i.Scope, i.User, i.ProposedNameID); err != nil {
-		return issued, err
+	if ids.NameID, err = w.assignNameID(i.Request.SP, i.Scope, i.User, i.ProposedNameID); err != nil {
+		return ids, err
 	}
 	if err := w.recordDisclosure(i); err != nil {
-		return issued, err
+		return ids, err
 	}
-	if issued.SessionIndex = sess.SessionIndex(i.Request.SP); issued.SessionIndex == "" {
-		issued.SessionIndex = i.SessionIndex
+	if ids.SessionIndex = sess.SessionIndex(i.Request.SP); ids.SessionIndex == "" {
+		ids.SessionIndex = i.SessionIndex
 	}
 	before := computeSweepTime(sess)
-	sess.Participants = addParticipant(sess.Participants, i.Request.SP, issued.NameID, i.Request.Year, i.At, issued.SessionIndex)
+	sess.Participants = addParticipant(sess.Participants, i.Request.SP, ids.NameID, i.Request.Year, i.At, ids.SessionIndex)
 	if i.At.After(sess.SeenAt) {
 		sess.SeenAt = i.At
 	}
 	w.putSession(sess)
 	w.moveExpiry(sessionKind, []byte(sess.ID), before, computeSweepTime(sess))
-	return issued, nil
+	return ids, nil
 }
 
-// checkAnswer asks check about an answer to the provider. A nil check allows every answer.
+// checkAnswer calls check for an answer to the provider. A nil check allows every answer.
 func (w *writer) checkAnswer(check idp.Check, provider idp.EntityID) error {
 	if check == nil {
 		return nil
@@ -77,7 +77,7 @@ func (w *writer) recordDisclosure(i *idp.Issuance) error {
 	}
 	u, err := w.readUser(i.User)
 	if errors.Is(err, idp.ErrNotFound) {
-		return nil // the user of a rehearsal
+		return nil // the user of a rehearsal has no record
 	}
 	if err != nil {
 		return err

@@ -19,24 +19,24 @@ var (
 	renewalKey = []byte("renewal")
 )
 
-// readMasterChange is the stored state of a change of the master key. It is absent when one
+// masterChange is the stored state of a change of the master key. It is absent when one
 // master key is in force and every key is wrapped by it alone.
 type masterChange struct {
-	// OldNumber and To are the IDs of the two.
-	OldID  string           `json:"from"`
-	NewID    string           `json:"to"`
+	// OldID and NewID are the IDs of the two master keys.
+	OldID string           `json:"from"`
+	NewID string           `json:"to"`
 	Phase seal.MasterPhase `json:"phase"`
-	// OldKey is From, wrapped by To, and ToKey the reverse: with either one configured, new
-	// keys are wrapped by both. Both fields are empty in PhaseFinish.
+	// OldKey is the old master key, wrapped by the new one, and NewKey the reverse, so that new
+	// keys are wrapped by both whichever of them is configured. Both fields are empty in PhaseFinish.
 	OldKey []byte `json:"from_key,omitempty"`
-	NewKey   []byte `json:"to_key,omitempty"`
-	// KeptID is the ID of the one that stays, in PhaseFinish.
+	NewKey []byte `json:"to_key,omitempty"`
+	// KeptID is the ID of the remaining master key, in PhaseFinish.
 	KeptID string `json:"keep,omitempty"`
-	// RenewAll says that the other keys are renewed when the change is finished.
+	// RenewAll is set if the other keys are renewed when the change is finished.
 	RenewAll bool `json:"renew_all,omitempty"`
 }
 
-// renewal is stored while records of the generation before are accepted.
+// renewal is stored while records of the previous generation are accepted.
 type renewal struct {
 	OldNumber byte `json:"from"`
 }
@@ -45,20 +45,20 @@ func generationKey(number byte, purpose string) []byte {
 	return fmt.Appendf(nil, "%d/%s", number, purpose)
 }
 
-// putGeneration notes the keys of a generation, wrapped by the master keys given.
+// putGeneration queues the keys of a generation, wrapped by the master keys.
 func (w *writer) putGeneration(g *seal.Generation, masters *seal.Masters) {
 	for purpose, key := range g.Wrap(masters) {
 		w.put(inRingKeys, generationKey(g.Number, purpose), key)
 	}
 }
 
-// deleteGenerations notes the removal of all ring keys but those to keep.
-func (w *writer) deleteGenerations(keep ...*seal.Generation) {
-	for number, wrapped := range w.listWrappedGenerations() {
-		if slices.ContainsFunc(keep, func(g *seal.Generation) bool { return g.Number == number }) {
+// deleteGenerations queues the removal of the ring keys of all other generations.
+func (w *writer) deleteGenerations(keptGenerations ...*seal.Generation) {
+	for number, wrappedKeys := range w.listWrappedGenerations() {
+		if slices.ContainsFunc(keptGenerations, func(g *seal.Generation) bool { return g.Number == number }) {
 			continue
 		}
-		for purpose := range wrapped {
+		for purpose := range wrappedKeys {
 			w.delete(inRingKeys, generationKey(number, purpose))
 		}
 	}
@@ -82,8 +82,8 @@ func (r *reader) listWrappedGenerations() map[byte]map[string][]byte {
 	return all
 }
 
-// loadRing opens the newest generation that opens, and the one before if the newest says that it
-// is still accepted. Other generations are ignored.
+// loadRing opens the newest generation that the master keys open, and the previous one while it is
+// still accepted. It ignores other generations.
 func (r *reader) loadRing() error {
 	all := r.listWrappedGenerations()
 	numbers := slices.Sorted(maps.Keys(all))
@@ -103,15 +103,15 @@ func (r *reader) loadRing() error {
 	return ErrMaster
 }
 
-// loadOlder adds the generation that is being renewed.
+// loadOlder adds the previous generation during a renewal.
 func (r *reader) loadOlder(newest *seal.Generation, all map[byte]map[string][]byte) error {
-	before, err := r.readRenewal()
-	if err != nil || before == nil {
+	change, err := r.readRenewal()
+	if err != nil || change == nil {
 		return err
 	}
-	old, err := seal.OpenGeneration(before.OldNumber, all[before.OldNumber], r.store.masters)
+	old, err := seal.OpenGeneration(change.OldNumber, all[change.OldNumber], r.store.masters)
 	if err != nil {
-		return corruptError(inRingKeys, generationKey(before.OldNumber, ""), err)
+		return corruptError(inRingKeys, generationKey(change.OldNumber, ""), err)
 	}
 	r.ring = seal.NewRing(newest, old)
 	return nil
@@ -136,25 +136,25 @@ func (r *reader) readMasterChangeInPhase(phase seal.MasterPhase) (*masterChange,
 	return c, err
 }
 
-// loadMasters adds the other master key while one is changed for another.
+// loadMasters adds the other master key during a change of the master key.
 func (r *reader) loadMasters() error {
 	c, err := r.readMasterChange()
 	if c == nil || err != nil || c.Phase == seal.PhaseFinish {
 		return err
 	}
-	configured, id, wrapped := r.store.masters.Configured(), c.NewID, c.NewKey
+	configured, id, wrappedKey := r.store.masters.Configured(), c.NewID, c.NewKey
 	if configured.ID() == c.NewID {
-		id, wrapped = c.OldID, c.OldKey
+		id, wrappedKey = c.OldID, c.OldKey
 	}
 	if c.Phase == seal.PhaseBegin && configured.ID() != c.OldID {
-		return r.store.tamperedError(inMeta, mastersKey) // the other one opens nothing yet: the record was put back
+		return r.store.tamperedError(inMeta, mastersKey) // someone put back an older record
 	}
-	other, err := configured.UnwrapMaster(id, wrapped)
+	other, err := configured.UnwrapMaster(id, wrappedKey)
 	if err != nil {
 		return corruptError(inMeta, mastersKey, err)
 	}
 	if c.Phase == seal.PhaseBoth && !r.canOpenRing(other) {
-		return r.store.tamperedError(inMeta, mastersKey) // it had ended
+		return r.store.tamperedError(inMeta, mastersKey) // someone put back a record of a change that has ended
 	}
 	r.store.masters.Set(configured, other)
 	return nil
@@ -170,59 +170,59 @@ func (r *reader) canOpenRing(m *seal.Master) bool {
 // Ring returns the ring that protects values outside the store with the store's keys.
 func (s *Store) Ring() *seal.Ring { return s.ring }
 
-// KeyState reports the keys in force and the change under way.
+// KeyState returns the keys in force and the change under way.
 func (s *Store) KeyState(ctx context.Context) (seal.KeyState, error) {
 	return readValue(ctx, s, func(r *reader) (seal.KeyState, error) {
-		st := seal.KeyState{Configured: s.masters.Configured().ID(), Generation: r.ring.Generations()[0].Number}
+		state := seal.KeyState{Configured: s.masters.Configured().ID(), Generation: r.ring.Generations()[0].Number}
 		n, renewErr := r.readRenewal()
 		c, err := r.readMasterChange()
-		st.IsRenewing = n != nil
+		state.IsRenewing = n != nil
 		if c != nil {
-			st.Phase, st.FromID, st.ToID, st.KeepID, st.RenewAll = c.Phase, c.OldID, c.NewID, c.KeptID, c.RenewAll
+			state.Phase, state.FromID, state.ToID, state.KeepID, state.RenewAll = c.Phase, c.OldID, c.NewID, c.KeptID, c.RenewAll
 		}
-		return st, errors.Join(renewErr, err)
+		return state, errors.Join(renewErr, err)
 	})
 }
 
-// BeginMaster begins the change from the configured master key to another one. From here on, new
+// BeginMaster begins the change from the configured master key to another one. From then on, new
 // keys are wrapped by both. If this change is already under way, BeginMaster with renewAll only
-// adds that. Otherwise, if a change is under way, it returns seal.ErrChangeUnderWay and changes
+// records renewAll. Otherwise, if a change is under way, it returns seal.ErrChangeUnderWay and changes
 // nothing.
-func (s *Store) BeginMaster(ctx context.Context, to *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
-	from := s.masters.Configured()
-	begun := false
+func (s *Store) BeginMaster(ctx context.Context, newMaster *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
+	oldMaster := s.masters.Configured()
+	hasBegun := false
 	err := s.update(ctx, events, func(w *writer) error {
-		begun = false
+		hasBegun = false
 		c, masterErr := w.readMasterChange()
 		n, renewErr := w.readRenewal()
 		switch {
 		case masterErr != nil || renewErr != nil:
 			return errors.Join(masterErr, renewErr)
-		case c != nil && c.NewID == to.ID() && c.Phase != seal.PhaseFinish && renewAll:
+		case c != nil && c.NewID == newMaster.ID() && c.Phase != seal.PhaseFinish && renewAll:
 			c.RenewAll = true
 			w.putJSON(inMeta, mastersKey, c)
 			return nil
 		case c != nil || n != nil:
 			return seal.ErrChangeUnderWay
 		}
-		begun = true
+		hasBegun = true
 		w.putJSON(inMeta, mastersKey, masterChange{
-			OldID: from.ID(), NewID: to.ID(), Phase: seal.PhaseBegin,
-			OldKey: from.WrapFor(to), NewKey: to.WrapFor(from), RenewAll: renewAll,
+			OldID: oldMaster.ID(), NewID: newMaster.ID(), Phase: seal.PhaseBegin,
+			OldKey: oldMaster.WrapFor(newMaster), NewKey: newMaster.WrapFor(oldMaster), RenewAll: renewAll,
 		})
 		return nil
 	})
-	if err == nil && begun {
-		// Keys that were made since the commit are wrapped by one master key. They are
-		// in the file before RewrapUserKeys looks.
-		s.masters.Set(from, to)
+	if err == nil && hasBegun {
+		// Keys made since the commit are wrapped by one master key. RewrapUserKeys finds
+		// them, because they are already in the file.
+		s.masters.Set(oldMaster, newMaster)
 	}
 	return err
 }
 
 // CompleteMaster makes the other master key open the store. Call it once every key except those
-// of the ring is wrapped by both. After an earlier crash only the previous master key opens the
-// store, after a later one either does.
+// of the ring is wrapped by both. After a crash before the commit, only the old master key opens the
+// store. After a later crash, either master key does.
 func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		c, err := w.readMasterChangeInPhase(seal.PhaseBegin)
@@ -236,43 +236,43 @@ func (s *Store) CompleteMaster(ctx context.Context, events ...idp.AuditEvent) er
 	})
 }
 
-// FinishMaster ends the master key that is not keep: it no longer opens the store. Other keys
-// that it still wraps must then be wrapped again by keep alone. FinishMaster returns
-// seal.ErrNoChange unless a change is complete. An incomplete change can only be finished by
-// keeping the previous key. With renewAll, the other keys are renewed if the new one stays. If
-// keep was chosen before, FinishMaster only adds renewAll.
-func (s *Store) FinishMaster(ctx context.Context, keep *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
-	chosen := false
+// FinishMaster makes remaining the only master key that opens the store. Keys that the other one
+// still wraps must then be wrapped again by remaining alone. FinishMaster returns
+// seal.ErrNoChange unless a change is complete. An incomplete change can only be finished with
+// the old master key. With renewAll, the other keys are renewed if the new one remains. If
+// remaining was chosen before, FinishMaster only records renewAll.
+func (s *Store) FinishMaster(ctx context.Context, remaining *seal.Master, renewAll bool, events ...idp.AuditEvent) error {
+	hasChosen := false
 	err := s.update(ctx, events, func(w *writer) error {
-		chosen = false
+		hasChosen = false
 		c, err := w.readMasterChange()
 		switch {
 		case err != nil:
 			return err
 		case c == nil:
 			return seal.ErrNoChange
-		case c.Phase == seal.PhaseFinish && c.KeptID == keep.ID():
+		case c.Phase == seal.PhaseFinish && c.KeptID == remaining.ID():
 			c.RenewAll = c.RenewAll || renewAll && c.KeptID == c.NewID
 			w.putJSON(inMeta, mastersKey, c)
 			return nil
-		case c.Phase == seal.PhaseFinish, keep.ID() != c.OldID && (keep.ID() != c.NewID || c.Phase != seal.PhaseBoth):
+		case c.Phase == seal.PhaseFinish, remaining.ID() != c.OldID && (remaining.ID() != c.NewID || c.Phase != seal.PhaseBoth):
 			return seal.ErrNoChange
 		}
-		chosen = true
-		c.Phase, c.KeptID, c.OldKey, c.NewKey = seal.PhaseFinish, keep.ID(), nil, nil
-		c.RenewAll = (c.RenewAll || renewAll) && keep.ID() == c.NewID
+		hasChosen = true
+		c.Phase, c.KeptID, c.OldKey, c.NewKey = seal.PhaseFinish, remaining.ID(), nil, nil
+		c.RenewAll = (c.RenewAll || renewAll) && remaining.ID() == c.NewID
 		w.putJSON(inMeta, mastersKey, c)
-		w.rewrapRing(seal.NewMasters(keep))
+		w.rewrapRing(seal.NewMasters(remaining))
 		return nil
 	})
-	if err == nil && chosen {
-		s.masters.Set(keep)
+	if err == nil && hasChosen {
+		s.masters.Set(remaining)
 	}
 	return err
 }
 
-// EndMaster ends a change of the master key, once the other one wraps no key. If the other keys
-// must be renewed, that begins in the same step.
+// EndMaster ends a change of the master key, once the removed one wraps no key. If all other keys
+// must be renewed, the renewal begins in the same step.
 func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		c, err := w.readMasterChangeInPhase(seal.PhaseFinish)
@@ -287,7 +287,7 @@ func (s *Store) EndMaster(ctx context.Context, events ...idp.AuditEvent) error {
 	})
 }
 
-// rewrapRing notes the ring keys in force, wrapped by the master keys given. It removes all other
+// rewrapRing queues the ring keys in force, wrapped by the master keys. It removes all other
 // entries of the bucket, which are unused and must not stop a change.
 func (w *writer) rewrapRing(masters *seal.Masters) {
 	for _, g := range w.ring.Generations() {
@@ -296,38 +296,38 @@ func (w *writer) rewrapRing(masters *seal.Masters) {
 	w.deleteGenerations(w.ring.Generations()...)
 }
 
-// RewrapUserKeys wraps the keys of up to limit users after the given one by the
-// master keys in force now. It returns the last one it looked at, "" after the end.
-// A key that no master key in force opens stays as it is.
-func (s *Store) RewrapUserKeys(ctx context.Context, after idp.UserID, limit int) (last idp.UserID, err error) {
+// RewrapUserKeys wraps the keys of up to limit users after afterID by the master keys in force. It
+// returns the last user that it read, "" after the end. A key that no master key in force opens
+// stays unchanged.
+func (s *Store) RewrapUserKeys(ctx context.Context, afterID idp.UserID, limit int) (last idp.UserID, err error) {
 	return changeValue(ctx, s, nil, func(w *writer) (last idp.UserID, err error) {
 		n := 0
-		for key, value := range w.scanAfter(inUserKeys, []byte(after)) {
+		for key, value := range w.scanAfter(inUserKeys, []byte(afterID)) {
 			if n++; n > limit {
 				return last, nil
 			}
 			last = idp.UserID(key)
-			number, wrapped := splitUserKey(value)
-			wrapped, changed, err := s.masters.Rewrap(userKeyContext(number, last), wrapped)
+			number, wrappedKey := splitUserKey(value)
+			wrappedKey, hasChanged, err := s.masters.Rewrap(userKeyContext(number, last), wrappedKey)
 			switch {
 			case err != nil:
 				_ = s.tamperedError(inUserKeys, key)
-			case changed:
-				w.put(inUserKeys, bytes.Clone(key), append([]byte{number}, wrapped...))
+			case hasChanged:
+				w.put(inUserKeys, bytes.Clone(key), append([]byte{number}, wrappedKey...))
 			}
 		}
 		return "", nil
 	})
 }
 
-// userKeyContext returns the context of a user's wrapped key. The generation is that of the
-// ring when the key was made: it shows which keys a renewal has reached.
+// userKeyContext returns the context of a user's wrapped key. The generation in which the key was
+// made shows whether a renewal has reached it.
 func userKeyContext(generation byte, id idp.UserID) string {
 	return fmt.Sprintf("%d/user/%s", generation, id)
 }
 
-// splitUserKey takes a value of inUserKeys apart.
-func splitUserKey(value []byte) (generation byte, wrapped []byte) {
+// splitUserKey splits a value of inUserKeys.
+func splitUserKey(value []byte) (generation byte, wrappedKey []byte) {
 	if len(value) == 0 {
 		return 0, nil
 	}

@@ -1,20 +1,20 @@
-// Package bolt keeps an idp.Store in one file, with bbolt.
+// Package bolt implements an idp.Store in one file, with bbolt.
 //
 // It keeps records and their indexes consistent and makes every change durable
 // before it is answered. It decides nothing about users, sessions or service
-// providers: lifetimes, limits and releases are up to the callers.
+// providers: the callers decide about lifetimes, limits and releases.
 //
 // # Changes
 //
-// Every change goes through one goroutine, see commit.go: it takes all changes
-// that wait, runs them in one transaction and syncs once for all of them.
+// Every change goes through one goroutine, see commit.go: it takes all waiting
+// changes, runs them in one transaction and syncs once for all of them.
 //
 // # Secrecy and authenticity
 //
 // An attacker who can write to the file can delete a record or put back an older one, but can
 // never make, change or move a record:
-//   - users and their profiles are sealed with a key of each user's own, which
-//     user-keys holds wrapped by the master key and DeleteUser deletes;
+//   - users and their profiles are sealed with a separate key for each user, which
+//     user-keys contains wrapped by the master key and DeleteUser deletes;
 //   - the buckets marked MAC are guarded: their values end with a MAC over the
 //     schema, the bucket, the key and the content, see seal.Ring;
 //   - the audit trail is a chain whose head has a MAC;
@@ -26,7 +26,7 @@
 //
 // # Layout
 //
-// Each line is a bucket. "a+b" is a composite key, see pair; JSON is that of
+// Each line is a bucket. "a+b" is a composite key, see pairKey. JSON is the JSON of
 // the record in package idp.
 //
 //	meta              MAC  "schema" -> "4"; "masters" -> JSON, see masterChange;
@@ -47,7 +47,7 @@
 //	requests          MAC  RequestHandle -> record, see recordForm
 //	logouts           MAC  RequestHandle -> JSON
 //	logout-messages   MAC  EntityID+MessageID -> RequestHandle, of logouts
-//	documents         MAC  kind+key -> its expiry, the document as it was given
+//	documents         MAC  kind+key -> expiry, then the document unchanged
 //	expiry                 time, kind, key of the record -> ""
 //	audit                  Seq, 8 bytes -> JSON; the bucket's sequence is the last Seq
 //	audit-addresses        Seq -> IP address of the record, see audit.Address
@@ -57,9 +57,8 @@
 // Requests are found by SP and MessageID through an index in memory, see
 // messages.
 //
-// The layout lets a warm sign-in change few pages: handles, Seq and the expiry of
-// requests grow with time, so their entries are next to one another. Only the
-// session can be anywhere.
+// The layout lets a sign-in with an existing session change few pages: handles, Seq and the expiry
+// of requests grow with time, so their entries are adjacent. Only the session can be on any page.
 package bolt
 
 import (
@@ -122,7 +121,7 @@ func (b bucket) isGuarded() bool {
 	return false
 }
 
-// guardKinds is the kind of record that the MACs of a bucket are for.
+// guardKinds contains the kind of record that the MACs of each bucket authenticate.
 var guardKinds = func() (kinds [bucketCount]string) {
 	for b := range bucketCount {
 		kinds[b] = fmt.Sprintf("schema %d/%v", schema, b)

@@ -28,16 +28,16 @@ func (w *writer) findFirstLogout(r *idp.LogoutRequest) (*idp.LogoutRequest, erro
 	return decode[idp.LogoutRequest](&w.reader, inLogouts, h)
 }
 
-// queueFirstLogout returns a copy of r as it is stored. Existing sessions began before it was
-// received, whatever the clock says.
+// queueFirstLogout returns a copy of r to store, and queues its index entries. ReceivedAt of the
+// copy is not before the start of an existing session, even if the clock was set back.
 func (w *writer) queueFirstLogout(r *idp.LogoutRequest, sessions []*idp.Session) (*idp.LogoutRequest, error) {
 	first, err := copyLogout(r)
 	if err != nil {
 		return nil, err
 	}
 	for _, sess := range sessions {
-		if began := sess.SignedInAt(); began.After(first.ReceivedAt) {
-			first.ReceivedAt = began
+		if signedInAt := sess.SignedInAt(); signedInAt.After(first.ReceivedAt) {
+			first.ReceivedAt = signedInAt
 		}
 	}
 	w.put(inLogoutMessages, logoutMessageKey(first), []byte(first.Handle))
@@ -61,7 +61,7 @@ func (w *writer) deleteLogout(r *idp.LogoutRequest) {
 	w.delete(inLogoutMessages, logoutMessageKey(r))
 }
 
-// ReceiveLogout keeps a request for its browser.
+// ReceiveLogout stores a request for its browser.
 func (s *Store) ReceiveLogout(ctx context.Context, r *idp.LogoutRequest) (*idp.LogoutRequest, error) {
 	return changeValue(ctx, s, nil, func(w *writer) (*idp.LogoutRequest, error) {
 		first, err := w.findFirstLogout(r)
@@ -80,7 +80,7 @@ func (s *Store) ReceiveLogout(ctx context.Context, r *idp.LogoutRequest) (*idp.L
 	})
 }
 
-// LogoutRequest looks a request up.
+// LogoutRequest looks up a request.
 func (s *Store) LogoutRequest(ctx context.Context, k idp.RequestKey) (*idp.LogoutRequest, error) {
 	return readValue(ctx, s, func(r *reader) (*idp.LogoutRequest, error) {
 		handle := []byte(k.Handle)
@@ -106,25 +106,25 @@ func (s *Store) RecordLogout(ctx context.Context, l *idp.Logout) (*idp.LogoutOut
 	return changeValue(ctx, s, nil, func(w *writer) (*idp.LogoutOutcome, error) { return w.recordLogout(l) })
 }
 
-// recordLogout queues the changes of l, with its event if there are any.
+// recordLogout queues the changes of l, and its event if anything changes.
 func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 	if err := w.checkAnswer(l.Check, l.Request.SP); err != nil {
 		return nil, err
 	}
 	first, err := w.findFirstLogout(l.Request)
-	unseen := errors.Is(err, idp.ErrNotFound)
-	if err != nil && !unseen {
+	isNew := errors.Is(err, idp.ErrNotFound)
+	if err != nil && !isNew {
 		return nil, err
 	}
-	named := first
-	if unseen {
-		named = l.Request
+	request := first
+	if isNew {
+		request = l.Request
 	}
-	sessions, err := w.listNamedSessions(named)
+	sessions, err := w.listNamedSessions(request)
 	if err != nil {
 		return nil, err
 	}
-	if unseen {
+	if isNew {
 		if first, err = w.queueFirstLogout(l.Request, sessions); err != nil {
 			return nil, err
 		}
@@ -140,9 +140,9 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 			out.EndedSessions = append(out.EndedSessions, sess)
 		}
 	}
-	counts := !first.IsAnswered() || len(out.EndedSessions) > 0
+	needsWrite := !first.IsAnswered() || len(out.EndedSessions) > 0
 	first.Status, first.StatusDetail = decision.Status, decision.StatusDetail
-	if !counts {
+	if !needsWrite {
 		return out, nil
 	}
 	if !first.IsAnswered() {
@@ -155,7 +155,7 @@ func (w *writer) recordLogout(l *idp.Logout) (*idp.LogoutOutcome, error) {
 
 // askDecision calls l.Decide with copies, which the caller may change.
 func askDecision(l *idp.Logout, first *idp.LogoutRequest, sessions []*idp.Session) (d idp.LogoutDecision, err error) {
-	given, err := copyLogout(first)
+	request, err := copyLogout(first)
 	if err != nil {
 		return d, err
 	}
@@ -164,7 +164,7 @@ func askDecision(l *idp.Logout, first *idp.LogoutRequest, sessions []*idp.Sessio
 		x := *sess
 		list[i] = &x
 	}
-	return l.Decide(given, list), nil
+	return l.Decide(request, list), nil
 }
 
 // listNamedSessions returns the sessions of the users that the request names, oldest first.
@@ -173,11 +173,11 @@ func (r *reader) listNamedSessions(req *idp.LogoutRequest) (all []*idp.Session, 
 		if user == "" || len(all) > 0 && all[0].User == user {
 			continue
 		}
-		of, err := r.listUserSessions(user)
+		userSessions, err := r.listUserSessions(user)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, of...)
+		all = append(all, userSessions...)
 	}
 	return all, nil
 }

@@ -27,9 +27,8 @@ func (s *Store) UserByNameID(ctx context.Context, scope idp.NameIDScope, name id
 
 // assignNameID returns the user's NameID for a service provider. If the user has none, it queues
 // proposed as the NameID. scope is the service provider's scope as the caller read it. If the
-// scope has changed since, the user may be new there: a new NameID must be in the scope that the
-// service provider uses from now on, or it would get a second NameID for the same user. Only
-// users without a NameID pay for the look-up.
+// scope has changed since, a new NameID must be in the new scope, because the service provider
+// would otherwise get a second NameID for the same user.
 func (w *writer) assignNameID(sp idp.EntityID, scope idp.NameIDScope, user idp.UserID, proposed idp.NameID) (idp.NameID, error) {
 	key := pairKey(string(scope), string(user))
 	if value, err := w.get(inNameIDs, key); value != nil || err != nil {
@@ -37,7 +36,7 @@ func (w *writer) assignNameID(sp idp.EntityID, scope idp.NameIDScope, user idp.U
 	}
 	p, err := w.readProvider(sp)
 	switch {
-	case errors.Is(err, idp.ErrNotFound): // removed: its scope is never read again
+	case errors.Is(err, idp.ErrNotFound): // the scope of a removed provider is never read again
 	case err != nil:
 		return "", err
 	case p.NameIDScope != scope:
@@ -47,7 +46,7 @@ func (w *writer) assignNameID(sp idp.EntityID, scope idp.NameIDScope, user idp.U
 		}
 	}
 	if proposed == "" {
-		return "", errors.New("user has no NameID and none is proposed")
+		return "", errors.New("user has no NameID, and the issuance proposes none")
 	}
 	reverse := pairKey(string(scope), string(proposed))
 	if w.has(inNameIDUsers, reverse) {
@@ -58,42 +57,42 @@ func (w *writer) assignNameID(sp idp.EntityID, scope idp.NameIDScope, user idp.U
 	return proposed, nil
 }
 
-// checkNameID reports whether the NameID is the user's in the scope, and whether it can
-// become so: neither of the two has another one there.
-func (r *reader) checkNameID(scope idp.NameIDScope, user idp.UserID, name idp.NameID) (has, isFree bool, err error) {
+// checkNameID reports whether the user has the NameID in the scope, and whether it is free: in the
+// scope, the user has no NameID and the NameID has no user.
+func (r *reader) checkNameID(scope idp.NameIDScope, user idp.UserID, name idp.NameID) (hasNameID, isFree bool, err error) {
 	current, err := r.get(inNameIDs, pairKey(string(scope), string(user)))
 	owner, reverseErr := r.get(inNameIDUsers, pairKey(string(scope), string(name)))
-	has = current != nil && string(current) == string(name) && string(owner) == string(user)
-	return has, current == nil && owner == nil, errors.Join(err, reverseErr)
+	hasNameID = current != nil && string(current) == string(name) && string(owner) == string(user)
+	return hasNameID, current == nil && owner == nil, errors.Join(err, reverseErr)
 }
 
 // copyNameIDs queues copies of all NameIDs of one scope in another one, and returns how many
 // were missing there. It returns *idp.ClashError if the other scope has a different NameID
 // for a user, or a different user for a NameID.
-func (w *writer) copyNameIDs(from, to idp.NameIDScope) (copied int, err error) {
+func (w *writer) copyNameIDs(source, target idp.NameIDScope) (count int, err error) {
 	clashes := 0
-	prefix := pairKey(string(from), "")
+	prefix := pairKey(string(source), "")
 	for key, value := range w.scan(inNameIDs, prefix) {
 		name, err := w.verifyValue(inNameIDs, key, value)
 		if err != nil {
 			return 0, err
 		}
 		user := key[len(prefix):]
-		has, isFree, err := w.checkNameID(to, idp.UserID(user), idp.NameID(name))
+		hasNameID, isFree, err := w.checkNameID(target, idp.UserID(user), idp.NameID(name))
 		switch {
 		case err != nil:
 			return 0, err
-		case has:
+		case hasNameID:
 		case !isFree:
 			clashes++
 		default:
-			copied++
-			w.put(inNameIDs, pairKey(string(to), string(user)), bytes.Clone(name))
-			w.put(inNameIDUsers, pairKey(string(to), string(name)), bytes.Clone(user))
+			count++
+			w.put(inNameIDs, pairKey(string(target), string(user)), bytes.Clone(name))
+			w.put(inNameIDUsers, pairKey(string(target), string(name)), bytes.Clone(user))
 		}
 	}
 	if clashes > 0 {
 		return 0, &idp.ClashError{NameIDs: clashes}
 	}
-	return copied, nil
+	return count, nil
 }

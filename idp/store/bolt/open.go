@@ -25,13 +25,13 @@ import (
 // fileMode is the mode of the store's file, which contains sessions and NameIDs.
 const fileMode = 0o600
 
-// pageSize is fixed, and not the machine's, because every change writes whole
-// pages (some arm64 kernels have 64 kB ones) and files move between machines.
+// pageSize does not depend on the machine, because files move between machines and every change
+// writes whole pages, which have 64 kB on some arm64 kernels.
 const pageSize = 4096
 
-// mapSize is the least address space taken at once, and twice the file's size if that is
-// more. It costs no memory and no disk. Growing it later would wait for every reader, and a
-// backup reads for long.
+// mapSize is the smallest address space to reserve. Open reserves twice the file's size if that is
+// more. Address space costs no memory and no disk. Growing it later would wait for every reader,
+// for example a backup.
 const mapSize = 1 << 30
 
 // errClosed is returned by every method after Close.
@@ -40,25 +40,25 @@ var errClosed = errors.New("store is closed")
 // Options are the options of Open.
 type Options struct {
 	// Masters are the master keys in force, under which the store's own keys are
-	// wrapped. Required. Open adds the other one while the master key is changed.
+	// wrapped. Required. Open adds the other one during a change of the master key.
 	Masters *seal.Masters
 	// Clock gives the time of audit records. Required.
 	Clock idp.Clock
 	// Log receives messages for operators. It may be nil.
 	Log *slog.Logger
-	// MustExist requires a store that has been used: a missing or empty file is an error.
+	// MustExist requires a store that was used before: a missing or empty file is an error.
 	MustExist bool
 	// LockWait is how long Open waits for another process to release the file. Zero means
 	// that it tries once.
 	LockWait time.Duration
 }
 
-// Store is an idp.Store in one bbolt file. Open makes one.
+// Store is an idp.Store in one bbolt file; see Open.
 type Store struct {
 	db      *bbolt.DB
 	masters *seal.Masters
-	ring    *seal.Ring // newest, for values outside the store; set by prepare
-	// rings are the ring keys by transaction, oldest first; see ringOf.
+	ring    *seal.Ring // the newest ring keys, for values outside the store
+	// rings are the ring keys by transaction, oldest first; see findRing.
 	rings atomic.Pointer[[]ringVersion]
 	clock idp.Clock
 	log   *slog.Logger
@@ -70,15 +70,15 @@ type Store struct {
 	// restoredAt is the time of the last restore; nil if there was none.
 	restoredAt atomic.Pointer[time.Time]
 
-	messages messages
-	queue    queue
-	committerDone  chan struct{} // closed when the committer has ended
-	health   health
-	isStuck    atomic.Bool // a transaction cannot be ended, see rollbackTx
-	changes  atomic.Uint64
+	messages      messages
+	queue         queue
+	committerDone chan struct{} // closed when the committer has ended
+	health        health
+	isStuck       atomic.Bool // a transaction cannot be ended, see rollbackTx
+	changes       atomic.Uint64
 
-	closeOnce  sync.Once
-	closeErr error
+	closeOnce sync.Once
+	closeErr  error
 }
 
 var _ idp.Store = (*Store)(nil)
@@ -103,17 +103,17 @@ func Open(path string, o Options) (*Store, error) {
 
 func open(path string, o Options) (*Store, error) {
 	var db *bbolt.DB
-	before, statErr := os.Stat(path)
+	info, statErr := os.Stat(path)
 	var size int64
 	if statErr == nil {
-		size = before.Size()
+		size = info.Size()
 	}
 	options := boltOptions(o.LockWait, size)
 	var err error
 	switch {
-	case statErr == nil && !before.Mode().IsRegular():
-		err = damagedError("it is not a file")
-	case statErr == nil && before.Size() > 0:
+	case statErr == nil && !info.Mode().IsRegular():
+		err = damagedError("it is not a regular file")
+	case statErr == nil && info.Size() > 0:
 		err = checkFile(path, options)
 	case o.MustExist:
 		err = missingFileError(path, statErr)
@@ -135,8 +135,8 @@ func open(path string, o Options) (*Store, error) {
 	}
 	if statErr != nil {
 		err = durable.SyncDir(filepath.Dir(path))
-	} else if mode := before.Mode().Perm(); mode&^fileMode != 0 {
-		s.log.Warn("store file was open to others, closing it to them", "path", path, "mode", mode.String())
+	} else if mode := info.Mode().Perm(); mode&^fileMode != 0 {
+		s.log.Warn("other users could open the store file, so its mode is changed to 0600", "path", path, "mode", mode.String())
 		err = os.Chmod(path, fileMode)
 	}
 	if err != nil {
@@ -150,12 +150,12 @@ func open(path string, o Options) (*Store, error) {
 // large.
 func boltOptions(wait time.Duration, size int64) *bbolt.Options {
 	return &bbolt.Options{
-		// Zero would wait without end.
+		// Zero would wait without a limit.
 		Timeout:  max(wait, time.Nanosecond),
 		PageSize: pageSize,
-		// The list of free pages is not written with every commit: after a night's sweep it
-		// holds tens of thousands of pages, which a sign-in would have to sort and write.
-		// Open finds it again by walking the pages in use, which takes a second or two for
+		// The list of free pages is not written with every commit: after a large sweep it
+		// contains tens of thousands of pages, which a sign-in would have to sort and write.
+		// Open reads the pages in use to build it again, which takes one or two seconds for
 		// each GB of the file.
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
@@ -188,7 +188,7 @@ func (s *Store) prepare(o Options) (err error) {
 	})
 	if err == nil && isNew {
 		if o.MustExist {
-			return damagedError("it contains nothing")
+			return damagedError("it contains no data")
 		}
 		err = s.db.Update(s.create)
 	}
@@ -222,9 +222,8 @@ func (s *Store) create(tx *bbolt.Tx) error {
 	return w.putHead(audit.Place{})
 }
 
-// check makes sure that the file is a store of this schema, and opens its keys. The
-// schema is read before it can be verified, so that a store of another one gets its
-// own error.
+// check checks that the file is a store of this schema, and opens its keys. It reads the schema
+// before it can verify it, so that a store with another schema gives idp.ErrSchema.
 func (s *Store) check(tx *bbolt.Tx) error {
 	meta := tx.Bucket([]byte(inMeta.String()))
 	if meta == nil {
@@ -238,12 +237,12 @@ func (s *Store) check(tx *bbolt.Tx) error {
 			return damagedError("bucket %v is missing", b)
 		}
 	}
-	r := &reader{store: s, tx: tx} // without a ring until it is loaded
+	r := &reader{store: s, tx: tx} // loadRing sets the ring
 	if err := r.loadRing(); err != nil {
 		return err
 	}
-	written, err := r.find(inMeta, schemaKey)
-	if err == nil && string(written) != strconv.Itoa(schema) {
+	storedSchema, err := r.find(inMeta, schemaKey)
+	if err == nil && string(storedSchema) != strconv.Itoa(schema) {
 		err = corruptError(inMeta, schemaKey, errors.New("not a schema"))
 	}
 	if err != nil {
@@ -255,15 +254,15 @@ func (s *Store) check(tx *bbolt.Tx) error {
 	return r.loadRestoredAt()
 }
 
-// checkSchema reads the number that a stored schema begins with.
-func checkSchema(stored []byte) error {
-	digits := stored[:len(stored)-len(bytes.TrimLeft(stored, "0123456789"))]
-	found, err := strconv.Atoi(string(digits))
+// checkSchema compares the number at the beginning of a stored schema.
+func checkSchema(value []byte) error {
+	digits := value[:len(value)-len(bytes.TrimLeft(value, "0123456789"))]
+	number, err := strconv.Atoi(string(digits))
 	switch {
-	case err != nil || found < 1:
+	case err != nil || number < 1:
 		return corruptError(inMeta, schemaKey, errors.New("not a schema"))
-	case found != schema:
-		return fmt.Errorf("%w: schema %d, needed is %d; open it with the version of Vernal that wrote it", idp.ErrSchema, found, schema)
+	case number != schema:
+		return fmt.Errorf("%w: schema %d instead of %d; open the store with the version of Vernal that wrote it", idp.ErrSchema, number, schema)
 	}
 	return nil
 }

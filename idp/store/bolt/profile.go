@@ -9,9 +9,9 @@ import (
 	"vernal/idp/seal"
 )
 
-// errProofingChange refuses a change of Proofed without the profile, because every decision would trust
-// a level that no profile proves.
-var errProofingChange = errors.New("a change of Proofed needs the profile: call SetProfile")
+// errProofingChange refuses a change of Proofing without the profile, because decisions would
+// trust a level that no profile proves.
+var errProofingChange = errors.New("UpdateUser must not change Proofing: call SetProfile")
 
 // Profile unseals the proofed identity of a user. A profile that does not match the user's
 // record counts as tampering: an attacker with write access to the file may have put back an
@@ -57,15 +57,15 @@ func (s *Store) SetProfile(ctx context.Context, id idp.UserID, p *idp.Profile, a
 	})
 }
 
-// putUserAndProfile queues a user's profile, and the user's record with the same Proofed. It does
-// not change *u.
+// putUserAndProfile queues a user's profile, and the user's record with the matching Proofing. It
+// does not change *u.
 func (w *writer) putUserAndProfile(u *idp.User, p *idp.Profile, dataKey *seal.DataKey) error {
-	updated := *u
-	updated.Proofing = p.Proofing()
+	user := *u
+	user.Proofing = p.Proofing()
 	if p == nil {
 		w.delete(inProfiles, []byte(u.ID))
 	} else if err := w.putSealed(inProfiles, u.ID, dataKey, p); err != nil {
 		return err
 	}
-	return w.putSealed(inUsers, u.ID, dataKey, &updated)
+	return w.putSealed(inUsers, u.ID, dataKey, &user)
 }

@@ -24,7 +24,7 @@ func (r *reader) readProvider(id idp.EntityID) (*idp.ServiceProvider, error) {
 }
 
 // CreateProvider adds a registration.
-func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, last idp.NameIDScope, events ...idp.AuditEvent) error {
+func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, lastScope idp.NameIDScope, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		key := []byte(p.EntityID)
 		if w.has(inProviders, key) {
@@ -34,7 +34,7 @@ func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, last
 		switch {
 		case err != nil:
 			return err
-		case string(scope) != string(last):
+		case string(scope) != string(lastScope):
 			return idp.ErrProviderChanged
 		}
 		w.putJSON(inProviders, key, p)
@@ -42,20 +42,20 @@ func (s *Store) CreateProvider(ctx context.Context, p *idp.ServiceProvider, last
 	})
 }
 
-// Provider looks a registration up.
+// Provider looks up a registration.
 func (s *Store) Provider(ctx context.Context, id idp.EntityID) (*idp.ServiceProvider, error) {
 	return readValue(ctx, s, func(r *reader) (*idp.ServiceProvider, error) { return r.readProvider(id) })
 }
 
 // Providers lists all registrations by EntityID.
 func (s *Store) Providers(ctx context.Context) (out []*idp.ServiceProvider, err error) {
-	var tampered []idp.EntityID
+	var tamperedIDs []idp.EntityID
 	err = s.view(ctx, func(r *reader) error {
 		for key := range r.scan(inProviders, nil) {
 			p, err := decode[idp.ServiceProvider](r, inProviders, key)
 			switch {
 			case errors.Is(err, idp.ErrTampered):
-				tampered = append(tampered, idp.EntityID(key))
+				tamperedIDs = append(tamperedIDs, idp.EntityID(key))
 				continue
 			case err != nil:
 				return err
@@ -67,15 +67,15 @@ func (s *Store) Providers(ctx context.Context) (out []*idp.ServiceProvider, err 
 	switch {
 	case err != nil:
 		return nil, err
-	case len(tampered) > 0:
-		return out, &idp.TamperedError{Providers: tampered}
+	case len(tamperedIDs) > 0:
+		return out, &idp.TamperedError{Providers: tamperedIDs}
 	}
 	return out, nil
 }
 
-// UpdateProvider changes a registration. Its NameIDs are copied in the same transaction, however
-// many they are. Sign-ins wait for it, and find the NameIDs before and after it.
-func (s *Store) UpdateProvider(ctx context.Context, u idp.ProviderUpdate, events ...idp.AuditEvent) (copied int, err error) {
+// UpdateProvider changes a registration. All its NameIDs are copied in the same transaction, so
+// that sign-ins find them before and after it.
+func (s *Store) UpdateProvider(ctx context.Context, u idp.ProviderUpdate, events ...idp.AuditEvent) (count int, err error) {
 	return changeValue(ctx, s, events, func(w *writer) (int, error) {
 		p, err := w.readProvider(u.ID)
 		if err != nil {
@@ -86,7 +86,7 @@ func (s *Store) UpdateProvider(ctx context.Context, u idp.ProviderUpdate, events
 			return 0, err
 		}
 		if p.EntityID != u.ID {
-			return 0, errors.New("change of a provider: its EntityID must stay")
+			return 0, errors.New("a change of a provider must not change its EntityID")
 		}
 		w.putJSON(inProviders, []byte(u.ID), p)
 		if !u.KeepNameIDs {
@@ -96,7 +96,7 @@ func (s *Store) UpdateProvider(ctx context.Context, u idp.ProviderUpdate, events
 	})
 }
 
-// RemoveProvider removes a registration and notes its scope.
+// RemoveProvider removes a registration and records its scope.
 func (s *Store) RemoveProvider(ctx context.Context, id idp.EntityID, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		p, err := w.readProvider(id)

@@ -10,34 +10,34 @@ import (
 	"vernal/idp"
 )
 
-// job is a change under way.
+// job is a change that waits or runs.
 type job struct {
 	change func(*writer) error
 	events []idp.AuditEvent
 	// isClaimed is set once: by the committer, which then answers, or by a caller that no
 	// longer waits.
 	isClaimed atomic.Bool
-	done    chan struct{} // closed once err is the outcome
-	err     error
+	done      chan struct{} // closed once err is final
+	err       error
 }
 
-// maxJobs bounds the jobs that wait. Each holds its caller's request in memory, some
-// 20 kB, and a disk that hangs for seconds must not fill the memory. A batch
-// of that many takes well under a second.
+// maxJobs bounds the waiting jobs. Each keeps its caller's request in memory, about 20 kB, and a
+// disk that hangs for seconds must not fill the memory. A batch of maxJobs takes well under a
+// second.
 const maxJobs = 2048
 
-// queue holds the jobs that no transaction has taken.
+// queue contains the waiting jobs.
 type queue struct {
-	mu     sync.Mutex
-	jobAdded sync.Cond
-	jobs   []*job
+	mu          sync.Mutex
+	jobAdded    sync.Cond
+	jobs        []*job
 	closeReason error // the reason why the queue is closed; nil while it is open
 }
 
 func (q *queue) init() { q.jobAdded.L = &q.mu }
 
-// add queues a job. It returns idp.ErrBusy if maxJobs wait. A job whose caller has gone counts
-// until it is taken.
+// add queues a job. It returns idp.ErrBusy if maxJobs are waiting. A job whose caller no longer
+// waits counts until the committer takes it.
 func (q *queue) add(j *job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -69,12 +69,12 @@ func (q *queue) take(old []*job) ([]*job, bool) {
 	return slices.DeleteFunc(batch, func(j *job) bool { return !j.isClaimed.CompareAndSwap(false, true) }), true
 }
 
-// close makes the queue refuse jobs with why. The reason of the first call stays.
-func (q *queue) close(why error) {
+// close makes the queue refuse jobs with the reason. Only the first call counts.
+func (q *queue) close(reason error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closeReason == nil {
-		q.closeReason = why
+		q.closeReason = reason
 	}
 	q.jobAdded.Signal()
 }
@@ -85,9 +85,9 @@ func (q *queue) readFailure() error {
 	return q.closeReason
 }
 
-// update runs a change, appends events, and returns once both are durable or certain not to
-// happen. If ctx ends before the committer has taken the change, it never runs. If ctx ends
-// later, update still waits for the outcome. It returns idp.ErrBusy if too many changes wait.
+// update runs a change, appends events, and returns once both are durable or can no
+// longer happen. If ctx ends before the committer has taken the change, it never runs. If ctx ends
+// later, update still waits for the result. It returns idp.ErrBusy if too many changes wait.
 func (s *Store) update(ctx context.Context, events []idp.AuditEvent, change func(*writer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -113,6 +113,6 @@ func (s *Store) update(ctx context.Context, events []idp.AuditEvent, change func
 	return j.err
 }
 
-// Changes returns the number of changes since Open, each one durable. It measures the cost
-// of the callers, however many of them shared a transaction.
+// Changes returns the number of durable changes since Open, which measures the cost of the
+// callers. Several changes can share a transaction.
 func (s *Store) Changes() uint64 { return s.changes.Load() }

@@ -8,8 +8,8 @@ import (
 )
 
 // Sessions and requests are read and written several times in every sign-in, so they
-// are not kept as JSON but in a form of their own: recordForm, then the fields in the
-// order in which package idp declares them.
+// are not stored as JSON but in a binary form: recordForm, then the fields in the order in which
+// package idp declares them.
 //
 //	string   length as uvarint, bytes
 //	bool     one byte, 0 or 1
@@ -18,17 +18,17 @@ import (
 //	list     number as uvarint, elements
 //	struct   its fields
 //
-// A record whose fields change has another form: recordForm gets the next number, and
-// TestRecordFormChangesWithFields the new layout.
+// If the fields of a record change, increase recordForm and put the new layout into
+// TestRecordFormChangesWithFields.
 const recordForm = 1
 
-// fields visits the fields of a record, and either appends them to out or reads them from
+// fields visits the fields of a record, and either appends them to output or reads them from
 // input, so that one function defines both directions.
 type fields struct {
-	output     []byte
-	input      string
+	output    []byte
+	input     string
 	isReading bool
-	isDamaged bool // input is malformed; all further fields are zero
+	isDamaged bool // input is malformed, so all further fields are zero
 }
 
 // encodeRecord returns the bytes of the record that r points to.
@@ -43,20 +43,20 @@ func encodeRecord(r any) []byte {
 func decodeRecord(value []byte, r any) error {
 	rest, err := decodeFields(value, r)
 	if err == nil && rest != "" {
-		return errors.New("record is followed by something")
+		return errors.New("record is followed by extra bytes")
 	}
 	return err
 }
 
-// decodeFields reads the first fields of a record, those of the struct that r points to, and
-// returns the rest.
+// decodeFields reads the first fields of a record into the struct that r points to, and returns the
+// remaining bytes.
 func decodeFields(value []byte, r any) (rest string, err error) {
 	f := fields{input: string(value), isReading: true}
 	if form := f.take(1); form == "" || form[0] != recordForm {
-		return "", errors.New("record of an unknown form")
+		return "", errors.New("record has an unknown form")
 	}
 	if f.walk(reflect.ValueOf(r).Elem()); f.isDamaged {
-		return "", errors.New("record is cut short")
+		return "", errors.New("record is truncated")
 	}
 	return f.input, nil
 }
@@ -141,7 +141,7 @@ func (f *fields) walk(v reflect.Value) {
 		f.isDamaged = f.isDamaged || size <= 0
 		v.SetInt(got)
 	default:
-		panic("a record cannot hold a " + v.Type().String())
+		panic("a record cannot contain a " + v.Type().String())
 	}
 }
 

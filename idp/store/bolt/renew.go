@@ -10,8 +10,8 @@ import (
 	"vernal/idp/seal"
 )
 
-// renewalBuckets are the buckets that a renewal goes through, in this order. user-emails
-// follows its users.
+// renewalBuckets are the buckets that a renewal rewrites, in this order. It rewrites user-emails
+// together with users.
 var renewalBuckets = []bucket{
 	inMeta, inProviders, inProviderScopes, inUsers, inUserTombstones, inNameIDs, inNameIDUsers, inSessions,
 	inRequests, inLogouts, inLogoutMessages, inDocuments,
@@ -33,14 +33,14 @@ func (s *Store) BeginRenewal(ctx context.Context, events ...idp.AuditEvent) erro
 	})
 }
 
-// beginRenewal notes a new generation, and that the one before is still accepted.
+// beginRenewal queues a new generation and a record that the previous one is still accepted.
 func (w *writer) beginRenewal() error {
-	before := w.ring.Generations()[0]
-	if before.Number == 255 {
-		return errors.New("the keys were renewed 254 times, and no generation number is left")
+	previous := w.ring.Generations()[0]
+	if previous.Number == 255 {
+		return errors.New("the keys cannot be renewed again: all 255 generation numbers are used")
 	}
-	next := seal.NewGeneration(before.Number + 1)
-	value, err := json.Marshal(renewal{OldNumber: before.Number})
+	next := seal.NewGeneration(previous.Number + 1)
+	value, err := json.Marshal(renewal{OldNumber: previous.Number})
 	if err != nil {
 		return err
 	}
@@ -48,23 +48,23 @@ func (w *writer) beginRenewal() error {
 	// Protected by the new generation, which alone may say that the old one is still
 	// accepted.
 	w.putProtected(inMeta, renewalKey, seal.NewRing(next).Protect(guardKinds[inMeta], renewalKey, value))
-	w.nextRing = seal.NewRing(next, before)
+	w.nextRing = seal.NewRing(next, previous)
 	return nil
 }
 
 // Renew rewrites up to limit records of the previous generation, beginning at a place that an
 // earlier call returned. It returns the next place, which is zero after the end. A record that is
 // not authentic stays unchanged.
-func (s *Store) Renew(ctx context.Context, from seal.RenewPlace, limit int) (next seal.RenewPlace, err error) {
+func (s *Store) Renew(ctx context.Context, start seal.RenewPlace, limit int) (next seal.RenewPlace, err error) {
 	return changeValue(ctx, s, nil, func(w *writer) (seal.RenewPlace, error) {
-		next := from
+		next := start
 		for n := 0; n < limit; {
 			if next.Step >= len(renewalBuckets) {
 				return seal.RenewPlace{}, nil
 			}
 			seen, last, err := w.renewEntries(renewalBuckets[next.Step], next.After, limit-n)
 			if err != nil {
-				return from, err
+				return start, err
 			}
 			n += seen
 			if next.After = last; last == nil {
@@ -75,10 +75,10 @@ func (s *Store) Renew(ctx context.Context, from seal.RenewPlace, limit int) (nex
 	})
 }
 
-// renewEntries notes up to limit records of a bucket after a key. It returns the last
-// key that it looked at, nil after the end of the bucket.
-func (w *writer) renewEntries(b bucket, after []byte, limit int) (seen int, last []byte, err error) {
-	for key, value := range w.scanAfter(b, after) {
+// renewEntries queues up to limit records of a bucket after a key. It returns the last
+// key that it read, nil after the end of the bucket.
+func (w *writer) renewEntries(b bucket, afterKey []byte, limit int) (seen int, last []byte, err error) {
+	for key, value := range w.scanAfter(b, afterKey) {
 		if seen == limit {
 			return seen, last, nil
 		}
@@ -95,14 +95,14 @@ func (w *writer) renewEntries(b bucket, after []byte, limit int) (seen int, last
 		}
 		content, err := w.verifyValue(b, key, value)
 		if err != nil {
-			continue // not authentic: it stays unchanged
+			continue // a value that is not authentic stays unchanged
 		}
 		w.put(b, last, bytes.Clone(content))
 	}
 	return seen, nil, nil
 }
 
-// renewUser notes a user with a new key: the record, the profile and the index of
+// renewUser queues a user with a new key: the record, the profile and the index of
 // email addresses.
 func (w *writer) renewUser(id idp.UserID) error {
 	key := []byte(id)
@@ -120,23 +120,23 @@ func (w *writer) renewUser(id idp.UserID) error {
 			return ignoreTampered(err)
 		}
 	}
-	owned := make(map[string]bool, len(u.Emails))
-	for address := range listEmails(u) {
-		owner, err := w.findEmailOwner(address)
+	ownEmails := make(map[string]bool, len(u.Emails))
+	for email := range listEmails(u) {
+		owner, err := w.findEmailOwner(email)
 		switch {
 		case err != nil && !errors.Is(err, idp.ErrNotFound):
 			return ignoreTampered(err)
 		case owner == id:
-			owned[address] = true
+			ownEmails[email] = true
 		}
 	}
 	if p != nil && !p.Proofing().Equal(u.Proofing) {
-		return nil // not the profile that the record speaks of: an older one was put back
+		return nil // someone put back an older profile
 	}
-	for address := range owned {
-		w.put(inUserEmails, w.emailKey(address), key)
-		for _, older := range w.olderEmailKeys(address) {
-			w.delete(inUserEmails, older)
+	for email := range ownEmails {
+		w.put(inUserEmails, w.emailKey(email), key)
+		for _, olderKey := range w.olderEmailKeys(email) {
+			w.delete(inUserEmails, olderKey)
 		}
 	}
 	dataKey := w.newUserKey(id)

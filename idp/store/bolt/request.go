@@ -9,10 +9,10 @@ import (
 	"vernal/idp"
 )
 
-// createRequest notes a request that was not seen before.
+// createRequest queues a request. It returns idp.ErrReplayed if its message is stored already.
 func (w *writer) createRequest(r *idp.LoginRequest) error {
-	of := hashMessage(r.SP, r.MessageID)
-	if w.hasMessage(of) {
+	msg := hashMessage(r.SP, r.MessageID)
+	if w.hasMessage(msg) {
 		return idp.ErrReplayed
 	}
 	key := []byte(r.Handle)
@@ -20,7 +20,7 @@ func (w *writer) createRequest(r *idp.LoginRequest) error {
 		return existsError(inRequests)
 	}
 	w.put(inRequests, key, encodeRecord(r))
-	w.ops[len(w.ops)-1].message = &of
+	w.ops[len(w.ops)-1].message = &msg
 	w.put(inExpiry, expiryKey(r.ExpiresAt, requestKind, key), nil)
 	return nil
 }
@@ -28,9 +28,9 @@ func (w *writer) createRequest(r *idp.LoginRequest) error {
 // deleteRequest queues the removal of a request. The caller removes its entry in the expiry
 // index.
 func (w *writer) deleteRequest(r *idp.LoginRequest) {
-	of := hashMessage(r.SP, r.MessageID)
+	msg := hashMessage(r.SP, r.MessageID)
 	w.delete(inRequests, []byte(r.Handle))
-	w.ops[len(w.ops)-1].message = &of
+	w.ops[len(w.ops)-1].message = &msg
 }
 
 // CreateLoginRequest adds a request. It returns idp.ErrExists if the handle is taken.
@@ -38,7 +38,7 @@ func (s *Store) CreateLoginRequest(ctx context.Context, r *idp.LoginRequest, eve
 	return s.update(ctx, events, func(w *writer) error { return w.createRequest(r) })
 }
 
-// LoginRequest looks a request up.
+// LoginRequest looks up a request.
 func (s *Store) LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginRequest, error) {
 	if k.Handle == "" {
 		k.Handle, _ = s.messages.findHandle(hashMessage(k.SP, k.MessageID)) // "" finds nothing
@@ -61,25 +61,25 @@ func (s *Store) AnswerLoginRequest(ctx context.Context, r *idp.LoginRequest, at 
 	})
 }
 
-// answerRequest queues the answer of a request. A stored request changes in nothing else. A
-// request that is not stored is stored as given.
-func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, in idp.SessionID) error {
+// answerRequest queues the answer of a request. Only the answer of a stored request
+// changes. A request that is not stored yet is stored as answered.
+func (w *writer) answerRequest(r *idp.LoginRequest, at time.Time, session idp.SessionID) error {
 	if !w.has(inRequests, []byte(r.Handle)) {
-		answered := *r
-		answered.AnsweredAt, answered.AnsweringSession = at, in
-		return w.createRequest(&answered)
+		request := *r
+		request.AnsweredAt, request.AnsweringSession = at, session
+		return w.createRequest(&request)
 	}
-	stored, err := decode[idp.LoginRequest](&w.reader, inRequests, []byte(r.Handle))
+	current, err := decode[idp.LoginRequest](&w.reader, inRequests, []byte(r.Handle))
 	switch {
 	case err != nil:
 		return err
-	case stored.SP != r.SP || stored.MessageID != r.MessageID:
-		return fmt.Errorf("handle of another message: %w", existsError(inRequests))
-	case stored.IsAnswered():
+	case current.SP != r.SP || current.MessageID != r.MessageID:
+		return fmt.Errorf("the handle belongs to another message: %w", existsError(inRequests))
+	case current.IsAnswered():
 		return idp.ErrAnswered
 	}
-	stored.AnsweredAt, stored.AnsweringSession = at, in
-	w.put(inRequests, []byte(stored.Handle), encodeRecord(stored))
+	current.AnsweredAt, current.AnsweringSession = at, session
+	w.put(inRequests, []byte(current.Handle), encodeRecord(current))
 	return nil
 }
 

@@ -21,14 +21,14 @@ const (
 	effectChoose
 )
 
-// restoreEffects contains the fate of every bucket.
+// restoreEffects contains the effect on every bucket.
 var restoreEffects = [bucketCount]restoreEffect{
 	inMeta:            effectKeep,
 	inRingKeys:        effectKeep,
 	inUserKeys:        effectKeep,
 	inProviders:       effectKeep,
 	inProviderScopes:  effectKeep,
-	inUsers:           effectKeep, // without devices and used steps, see idp.User.EndUntil
+	inUsers:           effectKeep, // idp.User.ExpireUntil ends devices and codes
 	inUserEmails:      effectKeep,
 	inUserTombstones:  effectKeep,
 	inNameIDs:         effectKeep,
@@ -39,7 +39,7 @@ var restoreEffects = [bucketCount]restoreEffect{
 	inLogouts:         effectEnd,
 	inLogoutMessages:  effectEnd,
 	inDocuments:       effectChoose,
-	inExpiry:          effectChoose, // like the records
+	inExpiry:          effectChoose, // like the records that it indexes
 	inAudit:           effectKeep,
 	inAuditAddresses:  effectKeep,
 	inAuditHead:       effectKeep,
@@ -50,8 +50,8 @@ var restoreEffects = [bucketCount]restoreEffect{
 var restoredKey = []byte("restored")
 
 // RestoredAt returns the time of the last restore. If the clock was set back since, it returns
-// the time when that was noticed: otherwise no message and no code would be accepted until the
-// clock has caught up.
+// the time when it found out, because otherwise no message and no code would be accepted until
+// the clock reaches the time of the restore.
 func (s *Store) RestoredAt() time.Time {
 	at := s.restoredAt.Load()
 	if at == nil {
@@ -85,8 +85,8 @@ func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditE
 		return idp.EndedRecords{}, errors.New("a store cannot be restored at the zero time")
 	}
 	at := r.At.UTC()
-	out, err := changeValue(ctx, s, events, func(w *writer) (idp.EndedRecords, error) {
-		out := idp.EndedRecords{
+	counts, err := changeValue(ctx, s, events, func(w *writer) (idp.EndedRecords, error) {
+		counts := idp.EndedRecords{
 			Sessions: w.countRecords(inSessions), LoginRequests: w.countRecords(inRequests), LogoutRequests: w.countRecords(inLogouts),
 		}
 		for b, f := range restoreEffects {
@@ -95,16 +95,16 @@ func (s *Store) Restore(ctx context.Context, r idp.Restore, events ...idp.AuditE
 			}
 		}
 		w.keepDocumentExpiry()
-		if err := w.restoreDocuments(r, &out); err != nil {
-			return out, err
+		if err := w.restoreDocuments(r, &counts); err != nil {
+			return counts, err
 		}
 		w.put(inMeta, restoredKey, appendTime(nil, at))
-		return out, nil
+		return counts, nil
 	})
 	if err == nil {
 		s.restoredAt.Store(&at)
 	}
-	return out, err
+	return counts, err
 }
 
 func (r *reader) countRecords(b bucket) (n int) {
@@ -114,8 +114,8 @@ func (r *reader) countRecords(b bucket) (n int) {
 	return n
 }
 
-// keepDocumentExpiry notes the removal of all entries of the expiry index except those of
-// documents.
+// keepDocumentExpiry queues the removal of all entries of the expiry index that belong to no
+// document.
 func (w *writer) keepDocumentExpiry() {
 	w.clear(inExpiry)
 	for key := range w.scan(inExpiry, nil) {
@@ -125,11 +125,11 @@ func (w *writer) keepDocumentExpiry() {
 	}
 }
 
-// restoreDocuments notes the changes of documents. A document that is not authentic stays
+// restoreDocuments queues the changes of documents. A document that is not authentic stays
 // unchanged.
-func (w *writer) restoreDocuments(r idp.Restore, out *idp.EndedRecords) error {
-	for at := range w.scan(inDocuments, nil) {
-		kind, key, ok := splitPair(at)
+func (w *writer) restoreDocuments(r idp.Restore, counts *idp.EndedRecords) error {
+	for docKey := range w.scan(inDocuments, nil) {
+		kind, key, ok := splitPair(docKey)
 		if !ok {
 			continue
 		}
@@ -149,24 +149,24 @@ func (w *writer) restoreDocuments(r idp.Restore, out *idp.EndedRecords) error {
 			return err
 		}
 		if d.Key != key {
-			return errors.New("change of a document: Key must stay")
+			return errors.New("a change of a document must not change its Key")
 		}
 		if len(d.Data) == 0 {
-			if out.Documents == nil {
-				out.Documents = map[string]int{}
+			if counts.Documents == nil {
+				counts.Documents = map[string]int{}
 			}
-			out.Documents[kind]++
+			counts.Documents[kind]++
 		}
 		w.putDocument(kind, before, d)
 	}
 	if r.Add == nil {
 		return nil
 	}
-	add, err := r.Add(*out)
+	newDocuments, err := r.Add(*counts)
 	if err != nil {
 		return err
 	}
-	for kind, d := range add {
+	for kind, d := range newDocuments {
 		before, err := w.readDocument(kind, d.Key)
 		if err != nil {
 			return err
@@ -176,7 +176,7 @@ func (w *writer) restoreDocuments(r idp.Restore, out *idp.EndedRecords) error {
 	return nil
 }
 
-// splitPair returns the parts of a key of pairKey.
+// splitPair returns the two parts of a pairKey.
 func splitPair(key []byte) (a, b string, ok bool) {
 	if len(key) < 2 {
 		return "", "", false

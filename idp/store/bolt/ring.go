@@ -8,24 +8,24 @@ import (
 	"vernal/idp/seal"
 )
 
-// ringVersion are the ring keys in force from a transaction on.
+// ringVersion contains the ring keys in force since a transaction.
 type ringVersion struct {
 	tx   int
 	ring *seal.Ring // never changed
 }
 
-// maxRings is the number of ring changes that a read under way must know: a renewal makes
-// two, and before it there is one.
+// maxRings is the number of versions that a running read may need: the one before a renewal, and
+// two that the renewal makes.
 const maxRings = 3
 
 // findRing returns the ring keys in force in a transaction. The data that the transaction
-// reads was written with those keys. With the keys of another moment, authentic records
-// would look forged.
+// reads was written with those keys. With other keys, authentic records would
+// look forged.
 func (s *Store) findRing(tx *bbolt.Tx) *seal.Ring {
 	all := *s.rings.Load()
-	for _, since := range slices.Backward(all) {
-		if since.tx <= tx.ID() {
-			return since.ring
+	for _, version := range slices.Backward(all) {
+		if version.tx <= tx.ID() {
+			return version.ring
 		}
 	}
 	return all[0].ring

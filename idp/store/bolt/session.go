@@ -11,9 +11,9 @@ import (
 	"vernal/idp"
 )
 
-// readSession reads a session, and returns idp.ErrNotFound if it is missing. A session that its
-// user's index does not name has ended: an attacker who removed the entry must not get a
-// readSession that its user cannot end.
+// readSession reads a session, and returns idp.ErrNotFound if it is missing. A session that is
+// missing in the index of its user has ended, because an attacker who removed the entry must not
+// get a session that its user cannot end.
 func (r *reader) readSession(id idp.SessionID) (*idp.Session, error) {
 	sess, err := decode[idp.Session](r, inSessions, []byte(id))
 	if err == nil && !r.has(inUserSessions, pairKey(string(sess.User), string(id))) {
@@ -28,22 +28,22 @@ func hasEnded(err error) bool {
 	return errors.Is(err, idp.ErrNotFound) || errors.Is(err, idp.ErrTampered)
 }
 
-// putSession notes a session. The caller updates the indexes.
+// putSession queues a session. The caller updates the indexes.
 func (w *writer) putSession(sess *idp.Session) {
 	w.put(inSessions, []byte(sess.ID), encodeRecord(sess))
 }
 
-// deleteSession notes the end of a session with all its entries.
+// deleteSession queues the removal of a session and its index entries.
 func (w *writer) deleteSession(sess *idp.Session) {
 	w.delete(inSessions, []byte(sess.ID))
 	w.delete(inUserSessions, pairKey(string(sess.User), string(sess.ID)))
 	w.delete(inExpiry, expiryKey(computeSweepTime(sess), sessionKind, []byte(sess.ID)))
 }
 
-// computeSweepTime returns the time at which the sweep looks at a session: the first step, in steps of
-// Idle from its beginning, at which it may have ended. So the index entry follows from the
-// record, and moves at most once in Idle however often the session is used, with a write that is
-// made anyway. The sweep meets only ended sessions. They wait at most another Idle for it.
+// computeSweepTime returns the time at which Sweep removes a session: the first multiple of
+// IdleTimeout after CreatedAt at which the session may have ended. The index entry can be computed
+// from the record, and moves at most once within IdleTimeout however often the session is used. An
+// ended session stays in the store for at most another IdleTimeout.
 func computeSweepTime(sess *idp.Session) time.Time {
 	if sess.IdleTimeout <= 0 {
 		return sess.ExpiresAt
@@ -59,36 +59,36 @@ func computeSweepTime(sess *idp.Session) time.Time {
 // StartSession implements idp.Store.
 func (s *Store) StartSession(ctx context.Context, b idp.SessionStart, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
-		made, replaces := *b.Session, slices.Clone(b.ReplacedIDs)
+		created, replacedIDs := *b.Session, slices.Clone(b.ReplacedIDs)
 		if b.PendingID != "" {
-			if _, err := w.readLiveSession(b.PendingID, true, made.User); err != nil {
+			if _, err := w.readLiveSession(b.PendingID, true, created.User); err != nil {
 				return err
 			}
-			replaces = append(replaces, b.PendingID)
+			replacedIDs = append(replacedIDs, b.PendingID)
 		}
 		if b.PreviousID != "" {
-			before, err := w.readLiveSession(b.PreviousID, false, made.User)
+			before, err := w.readLiveSession(b.PreviousID, false, created.User)
 			if err != nil {
 				return err
 			}
-			if made.BegunAt = before.SignedInAt(); made.BegunAt.Equal(made.CreatedAt) {
-				made.BegunAt = time.Time{}
+			if created.BegunAt = before.SignedInAt(); created.BegunAt.Equal(created.CreatedAt) {
+				created.BegunAt = time.Time{}
 			}
-			replaces = append(replaces, b.PreviousID)
+			replacedIDs = append(replacedIDs, b.PreviousID)
 		}
-		return w.createSession(&made, replaces)
+		return w.createSession(&created, replacedIDs)
 	})
 }
 
 // readLiveSession reads the session of the user from which another session or an assertion is made.
-func (w *writer) readLiveSession(id idp.SessionID, pending bool, user idp.UserID) (*idp.Session, error) {
+func (w *writer) readLiveSession(id idp.SessionID, isPending bool, user idp.UserID) (*idp.Session, error) {
 	sess, err := w.readSession(id)
 	switch {
 	case hasEnded(err):
 		return nil, idp.ErrSessionEnded
 	case err != nil:
 		return nil, err
-	case sess.Pending != pending:
+	case sess.Pending != isPending:
 		return nil, fmt.Errorf("%w: pending is %v", idp.ErrSessionEnded, sess.Pending)
 	case sess.User != user:
 		return nil, idp.ErrSessionUser
@@ -96,7 +96,7 @@ func (w *writer) readLiveSession(id idp.SessionID, pending bool, user idp.UserID
 	return sess, nil
 }
 
-// endSession notes the end of a session and returns it; nil if it is over.
+// endSession queues the end of a session and returns it, or nil if it has ended already.
 func (w *writer) endSession(id idp.SessionID) (*idp.Session, error) {
 	sess, err := w.readSession(id)
 	switch {
@@ -111,28 +111,28 @@ func (w *writer) endSession(id idp.SessionID) (*idp.Session, error) {
 	return sess, err
 }
 
-func (w *writer) createSession(sess *idp.Session, replaces []idp.SessionID) error {
+func (w *writer) createSession(sess *idp.Session, replacedIDs []idp.SessionID) error {
 	if w.has(inSessions, []byte(sess.ID)) {
 		return existsError(inSessions)
 	}
 	if w.has(inUserTombstones, []byte(sess.User)) {
 		return missingError(inUsers)
 	}
-	made := *sess
-	made.Participants = nil
-	for _, id := range replaces {
+	created := *sess
+	created.Participants = nil
+	for _, id := range replacedIDs {
 		old, err := w.endSession(id)
 		if err != nil {
 			return err
 		}
-		if old != nil && old.User == made.User {
-			made.Participants = mergeParticipants(made.Participants, old.Participants)
+		if old != nil && old.User == created.User {
+			created.Participants = mergeParticipants(created.Participants, old.Participants)
 		}
 	}
-	made.Participants = mergeParticipants(made.Participants, sess.Participants)
-	w.putSession(&made)
-	w.put(inUserSessions, pairKey(string(made.User), string(made.ID)), nil)
-	w.put(inExpiry, expiryKey(computeSweepTime(&made), sessionKind, []byte(made.ID)), nil)
+	created.Participants = mergeParticipants(created.Participants, sess.Participants)
+	w.putSession(&created)
+	w.put(inUserSessions, pairKey(string(created.User), string(created.ID)), nil)
+	w.put(inExpiry, expiryKey(computeSweepTime(&created), sessionKind, []byte(created.ID)), nil)
 	return nil
 }
 
@@ -153,7 +153,7 @@ func (s *Store) UpdateSession(ctx context.Context, id idp.SessionID, change func
 			return err
 		}
 		if sess.ID != id || sess.User != user {
-			return errors.New("change of a session: ID and User must stay")
+			return errors.New("a change of a session must not change its ID or User")
 		}
 		w.putSession(sess)
 		w.moveExpiry(sessionKind, []byte(id), before, computeSweepTime(sess))
@@ -167,10 +167,10 @@ func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp
 		if e.KeptID != "" && !w.has(inUserSessions, pairKey(string(e.User), string(e.KeptID))) {
 			return 0, idp.ErrSessionEnded
 		}
-		var ended []*idp.Session
+		var endedSessions []*idp.Session
 		if e.User != "" {
 			var err error
-			if ended, err = w.endUserSessions(e.User, e.KeptID); err != nil {
+			if endedSessions, err = w.endUserSessions(e.User, e.KeptID); err != nil {
 				return 0, err
 			}
 		}
@@ -180,25 +180,25 @@ func (s *Store) EndSessions(ctx context.Context, e idp.SessionEnd, events ...idp
 				return 0, err
 			}
 			if sess != nil {
-				ended = append(ended, sess)
+				endedSessions = append(endedSessions, sess)
 			}
 		}
-		for _, sess := range ended {
+		for _, sess := range endedSessions {
 			if e.Event != nil {
 				w.events = append(w.events, e.Event(sess))
 			}
 		}
-		return len(ended), nil
+		return len(endedSessions), nil
 	})
 }
 
-// endUserSessions queues the end of all sessions of a user except keep.
-func (w *writer) endUserSessions(user idp.UserID, keep idp.SessionID) ([]*idp.Session, error) {
+// endUserSessions queues the end of all sessions of a user except keptID.
+func (w *writer) endUserSessions(user idp.UserID, keptID idp.SessionID) ([]*idp.Session, error) {
 	sessions, err := w.listUserSessions(user)
 	if err != nil {
 		return nil, err
 	}
-	sessions = slices.DeleteFunc(sessions, func(s *idp.Session) bool { return s.ID == keep })
+	sessions = slices.DeleteFunc(sessions, func(s *idp.Session) bool { return s.ID == keptID })
 	for _, sess := range sessions {
 		w.deleteSession(sess)
 	}
@@ -217,7 +217,7 @@ func (s *Store) Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Sessio
 			}
 			record, err := r.verifyValue(inSessions, k, v)
 			if errors.Is(err, idp.ErrTampered) {
-				continue // it opens nothing
+				continue // a session that is not authentic has ended
 			}
 			sess, err := decodeValue[idp.Session](inSessions, k, record)
 			if err != nil {
@@ -254,29 +254,29 @@ func (r *reader) listUserSessions(user idp.UserID) ([]*idp.Session, error) {
 }
 
 // mergeParticipants adds participants to those of an older session.
-func mergeParticipants(into, from []idp.Participant) []idp.Participant {
-	for _, p := range from {
-		into = addParticipant(into, p.SP, p.NameID, p.Year, p.At, p.SessionIndexes...)
+func mergeParticipants(participants, added []idp.Participant) []idp.Participant {
+	for _, p := range added {
+		participants = addParticipant(participants, p.SP, p.NameID, p.Year, p.At, p.SessionIndexes...)
 	}
-	return into
+	return participants
 }
 
 // addParticipant adds the identifiers disclosed to a service provider to the participants. A
-// service provider has one entry for each NameID it was given. That is usually one, and two
-// if its scope changed during the session, so that a logout with the older NameID is still
-// understood. The latest SessionIndex is the last of its entry.
-func addParticipant(into []idp.Participant, sp idp.EntityID, name idp.NameID, year idp.Year, at time.Time, indexes ...string) []idp.Participant {
-	i := slices.IndexFunc(into, func(p idp.Participant) bool { return p.SP == sp && p.NameID == name })
+// service provider has one entry for each NameID that it received: usually one, but two if its
+// scope changed during the session, so that a logout with the older NameID still works. The last
+// SessionIndex of an entry is the newest.
+func addParticipant(participants []idp.Participant, sp idp.EntityID, name idp.NameID, year idp.Year, at time.Time, indexes ...string) []idp.Participant {
+	i := slices.IndexFunc(participants, func(p idp.Participant) bool { return p.SP == sp && p.NameID == name })
 	if i < 0 {
-		i = len(into)
-		into = append(into, idp.Participant{SP: sp, NameID: name})
+		i = len(participants)
+		participants = append(participants, idp.Participant{SP: sp, NameID: name})
 	}
-	p := &into[i]
+	p := &participants[i]
 	for _, index := range indexes {
 		if !slices.Contains(p.SessionIndexes, index) {
 			p.SessionIndexes = append(p.SessionIndexes, index)
 		}
 	}
 	p.Year, p.At = year, at
-	return into
+	return participants
 }

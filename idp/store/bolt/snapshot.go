@@ -19,12 +19,12 @@ type snapshot struct {
 	*reader
 	info idp.SnapshotInfo
 	// usedPages has a bit for each page. Pages in use do not change while the transaction lasts.
-	// Free pages may change at any time, and still hold records that were deleted.
-	usedPages   []uint64
-	isClosed bool
+	// Free pages may change at any time, and still contain deleted records.
+	usedPages []uint64
+	isClosed  bool
 }
 
-// Snapshot begins to copy the store as it is now. Changes go on meanwhile, but the pages that
+// Snapshot begins to copy the store as it is now. Changes are still possible, but the pages that
 // they free are not used again before the snapshot is closed.
 func (s *Store) Snapshot(ctx context.Context) (idp.Snapshot, error) {
 	if err := s.checkAvailable(ctx); err != nil {
@@ -43,7 +43,7 @@ func (s *Store) Snapshot(ctx context.Context) (idp.Snapshot, error) {
 	return snap, nil
 }
 
-// beginSnapshot holds the lock for changes while it lists the free pages, because only a
+// beginSnapshot keeps the lock for changes while it lists the free pages, because only a
 // transaction that may write can read that list. It takes some milliseconds for each GB.
 func (s *Store) beginSnapshot() (*snapshot, error) {
 	lock, err := s.db.Begin(true)
@@ -51,7 +51,7 @@ func (s *Store) beginSnapshot() (*snapshot, error) {
 		return nil, err
 	}
 	defer lock.Rollback()
-	used, err := findUsedPages(lock)
+	usedPages, err := findUsedPages(lock)
 	if err != nil {
 		return nil, err
 	}
@@ -59,13 +59,13 @@ func (s *Store) beginSnapshot() (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &snapshot{reader: s.newReader(tx), usedPages: used}, nil
+	return &snapshot{reader: s.newReader(tx), usedPages: usedPages}, nil
 }
 
 // findUsedPages returns a bit for each page that the last commit uses.
 func findUsedPages(tx *bbolt.Tx) ([]uint64, error) {
 	pages := int(tx.Size() / pageSize)
-	used := make([]uint64, (pages+63)/64)
+	usedPages := make([]uint64, (pages+63)/64)
 	for id := 0; id < pages; {
 		info, err := tx.Page(id)
 		if err != nil {
@@ -79,16 +79,16 @@ func findUsedPages(tx *bbolt.Tx) ([]uint64, error) {
 			continue
 		}
 		for end := id + 1 + info.OverflowCount; id < end && id < pages; id++ {
-			used[id/64] |= 1 << (id % 64)
+			usedPages[id/64] |= 1 << (id % 64)
 		}
 	}
-	return used, nil
+	return usedPages, nil
 }
 
 // describe reads the values that Info returns.
 func (s *snapshot) describe() error {
-	head, authentic := s.readHead()
-	if !authentic {
+	head, isAuthentic := s.readHead()
+	if !isAuthentic {
 		head = idp.AuditHead{}
 		if end, err := s.lastRecord(); err == nil {
 			head.Seq, head.Hash = end.Seq, end.HashOrFirst()
@@ -145,7 +145,7 @@ func (s *snapshot) Close() error {
 
 // maskWriter writes zeros in the place of free pages.
 type maskWriter struct {
-	w       io.Writer
+	w            io.Writer
 	usedPages    []uint64
 	writtenBytes int64
 }
@@ -160,9 +160,9 @@ func (m *maskWriter) Write(p []byte) (n int, err error) {
 		if m.usedPages[id/64]&(1<<(id%64)) == 0 {
 			part = zeroPage[:len(part)]
 		}
-		k, err := m.w.Write(part)
-		n += k
-		m.writtenBytes += int64(k)
+		partLen, err := m.w.Write(part)
+		n += partLen
+		m.writtenBytes += int64(partLen)
 		if err != nil {
 			return n, err
 		}

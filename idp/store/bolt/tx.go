@@ -16,18 +16,18 @@ import (
 	"vernal/idp/seal"
 )
 
-// newReader reads in one transaction. The bytes that it returns belong to the transaction, so a
+// reader reads in one transaction. The bytes that it returns belong to the transaction, so a
 // result that outlives it must be a copy.
 type reader struct {
 	store *Store
 	tx    *bbolt.Tx
-	// ring is the ring keys in force in the transaction.
+	// ring contains the ring keys in force in the transaction.
 	ring    *seal.Ring
 	buckets [bucketCount]*bbolt.Bucket
 }
 
-// view runs a look-up.
-func (s *Store) view(ctx context.Context, look func(*reader) error) (err error) {
+// view runs a look-up in a read transaction.
+func (s *Store) view(ctx context.Context, lookUp func(*reader) error) (err error) {
 	if err := s.checkAvailable(ctx); err != nil {
 		return err
 	}
@@ -48,37 +48,39 @@ func (s *Store) view(ctx context.Context, look func(*reader) error) (err error) 
 	}()
 	defer tx.Rollback()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a fault in the mapped file would end the process
-	return look(s.newReader(tx))
+	return lookUp(s.newReader(tx))
 }
 
-// readValue is view for a look-up with a result, which is the zero value if there is an
+// readValue works like view, for a look-up with a result. The result is the zero value after an
 // error.
-func readValue[T any](ctx context.Context, s *Store, look func(*reader) (T, error)) (out T, err error) {
+func readValue[T any](ctx context.Context, s *Store, lookUp func(*reader) (T, error)) (out T, err error) {
 	err = s.view(ctx, func(r *reader) error {
-		found, err := look(r)
+		result, err := lookUp(r)
 		if err == nil {
-			out = found
+			out = result
 		}
 		return err
 	})
 	return out, err
 }
 
-// changeValue is update for a change with a result, which is the zero value if there is an
+// changeValue works like update, for a change with a result. The result is the zero value after an
 // error.
 func changeValue[T any](ctx context.Context, s *Store, events []idp.AuditEvent, change func(*writer) (T, error)) (out T, err error) {
-	var made T
+	var result T
 	err = s.update(ctx, events, func(w *writer) (err error) {
-		made, err = change(w)
+		result, err = change(w)
 		return err
 	})
 	if err == nil {
-		out = made
+		out = result
 	}
 	return out, err
 }
 
-func (s *Store) newReader(tx *bbolt.Tx) *reader { return &reader{store: s, tx: tx, ring: s.findRing(tx)} }
+func (s *Store) newReader(tx *bbolt.Tx) *reader {
+	return &reader{store: s, tx: tx, ring: s.findRing(tx)}
+}
 
 // checkAvailable returns the error that prevents look-ups, or nil.
 func (s *Store) checkAvailable(ctx context.Context) error {
@@ -90,12 +92,12 @@ func (s *Store) checkAvailable(ctx context.Context) error {
 
 func (r *reader) bucket(b bucket) *bbolt.Bucket {
 	if r.buckets[b] == nil {
-		r.buckets[b] = r.tx.Bucket([]byte(b.String())) // Open saw that it is there
+		r.buckets[b] = r.tx.Bucket([]byte(b.String())) // Open checked that it exists
 	}
 	return r.buckets[b]
 }
 
-// get reads a value, nil if the key is missing. In a guarded bucket it returns the part of
+// get reads a value. It returns nil if the key is missing. In a guarded bucket it returns the part of
 // the value that its MAC covers, or idp.ErrTampered if the MAC does not match.
 func (r *reader) get(b bucket, key []byte) ([]byte, error) {
 	value := r.bucket(b).Get(key)
@@ -105,7 +107,7 @@ func (r *reader) get(b bucket, key []byte) ([]byte, error) {
 	return r.verifyValue(b, key, value)
 }
 
-// find is get for a value that must exist. It returns idp.ErrNotFound if it is missing.
+// find works like get, for a value that must exist. It returns idp.ErrNotFound if it is missing.
 func (r *reader) find(b bucket, key []byte) ([]byte, error) {
 	value, err := r.get(b, key)
 	if value == nil && err == nil {
@@ -126,7 +128,7 @@ func (r *reader) verifyValue(b bucket, key, value []byte) ([]byte, error) {
 	return content, nil
 }
 
-// has reports whether something is stored under the key. A value whose MAC does not match counts,
+// has reports whether a value is stored under the key. A value whose MAC does not match counts,
 // so that no change writes in its place.
 func (r *reader) has(b bucket, key []byte) bool {
 	return r.bucket(b).Get(key) != nil
@@ -153,7 +155,7 @@ func decodeValue[R any](b bucket, key, value []byte) (*R, error) {
 	return record, nil
 }
 
-// decodeOptional is decode for a record that may be missing. It then returns nil.
+// decodeOptional works like decode, but returns nil for a missing record.
 func decodeOptional[R any](r *reader, b bucket, key []byte) (*R, error) {
 	record, err := decode[R](r, b, key)
 	if errors.Is(err, idp.ErrNotFound) {
@@ -162,8 +164,8 @@ func decodeOptional[R any](r *reader, b bucket, key []byte) (*R, error) {
 	return record, err
 }
 
-// scan yields the entries whose keys begin with prefix, in order. It does not verify those
-// of a guarded bucket: see verified.
+// scan yields the entries whose keys begin with prefix, in order. It does not verify the
+// entries of a guarded bucket.
 func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := r.bucket(b).Cursor()
@@ -176,12 +178,12 @@ func (r *reader) scan(b bucket, prefix []byte) iter.Seq2[[]byte, []byte] {
 }
 
 // scanAfter yields the entries whose keys sort after the given one, in order. It does not
-// verify those of a guarded bucket.
-func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
+// verify the entries of a guarded bucket.
+func (r *reader) scanAfter(b bucket, afterKey []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := r.bucket(b).Cursor()
-		k, v := c.Seek(after)
-		if k != nil && bytes.Equal(k, after) {
+		k, v := c.Seek(afterKey)
+		if k != nil && bytes.Equal(k, afterKey) {
 			k, v = c.Next()
 		}
 		for ; k != nil && yield(k, v); k, v = c.Next() {
@@ -196,35 +198,34 @@ func (r *reader) scanAfter(b bucket, after []byte) iter.Seq2[[]byte, []byte] {
 type writer struct {
 	reader
 	ops    []op
-	events []idp.AuditEvent // that the change decided, in addition to those of its job
-	err    error            // of the first note that could never be written
+	events []idp.AuditEvent // of the change, in addition to the events of its job
+	err    error            // of the first value that can never be written
 	// messages contains the changes of this transaction to the store's index of messages: a
 	// handle, or "" for a removed request.
 	messages map[message]idp.RequestHandle
-	// isMessagesCleared says that all messages from before the transaction are removed.
+	// isMessagesCleared is set once the transaction has removed all earlier messages.
 	isMessagesCleared bool
-	// nextRing contains the ring keys that the change puts in force; nil for none. They hold
-	// for the changes after it.
+	// nextRing contains the ring keys that later changes use; nil to keep the current ones.
 	nextRing *seal.Ring
 }
 
 // op is one queued write: value for key, or nil to delete it. An op in inRequests that adds
 // or removes a request has its message too.
 type op struct {
-	bucket         bucket
+	bucket     bucket
 	key, value []byte
 	message    *message
-	// hasMAC says that the value has its MAC.
+	// hasMAC is set if the value already ends with its MAC.
 	hasMAC bool
-	// isClear removes everything in the bucket, and has no key.
+	// isClear is set for an op without a key that empties the bucket.
 	isClear bool
 }
 
-// put notes a value. Key and value must not be changed afterwards. In a guarded bucket the value
+// put queues a value. Key and value must not be changed afterwards. In a guarded bucket the value
 // gets its MAC, so a value derived from a stored one must come from get, which verifies it.
 func (w *writer) put(b bucket, key, value []byte) {
 	if w.err == nil && (len(key) == 0 || len(key) > bbolt.MaxKeySize) {
-		w.err = fmt.Errorf("a key of %d bytes cannot be kept in %v", len(key), b)
+		w.err = fmt.Errorf("a key of %d bytes cannot be stored in %v, which accepts 1 to 32768 bytes", len(key), b)
 	}
 	if value == nil {
 		value = []byte{}
@@ -232,7 +233,7 @@ func (w *writer) put(b bucket, key, value []byte) {
 	w.ops = append(w.ops, op{bucket: b, key: key, value: value})
 }
 
-// putProtected notes a value that has its MAC.
+// putProtected queues a value that already ends with its MAC.
 func (w *writer) putProtected(b bucket, key, value []byte) {
 	w.put(b, key, value)
 	w.ops[len(w.ops)-1].hasMAC = true
@@ -250,7 +251,7 @@ func (w *writer) delete(b bucket, key []byte) {
 	w.ops = append(w.ops, op{bucket: b, key: key})
 }
 
-// clear notes the removal of everything in a bucket.
+// clear queues the removal of all entries of a bucket.
 func (w *writer) clear(b bucket) {
 	w.ops = append(w.ops, op{bucket: b, isClear: true})
 }

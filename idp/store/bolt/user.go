@@ -22,7 +22,7 @@ func (r *reader) openUserKey(id idp.UserID) (*seal.DataKey, error) {
 	return key, nil
 }
 
-// newUserKey notes a new key for a user.
+// newUserKey queues a new key for a user.
 func (w *writer) newUserKey(id idp.UserID) *seal.DataKey {
 	number := w.ring.Generations()[0].Number
 	key, wrapped := w.store.masters.NewDataKey(userKeyContext(number, id))
@@ -35,18 +35,18 @@ const emailHash = "user-email"
 
 // emailKey returns the index key of an email address. It is a hash, because the store must not
 // show the email address.
-func (r *reader) emailKey(address string) []byte {
-	return r.ring.Hash(emailHash, []byte(strings.ToLower(address)))
+func (r *reader) emailKey(email string) []byte {
+	return r.ring.Hash(emailHash, []byte(strings.ToLower(email)))
 }
 
 // olderEmailKeys returns the index keys under ring keys that are being replaced.
-func (r *reader) olderEmailKeys(address string) [][]byte {
-	return r.ring.OlderHashes(emailHash, []byte(strings.ToLower(address)))
+func (r *reader) olderEmailKeys(email string) [][]byte {
+	return r.ring.OlderHashes(emailHash, []byte(strings.ToLower(email)))
 }
 
 // findEmailOwner returns the user with the email address, or idp.ErrNotFound.
-func (r *reader) findEmailOwner(address string) (idp.UserID, error) {
-	for _, key := range append([][]byte{r.emailKey(address)}, r.olderEmailKeys(address)...) {
+func (r *reader) findEmailOwner(email string) (idp.UserID, error) {
+	for _, key := range append([][]byte{r.emailKey(email)}, r.olderEmailKeys(email)...) {
 		if id, err := r.get(inUserEmails, key); id != nil || err != nil {
 			return idp.UserID(id), err
 		}
@@ -55,8 +55,8 @@ func (r *reader) findEmailOwner(address string) (idp.UserID, error) {
 }
 
 // isEmailTaken reports whether a user has the email address.
-func (r *reader) isEmailTaken(address string) (bool, error) {
-	_, err := r.findEmailOwner(address)
+func (r *reader) isEmailTaken(email string) (bool, error) {
+	_, err := r.findEmailOwner(email)
 	if errors.Is(err, idp.ErrNotFound) {
 		return false, nil
 	}
@@ -75,8 +75,8 @@ func listEmails(u *idp.User) map[string]bool {
 	return set
 }
 
-// sealedContext names a sealed record, so that no record can take the place of another user's,
-// nor a user's record that of their profile.
+// sealedContext names a sealed record, so that it cannot replace the record of another user or of
+// another kind.
 func sealedContext(b bucket, id idp.UserID) string {
 	if b == inProfiles {
 		return "profile/" + string(id)
@@ -90,24 +90,24 @@ func openSealed[R any](r *reader, b bucket, id idp.UserID, sealed []byte) (*R, e
 	if err != nil {
 		return nil, err
 	}
-	plain, err := dataKey.Open(sealedContext(b, id), sealed)
+	plaintext, err := dataKey.Open(sealedContext(b, id), sealed)
 	if err != nil {
 		return nil, r.store.tamperedError(b, []byte(id))
 	}
 	record := new(R)
-	if json.Unmarshal(plain, record) != nil {
+	if json.Unmarshal(plaintext, record) != nil {
 		return nil, corruptError(b, []byte(id), errors.New("not a record")) // the cause could quote sealed data
 	}
 	return record, nil
 }
 
-// putSealed notes a record that is sealed with its user's key.
+// putSealed queues a record that is sealed with its user's key.
 func (w *writer) putSealed(b bucket, id idp.UserID, key *seal.DataKey, record any) error {
-	plain, err := json.Marshal(record)
+	plaintext, err := json.Marshal(record)
 	if err != nil {
 		return fmt.Errorf("encode record for %v: %w", b, err)
 	}
-	w.put(b, []byte(id), key.Seal(sealedContext(b, id), plain))
+	w.put(b, []byte(id), key.Seal(sealedContext(b, id), plaintext))
 	return nil
 }
 
@@ -140,22 +140,22 @@ func (w *writer) putUser(u *idp.User) error {
 
 // indexEmails changes the index of email addresses from the set before to the set after.
 func (w *writer) indexEmails(id idp.UserID, before, after map[string]bool) error {
-	for address := range after {
-		if before[address] {
+	for email := range after {
+		if before[email] {
 			continue
 		}
-		if taken, err := w.isEmailTaken(address); err != nil {
+		if isTaken, err := w.isEmailTaken(email); err != nil {
 			return err
-		} else if taken {
+		} else if isTaken {
 			return existsError(inUserEmails)
 		}
-		w.put(inUserEmails, w.emailKey(address), []byte(id))
+		w.put(inUserEmails, w.emailKey(email), []byte(id))
 	}
-	for address := range before {
-		if after[address] {
+	for email := range before {
+		if after[email] {
 			continue
 		}
-		for _, key := range append(w.olderEmailKeys(address), w.emailKey(address)) {
+		for _, key := range append(w.olderEmailKeys(email), w.emailKey(email)) {
 			w.delete(inUserEmails, key)
 		}
 	}
@@ -169,9 +169,9 @@ func (s *Store) User(ctx context.Context, id idp.UserID) (*idp.User, error) {
 
 // UserByEmail returns a user by email address. An index entry that the user's record does
 // not confirm counts as tampering.
-func (s *Store) UserByEmail(ctx context.Context, address string) (*idp.User, error) {
+func (s *Store) UserByEmail(ctx context.Context, email string) (*idp.User, error) {
 	return readValue(ctx, s, func(r *reader) (*idp.User, error) {
-		id, err := r.findEmailOwner(address)
+		id, err := r.findEmailOwner(email)
 		if err != nil {
 			return nil, err
 		}
@@ -179,8 +179,8 @@ func (s *Store) UserByEmail(ctx context.Context, address string) (*idp.User, err
 		if err != nil && !errors.Is(err, idp.ErrNotFound) {
 			return nil, err
 		}
-		if !listEmails(u)[strings.ToLower(address)] {
-			return nil, s.tamperedError(inUserEmails, r.emailKey(address))
+		if !listEmails(u)[strings.ToLower(email)] {
+			return nil, s.tamperedError(inUserEmails, r.emailKey(email))
 		}
 		return u, nil
 	})
@@ -212,25 +212,25 @@ func (s *Store) Users(ctx context.Context, q idp.UserQuery) ([]*idp.User, error)
 	})
 }
 
-// UpdateUser changes a user. ID and Proofed must not change.
+// UpdateUser changes a user. ID and Proofing must not change.
 func (s *Store) UpdateUser(ctx context.Context, id idp.UserID, change func(*idp.User) error, events ...idp.AuditEvent) error {
 	return s.update(ctx, events, func(w *writer) error {
 		u, err := w.readUser(id)
 		if err != nil {
 			return err
 		}
-		before, proofed := listEmails(u), u.Proofing
-		if proofed != nil {
-			kept := *proofed
-			proofed = &kept
+		before, proofing := listEmails(u), u.Proofing
+		if proofing != nil {
+			previous := *proofing
+			proofing = &previous
 		}
 		if err := change(u); err != nil {
 			return err
 		}
 		if u.ID != id {
-			return errors.New("change of a user: the ID must stay")
+			return errors.New("a change of a user must not change its ID")
 		}
-		if !proofed.Equal(u.Proofing) {
+		if !proofing.Equal(u.Proofing) {
 			return errProofingChange
 		}
 		if err := w.indexEmails(id, before, listEmails(u)); err != nil {

@@ -32,13 +32,13 @@ func testAuditStored(t *testing.T, s idp.OwnedStore) {
 		t.Errorf("page %+v; want the head at %+v", page, place)
 	}
 	if page.Lines[0].IPAddress == nil || page.Lines[1].IPAddress != nil {
-		t.Error("addresses are not beside the records that came from one")
+		t.Error("IP addresses are not stored beside the records of their events")
 	}
 	// The sweep removes IP addresses after their lifetime, and the records stay.
 	_, err := s.Sweep(ctx, readTrail(t, s)[0].At.Add(idp.IPAddressLifetime-time.Second), 100)
 	requireNoError(t, err)
 	if records := readTrail(t, s); records[0].IPAddress != ev.IPAddress {
-		t.Errorf("address %q before its time, want %q", records[0].IPAddress, ev.IPAddress)
+		t.Errorf("IP address %q before the end of its lifetime, want %q", records[0].IPAddress, ev.IPAddress)
 	}
 	at := readTrail(t, s)[0].At.Add(idp.IPAddressLifetime + time.Second)
 	for _, want := range []int{1, 1, 0} {
@@ -71,17 +71,17 @@ func testAuditPrune(t *testing.T, s idp.OwnedStore) {
 	}
 	records := readTrail(t, s)
 	c := idp.AuditCheckpoint{Seq: 3, Hash: records[2].Hash, At: startTime, Issuer: "https://idp.example", Year: "2031", SHA256: "x", Signature: []byte("s"), MAC: "m"}
-	refused := func(want error, change func(*idp.AuditCheckpoint)) {
+	checkRefused := func(want error, change func(*idp.AuditCheckpoint)) {
 		t.Helper()
-		wrong := c
-		change(&wrong)
-		n, err := s.PruneAudit(ctx, wrong, 10, newEvent("x"))
+		changed := c
+		change(&changed)
+		n, err := s.PruneAudit(ctx, changed, 10, newEvent("x"))
 		if n != 0 || err == nil || want != nil && !errors.Is(err, want) {
-			t.Errorf("PruneAudit(%+v) = %d, %v; want %v", wrong, n, err, want)
+			t.Errorf("PruneAudit(%+v) = %d, %v; want %v", changed, n, err, want)
 		}
 	}
-	refused(nil, func(c *idp.AuditCheckpoint) { c.Hash = records[1].Hash }) // another record's hash
-	refused(idp.ErrNotFound, func(c *idp.AuditCheckpoint) { c.Seq = 9 })
+	checkRefused(nil, func(c *idp.AuditCheckpoint) { c.Hash = records[1].Hash }) // the hash of another record
+	checkRefused(idp.ErrNotFound, func(c *idp.AuditCheckpoint) { c.Seq = 9 })
 	prune := func(limit, want int, events ...idp.AuditEvent) {
 		t.Helper()
 		if n, err := s.PruneAudit(ctx, c, limit, events...); n != want || err != nil {
@@ -90,8 +90,8 @@ func testAuditPrune(t *testing.T, s idp.OwnedStore) {
 	}
 	prune(0, 0, newEvent("audit.prune"))
 	checkSame(t, &c, readAuditPage(t, s, 6).Checkpoint, nil)
-	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Seq, c.Hash = 2, records[1].Hash }) // moves back
-	refused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Signature = []byte("other") })
+	checkRefused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Seq, c.Hash = 2, records[1].Hash }) // moves back
+	checkRefused(idp.ErrExists, func(c *idp.AuditCheckpoint) { c.Signature = []byte("other") })
 
 	prune(2, 2)
 	checkSame(t, uint64(3), readAuditPage(t, s, 4).Lines[0].Place, nil)

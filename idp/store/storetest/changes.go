@@ -13,20 +13,20 @@ import (
 
 func testAudit(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	none, err := audit.Records(ctx, s, 0, 10)
-	if err != nil || len(none) != 0 {
-		t.Errorf("Records of an empty store = %v, %v", none, err)
+	noEvents, err := audit.Records(ctx, s, 0, 10)
+	if err != nil || len(noEvents) != 0 {
+		t.Errorf("Records of an empty store = %v, %v", noEvents, err)
 	}
-	full := idp.AuditEvent{
+	fullEvent := idp.AuditEvent{
 		Kind: "sign_in", Outcome: "signature_mismatch", Actor: "user:u1", User: "u1", SP: "https://sp.example/<&>", Year: "2031",
 		RequestID: "r", ErrorID: "e", IPAddress: "2001:db8::1", Detail: map[string]string{"b": "2", "a": "1"},
 	}
-	requireNoError(t, s.AppendAudit(ctx, full, newEvent("two")))
+	requireNoError(t, s.AppendAudit(ctx, fullEvent, newEvent("two")))
 	requireNoError(t, s.AppendAudit(ctx))
 	requireNoError(t, s.AppendAudit(ctx, newEvent("three")))
 	checkKinds(t, s, 0, "sign_in", "two", "three")
 	records := readTrail(t, s)
-	checkSame(t, full, records[0].AuditEvent, nil)
+	checkSame(t, fullEvent, records[0].AuditEvent, nil)
 	for n, rec := range records {
 		if rec.Seq != uint64(n+1) || rec.At.IsZero() || rec.At.Location() != time.UTC {
 			t.Errorf("record %d has Seq %d and At %v", n, rec.Seq, rec.At)
@@ -66,7 +66,7 @@ func testAuditConcurrent(t *testing.T, s idp.OwnedStore) {
 	}
 	for n := 0; n < len(records); n += 2 {
 		if records[n].Kind != "sp.add" || records[n+1].Kind != "sp.note" {
-			t.Fatalf("records %d and %d are %q and %q: a step's events are apart", n+1, n+2, records[n].Kind, records[n+1].Kind)
+			t.Fatalf("records %d and %d are %q and %q: the events of one step are separate", n+1, n+2, records[n].Kind, records[n+1].Kind)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func testAtomic(t *testing.T, s idp.OwnedStore) {
 	}
 }
 
-// testUpdateFunctions ends functions in ways that must not harm the store.
+// testUpdateFunctions checks that functions that fail or panic change nothing.
 func testUpdateFunctions(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	requireNoError(t, s.CreateProvider(ctx, newProvider("https://a.example"), ""))
@@ -137,14 +137,14 @@ func testUpdateFunctions(t *testing.T, s idp.OwnedStore) {
 			return s.UpdateDocuments(ctx, "k", []string{"d"}, func(d *idp.Document) error { d.Data = []byte("x"); return f() }, newEvent("x"))
 		}},
 	} {
-		cause := errors.New("the caller's own")
+		cause := errors.New("error of the caller")
 		if err := tt.update(func() error { return cause }); err != cause {
-			t.Errorf("%s: error = %v, want the function's own, unchanged", tt.name, err)
+			t.Errorf("%s: error = %v, want the error of the function, unchanged", tt.name, err)
 		}
 		func() {
 			defer func() {
 				if v := recover(); v != cause {
-					t.Errorf("%s: panic %v, want the function's own", tt.name, v)
+					t.Errorf("%s: panic %v, want the panic of the function", tt.name, v)
 				}
 			}()
 			_ = tt.update(func() error { panic(cause) })
@@ -174,7 +174,7 @@ func testContext(t *testing.T, s idp.OwnedStore) {
 	_, err = s.Provider(t.Context(), "https://a.example")
 	checkError(t, err, idp.ErrNotFound)
 
-	// Cancelled under way: the error says whether the change was made.
+	// After a cancellation during the change, the error shows whether the change was made.
 	var wg sync.WaitGroup
 	for k := range 60 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -182,9 +182,9 @@ func testContext(t *testing.T, s idp.OwnedStore) {
 		go cancel()
 		wg.Go(func() {
 			err := s.CreateProvider(ctx, newProvider(string(id)), "", newEvent("sp.add"))
-			_, look := s.Provider(t.Context(), id)
-			if err == nil && look != nil || err != nil && !(errors.Is(err, context.Canceled) && errors.Is(look, idp.ErrNotFound)) {
-				t.Errorf("cancelled change: %v; look-up after it: %v", err, look)
+			_, lookUpErr := s.Provider(t.Context(), id)
+			if err == nil && lookUpErr != nil || err != nil && !(errors.Is(err, context.Canceled) && errors.Is(lookUpErr, idp.ErrNotFound)) {
+				t.Errorf("cancelled change: %v; look-up after it: %v", err, lookUpErr)
 			}
 		})
 	}
@@ -207,14 +207,14 @@ func testClosed(t *testing.T, s idp.OwnedStore) {
 	_, err := s.Session(ctx, "s1")
 	_, list := audit.Records(ctx, s, 0, 10)
 	_, sweep := s.Sweep(ctx, startTime, 1)
-	_, byMessage := s.LoginRequest(ctx, idp.RequestKey{SP: "a", MessageID: "b"})
-	_, documents := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
+	_, requestErr := s.LoginRequest(ctx, idp.RequestKey{SP: "a", MessageID: "b"})
+	_, documentsErr := s.Documents(ctx, "k", idp.DocumentQuery{All: true})
 	for k, err := range []error{
-		err, list, sweep, byMessage, documents, s.UpdateDocuments(ctx, "k", []string{"d"}, func(*idp.Document) error { return nil }),
+		err, list, sweep, requestErr, documentsErr, s.UpdateDocuments(ctx, "k", []string{"d"}, func(*idp.Document) error { return nil }),
 		s.AppendAudit(ctx, newEvent("x")), endSession(ctx, s, "s1"), s.UpdateUser(ctx, "u", func(*idp.User) error { return nil }),
 	} {
 		if err == nil || errors.Is(err, idp.ErrNotFound) {
-			t.Errorf("call %d of a closed store: %v, want an error of its own", k, err)
+			t.Errorf("call %d of a closed store: %v, want an error other than ErrNotFound", k, err)
 		}
 	}
 }

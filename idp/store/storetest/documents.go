@@ -19,21 +19,21 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 		got, err := s.Documents(ctx, kind, idp.DocumentQuery{All: true})
 		checkSame(t, want, got, err)
 		for _, d := range want {
-			one, err := LookupDocument(ctx, s, kind, d.Key)
-			checkSame(t, d.Data, one, err)
+			record, err := LookupDocument(ctx, s, kind, d.Key)
+			checkSame(t, d.Data, record, err)
 		}
 	}
-	write := func(data string) func(*idp.Document) error {
+	writeData := func(data string) func(*idp.Document) error {
 		return func(d *idp.Document) error { d.Data = []byte(data + d.Key + string(d.Data)); return nil }
 	}
 	checkStored("a")
 	_, err := LookupDocument(ctx, s, "a", "1")
 	checkError(t, err, idp.ErrNotFound)
-	requireNoError(t, s.UpdateDocuments(ctx, "a", []string{"2", "1", "2", ""}, write("x"), newEvent("doc.write"), newEvent("doc.more")))
-	requireNoError(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("y"))) // a kind that begins like another one
+	requireNoError(t, s.UpdateDocuments(ctx, "a", []string{"2", "1", "2", ""}, writeData("x"), newEvent("doc.write"), newEvent("doc.more")))
+	requireNoError(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, writeData("y"))) // a kind that begins like another one
 	checkStored("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
 	checkStored("ab", idp.Document{Key: "1", Data: []byte("y1")})
-	requireNoError(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, write("z")))
+	requireNoError(t, s.UpdateDocuments(ctx, "ab", []string{"1"}, writeData("z")))
 	checkStored("ab", idp.Document{Key: "1", Data: []byte("z1y1")})
 	docs, err := s.Documents(ctx, "a", idp.DocumentQuery{Keys: []string{"2", "gone", "", "2"}})
 	checkSame(t, []idp.Document{{Data: []byte("x")}, {Key: "2", Data: []byte("x2")}}, docs, err)
@@ -50,14 +50,14 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 		return nil
 	}, newEvent("doc.fail"))
 	if err != cause {
-		t.Errorf("error = %v, want that of the function", err)
+		t.Errorf("error = %v, want the error of the function", err)
 	}
 	if s.UpdateDocuments(ctx, "a", []string{"1"}, func(d *idp.Document) error { d.Key = "2"; return nil }, newEvent("doc.fail")) == nil {
 		t.Error("a change of a document changed its key")
 	}
 	checkStored("a", idp.Document{Data: []byte("x")}, idp.Document{Key: "1", Data: []byte("x1")}, idp.Document{Key: "2", Data: []byte("x2")})
 
-	// change runs for the keys in the given order, with no data for a missing document.
+	// change runs for the keys in the given order, and gets no data for a missing document.
 	// Empty data removes the document. The store keeps no reference to data that it got or
 	// returned.
 	data, order := []byte("mine"), []string(nil)
@@ -79,7 +79,7 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 	clear(docs[0].Data)
 	checkStored("a", idp.Document{Key: "1", Data: []byte("mine")})
 	checkKinds(t, s, 0, "doc.write", "doc.more")
-	if err := s.UpdateDocuments(ctx, "", []string{"1"}, write("x")); err == nil {
+	if err := s.UpdateDocuments(ctx, "", []string{"1"}, writeData("x")); err == nil {
 		t.Error("a document without a kind was stored")
 	}
 
@@ -93,7 +93,7 @@ func testDocuments(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, "mine", readTrail(t, s)[2].Detail["was"], nil)
 }
 
-// testDocumentsCounted checks that concurrent additions to the same documents are all kept.
+// testDocumentsCounted checks that no concurrent addition to the same documents is lost.
 func testDocumentsCounted(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	var wg sync.WaitGroup
@@ -142,11 +142,11 @@ func testDocumentClaimed(t *testing.T, s idp.OwnedStore) {
 	checkKinds(t, s, 0, "step0", "step1", "step2", "step3", "step4")
 }
 
-// testDocumentsExpire checks that the sweep uses the current ExpiresAt of a document, after it was
-// moved or removed, and that reads ignore it.
+// testDocumentsExpire checks that the sweep uses the current ExpiresAt of a document after a change,
+// and that reads ignore ExpiresAt.
 func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	put := func(key string, at time.Time) {
+	putDocument := func(key string, at time.Time) {
 		t.Helper()
 		requireNoError(t, s.UpdateDocuments(ctx, "k", []string{key}, func(d *idp.Document) error {
 			d.Data, d.ExpiresAt = []byte("x"), at
@@ -167,27 +167,27 @@ func testDocumentsExpire(t *testing.T, s idp.OwnedStore) {
 	}
 	hour := startTime.Add(time.Hour)
 	for _, key := range []string{"ends", "kept", "later", "sooner", "stays"} {
-		put(key, hour)
+		putDocument(key, hour)
 	}
 	docs, err := s.Documents(ctx, "k", idp.DocumentQuery{Keys: []string{"ends"}})
 	checkSame(t, []idp.Document{{Key: "ends", Data: []byte("x"), ExpiresAt: hour}}, docs, err)
-	put("kept", time.Time{})
-	put("later", hour.Add(time.Hour))
-	put("sooner", startTime)
-	put("stays", hour)
+	putDocument("kept", time.Time{})
+	putDocument("later", hour.Add(time.Hour))
+	putDocument("sooner", startTime)
+	putDocument("stays", hour)
 	requireNoError(t, s.UpdateDocuments(ctx, "k", []string{"stays"}, func(*idp.Document) error { return nil }))
 	requireNoError(t, s.UpdateDocuments(ctx, "k", []string{"none"}, func(d *idp.Document) error { d.ExpiresAt = startTime; return nil }))
 	checkSweep(startTime.Add(-1), 0, "ends", "kept", "later", "sooner", "stays")
 	checkSweep(startTime, 1, "ends", "kept", "later", "stays")
 	checkSweep(hour, 2, "kept", "later")
 	requireNoError(t, s.UpdateDocuments(ctx, "k", []string{"later"}, func(d *idp.Document) error { d.Data = nil; return nil }))
-	put("later", time.Time{})
+	putDocument("later", time.Time{})
 	checkSweep(hour.Add(100*time.Hour), 0, "kept", "later")
 }
 
-// testRecords checks that typed records are kept until they expire.
+// testRecords checks that typed records exist until they expire.
 func testRecords(t *testing.T, s idp.OwnedStore) {
-	type count struct{ N int }
+	type count struct{ Number int }
 	ctx, now := t.Context(), startTime
 	counts := idp.Records[count]{Store: s, Kind: "count", Clock: func() time.Time { return now }}
 	add := func(keys ...string) {
@@ -196,7 +196,7 @@ func testRecords(t *testing.T, s idp.OwnedStore) {
 			if r.Value == nil {
 				r.Value, r.ExpiresAt = new(count), now.Add(time.Minute)
 			}
-			r.Value.N++
+			r.Value.Number++
 			return nil
 		}, newEvent("count")))
 	}
@@ -212,8 +212,8 @@ func testRecords(t *testing.T, s idp.OwnedStore) {
 	add("b", "a", "")
 	add("a")
 	checkStored(idp.Record[count]{Value: &count{1}, ExpiresAt: end}, idp.Record[count]{Key: "a", Value: &count{2}, ExpiresAt: end}, idp.Record[count]{Key: "b", Value: &count{1}, ExpiresAt: end})
-	one, err := counts.Get(ctx, "a")
-	checkSame(t, &count{2}, one, err)
+	record, err := counts.Get(ctx, "a")
+	checkSame(t, &count{2}, record, err)
 
 	cause := errors.New("no")
 	checkError(t, counts.Update(ctx, []string{"a", "b"}, func(r *idp.Record[count]) error { r.Value = nil; return cause }, newEvent("x")), cause)

@@ -10,18 +10,18 @@ import (
 func testExamine(t *testing.T, s idp.OwnedStore) {
 	e, isExaminer := s.(idp.StoreExaminer)
 	if !isExaminer {
-		t.Skip("the store is no StoreExaminer")
+		t.Skip("the store cannot be examined")
 	}
 	examine := func(limit int) (records int) {
 		t.Helper()
 		var place idp.StorePlace
 		for done := false; !done; done = place.IsZero() {
-			seen, err := e.Examine(t.Context(), place, limit)
+			result, err := e.Examine(t.Context(), place, limit)
 			requireNoError(t, err)
-			if seen.Records > limit || len(seen.Tampered) > 0 || records > 10_000 {
-				t.Fatalf("%d records in a step of %d, %d in all, not authentic: %v", seen.Records, limit, records, seen.Tampered)
+			if result.Records > limit || len(result.Tampered) > 0 || records > 10_000 {
+				t.Fatalf("%d records in a step of %d, %d in all, not authentic: %v", result.Records, limit, records, result.Tampered)
 			}
-			records, place = records+seen.Records, seen.Next
+			records, place = records+result.Records, result.Next
 		}
 		return records
 	}

@@ -8,12 +8,12 @@ import (
 )
 
 // newImport returns a user to import with NameIDs, given as pairs of a scope and a NameID.
-func newImport(id, address string, pairs ...string) idp.ImportedUser {
-	in := idp.ImportedUser{User: newUser(id, address), NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: newEvent("import." + id)}
+func newImport(id, email string, pairs ...string) idp.ImportedUser {
+	entry := idp.ImportedUser{User: newUser(id, email), NameIDs: map[idp.NameIDScope]idp.NameID{}, Event: newEvent("import." + id)}
 	for k := 0; k < len(pairs); k += 2 {
-		in.NameIDs[idp.NameIDScope(pairs[k])] = idp.NameID(pairs[k+1])
+		entry.NameIDs[idp.NameIDScope(pairs[k])] = idp.NameID(pairs[k+1])
 	}
-	return in
+	return entry
 }
 
 func testImport(t *testing.T, s idp.OwnedStore) {
@@ -22,41 +22,41 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 	requireNoError(t, addUser(ctx, s, newUser("gone", "gone@example.org")))
 	giveNameIDs(t, s, "agency:P", "old", "n-old", "gone", "n-gone")
 	requireNoError(t, s.DeleteUser(ctx, "gone"))
-	from := len(readTrail(t, s))
+	firstSeq := len(readTrail(t, s))
 
 	otherScope := newImport("dead", "dead@example.org", "agency:P", "n-dead")
 	otherScope.IsDeleted = true
-	people := []idp.ImportedUser{
+	entries := []idp.ImportedUser{
 		newImport("u1", "a@example.org", "agency:P", "n1", "sp:x", "m1"),
 		newImport("u2", "OLD@example.org"),                               // the email address is taken
-		newImport("u3", "c@example.org", "sp:x", "m3", "agency:P", "n1"), // u1 came first
-		newImport("u4", "gone@example.org", "agency:P", "n-gone"),        // a deleted user's
-		newImport("u5", "A@example.org"),                                 // u1 came first
+		newImport("u3", "c@example.org", "sp:x", "m3", "agency:P", "n1"), // u1 has it
+		newImport("u4", "gone@example.org", "agency:P", "n-gone"),        // belongs to a deleted user
+		newImport("u5", "A@example.org"),                                 // u1 has it
 		newImport("u1", "e@example.org"),                                 // the ID is taken
-		newImport("gone", "f@example.org"),                               // a deleted user's
+		newImport("gone", "f@example.org"),                               // belongs to a deleted user
 		newImport("u6", "gone@example.org", "sp:x", "n1"),                // another scope
 		otherScope,
 	}
-	outcome, err := s.ImportUsers(ctx, people)
+	outcomes, err := s.ImportUsers(ctx, entries)
 	requireNoError(t, err)
 	for i, want := range []string{"", "exists", "agency:P", "agency:P", "exists", "exists", "exists", "", ""} {
-		var taken *idp.TakenError
+		var takenErr *idp.TakenError
 		switch {
-		case want == "" && outcome[i] != nil:
-			t.Errorf("%s was not added: %v", people[i].User.ID, outcome[i])
-		case want != "" && !errors.Is(outcome[i], idp.ErrExists):
-			t.Errorf("entry %d: %v, want ErrExists", i, outcome[i])
-		case want == "agency:P" && (!errors.As(outcome[i], &taken) || taken.Scope != idp.NameIDScope(want)):
-			t.Errorf("entry %d: %v, want a clash in %s", i, outcome[i], want)
-		case want == "exists" && errors.As(outcome[i], &taken):
-			t.Errorf("entry %d: %v, want no clash of NameIDs", i, outcome[i])
+		case want == "" && outcomes[i] != nil:
+			t.Errorf("%s was not added: %v", entries[i].User.ID, outcomes[i])
+		case want != "" && !errors.Is(outcomes[i], idp.ErrExists):
+			t.Errorf("entry %d: %v, want ErrExists", i, outcomes[i])
+		case want == "agency:P" && (!errors.As(outcomes[i], &takenErr) || takenErr.Scope != idp.NameIDScope(want)):
+			t.Errorf("entry %d: %v, want a clash in %s", i, outcomes[i], want)
+		case want == "exists" && errors.As(outcomes[i], &takenErr):
+			t.Errorf("entry %d: %v, want no clash of NameIDs", i, outcomes[i])
 		}
 	}
-	checkKinds(t, s, from, "import.u1", "import.u6", "import.dead")
+	checkKinds(t, s, firstSeq, "import.u1", "import.u6", "import.dead")
 	got, err := s.User(ctx, "u1")
-	checkSame(t, people[0].User, got, err)
+	checkSame(t, entries[0].User, got, err)
 	got, err = s.UserByEmail(ctx, "gone@example.org")
-	checkSame(t, people[7].User, got, err)
+	checkSame(t, entries[7].User, got, err)
 	checkNameID(t, s, "agency:P", "u1", "n1")
 	checkNameID(t, s, "sp:x", "u1", "m1")
 	checkNameID(t, s, "sp:x", "u3", "")
@@ -68,67 +68,66 @@ func testImport(t *testing.T, s idp.OwnedStore) {
 	checkError(t, addUser(ctx, s, newUser("dead", "g@example.org")), idp.ErrExists)
 
 	// More NameIDs for existing users.
-	more := []idp.ImportedUser{
+	additions := []idp.ImportedUser{
 		newImport("u1", "", "agency:P", "n1", "sp:y", "y1"),
 		newImport("u6", "", "sp:y", "y6", "sp:x", "other"), // has n1 there
-		newImport("old", "", "sp:y", "y1"),                 // u1 came first
+		newImport("old", "", "sp:y", "y1"),                 // u1 has it
 		newImport("u9", "", "sp:y", "y9"),
 		newImport("gone", "", "sp:y", "y8"),
 	}
-	for k := range more {
-		more[k].AlreadyExists = true
+	for k := range additions {
+		additions[k].AlreadyExists = true
 	}
-	outcome, err = s.ImportUsers(ctx, more)
+	outcomes, err = s.ImportUsers(ctx, additions)
 	requireNoError(t, err)
 	for k, want := range []error{nil, idp.ErrExists, idp.ErrExists, idp.ErrNotFound, idp.ErrNotFound} {
-		if !errors.Is(outcome[k], want) {
-			t.Errorf("entry %d: %v, want %v", k, outcome[k], want)
+		if !errors.Is(outcomes[k], want) {
+			t.Errorf("entry %d: %v, want %v", k, outcomes[k], want)
 		}
 	}
 	checkNameID(t, s, "sp:y", "u1", "y1")
 	checkNameID(t, s, "sp:y", "u6", "")
 	checkNameID(t, s, "sp:x", "u6", "n1")
 	got, err = s.User(ctx, "u1")
-	checkSame(t, people[0].User, got, err)
+	checkSame(t, entries[0].User, got, err)
 
 	testImportDisclosed(t, s)
 
-	outcome, err = s.ImportUsers(ctx, nil)
-	checkSame(t, 0, len(outcome), err)
+	outcomes, err = s.ImportUsers(ctx, nil)
+	checkSame(t, 0, len(outcomes), err)
 	if _, err := s.ImportUsers(ctx, []idp.ImportedUser{newImport("u7", "h@example.org"), newImport("", "i@example.org")}); err == nil {
-		t.Error("a person without ID was stored")
+		t.Error("a user without an ID was stored")
 	}
 	_, err = s.User(ctx, "u7")
 	checkError(t, err, idp.ErrNotFound)
 
 	scopes, err := s.NameIDScopes(ctx)
 	checkSame(t, []idp.NameIDScope{"agency:P", "sp:x", "sp:y"}, scopes, err)
-	deleted := func(after idp.UserID, limit int, want ...*idp.User) {
+	checkDeleted := func(after idp.UserID, limit int, want ...*idp.User) {
 		t.Helper()
 		got, err := s.Users(ctx, idp.UserQuery{After: after, Limit: limit, Deleted: true})
 		checkSame(t, want, got, err)
 	}
-	dead, gone := &idp.User{ID: "dead"}, &idp.User{ID: "gone"}
-	deleted("", 9, dead, gone)
-	deleted("", 1, dead)
-	deleted("dead", 1, gone)
-	deleted("gone", 1)
+	deadUser, goneUser := &idp.User{ID: "dead"}, &idp.User{ID: "gone"}
+	checkDeleted("", 9, deadUser, goneUser)
+	checkDeleted("", 1, deadUser)
+	checkDeleted("dead", 1, goneUser)
+	checkDeleted("gone", 1)
 }
 
-// testImportDisclosed checks that an import adds to an existing user the service providers
-// that an email address was disclosed to, even with two entries of one import. Nothing else
-// of the user changes.
+// testImportDisclosed checks that an import adds DisclosedTo to the email address of an existing
+// user, even with two entries of one import, and changes nothing else of the user.
 func testImportDisclosed(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	u := newUser("disclosed", "told@example.org", "home@example.org")
 	u.Role, u.Emails[1].DisclosedTo = "staff", []idp.EntityID{"sp-a"}
 	requireNoError(t, addUser(ctx, s, u))
-	more := []idp.ImportedUser{newImport("disclosed", "HOME@example.org"), newImport("disclosed", "home@example.org"), newImport("disclosed", "other@example.org")}
-	for k, to := range [][]idp.EntityID{{"sp-a", "sp-b"}, {"sp-b", "sp-c"}, {"sp-d"}} {
-		more[k].AlreadyExists, more[k].User.Emails[0].DisclosedTo = true, to
+	additions := []idp.ImportedUser{newImport("disclosed", "HOME@example.org"), newImport("disclosed", "home@example.org"), newImport("disclosed", "other@example.org")}
+	for k, disclosedTo := range [][]idp.EntityID{{"sp-a", "sp-b"}, {"sp-b", "sp-c"}, {"sp-d"}} {
+		additions[k].AlreadyExists, additions[k].User.Emails[0].DisclosedTo = true, disclosedTo
 	}
-	outcome, err := s.ImportUsers(ctx, more)
-	requireNoError(t, errors.Join(append(outcome, err)...))
+	outcomes, err := s.ImportUsers(ctx, additions)
+	requireNoError(t, errors.Join(append(outcomes, err)...))
 	u.Emails[1].DisclosedTo = []idp.EntityID{"sp-a", "sp-b", "sp-c"}
 	got, err := s.User(ctx, "disclosed")
 	checkSame(t, u, got, err)

@@ -17,37 +17,37 @@ func testIssuance(t *testing.T, s idp.OwnedStore) {
 	sess := newSession("s1", "u1")
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
 	i := newIssuance("s1", "u1", "m1")
-	given := *i.Request
+	request := *i.Request
 	name, err := getNameID(s.RecordIssuance(ctx, i))
 	checkSame(t, "name-u1", name, err)
-	if diff := cmp.Diff(&given, i.Request); diff != "" {
+	if diff := cmp.Diff(&request, i.Request); diff != "" {
 		t.Errorf("the caller's request was changed:\n%s", diff)
 	}
 
 	// The request is stored, as answered.
-	want := given
+	want := request
 	want.AnsweredAt, want.AnsweringSession = i.At, "s1"
-	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: given.Handle})
+	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: request.Handle})
 	checkSame(t, &want, got, err)
-	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: given.SP, MessageID: "m1"})
+	got, err = s.LoginRequest(ctx, idp.RequestKey{SP: request.SP, MessageID: "m1"})
 	checkSame(t, &want, got, err)
 
-	// The session knows the provider.
+	// The session contains the provider.
 	sess.SeenAt = i.At
-	sess.Participants = []idp.Participant{{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2031", At: i.At}}
-	stored, err := s.Session(ctx, "s1")
-	checkSame(t, sess, stored, err)
+	sess.Participants = []idp.Participant{{SP: request.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2031", At: i.At}}
+	storedRequest, err := s.Session(ctx, "s1")
+	checkSame(t, sess, storedRequest, err)
 	checkKinds(t, s, 0, "sign_in")
 
-	// Again, a year and a minute later: one participant under the same index.
+	// A year and a minute later, the session still has one participant with the same index.
 	i = newIssuance("s1", "u1", "m2")
 	i.Request.Year, i.At = "2032", startTime.Add(2*time.Minute)
 	_, err = s.RecordIssuance(ctx, i)
 	requireNoError(t, err)
 	sess.SeenAt = i.At
-	sess.Participants[0] = idp.Participant{SP: given.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2032", At: i.At}
-	stored, err = s.Session(ctx, "s1")
-	checkSame(t, sess, stored, err)
+	sess.Participants[0] = idp.Participant{SP: request.SP, NameID: name, SessionIndexes: []string{"index-m1"}, Year: "2032", At: i.At}
+	storedRequest, err = s.Session(ctx, "s1")
+	checkSame(t, sess, storedRequest, err)
 }
 
 // testIssuanceDisclosed checks that the email address disclosed to a service provider is recorded
@@ -57,9 +57,9 @@ func testIssuanceDisclosed(t *testing.T, s idp.OwnedStore) {
 	u := newUser("u1", "ann@example.org", "ann@home.example")
 	requireNoError(t, addUser(ctx, s, u))
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
-	for n, address := range []string{"ann@home.example", "ann@home.example", "", "bob@example.org"} {
+	for n, email := range []string{"ann@home.example", "ann@home.example", "", "bob@example.org"} {
 		i := newIssuance("s1", "u1", "m"+strconv.Itoa(n))
-		i.EmailAddress = address
+		i.EmailAddress = email
 		_, err := s.RecordIssuance(ctx, i)
 		requireNoError(t, err)
 	}
@@ -94,7 +94,7 @@ func testIssuanceStored(t *testing.T, s idp.OwnedStore) {
 	got, err := s.LoginRequest(ctx, idp.RequestKey{Handle: "h-m1"})
 	checkSame(t, r, got, err)
 
-	// The same handle for another message answers nothing.
+	// The handle of another message is refused.
 	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h-m2", "https://sp.example", "m2")))
 	i = newIssuance("s1", "u1", "m2")
 	i.Request.MessageID = "m3"
@@ -106,14 +106,14 @@ func testIssuanceStored(t *testing.T, s idp.OwnedStore) {
 
 func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	pending := newSession("pending", "u1")
-	pending.Pending = true
-	for _, x := range []*idp.Session{newSession("s1", "u1"), pending} {
+	pendingSession := newSession("pending", "u1")
+	pendingSession.Pending = true
+	for _, x := range []*idp.Session{newSession("s1", "u1"), pendingSession} {
 		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
-	answered := newRequest("h-answered", "https://sp.example", "answered")
-	answered.AnsweredAt = startTime
-	requireNoError(t, s.CreateLoginRequest(ctx, answered))
+	answeredRequest := newRequest("h-answered", "https://sp.example", "answered")
+	answeredRequest.AnsweredAt = startTime
+	requireNoError(t, s.CreateLoginRequest(ctx, answeredRequest))
 	requireNoError(t, s.CreateLoginRequest(ctx, newRequest("h-other", "https://sp.example", "seen")))
 	before, err := s.Session(ctx, "s1")
 	requireNoError(t, err)
@@ -126,7 +126,7 @@ func testIssuanceRefused(t *testing.T, s idp.OwnedStore) {
 		{"no session", func(i *idp.Issuance) { i.Session = "s9" }, idp.ErrSessionEnded},
 		{"pending session", func(i *idp.Issuance) { i.Session = "pending" }, idp.ErrSessionEnded},
 		{"another person's session", func(i *idp.Issuance) { i.User = "u2" }, idp.ErrSessionUser},
-		{"request answered", func(i *idp.Issuance) { i.Request = answered }, idp.ErrAnswered},
+		{"request answered", func(i *idp.Issuance) { i.Request = answeredRequest }, idp.ErrAnswered},
 		{"message seen", func(i *idp.Issuance) { i.Request.MessageID = "seen" }, idp.ErrReplayed},
 		{"no NameID proposed", func(i *idp.Issuance) { i.ProposedNameID = "" }, nil},
 		{"no request", func(i *idp.Issuance) { i.Request = nil }, nil},
@@ -163,27 +163,27 @@ func testIssuanceNameIDs(t *testing.T, s idp.OwnedStore) {
 		checkSame(t, want, got, err)
 		got, err = s.NameID(ctx, scope, idp.UserID(user))
 		checkSame(t, want, got, err)
-		who, err := s.UserByNameID(ctx, scope, want)
-		checkSame(t, idp.UserID(user), who, err)
+		userID, err := s.UserByNameID(ctx, scope, want)
+		checkSame(t, idp.UserID(user), userID, err)
 	}
 	issue("s1", "u1", "m1", "agency:A", "n1", "n1")
 	issue("s1", "u1", "m2", "agency:A", "n2", "n1") // permanent
 	issue("s1", "u1", "m3", "agency:A", "", "n1")
-	issue("s1", "u1", "m4", "sp:A", "n1", "n1") // scopes never meet
+	issue("s1", "u1", "m4", "sp:A", "n1", "n1") // scopes are separate
 	issue("s2", "u2", "m5", "sp:A", "n2", "n2")
 	issue("s2", "u2", "m6", "agency:A", "n3", "n3")
 
-	for _, look := range []struct {
+	for _, query := range []struct {
 		scope idp.NameIDScope
 		name  idp.NameID
 	}{{"agency:A", "n2"}, {"agency:B", "n1"}, {"agency:", "An1"}} {
-		_, err := s.UserByNameID(ctx, look.scope, look.name)
+		_, err := s.UserByNameID(ctx, query.scope, query.name)
 		checkError(t, err, idp.ErrNotFound)
 	}
 	_, err := s.NameID(ctx, "agency:B", "u1")
 	checkError(t, err, idp.ErrNotFound)
 
-	// Another user's NameID is refused, not given away.
+	// The NameID of another user is refused.
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s3", "u3")}))
 	i := newIssuance("s3", "u3", "m7")
 	i.ProposedNameID = "n1"
@@ -193,7 +193,7 @@ func testIssuanceNameIDs(t *testing.T, s idp.OwnedStore) {
 	checkError(t, err, idp.ErrNotFound)
 }
 
-// testIssuanceRace has fifty sign-ins of one user make the NameID at once.
+// testIssuanceRace creates the NameID of one user in fifty concurrent sign-ins.
 func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	const n = 50
 	requireNoError(t, s.StartSession(t.Context(), idp.SessionStart{Session: newSession("s1", "u1")}))
@@ -212,7 +212,7 @@ func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	wg.Wait()
 	for _, name := range names {
 		if name != names[0] || name == "" {
-			t.Fatalf("the person has NameIDs %q and %q", names[0], name)
+			t.Fatalf("the user has the NameIDs %q and %q", names[0], name)
 		}
 	}
 	user, err := s.UserByNameID(t.Context(), "agency:A", names[0])
@@ -228,8 +228,8 @@ func testIssuanceRace(t *testing.T, s idp.OwnedStore) {
 	}
 }
 
-// testIssuanceOnce answers one message many times at once, stored and not:
-// exactly one answer each.
+// testIssuanceOnce answers a stored message, and one that is not stored, many times at once. Each
+// gets exactly one answer.
 func testIssuanceOnce(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))

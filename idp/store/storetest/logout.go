@@ -21,13 +21,13 @@ func newLogoutRequest(handle, message string) *idp.LogoutRequest {
 }
 
 // newLogout delivers r, ends the given sessions, and answers with the status.
-func newLogout(r *idp.LogoutRequest, status string, end ...idp.SessionID) *idp.Logout {
+func newLogout(r *idp.LogoutRequest, status string, endIDs ...idp.SessionID) *idp.Logout {
 	return &idp.Logout{
 		Request: r, At: startTime.Add(time.Minute),
 		Decide: func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision {
-			return idp.LogoutDecision{Status: status, StatusDetail: "detail", SessionIDs: end}
+			return idp.LogoutDecision{Status: status, StatusDetail: "detail", SessionIDs: endIDs}
 		},
-		Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return newEvent("logout " + answered.Status) },
+		Event: func(request *idp.LogoutRequest) idp.AuditEvent { return newEvent("logout " + request.Status) },
 	}
 }
 
@@ -39,24 +39,24 @@ func withAnswer(r *idp.LogoutRequest, status string) *idp.LogoutRequest {
 }
 
 // testLogoutReceived checks that a message that waits for its browser is a single record,
-// however often it arrives, and that it waits for the browser that brought it last.
+// however often it arrives, and that it waits for the browser that delivered it last.
 func testLogoutReceived(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	r := newLogoutRequest("h1", "m1")
-	given := *r
+	copied := *r
 	first, err := s.ReceiveLogout(ctx, r)
-	checkSame(t, &given, first, err)
+	checkSame(t, &copied, first, err)
 	first.RelayState = "the caller's"
 	got, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 	checkSame(t, r, got, err)
 
 	// The same message with other content, from another browser.
-	again := newLogoutRequest("h2", "m1")
-	again.SecretHash, again.RelayState, again.User, again.SessionIndexes = []byte{3}, "other", "u2", nil
-	again.ReceivedAt, again.ExpiresAt = startTime.Add(time.Minute), startTime.Add(2*time.Hour)
+	repeated := newLogoutRequest("h2", "m1")
+	repeated.SecretHash, repeated.RelayState, repeated.User, repeated.SessionIndexes = []byte{3}, "other", "u2", nil
+	repeated.ReceivedAt, repeated.ExpiresAt = startTime.Add(time.Minute), startTime.Add(2*time.Hour)
 	want := *r
-	want.SecretHash = again.SecretHash
-	got, err = s.ReceiveLogout(ctx, again)
+	want.SecretHash = repeated.SecretHash
+	got, err = s.ReceiveLogout(ctx, repeated)
 	checkSame(t, &want, got, err)
 	got, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 	checkSame(t, &want, got, err)
@@ -81,20 +81,20 @@ func testLogoutReceived(t *testing.T, s idp.OwnedStore) {
 
 	// Recording an answer changes neither the content of the request nor its service
 	// provider.
-	out, err := s.RecordLogout(ctx, newLogout(again, "ok"))
+	outcome, err := s.RecordLogout(ctx, newLogout(repeated, "ok"))
 	requireNoError(t, err)
-	checkSame(t, withAnswer(&want, "ok"), out.Request, nil)
+	checkSame(t, withAnswer(&want, "ok"), outcome.Request, nil)
 	got, err = s.ReceiveLogout(ctx, r)
 	checkSame(t, withAnswer(r, "ok"), got, err)
 	checkKinds(t, s, 0, "logout ok")
 
 	// Requests expire, and their IDs can then be used again.
-	swept, err := s.Sweep(ctx, startTime.Add(time.Hour), 100)
-	checkSame(t, 3, swept, err)
+	count, err := s.Sweep(ctx, startTime.Add(time.Hour), 100)
+	checkSame(t, 3, count, err)
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 	checkError(t, err, idp.ErrNotFound)
-	got, err = s.ReceiveLogout(ctx, again)
-	checkSame(t, again, got, err)
+	got, err = s.ReceiveLogout(ctx, repeated)
+	checkSame(t, repeated, got, err)
 }
 
 // testLogoutDecided checks that a decision gets the request as it was first received and the
@@ -106,21 +106,21 @@ func testLogoutDecided(t *testing.T, s idp.OwnedStore) {
 		sess.CreatedAt = startTime.Add(time.Duration(n-10) * time.Second)
 		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: sess}))
 	}
-	deliver := func(r *idp.LogoutRequest, given []idp.SessionID, ended []idp.SessionID, end ...idp.SessionID) {
+	deliver := func(r *idp.LogoutRequest, copied []idp.SessionID, endedIDs []idp.SessionID, endIDs ...idp.SessionID) {
 		t.Helper()
-		l := newLogout(r, "ok", end...)
+		l := newLogout(r, "ok", endIDs...)
 		decide := l.Decide
 		l.Decide = func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
-			checkSame(t, given, ids(sessions), nil)
+			checkSame(t, copied, ids(sessions), nil)
 			checkSame(t, r, first, nil)
 			return decide(first, sessions)
 		}
-		out, err := s.RecordLogout(ctx, l)
+		outcome, err := s.RecordLogout(ctx, l)
 		requireNoError(t, err)
-		checkSame(t, withAnswer(r, "ok"), out.Request, nil)
-		checkSame(t, ended, ids(out.EndedSessions), nil)
-		stored, err := s.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: r.MessageID})
-		checkSame(t, withAnswer(r, "ok"), stored, err)
+		checkSame(t, withAnswer(r, "ok"), outcome.Request, nil)
+		checkSame(t, endedIDs, ids(outcome.EndedSessions), nil)
+		storedRequest, err := s.LogoutRequest(ctx, idp.RequestKey{SP: r.SP, MessageID: r.MessageID})
+		checkSame(t, withAnswer(r, "ok"), storedRequest, err)
 	}
 	r := newLogoutRequest("h1", "m1")
 	deliver(r, []idp.SessionID{"a", "d"}, []idp.SessionID{"a"}, "a", "b", "gone", "a")
@@ -133,8 +133,8 @@ func testLogoutDecided(t *testing.T, s idp.OwnedStore) {
 	r = newLogoutRequest("h4", "m4")
 	r.User = ""
 	deliver(r, nil, nil, "b", "c")
-	for _, gone := range []idp.SessionID{"a", "d", "e"} {
-		_, err := s.Session(ctx, gone)
+	for _, goneIDs := range []idp.SessionID{"a", "d", "e"} {
+		_, err := s.Session(ctx, goneIDs)
 		checkError(t, err, idp.ErrNotFound)
 	}
 	for _, left := range []idp.SessionID{"b", "c"} {
@@ -144,7 +144,7 @@ func testLogoutDecided(t *testing.T, s idp.OwnedStore) {
 	checkKinds(t, s, 0, "logout ok", "logout ok", "logout ok", "logout ok")
 
 	if _, err := s.RecordLogout(ctx, &idp.Logout{At: startTime}); err == nil {
-		t.Error("an answer to nothing was recorded")
+		t.Error("an answer without a request was recorded")
 	}
 	l := newLogout(newLogoutRequest("h6", "m6"), "ok")
 	l.At = time.Time{}
@@ -153,22 +153,22 @@ func testLogoutDecided(t *testing.T, s idp.OwnedStore) {
 	}
 }
 
-func ids(sessions []*idp.Session) (out []idp.SessionID) {
+func ids(sessions []*idp.Session) (outcome []idp.SessionID) {
 	for _, x := range sessions {
-		out = append(out, x.ID)
+		outcome = append(outcome, x.ID)
 	}
-	return out
+	return outcome
 }
 
 // testLogoutRepeated checks that a repeated message is decided again, in the form in which
-// it first arrived, and that it is recorded only if something ended.
+// it first arrived, and that it is recorded only if a session ended.
 func testLogoutRepeated(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
 	r := newLogoutRequest("h1", "m1")
 	_, err := s.ReceiveLogout(ctx, r)
 	requireNoError(t, err)
-	repeat := func(l *idp.Logout, status string, ended ...idp.SessionID) {
+	repeat := func(l *idp.Logout, status string, endedIDs ...idp.SessionID) {
 		t.Helper()
 		l.Request = newLogoutRequest("h9", "m1") // with other content
 		l.Request.User, l.Request.ReceivedAt, l.At = "u2", startTime.Add(time.Hour), startTime.Add(time.Hour)
@@ -178,28 +178,28 @@ func testLogoutRepeated(t *testing.T, s idp.OwnedStore) {
 			checkSame(t, startTime, first.ReceivedAt, nil)
 			return decide(first, sessions)
 		}
-		out, err := s.RecordLogout(ctx, l)
+		outcome, err := s.RecordLogout(ctx, l)
 		requireNoError(t, err)
-		checkSame(t, withAnswer(r, status), out.Request, nil)
-		checkSame(t, ended, ids(out.EndedSessions), nil)
+		checkSame(t, withAnswer(r, status), outcome.Request, nil)
+		checkSame(t, endedIDs, ids(outcome.EndedSessions), nil)
 	}
-	stored := func(status string) {
+	storedRequest := func(status string) {
 		t.Helper()
 		got, err := s.LogoutRequest(ctx, idp.RequestKey{Handle: "h1"})
 		checkSame(t, withAnswer(r, status), got, err)
 	}
-	out, err := s.RecordLogout(ctx, newLogout(r, "no"))
+	outcome, err := s.RecordLogout(ctx, newLogout(r, "no"))
 	requireNoError(t, err)
-	checkSame(t, withAnswer(r, "no"), out.Request, nil)
+	checkSame(t, withAnswer(r, "no"), outcome.Request, nil)
 	for range 5 {
 		repeat(newLogout(r, "perhaps"), "perhaps") // the answer may differ, depending on the browser that brings the request
 	}
-	stored("no")
+	storedRequest("no")
 	checkKinds(t, s, 0, "logout no")
 	repeat(newLogout(r, "yes", "s1"), "yes", "s1")
-	stored("yes")
+	storedRequest("yes")
 	repeat(newLogout(r, "no", "s1"), "no")
-	stored("yes")
+	storedRequest("yes")
 	checkKinds(t, s, 0, "logout no", "logout yes")
 	_, err = s.LogoutRequest(ctx, idp.RequestKey{Handle: "h9"})
 	checkError(t, err, idp.ErrNotFound)
@@ -209,24 +209,24 @@ func testLogoutRepeated(t *testing.T, s idp.OwnedStore) {
 // as older, even if the clock was set back between the two.
 func testLogoutClock(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	later := newSession("later", "u1")
-	later.CreatedAt = startTime.Add(time.Minute)
-	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: later}))
+	laterTime := newSession("later", "u1")
+	laterTime.CreatedAt = startTime.Add(time.Minute)
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: laterTime}))
 	got, err := s.ReceiveLogout(ctx, newLogoutRequest("h1", "m1"))
 	requireNoError(t, err)
-	checkSame(t, later.CreatedAt, got.ReceivedAt, nil)
-	out, err := s.RecordLogout(ctx, newLogout(newLogoutRequest("h2", "m2"), "ok"))
+	checkSame(t, laterTime.CreatedAt, got.ReceivedAt, nil)
+	outcome, err := s.RecordLogout(ctx, newLogout(newLogoutRequest("h2", "m2"), "ok"))
 	requireNoError(t, err)
-	checkSame(t, later.CreatedAt, out.Request.ReceivedAt, nil)
+	checkSame(t, laterTime.CreatedAt, outcome.Request.ReceivedAt, nil)
 
 	// A session that begins afterwards does not count as older.
 	latest := newSession("latest", "u1")
 	latest.CreatedAt = startTime.Add(time.Hour)
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: latest}))
 	for _, message := range []string{"m1", "m2"} {
-		out, err = s.RecordLogout(ctx, newLogout(newLogoutRequest("h9", message), "ok"))
+		outcome, err = s.RecordLogout(ctx, newLogout(newLogoutRequest("h9", message), "ok"))
 		requireNoError(t, err)
-		checkSame(t, later.CreatedAt, out.Request.ReceivedAt, nil)
+		checkSame(t, laterTime.CreatedAt, outcome.Request.ReceivedAt, nil)
 	}
 }
 
@@ -235,7 +235,7 @@ func testLogoutClock(t *testing.T, s idp.OwnedStore) {
 func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u1")}))
-	var ended atomic.Int32
+	var endedIDs atomic.Int32
 	var handles sync.Map
 	var wg sync.WaitGroup
 	for n := range 30 {
@@ -249,20 +249,20 @@ func testLogoutConcurrent(t *testing.T, s idp.OwnedStore) {
 					return
 				}
 			}
-			out, err := s.RecordLogout(ctx, newLogout(r, "ok", "s1"))
+			outcome, err := s.RecordLogout(ctx, newLogout(r, "ok", "s1"))
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			ended.Add(int32(len(out.EndedSessions)))
-			handles.Store(out.Request.Handle, true)
-			if first != nil && first.Handle != out.Request.Handle {
-				t.Errorf("received as %s, answered as %s", first.Handle, out.Request.Handle)
+			endedIDs.Add(int32(len(outcome.EndedSessions)))
+			handles.Store(outcome.Request.Handle, true)
+			if first != nil && first.Handle != outcome.Request.Handle {
+				t.Errorf("received as %s, answered as %s", first.Handle, outcome.Request.Handle)
 			}
 		})
 	}
 	wg.Wait()
-	checkSame(t, 1, ended.Load(), nil)
+	checkSame(t, 1, endedIDs.Load(), nil)
 	n := 0
 	handles.Range(func(any, any) bool { n++; return true })
 	checkSame(t, 1, n, nil)
@@ -293,23 +293,23 @@ func testLogoutFunction(t *testing.T, s idp.OwnedStore) {
 		first.User, first.SessionIndexes[0], sessions[0].ID, sessions[0].User = "u2", "b", "s2", "u2"
 		return d
 	}
-	out, err := s.RecordLogout(ctx, l)
+	outcome, err := s.RecordLogout(ctx, l)
 	requireNoError(t, err)
-	checkSame(t, withAnswer(newLogoutRequest("h1", "m1"), "ok"), out.Request, nil)
+	checkSame(t, withAnswer(newLogoutRequest("h1", "m1"), "ok"), outcome.Request, nil)
 	got, err = s.Session(ctx, "s1")
 	checkSame(t, sess, got, err)
 	checkKinds(t, s, 0, "logout ok")
-	if !slices.Equal(ids(out.EndedSessions), nil) {
-		t.Errorf("ended: %v", ids(out.EndedSessions))
+	if !slices.Equal(ids(outcome.EndedSessions), nil) {
+		t.Errorf("ended: %v", ids(outcome.EndedSessions))
 	}
 }
 
-func checkPanics(t *testing.T, f func()) {
+func checkPanics(t *testing.T, run func()) {
 	t.Helper()
 	defer func() {
 		if recover() == nil {
 			t.Error("the caller's panic is lost")
 		}
 	}()
-	f()
+	run()
 }

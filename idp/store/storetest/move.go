@@ -38,8 +38,8 @@ func checkNameID(t *testing.T, s idp.OwnedStore, scope idp.NameIDScope, user idp
 		return
 	}
 	checkSame(t, want, got, err)
-	found, err := s.UserByNameID(t.Context(), scope, want)
-	checkSame(t, user, found, err)
+	owner, err := s.UserByNameID(t.Context(), scope, want)
+	checkSame(t, user, owner, err)
 }
 
 func testMoveProvider(t *testing.T, s idp.OwnedStore) {
@@ -56,7 +56,7 @@ func testMoveProvider(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, 2, n, err)
 	for scope, names := range map[idp.NameIDScope]map[idp.UserID]idp.NameID{
 		"agency:P": {"u1": "n1", "u2": "n2", "u3": "n3", "u4": "n4", "u9": ""},
-		"sp:a":     {"u1": "n1", "u2": "n2", "u3": "n3", "u4": ""}, // a copy, and one way
+		"sp:a":     {"u1": "n1", "u2": "n2", "u3": "n3", "u4": ""}, // copied in one direction
 	} {
 		for user, name := range names {
 			checkNameID(t, s, scope, user, name)
@@ -68,7 +68,7 @@ func testMoveProvider(t *testing.T, s idp.OwnedStore) {
 	got, err := s.Provider(ctx, "a")
 	checkSame(t, want, got, err)
 
-	// Again: no NameID is left to copy, also if the scope stays.
+	// A second move copies no NameID, even without a change of the scope.
 	n, err = moveProvider(ctx, s, "a", moveTo("agency:P"))
 	checkSame(t, 0, n, err)
 	requireNoError(t, updateProvider(ctx, s, "a", moveTo("sp:a")))
@@ -80,7 +80,7 @@ func testMoveProviderRefused(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	requireNoError(t, s.CreateProvider(ctx, newProvider("a"), ""))
 	giveNameIDs(t, s, "sp:a", "u1", "n1", "u2", "n2", "u3", "n3", "u4", "n4")
-	giveNameIDs(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another one; n3 is another user's
+	giveNameIDs(t, s, "agency:P", "u2", "other", "u5", "n3") // u2 has another NameID, and n3 belongs to another user
 	events := len(readTrail(t, s))
 
 	_, err := moveProvider(ctx, s, "a", moveTo("agency:P"), newEvent("x"))
@@ -106,11 +106,11 @@ func testMoveProviderRefused(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, newProvider("a"), got, err)
 }
 
-// testIssuanceMoved signs users in with a scope that the service provider has left. A new
+// testIssuanceMoved signs users in with the previous scope of the service provider. A new
 // user must keep the same NameID permanently.
 func testIssuanceMoved(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	p := newProvider("https://sp.example") // the one that issuance names
+	p := newProvider("https://sp.example") // the provider of newIssuance
 	p.NameIDScope = "sp:a"
 	requireNoError(t, s.CreateProvider(ctx, p, ""))
 	giveNameIDs(t, s, "sp:a", "old", "n-old")
@@ -130,7 +130,7 @@ func testIssuanceMoved(t *testing.T, s idp.OwnedStore) {
 }
 
 // testMoveRace moves a service provider to another scope while new users sign in to it, all
-// with the scope from before. Whatever the order, the scope after must contain the NameID
+// with the previous scope. In any order, the new scope must contain the NameID
 // that was disclosed to the service provider.
 func testMoveRace(t *testing.T, s idp.OwnedStore) {
 	const n = 60

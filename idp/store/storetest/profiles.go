@@ -8,11 +8,11 @@ import (
 	"vernal/idp"
 )
 
-func newProfile(first string) *idp.Profile {
-	return &idp.Profile{Level: idp.IALVerified, VerifiedAt: startTime, FirstName: first, SSN: "900-11-2222"}
+func newProfile(firstName string) *idp.Profile {
+	return &idp.Profile{Level: idp.IALVerified, VerifiedAt: startTime, FirstName: firstName, SSN: "900-11-2222"}
 }
 
-// checkUnproofed checks that the user has no profile and that the record has no Proofed.
+// checkUnproofed checks that the user has no profile and that the record has no Proofing.
 func checkUnproofed(t *testing.T, s idp.OwnedStore, id idp.UserID) {
 	t.Helper()
 	_, err := s.Profile(t.Context(), id)
@@ -27,26 +27,26 @@ func checkUnproofed(t *testing.T, s idp.OwnedStore, id idp.UserID) {
 
 func testProfiles(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	u, later := newUser("u1", "ann@example.org"), startTime.Add(time.Hour)
+	u, laterTime := newUser("u1", "ann@example.org"), startTime.Add(time.Hour)
 	requireNoError(t, addUser(ctx, s, u))
 	requireNoError(t, addUser(ctx, s, newUser("u2", "bob@example.org")))
 	checkUnproofed(t, s, "u1")
-	checkError(t, s.SetProfile(ctx, "u9", newProfile("Ann"), later, newEvent("x")), idp.ErrNotFound)
+	checkError(t, s.SetProfile(ctx, "u9", newProfile("Ann"), laterTime, newEvent("x")), idp.ErrNotFound)
 	checkUnproofed(t, s, "u9")
 
 	// Profile and record change in one step.
-	requireNoError(t, s.SetProfile(ctx, "u1", newProfile("Ann"), later, newEvent("user.verify")))
-	u.Proofing, u.UpdatedAt = &idp.Proofing{Level: idp.IALVerified, VerifiedAt: startTime}, later
+	requireNoError(t, s.SetProfile(ctx, "u1", newProfile("Ann"), laterTime, newEvent("user.verify")))
+	u.Proofing, u.UpdatedAt = &idp.Proofing{Level: idp.IALVerified, VerifiedAt: startTime}, laterTime
 	got, err := s.User(ctx, "u1")
 	checkSame(t, u, got, err)
 	p, err := s.Profile(ctx, "u1")
 	checkSame(t, newProfile("Ann"), p, err)
 	checkUnproofed(t, s, "u2")
 
-	// Other changes of the user keep the profile and must not change Proofed.
+	// Other changes of the user keep the profile and must not change Proofing.
 	requireNoError(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Role = "staff"; return nil }))
-	for name, proofed := range map[string]*idp.Proofing{"raised": {Level: idp.IALFacialMatch, VerifiedAt: startTime}, "taken away": nil} {
-		if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Proofing = proofed; return nil }, newEvent("x")) == nil {
+	for name, proofing := range map[string]*idp.Proofing{"raised": {Level: idp.IALFacialMatch, VerifiedAt: startTime}, "taken away": nil} {
+		if s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.Proofing = proofing; return nil }, newEvent("x")) == nil {
 			t.Errorf("%s without a profile", name)
 		}
 	}
@@ -60,20 +60,20 @@ func testProfiles(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, newProfile("Ann"), p, err)
 
 	facial := &idp.Profile{Level: idp.IALFacialMatch, FirstName: "Anna"}
-	requireNoError(t, s.SetProfile(ctx, "u1", facial, later))
+	requireNoError(t, s.SetProfile(ctx, "u1", facial, laterTime))
 	p, err = s.Profile(ctx, "u1")
 	checkSame(t, facial, p, err)
 	got, err = s.User(ctx, "u1")
 	u.Proofing = &idp.Proofing{Level: idp.IALFacialMatch}
 	checkSame(t, u, got, err)
-	requireNoError(t, s.SetProfile(ctx, "u1", nil, later, newEvent("user.verify")))
+	requireNoError(t, s.SetProfile(ctx, "u1", nil, laterTime, newEvent("user.verify")))
 	checkUnproofed(t, s, "u1")
 
 	// A deleted user leaves no profile behind.
-	requireNoError(t, s.SetProfile(ctx, "u2", newProfile("Bob"), later))
+	requireNoError(t, s.SetProfile(ctx, "u2", newProfile("Bob"), laterTime))
 	requireNoError(t, s.DeleteUser(ctx, "u2"))
 	checkUnproofed(t, s, "u2")
-	checkError(t, s.SetProfile(ctx, "u2", newProfile("Bob"), later, newEvent("x")), idp.ErrNotFound)
+	checkError(t, s.SetProfile(ctx, "u2", newProfile("Bob"), laterTime, newEvent("x")), idp.ErrNotFound)
 	checkUnproofed(t, s, "u2")
 	checkKinds(t, s, 0, "user.verify", "user.verify")
 }
@@ -81,21 +81,21 @@ func testProfiles(t *testing.T, s idp.OwnedStore) {
 func testProfilesImported(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	requireNoError(t, addUser(ctx, s, newUser("old", "old@example.org")))
-	people := []idp.ImportedUser{
+	entries := []idp.ImportedUser{
 		newImport("u1", "a@example.org"), newImport("u2", "b@example.org"), newImport("u3", "OLD@example.org"), newImport("old", ""),
 		newImport("dead", ""),
 	}
-	for i := range people {
-		people[i].Profile = newProfile("Ann")
+	for i := range entries {
+		entries[i].Profile = newProfile("Ann")
 	}
-	people[1].Profile = nil
-	people[1].User.Proofing = &idp.Proofing{Level: idp.IALFacialMatch} // must be ignored
-	people[3].AlreadyExists, people[4].IsDeleted = true, true
-	outcome, err := s.ImportUsers(ctx, people)
+	entries[1].Profile = nil
+	entries[1].User.Proofing = &idp.Proofing{Level: idp.IALFacialMatch} // must be ignored
+	entries[3].AlreadyExists, entries[4].IsDeleted = true, true
+	outcomes, err := s.ImportUsers(ctx, entries)
 	requireNoError(t, err)
-	checkError(t, outcome[2], idp.ErrExists)
-	outcome[2] = nil
-	requireNoError(t, errors.Join(outcome...))
+	checkError(t, outcomes[2], idp.ErrExists)
+	outcomes[2] = nil
+	requireNoError(t, errors.Join(outcomes...))
 
 	p, err := s.Profile(ctx, "u1")
 	checkSame(t, newProfile("Ann"), p, err)

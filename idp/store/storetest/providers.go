@@ -69,11 +69,11 @@ func testProviderErrors(t *testing.T, s idp.OwnedStore) {
 	checkKinds(t, s, 0)
 }
 
-// readLastScope returns the scope of a removed service provider.
+// lastScope returns the scope of a removed service provider.
 func readLastScope(ctx context.Context, s idp.OwnedStore, id idp.EntityID) (idp.NameIDScope, error) {
 	_, err := s.Provider(ctx, id)
-	if removed, ok := errors.AsType[*idp.RemovedError](err); ok && errors.Is(err, idp.ErrNotFound) {
-		return removed.Scope, nil
+	if removedErr, ok := errors.AsType[*idp.RemovedError](err); ok && errors.Is(err, idp.ErrNotFound) {
+		return removedErr.Scope, nil
 	}
 	return "", err
 }

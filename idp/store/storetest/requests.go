@@ -39,12 +39,12 @@ func testLoginRequestAnswered(t *testing.T, s idp.OwnedStore) {
 	if s.AnswerLoginRequest(ctx, r, time.Time{}, nil, newEvent("x")) == nil {
 		t.Error("a request was answered at the zero time, which leaves it unanswered")
 	}
-	no := errors.New("no")
-	checkError(t, s.AnswerLoginRequest(ctx, r, startTime, func(idp.Standing) error { return no }, newEvent("x")), no)
+	refusal := errors.New("no")
+	checkError(t, s.AnswerLoginRequest(ctx, r, startTime, func(idp.Standing) error { return refusal }, newEvent("x")), refusal)
 	checkError(t, s.AnswerLoginRequest(ctx, newRequest("h1", "https://sp.example", "m2"), startTime, nil, newEvent("x")), idp.ErrExists)
-	given := *r
-	given.RelayState = "nothing but the answer changes"
-	requireNoError(t, s.AnswerLoginRequest(ctx, &given, startTime.Add(time.Minute), nil, newEvent("no_passive")))
+	changed := *r
+	changed.RelayState = "nothing but the answer changes"
+	requireNoError(t, s.AnswerLoginRequest(ctx, &changed, startTime.Add(time.Minute), nil, newEvent("no_passive")))
 	checkError(t, s.AnswerLoginRequest(ctx, r, startTime.Add(time.Hour), nil, newEvent("x")), idp.ErrAnswered)
 	checkError(t, s.AnswerLoginRequest(ctx, newRequest("h2", "https://sp.example", "m1"), startTime, nil, newEvent("x")), idp.ErrReplayed)
 	r.AnsweredAt = startTime.Add(time.Minute)
@@ -59,7 +59,7 @@ func testLoginRequestAnswered(t *testing.T, s idp.OwnedStore) {
 
 	// A request that is not stored, because it waited in the browser, is stored as answered.
 	r = newRequest("h3", "https://sp.example", "m3")
-	checkError(t, s.AnswerLoginRequest(ctx, r, startTime, func(idp.Standing) error { return no }, newEvent("x")), no)
+	checkError(t, s.AnswerLoginRequest(ctx, r, startTime, func(idp.Standing) error { return refusal }, newEvent("x")), refusal)
 	_, err = s.LoginRequest(ctx, idp.RequestKey{Handle: "h3"})
 	checkError(t, err, idp.ErrNotFound)
 	requireNoError(t, s.AnswerLoginRequest(ctx, r, startTime.Add(time.Minute), nil, newEvent("no_passive")))

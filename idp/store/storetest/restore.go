@@ -74,17 +74,17 @@ func testRestore(t *testing.T, s idp.OwnedStore) {
 	requireNoError(t, err)
 
 	countBefore := len(readTrail(t, s))
-	restored := newEvent("restored")
-	restored.Detail = map[string]string{}
-	var gotEnded idp.EndedRecords
+	restoreEvent := newEvent("restored")
+	restoreEvent.Detail = map[string]string{}
+	var gotCounts idp.EndedRecords
 	r.Add = func(e idp.EndedRecords) (map[string]idp.Document, error) {
-		gotEnded, restored.Detail["sessions"] = e, "two"
+		gotCounts, restoreEvent.Detail["sessions"] = e, "two"
 		return map[string]idp.Document{"added": {Key: "k", Data: []byte("new")}, "new": {Key: "n", Data: []byte("new")}}, nil
 	}
-	got, err := s.Restore(ctx, r, restored)
+	got, err := s.Restore(ctx, r, restoreEvent)
 	want := idp.EndedRecords{Sessions: 2, LoginRequests: 2, LogoutRequests: 1, Documents: map[string]int{"ended": 1}}
 	checkSame(t, want, got, err)
-	checkSame(t, want, gotEnded, nil)
+	checkSame(t, want, gotCounts, nil)
 	checkKinds(t, s, countBefore, "restored")
 	checkSame(t, "two", readTrail(t, s)[countBefore].Detail["sessions"], nil)
 	checkSame(t, at, s.RestoredAt(), nil)
@@ -155,8 +155,8 @@ func checkRestoredUser(t *testing.T, s idp.OwnedStore, at time.Time) {
 		requireNoError(t, err)
 		byEmail, err := s.UserByEmail(ctx, "a@example.org")
 		checkSame(t, u, byEmail, err)
-		list, err := s.Users(ctx, idp.UserQuery{Limit: 10})
-		checkSame(t, []*idp.User{u}, list, err)
+		users, err := s.Users(ctx, idp.UserQuery{Limit: 10})
+		checkSame(t, []*idp.User{u}, users, err)
 		return u
 	}
 	u := lookupUser()

@@ -24,8 +24,8 @@ func testSessionList(t *testing.T, s idp.OwnedStore) {
 		got := []idp.SessionID{}
 		for _, x := range sessions {
 			got = append(got, x.ID)
-			one, err := s.Session(ctx, x.ID)
-			checkSame(t, one, x, err)
+			single, err := s.Session(ctx, x.ID)
+			checkSame(t, single, x, err)
 		}
 		if diff := cmp.Diff(append([]idp.SessionID{}, want...), got); diff != "" {
 			t.Errorf("Sessions(%q, %d) (-want +got):\n%s", after, limit, diff)
@@ -59,7 +59,7 @@ func testEndSessions(t *testing.T, s idp.OwnedStore) {
 }
 
 // testSweepIdle leaves sessions unused: the sweep removes them before their absolute end, and
-// keeps those in use.
+// keeps sessions in use.
 func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"unused", "touched", "issued", "ended", "short"} {
@@ -100,9 +100,9 @@ func testSweepIdle(t *testing.T, s idp.OwnedStore) {
 	requireNoError(t, err)
 
 	// A session that is always in use stays until its absolute end.
-	busy := newSession("busy", "u2")
-	busy.IdleTimeout = 15 * time.Minute
-	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: busy}))
+	busySession := newSession("busy", "u2")
+	busySession.IdleTimeout = 15 * time.Minute
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: busySession}))
 	for at := time.Duration(0); at < 12*time.Hour; at += 14 * time.Minute {
 		touch("busy", at)
 		sweep(at, 0)

@@ -12,11 +12,11 @@ import (
 
 func testSessions(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	made := newSession("s1", "u1")
-	made.Participants = []idp.Participant{newParticipant("a", "n", "i1")}
-	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: made, ReplacedIDs: []idp.SessionID{"gone"}}, newEvent("session.begin")))
+	session := newSession("s1", "u1")
+	session.Participants = []idp.Participant{newParticipant("a", "n", "i1")}
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: session, ReplacedIDs: []idp.SessionID{"gone"}}, newEvent("session.begin")))
 	got, err := s.Session(ctx, "s1")
-	checkSame(t, made, got, err)
+	checkSame(t, session, got, err)
 	checkError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s1", "u2")}, newEvent("x")), idp.ErrExists)
 	_, err = s.Session(ctx, "s2")
 	checkError(t, err, idp.ErrNotFound)
@@ -29,9 +29,9 @@ func testSessions(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, old, got, err)
 
 	requireNoError(t, s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.SeenAt = startTime.Add(time.Hour); return nil }, newEvent("session.seen")))
-	made.SeenAt = startTime.Add(time.Hour)
+	session.SeenAt = startTime.Add(time.Hour)
 	got, err = s.Session(ctx, "s1")
-	checkSame(t, made, got, err)
+	checkSame(t, session, got, err)
 	checkError(t, s.UpdateSession(ctx, "s2", func(*idp.Session) error { return nil }, newEvent("x")), idp.ErrNotFound)
 	for _, change := range []func(*idp.Session) error{
 		func(x *idp.Session) error { x.User = "u2"; return nil },
@@ -44,7 +44,7 @@ func testSessions(t *testing.T, s idp.OwnedStore) {
 	cause := errors.New("no")
 	checkError(t, s.UpdateSession(ctx, "s1", func(x *idp.Session) error { x.Factors = nil; return cause }, newEvent("x")), cause)
 	got, err = s.Session(ctx, "s1")
-	checkSame(t, made, got, err)
+	checkSame(t, session, got, err)
 
 	requireNoError(t, endSession(ctx, s, "s1", newEvent("session.end")))
 	_, err = s.Session(ctx, "s1")
@@ -62,11 +62,11 @@ func testSessionReplaced(t *testing.T, s idp.OwnedStore) {
 	for _, x := range []*idp.Session{first, second, other} {
 		requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: x}))
 	}
-	made := newSession("s4", "u1")
-	made.Participants = []idp.Participant{newParticipant("d", "n", "l1"), newParticipant("b", "n2", "j2")}
-	given := *made
-	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: made, ReplacedIDs: []idp.SessionID{"s1", "s2", "s1", "s3", "gone"}}))
-	if diff := cmp.Diff(&given, made); diff != "" {
+	session := newSession("s4", "u1")
+	session.Participants = []idp.Participant{newParticipant("d", "n", "l1"), newParticipant("b", "n2", "j2")}
+	before := *session
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: session, ReplacedIDs: []idp.SessionID{"s1", "s2", "s1", "s3", "gone"}}))
+	if diff := cmp.Diff(&before, session); diff != "" {
 		t.Errorf("the caller's session was changed:\n%s", diff)
 	}
 
@@ -112,7 +112,7 @@ func testSessionIndexStays(t *testing.T, s idp.OwnedStore) {
 				return
 			}
 		}
-		t.Errorf("%s takes no part in %s", sp, id)
+		t.Errorf("%s is no participant of %s", sp, id)
 	}
 	const a, b = "https://a.example", "https://b.example"
 	for n := range 25 {
@@ -122,29 +122,29 @@ func testSessionIndexStays(t *testing.T, s idp.OwnedStore) {
 	issue("s1", a, "m-last", "index-m0000")
 	indexes("s1", a, "index-m0000")
 
-	// A step-up, and a sign-in in its place.
+	// A step-up, and then a sign-in that replaces the session.
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s2", "u1"), PreviousID: "s1"}))
 	issue("s2", a, "stepped-up", "index-m0000")
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s3", "u1"), ReplacedIDs: []idp.SessionID{"s2"}}))
 	issue("s3", b, "signed-in", "index-b1")
 
-	// A session that has several keeps all of them, and the latest counts.
+	// A session with several indexes keeps all of them, and the latest one counts.
 	old := newSession("s4", "u1")
-	var many []string
+	var manyIndexes []string
 	for n := range 40 {
-		many = append(many, numberedName("old", n))
+		manyIndexes = append(manyIndexes, numberedName("old", n))
 	}
-	old.Participants = []idp.Participant{newParticipant(a, "name-u1", many...)}
+	old.Participants = []idp.Participant{newParticipant(a, "name-u1", manyIndexes...)}
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: old}))
 	issue("s4", a, "old", "old0039")
 	requireNoError(t, s.UpdateSession(ctx, "s4", func(x *idp.Session) error { x.SeenAt = startTime; return nil }))
-	indexes("s4", a, many...)
+	indexes("s4", a, manyIndexes...)
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("s5", "u1"), ReplacedIDs: []idp.SessionID{"s4"}}))
-	indexes("s5", a, many...)
+	indexes("s5", a, manyIndexes...)
 }
 
 // testSessionIndexMoved checks that a service provider whose scope changed during the
-// session keeps its SessionIndex there, under either NameID. Of several, the latest counts.
+// session keeps its SessionIndex there, under either NameID. Of several indexes, the latest counts.
 func testSessionIndexMoved(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	const sp = "https://sp.example"
@@ -189,19 +189,19 @@ func testUserSessions(t *testing.T, s idp.OwnedStore) {
 	list("u11", "other")
 	list("u2")
 
-	on := func(x *idp.Session) idp.AuditEvent { return newEvent("end " + string(x.ID)) }
-	for _, keep := range []idp.SessionID{"gone", "other"} {
-		_, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", KeptID: keep, Event: on})
+	isPending := func(x *idp.Session) idp.AuditEvent { return newEvent("end " + string(x.ID)) }
+	for _, keptID := range []idp.SessionID{"gone", "other"} {
+		_, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", KeptID: keptID, Event: isPending})
 		checkError(t, err, idp.ErrSessionEnded)
 	}
 	list("u1", "z", "b", "a")
-	n, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", KeptID: "b", Event: on})
+	n, err := s.EndSessions(ctx, idp.SessionEnd{User: "u1", KeptID: "b", Event: isPending})
 	checkSame(t, 2, n, err)
 	list("u1", "b")
 	list("u11", "other")
 	n, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1"})
 	checkSame(t, 1, n, err)
-	n, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1", Event: on})
+	n, err = s.EndSessions(ctx, idp.SessionEnd{User: "u1", Event: isPending})
 	checkSame(t, 0, n, err)
 	list("u1")
 	checkKinds(t, s, 0, "end z", "end a")
@@ -209,20 +209,20 @@ func testUserSessions(t *testing.T, s idp.OwnedStore) {
 
 func testCompleteSession(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	begun := newSession("begun", "u1")
-	begun.Pending = true
-	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: begun}))
+	beganAt := newSession("begun", "u1")
+	beganAt.Pending = true
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: beganAt}))
 	checkError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("other", "u2"), PendingID: "begun"}, newEvent("x")), idp.ErrSessionUser)
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("before", "u1")}))
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("done", "u1"), PendingID: "begun", ReplacedIDs: []idp.SessionID{"before"}}, newEvent("authn")))
-	for _, gone := range []idp.SessionID{"begun", "before"} {
-		_, err := s.Session(ctx, gone)
+	for _, goneID := range []idp.SessionID{"begun", "before"} {
+		_, err := s.Session(ctx, goneID)
 		checkError(t, err, idp.ErrNotFound)
 	}
 	_, err := s.Session(ctx, "done")
 	requireNoError(t, err)
 
-	// A sign-in whose beginning was ended leads to no page, and nothing changes.
+	// A sign-in whose pending session has ended cannot be completed.
 	checkError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("late", "u1"), PendingID: "begun", ReplacedIDs: []idp.SessionID{"done"}}, newEvent("x")), idp.ErrSessionEnded)
 	checkError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("late", "u1"), PendingID: "done"}, newEvent("x")), idp.ErrSessionEnded) // not pending
 	_, err = s.Session(ctx, "late")
@@ -243,31 +243,31 @@ func testReplaceSession(t *testing.T, s idp.OwnedStore) {
 	got, err := s.Session(ctx, "new")
 	requireNoError(t, err)
 	if len(got.Participants) != 1 || got.Participants[0].SessionIndexes[0] != "_1" {
-		t.Errorf("participants %v are not those before", got.Participants)
+		t.Errorf("participants %v are not the earlier ones", got.Participants)
 	}
 
-	// Its beginning stays over several step-ups. A sign-in in its place begins again.
+	// Step-ups keep the time of sign-in. A new sign-in does not.
 	later := newSession("later", "u1")
 	later.CreatedAt = startTime.Add(time.Hour)
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: later, PreviousID: "new"}))
-	latest := newSession("latest", "u1")
-	latest.CreatedAt = startTime.Add(2 * time.Hour)
-	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: latest, PreviousID: "later"}))
+	latestSession := newSession("latest", "u1")
+	latestSession.CreatedAt = startTime.Add(2 * time.Hour)
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: latestSession, PreviousID: "later"}))
 	got, err = s.Session(ctx, "latest")
 	requireNoError(t, err)
 	checkSame(t, startTime, got.SignedInAt(), nil)
-	checkSame(t, latest.CreatedAt, got.CreatedAt, nil)
-	fresh := newSession("fresh", "u1")
-	fresh.CreatedAt = startTime.Add(3 * time.Hour)
-	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: fresh, ReplacedIDs: []idp.SessionID{"latest"}}))
+	checkSame(t, latestSession.CreatedAt, got.CreatedAt, nil)
+	newSess := newSession("fresh", "u1")
+	newSess.CreatedAt = startTime.Add(3 * time.Hour)
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSess, ReplacedIDs: []idp.SessionID{"latest"}}))
 	got, err = s.Session(ctx, "fresh")
 	requireNoError(t, err)
-	checkSame(t, fresh.CreatedAt, got.SignedInAt(), nil)
+	checkSame(t, newSess.CreatedAt, got.SignedInAt(), nil)
 
-	// A session that was ended, or is only begun, cannot be continued.
-	begun := newSession("begun", "u1")
-	begun.Pending = true
-	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: begun}))
+	// A session that has ended or is pending cannot be continued.
+	beganAt := newSession("begun", "u1")
+	beganAt.Pending = true
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: beganAt}))
 	checkError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("late", "u1"), PreviousID: "old"}, newEvent("x")), idp.ErrSessionEnded)
 	checkError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("late", "u1"), PreviousID: "begun"}, newEvent("x")), idp.ErrSessionEnded)
 	_, err = s.Session(ctx, "late")

@@ -1,8 +1,8 @@
-// Package storetest is the conformance suite of stores: every promise in
-// idp/store.go is a test case here, and so is every bug once found in a store.
+// Package storetest is the conformance suite of stores. It has a test case for every promise in
+// idp/store.go, and for every bug that was found in a store.
 //
-// A store's own test calls Run, which tests the promises of all stores. The further promises of a
-// store (files, locks, crashes) are tested in its own package.
+// The test of a store calls Run. The package of the store tests everything else, such as files,
+// locks and crashes.
 package storetest
 
 import (
@@ -18,11 +18,11 @@ import (
 	"vernal/idp/audit"
 )
 
-// startTime is the time at which the suite's records begin. A store under test may
+// startTime is the time of the first records of the suite. A store under test may
 // have any clock.
 var startTime = time.Date(2031, 4, 1, 9, 0, 0, 0, time.UTC)
 
-// Open opens the store that is kept in dir, and makes it if it is missing. The suite closes it.
+// Open opens the store in dir, and creates it if it is missing. The suite closes it.
 type Open func(t *testing.T, dir string) idp.OwnedStore
 
 // Run tests the store.
@@ -109,8 +109,8 @@ func Run(t *testing.T, open Open) {
 	})
 }
 
-// testCheckWrites checks a store that can be written, also concurrently and by a caller that has
-// gone.
+// testCheckWrites checks a store that can be written, also concurrently and for a caller whose
+// context has ended.
 func testCheckWrites(t *testing.T, s idp.OwnedStore) {
 	done := make(chan error)
 	for range 8 {
@@ -119,9 +119,9 @@ func testCheckWrites(t *testing.T, s idp.OwnedStore) {
 	for range 8 {
 		checkError(t, <-done, nil)
 	}
-	gone, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	checkError(t, s.CheckWrites(gone), context.Canceled)
+	checkError(t, s.CheckWrites(canceled), context.Canceled)
 	if n := s.WriteFailures(); n != 0 {
 		t.Errorf("%d changes failed", n)
 	}
@@ -138,7 +138,7 @@ func closeStore(t *testing.T, s idp.OwnedStore) {
 	}
 }
 
-// requireNoError stops the test if a step that must work did not.
+// requireNoError stops the test after an error.
 func requireNoError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -167,7 +167,7 @@ func checkSame[T any](t *testing.T, want T, got T, err error) {
 }
 
 // readTrail reads the whole audit trail in steps and verifies its chain.
-func readTrail(t *testing.T, s idp.OwnedStore) (out []idp.AuditRecord) {
+func readTrail(t *testing.T, s idp.OwnedStore) (records []idp.AuditRecord) {
 	t.Helper()
 	var place audit.Place
 	for {
@@ -178,11 +178,11 @@ func readTrail(t *testing.T, s idp.OwnedStore) (out []idp.AuditRecord) {
 			continue
 		}
 		if len(page.Lines) == 0 {
-			return out
+			return records
 		}
-		records, err := audit.Records(t.Context(), s, place.Seq, 7)
+		next, err := audit.Records(t.Context(), s, place.Seq, 7)
 		requireNoError(t, err)
-		out = append(out, records...)
+		records = append(records, next...)
 		for _, line := range page.Lines {
 			place, err = place.Next(line)
 			requireNoError(t, err)
@@ -190,11 +190,11 @@ func readTrail(t *testing.T, s idp.OwnedStore) (out []idp.AuditRecord) {
 	}
 }
 
-// checkKinds checks the Kinds of the events in the trail from the one at index from.
-func checkKinds(t *testing.T, s idp.OwnedStore, from int, want ...string) {
+// checkKinds checks the Kinds of the events in the trail from index first.
+func checkKinds(t *testing.T, s idp.OwnedStore, first int, want ...string) {
 	t.Helper()
 	got := []string{}
-	for _, rec := range readTrail(t, s)[from:] {
+	for _, rec := range readTrail(t, s)[first:] {
 		got = append(got, string(rec.Kind))
 	}
 	if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
@@ -215,12 +215,12 @@ func newProvider(id string) *idp.ServiceProvider {
 	}
 }
 
-func newUser(id string, addresses ...string) *idp.User {
+func newUser(id string, emails ...string) *idp.User {
 	u := &idp.User{
 		ID: idp.UserID(id), PasswordHash: "$argon2id$", CreatedAt: startTime, UpdatedAt: startTime,
 		TOTPs: []idp.TOTP{{Name: "phone", Secret: []byte{0, 1, 255}, Period: 30, LastStep: 7, AddedAt: startTime}},
 	}
-	for _, a := range addresses {
+	for _, a := range emails {
 		u.Emails = append(u.Emails, idp.Email{Address: a, ConfirmedAt: startTime})
 	}
 	return u
@@ -246,8 +246,8 @@ func newRequest(handle, sp, message string) *idp.LoginRequest {
 	}
 }
 
-// newIssuance answers a request that is not stored, with the scope and proposal
-// that most cases use.
+// newIssuance returns the answer to a request that is not stored, with the scope and proposal that
+// most cases use.
 func newIssuance(sess, user, message string) *idp.Issuance {
 	return &idp.Issuance{
 		Request: newRequest("h-"+message, "https://sp.example", message),
@@ -258,12 +258,12 @@ func newIssuance(sess, user, message string) *idp.Issuance {
 
 // addUser adds one user without NameIDs.
 func addUser(ctx context.Context, s idp.OwnedStore, u *idp.User, events ...idp.AuditEvent) error {
-	in := idp.ImportedUser{User: u}
+	entry := idp.ImportedUser{User: u}
 	if len(events) > 0 {
-		in.Event = events[0]
+		entry.Event = events[0]
 	}
-	outcome, err := s.ImportUsers(ctx, []idp.ImportedUser{in})
-	return errors.Join(append(outcome, err)...)
+	outcomes, err := s.ImportUsers(ctx, []idp.ImportedUser{entry})
+	return errors.Join(append(outcomes, err)...)
 }
 
 func endSession(ctx context.Context, s idp.OwnedStore, id idp.SessionID, events ...idp.AuditEvent) error {

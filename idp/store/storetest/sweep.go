@@ -34,7 +34,7 @@ func testSweep(t *testing.T, s idp.OwnedStore) {
 	}
 	sweep(startTime.Add(-1), 100, 0)
 	sweep(startTime, 0, 0)
-	sweep(startTime, 100, 3) // an end that is now is past
+	sweep(startTime, 100, 3) // a record expires at its ExpiresAt
 	sweep(startTime.Add(5*time.Minute-1), 5, 5)
 	sweep(startTime.Add(5*time.Minute-1), 100, 7)
 	sweep(startTime.Add(5*time.Minute-1), 100, 0)
@@ -64,7 +64,7 @@ func testSweep(t *testing.T, s idp.OwnedStore) {
 	requireNoError(t, err)
 }
 
-// testSweepFollows moves ends and removes records: the sweep uses the current end of a record.
+// testSweepFollows changes the end of records and removes some. The sweep must use the current end.
 func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for _, id := range []string{"later", "sooner", "ended", "replaced"} {
@@ -79,9 +79,9 @@ func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	requireNoError(t, endSession(ctx, s, "ended"))
 	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: newSession("new", "u1"), ReplacedIDs: []idp.SessionID{"replaced"}}))
 	// An ID that ended may be used again with another end.
-	again := newSession("ended", "u1")
-	again.ExpiresAt = startTime.Add(72 * time.Hour)
-	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: again}))
+	repeated := newSession("ended", "u1")
+	repeated.ExpiresAt = startTime.Add(72 * time.Hour)
+	requireNoError(t, s.StartSession(ctx, idp.SessionStart{Session: repeated}))
 	i := newIssuance("sooner", "u1", "m") // does not change the session's end
 	i.Request.ExpiresAt = startTime.Add(2 * time.Hour)
 	_, err := s.RecordIssuance(ctx, i)
@@ -108,7 +108,7 @@ func testSweepFollows(t *testing.T, s idp.OwnedStore) {
 	checkSame(t, 1, n, err)
 }
 
-// testForeignStrings stores strings that strangers and partners may send.
+// testForeignStrings stores strings that anyone may send.
 func testForeignStrings(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	for k, text := range []string{"a\x00b", "\x00", "ü\u2028\u202e", strings.Repeat("x", 1024), "agency:A/", "..", "{\"a\":1}"} {
@@ -126,18 +126,18 @@ func testForeignStrings(t *testing.T, s idp.OwnedStore) {
 		checkSame(t, 1, len(list), err)
 	}
 	// A string that is far too long is an error and changes nothing.
-	long := strings.Repeat("x", 70000)
-	if err := s.StartSession(ctx, idp.SessionStart{Session: newSession(long, "u1")}, newEvent("x")); err == nil {
+	longText := strings.Repeat("x", 70000)
+	if err := s.StartSession(ctx, idp.SessionStart{Session: newSession(longText, "u1")}, newEvent("x")); err == nil {
 		t.Error("a session with an ID of 70,000 bytes was stored")
 	}
-	_, err := s.Session(ctx, idp.SessionID(long))
+	_, err := s.Session(ctx, idp.SessionID(longText))
 	checkError(t, err, idp.ErrNotFound)
-	_, err = s.NameID(ctx, idp.NameIDScope(long), "u")
+	_, err = s.NameID(ctx, idp.NameIDScope(longText), "u")
 	checkError(t, err, idp.ErrNotFound)
 	readTrail(t, s)
 }
 
-// testReopened closes a store that holds one of everything, and opens it again.
+// testReopened closes a store that contains every kind of record, and opens it again.
 func testReopened(t *testing.T, open Open) {
 	ctx, dir := t.Context(), t.TempDir()
 	s := open(t, dir)

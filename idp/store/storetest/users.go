@@ -26,7 +26,7 @@ func testUsers(t *testing.T, s idp.OwnedStore) {
 		t.Error("an update changed the ID")
 	}
 	if addUser(ctx, s, newUser("", "nobody@example.org"), newEvent("x")) == nil {
-		t.Error("a person without ID was stored")
+		t.Error("a user without an ID was stored")
 	}
 
 	requireNoError(t, s.UpdateUser(ctx, "u1", func(u *idp.User) error { u.TOTPs[0].LastStep = 8; return nil }, newEvent("user.edit")))
@@ -38,43 +38,43 @@ func testUsers(t *testing.T, s idp.OwnedStore) {
 
 func testUserAddresses(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
-	finds := func(address string, want idp.UserID) {
+	checkEmail := func(email string, want idp.UserID) {
 		t.Helper()
-		got, err := s.UserByEmail(ctx, address)
+		got, err := s.UserByEmail(ctx, email)
 		if want == "" {
 			checkError(t, err, idp.ErrNotFound)
 		} else if err != nil || got.ID != want {
-			t.Errorf("UserByEmail(%q) = %v, %v; want %s", address, got, err, want)
+			t.Errorf("UserByEmail(%q) = %v, %v; want %s", email, got, err, want)
 		}
 	}
 	// The same email address twice, in another case, is one address.
 	requireNoError(t, addUser(ctx, s, newUser("u1", "Ann@Example.org", "ann@EXAMPLE.org", "ann@home.example")))
 	requireNoError(t, addUser(ctx, s, newUser("u2", "bob@example.org")))
-	finds("ANN@example.ORG", "u1")
-	finds("Ann@Home.example", "u1")
-	finds("bob@example.org", "u2")
-	finds("bob@example.orgx", "")
-	finds("", "")
+	checkEmail("ANN@example.ORG", "u1")
+	checkEmail("Ann@Home.example", "u1")
+	checkEmail("bob@example.org", "u2")
+	checkEmail("bob@example.orgx", "")
+	checkEmail("", "")
 
 	checkError(t, addUser(ctx, s, newUser("u3", "c@example.org", "BOB@example.org")), idp.ErrExists)
 	_, err := s.User(ctx, "u3")
 	checkError(t, err, idp.ErrNotFound)
-	finds("c@example.org", "")
+	checkEmail("c@example.org", "")
 
-	emails := func(addresses ...string) func(*idp.User) error {
-		return func(u *idp.User) error { u.Emails = newUser("", addresses...).Emails; return nil }
+	emails := func(list ...string) func(*idp.User) error {
+		return func(u *idp.User) error { u.Emails = newUser("", list...).Emails; return nil }
 	}
 	checkError(t, s.UpdateUser(ctx, "u1", emails("new@example.org", "bob@example.org"), newEvent("x")), idp.ErrExists)
-	finds("new@example.org", "")
-	finds("ann@example.org", "u1")
+	checkEmail("new@example.org", "")
+	checkEmail("ann@example.org", "u1")
 
 	requireNoError(t, s.UpdateUser(ctx, "u1", emails("new@example.org", "ann@example.org")))
-	finds("new@example.org", "u1")
-	finds("ann@example.org", "u1")
-	finds("ann@home.example", "")
-	requireNoError(t, s.UpdateUser(ctx, "u2", emails("ann@home.example"))) // free again
-	finds("ann@home.example", "u2")
-	finds("bob@example.org", "")
+	checkEmail("new@example.org", "u1")
+	checkEmail("ann@example.org", "u1")
+	checkEmail("ann@home.example", "")
+	requireNoError(t, s.UpdateUser(ctx, "u2", emails("ann@home.example"))) // no user has it any more
+	checkEmail("ann@home.example", "u2")
+	checkEmail("bob@example.org", "")
 	checkKinds(t, s, 0)
 }
 

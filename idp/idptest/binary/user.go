@@ -14,7 +14,7 @@ import (
 // totpPeriod is the length of a TOTP step in seconds.
 const totpPeriod = 30
 
-// User is a user who can sign in.
+// User is a user with a password and TOTP codes.
 type User struct {
 	Email, Password string
 
@@ -23,7 +23,7 @@ type User struct {
 	lastStep int64 // the newest step that Code has used
 }
 
-// NewUser returns a user that no installation knows yet.
+// NewUser returns a user that is not yet added to any installation.
 func NewUser(email string) *User {
 	secret := make([]byte, 20)
 	rand.Read(secret)
@@ -48,12 +48,12 @@ func (v *Vernal) AddUser(t testing.TB, email string) *User {
 	return p
 }
 
-// SkipCodes makes Code skip the codes that a server could have accepted until the given time,
+// SkipCodes makes Code skip the codes that a server could have accepted until a time,
 // because a server that was restored at that time refuses them.
-func (p *User) SkipCodes(until time.Time) {
+func (p *User) SkipCodes(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lastStep = max(p.lastStep, until.Unix()/totpPeriod+1)
+	p.lastStep = max(p.lastStep, at.Unix()/totpPeriod+1)
 }
 
 // Code returns a TOTP code that was not used before. A server accepts each step once and
@@ -62,10 +62,10 @@ func (p *User) Code(t testing.TB) string {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	WaitUntil(t, 2*totpPeriod*time.Second, "a fresh TOTP code", func() error {
+	WaitUntil(t, 2*totpPeriod*time.Second, "an unused TOTP code", func() error {
 		now := time.Now().Unix() / totpPeriod
 		if p.lastStep > now {
-			return errors.New("the steps up to the next one are used")
+			return errors.New("the current and the next step are used")
 		}
 		p.lastStep = max(now, p.lastStep+1)
 		return nil
