@@ -117,10 +117,10 @@ func serverSays(t *testing.T, i *idptest.IdP, c *corpus.Case) verdict {
 // inspectorSays returns the first refusal of a report, because the server stops there.
 func inspectorSays(r *inspect.Report) (v verdict) {
 	for _, c := range r.Checks {
-		if c.Outcome == inspect.Refused && c.Code != "" {
+		if c.Outcome == inspect.OutcomeRefused && c.Code != "" {
 			return verdict{code: string(c.Code)}
 		}
-		if c.Outcome == inspect.Refused && c.Status == "" {
+		if c.Outcome == inspect.OutcomeRefused && c.Status == "" {
 			return verdict{code: c.Field}
 		}
 		if c.Status != "" {
@@ -148,16 +148,16 @@ var statusUnknown = map[string]string{
 func mixed(c *corpus.Case) bool { return c.In.Method == http.MethodPost && c.In.RawQuery != "" }
 
 // asSent returns a case as pasted text, and as it is found at best.
-func asSent(c *corpus.Case) (text string, sent inspect.Sent) {
+func asSent(c *corpus.Case) (text string, sent inspect.FoundMessage) {
 	address := corpusBase + "/api/saml/" + c.Endpoint + "2026"
 	switch {
 	case c.SOAP():
-		return string(c.In.Body), inspect.Sent{XML: string(c.In.Body), Address: address}
+		return string(c.In.Body), inspect.FoundMessage{XML: string(c.In.Body), URL: address}
 	case c.In.Method == http.MethodPost:
 		query := string(c.In.Body)
-		return "POST " + address + " HTTP/1.1\nHost: idp.example.com\n\n" + query, inspect.Sent{Query: query, InURL: c.In.RawQuery, Address: address, Post: true}
+		return "POST " + address + " HTTP/1.1\nHost: idp.example.com\n\n" + query, inspect.FoundMessage{Query: query, URLQuery: c.In.RawQuery, URL: address, Post: true}
 	}
-	return address + "?" + c.In.RawQuery, inspect.Sent{Query: c.In.RawQuery, Address: address}
+	return address + "?" + c.In.RawQuery, inspect.FoundMessage{Query: c.In.RawQuery, URL: address}
 }
 
 // TestInspectorAgreesWithServer checks that the inspector reports for every message of the
@@ -182,7 +182,7 @@ func TestInspectorAgreesWithServer(t *testing.T) {
 					continue // no such registration is possible
 				}
 				text, sent := asSent(c)
-				ours := inspectorSays(inspectMessage(t, inspector(i), inspect.Message{Sent: sent, At: c.Now}))
+				ours := inspectorSays(inspectMessage(t, inspector(i), inspect.Message{FoundMessage: sent, AssumedAt: c.Now}))
 				pasted := inspectorSays(inspectText(t, inspector(i), text, c.Now))
 				theirs := serverSays(t, i, c)
 				if statusUnknown[c.Endpoint] != "" {

@@ -214,10 +214,10 @@ func TestDropText(t *testing.T) {
 		{"unlike any", assurance.Dropped{Name: "favourite_colour", Reason: assurance.DropUnknown}, "unknown attribute"},
 	}
 	for _, tt := range tests {
-		if got := inspect.DropText(tt.dropped); !strings.Contains(got, tt.want) {
+		if got := inspect.ExplainDrop(tt.dropped); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-		next, ok := inspect.DropSuggestion(tt.dropped, "https://a.example")
+		next, ok := inspect.SuggestForDrop(tt.dropped, "https://a.example")
 		if want := tt.dropped.Reason == assurance.DropNotRegistered; ok != want || ok && suggested(next) != "sp.edit https://a.example attribute=ssn" {
 			t.Errorf("%s: suggests %q, %v", tt.name, suggested(next), ok)
 		}

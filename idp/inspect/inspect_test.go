@@ -17,34 +17,34 @@ import (
 )
 
 func inspector(i *idptest.IdP) *inspect.Service {
-	return &inspect.Service{IdP: metadata.IdP{BaseURL: i.URL}, Registry: i.Registry, Years: i.Years, Seen: i.Store, Users: i.Store}
+	return &inspect.Service{IdP: metadata.IdP{BaseURL: i.URL}, Registry: i.Registry, Years: i.Years, History: i.Store, Users: i.Store}
 }
 
 // inspectText inspects the first message in a text.
 func inspectText(t *testing.T, s *inspect.Service, text string, at time.Time) *inspect.Report {
 	t.Helper()
-	return inspectMessage(t, s, inspect.Message{Sent: first(text), At: at})
+	return inspectMessage(t, s, inspect.Message{FoundMessage: first(text), AssumedAt: at})
 }
 
 func inspectMessage(t *testing.T, s *inspect.Service, m inspect.Message) *inspect.Report {
 	t.Helper()
 	r, err := s.Inspect(t.Context(), m)
 	if err != nil {
-		t.Fatalf("inspect %+v: %v", m.Sent, err)
+		t.Fatalf("inspect %+v: %v", m.FoundMessage, err)
 	}
 	return r
 }
 
-func first(text string) inspect.Sent {
+func first(text string) inspect.FoundMessage {
 	if all := inspect.Find(text); len(all) > 0 {
 		return all[0]
 	}
-	return inspect.Sent{}
+	return inspect.FoundMessage{}
 }
 
 func codes(r *inspect.Report) (out []idp.RefusalCode) {
 	for _, c := range r.Checks {
-		if c.Outcome == inspect.Refused {
+		if c.Outcome == inspect.OutcomeRefused {
 			out = append(out, c.Code)
 		}
 	}
@@ -141,11 +141,11 @@ func TestInspectShowsResolvedLevels(t *testing.T) {
 	if l.IAL != "verified" || l.AAL != idp.AAL2 || l.RememberedDevice || l.ClassRef != "urn:acr.login.gov:verified" {
 		t.Errorf("levels %+v", l)
 	}
-	if want := []assurance.Dropped{{Name: "phone", Reason: assurance.DropNotRegistered}}; !slices.Equal(l.Dropped, want) {
-		t.Errorf("dropped %v", l.Dropped)
+	if want := []assurance.Dropped{{Name: "phone", Reason: assurance.DropNotRegistered}}; !slices.Equal(l.DroppedAttributes, want) {
+		t.Errorf("dropped %v", l.DroppedAttributes)
 	}
-	if !slices.Equal(l.Unknown, []string{"urn:of:tomorrow"}) || !slices.Contains(l.Attributes, "ssn") || slices.Contains(l.Attributes, "phone") {
-		t.Errorf("unknown %v, attributes %v", l.Unknown, l.Attributes)
+	if !slices.Equal(l.UnknownClassRefs, []string{"urn:of:tomorrow"}) || !slices.Contains(l.Attributes, "ssn") || slices.Contains(l.Attributes, "phone") {
+		t.Errorf("unknown %v, attributes %v", l.UnknownClassRefs, l.Attributes)
 	}
 }
 
@@ -198,7 +198,7 @@ func TestExplainAddsFixToRefusedChecks(t *testing.T) {
 	r := inspectText(t, inspector(i), a.URL(&idptest.Request{Unsigned: true}), i.Clock.Now())
 	r.Explain(set)
 	for _, c := range r.Checks {
-		if refused := c.Outcome == inspect.Refused; refused != (c.Expected != "") || refused != (c.Remedy != "") {
+		if refused := c.Outcome == inspect.OutcomeRefused; refused != (c.Expected != "") || refused != (c.Remedy != "") {
 			t.Errorf("%+v", c)
 		}
 	}

@@ -64,16 +64,16 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 		status        string // of the back channel
 		ends          string // in the note
 	}{
-		{"known", known, nil, "NameID", inspect.OK, inspect.OK, saml.StatusSuccess, "ends 2 "},
-		{"known, one session", known, []string{"_two"}, "SessionIndex", inspect.OK, inspect.OK, saml.StatusSuccess, "ends 1 "},
-		{"known, a session that is over", known, []string{"_three"}, "SessionIndex", inspect.Warned, inspect.OK, saml.StatusSuccess, ""},
-		{"UUID as index", known, []string{known}, "SessionIndex", inspect.OK, inspect.OK, saml.StatusSuccess, "ends 2 "},
-		{"our entity ID", entity, nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"our entity ID, with an index", entity, []string{"_one"}, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"the SP's entity ID", "https://a.example", nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"known to another SP", other, nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"an email address", ada.Email, nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
-		{"upper case", strings.ToUpper(known), nil, "NameID", inspect.Warned, inspect.Refused, saml.StatusUnknownPrincipal, ""},
+		{"known", known, nil, "NameID", inspect.OutcomeOK, inspect.OutcomeOK, saml.StatusSuccess, "ends 2 "},
+		{"known, one session", known, []string{"_two"}, "SessionIndex", inspect.OutcomeOK, inspect.OutcomeOK, saml.StatusSuccess, "ends 1 "},
+		{"known, a session that is over", known, []string{"_three"}, "SessionIndex", inspect.OutcomeWarning, inspect.OutcomeOK, saml.StatusSuccess, ""},
+		{"UUID as index", known, []string{known}, "SessionIndex", inspect.OutcomeOK, inspect.OutcomeOK, saml.StatusSuccess, "ends 2 "},
+		{"our entity ID", entity, nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"our entity ID, with an index", entity, []string{"_one"}, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"the SP's entity ID", "https://a.example", nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"known to another SP", other, nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"an email address", ada.Email, nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
+		{"upper case", strings.ToUpper(known), nil, "NameID", inspect.OutcomeWarning, inspect.OutcomeRefused, saml.StatusUnknownPrincipal, ""},
 	}
 	changes := i.Changes()
 	for _, tt := range tests {
@@ -84,7 +84,7 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 			}
 			r := inspectText(t, inspector(i), a.LogoutURL(&idptest.LogoutRequest{NameID: tt.subject, SessionIndexes: tt.indexes, Remote: remote}), i.Clock.Now())
 			c := check(r, tt.field)
-			if c.Outcome != want || r.Refused != (want == inspect.Refused) || r.Unknown != (want == inspect.Warned) {
+			if c.Outcome != want || r.Refused != (want == inspect.OutcomeRefused) || r.Unknown != (want == inspect.OutcomeWarning) {
 				t.Errorf("%s: %s %q, refused %v, unknown %v, want %s", name, c.Outcome, c.Note, r.Refused, r.Unknown, want)
 			}
 			if remote && c.Status != tt.status {
@@ -93,7 +93,7 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 			if !strings.Contains(c.Note, tt.ends) {
 				t.Errorf("%s: %q, want %q", name, c.Note, tt.ends)
 			}
-			if want != inspect.OK && tt.subject == entity && len(c.Hints) == 0 {
+			if want != inspect.OutcomeOK && tt.subject == entity && len(c.Hints) == 0 {
 				t.Errorf("%s: no hint", name)
 			}
 		}

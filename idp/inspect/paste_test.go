@@ -87,7 +87,7 @@ func TestFindReadsEachPastedMessage(t *testing.T) {
 		t.Errorf("the password comes along: %s, %v", sent, err)
 	}
 	for n, want := range []string{"AuthnRequest", "Response"} {
-		if r := inspectMessage(t, inspector(i), inspect.Message{Sent: all[n], At: i.Clock.Now().Add(1)}); r.Kind != want {
+		if r := inspectMessage(t, inspector(i), inspect.Message{FoundMessage: all[n], AssumedAt: i.Clock.Now().Add(1)}); r.Kind != want {
 			t.Errorf("message %d is a %s, want %s", n+1, r.Kind, want)
 		}
 	}

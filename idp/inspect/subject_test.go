@@ -14,7 +14,7 @@ import (
 
 func refusedFields(r *inspect.Report) (out []string) {
 	for _, c := range r.Checks {
-		if c.Outcome == inspect.Refused {
+		if c.Outcome == inspect.OutcomeRefused {
 			out = append(out, c.Field)
 		}
 	}

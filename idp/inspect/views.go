@@ -19,7 +19,7 @@ type Step string
 const (
 	StepUTF16       Step = "utf16"            // a file in UTF-16
 	StepMailQuote   Step = "mail_quote"       // the marks of quoted mail, "> "
-	StepIndented    Step = "indented"         // lines that were moved to the right
+	StepIndented    Step = "indented"         // lines with the same indent
 	StepMailEncoded Step = "quoted_printable" // the encoding of mail, =3D
 	StepEntities    Step = "entities"         // &lt; &quot; &#61;
 	StepBackslash   Step = "backslash"        // \" \n \u0026
@@ -29,37 +29,37 @@ const (
 	StepInvisible   Step = "invisible"        // zero-width and other spaces
 	StepTypographic Step = "typographic"      // typographic quotation marks
 	StepTree        Step = "xml_tree"         // the marks of a browser's view of XML
-	StepJoined      Step = "joined_lines"     // lines that were broken, joined again
+	StepJoined      Step = "joined_lines"     // broken lines that were joined again
 )
 
-// view is a text in one way of reading it.
+// view is a text after some transformations were undone.
 type view struct {
 	text  string
 	steps []Step
 }
 
-// unwrappings undo one transformation of a text each. They return a text unchanged if they do
-// not apply to it.
-var unwrappings = []struct {
+// transformations lists functions that each undo one transformation of a text. They return other
+// texts unchanged.
+var transformations = []struct {
 	step Step
 	undo func(string) string
 }{
-	{StepInvisible, invisible.Replace},
-	{StepMailQuote, withoutQuotes},
-	{StepIndented, withoutIndent},
+	{StepInvisible, invisibleReplacer.Replace},
+	{StepMailQuote, removeQuoteMarks},
+	{StepIndented, removeIndent},
 	{StepMailEncoded, decodeMail},
-	{StepCaret, withoutCarets},
+	{StepCaret, removeCarets},
 	{StepProofpoint, restoreURLDefense},
 	{StepBackslash, unescapeBackslashes},
 	{StepEntities, html.UnescapeString},
 	{StepPercent, unescapePercent},
 	{StepPercent, unescapeForm},
-	{StepTypographic, typographic.Replace},
+	{StepTypographic, quoteReplacer.Replace},
 }
 
-// unwrapForms returns the texts that a view may be a transformation of.
-func (v view) unwrapForms() (next []view) {
-	for _, u := range unwrappings {
+// listUnwrapped returns the texts that a view may have been transformed from.
+func (v view) listUnwrapped() (next []view) {
+	for _, u := range transformations {
 		if text := u.undo(v.text); text != v.text && text != "" {
 			next = append(next, view{text, append(slices.Clone(v.steps), u.step)})
 		}
@@ -67,13 +67,13 @@ func (v view) unwrapForms() (next []view) {
 	return next
 }
 
-// plainText returns the text in UTF-8, without a byte order mark and surrounding white space.
-// UTF-16 begins with a mark or with a character of which one byte is zero.
-func plainText(text string) (string, []Step) {
+// decodeText returns the text in UTF-8, without a byte order mark and surrounding white space.
+// A text in UTF-16 begins with a mark, or with a character that has a zero byte.
+func decodeText(text string) (string, []Step) {
 	var steps []Step
 	if head := text[:min(len(text), 2)]; head == "\xFF\xFE" || head == "\xFE\xFF" || strings.IndexByte(head, 0) >= 0 {
-		if plain, err := filetext.Decode([]byte(text)); err == nil && len(plain) < len(text) {
-			text, steps = utf16Declaration.ReplaceAllString(string(plain), "$1"), []Step{StepUTF16}
+		if decoded, err := filetext.Decode([]byte(text)); err == nil && len(decoded) < len(text) {
+			text, steps = utf16Declaration.ReplaceAllString(string(decoded), "$1"), []Step{StepUTF16}
 		}
 	}
 	return strings.TrimSpace(strings.TrimPrefix(text, "\uFEFF")), steps
@@ -83,27 +83,27 @@ func plainText(text string) (string, []Step) {
 // UTF-8.
 var utf16Declaration = regexp.MustCompile(`(?i)^(\x{FEFF}?\s*<\?xml[^>]*?)\s+encoding=["']utf-16(?:le|be)?["']`)
 
-var invisible = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\u2060", "", "\uFEFF", "", "\u00AD", "",
+var invisibleReplacer = strings.NewReplacer("\u200B", "", "\u200C", "", "\u200D", "", "\u2060", "", "\uFEFF", "", "\u00AD", "",
 	"\u00A0", " ", "\u2007", " ", "\u202F", " ", "\u2028", "\n", "\u2029", "\n")
 
-var typographic = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "‘", "'", "’", "'")
+var quoteReplacer = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "‘", "'", "’", "'")
 
-// quoted matches the marks of a line of quoted mail.
-var quoted = regexp.MustCompile(`(?m)^[ \t]*>[> \t]*`)
+// quoteMark matches the marks of a line of quoted mail.
+var quoteMark = regexp.MustCompile(`(?m)^[ \t]*>[> \t]*`)
 
-// withoutQuotes removes the marks of quoted mail, if a text has several lines of it.
-func withoutQuotes(text string) string {
-	if len(quoted.FindAllStringIndex(text, 2)) < 2 {
+// removeQuoteMarks removes the marks of quoted mail if a text has several quoted lines.
+func removeQuoteMarks(text string) string {
+	if len(quoteMark.FindAllStringIndex(text, 2)) < 2 {
 		return text
 	}
-	return quoted.ReplaceAllString(text, "")
+	return quoteMark.ReplaceAllString(text, "")
 }
 
-// withoutIndent removes the white space that all lines of a text begin with. The first line
-// has already lost its own.
-func withoutIndent(text string) string {
-	first, rest, more := strings.Cut(text, "\n")
-	if !more {
+// removeIndent removes the white space that all lines after the first begin with. decodeText has
+// removed the indent of the first line.
+func removeIndent(text string) string {
+	first, rest, hasLines := strings.Cut(text, "\n")
+	if !hasLines {
 		return text
 	}
 	indent := ""
@@ -111,11 +111,11 @@ func withoutIndent(text string) string {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		own := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		lineIndent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 		if i == 0 || indent == "" {
-			indent = own
+			indent = lineIndent
 		}
-		for !strings.HasPrefix(own, indent) {
+		for !strings.HasPrefix(lineIndent, indent) {
 			indent = indent[:len(indent)-1]
 		}
 		if len(indent) < 2 && indent != "\t" {
@@ -133,34 +133,34 @@ var (
 	mailEscape = regexp.MustCompile(`=[0-9A-F]{2}`)
 )
 
-// decodeMail undoes quoted-printable (RFC 2045 section 6.7). It also accepts lines that have
-// become longer since.
+// decodeMail undoes quoted-printable (RFC 2045 section 6.7). It also accepts lines that
+// are longer than the standard allows.
 func decodeMail(text string) string {
 	if !strings.Contains(text, "=3D") && !softBreak.MatchString(text) {
 		return text
 	}
-	plain := mailBreak.ReplaceAllString(text, "")
-	plain = mailEscape.ReplaceAllStringFunc(plain, decodeEscape)
-	if !utf8.ValidString(plain) {
+	decoded := mailBreak.ReplaceAllString(text, "")
+	decoded = mailEscape.ReplaceAllStringFunc(decoded, decodeEscape)
+	if !utf8.ValidString(decoded) {
 		return text
 	}
-	return plain
+	return decoded
 }
 
-// withoutCarets undoes the escapes that browsers write for the Windows command line.
-func withoutCarets(text string) string {
+// removeCarets undoes the escapes that browsers write for the Windows command line.
+func removeCarets(text string) string {
 	if !strings.Contains(text, "^&") && !strings.Contains(text, "^%") {
 		return text
 	}
 	return strings.ReplaceAll(text, "^", "")
 }
 
-// backslash matches an escape of JSON, JavaScript, or a string that a program printed.
-var backslash = regexp.MustCompile(`\\(?:[nrt"'\\/&?=\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
+// backslashEscape matches an escape of JSON, JavaScript, or a string that a program printed.
+var backslashEscape = regexp.MustCompile(`\\(?:[nrt"'\\/&?=\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
 
-// unescapeBackslashes undoes such escapes and leaves all other text.
+// unescapeBackslashes undoes the escapes that backslashEscape matches.
 func unescapeBackslashes(text string) string {
-	return backslash.ReplaceAllStringFunc(text, func(e string) string {
+	return backslashEscape.ReplaceAllStringFunc(text, func(e string) string {
 		switch c := e[1]; c {
 		case 'n':
 			return "\n"
@@ -177,24 +177,24 @@ func unescapeBackslashes(text string) string {
 }
 
 // percentMark matches an encoded character that occurs only in an encoded URL or XML, encoded
-// once or more often. encodedPlus matches a space that a form wrote as a plus sign.
+// once or more often. plusSpace matches a space that a form wrote as a plus sign.
 var (
 	percentMark = regexp.MustCompile(`%(?:25)*(?:3[CcDdFfAaEe]|2[26FfBb]|0[AaDd])`)
-	encodedPlus = regexp.MustCompile(`\+(?:xmlns|ID|Version|IssueInstant|Destination)(?:%|:|=)`)
+	plusSpace   = regexp.MustCompile(`\+(?:xmlns|ID|Version|IssueInstant|Destination)(?:%|:|=)`)
 )
 
-// unescapePercent undoes percent-encoding once and leaves all other text. A plus sign is a
-// space only in XML that a form encoded.
+// unescapePercent undoes percent-encoding once. It reads a plus sign as a space only in XML that a
+// form encoded.
 func unescapePercent(text string) string {
 	if !percentMark.MatchString(text) {
 		return text
 	}
-	if encodedPlus.MatchString(text) {
+	if plusSpace.MatchString(text) {
 		text = strings.ReplaceAll(text, "+", " ")
 	}
-	plain := percentEscape.ReplaceAllStringFunc(text, decodeEscape)
-	if utf8.ValidString(plain) {
-		return plain
+	decoded := percentEscape.ReplaceAllStringFunc(text, decodeEscape)
+	if utf8.ValidString(decoded) {
+		return decoded
 	}
 	return text
 }
@@ -208,7 +208,7 @@ func decodeEscape(e string) string {
 }
 
 // unescapeForm undoes percent-encoding once in a text that a form encoded, in which a plus
-// sign is a space, and that of base64 is %2B.
+// sign is a space, and %2B is the plus sign of base64.
 func unescapeForm(text string) string {
 	if !strings.Contains(text, "+") || !strings.Contains(text, "%2B") && !strings.Contains(text, "%2b") {
 		return text
@@ -216,38 +216,38 @@ func unescapeForm(text string) string {
 	return unescapePercent(strings.ReplaceAll(text, "+", " "))
 }
 
-// These match links that urldefense rewrote: version 2 writes "-" for "%" and "_" for "/",
-// version 3 puts "*" for each character that it stores separately, in base64.
+// urlDefenseV2 and urlDefenseV3 match links that urldefense rewrote. Version 2 writes "-" for "%"
+// and "_" for "/". Version 3 writes "*" for each character that it stores separately, in base64.
 var (
-	defended2 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?com/v2/url\?u=([^&\s"'<>]+)[^\s"'<>]*`)
-	defended3 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?(?:com|us)/v3/__(.+?)__;([A-Za-z0-9_=-]*)![^\s"'<>]*`)
+	urlDefenseV2 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?com/v2/url\?u=([^&\s"'<>]+)[^\s"'<>]*`)
+	urlDefenseV3 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?(?:com|us)/v3/__(.+?)__;([A-Za-z0-9_=-]*)![^\s"'<>]*`)
 )
 
 func restoreURLDefense(text string) string {
-	text = defended2.ReplaceAllStringFunc(text, func(link string) string {
-		u := defended2.FindStringSubmatch(link)[1]
-		plain, err := url.PathUnescape(strings.NewReplacer("-", "%", "_", "/").Replace(u))
+	text = urlDefenseV2.ReplaceAllStringFunc(text, func(link string) string {
+		u := urlDefenseV2.FindStringSubmatch(link)[1]
+		decoded, err := url.PathUnescape(strings.NewReplacer("-", "%", "_", "/").Replace(u))
 		if err != nil {
 			return link
 		}
-		return plain
+		return decoded
 	})
-	return defended3.ReplaceAllStringFunc(text, func(link string) string {
-		m := defended3.FindStringSubmatch(link)
-		kept, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(m[2], "="))
+	return urlDefenseV3.ReplaceAllStringFunc(text, func(link string) string {
+		m := urlDefenseV3.FindStringSubmatch(link)
+		characters, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(m[2], "="))
 		if err != nil {
 			return link
 		}
-		return fillKept(m[1], kept)
+		return restoreCharacters(m[1], characters)
 	})
 }
 
-// runs are the lengths that version 3 writes as one character after "**".
-const runs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+// runLengths are the lengths that version 3 writes as one character after "**".
+const runLengths = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// fillKept restores the characters that were stored separately: "*" is one, "**A" two, "**B"
+// restoreCharacters inserts the characters that were stored separately: "*" is one, "**A" two, "**B"
 // three, and so on.
-func fillKept(link string, kept []byte) string {
+func restoreCharacters(link string, characters []byte) string {
 	// The scheme has lost one of its two slashes.
 	if scheme, rest, ok := strings.Cut(link, ":/"); ok && !strings.HasPrefix(rest, "/") && len(scheme) < 6 {
 		link = scheme + "://" + rest
@@ -259,17 +259,17 @@ func fillKept(link string, kept []byte) string {
 			continue
 		}
 		n := 1
-		if i+2 < len(link) && link[i+1] == '*' && strings.IndexByte(runs, link[i+2]) >= 0 {
-			n = strings.IndexByte(runs, link[i+2]) + 2
+		if i+2 < len(link) && link[i+1] == '*' && strings.IndexByte(runLengths, link[i+2]) >= 0 {
+			n = strings.IndexByte(runLengths, link[i+2]) + 2
 			i += 2
 		}
 		for range n {
-			if len(kept) == 0 {
+			if len(characters) == 0 {
 				break
 			}
-			_, size := utf8.DecodeRune(kept)
-			b.Write(kept[:size])
-			kept = kept[size:]
+			_, size := utf8.DecodeRune(characters)
+			b.Write(characters[:size])
+			characters = characters[size:]
 		}
 	}
 	return b.String()
@@ -278,7 +278,7 @@ func fillKept(link string, kept []byte) string {
 // treeMark matches the mark that browsers put before an element that can be folded.
 var treeMark = regexp.MustCompile(`(?m)^[ \t\x{A0}]*[-+−–▶▼▸▾►]+[ \t\x{A0}]*<`)
 
-// withoutTree removes the marks from XML that was copied from a browser's view.
-func withoutTree(text string) string {
+// removeTreeMarks removes the marks from XML that was copied from a browser's view.
+func removeTreeMarks(text string) string {
 	return treeMark.ReplaceAllString(text, "<")
 }

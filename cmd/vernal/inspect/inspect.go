@@ -102,7 +102,7 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 		if err != nil {
 			return cli.Usage(c, "--at %q is no time such as 2027-03-01T09:00:00Z", f.at)
 		}
-		m.At = t
+		m.AssumedAt = t
 	}
 	if f.number < 1 {
 		return cli.Usage(c, "--message counts from 1")
@@ -122,7 +122,7 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 		return err
 	}
 	if f.key != "" {
-		if m.Opened, err = a.openAssertion(m, f.key); err != nil {
+		if m.OpenedAssertion, err = a.openAssertion(m, f.key); err != nil {
 			return err
 		}
 	}
@@ -156,7 +156,7 @@ func (a *commands) inspectedText(args []string) (string, error) {
 func pickMessage(m *inspect.Message, text string, number int) error {
 	all := inspect.Find(text)
 	if len(all) == 0 {
-		seen := inspect.See(text)
+		seen := inspect.ClassifyText(text)
 		err := fmt.Errorf("no SAML message found: %s", seen.Advice())
 		if s, ok := seen.Suggestion(); ok {
 			err = idp.Advise(err, s)
@@ -166,12 +166,12 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 	if number > len(all) {
 		return fmt.Errorf("message %d not found in the text, which has %d", number, len(all))
 	}
-	m.Sent = all[number-1]
+	m.FoundMessage = all[number-1]
 	if len(all) > 1 {
-		m.Number, m.Of = number, len(all)
+		m.Number, m.Total = number, len(all)
 	}
 	// An escaped query is longer than the pasted text, so a byte count would confuse the user.
-	if len(m.XML)+len(m.Query)+len(m.InURL) > maxMessage {
+	if len(m.XML)+len(m.Query)+len(m.URLQuery) > maxMessage {
 		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
 	}
 	return nil
@@ -179,7 +179,7 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 
 // openAssertion decrypts the message in this process. The server gets the assertion and
 // never the key.
-func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opened, error) {
+func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.OpenedAssertion, error) {
 	data, err := cli.ReadFile(file, certs.MaxForeign)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
@@ -193,7 +193,7 @@ func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opene
 	if !ok {
 		return nil, fmt.Errorf("the private key in %s is not RSA", file)
 	}
-	opened := inspect.Open(m.Sent, key)
+	opened := inspect.Open(m.FoundMessage, key)
 	if opened == nil {
 		a.Say("vernal: no encrypted assertion in the message, so --key is not needed")
 	}
@@ -240,8 +240,8 @@ func (a *commands) askInspector(ctx context.Context, m inspect.Message) (*inspec
 		return nil, err
 	}
 	a.Say("vernal: no registry to ask: %v", err)
-	if m.At.IsZero() {
-		m.At = a.Clock.Now()
+	if m.AssumedAt.IsZero() {
+		m.AssumedAt = a.Clock.Now()
 	}
 	return (&inspect.Service{IdP: idp}).Inspect(ctx, m)
 }

@@ -23,7 +23,7 @@ func (a *commands) printReport(r *inspect.Report) error {
 	if r.SPName != "" {
 		what += " (" + idp.OneLine(r.SPName) + ")"
 	}
-	fmt.Fprintln(a.Out, what+", at "+cli.Moment(r.At))
+	fmt.Fprintln(a.Out, what+", at "+cli.Moment(r.AssumedAt))
 	if r.Messages > 0 {
 		fmt.Fprintf(a.Out, "message %d of %d in the text; --message takes another\n", r.Number, r.Messages)
 	}
@@ -62,9 +62,9 @@ func verdictText(r *inspect.Report) string {
 	var failed, open []string
 	for _, c := range r.Checks {
 		switch c.Outcome {
-		case inspect.Refused:
+		case inspect.OutcomeRefused:
 			failed = append(failed, idp.OneLine(c.Field))
-		case inspect.Warned, inspect.Skipped:
+		case inspect.OutcomeWarning, inspect.OutcomeSkipped:
 			open = append(open, idp.OneLine(c.Field))
 		}
 	}
@@ -80,7 +80,7 @@ func verdictText(r *inspect.Report) string {
 	return "ok: none of " + rules + " fails"
 }
 
-var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Warned: "warning", inspect.Skipped: "-"}
+var outcomes = map[inspect.Outcome]string{inspect.OutcomeOK: "ok", inspect.OutcomeRefused: "REFUSED", inspect.OutcomeWarning: "warning", inspect.OutcomeSkipped: "-"}
 
 // places and steps describe how a message was found.
 var (
@@ -147,14 +147,14 @@ func (a *commands) printLevels(l *inspect.Levels, sp idp.EntityID) error {
 	list := [][2]string{
 		{"identity", l.IAL}, {"sign-in", l.AAL + ": " + second}, {"stated", l.ClassRef}, {"attributes", strings.Join(l.Attributes, ", ")},
 	}
-	for _, d := range l.Dropped {
-		text := inspect.DropText(d)
-		if s, ok := inspect.DropSuggestion(d, sp); ok {
+	for _, d := range l.DroppedAttributes {
+		text := inspect.ExplainDrop(d)
+		if s, ok := inspect.SuggestForDrop(d, sp); ok {
 			text += ": " + a.CommandLine(s)
 		}
 		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason) + " (" + text + ")"})
 	}
-	for _, u := range l.Unknown {
+	for _, u := range l.UnknownClassRefs {
 		list = append(list, [2]string{"unknown", u})
 	}
 	return cli.Pairs(a.Out, list)
