@@ -32,7 +32,7 @@ func (d *RememberedDevice) Short() string { return hex.EncodeToString(d.Hash[:mi
 
 // Remembers reports when the user used a real second factor in the browser whose cookie has
 // the hash. ok is false for a browser that is not remembered. The caller decides how long that
-// counts (assurance.RememberedFor).
+// counts (assurance.RememberedDeviceLifetime).
 func (u *User) Remembers(hash []byte) (at time.Time, ok bool) {
 	for _, d := range u.Devices {
 		if d.hasHash(hash) {

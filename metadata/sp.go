@@ -106,7 +106,7 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 	switch {
 	case errors.As(err, &syntax):
 		line := 1 + skipped + bytes.Count(doc[:min(syntax.Offset, len(doc))], []byte("\n"))
-		r.addFault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntax.What)
+		r.addFault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntax.Problem)
 	case err != nil:
 		r.addFault(PartDocument, "The metadata cannot be read: %v.", err)
 	}

@@ -7,20 +7,20 @@ import (
 	"vernal/idp"
 )
 
-// Ask contains the values of a request that concern assurance, as they were sent.
-type Ask struct {
+// ContextRequest contains the values of a request that concern assurance, as they were sent.
+type ContextRequest struct {
 	// Comparison is "" (which means exact), "exact", "minimum", "maximum" or
 	// "better".
 	Comparison string
 	ClassRefs  []string
-	// Unsigned is set for a request that anyone may have made. The provider does not vouch
-	// for it, so it cannot ask for less than the registered level.
-	Unsigned bool
+	// IsUnsigned is set for a request that anyone can forge, so it cannot request less than the
+	// registered level.
+	IsUnsigned bool
 }
 
-// AskOf returns the Ask of a stored request.
-func AskOf(req *idp.LoginRequest) Ask {
-	return Ask{Comparison: req.Comparison, ClassRefs: req.ClassRefs, Unsigned: req.CertSHA256 == ""}
+// NewContextRequest returns the values of a stored request.
+func NewContextRequest(req *idp.LoginRequest) ContextRequest {
+	return ContextRequest{Comparison: req.Comparison, ClassRefs: req.ClassRefs, IsUnsigned: req.CertSHA256 == ""}
 }
 
 // Requirement lists the levels that a sign-in must prove, and the values that the Response then
@@ -28,38 +28,38 @@ func AskOf(req *idp.LoginRequest) Ask {
 type Requirement struct {
 	IAL IAL
 	AAL AAL
-	// RememberedDevice reports whether a remembered device may replace the second factor.
-	RememberedDevice bool
+	// AllowsRememberedDevice reports whether a remembered device may replace the second factor.
+	AllowsRememberedDevice bool
 	// ClassRef is the AuthnContextClassRef of the Response.
 	ClassRef string
 	// Attributes are the requested attributes that the provider is registered for and the
 	// level allows, by their names in Table and in its order. They do not include the ones
 	// that are always sent.
 	Attributes []string
-	// ASCII requests proofed values in ASCII.
-	ASCII bool
+	// WantsASCII requests proofed values in ASCII.
+	WantsASCII bool
 
-	// Dropped lists requested attributes that are not sent, Unknown lists ignored values
-	// of AuthnContextClassRef. Both are for the log and the integrator: limited in length,
-	// in the requested order.
-	Dropped []Dropped
-	Unknown []string
+	// DroppedAttributes lists requested attributes that are not sent, and UnknownClassRefs lists
+	// ignored values of AuthnContextClassRef. Both are for the log and the integrator, in the
+	// requested order and limited in length.
+	DroppedAttributes []DroppedAttribute
+	UnknownClassRefs  []string
 
-	aalValue string // value of attribute aal
-	asked    string // value that a refusal of the user names
-	urn      bool   // attribute ial uses urn:acr.login.gov
+	aalValue     string // value of attribute aal
+	requestedRef string // value that a refusal of the user names
+	usesURN      bool   // attribute ial uses urn:acr.login.gov
 }
 
 const fieldClassRef = "AuthnContextClassRef"
 
-// maxClassRefs limits, in bytes, the values of a request. They are stored until the sign-in is
-// over, so an unverified sender must not store many.
+// maxClassRefs limits, in bytes, the values of a request. They are stored until the end of the
+// sign-in, so the limit also protects the store from unverified senders.
 const maxClassRefs = 8 << 10
 
 // CheckLength refuses values that are too long to store.
-func (a Ask) CheckLength() error {
+func (request ContextRequest) CheckLength() error {
 	n := 0
-	for _, ref := range a.ClassRefs {
+	for _, ref := range request.ClassRefs {
 		n += len(ref)
 	}
 	if n > maxClassRefs {
@@ -68,8 +68,8 @@ func (a Ask) CheckLength() error {
 	return nil
 }
 
-// noted limits the lists that only a log contains.
-const noted = 20
+// maxLogged limits the lists for the log.
+const maxLogged = 20
 
 // Resolve derives the Requirement from the request and the service provider's registration. Each
 // rule is a row of a test:
@@ -89,112 +89,112 @@ const noted = 20
 //
 // Errors are *idp.Refusal: RefusedComparison, RefusedAuthnContext if all values are unknown,
 // RefusedAuthnContextLevel for a higher level than the provider may request.
-func Resolve(a Ask, sp *idp.ServiceProvider) (*Requirement, error) {
-	switch a.Comparison {
+func Resolve(request ContextRequest, sp *idp.ServiceProvider) (*Requirement, error) {
+	switch request.Comparison {
 	case "", "exact", "minimum", "maximum", "better": // saml-core §3.3.2.2.1
 	default:
-		return nil, idp.Refuse(idp.RefusedComparison, "Comparison", a.Comparison)
+		return nil, idp.Refuse(idp.RefusedComparison, "Comparison", request.Comparison)
 	}
 	r := &Requirement{}
-	w, err := r.readRefs(a.ClassRefs, sp)
+	set, err := r.readRefs(request.ClassRefs, sp)
 	if err != nil {
 		return nil, err
 	}
-	r.decideLevels(a, w, sp)
-	r.selectAttributes(w, sp)
+	r.decideLevels(request, set, sp)
+	r.selectAttributes(set, sp)
 	return r, nil
 }
 
-// wanted is the result of reading the values of one request.
-type wanted struct {
-	ial, aal, strict, generic *context
-	attributes                []string // requested names, lower case
-	hasAttributes             bool     // true even if the list is empty
+// contextSet contains the effective values of one request.
+type contextSet struct {
+	ialContext, aalContext, strictContext, genericContext *context
+	attributes                                            []string // requested names, lower case
+	hasAttributes                                         bool     // true even if the list is empty
 }
 
 // readRefs sorts the values and refuses those that are not allowed.
-func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w wanted, err error) {
-	var bad []string // for a refusal
-	valid := false
+func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (set contextSet, err error) {
+	var badRefs []string // for a refusal
+	isValid := false
 	for _, ref := range refs {
 		ref = strings.TrimSpace(ref) // white space of an anyURI collapses
-		if names, ok := requestedAttributes(ref); ok {
-			w.hasAttributes = true
-			w.attributes = append(w.attributes, names...)
+		if names, ok := parseAttributeList(ref); ok {
+			set.hasAttributes = true
+			set.attributes = append(set.attributes, names...)
 			continue
 		}
 		c := contexts[ref]
-		if c == nil || c.companion {
-			bad = append(bad, ref)
+		if c == nil || c.isCompanion {
+			badRefs = append(badRefs, ref)
 			if c == nil {
-				r.Unknown = appendBounded(r.Unknown, ref)
+				r.UnknownClassRefs = appendBounded(r.UnknownClassRefs, ref)
 				continue
 			}
 		}
-		valid = valid || !c.companion
+		isValid = isValid || !c.isCompanion
 		if !c.isAllowedFor(sp) {
-			return w, idp.Refuse(idp.RefusedAuthnContextLevel, fieldClassRef, ref, sp.IAL)
+			return set, idp.Refuse(idp.RefusedAuthnContextLevel, fieldClassRef, ref, sp.IAL)
 		}
-		r.urn = r.urn || strings.HasPrefix(ref, nsACR)
-		w.addContext(c)
+		r.usesURN = r.usesURN || strings.HasPrefix(ref, nsACR)
+		set.addContext(c)
 	}
-	if len(bad) > 0 && !valid {
-		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, bad[0], strings.Join(ClassRefs(), ", "))
+	if len(badRefs) > 0 && !isValid {
+		return set, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, badRefs[0], strings.Join(ListClassRefs(), ", "))
 	}
-	return w, nil
+	return set, nil
 }
 
-// addContext keeps the value of each kind that counts.
-func (w *wanted) addContext(c *context) {
+// addContext adds a value unless a value of the same kind takes precedence.
+func (set *contextSet) addContext(c *context) {
 	switch {
-	case c.kind == kindIAL && (w.ial == nil || c.rank < w.ial.rank):
-		w.ial = c
-	case c.kind == kindAAL && w.aal == nil:
-		w.aal = c
+	case c.kind == kindIAL && (set.ialContext == nil || c.rank < set.ialContext.rank):
+		set.ialContext = c
+	case c.kind == kindAAL && set.aalContext == nil:
+		set.aalContext = c
 	case c.kind == kindStrict:
-		w.strict = c
-	case c.kind == kindGeneric && w.generic == nil:
-		w.generic = c
+		set.strictContext = c
+	case c.kind == kindGeneric && set.genericContext == nil:
+		set.genericContext = c
 	}
 }
 
 // decideLevels sets the levels and the values that the Response states about them.
-func (r *Requirement) decideLevels(a Ask, w wanted, sp *idp.ServiceProvider) {
-	r.IAL = defaultIAL(sp)
-	if w.ial != nil {
-		r.IAL = w.ial.ial
-		if r.IAL == AuthOnly && a.Comparison == "minimum" && allowsVerified(sp) {
+func (r *Requirement) decideLevels(request ContextRequest, set contextSet, sp *idp.ServiceProvider) {
+	r.IAL = chooseDefaultIAL(sp)
+	if set.ialContext != nil {
+		r.IAL = set.ialContext.ial
+		if r.IAL == IALAuthOnly && request.Comparison == "minimum" && allowsVerified(sp) {
 			r.IAL = IALMax
 		}
 	}
-	registered, stated := defaultAAL(sp)
-	r.AAL = registered
-	r.aalValue = trimParameters(stated)
-	r.ClassRef = stated
+	registeredAAL, statedRef := chooseDefaultAAL(sp)
+	r.AAL = registeredAAL
+	r.aalValue = trimParameters(statedRef)
+	r.ClassRef = statedRef
 	switch {
-	case w.aal != nil:
-		r.AAL = w.aal.aal
-		r.aalValue = trimParameters(w.aal.uri)
-		r.ClassRef = w.aal.uri
-	case w.ial != nil:
-		r.ClassRef = w.ial.uri
-	case w.strict != nil:
-		r.ClassRef = w.strict.uri
-	case w.generic != nil:
-		r.ClassRef = w.generic.uri
+	case set.aalContext != nil:
+		r.AAL = set.aalContext.aal
+		r.aalValue = trimParameters(set.aalContext.uri)
+		r.ClassRef = set.aalContext.uri
+	case set.ialContext != nil:
+		r.ClassRef = set.ialContext.uri
+	case set.strictContext != nil:
+		r.ClassRef = set.strictContext.uri
+	case set.genericContext != nil:
+		r.ClassRef = set.genericContext.uri
 	}
-	if r.asked = r.ClassRef; w.aal == nil && sp.IsLoginGovCompatible() {
-		r.ClassRef = stated
+	if r.requestedRef = r.ClassRef; set.aalContext == nil && sp.IsLoginGovCompatible() {
+		r.ClassRef = statedRef
 	}
-	if a.Unsigned {
-		r.AAL = max(r.AAL, registered)
+	if request.IsUnsigned {
+		r.AAL = max(r.AAL, registeredAAL)
 	}
 	if r.IAL.isProofed() {
 		r.AAL = max(r.AAL, AAL2)
 	}
 	// A provider that may see proofed data never accepts a remembered device, even if this
 	// request asks for no proofed data.
-	r.RememberedDevice = r.AAL == AALDefault && !allowsVerified(sp)
+	r.AllowsRememberedDevice = r.AAL == AALDefault && !allowsVerified(sp)
 }
 
 // trimParameters returns a value without its parameters.
@@ -203,9 +203,9 @@ func trimParameters(uri string) string {
 	return b
 }
 
-// appendBounded appends to a list for the log, within its limits.
+// appendBounded appends a shortened value to a list for the log, unless the list is full.
 func appendBounded(list []string, s string) []string {
-	if len(list) >= noted {
+	if len(list) >= maxLogged {
 		return list
 	}
 	if len(s) > 200 {
@@ -218,12 +218,11 @@ func appendBounded(list []string, s string) []string {
 // is refused or the user is sent to be proofed.
 func (r *Requirement) IsSatisfiedBy(p Proofing) bool {
 	switch r.IAL {
-	case Verified, FacialPreferred:
-		// "preferred" demands a facial match only from a user who has no proofed
-		// identity yet, and it is not satisfied in that case either.
-		return p != Unproofed
-	case FacialRequired:
-		return p == ProofedFace
+	case IALVerified, IALFacialPreferred:
+		// IALFacialPreferred accepts an identity that was proofed without facial match.
+		return p != ProofingNone
+	case IALFacialRequired:
+		return p == ProofingFacialMatch
 	}
 	return true
 }

@@ -83,7 +83,7 @@ type flow struct {
 
 // forAccount is the flow of a sign-in for the account page: without a request or a provider,
 // with any two factors. It is read-only.
-var forAccount = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{RememberedDevice: true}}
+var forAccount = flow{new(idp.LoginRequest), new(sp.Provider), &assurance.Requirement{AllowsRememberedDevice: true}}
 
 // isForAccount reports whether the sign-in is for no request.
 func (f flow) isForAccount() bool { return f.request.Handle == "" }
@@ -91,7 +91,7 @@ func (f flow) isForAccount() bool { return f.request.Handle == "" }
 // mayRemember reports whether a remembered device may replace the second factor, and so
 // whether to offer to remember the browser.
 func (f flow) mayRemember() bool {
-	return f.need.RememberedDevice && !f.request.ForceAuthn
+	return f.need.AllowsRememberedDevice && !f.request.ForceAuthn
 }
 
 // inFlow returns a handler for a step of a flow. Its errors get the name of the provider.
@@ -151,7 +151,7 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 		return flow{}, f.addProvider(idp.Refuse(idp.RefusedSPInactive, "Issuer", string(req.SP)))
 	}
 	// Resolve again, because the provider's permissions can have changed since.
-	f.need, err = assurance.Resolve(assurance.AskOf(req), &provider.ServiceProvider)
+	f.need, err = assurance.Resolve(assurance.NewContextRequest(req), &provider.ServiceProvider)
 	if err != nil {
 		return flow{}, f.addProvider(err)
 	}
@@ -175,7 +175,7 @@ func (f flow) addProvider(err error) error { return web.NameSender(f.sender(), e
 // obstacleError returns the refusal of a user who lacks a requirement of the flow, considering the
 // factors proved so far, or nil.
 func (f flow) obstacleError(s *idp.Session, u *idp.User, now time.Time) error {
-	o := f.need.Obstacle(s, assurance.ProofingOf(u.Proofed), u.Factors(), now)
+	o := f.need.FindObstacle(s, assurance.ReadProofing(u.Proofed), u.Factors(), now)
 	if o == nil {
 		return nil
 	}

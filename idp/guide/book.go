@@ -219,9 +219,9 @@ func newData(k *tokens, v Values) data {
 		}
 	}
 	for _, row := range assurance.Table() {
-		d.Attributes = append(d.Attributes, attribute{k.holdValue(row.Name), k.holdValue(row.Format()), k.holdValue(row.When()), k.holdValue(row.Text())})
+		d.Attributes = append(d.Attributes, attribute{k.holdValue(row.Name), k.holdValue(row.Format()), k.holdValue(row.DescribeRelease()), k.holdValue(row.Text())})
 	}
-	for _, ref := range assurance.ClassRefs() {
+	for _, ref := range assurance.ListClassRefs() {
 		d.ClassRefs = append(d.ClassRefs, k.holdValue(ref))
 	}
 	return d

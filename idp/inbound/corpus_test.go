@@ -63,7 +63,7 @@ func TestAcceptJudgesTheCorpus(t *testing.T) {
 			continue // package saml's tests check these
 		}
 		judged++
-		q, err := inbound.Accept(t.Context(), i.Registry, msg, kinds[c.Endpoint], inbound.Expect{
+		q, err := inbound.Accept(t.Context(), i.Registry, msg, kinds[c.Endpoint], inbound.Expectation{
 			Now: c.Now, Destinations: []string{c.Destination, strings.TrimRight(c.Destination, "0123456789")},
 		})
 		verdict := "accepted"

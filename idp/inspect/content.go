@@ -202,17 +202,17 @@ func decodeLeniently(raw string) (xml, encoding string) {
 		if err != nil {
 			continue
 		}
-		out, err := io.ReadAll(io.LimitReader(r, maxInflated+1))
-		if err != nil || len(out) > maxInflated || !bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(out, []byte("\uFEFF")), " \t\r\n"), []byte("<")) {
+		output, err := io.ReadAll(io.LimitReader(r, maxInflated+1))
+		if err != nil || len(output) > maxInflated || !bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(output, []byte("\uFEFF")), " \t\r\n"), []byte("<")) {
 			continue
 		}
 		if isStrict {
-			return string(out), ""
+			return string(output), ""
 		}
 		if decoder.name != "" {
 			encoding = decoder.name
 		}
-		return string(out), encoding
+		return string(output), encoding
 	}
 	return "", ""
 }

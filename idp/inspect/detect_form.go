@@ -134,9 +134,9 @@ func isConflict(a, b string) bool {
 // readValue returns the value that begins at a position, and its end.
 func readValue(text string, pos int, name string) (string, int) {
 	rest := text[pos:]
-	for quote, closing := range map[string]string{`"`: `"`, `'`: `'`, "`": "`", "“": "”", "‘": "’", `\"`: `\"`} {
-		if quoted, ok := strings.CutPrefix(rest, quote); ok {
-			v, _, _ := strings.Cut(quoted, closing)
+	for quote, closingQuote := range map[string]string{`"`: `"`, `'`: `'`, "`": "`", "“": "”", "‘": "’", `\"`: `\"`} {
+		if quotedText, ok := strings.CutPrefix(rest, quote); ok {
+			v, _, _ := strings.Cut(quotedText, closingQuote)
 			end := pos + len(quote) + len(v)
 			if name != "RelayState" {
 				v = strings.Join(strings.Fields(v), "")

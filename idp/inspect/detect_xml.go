@@ -42,8 +42,8 @@ func findXML(text string) (messages []FoundMessage) {
 // the same name. A truncated element ends where the next one begins, or with the text.
 func findElementEnd(text string, start int, name string) int {
 	body := text[start+1:]
-	if closing := strings.IndexByte(body, '>'); closing > 0 && body[closing-1] == '/' {
-		return start + 1 + closing + 1
+	if tagEnd := strings.IndexByte(body, '>'); tagEnd > 0 && body[tagEnd-1] == '/' {
+		return start + 1 + tagEnd + 1
 	}
 	next := len(text)
 	for depth, pos := 1, start+1+len(name); ; {

@@ -141,7 +141,7 @@ func suggestTime(timeText string) idp.Suggestion {
 // describeContexts returns hints for unknown values of AuthnContextClassRef.
 func describeContexts(classRefs []string) (hints []string) {
 	for _, ref := range classRefs {
-		if knownRef := assurance.Nearest(ref); knownRef != "" {
+		if knownRef := assurance.FindNearest(ref); knownRef != "" {
 			hints = append(hints, ref+" is unknown: did you mean "+knownRef+"?")
 		}
 	}
@@ -150,7 +150,7 @@ func describeContexts(classRefs []string) (hints []string) {
 
 // SuggestForDrop returns the command that lets a service provider get a requested attribute, if
 // its registration is the reason why the attribute is not sent.
-func SuggestForDrop(d assurance.Dropped, sp idp.EntityID) (s idp.Suggestion, ok bool) {
+func SuggestForDrop(d assurance.DroppedAttribute, sp idp.EntityID) (s idp.Suggestion, ok bool) {
 	if d.Reason != assurance.DropNotRegistered {
 		return idp.Suggestion{}, false
 	}
@@ -158,7 +158,7 @@ func SuggestForDrop(d assurance.Dropped, sp idp.EntityID) (s idp.Suggestion, ok 
 }
 
 // ExplainDrop explains why a requested attribute is not sent.
-func ExplainDrop(d assurance.Dropped) string {
+func ExplainDrop(d assurance.DroppedAttribute) string {
 	switch d.Reason {
 	case assurance.DropNotRegistered:
 		return "the service provider is not registered for it"
@@ -167,7 +167,7 @@ func ExplainDrop(d assurance.Dropped) string {
 	case assurance.DropNoSource:
 		return "this version has no value for it"
 	}
-	if knownName := assurance.NearestAttribute(d.Name); knownName != "" {
+	if knownName := assurance.FindNearestAttribute(d.Name); knownName != "" {
 		return "unknown attribute: did you mean " + knownName + "?"
 	}
 	return "unknown attribute"

@@ -170,14 +170,14 @@ type Check struct {
 
 // Levels lists the values that an AuthnRequest asks for and would get.
 type Levels struct {
-	IAL               string              `json:"ial"`
-	AAL               string              `json:"aal"`
-	RememberedDevice  bool                `json:"remembered_device"`
-	ClassRef          string              `json:"authn_context_class_ref"`
-	Attributes        []string            `json:"attributes"`
-	DroppedAttributes []assurance.Dropped `json:"dropped,omitempty"`
-	UnknownClassRefs  []string            `json:"unknown,omitempty"`
-	ASCII             bool                `json:"ascii,omitempty"`
+	IAL               string                       `json:"ial"`
+	AAL               string                       `json:"aal"`
+	RememberedDevice  bool                         `json:"remembered_device"`
+	ClassRef          string                       `json:"authn_context_class_ref"`
+	Attributes        []string                     `json:"attributes"`
+	DroppedAttributes []assurance.DroppedAttribute `json:"dropped,omitempty"`
+	UnknownClassRefs  []string                     `json:"unknown,omitempty"`
+	ASCII             bool                         `json:"ascii,omitempty"`
 }
 
 // Attribute is one attribute of an assertion.

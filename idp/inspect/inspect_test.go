@@ -141,7 +141,7 @@ func TestInspectShowsResolvedLevels(t *testing.T) {
 	if l.IAL != "verified" || l.AAL != idp.AAL2 || l.RememberedDevice || l.ClassRef != "urn:acr.login.gov:verified" {
 		t.Errorf("levels %+v", l)
 	}
-	if want := []assurance.Dropped{{Name: "phone", Reason: assurance.DropNotRegistered}}; !slices.Equal(l.DroppedAttributes, want) {
+	if want := []assurance.DroppedAttribute{{Name: "phone", Reason: assurance.DropNotRegistered}}; !slices.Equal(l.DroppedAttributes, want) {
 		t.Errorf("dropped %v", l.DroppedAttributes)
 	}
 	if !slices.Equal(l.UnknownClassRefs, []string{"urn:of:tomorrow"}) || !slices.Contains(l.Attributes, "ssn") || slices.Contains(l.Attributes, "phone") {

@@ -48,9 +48,9 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 		ourCerts, _ = s.listOurCertificates(r.AssumedAt)
 	}
 	p, notes, err := sp.FromMetadata([]byte(text), r.AssumedAt, ourCerts)
-	var invalid *sp.InvalidError
-	if errors.As(err, &invalid) {
-		for _, problem := range invalid.Problems {
+	var invalidErr *sp.InvalidError
+	if errors.As(err, &invalidErr) {
+		for _, problem := range invalidErr.Problems {
 			r.noteFault(problem.Field, "", problem.Text)
 		}
 		return nil
@@ -84,7 +84,7 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 // compareRegistration compares metadata with the registration. It reports each difference with the
 // command that changes the registration.
 func (r *Report) compareRegistration(p *idp.ServiceProvider, registration *sp.Provider) error {
-	described, err := sp.Parse(p)
+	metadataSP, err := sp.Parse(p)
 	if err != nil {
 		return err
 	}
@@ -97,8 +97,8 @@ func (r *Report) compareRegistration(p *idp.ServiceProvider, registration *sp.Pr
 		r.addSuggestion(suggestEdit(p.EntityID).With(idp.OptionACSURL, acsURL))
 		r.addHint(describeACS(acsURL, registration.ACSURLs)...)
 	}
-	compare := func(field, option string, describedCerts, registeredCerts []*x509.Certificate) {
-		for _, c := range describedCerts {
+	compare := func(field, option string, metadataCerts, registeredCerts []*x509.Certificate) {
+		for _, c := range metadataCerts {
 			if slices.ContainsFunc(registeredCerts, c.Equal) {
 				r.noteOK(field, nameCertificate(c))
 				continue
@@ -107,8 +107,8 @@ func (r *Report) compareRegistration(p *idp.ServiceProvider, registration *sp.Pr
 			r.addSuggestion(suggestEdit(p.EntityID).With(option, ""))
 		}
 	}
-	compare("KeyDescriptor signing", idp.OptionCert, described.RequestCerts, registration.RequestCerts)
-	compare("KeyDescriptor encryption", idp.OptionEncryptionCert, described.EncryptionX509, registration.EncryptionX509)
+	compare("KeyDescriptor signing", idp.OptionCert, metadataSP.RequestCerts, registration.RequestCerts)
+	compare("KeyDescriptor encryption", idp.OptionEncryptionCert, metadataSP.EncryptionX509, registration.EncryptionX509)
 	if p.LogoutURL != "" && p.LogoutURL != registration.LogoutURL {
 		r.noteFault("SingleLogoutService", p.LogoutURL, "the registered URL is "+cmp.Or(registration.LogoutURL, "none"))
 		r.addSuggestion(suggestEdit(p.EntityID).With(idp.OptionLogoutURL, p.LogoutURL))
@@ -141,7 +141,7 @@ func (s *Service) checkIdPMetadata(r *Report, root *xmltree.Element) error {
 	}
 	ourCerts, years := s.listOurCertificates(r.AssumedAt)
 	var yearNames []string
-	for _, c := range xmlenc.CertificatesIn(root) {
+	for _, c := range xmlenc.ListCertificates(root) {
 		i := slices.IndexFunc(ourCerts, c.Equal)
 		if i < 0 {
 			r.noteFault("KeyDescriptor", nameCertificate(c), "none of our years has this certificate")
@@ -152,8 +152,8 @@ func (s *Service) checkIdPMetadata(r *Report, root *xmltree.Element) error {
 	if len(yearNames) > 0 {
 		r.noteOK("KeyDescriptor", "our certificates of "+strings.Join(yearNames, ", "))
 	}
-	if preferred, err := s.Years.Preferred(r.AssumedAt); err == nil && !slices.Contains(yearNames, string(preferred.Year())) {
-		r.addHint("the preferred year " + string(preferred.Year()) + " is missing from this copy: load the metadata again")
+	if preferredYear, err := s.Years.Preferred(r.AssumedAt); err == nil && !slices.Contains(yearNames, string(preferredYear.Year())) {
+		r.addHint("the preferred year " + string(preferredYear.Year()) + " is missing from this copy: load the metadata again")
 	}
 	return nil
 }

@@ -39,10 +39,10 @@ func Open(s FoundMessage, key *rsa.PrivateKey) *OpenedAssertion {
 	if !ok {
 		return &OpenedAssertion{Fault: "it does not contain exactly one EncryptedData"}
 	}
-	if name := envelope.NotTaken(); name != "" {
+	if name := envelope.FindUnsupported(); name != "" {
 		return &OpenedAssertion{Fault: "it is encrypted with " + name + ", which Vernal neither uses nor decrypts"}
 	}
-	if isMatch, hasCert := envelope.IsFor(key.Public()); hasCert && !isMatch {
+	if isMatch, hasCert := envelope.IsEncryptedTo(key.Public()); hasCert && !isMatch {
 		return &OpenedAssertion{Fault: "the private key does not match the certificate that the assertion is encrypted to: " + nameCertificate(envelope.Certs[0])}
 	}
 	xml, err := xmlenc.Decrypt(encryptedElement, key)

@@ -66,7 +66,7 @@ func (r *Report) readMessage(s FoundMessage) (*saml.Message, input, error) {
 	msg, err := readForm(query, urlQuery)
 	// Without a URL, only a signature in the query proves a redirect. Its size limit is smaller.
 	if !s.Post && (s.URL != "" || signatureParameter.MatchString(query)) {
-		msg, err = saml.Read(saml.Inbound{Method: "GET", RawQuery: query})
+		msg, err = saml.Read(saml.HTTPRequest{Method: "GET", RawQuery: query})
 	}
 	var refusal *idp.Refusal
 	if !errors.As(err, &refusal) {
@@ -87,7 +87,7 @@ func (r *Report) readMessage(s FoundMessage) (*saml.Message, input, error) {
 
 // readForm decodes the message of a posted form as the server does.
 func readForm(body, query string) (*saml.Message, error) {
-	return saml.Read(saml.Inbound{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(body), RawQuery: query})
+	return saml.Read(saml.HTTPRequest{Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(body), RawQuery: query})
 }
 
 // readLeniently reads a message that the server does not decode, to report on its content. It

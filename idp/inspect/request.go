@@ -117,7 +117,7 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 	root, cert, err := inbound.Verify(msg, p, kind)
 	var lostEncoding string // of the query, if it could be found
 	if err != nil && source.isRebuilt {
-		if lostEncoding, cert = findSignedText(msg.Detached, p.RequestCerts, false); cert != nil {
+		if lostEncoding, cert = findSignedText(msg.QuerySignature, p.RequestCerts, false); cert != nil {
 			root, err = msg.Root, nil
 		}
 	}
@@ -148,7 +148,7 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 
 // checkEndpoint checks the URL that a request came to and its year, and returns the values that the
 // request is compared with.
-func (s *Service) checkEndpoint(r *Report, request *inbound.Request, source input) (inbound.Expect, error) {
+func (s *Service) checkEndpoint(r *Report, request *inbound.Request, source input) (inbound.Expectation, error) {
 	url := map[inbound.Kind]func(idp.Year) string{
 		inbound.AuthnRequest: s.IdP.AuthnURL, inbound.LogoutRequest: s.IdP.LogoutURL, inbound.RemoteLogoutRequest: s.IdP.RemoteLogoutURL,
 	}[request.Kind]
@@ -160,14 +160,14 @@ func (s *Service) checkEndpoint(r *Report, request *inbound.Request, source inpu
 	}
 	if s.Years != nil {
 		if err := s.checkYear(r, request.Provider); err != nil {
-			return inbound.Expect{}, err
+			return inbound.Expectation{}, err
 		}
 	}
 	ownURL := url(r.Year)
 	if r.Year != "" && source.url != "" && source.url != ownURL && strings.Contains(source.url, "://") {
 		r.add(Check{Field: "address", Outcome: OutcomeOK, Seen: source.url, Note: "the configured URL is " + ownURL + ". Behind a proxy, both can be the same endpoint"})
 	}
-	e := inbound.Expect{Now: r.AssumedAt, Destinations: []string{ownURL, url("")}, AnyDestination: r.Year == ""}
+	e := inbound.Expectation{Now: r.AssumedAt, Destinations: []string{ownURL, url("")}, AllowsAnyDestination: r.Year == ""}
 	if s.History != nil && !s.History.RestoredAt().After(r.AssumedAt) {
 		e.RestoredAt = s.History.RestoredAt()
 	}
@@ -177,7 +177,7 @@ func (s *Service) checkEndpoint(r *Report, request *inbound.Request, source inpu
 // showFinding records a finding of package inbound about the request, with hints for an
 // operator. It records the Issuer, the NotOnOrAfter of a LogoutRequest and the logout URL only
 // if they are wrong.
-func (s *Service) showFinding(r *Report, request *inbound.Request, f saml.Finding, expectation inbound.Expect) error {
+func (s *Service) showFinding(r *Report, request *inbound.Request, f saml.Finding, expectation inbound.Expectation) error {
 	h, p := request.Header(), request.Provider
 	isMet := f.Err == nil
 	if err := r.noteRefused(f.Field, f.Err); err != nil {
@@ -227,7 +227,7 @@ func (s *Service) showFinding(r *Report, request *inbound.Request, f saml.Findin
 			break
 		}
 		r.noteOK(f.Field, strings.Join(request.Authn.ClassRefs, " "))
-		r.addHint(describeContexts(request.Need.Unknown)...)
+		r.addHint(describeContexts(request.Need.UnknownClassRefs)...)
 		r.Levels = newLevels(request.Need)
 	case "encryption":
 		if !isMet {
@@ -301,7 +301,7 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 func (r *Report) hintRefusedContexts(refs []string, p *sp.Provider) {
 	var unknownRefs []string
 	for _, ref := range refs {
-		_, err := assurance.Resolve(assurance.Ask{ClassRefs: []string{ref}}, &p.ServiceProvider)
+		_, err := assurance.Resolve(assurance.ContextRequest{ClassRefs: []string{ref}}, &p.ServiceProvider)
 		switch findRefusalCode(err) {
 		case idp.RefusedAuthnContext:
 			unknownRefs = append(unknownRefs, ref)
@@ -315,11 +315,11 @@ func (r *Report) hintRefusedContexts(refs []string, p *sp.Provider) {
 
 func newLevels(need *assurance.Requirement) *Levels {
 	levels := &Levels{
-		IAL: need.IAL.String(), AAL: need.AAL.String(), RememberedDevice: need.RememberedDevice, ClassRef: need.ClassRef,
-		Attributes: []string{}, DroppedAttributes: need.Dropped, UnknownClassRefs: need.Unknown, ASCII: need.ASCII,
+		IAL: need.IAL.String(), AAL: need.AAL.String(), RememberedDevice: need.AllowsRememberedDevice, ClassRef: need.ClassRef,
+		Attributes: []string{}, DroppedAttributes: need.DroppedAttributes, UnknownClassRefs: need.UnknownClassRefs, ASCII: need.WantsASCII,
 	}
 	for _, row := range assurance.Table() {
-		if row.Always {
+		if row.IsAlwaysSent {
 			levels.Attributes = append(levels.Attributes, row.Name)
 		}
 	}

@@ -104,7 +104,7 @@ func (s *Service) listOurCertificates(now time.Time) (list []*x509.Certificate, 
 
 // verifySigned looks for a certificate of ours that verifies the element. It returns the
 // signed content, or nil if the element has no valid signature.
-func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.Verified, error)) (*xmltree.Element, error) {
+func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.VerifiedDocument, error)) (*xmltree.Element, error) {
 	if s.Years == nil {
 		r.Unknown = true
 		r.noteSkipped(field, "our certificates are not available to verify it")

@@ -34,7 +34,7 @@ func (s *Service) hintSignature(ctx context.Context, r *Report, msg *saml.Messag
 	default:
 		return nil
 	}
-	if description, _ := findSignedText(msg.Detached, p.RequestCerts, true); description != "" {
+	if description, _ := findSignedText(msg.QuerySignature, p.RequestCerts, true); description != "" {
 		r.addHint("a registered certificate verifies the signature over another text, " + description + ": sign the query exactly as it is sent")
 		return nil
 	}
@@ -79,7 +79,7 @@ func (r *Report) hintEmbeddedCerts(msg *saml.Message, p *sp.Provider, embeddedCe
 // listEmbeddedCerts returns the certificates in the KeyInfo of a message's own signature.
 func listEmbeddedCerts(root *xmltree.Element) (list []*x509.Certificate) {
 	if signature := root.Child(xmldsig.Namespace, "Signature"); signature != nil {
-		return xmlenc.CertificatesIn(signature)
+		return xmlenc.ListCertificates(signature)
 	}
 	return nil
 }
@@ -170,11 +170,11 @@ var orders = []order{
 // findSignedText finds the text that a signature in the query covers, and the certificate that
 // verifies it. It tries the order of the standard in each encoding. With allowMistakes it tries
 // every order in each encoding and in the original one.
-func findSignedText(d *saml.Detached, certs []*x509.Certificate, allowMistakes bool) (description string, cert *x509.Certificate) {
+func findSignedText(d *saml.QuerySignature, certs []*x509.Certificate, allowMistakes bool) (description string, cert *x509.Certificate) {
 	if d == nil {
 		return "", nil
 	}
-	query := string(d.Signed)
+	query := string(d.SignedText)
 	verify := func(o order, request, relay, alg string) bool {
 		if findParameter(query, "RelayState") == "" {
 			relay = ""

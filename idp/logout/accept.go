@@ -34,7 +34,7 @@ func (h *Handler) acceptRequest(r *http.Request, a *accepted, visit *yearaccess.
 	if kind == inbound.RemoteLogoutRequest {
 		url = h.IdP.RemoteLogoutURL
 	}
-	q, err := inbound.Accept(r.Context(), h.Registry, msg, kind, inbound.Expect{Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{url(year), url("")}})
+	q, err := inbound.Accept(r.Context(), h.Registry, msg, kind, inbound.Expectation{Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{url(year), url("")}})
 	if q.Provider != nil {
 		noteSender(e, q.Provider, year, q.Cert != nil)
 	}
@@ -97,7 +97,7 @@ func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
 	if err := inbound.CheckActive(p); err != nil {
 		return err
 	}
-	_, err := inbound.RequestCert(p, req.CertSHA256)
+	_, err := inbound.FindRequestCert(p, req.CertSHA256)
 	return err
 }
 

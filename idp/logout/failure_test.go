@@ -202,26 +202,26 @@ func TestLogoutSOAPHeaders(t *testing.T) {
 }
 
 // forgedMessages returns, by channel, messages that anyone can send and that fail verification.
-func forgedMessages(w *corpusDeployment, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.Inbound) {
-	made := func(remote, soap bool, method string) func() (string, saml.Inbound) {
+func forgedMessages(w *corpusDeployment, stranger idptest.LogoutRequest) map[string]func() (endpoint string, in saml.HTTPRequest) {
+	made := func(remote, soap bool, method string) func() (string, saml.HTTPRequest) {
 		d := &drawn{LogoutRequest: stranger, method: method, soap: soap}
 		d.Remote, d.NameID = remote, corpusPeople[0].atSP1
 		in, endpoint := d.inbound(w.sp1), corpus.Logout
 		if remote {
 			endpoint = corpus.RemoteLogout
 		}
-		return func() (string, saml.Inbound) { return endpoint, in }
+		return func() (string, saml.HTTPRequest) { return endpoint, in }
 	}
-	junk := func(endpoint string, in saml.Inbound) func() (string, saml.Inbound) {
-		return func() (string, saml.Inbound) { return endpoint, in }
+	junk := func(endpoint string, in saml.HTTPRequest) func() (string, saml.HTTPRequest) {
+		return func() (string, saml.HTTPRequest) { return endpoint, in }
 	}
-	return map[string]func() (string, saml.Inbound){
+	return map[string]func() (string, saml.HTTPRequest){
 		"GET":       made(false, false, http.MethodGet),
 		"POST":      made(false, false, http.MethodPost),
 		"form":      made(true, false, http.MethodPost),
 		"SOAP":      made(true, true, http.MethodPost),
-		"junk GET":  junk(corpus.Logout, saml.Inbound{Method: http.MethodGet, RawQuery: "SAMLRequest=" + strings.Repeat("x", 4000)}),
-		"junk SOAP": junk(corpus.RemoteLogout, saml.Inbound{Method: http.MethodPost, ContentType: "text/xml", Body: []byte(strings.Repeat("<a>", 1000))}),
+		"junk GET":  junk(corpus.Logout, saml.HTTPRequest{Method: http.MethodGet, RawQuery: "SAMLRequest=" + strings.Repeat("x", 4000)}),
+		"junk SOAP": junk(corpus.RemoteLogout, saml.HTTPRequest{Method: http.MethodPost, ContentType: "text/xml", Body: []byte(strings.Repeat("<a>", 1000))}),
 	}
 }
 

@@ -38,10 +38,10 @@ func newFuzzDeployment(f *testing.F) *fuzzDeployment {
 
 // said returns the content of a LogoutRequest that is signed by its sender, or "" for any
 // other message.
-func (w *fuzzDeployment) said(in saml.Inbound) string {
+func (w *fuzzDeployment) said(in saml.HTTPRequest) string {
 	read := saml.Read
 	if in.ContentType == "text/xml" {
-		read = func(in saml.Inbound) (*saml.Message, error) { return saml.ReadSOAP(in.Body) }
+		read = func(in saml.HTTPRequest) (*saml.Message, error) { return saml.ReadSOAP(in.Body) }
 	}
 	m, err := read(in)
 	if err != nil {
@@ -67,7 +67,7 @@ func (w *fuzzDeployment) said(in saml.Inbound) string {
 }
 
 // judge sends fuzzed bytes in the browser of a user ("" for one without a session).
-func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.Inbound, browser string) {
+func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.HTTPRequest, browser string) {
 	w.t = t
 	got := w.send(&corpus.Case{In: in}, endpoint, browser)
 	if got.status >= http.StatusInternalServerError {
@@ -101,7 +101,7 @@ func FuzzLogout(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, post, signedIn bool, query, contentType string, body []byte) {
-		in := saml.Inbound{Method: http.MethodGet, RawQuery: query}
+		in := saml.HTTPRequest{Method: http.MethodGet, RawQuery: query}
 		if post {
 			in.Method, in.ContentType, in.Body = http.MethodPost, contentType, body
 		}
@@ -121,7 +121,7 @@ func FuzzRemoteLogout(f *testing.F) {
 		if media := strings.ToLower(contentType); strings.Contains(media, "xml") {
 			t.Skip("that of SOAP")
 		}
-		w.judge(t, corpus.RemoteLogout, saml.Inbound{Method: http.MethodPost, RawQuery: query, ContentType: contentType, Body: body}, "ada")
+		w.judge(t, corpus.RemoteLogout, saml.HTTPRequest{Method: http.MethodPost, RawQuery: query, ContentType: contentType, Body: body}, "ada")
 	})
 }
 
@@ -134,6 +134,6 @@ func FuzzSOAPLogout(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		w.judge(t, corpus.RemoteLogout, saml.Inbound{Method: http.MethodPost, ContentType: "text/xml", Body: body}, "ada")
+		w.judge(t, corpus.RemoteLogout, saml.HTTPRequest{Method: http.MethodPost, ContentType: "text/xml", Body: body}, "ada")
 	})
 }

@@ -56,12 +56,12 @@ func draw(t *rapid.T, w *corpusDeployment) *drawn {
 }
 
 // inbound returns the signed message as it is sent.
-func (d *drawn) inbound(p *idptest.Provider) saml.Inbound {
+func (d *drawn) inbound(p *idptest.Provider) saml.HTTPRequest {
 	if d.method == http.MethodGet {
 		to, _ := url.Parse(p.LogoutURL(&d.LogoutRequest))
-		return saml.Inbound{Method: http.MethodGet, RawQuery: to.RawQuery}
+		return saml.HTTPRequest{Method: http.MethodGet, RawQuery: to.RawQuery}
 	}
-	in := saml.Inbound{Method: http.MethodPost, ContentType: "application/x-www-form-urlencoded"}
+	in := saml.HTTPRequest{Method: http.MethodPost, ContentType: "application/x-www-form-urlencoded"}
 	if d.soap {
 		in.ContentType = "text/xml"
 		in.Body = []byte(`<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>` + string(p.SignedLogout(&d.LogoutRequest)) + `</S:Body></S:Envelope>`)

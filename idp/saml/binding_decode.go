@@ -17,8 +17,7 @@ import (
 
 const (
 	// maxMessage bounds a message in bytes before and after inflating. Libraries accept 10 MB,
-	// which a request of 10 kB can inflate to and which takes seconds to parse
-	// (CVE-2023-28119).
+	// so a request of 10 kB can cost seconds of parsing (CVE-2023-28119).
 	maxMessage = 128 << 10
 	// maxSignature is the size in bytes of a signature with a 16,384-bit RSA key.
 	maxSignature = 2048
@@ -26,14 +25,14 @@ const (
 
 // decoder holds the buffers for decoding a message. An inflater alone is 40 kB.
 type decoder struct {
-	text    []byte // percent-decoded base64 without white space
-	data    []byte // decoded from it
-	xml     []byte // inflated from that
-	src     bytes.Reader
-	inflate io.ReadCloser
+	text     []byte // percent-decoded base64 without white space
+	data     []byte // decoded from text
+	xml      []byte // inflated from data
+	src      bytes.Reader
+	inflater io.ReadCloser
 }
 
-// decoders reduces garbage collection. A decoder carries no data between requests.
+// decoders reduces garbage collection. A decoder never passes data from one request to another.
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // release returns d to the pool, without buffers that an unusually large message grew.
@@ -51,17 +50,17 @@ var (
 	errTrailer = errors.New("bytes follow the DEFLATE stream")
 )
 
-// strict refuses data in the bits that padding leaves unused, because it would have a second
+// strictBase64 refuses data in the bits that padding leaves unused, because it would have a second
 // encoding.
-var strict = base64.RawStdEncoding.Strict()
+var strictBase64 = base64.RawStdEncoding.Strict()
 
-// base64 decodes a parameter's value to at most limit bytes, which belong to d.
+// decodeBase64 decodes a parameter's value to at most limit bytes, which belong to d.
 //
 // It accepts the encodings of deployed software: line breaks and spaces, the two characters "\"
 // "n" (or "r") of a serializer that printed a line break, missing padding, and a "+" that was not
 // percent-encoded. It never reads a "+" as a space, because no encoder writes spaces into base64.
 // This leniency does not affect trust: a signature covers the raw value or the XML.
-func (d *decoder) base64(raw string, limit int) ([]byte, error) {
+func (d *decoder) decodeBase64(raw string, limit int) ([]byte, error) {
 	text := d.text[:0]
 	padding := 0
 	for i := 0; i < len(raw); i++ {
@@ -70,7 +69,7 @@ func (d *decoder) base64(raw string, limit int) ([]byte, error) {
 			if i+2 >= len(raw) {
 				return nil, errPercent
 			}
-			hi, lo := hexValue(raw[i+1]), hexValue(raw[i+2])
+			hi, lo := parseHex(raw[i+1]), parseHex(raw[i+2])
 			if hi > 15 || lo > 15 {
 				return nil, errPercent
 			}
@@ -93,18 +92,18 @@ func (d *decoder) base64(raw string, limit int) ([]byte, error) {
 	if padding > 2 || padding > 0 && (len(text)+padding)%4 != 0 {
 		return nil, errBase64
 	}
-	n := strict.DecodedLen(len(text))
+	n := strictBase64.DecodedLen(len(text))
 	if n > limit {
 		return nil, errLarge
 	}
 	if cap(d.data) < n {
 		d.data = make([]byte, max(n, 1024))
 	}
-	n, err := strict.Decode(d.data[:n], text)
+	n, err := strictBase64.Decode(d.data[:n], text)
 	return d.data[:n], err
 }
 
-func hexValue(c byte) byte {
+func parseHex(c byte) byte {
 	switch {
 	case c >= '0' && c <= '9':
 		return c - '0'
@@ -114,27 +113,26 @@ func hexValue(c byte) byte {
 	return 0xFF
 }
 
-// decodeMessage decodes the raw value of SAMLRequest to a tree, and returns the hash of its
-// text.
+// decodeMessage decodes the raw value of SAMLRequest to a tree and returns the hash of its XML.
 func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
-	data, err := d.base64(raw, maxMessage)
+	data, err := d.decodeBase64(raw, maxMessage)
 	switch {
 	case errors.Is(err, errPercent):
 		return nil, nil, idp.Refuse(idp.RefusedParameterInvalid, "SAMLRequest", raw).With(err)
 	case errors.Is(err, errLarge):
-		return nil, nil, tooLarge(maxMessage).With(err)
+		return nil, nil, refuseTooLarge(maxMessage).With(err)
 	case err != nil:
 		return nil, nil, idp.Refuse(idp.RefusedBase64, "SAMLRequest", raw).With(err)
 	case len(data) == 0:
 		return nil, nil, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", raw)
 	}
-	// Either binding may carry either form, because deployed software mixes them up.
+	// Both bindings accept both forms, because deployed software mixes them up.
 	if !isXML(data) {
 		if data, err = d.inflateData(data); err != nil {
 			if errors.Is(err, errLarge) {
-				return nil, nil, tooLarge(maxMessage).With(err)
+				return nil, nil, refuseTooLarge(maxMessage).With(err)
 			}
 			return nil, nil, idp.Refuse(idp.RefusedDeflate, "SAMLRequest", raw).With(err)
 		}
@@ -146,12 +144,11 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	return root, idp.HashMessage(data), nil
 }
 
-// isXML reports whether the bytes are meant as XML. A DEFLATE stream may begin with "<" too,
-// but is then not UTF-8. XML that is not UTF-8 is reported as such rather than as a broken
-// stream.
+// isXML reports whether the sender meant the bytes to be XML. A DEFLATE stream may also begin with
+// "<", but is then not UTF-8. XML in UTF-16 counts as XML, so that the refusal names the encoding.
 func isXML(data []byte) bool {
-	for _, start := range []string{"\xFE\xFF", "\xFF\xFE", "<\x00", "\x00<", "<?xml"} {
-		if bytes.HasPrefix(data, []byte(start)) {
+	for _, prefix := range []string{"\xFE\xFF", "\xFF\xFE", "<\x00", "\x00<", "<?xml"} {
+		if bytes.HasPrefix(data, []byte(prefix)) {
 			return true
 		}
 	}
@@ -162,9 +159,9 @@ func isXML(data []byte) bool {
 // inflateData undoes DEFLATE (RFC 1951), limited to maxMessage. The result belongs to d.
 func (d *decoder) inflateData(data []byte) ([]byte, error) {
 	d.src.Reset(data)
-	if d.inflate == nil {
-		d.inflate = flate.NewReader(&d.src)
-	} else if err := d.inflate.(flate.Resetter).Reset(&d.src, nil); err != nil {
+	if d.inflater == nil {
+		d.inflater = flate.NewReader(&d.src)
+	} else if err := d.inflater.(flate.Resetter).Reset(&d.src, nil); err != nil {
 		return nil, err
 	}
 	if d.xml == nil {
@@ -172,7 +169,7 @@ func (d *decoder) inflateData(data []byte) ([]byte, error) {
 	}
 	n := 0
 	for {
-		m, err := d.inflate.Read(d.xml[n:])
+		m, err := d.inflater.Read(d.xml[n:])
 		n += m
 		if n > maxMessage {
 			return nil, errLarge
@@ -187,23 +184,23 @@ func (d *decoder) inflateData(data []byte) ([]byte, error) {
 			d.xml = append(d.xml, make([]byte, len(d.xml))...)
 		}
 	}
-	// The inflater reads byte by byte, so remaining bytes are not part of the stream. They are
-	// refused, so that no data can be hidden there.
+	// The inflater reads byte by byte, so remaining bytes are not part of the stream. Refuse
+	// them, so that no data can be hidden there.
 	if d.src.Len() > 0 {
 		return nil, errTrailer
 	}
 	return d.xml[:n], nil
 }
 
-// refuseXML quotes the position of the error in the sender's text.
+// refuseXML returns a refusal that quotes the sender's text around the error.
 func refuseXML(field string, data []byte, err error) error {
-	seen, what, at := "", "", ""
+	seen, problem, offset := "", "", ""
 	var syntax *xmltree.SyntaxError
 	if errors.As(err, &syntax) {
-		from := min(max(syntax.Offset-20, 0), len(data))
-		to := min(syntax.Offset+40, len(data))
-		seen = strings.ToValidUTF8(string(data[from:to]), "\uFFFD")
-		what, at = syntax.What, strconv.Itoa(syntax.Offset)
+		start := min(max(syntax.Offset-20, 0), len(data))
+		end := min(syntax.Offset+40, len(data))
+		seen = strings.ToValidUTF8(string(data[start:end]), "\uFFFD")
+		problem, offset = syntax.Problem, strconv.Itoa(syntax.Offset)
 	}
-	return idp.Refuse(idp.RefusedXML, field, seen, what, at).With(err)
+	return idp.Refuse(idp.RefusedXML, field, seen, problem, offset).With(err)
 }

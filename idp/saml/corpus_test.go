@@ -126,7 +126,7 @@ func (c *corpusCase) take(certs []*x509.Certificate, key *rsa.PrivateKey) (in ta
 	if in.root, in.cert, err = in.message.Verify(certs, required); err != nil {
 		return in, err
 	}
-	expect := saml.Expect{Now: c.Now, Issuer: id, Destinations: []string{c.Destination, strings.TrimRight(c.Destination, "0123456789")}}
+	expect := saml.Expectation{Now: c.Now, Issuer: id, Destinations: []string{c.Destination, strings.TrimRight(c.Destination, "0123456789")}}
 	if c.Endpoint == corpus.Auth {
 		if in.request, err = saml.ParseAuthnRequest(in.root); err != nil {
 			return in, err

@@ -22,8 +22,8 @@ type LogoutRequest struct {
 	Reason string
 	// Subject is the user whose sessions end.
 	Subject
-	// SessionIndexes are the values that the sender was given, without duplicates. They
-	// include those in the assertion namespace, as in the guide's sample.
+	// SessionIndexes are the session indexes of the sender, without duplicates. They include
+	// elements in the assertion namespace, which the sample in the guide uses.
 	SessionIndexes []string
 }
 
@@ -33,7 +33,7 @@ type NameID struct {
 	NameQualifier, SPNameQualifier string
 }
 
-// Bounds on the values that are kept of a LogoutRequest.
+// Bounds on the values of a LogoutRequest.
 const (
 	maxNameID         = 1024
 	maxSessionIndex   = 256
@@ -56,7 +56,7 @@ func ParseLogoutRequest(root *xmltree.Element) (*LogoutRequest, error) {
 	if err := r.readAttributes(root); err != nil {
 		return nil, err
 	}
-	if err := r.readParts(root); err != nil {
+	if err := r.readChildren(root); err != nil {
 		return nil, err
 	}
 	if r.NameID == nil && !r.IsEncrypted() {
@@ -71,13 +71,13 @@ func (r *LogoutRequest) readAttributes(root *xmltree.Element) (err error) {
 			return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", v)
 		}
 	}
-	r.Reason, err = uriAttr(root, "Reason")
+	r.Reason, err = readURI(root, "Reason")
 	return err
 }
 
-// readParts reads the child elements. It refuses a second name of a user, in any form, because
-// readers differ in which one counts.
-func (r *LogoutRequest) readParts(root *xmltree.Element) error {
+// readChildren reads the child elements. It refuses a second NameID or EncryptedID, because some
+// readers use the first one and others the last.
+func (r *LogoutRequest) readChildren(root *xmltree.Element) error {
 	seen := map[string]bool{}
 	var indexSpace string
 	for c := range root.Elements() {
@@ -101,7 +101,7 @@ func (r *LogoutRequest) readParts(root *xmltree.Element) error {
 				return err
 			}
 		case c.Is(NamespaceAssertion, "Issuer"), c.Is(NamespaceProtocol, "Extensions"), c.Is(xmldsig.Namespace, "Signature"):
-		default: // also BaseID, an abstract type that no software sends
+		default: // includes BaseID, an abstract type that no software sends
 			return refuseChild("LogoutRequest", c, false)
 		}
 		if seen[name] {
@@ -127,7 +127,7 @@ func readNameID(e *xmltree.Element) (*NameID, error) {
 		"Format": &id.Format, "NameQualifier": &id.NameQualifier, "SPNameQualifier": &id.SPNameQualifier,
 	} {
 		var err error
-		if *field, err = uriAttr(e, name); err != nil {
+		if *field, err = readURI(e, name); err != nil {
 			return nil, err
 		}
 	}
@@ -143,7 +143,7 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 	}
 	index := trimSpace(e.Text())
 	if index == "" {
-		return nil // equivalent to an absent one
+		return nil // the same as if absent
 	}
 	if len(index) > maxSessionIndex || len(r.SessionIndexes) == maxSessionIndexes {
 		return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", index)
@@ -155,11 +155,11 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 }
 
 // AppendFindings adds a check of NotOnOrAfter to the checks of Header.
-func (r *LogoutRequest) AppendFindings(dst Findings, e Expect) Findings {
-	return append(r.Header.AppendFindings(dst, e), Finding{"NotOnOrAfter", r.checkEnd(e.Now)})
+func (r *LogoutRequest) AppendFindings(dst Findings, e Expectation) Findings {
+	return append(r.Header.AppendFindings(dst, e), Finding{"NotOnOrAfter", r.checkExpiry(e.Now)})
 }
 
-func (r *LogoutRequest) checkEnd(now time.Time) error {
+func (r *LogoutRequest) checkExpiry(now time.Time) error {
 	if !r.NotOnOrAfter.IsZero() && !now.Before(r.NotOnOrAfter.Add(MaxSkew)) {
 		return idp.Refuse(idp.RefusedNotOnOrAfter, "NotOnOrAfter", formatTime(r.NotOnOrAfter), formatTime(now))
 	}

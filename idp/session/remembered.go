@@ -20,7 +20,7 @@ func (m *Manager) NewDevice(r *http.Request) (cookie *http.Cookie, d idp.Remembe
 	token := newToken()
 	is := m.deviceOf(r)
 	d = idp.RememberedDevice{Hash: hashOf(token), Browser: is.Browser, System: is.System}
-	return m.newCookie(m.cookieName(deviceCookie), token, assurance.RememberedFor), d
+	return m.newCookie(m.cookieName(deviceCookie), token, assurance.RememberedDeviceLifetime), d
 }
 
 // DeviceHash returns the hash of the browser's cookie of a remembered device; nil without one.
@@ -44,4 +44,4 @@ func (m *Manager) LookupRemembered(r *http.Request, u *idp.User) (use idp.Factor
 
 // RememberedUntil returns when a device remembered at a time stops counting as a second
 // factor.
-func RememberedUntil(at time.Time) time.Time { return at.Add(assurance.RememberedFor) }
+func RememberedUntil(at time.Time) time.Time { return at.Add(assurance.RememberedDeviceLifetime) }

@@ -174,7 +174,7 @@ func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 
 func TestLogNamesDroppedAttributes(t *testing.T) {
 	t.Parallel()
-	list := []assurance.Dropped{{Name: "ssn", Reason: assurance.DropLevel}, {Name: "shoe_size", Reason: assurance.DropUnknown}}
+	list := []assurance.DroppedAttribute{{Name: "ssn", Reason: assurance.DropLevel}, {Name: "shoe_size", Reason: assurance.DropUnknown}}
 	if got := dropReasons(list); got != "ssn:level shoe_size:unknown" {
 		t.Errorf("the log has %q", got)
 	}

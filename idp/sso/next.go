@@ -51,12 +51,12 @@ func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session
 	}
 	// The record is read each time, so an operator's change counts at once and without another
 	// sign-in. A user is never asked for a factor that would not help.
-	if o := need.Obstacle(s, assurance.ProofingOf(user.Proofed), user.Factors(), now); o != nil {
+	if o := need.FindObstacle(s, assurance.ReadProofing(user.Proofed), user.Factors(), now); o != nil {
 		refused := refuseStep(req, o.Refusal())
 		refused.obstacle = o
 		return refused
 	}
-	if missing != assurance.NothingMissing {
+	if missing != assurance.NoMissingProof {
 		if ask.kind == stepSignIn {
 			ask.kind = stepUp // the proven factor still counts
 		}

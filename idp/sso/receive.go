@@ -69,16 +69,16 @@ func (a *accepted) noteNeed(e *web.Event) {
 	if a.need == nil {
 		return
 	}
-	if len(a.need.Unknown) > 0 {
-		e.Note(slog.Any("unknown_authn_contexts", a.need.Unknown))
+	if len(a.need.UnknownClassRefs) > 0 {
+		e.Note(slog.Any("unknown_authn_contexts", a.need.UnknownClassRefs))
 	}
-	if len(a.need.Dropped) > 0 {
-		e.Note(slog.String("dropped", dropReasons(a.need.Dropped)))
+	if len(a.need.DroppedAttributes) > 0 {
+		e.Note(slog.String("dropped", dropReasons(a.need.DroppedAttributes)))
 	}
 }
 
 // dropReasons formats for the log which requested attributes are not sent, and why.
-func dropReasons(list []assurance.Dropped) string {
+func dropReasons(list []assurance.DroppedAttribute) string {
 	all := make([]string, len(list))
 	for i, d := range list {
 		all[i] = d.Name + ":" + string(d.Reason)

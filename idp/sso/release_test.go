@@ -58,7 +58,7 @@ var classRefs = []string{
 
 // anyRequest draws a RequestedAuthnContext: known values, lists of attributes in many
 // spellings, and arbitrary text.
-func anyRequest(t *rapid.T, names []string) assurance.Ask {
+func anyRequest(t *rapid.T, names []string) assurance.ContextRequest {
 	list := rapid.Custom(func(t *rapid.T) string {
 		asked := rapid.SliceOfN(rapid.SampledFrom(append(names, "ascii", "x")), 0, 8).Draw(t, "names")
 		sep := rapid.SampledFrom([]string{",", ":", " ", "%2C", "&ReqAttr="}).Draw(t, "separator")
@@ -69,7 +69,7 @@ func anyRequest(t *rapid.T, names []string) assurance.Ask {
 		return "http://idmanagement.gov/ns/requested_attributes?ReqAttr=" + text
 	})
 	ref := rapid.OneOf(rapid.SampledFrom(classRefs), list, rapid.String())
-	return assurance.Ask{
+	return assurance.ContextRequest{
 		Comparison: rapid.SampledFrom([]string{"", "exact", "minimum", "maximum", "better", "x"}).Draw(t, "comparison"),
 		ClassRefs:  rapid.SliceOfN(ref, 0, 5).Draw(t, "refs"),
 	}
@@ -112,7 +112,7 @@ func TestAssertionHoldsOnlyPermittedAttributes(t *testing.T) {
 
 // checkLeft checks the contents of an assertion against the rules, independently of how it was
 // built.
-func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.Ask, user *idp.User, a *saml.Assertion) {
+func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.ContextRequest, user *idp.User, a *saml.Assertion) {
 	allowed := map[string]bool{}
 	for _, name := range p.Attributes {
 		allowed[values[name]] = values[name] != ""

@@ -103,7 +103,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	if err := a.checkRegistration(); err != nil {
 		return err
 	}
-	a.need, err = assurance.Resolve(assurance.AskOf(req), &p.ServiceProvider)
+	a.need, err = assurance.Resolve(assurance.NewContextRequest(req), &p.ServiceProvider)
 	a.noteNeed(e)
 	return err
 }

@@ -144,7 +144,7 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 // moment at which the message is accepted.
 func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
 	held := *a.request
-	held.ClassRefs = assurance.Recognized(held.ClassRefs)
+	held.ClassRefs = assurance.SelectRecognized(held.ClassRefs)
 	held.ExpiresAt = held.IssuedAt.Add(held.ExpiresAt.Sub(held.ReceivedAt) - saml.MaxSkew)
 	err := h.Sessions.Hold(w, &held)
 	if errors.Is(err, session.ErrTooLong) {

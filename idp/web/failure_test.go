@@ -31,7 +31,7 @@ var failures = []struct {
 	{"refusal of the level", &Error{Sender: Sender{SPName: "A", StartURL: "https://a.example"}, Err: idp.Refuse(idp.RefusedAuthnContext, "RequestedAuthnContext", "x")},
 		400, "authn_context_unknown", append([]string{"documentation", "sp_name", "start_url"}, report...), html},
 	{"refusal of the user", &Error{SignInURL: "/sign-in", Err: idp.Refuse(idp.RefusedSubject, "Subject NameID", "")}, 400, "subject_mismatch", append([]string{"sign_in_url"}, report...), html},
-	{"lack", NewLackError(&idp.ServiceProvider{Name: "A"}, Sender{SPName: "A"}, &assurance.Obstacle{Lacks: assurance.LackProofing, Code: idp.RefusedNoProofing}),
+	{"lack", NewLackError(&idp.ServiceProvider{Name: "A"}, Sender{SPName: "A"}, &assurance.Obstacle{Lack: assurance.LackProofing, Code: idp.RefusedNoProofing}),
 		400, "not_verified", append([]string{"lacks", "sp_name"}, report...), html},
 	{"message of a server", &Error{Plain: true, Err: idp.Refuse(idp.RefusedVersion, "Version", "1.1")}, 400, "", nil, text},
 	{"bad form", &Error{Status: 400, Key: "bad_form"}, 400, "bad_form", failed, html},

@@ -22,8 +22,8 @@ import (
 // MaxCertificates is the maximum number of certificates to try for one sender.
 const MaxCertificates = 10
 
-// Verified is a document whose signature verified.
-type Verified struct {
+// VerifiedDocument is a document with a valid signature.
+type VerifiedDocument struct {
 	// Element is the signed element, parsed from the canonical form that was digested, without
 	// the Signature. Callers must read nothing else of the document.
 	Element *xmltree.Element
@@ -31,28 +31,28 @@ type Verified struct {
 	Cert *x509.Certificate
 }
 
-// VerifyEnveloped verifies the signature that Signature finds, with each of the certificates
+// VerifyEnveloped verifies the signature that FindSignature returns, with each of the certificates
 // separately. The error is a *idp.Refusal: RefusedSignatureMissing without a signature,
 // RefusedDigest if a certificate matches but the document changed since it was signed,
 // RefusedSignature if no certificate matches.
-func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	return verifySignature(root, Signature, certs)
+func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*VerifiedDocument, error) {
+	return verifySignature(root, FindSignature, certs)
 }
 
 // VerifyMetadata is VerifyEnveloped for an EntityDescriptor, whose signature is
 // its first child.
-func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	return verifySignature(root, metadataSignature, certs)
+func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*VerifiedDocument, error) {
+	return verifySignature(root, findMetadataSignature, certs)
 }
 
 // VerifyResponse is VerifyEnveloped for a message that may contain signed elements other than its
 // own signature, as a Response with a signed assertion does. We accept no such message from
-// others. Package inspect verifies our own with it.
-func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*Verified, error) {
-	return verifySignature(root, outerSignature, certs)
+// service providers. Package inspect uses it to verify our own messages.
+func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*VerifiedDocument, error) {
+	return verifySignature(root, findOuterSignature, certs)
 }
 
-func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltree.Element, error), certs []*x509.Certificate) (*Verified, error) {
+func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltree.Element, error), certs []*x509.Certificate) (*VerifiedDocument, error) {
 	signature, err := find(root)
 	if err != nil {
 		return nil, err
@@ -64,10 +64,10 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 	if err != nil {
 		return nil, err
 	}
-	if certs = usableCertificates(certs); len(certs) == 0 {
+	if certs = selectCertificates(certs); len(certs) == 0 {
 		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", describeSignature(signature))
 	}
-	tree := toEtree(root, signature, value)
+	tree := convertToEtree(root, signature, value)
 	var reportErr error
 	for _, cert := range certs {
 		element, err := validateWithCert(tree, cert)
@@ -85,9 +85,9 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", readDigestValue(signature)).With(reportErr)
 }
 
-// describeSignature describes how a checked signature was made: its algorithm, which is ours,
-// and the SHA-256 of the certificate in it. It quotes no text of the message, so the log and
-// the audit trail may contain the result.
+// describeSignature describes a checked signature by its algorithm and the SHA-256 of the
+// certificate in it. It quotes no text of the message, so the log and the audit trail may contain
+// the result.
 func describeSignature(signature *xmltree.Element) string {
 	description := "SignatureMethod " + AlgorithmRSASHA256
 	for e := range signature.All() {
@@ -111,8 +111,8 @@ func readDigestValue(signature *xmltree.Element) string {
 	return ""
 }
 
-// validateWithCert calls goxmldsig with the key of one certificate only. An SP's expired
-// certificate causes a warning in the packages that use this one, and is never refused here.
+// validateWithCert calls goxmldsig with the key of one certificate only. It never
+// refuses an expired certificate of an SP. Other packages warn about it.
 func validateWithCert(tree *etree.Element, cert *x509.Certificate) (*etree.Element, error) {
 	bareCert := &x509.Certificate{PublicKey: cert.PublicKey, PublicKeyAlgorithm: cert.PublicKeyAlgorithm}
 	ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{
@@ -123,16 +123,16 @@ func validateWithCert(tree *etree.Element, cert *x509.Certificate) (*etree.Eleme
 }
 
 // readVerified converts the element that goxmldsig verified.
-func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*Verified, error) {
-	element, err := fromEtree(tree)
+func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*VerifiedDocument, error) {
+	element, err := convertFromEtree(tree)
 	if err != nil {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").With(err)
 	}
-	if !isSameBut(root, signature, element) {
+	if !isEqualWithout(root, signature, element) {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").
 			With(errors.New("the verified element differs from the document"))
 	}
-	return &Verified{Element: element, Cert: cert}, nil
+	return &VerifiedDocument{Element: element, Cert: cert}, nil
 }
 
 // VerifyDetached verifies a signature over the text of a query with each of the certificates
@@ -142,7 +142,7 @@ func VerifyDetached(query []byte, sigAlg string, signature []byte, certs []*x509
 		return nil, idp.Refuse(idp.RefusedSignatureAlgorithm, "SigAlg", sigAlg, AlgorithmRSASHA256)
 	}
 	seenValue := "SigAlg " + AlgorithmRSASHA256
-	if certs = usableCertificates(certs); len(certs) == 0 {
+	if certs = selectCertificates(certs); len(certs) == 0 {
 		return nil, idp.Refuse(idp.RefusedNoCertificate, "KeyDescriptor", seenValue)
 	}
 	digest := sha256.Sum256(query)
@@ -155,14 +155,14 @@ func VerifyDetached(query []byte, sigAlg string, signature []byte, certs []*x509
 	return nil, idp.Refuse(idp.RefusedSignature, "Signature", seenValue, strconv.Itoa(len(certs)))
 }
 
-// usableCertificates returns the certificates whose keys can be trusted, at most
+// selectCertificates returns the certificates whose keys can be trusted, at most
 // MaxCertificates of them.
-func usableCertificates(certs []*x509.Certificate) []*x509.Certificate {
+func selectCertificates(certs []*x509.Certificate) []*x509.Certificate {
 	if len(certs) <= MaxCertificates && !slices.ContainsFunc(certs, isUntrustedKey) {
 		return certs
 	}
-	usable := slices.DeleteFunc(slices.Clone(certs), isUntrustedKey)
-	return usable[:min(len(usable), MaxCertificates)]
+	usableCerts := slices.DeleteFunc(slices.Clone(certs), isUntrustedKey)
+	return usableCerts[:min(len(usableCerts), MaxCertificates)]
 }
 
 func isUntrustedKey(cert *x509.Certificate) bool {

@@ -28,65 +28,65 @@ const (
 	maxPrefixes       = 32
 )
 
-// Signature returns the document's only ds:Signature, a child of the root, or nil if the document
+// FindSignature returns the document's only ds:Signature, a child of the root, or nil if the document
 // has none. A second one, or one deeper in the document, is a *idp.Refusal, because signature
-// wrapping exploits any doubt about which one counts.
+// wrapping exploits documents with several signatures.
 //
-// The schema has it right after the Issuer (saml-core §3.2.1). .NET code appends it, and
-// Login.gov's guide shows it last. Its position among the children has no effect here, because
-// only the verified element is read, which no longer contains it.
-func Signature(root *xmltree.Element) (*xmltree.Element, error) {
-	found, err := onlySignature(root)
-	if found == nil {
+// The schema requires it directly after the Issuer (saml-core §3.2.1), but .NET code and Login.gov's
+// guide append it. Any position among the children is accepted, because only the verified element
+// is read, which does not contain it.
+func FindSignature(root *xmltree.Element) (*xmltree.Element, error) {
+	signature, err := findOnlySignature(root)
+	if signature == nil {
 		return nil, err
 	}
-	if root.Child(Namespace, "Signature") != found {
+	if root.Child(Namespace, "Signature") != signature {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature")
 	}
-	return found, nil
+	return signature, nil
 }
 
-// outerSignature returns the signature of the root, or nil. Elements within may have signatures
-// of their own.
-func outerSignature(root *xmltree.Element) (*xmltree.Element, error) {
-	own := root.Children(Namespace, "Signature")
+// findOuterSignature returns the signature of the root, or nil. Descendants may also have
+// signatures.
+func findOuterSignature(root *xmltree.Element) (*xmltree.Element, error) {
+	signatures := root.Children(Namespace, "Signature")
 	switch {
-	case len(own) == 0:
+	case len(signatures) == 0:
 		return nil, nil
-	case len(own) > 1:
+	case len(signatures) > 1:
 		return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "ds:Signature, ds:Signature")
 	}
-	return own[0], nil
+	return signatures[0], nil
 }
 
-// metadataSignature is Signature for metadata, where it is the first child (saml-metadata
+// findMetadataSignature is FindSignature for metadata, where it is the first child (saml-metadata
 // §2.3.2).
-func metadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
-	found, err := onlySignature(root)
-	if found == nil {
+func findMetadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
+	signature, err := findOnlySignature(root)
+	if signature == nil {
 		return nil, err
 	}
 	for first := range root.Elements() {
-		if first != found {
+		if first != signature {
 			break
 		}
-		return found, nil
+		return signature, nil
 	}
 	return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature")
 }
 
-// onlySignature returns the document's only ds:Signature, at any position, or nil.
-func onlySignature(root *xmltree.Element) (found *xmltree.Element, err error) {
+// findOnlySignature returns the document's only ds:Signature, at any position, or nil.
+func findOnlySignature(root *xmltree.Element) (signature *xmltree.Element, err error) {
 	for e := range root.All() {
 		if !e.Is(Namespace, "Signature") {
 			continue
 		}
-		if found != nil {
+		if signature != nil {
 			return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "ds:Signature, ds:Signature")
 		}
-		found = e
+		signature = e
 	}
-	return found, nil
+	return signature, nil
 }
 
 // checkSignature refuses a Signature with any part that we do not accept, before goxmldsig
@@ -95,22 +95,22 @@ func checkSignature(root, signature *xmltree.Element) (value string, err error) 
 	if err := checkIDs(root); err != nil {
 		return "", err
 	}
-	parts, err := exactChildren(signature, "SignedInfo", "SignatureValue", "KeyInfo?")
+	parts, err := readExactChildren(signature, "SignedInfo", "SignatureValue", "KeyInfo?")
 	if err != nil {
 		return "", err
 	}
-	value, err = base64Text(parts[1], maxSignatureValue)
+	value, err = readBase64(parts[1], maxSignatureValue)
 	if err != nil {
 		return "", err
 	}
-	info, err := exactChildren(parts[0], "CanonicalizationMethod", "SignatureMethod", "Reference")
+	info, err := readExactChildren(parts[0], "CanonicalizationMethod", "SignatureMethod", "Reference")
 	if err != nil {
 		return "", err
 	}
 	if err := checkCanonicalization(info[0], idp.RefusedCanonicalization); err != nil {
 		return "", err
 	}
-	if list, ok := prefixList(info[0]); ok && strings.TrimSpace(list) != "" {
+	if list, ok := readPrefixList(info[0]); ok && strings.TrimSpace(list) != "" {
 		// goxmldsig ignores the list here, so it could not verify.
 		return "", idp.Refuse(idp.RefusedCanonicalization, "InclusiveNamespaces", list)
 	}
@@ -133,7 +133,7 @@ func checkReference(root, reference *xmltree.Element) error {
 			return idp.Refuse(idp.RefusedReference, a.Prefix+":"+a.Local, a.Value)
 		}
 	}
-	parts, err := exactChildren(reference, "Transforms", "DigestMethod", "DigestValue")
+	parts, err := readExactChildren(reference, "Transforms", "DigestMethod", "DigestValue")
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func checkReference(root, reference *xmltree.Element) error {
 	if err := checkAlgorithm(parts[1], idp.RefusedDigestAlgorithm, AlgorithmSHA256); err != nil {
 		return err
 	}
-	digest, err := base64Text(parts[2], 64)
+	digest, err := readBase64(parts[2], 64)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func checkReference(root, reference *xmltree.Element) error {
 
 // checkTransforms accepts enveloped-signature, then one canonicalization.
 func checkTransforms(transforms *xmltree.Element) error {
-	list, err := exactChildren(transforms, "Transform", "Transform")
+	list, err := readExactChildren(transforms, "Transform", "Transform")
 	if err != nil {
 		seen := ""
 		for t := range transforms.Elements() {
@@ -171,8 +171,8 @@ func checkTransforms(transforms *xmltree.Element) error {
 	return checkCanonicalization(list[1], idp.RefusedTransform)
 }
 
-// checkCanonicalization accepts one of the three, with a prefix list if it is the exclusive
-// one.
+// checkCanonicalization accepts one of the three algorithms. Only the exclusive one may have a
+// prefix list.
 func checkCanonicalization(e *xmltree.Element, code idp.RefusalCode) error {
 	algorithm, _ := e.Attr("Algorithm")
 	switch algorithm {
@@ -182,23 +182,23 @@ func checkCanonicalization(e *xmltree.Element, code idp.RefusalCode) error {
 	default:
 		return idp.Refuse(code, e.Local+" Algorithm", algorithm, AlgorithmExclusive)
 	}
-	if err := onlyAttrs(e, "Algorithm"); err != nil {
+	if err := checkAttrs(e, "Algorithm"); err != nil {
 		return err
 	}
-	seen := 0
+	lists := 0
 	for c := range e.Elements() {
 		list, ok := c.Attr("PrefixList")
-		if !c.Is(AlgorithmExclusive, "InclusiveNamespaces") || !ok || len(c.Nodes) > 0 || seen > 0 ||
+		if !c.Is(AlgorithmExclusive, "InclusiveNamespaces") || !ok || len(c.Nodes) > 0 || lists > 0 ||
 			len(list) > maxPrefixList || len(strings.Fields(list)) > maxPrefixes {
 			return idp.Refuse(code, e.Local, c.Local)
 		}
-		seen++
+		lists++
 	}
-	return noText(e)
+	return checkNoText(e)
 }
 
-// prefixList returns the list of an exclusive canonicalization that was checked.
-func prefixList(e *xmltree.Element) (string, bool) {
+// readPrefixList returns the prefix list of a checked exclusive canonicalization.
+func readPrefixList(e *xmltree.Element) (string, bool) {
 	for c := range e.Elements() {
 		return c.Attr("PrefixList")
 	}
@@ -215,8 +215,8 @@ func checkAlgorithm(e *xmltree.Element, code idp.RefusalCode, want string) error
 	for c := range e.Elements() {
 		return idp.Refuse(code, e.Local, c.Local, want)
 	}
-	if err := noText(e); err != nil {
+	if err := checkNoText(e); err != nil {
 		return err
 	}
-	return onlyAttrs(e, "Algorithm")
+	return checkAttrs(e, "Algorithm")
 }

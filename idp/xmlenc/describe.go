@@ -13,42 +13,42 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Envelope describes encrypted data without the key to it. All of it is claimed by the sender.
+// Envelope describes encrypted data without decrypting it. All values are claims of the sender.
 // Absent values are "".
 type Envelope struct {
 	Data   string // algorithm of the content, as EncryptionMethod names it
 	Key    string // algorithm of the content's key
 	Digest string // inside OAEP
-	// Certs are the certificates that the content's key is allegedly encrypted to. There may
-	// be none.
+	// Certs are the claimed certificates that the content's key is encrypted to. The list may be
+	// empty.
 	Certs []*x509.Certificate
 }
 
-// Describe returns how the EncryptedData in e is encrypted, and to whom. It returns false if e
+// Describe returns the algorithms and recipients of the EncryptedData in e. It returns false if e
 // has no single EncryptedData that Decrypt would read.
 func Describe(e *xmltree.Element) (Envelope, bool) {
-	data, wrapped := findEnvelope(e)
+	data, encryptedKey := findEnvelope(e)
 	if data == nil {
 		return Envelope{}, false
 	}
-	v := Envelope{Data: algorithmOf(data), Key: algorithmOf(wrapped)}
-	if digest := onlyChild(onlyChild(wrapped, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
-		v.Digest, _ = digest.Attr("Algorithm")
+	envelope := Envelope{Data: readAlgorithm(data), Key: readAlgorithm(encryptedKey)}
+	if digest := findOnlyChild(findOnlyChild(encryptedKey, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
+		envelope.Digest, _ = digest.Attr("Algorithm")
 	}
-	if info := onlyChild(wrapped, xmldsig.Namespace, "KeyInfo"); info != nil {
-		v.Certs = CertificatesIn(info)
+	if info := findOnlyChild(encryptedKey, xmldsig.Namespace, "KeyInfo"); info != nil {
+		envelope.Certs = ListCertificates(info)
 	}
-	return v, true
+	return envelope, true
 }
 
-// maxCarried bounds the certificates that are read from one element.
-const maxCarried = 8
+// maxCertificates bounds the certificates that are read from one element.
+const maxCertificates = 8
 
-// CertificatesIn returns the certificates in the KeyInfo within an element, without
-// duplicates, and at most maxCarried.
-func CertificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
-	for e := range within.All() {
-		if !e.Is(xmldsig.Namespace, "X509Certificate") || len(list) == maxCarried {
+// ListCertificates returns the certificates in an element without duplicates, at most
+// maxCertificates.
+func ListCertificates(parent *xmltree.Element) (list []*x509.Certificate) {
+	for e := range parent.All() {
+		if !e.Is(xmldsig.Namespace, "X509Certificate") || len(list) == maxCertificates {
 			continue
 		}
 		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(e.Text()), ""))
@@ -62,23 +62,23 @@ func CertificatesIn(within *xmltree.Element) (list []*x509.Certificate) {
 	return list
 }
 
-// NotTaken returns the first algorithm that Decrypt does not accept, or "".
-func (v Envelope) NotTaken() string {
+// FindUnsupported returns the first algorithm that Decrypt does not accept, or "".
+func (v Envelope) FindUnsupported() string {
 	switch {
 	case keySizes[v.Data] == 0:
 		return v.Data
 	case v.Key != AlgorithmOAEP && v.Key != algorithmOAEP11:
 		return v.Key
-	case v.Digest != "" && digests[v.Digest] == 0:
+	case v.Digest != "" && digestHashes[v.Digest] == 0:
 		return v.Digest
 	}
 	return ""
 }
 
-// IsFor reports whether one of the named certificates has the public key, and whether any
+// IsEncryptedTo reports whether one of the named certificates has the public key, and whether any
 // certificate is named.
-func (v Envelope) IsFor(public crypto.PublicKey) (is, said bool) {
-	key, ok := public.(*rsa.PublicKey)
+func (v Envelope) IsEncryptedTo(publicKey crypto.PublicKey) (isMatch, hasCert bool) {
+	key, ok := publicKey.(*rsa.PublicKey)
 	for _, c := range v.Certs {
 		if ok && key.Equal(c.PublicKey) {
 			return true, true
@@ -88,14 +88,14 @@ func (v Envelope) IsFor(public crypto.PublicKey) (is, said bool) {
 }
 
 // findEnvelope returns the EncryptedData in e and its EncryptedKey, which is in its KeyInfo or
-// beside it (saml-core §2.2.4). Either may be nil.
-func findEnvelope(e *xmltree.Element) (data, wrapped *xmltree.Element) {
-	if data = onlyChild(e, namespace, "EncryptedData"); data == nil {
+// next to it (saml-core §2.2.4). Either may be nil.
+func findEnvelope(e *xmltree.Element) (data, encryptedKey *xmltree.Element) {
+	if data = findOnlyChild(e, namespace, "EncryptedData"); data == nil {
 		return nil, nil
 	}
-	wrapped = onlyChild(onlyChild(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
-	if wrapped == nil {
-		wrapped = onlyChild(e, namespace, "EncryptedKey")
+	encryptedKey = findOnlyChild(findOnlyChild(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
+	if encryptedKey == nil {
+		encryptedKey = findOnlyChild(e, namespace, "EncryptedKey")
 	}
-	return data, wrapped
+	return data, encryptedKey
 }

@@ -2,12 +2,11 @@
 // 1.1): the content with a fresh AES-256 key, in CBC or GCM mode, and that key with RSA-OAEP. It
 // also decrypts the NameID of a request, which service providers encrypt to us.
 //
-// The form is the one that service providers have met for fifteen years: the EncryptedKey is
-// inside the KeyInfo of its EncryptedData, names the recipient's certificate, and refers to
-// the data by its Id, with the "#" that the reference implementation omits. The digest inside
-// OAEP is written even if it is the default.
+// The form is the most common one: the EncryptedKey is inside the KeyInfo of its EncryptedData,
+// names the recipient's certificate, and refers to the data by its Id, with the "#" that the
+// reference implementation omits. The digest inside OAEP is written even if it is the default.
 //
-// The package takes and returns bytes. The xmlenc package of crewjam/saml, which is the
+// The functions take and return bytes. The xmlenc package of crewjam/saml, which is the
 // counterpart in the tests, works on trees of etree, has no AES-256-GCM, and ties the hash of
 // MGF1 to that of OAEP, although the algorithm rsa-oaep-mgf1p fixes it to SHA-1 (xmlenc-core1
 // §5.5.2).
@@ -54,35 +53,35 @@ const keySize = 32
 
 // Encrypter encrypts for one recipient. It is read-only after New and may be shared.
 type Encrypter struct {
-	public *rsa.PublicKey
-	cert   string // base64
-	data   string // the algorithm for the content
-	digest string // the digest inside OAEP
-	oaep   rsa.OAEPOptions
+	publicKey        *rsa.PublicKey
+	certBase64       string // base64
+	contentAlgorithm string // the algorithm for the content
+	digestAlgorithm  string // the digest inside OAEP
+	oaep             rsa.OAEPOptions
 }
 
 // New returns an Encrypter to the certificate's RSA key. The mode is idp.EncryptionCBC or
-// idp.EncryptionGCM, the digest idp.DigestSHA1 or idp.DigestSHA256. It does not check the
+// idp.EncryptionGCM, and the digest is idp.DigestSHA1 or idp.DigestSHA256. It does not check the
 // certificate's dates.
 func New(cert *x509.Certificate, mode, digest string) (*Encrypter, error) {
-	public, ok := cert.PublicKey.(*rsa.PublicKey)
+	publicKey, ok := cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("encryption certificate has a key of type %s, not RSA", cert.PublicKeyAlgorithm)
 	}
-	if bits := public.N.BitLen(); bits < idp.MinKeyBits {
+	if bits := publicKey.N.BitLen(); bits < idp.MinKeyBits {
 		return nil, fmt.Errorf("encryption certificate has a key of %d bits, fewer than %d", bits, idp.MinKeyBits)
 	}
 	e := &Encrypter{
-		public: public, cert: base64.StdEncoding.EncodeToString(cert.Raw),
-		data: contentNames[mode], digest: digestNames[digest],
+		publicKey: publicKey, certBase64: base64.StdEncoding.EncodeToString(cert.Raw),
+		contentAlgorithm: contentNames[mode], digestAlgorithm: digestNames[digest],
 	}
 	switch "" {
-	case e.data:
-		return nil, fmt.Errorf("unknown encryption %q", mode)
-	case e.digest:
-		return nil, fmt.Errorf("unknown encryption digest %q", digest)
+	case e.contentAlgorithm:
+		return nil, fmt.Errorf("unknown encryption %q: use %s or %s", mode, idp.EncryptionCBC, idp.EncryptionGCM)
+	case e.digestAlgorithm:
+		return nil, fmt.Errorf("unknown encryption digest %q: use %s or %s", digest, idp.DigestSHA1, idp.DigestSHA256)
 	}
-	e.oaep = rsa.OAEPOptions{Hash: digests[e.digest], MGFHash: crypto.SHA1}
+	e.oaep = rsa.OAEPOptions{Hash: digestHashes[e.digestAlgorithm], MGFHash: crypto.SHA1}
 	return e, nil
 }
 
@@ -92,46 +91,46 @@ func (e *Encrypter) Write(w *xmltree.Writer, plaintext []byte) error {
 	key := make([]byte, keySize)
 	rand.Read(key)
 	defer clear(key)
-	wrapped, err := rsa.EncryptOAEPWithOptions(rand.Reader, e.public, key, &e.oaep)
+	encryptedKey, err := rsa.EncryptOAEPWithOptions(rand.Reader, e.publicKey, key, &e.oaep)
 	if err != nil {
 		return fmt.Errorf("encrypt the content key: %w", err)
 	}
-	sealed, err := e.sealContent(key, plaintext)
+	ciphertext, err := e.sealContent(key, plaintext)
 	if err != nil {
 		return err
 	}
 	dataID, keyID := newID(), newID()
-	w.Start("xenc", namespace, "EncryptedData", attr("Id", dataID), attr("Type", typeElement))
-	w.Element("xenc", namespace, "EncryptionMethod", "", attr("Algorithm", e.data))
+	w.Start("xenc", namespace, "EncryptedData", newAttr("Id", dataID), newAttr("Type", typeElement))
+	w.Element("xenc", namespace, "EncryptionMethod", "", newAttr("Algorithm", e.contentAlgorithm))
 	w.Start("ds", xmldsig.Namespace, "KeyInfo")
-	w.Start("xenc", namespace, "EncryptedKey", attr("Id", keyID))
-	w.Start("xenc", namespace, "EncryptionMethod", attr("Algorithm", AlgorithmOAEP))
-	w.Element("ds", xmldsig.Namespace, "DigestMethod", "", attr("Algorithm", e.digest))
+	w.Start("xenc", namespace, "EncryptedKey", newAttr("Id", keyID))
+	w.Start("xenc", namespace, "EncryptionMethod", newAttr("Algorithm", AlgorithmOAEP))
+	w.Element("ds", xmldsig.Namespace, "DigestMethod", "", newAttr("Algorithm", e.digestAlgorithm))
 	w.End()
 	w.Start("ds", xmldsig.Namespace, "KeyInfo")
 	w.Start("ds", xmldsig.Namespace, "X509Data")
-	w.Element("ds", xmldsig.Namespace, "X509Certificate", e.cert)
+	w.Element("ds", xmldsig.Namespace, "X509Certificate", e.certBase64)
 	w.End()
 	w.End()
-	writeCipher(w, wrapped)
+	writeCipher(w, encryptedKey)
 	w.Start("xenc", namespace, "ReferenceList")
-	w.Element("xenc", namespace, "DataReference", "", attr("URI", "#"+dataID))
+	w.Element("xenc", namespace, "DataReference", "", newAttr("URI", "#"+dataID))
 	w.End()
 	w.End() // EncryptedKey
 	w.End() // KeyInfo
-	writeCipher(w, sealed)
+	writeCipher(w, ciphertext)
 	w.End()
 	_, err = w.Bytes()
 	return err
 }
 
-// sealContent encrypts the content: the IV or nonce, then the ciphertext (§5.2).
+// sealContent returns the IV or nonce, followed by the ciphertext (§5.2).
 func (e *Encrypter) sealContent(key, plaintext []byte) ([]byte, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
 	}
-	if e.data == AlgorithmGCM {
+	if e.contentAlgorithm == AlgorithmGCM {
 		gcm, err := cipher.NewGCMWithRandomNonce(block)
 		if err != nil {
 			return nil, err
@@ -146,14 +145,14 @@ func (e *Encrypter) sealContent(key, plaintext []byte) ([]byte, error) {
 func sealCBC(block cipher.Block, plaintext []byte) []byte {
 	size := block.BlockSize()
 	pad := size - len(plaintext)%size
-	sealed := make([]byte, size+len(plaintext)+pad)
-	iv, content := sealed[:size], sealed[size:]
+	ciphertext := make([]byte, size+len(plaintext)+pad)
+	iv, content := ciphertext[:size], ciphertext[size:]
 	rand.Read(iv)
-	rest := content[copy(content, plaintext):]
-	rand.Read(rest)
-	rest[pad-1] = byte(pad)
+	padding := content[copy(content, plaintext):]
+	rand.Read(padding)
+	padding[pad-1] = byte(pad)
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(content, content)
-	return sealed
+	return ciphertext
 }
 
 func writeCipher(w *xmltree.Writer, value []byte) {
@@ -164,9 +163,9 @@ func writeCipher(w *xmltree.Writer, value []byte) {
 	w.End()
 }
 
-func attr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }
+func newAttr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }
 
-// newID returns an Id that no other element of the document has.
+// newID returns an Id that is unique in the document.
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:])

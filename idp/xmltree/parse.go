@@ -8,20 +8,20 @@ import (
 // Limits bounds the documents that Parse accepts. All numbers must be positive.
 type Limits struct {
 	Bytes    int // length of the document
-	Depth    int // of nesting; the root is at depth 1
+	Depth    int // of nesting. The root is at depth 1
 	Elements int // in the whole document
 	Attrs    int // on one element, namespace declarations included
 	// AllAttrs bounds the attributes of the whole document, without namespace declarations,
-	// and Scope the declarations in scope at once. Every prefix is looked up among those in
-	// scope, so the two bound the time that an unauthenticated sender can cost.
+	// and Scope the declarations in scope at once. Every prefix is looked up among them, so both
+	// limits bound the time that an unauthenticated sender can cost.
 	AllAttrs, Scope int
-	// Comments skips comments instead of refusing them. Even then a comment beside text is
-	// refused: «a<!-- -->b» has been read as «a» by some software and «ab» by other, and
-	// accounts were taken over that way (CVE-2017-11427 and related ones).
+	// Comments skips comments instead of refusing them. Even then a comment next to text
+	// is refused, because some software read «a<!-- -->b» as «a» and other software as «ab»,
+	// which attackers used to take over accounts (CVE-2017-11427 and related).
 	Comments bool
 }
 
-// MessageLimits returns the limits for a SAML message: some twenty times the needs of the largest
+// MessageLimits returns the limits for a SAML message, about twenty times the needs of the largest
 // known AuthnRequest.
 func MessageLimits() Limits {
 	return Limits{Bytes: 128 << 10, Depth: 20, Elements: 400, Attrs: 32, AllAttrs: 1000, Scope: 64}
@@ -33,24 +33,24 @@ func MetadataLimits() Limits {
 	return Limits{Bytes: 1 << 20, Depth: 32, Elements: 20000, Attrs: 64, AllAttrs: 20000, Scope: 64, Comments: true}
 }
 
-// SyntaxError reports why a document was refused.
+// SyntaxError is the reason why Parse refused a document.
 type SyntaxError struct {
-	Offset int    // in bytes, where parsing stopped
-	What   string // description without text of the document
+	Offset  int    // in bytes, where parsing stopped
+	Problem string // without text of the document
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("XML at byte %d: %s", e.Offset, e.What)
+	return fmt.Sprintf("XML at byte %d: %s", e.Offset, e.Problem)
 }
 
 // Parse reads one document and returns its root. The error is a *SyntaxError.
 func Parse(data []byte, lim Limits) (*Element, error) { return ParseWithin(data, lim) }
 
-// ParseWithin is Parse for text that was encrypted within the elements outer, the outermost
-// first. Only their namespace declarations apply to it (xmlenc-core1 §4.3.3).
-func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
+// ParseWithin is Parse for text that was encrypted inside the ancestors, beginning with the root.
+// Only their namespace declarations apply to it (xmlenc-core1 §4.3.3).
+func ParseWithin(data []byte, lim Limits, ancestors ...*Element) (*Element, error) {
 	if len(data) > lim.Bytes {
-		return nil, &SyntaxError{Offset: lim.Bytes, What: fmt.Sprintf("document is longer than %d bytes", lim.Bytes)}
+		return nil, &SyntaxError{Offset: lim.Bytes, Problem: fmt.Sprintf("document is longer than %d bytes", lim.Bytes)}
 	}
 	if e := checkChars(data); e != nil {
 		return nil, e
@@ -63,10 +63,10 @@ func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
 	)
 	p := parser{src: string(data), lim: lim, frames: frames[:0], nodes: nodes[:0], scope: scope[:0]}
 	p.scope = append(p.scope, NSDecl{Prefix: "xml", URI: XMLNamespace})
-	for _, e := range outer {
+	for _, e := range ancestors {
 		p.scope = append(p.scope, e.NS...)
 	}
-	return p.document()
+	return p.parseDocument()
 }
 
 // parser parses one document. src is the only copy of the input, and every name and almost
@@ -76,63 +76,63 @@ type parser struct {
 	pos int
 	lim Limits
 
-	frames []frame  // open elements, beginning with the root
-	nodes  []Node   // content of all open elements so far
-	scope  []NSDecl // declarations in scope, innermost last
-	count  int      // elements seen
-	attrs  int      // attributes seen, without namespace declarations
-	// Since the last tag: beside reports a comment, inked reports text other than white space,
-	// and pieces holds the text if it came in several pieces.
-	beside, inked bool
-	pieces        []byte
+	frames       []frame  // open elements, beginning with the root
+	nodes        []Node   // content of all open elements so far
+	scope        []NSDecl // declarations in scope, innermost last
+	elementCount int      // elements seen
+	attrCount    int      // attributes seen, without namespace declarations
+	// Since the last tag: hasComment reports a comment, hasText reports text other than white
+	// space, and pieces contains the text if it consists of several pieces.
+	hasComment, hasText bool
+	pieces              []byte
 	arena
 }
 
 // frame is an open element.
 type frame struct {
-	el    *Element
-	name  string // as written, for its end tag
-	nodes int    // index of its content in parser.nodes
-	scope int    // length of parser.scope before it
+	element    *Element
+	name       string // as written, for its end tag
+	nodeStart  int    // index of its content in parser.nodes
+	scopeStart int    // length of parser.scope before it
 }
 
-func (p *parser) fail(what string) *SyntaxError {
-	return &SyntaxError{Offset: p.pos, What: what}
+func (p *parser) fail(problem string) *SyntaxError {
+	return &SyntaxError{Offset: p.pos, Problem: problem}
 }
 
-// document parses an optional byte order mark, an optional XML declaration, one element, and
+// parseDocument parses an optional byte order mark, an optional XML declaration, one element, and
 // white space around it.
-func (p *parser) document() (*Element, error) {
+func (p *parser) parseDocument() (*Element, error) {
 	p.skip("\uFEFF")
-	if err := p.declaration(); err != nil {
+	if err := p.parseDeclaration(); err != nil {
 		return nil, err
 	}
 	var root *Element
 	for p.pos < len(p.src) {
 		if len(p.frames) > 0 {
-			if err := p.content(); err != nil {
+			if err := p.parseContent(); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		p.space()
+		p.skipSpace()
 		if p.pos == len(p.src) {
 			break
 		}
 		if strings.HasPrefix(p.src[p.pos:], "<!--") {
-			if err := p.comment(); err != nil {
+			if err := p.skipComment(); err != nil {
 				return nil, err
 			}
 			continue
 		}
 		if root != nil {
-			return nil, p.fail("something follows the root element")
+			return nil, p.fail("content after the root element")
 		}
 		if p.src[p.pos] != '<' {
 			return nil, p.fail("text outside the root element")
 		}
 		var err *SyntaxError
-		if root, err = p.startTag(); err != nil {
+		if root, err = p.parseStartTag(); err != nil {
 			return nil, err
 		}
 	}
@@ -145,78 +145,78 @@ func (p *parser) document() (*Element, error) {
 	return root, nil
 }
 
-// content parses one part of an element's content.
-func (p *parser) content() *SyntaxError {
+// parseContent parses one part of an element's content.
+func (p *parser) parseContent() *SyntaxError {
 	rest := p.src[p.pos:]
 	switch {
 	case rest[0] != '<':
-		return p.text()
+		return p.parseText()
 	case strings.HasPrefix(rest, "</"):
-		return p.endTag()
+		return p.parseEndTag()
 	case strings.HasPrefix(rest, "<![CDATA["):
-		return p.cdata()
+		return p.parseCDATA()
 	case strings.HasPrefix(rest, "<!--"):
-		return p.comment()
+		return p.skipComment()
 	}
-	_, err := p.startTag()
+	_, err := p.parseStartTag()
 	return err
 }
 
-// startTag reads a start tag or an empty-element tag.
-func (p *parser) startTag() (*Element, *SyntaxError) {
+// parseStartTag reads a start tag or an empty-element tag.
+func (p *parser) parseStartTag() (*Element, *SyntaxError) {
 	p.pos++ // "<"
 	if p.pos < len(p.src) && (p.src[p.pos] == '!' || p.src[p.pos] == '?') {
-		return nil, p.fail("document type, entity or processing instruction; none is allowed in SAML")
+		return nil, p.fail("document types, entities and processing instructions are not allowed in SAML")
 	}
-	if p.count++; p.count > p.lim.Elements {
+	if p.elementCount++; p.elementCount > p.lim.Elements {
 		return nil, p.fail(fmt.Sprintf("more than %d elements", p.lim.Elements))
 	}
 	if len(p.frames) >= p.lim.Depth {
 		return nil, p.fail(fmt.Sprintf("nested deeper than %d", p.lim.Depth))
 	}
 	p.endText()
-	at := p.pos
-	prefix, local, err := p.name()
+	start := p.pos
+	prefix, local, err := p.parseName()
 	if err != nil {
 		return nil, err
 	}
-	name := p.src[at:p.pos]
-	el := p.newElement()
-	el.Prefix, el.Local = prefix, local
-	scope := len(p.scope)
-	empty, err := p.attributes(el)
+	name := p.src[start:p.pos]
+	element := p.newElement()
+	element.Prefix, element.Local = prefix, local
+	scopeStart := len(p.scope)
+	isEmpty, err := p.parseAttributes(element)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.resolve(el); err != nil {
+	if err := p.resolveNames(element); err != nil {
 		return nil, err
 	}
 	if len(p.frames) > 0 {
-		p.nodes = append(p.nodes, Node{Element: el})
+		p.nodes = append(p.nodes, Node{Element: element})
 	}
-	if empty {
-		p.scope = p.scope[:scope]
-		return el, nil
+	if isEmpty {
+		p.scope = p.scope[:scopeStart]
+		return element, nil
 	}
-	p.frames = append(p.frames, frame{el: el, name: name, nodes: len(p.nodes), scope: scope})
-	return el, nil
+	p.frames = append(p.frames, frame{element: element, name: name, nodeStart: len(p.nodes), scopeStart: scopeStart})
+	return element, nil
 }
 
-// endTag closes the innermost element.
-func (p *parser) endTag() *SyntaxError {
+// parseEndTag closes the innermost element.
+func (p *parser) parseEndTag() *SyntaxError {
 	f := &p.frames[len(p.frames)-1]
 	p.pos += len("</")
 	if !p.skip(f.name) {
 		return p.fail("end tag does not match the start tag")
 	}
-	p.space()
+	p.skipSpace()
 	if !p.skip(">") {
 		return p.fail("end tag does not match the start tag")
 	}
 	p.endText()
-	f.el.Nodes = p.keepNodes(p.nodes[f.nodes:])
-	p.nodes = p.nodes[:f.nodes]
-	p.scope = p.scope[:f.scope]
+	f.element.Nodes = p.keepNodes(p.nodes[f.nodeStart:])
+	p.nodes = p.nodes[:f.nodeStart]
+	p.scope = p.scope[:f.scopeStart]
 	p.frames = p.frames[:len(p.frames)-1]
 	return nil
 }
@@ -230,13 +230,13 @@ func (p *parser) skip(s string) bool {
 	return true
 }
 
-// space moves past white space and reports whether there was any.
-func (p *parser) space() bool {
-	at := p.pos
+// skipSpace moves past white space and reports whether it found any.
+func (p *parser) skipSpace() bool {
+	start := p.pos
 	for p.pos < len(p.src) && isSpace(p.src[p.pos]) {
 		p.pos++
 	}
-	return p.pos > at
+	return p.pos > start
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

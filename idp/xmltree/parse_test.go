@@ -95,10 +95,10 @@ func TestParseRefusesMalformedXML(t *testing.T) {
 		{"CDATA without an end", `<a><![CDATA[x</a>`, "CDATA"},
 		{"empty CDATA", `<a><![CDATA[]]></a>`, "CDATA"},
 		{"CDATA outside", `<![CDATA[x]]><a/>`, "document type"},
-		{"doubled attribute", `<a b="1" b="2"/>`, "twice"},
-		{"doubled by prefixes", `<a` + ns + ` p:b="1" q:b="2"/>`, "twice"},
-		{"doubled declaration", `<a xmlns:p="urn:1" xmlns:p="urn:2"/>`, "twice"},
-		{"doubled default", `<a xmlns="urn:1" xmlns="urn:2"/>`, "twice"},
+		{"doubled attribute", `<a b="1" b="2"/>`, "repeated"},
+		{"doubled by prefixes", `<a` + ns + ` p:b="1" q:b="2"/>`, "repeated"},
+		{"doubled declaration", `<a xmlns:p="urn:1" xmlns:p="urn:2"/>`, "repeated"},
+		{"doubled default", `<a xmlns="urn:1" xmlns="urn:2"/>`, "repeated"},
 		{"undeclared prefix", `<p:a/>`, "undeclared"},
 		{"undeclared on attribute", `<a p:b="1"/>`, "undeclared"},
 		{"prefix out of scope", `<a><b xmlns:p="urn:p"/><p:c/></a>`, "undeclared"},
@@ -121,15 +121,15 @@ func TestParseRefusesMalformedXML(t *testing.T) {
 		{"no end quote", `<a b="1/>`, "without an end"},
 		{"< in a value", `<a b="<"/>`, "<"},
 		{"no space between attributes", `<a b="1"c="2"/>`, "white space"},
-		{"second root", `<a/><a/>`, "follows"},
-		{"text after", `<a/>x`, "follows"},
+		{"second root", `<a/><a/>`, "after the root"},
+		{"text after", `<a/>x`, "after the root"},
 		{"text before", `x<a/>`, "outside"},
-		{"byte order mark within", "<a/>\uFEFF", "follows"},
+		{"byte order mark within", "<a/>\uFEFF", "after the root"},
 		{"end only", `</a>`, "name"},
 		{"wrong end", `<a></b>`, "match"},
 		{"wrong end, same beginning", `<a></ab>`, "match"},
 		{"end by another prefix", `<p:a` + ns + `></q:a>`, "match"},
-		{"end of too many", `<a></a></a>`, "follows"},
+		{"end of too many", `<a></a></a>`, "after the root"},
 		{"open end", `<a><b></b>`, "within"},
 		{"open end tag", `<a></a`, "match"},
 		{"open start tag", `<a`, "white space"},
@@ -147,8 +147,8 @@ func TestParseRefusesMalformedXML(t *testing.T) {
 			if !errors.As(err, &syntax) {
 				t.Fatalf("got %v, %v; want a SyntaxError", root, err)
 			}
-			if !strings.Contains(syntax.What, tc.what) {
-				t.Errorf("got %q, want something about %q", syntax.What, tc.what)
+			if !strings.Contains(syntax.Problem, tc.what) {
+				t.Errorf("got %q, want something about %q", syntax.Problem, tc.what)
 			}
 			if root != nil {
 				t.Error("a tree beside the error")

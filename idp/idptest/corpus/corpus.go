@@ -38,7 +38,7 @@ type Case struct {
 	// says so.
 	Endpoint    string
 	Now         time.Time
-	In          saml.Inbound
+	In          saml.HTTPRequest
 	Destination string
 	Certs       []string // names in testdata/keys
 	Signing     string   // required or optional
@@ -95,7 +95,7 @@ func Read(t testing.TB) []*Case {
 }
 
 func parse(a *txtar.Archive) (*Case, error) {
-	c := &Case{Endpoint: Auth, In: saml.Inbound{Method: "GET"}, Signing: "required"}
+	c := &Case{Endpoint: Auth, In: saml.HTTPRequest{Method: "GET"}, Signing: "required"}
 	for line := range strings.Lines(string(a.Comment)) {
 		line = strings.TrimSpace(line)
 		if text, ok := strings.CutPrefix(line, "#"); ok || line == "" {
