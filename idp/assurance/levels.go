@@ -10,8 +10,8 @@
 // rules.
 //
 // The package does not read XML, does not determine which factors a user has, and does not refuse
-// users for a missing factor. It returns the factors that would suffice (Missing.Factors), and the
-// caller knows whether the user has one.
+// users for a missing factor. It returns the factors that would suffice (MissingProof.Factors), and
+// the caller knows whether the user has one.
 package assurance
 
 import "vernal/idp"
@@ -218,8 +218,8 @@ func allowsVerified(sp *idp.ServiceProvider) bool {
 func (c *context) isAllowedFor(sp *idp.ServiceProvider) bool {
 	switch {
 	case c.kind == kindStrict:
-		// It has no effect but is echoed. A provider that may not ask for proofing
-		// must not learn that the user was proofed.
+		// It has no effect but is echoed. A provider that may not ask for proofing must not learn
+		// that the user was proofed.
 		return allowsVerified(sp)
 	case c.kind != kindIAL || c.ial == IALAuthOnly:
 		return true

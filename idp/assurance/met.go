@@ -34,8 +34,8 @@ var sufficientFactors = map[MissingProof][]idp.Factor{
 	MissingPIV:               {idp.FactorPIV},
 }
 
-// FindMissing returns the first proof that the session lacks at now, or
-// NoMissingProof. The session may be nil.
+// FindMissing returns the first proof that the session lacks at now, or NoMissingProof. The session
+// may be nil.
 //
 // It does not consider ForceAuthn, the session's lifetime or the user's proofing
 // (IsSatisfiedBy). A FactorUse in the future counts, because clocks are adjusted.

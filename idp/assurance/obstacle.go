@@ -39,9 +39,9 @@ func (o *Obstacle) Refusal() *idp.Refusal {
 }
 
 // FindObstacle returns the missing part of the record, or nil. The user can prove the factors, and
-// has proved those of the session. Call it only after the password was
-// proved, because the answer discloses a part of the record. Call it before asking for another
-// factor, so that no user is asked for a code that cannot help.
+// has proved those of the session. Call it only after the password was proved, because the answer
+// discloses a part of the record. Call it before asking for another factor, so that no user is
+// asked for a code that cannot help.
 func (r *Requirement) FindObstacle(s *idp.Session, p Proofing, factors []idp.Factor, now time.Time) *Obstacle {
 	o := &Obstacle{ClassRef: r.requestedRef, Factors: factors}
 	if !r.IsSatisfiedBy(p) {

@@ -42,9 +42,9 @@ func ReadProofing(p *idp.Proofed) Proofing {
 type Attribute = saml.Attribute
 
 // Release returns the attributes of the Assertion, in the order of Table: those that are always
-// sent and those of the Requirement. The Requirement contains only attributes that the
-// registration and the level allow, and Release checks that again. A user without a proofed identity gets no proofed attributes, not even
-// empty ones (IALMax requests them without demanding any).
+// sent and those of the Requirement. The Requirement contains only attributes that the registration
+// and the level allow, and Release checks that again. A user without a proofed identity gets no
+// proofed attributes, not even empty ones (IALMax requests them without demanding any).
 func Release(r *Requirement, sp *idp.ServiceProvider, p UserData) []Attribute {
 	if ReadProofing(p.Proofed) == ProofingNone {
 		p.Proofed, p.Profile = nil, nil

@@ -9,8 +9,7 @@ import (
 
 // ContextRequest contains the values of a request that concern assurance, as they were sent.
 type ContextRequest struct {
-	// Comparison is "" (which means exact), "exact", "minimum", "maximum" or
-	// "better".
+	// Comparison is "" (which means exact), "exact", "minimum", "maximum" or "better".
 	Comparison string
 	ClassRefs  []string
 	// IsUnsigned is set for a request that anyone can forge, so it cannot request less than the

@@ -40,8 +40,8 @@ func CheckActive(p *sp.Provider) error {
 }
 
 // Verify returns the element that may be read and the certificate that verified it. The certificate
-// is nil for an unsigned message. A LogoutRequest must always be signed, an AuthnRequest if the registration
-// requires it.
+// is nil for an unsigned message. A LogoutRequest must always be signed, an AuthnRequest if the
+// registration requires it.
 func Verify(msg *saml.Message, p *sp.Provider, kind Kind) (*xmltree.Element, *x509.Certificate, error) {
 	return msg.Verify(p.RequestCerts, kind != AuthnRequest || p.SignRequests != idp.SignRequestsOptional)
 }

@@ -23,9 +23,8 @@
 //	signature.go    why a signature does not verify: another key, another encoding
 //	hint.go         how a value differs from the expected one
 //
-// The server stops at the first rule that fails. This package also checks the rules that
-// follow, on the claimed content. A message whose signature does not verify
-// is refused even if it meets them.
+// The server stops at the first rule that fails. This package also checks the rules that follow, on
+// the claimed content. A message whose signature does not verify is refused even if it meets them.
 //
 // The package stores nothing, and looking up an ID does not use it up. The reports are for
 // operators and disclose registered values, which the server does not disclose to unverified

@@ -63,7 +63,8 @@ func walkJSON(text string) iter.Seq2[[]string, jsonValue] {
 // harRequestPath is the path of a request in a HAR file.
 var harRequestPath = []string{"log", "entries", "", "request"}
 
-// findHAR finds the messages in the requests of a HAR file. The responses contain the same messages.
+// findHAR finds the messages in the requests of a HAR file. The responses contain the same
+// messages.
 func findHAR(text string) (messages []FoundMessage) {
 	var rawURL, body, name, value string // of the current request, and of its current parameter
 	var pairs []string

@@ -63,7 +63,7 @@ func (s *Service) openName(r *Report, request *inbound.Request, root *xmltree.El
 	return false, nil
 }
 
-// signer returns our key of the year that a message came to, or nil.
+// findSigner returns our key of the year that a message came to, or nil.
 func (s *Service) findSigner(r *Report) crypto.Signer {
 	entry, ok := s.Years.Lookup(r.Year, r.AssumedAt)
 	if !ok || entry.Key == nil {
@@ -142,7 +142,7 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, request *inbound.R
 	return nil
 }
 
-// sessionsOf returns the sessions on which the decision is based.
+// listSessions returns the sessions on which the decision is based.
 func (s *Service) listSessions(ctx context.Context, firstRequest *idp.LogoutRequest) (sessions []*idp.Session, err error) {
 	for i, user := range []idp.UserID{firstRequest.User, firstRequest.IndexUser} {
 		if user == "" || i == 1 && user == firstRequest.User {
@@ -150,7 +150,7 @@ func (s *Service) listSessions(ctx context.Context, firstRequest *idp.LogoutRequ
 		}
 		list, err := s.Users.Sessions(ctx, idp.SessionQuery{User: user})
 		if err != nil {
-			return nil, fmt.Errorf("look up sessions: %w", err)
+			return nil, fmt.Errorf("look up sessions of user %s: %w", user, err)
 		}
 		sessions = append(sessions, list...)
 	}

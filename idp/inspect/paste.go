@@ -48,8 +48,7 @@ const (
 	maxMessages = 50
 	// maxUnwrapBytes bounds, in bytes, the texts in which transformations are undone.
 	maxUnwrapBytes = 4 << 20
-	// maxLayers bounds the nesting of transformations, and maxViews their total
-	// number.
+	// maxLayers bounds the nesting of transformations, and maxViews their total number.
 	maxLayers = 6
 	maxViews  = 40
 	// maxTriedFinds bounds the messages that are decoded in one view, because the same
@@ -237,8 +236,8 @@ func isParameter(name string) bool { return slices.Contains(parameterNames, name
 // parameterNames lists the parameters of a binding.
 var parameterNames = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"}
 
-// escapeValue returns a value as it appears in a query. Tools show it with or
-// without escapes. A percent sign is always an escape, because base64 contains none.
+// escapeValue returns a value as it appears in a query. Tools show it with or without escapes. A
+// percent sign is always an escape, because base64 contains none.
 func escapeValue(value string) string {
 	if _, err := url.QueryUnescape(value); err == nil && strings.Contains(value, "%") {
 		return value

@@ -245,8 +245,8 @@ func restoreURLDefense(text string) string {
 // runLengths are the lengths that version 3 writes as one character after "**".
 const runLengths = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// restoreCharacters inserts the characters that were stored separately: "*" is one, "**A" two, "**B"
-// three, and so on.
+// restoreCharacters inserts the characters that were stored separately: "*" is one, "**A" two,
+// "**B" three, and so on.
 func restoreCharacters(link string, characters []byte) string {
 	// The scheme has lost one of its two slashes.
 	if scheme, rest, ok := strings.Cut(link, ":/"); ok && !strings.HasPrefix(rest, "/") && len(scheme) < 6 {

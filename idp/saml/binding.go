@@ -12,8 +12,8 @@ import (
 // Message is a message that is not verified. Only the element that Verify returns may be read.
 type Message struct {
 	Root *xmltree.Element
-	// Hash is the idp.HashMessage of the message as decoded and inflated. It is
-	// the same for all deliveries of one message.
+	// Hash is the idp.HashMessage of the message as decoded and inflated. It is the same for all
+	// deliveries of one message.
 	Hash []byte
 	// RelayState is returned unchanged with the answer. HasRelay distinguishes an empty one from
 	// a missing one, because an empty one is also returned.
@@ -71,8 +71,8 @@ func (m *Message) ClaimedIssuer() (idp.EntityID, error) {
 	return readIssuer(m.Root)
 }
 
-// Verify checks the signature in the message or in the query with the certificates of the sender. It
-// returns the root element of the signed part and the certificate that verified it. Only that
+// Verify checks the signature in the message or in the query with the certificates of the sender.
+// It returns the root element of the signed part and the certificate that verified it. Only that
 // element may be read, never m.Root.
 //
 // Without any signature, it returns RefusedSignatureMissing if one is required, and otherwise

@@ -112,8 +112,8 @@ func (h *Header) checkDestination(e Expectation) error {
 	return nil
 }
 
-// isMeantFor reports whether the Destination names a URL of ours. It ignores the
-// query, because integrators copy the URL with one.
+// isMeantFor reports whether the Destination names a URL of ours. It ignores the query, because
+// integrators copy the URL with one.
 func (h *Header) isMeantFor(url string) bool {
 	path, _, _ := strings.Cut(h.Destination, "?")
 	return equalURLs(path, url)

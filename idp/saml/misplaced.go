@@ -6,7 +6,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// children lists the elements that a part of a request may contain, with their namespaces.
+// allowedChildren lists the elements that a part of a request may contain, with their namespaces.
 var allowedChildren = map[string]map[string]string{
 	"AuthnRequest": {
 		"Issuer": NamespaceAssertion, "Signature": xmldsig.Namespace, "Extensions": NamespaceProtocol, "Subject": NamespaceAssertion,

@@ -178,8 +178,8 @@ func (r *Response) writeAssertion(w *xmltree.Writer, a *Assertion, p Protection)
 	return nil
 }
 
-// writeEncryptedAssertion writes the assertion, signed and then encrypted. It is written as a separate
-// document, so that it declares its own namespaces.
+// writeEncryptedAssertion writes the assertion, signed and then encrypted. It is written as a
+// separate document, so that it declares its own namespaces.
 func (r *Response) writeEncryptedAssertion(w *xmltree.Writer, a *Assertion, p Protection) error {
 	assertionWriter := xmltree.NewWriter(make([]byte, 0, 6<<10))
 	if err := r.writeAssertion(assertionWriter, a, p); err != nil {

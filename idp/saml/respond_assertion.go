@@ -7,8 +7,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// writeUnsignedAssertion writes the assertion in the default namespace and returns the position of its
-// signature. It has no Address, because proxies change it. AttributeStatement precedes
+// writeUnsignedAssertion writes the assertion in the default namespace and returns the position of
+// its signature. It has no Address, because proxies change it. AttributeStatement precedes
 // AuthnStatement, as in the reference.
 func (r *Response) writeUnsignedAssertion(w *xmltree.Writer, a *Assertion) (signaturePos int) {
 	var b [len(TimeFormat)]byte

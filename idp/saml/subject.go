@@ -49,8 +49,8 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 	return s, nil
 }
 
-// readName reads a NameID, or stores an EncryptedID for Open. The ancestors of e begin with the root
-// of the message.
+// readName reads a NameID, or stores an EncryptedID for Open. The ancestors of e begin with the
+// root of the message.
 func (s *Subject) readName(e *xmltree.Element, ancestors ...*xmltree.Element) (err error) {
 	if e.Local == "NameID" {
 		s.NameID, err = readNameID(e)
@@ -64,9 +64,9 @@ func (s *Subject) readName(e *xmltree.Element, ancestors ...*xmltree.Element) (e
 func (s *Subject) IsEncrypted() bool { return s.NameID == nil && s.ancestors != nil }
 
 // Open decrypts the name with our key (saml-core §2.2.4), if it is encrypted. Only a verified
-// request may be opened, because decrypting for an attacker discloses the data of other senders. It returns
-// the same refusal if the key cannot decrypt at all, for example a key in a token. The error
-// is a *idp.Refusal that does not disclose the cause.
+// request may be opened, because decrypting for an attacker discloses the data of other senders. It
+// returns the same refusal if the key cannot decrypt at all, for example a key in a token. The
+// error is a *idp.Refusal that does not disclose the cause.
 func (s *Subject) Open(key crypto.Signer) error {
 	if !s.IsEncrypted() {
 		return nil

@@ -9,9 +9,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// convertToEtree builds a tree for goxmldsig from our tree, so that no text is parsed a second time. It omits the KeyInfo of the Signature, because goxmldsig would let the
-// sender choose the key, and the white space of the value, which goxmldsig does not accept.
-// Neither part is signed.
+// convertToEtree builds a tree for goxmldsig from our tree, so that no text is parsed a second
+// time. It omits the KeyInfo of the Signature, because goxmldsig would let the sender choose the
+// key, and the white space of the value, which goxmldsig does not accept. Neither part is signed.
 func convertToEtree(e, signature *xmltree.Element, value string) *etree.Element {
 	tree := etree.NewElement(e.Local)
 	tree.Space = e.Prefix
@@ -42,8 +42,8 @@ func convertToEtree(e, signature *xmltree.Element, value string) *etree.Element 
 	return tree
 }
 
-// convertFromEtree converts the element that goxmldsig returned, parsed from the bytes that it digested,
-// to our tree. It accepts only XML that Parse accepts.
+// convertFromEtree converts the element that goxmldsig returned, parsed from the bytes that it
+// digested, to our tree. It accepts only XML that Parse accepts.
 func convertFromEtree(e *etree.Element) (*xmltree.Element, error) {
 	if e == nil {
 		return nil, fmt.Errorf("goxmldsig returned no element")

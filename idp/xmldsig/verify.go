@@ -39,8 +39,7 @@ func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*Verifie
 	return verifySignature(root, FindSignature, certs)
 }
 
-// VerifyMetadata is VerifyEnveloped for an EntityDescriptor, whose signature is
-// its first child.
+// VerifyMetadata is VerifyEnveloped for an EntityDescriptor, whose signature is its first child.
 func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*VerifiedDocument, error) {
 	return verifySignature(root, findMetadataSignature, certs)
 }

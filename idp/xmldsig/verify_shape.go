@@ -28,13 +28,13 @@ const (
 	maxPrefixes       = 32
 )
 
-// FindSignature returns the document's only ds:Signature, a child of the root, or nil if the document
-// has none. A second one, or one deeper in the document, is a *idp.Refusal, because signature
-// wrapping exploits documents with several signatures.
+// FindSignature returns the document's only ds:Signature, a child of the root, or nil if the
+// document has none. A second one, or one deeper in the document, is a *idp.Refusal, because
+// signature wrapping exploits documents with several signatures.
 //
-// The schema requires it directly after the Issuer (saml-core §3.2.1), but .NET code and Login.gov's
-// guide append it. Any position among the children is accepted, because only the verified element
-// is read, which does not contain it.
+// The schema requires it directly after the Issuer (saml-core §3.2.1), but .NET code and
+// Login.gov's guide append it. Any position among the children is accepted, because only the
+// verified element is read, which does not contain it.
 func FindSignature(root *xmltree.Element) (*xmltree.Element, error) {
 	signature, err := findOnlySignature(root)
 	if signature == nil {

@@ -13,8 +13,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// ErrDecrypt is the only error of Decrypt. It does not disclose the
-// cause, because a difference between a wrong key and wrong padding would be a padding oracle.
+// ErrDecrypt is the only error of Decrypt. It does not disclose the cause, because a difference
+// between a wrong key and wrong padding would be a padding oracle.
 var ErrDecrypt = errors.New("our key does not decrypt the data")
 
 // keySizes lists the ciphers that Decrypt accepts. Triple-DES and RSA with PKCS #1 v1.5

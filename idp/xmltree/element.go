@@ -23,8 +23,7 @@ type Node struct {
 	Text    string
 }
 
-// Element is one element with resolved names. An Element from Parse is read-only
-// and may be shared.
+// Element is one element with resolved names. An Element from Parse is read-only and may be shared.
 type Element struct {
 	Prefix, Space, Local string
 	// NS are the declarations on this element, in document order.

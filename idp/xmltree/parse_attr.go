@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// parseAttributes reads attributes and namespace declarations up to the tag's end
-// and reports whether it is an empty-element tag.
+// parseAttributes reads attributes and namespace declarations up to the tag's end and reports
+// whether it is an empty-element tag.
 func (p *parser) parseAttributes(element *Element) (isEmpty bool, err *SyntaxError) {
 	var (
 		attrBuf    [8]Attr
@@ -82,7 +82,7 @@ func (p *parser) declare(scopeStart int, prefix, uri string) *SyntaxError {
 	}
 	for _, d := range p.scope[scopeStart:] {
 		if d.Prefix == prefix {
-			return p.fail("namespace declared twice on one element")
+			return p.fail("repeated namespace declaration on one element")
 		}
 	}
 	if len(p.scope) > p.lim.Scope { // does not count the prefix xml, which is always declared

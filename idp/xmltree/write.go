@@ -19,8 +19,7 @@ import (
 //   - characters are escaped as in Canonical XML (xml-c14n §2.3).
 //
 // A nested element is also canonical on its own if none of its ancestors declares a namespace that
-// it uses. Our documents meet that condition: an Assertion
-// shares no prefix with a Response.
+// it uses. Our documents meet that condition: an Assertion shares no prefix with a Response.
 //
 // The Writer stops at the first mistake, and Bytes and Finish report it. A Writer is not safe
 // for concurrent use.
