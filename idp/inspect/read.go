@@ -64,7 +64,7 @@ func (r *Report) readMessage(s FoundMessage) (*saml.Message, input, error) {
 		urlQuery = renameResponse(urlQuery)
 	}
 	msg, err := readForm(query, urlQuery)
-	// Without a URL, only a signature in the query proves a redirect. Its size limit is smaller.
+	// Without a URL, only a signature in the query proves a redirect, whose size limit is smaller.
 	if !s.Post && (s.URL != "" || signatureParameter.MatchString(query)) {
 		msg, err = saml.Read(saml.HTTPRequest{Method: "GET", RawQuery: query})
 	}
