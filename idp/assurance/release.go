@@ -17,7 +17,7 @@ type UserData struct {
 	// Locale is the language of the pages shown to the user.
 	Locale string
 	// Proofed is nil for a user without a proofed identity.
-	Proofed *idp.Proofed
+	Proofed *idp.Proofing
 	// Profile is the user's Profile if attributes need it (see ReadsProfile). Otherwise it
 	// may be nil.
 	Profile *idp.Profile
@@ -25,7 +25,7 @@ type UserData struct {
 
 // ReadProofing returns the state of a user's identity in their record. An unknown level counts
 // as ProofingNone.
-func ReadProofing(p *idp.Proofed) Proofing {
+func ReadProofing(p *idp.Proofing) Proofing {
 	switch {
 	case p == nil:
 		return ProofingNone
@@ -91,7 +91,7 @@ func (r *Requirement) mayRelease(row *Row, sp *idp.ServiceProvider) bool {
 
 // ReadsProfile reports whether Release needs the Profile of a user whose record contains
 // proofed. If not, the profile can stay sealed.
-func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofed) bool {
+func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofing) bool {
 	if ReadProofing(proofed) == ProofingNone {
 		return false
 	}

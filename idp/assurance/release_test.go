@@ -15,7 +15,7 @@ func drawUser(t *rapid.T) UserData {
 	if rapid.Bool().Draw(t, "profile") {
 		p.Profile = profile()
 		p.Profile.Level = rapid.SampledFrom([]string{"", "x", idp.IALVerified, idp.IALFacialMatch}).Draw(t, "proofed")
-		p.Proofed = p.Profile.Proofed()
+		p.Proofed = p.Profile.Proofing()
 	}
 	return p
 }

@@ -125,7 +125,7 @@ func (w who) but(change func(*UserData)) who {
 		w.Profile = &p
 	}
 	change(&w.UserData)
-	w.Proofed = w.Profile.Proofed() // as a store keeps them
+	w.Proofed = w.Profile.Proofing() // as a store keeps them
 	return w
 }
 

@@ -129,7 +129,7 @@ func (q *Request) appendAuthnFindings(findings saml.Findings, now time.Time) sam
 		err = contextRequest.CheckLength()
 	}
 	add("RequestedAuthnContext", err)
-	_, err = p.Recipient(q.Cert, now) // the result does not depend on the time
+	_, err = p.ChooseRecipient(q.Cert, now) // the result does not depend on the time
 	add("encryption", err)
 	return findings
 }

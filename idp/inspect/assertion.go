@@ -34,7 +34,7 @@ func (s *Service) findAssertion(ctx context.Context, r *Report, root *xmltree.El
 	switch {
 	case openedAssertion == nil:
 		c.Note = "the private key of the service provider is required to decrypt it"
-		c.Suggestions = append(c.Suggestions, idp.Suggest(idp.DoInspect).With(idp.OptionKey, "").Labeled(idp.LabelOpenAssertion))
+		c.Suggestions = append(c.Suggestions, idp.Suggest(idp.DoInspect).WithOption(idp.OptionKey, "").WithLabel(idp.LabelOpenAssertion))
 	case openedAssertion.XML == "":
 		c.Note = openedAssertion.Fault
 	default:

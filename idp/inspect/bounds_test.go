@@ -144,7 +144,7 @@ func TestSuggestionsHoldForeignValues(t *testing.T) {
 <AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="` + evil + `" index="0"/>
 </SPSSODescriptor></EntityDescriptor>`
 	r := inspectText(t, inspector(i), text, i.Clock.Now())
-	want := idp.Suggest(idp.DoSPEdit, a.EntityID).Labeled(idp.LabelTakeOver).With(idp.OptionACSURL, evil)
+	want := idp.Suggest(idp.DoSPEdit, a.EntityID).WithLabel(idp.LabelTakeOver).WithOption(idp.OptionACSURL, evil)
 	if c := check(r, "AssertionConsumerService"); !cmp.Equal(c.Suggestions, []idp.Suggestion{want}) {
 		t.Errorf("got %+v, want %+v", c.Suggestions, want)
 	}
@@ -156,7 +156,7 @@ func TestInvalidTimeIsReported(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
 	browser := i.Browser()
-	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddPerson("ada@example.gov"))
+	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddUser("ada@example.gov"))
 	text := regexp.MustCompile(`NotOnOrAfter="[^"]*"`).ReplaceAllString(string(page.Response()), `NotOnOrAfter="tomorrow"`)
 	r := inspectText(t, inspector(i), text, i.Clock.Now())
 	k := slices.IndexFunc(r.Checks, func(c inspect.Check) bool { return c.Field == "Conditions" })

@@ -135,7 +135,7 @@ func (r *Report) hintClock(issuedAt time.Time) {
 
 // suggestTime suggests applying the rules at another time.
 func suggestTime(timeText string) idp.Suggestion {
-	return idp.Suggest(idp.DoInspect).With(idp.OptionAt, timeText).Labeled(idp.LabelApplyAt)
+	return idp.Suggest(idp.DoInspect).WithOption(idp.OptionAt, timeText).WithLabel(idp.LabelApplyAt)
 }
 
 // describeContexts returns hints for unknown values of AuthnContextClassRef.
@@ -154,7 +154,7 @@ func SuggestForDrop(d assurance.DroppedAttribute, sp idp.EntityID) (s idp.Sugges
 	if d.Reason != assurance.DropNotRegistered {
 		return idp.Suggestion{}, false
 	}
-	return idp.Suggest(idp.DoSPEdit, string(sp)).With(idp.OptionAttribute, d.Name), true
+	return idp.Suggest(idp.DoSPEdit, string(sp)).WithOption(idp.OptionAttribute, d.Name), true
 }
 
 // ExplainDrop explains why a requested attribute is not sent.

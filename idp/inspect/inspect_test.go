@@ -70,7 +70,7 @@ func TestRequestsAsTheServer(t *testing.T) {
 		{"stranger", stranger.URL(&idptest.Request{}), []idp.RefusalCode{idp.RefusedSPUnknown}},
 		{"inactive", inactive.URL(&idptest.Request{}), []idp.RefusalCode{idp.RefusedSPInactive}},
 		{"ACS", a.URL(&idptest.Request{ACS: "https://evil.example/acs"}), []idp.RefusalCode{idp.RefusedACSURL}},
-		{"old", a.URL(&idptest.Request{Issued: i.Clock.Now().Add(-7 * time.Minute)}), []idp.RefusalCode{idp.RefusedIssueInstantOld}},
+		{"old", a.URL(&idptest.Request{IssuedAt: i.Clock.Now().Add(-7 * time.Minute)}), []idp.RefusalCode{idp.RefusedIssueInstantOld}},
 		{"level", a.URL(&idptest.Request{ClassRefs: []string{"urn:acr.login.gov:verified"}}), []idp.RefusalCode{idp.RefusedAuthnContextLevel}},
 		{"several at once", a.URL(&idptest.Request{Unsigned: true, ACS: "https://evil.example/acs", ClassRefs: []string{"urn:x"}}),
 			[]idp.RefusalCode{idp.RefusedSignatureMissing, idp.RefusedACSURL, idp.RefusedAuthnContext}},
@@ -154,7 +154,7 @@ func TestInspectVerifiesResponse(t *testing.T) {
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
 	browser := i.Browser()
-	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddPerson("ada@example.gov"))
+	page := browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddUser("ada@example.gov"))
 	response := string(page.Response())
 	form := url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString([]byte(response))}}.Encode()
 	for _, text := range []string{response, form} {

@@ -130,7 +130,7 @@ func (s *Service) judgeLogout(ctx context.Context, r *Report, request *inbound.R
 		r.noteEndedSessions("SessionIndex", index, d)
 	case firstRequest.User == "":
 		s.noteUnknownName(r, request, name)
-	case !isRemote && len(d.End) == 0 && len(firstRequest.SessionIndexes) > 0 && !firstRequest.UUIDIndex && firstRequest.Status != saml.StatusSuccess:
+	case !isRemote && len(d.SessionIDs) == 0 && len(firstRequest.SessionIndexes) > 0 && !firstRequest.UUIDIndex && firstRequest.Status != saml.StatusSuccess:
 		r.note("NameID", name, "a user that was disclosed to the service provider")
 		r.warnAboutBrowser("SessionIndex", index, "it names no remaining session of this user")
 	case index != "":
@@ -160,7 +160,7 @@ func (s *Service) listSessions(ctx context.Context, firstRequest *idp.LogoutRequ
 // noteEndedSessions records the sessions that a request would end.
 func (r *Report) noteEndedSessions(field, seen string, d idp.LogoutDecision) {
 	note := "it names no remaining session"
-	if n := len(d.End); n > 0 {
+	if n := len(d.SessionIDs); n > 0 {
 		note = fmt.Sprintf("it ends %d of the user's sessions", n)
 	}
 	if d.StatusDetail != "" {

@@ -13,14 +13,14 @@ import (
 )
 
 // disclose creates a user that a provider knows by a name.
-func disclose(t *testing.T, i *idptest.IdP, a *idptest.Provider, name string) *idptest.Person {
+func disclose(t *testing.T, i *idptest.IdP, a *idptest.Provider, name string) *idptest.User {
 	t.Helper()
-	person := i.AddPerson(strings.ToLower(name) + "@example.gov")
+	person := i.AddUser(strings.ToLower(name) + "@example.gov")
 	p, err := i.Registry.Lookup(t.Context(), idp.EntityID(a.EntityID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.User, Existing: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{p.NameIDScope: idp.NameID(name)}}})
+	errs, err := i.Store.ImportUsers(t.Context(), []idp.ImportedUser{{User: person.Record, AlreadyExists: true, Event: idp.AuditEvent{Kind: idp.AuditUserImport}, NameIDs: map[idp.NameIDScope]idp.NameID{p.NameIDScope: idp.NameID(name)}}})
 	if err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
 	}
@@ -28,11 +28,11 @@ func disclose(t *testing.T, i *idptest.IdP, a *idptest.Provider, name string) *i
 }
 
 // signIn stores a session of a user in which a provider took part under an index.
-func signIn(t *testing.T, i *idptest.IdP, person *idptest.Person, a *idptest.Provider, name, index string) {
+func signIn(t *testing.T, i *idptest.IdP, person *idptest.User, a *idptest.Provider, name, index string) {
 	t.Helper()
 	now := i.Clock.Now()
 	s := &idp.Session{
-		ID: idp.HashSessionToken("token of " + index), User: person.User.ID, CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(time.Hour),
+		ID: idp.HashSessionToken("token of " + index), User: person.Record.ID, CreatedAt: now, SeenAt: now, AuthnAt: now, ExpiresAt: now.Add(time.Hour),
 		Participants: []idp.Participant{{SP: idp.EntityID(a.EntityID), NameID: idp.NameID(name), SessionIndexes: []string{index}, Year: i.Year(), At: now}},
 	}
 	if err := i.Store.StartSession(t.Context(), idp.SessionStart{Session: s}); err != nil {
@@ -105,7 +105,7 @@ func TestInspectJudgesLogoutSubjectAsServer(t *testing.T) {
 	for _, tt := range tests {
 		resp, err := http.Post(i.URL+"/api/saml/remotelogout"+string(i.Year()), "text/xml",
 			strings.NewReader(`<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>`+
-				string(a.SignedLogout(&idptest.LogoutRequest{NameID: tt.subject, SessionIndexes: tt.indexes, Remote: true}))+`</S:Body></S:Envelope>`))
+				string(a.SignLogout(&idptest.LogoutRequest{NameID: tt.subject, SessionIndexes: tt.indexes, Remote: true}))+`</S:Body></S:Envelope>`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ func parseMetadata(text string) *xmltree.Element {
 	if text == "" {
 		return nil
 	}
-	doc, _, err := filetext.Document([]byte(text)) // in every encoding that sp add reads
+	doc, _, err := filetext.ExtractDocument([]byte(text)) // in every encoding that sp add reads
 	if err != nil {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 	if s.Years != nil {
 		ourCerts, _ = s.listOurCertificates(r.AssumedAt)
 	}
-	p, notes, err := sp.FromMetadata([]byte(text), r.AssumedAt, ourCerts)
+	p, notes, err := sp.ConvertMetadata([]byte(text), r.AssumedAt, ourCerts)
 	var invalidErr *sp.InvalidError
 	if errors.As(err, &invalidErr) {
 		for _, problem := range invalidErr.Problems {
@@ -60,7 +60,7 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
 	r.noteOK("metadata", "it can be registered")
-	r.addSuggestion(idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").Labeled(idp.LabelRegister))
+	r.addSuggestion(idp.Suggest(idp.DoSPAdd).WithOption(idp.OptionMetadata, "").WithLabel(idp.LabelRegister))
 	for _, n := range notes {
 		r.addHint(n.Text)
 	}
@@ -94,7 +94,7 @@ func (r *Report) compareRegistration(p *idp.ServiceProvider, registration *sp.Pr
 			continue
 		}
 		r.noteFault("AssertionConsumerService", acsURL, "not registered")
-		r.addSuggestion(suggestEdit(p.EntityID).With(idp.OptionACSURL, acsURL))
+		r.addSuggestion(suggestEdit(p.EntityID).WithOption(idp.OptionACSURL, acsURL))
 		r.addHint(describeACS(acsURL, registration.ACSURLs)...)
 	}
 	compare := func(field, option string, metadataCerts, registeredCerts []*x509.Certificate) {
@@ -104,14 +104,14 @@ func (r *Report) compareRegistration(p *idp.ServiceProvider, registration *sp.Pr
 				continue
 			}
 			r.noteFault(field, nameCertificate(c), "not registered")
-			r.addSuggestion(suggestEdit(p.EntityID).With(option, ""))
+			r.addSuggestion(suggestEdit(p.EntityID).WithOption(option, ""))
 		}
 	}
 	compare("KeyDescriptor signing", idp.OptionCert, metadataSP.RequestCerts, registration.RequestCerts)
 	compare("KeyDescriptor encryption", idp.OptionEncryptionCert, metadataSP.EncryptionX509, registration.EncryptionX509)
 	if p.LogoutURL != "" && p.LogoutURL != registration.LogoutURL {
 		r.noteFault("SingleLogoutService", p.LogoutURL, "the registered URL is "+cmp.Or(registration.LogoutURL, "none"))
-		r.addSuggestion(suggestEdit(p.EntityID).With(idp.OptionLogoutURL, p.LogoutURL))
+		r.addSuggestion(suggestEdit(p.EntityID).WithOption(idp.OptionLogoutURL, p.LogoutURL))
 		r.addHint(describeDifference(p.LogoutURL, registration.LogoutURL))
 	}
 	return nil
@@ -119,7 +119,7 @@ func (r *Report) compareRegistration(p *idp.ServiceProvider, registration *sp.Pr
 
 // suggestEdit suggests registering the values of the metadata.
 func suggestEdit(sp idp.EntityID) idp.Suggestion {
-	return idp.Suggest(idp.DoSPEdit, string(sp)).Labeled(idp.LabelTakeOver)
+	return idp.Suggest(idp.DoSPEdit, string(sp)).WithLabel(idp.LabelTakeOver)
 }
 
 // checkIdPMetadata checks whether a document is ours, and names the years whose certificates it

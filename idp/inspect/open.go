@@ -64,7 +64,7 @@ func findEncryptedAssertion(root *xmltree.Element) *xmltree.Element {
 func (o *OpenedAssertion) parseWithin(root, encryptedElement *xmltree.Element) (*xmltree.Element, error) {
 	assertion, err := xmltree.ParseWithin([]byte(o.XML), xmltree.MessageLimits(), root, encryptedElement)
 	if err != nil {
-		return nil, idp.Refuse(idp.RefusedXML, "EncryptedAssertion", "EncryptedData").With(err)
+		return nil, idp.Refuse(idp.RefusedXML, "EncryptedAssertion", "EncryptedData").WithCause(err)
 	}
 	if !assertion.Is(saml.NamespaceAssertion, "Assertion") {
 		return nil, idp.Refuse(idp.RefusedMessageType, "EncryptedAssertion", assertion.Local)

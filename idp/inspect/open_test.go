@@ -21,7 +21,7 @@ import (
 // answer signs a user in and returns the Response.
 func answer(i *idptest.IdP, a *idptest.Provider) string {
 	browser := i.Browser()
-	return string(browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddPerson("ada@example.gov")).Response())
+	return string(browser.SignIn(browser.Get(a.URL(&idptest.Request{})), i.AddUser("ada@example.gov")).Response())
 }
 
 // check returns the first check of that field.
@@ -127,7 +127,7 @@ func TestEncryptedResponseNeedsKey(t *testing.T) {
 	// After the certificate is replaced, a hint says that a message was encrypted to the old
 	// one.
 	_, err := i.Registry.Edit(t.Context(), "https://a.example", func(p *idp.ServiceProvider) error {
-		p.EncryptionCerts = []string{certs.EncodePEM(i.OtherCert())}
+		p.EncryptionCerts = []string{certs.EncodePEM(i.NewOtherCert())}
 		return nil
 	}, sp.Options{AllowInsecureURL: true}, "test")
 	if err != nil {
@@ -207,11 +207,11 @@ func TestEncryptedIDOpensOnlyIfVerified(t *testing.T) {
 		want    string // substring of the report
 	}{
 		{"plain", inspector(i), idptest.LogoutRequest{NameID: "someone"}, "NameID", inspect.OutcomeOK, "someone"},
-		{"this year's key", inspector(i), idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone")}, "NameID", inspect.OutcomeOK, "someone"},
-		{"another year's key", inspector(i), idptest.LogoutRequest{Person: encryptedID(t, i, "2026", "someone")}, "EncryptedID", inspect.OutcomeRefused, "our key of 2026 decrypts it"},
-		{"not verified", inspector(i), idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone"), Key: idptest.OtherKey()},
+		{"this year's key", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2027", "someone")}, "NameID", inspect.OutcomeOK, "someone"},
+		{"another year's key", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2026", "someone")}, "EncryptedID", inspect.OutcomeRefused, "our key of 2026 decrypts it"},
+		{"not verified", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2027", "someone"), Key: idptest.OtherKey()},
 			"EncryptedID", inspect.OutcomeSkipped, "only if the signature of the message is valid"},
-		{"no keys here", alone, idptest.LogoutRequest{Person: encryptedID(t, i, "2027", "someone")}, "EncryptedID", inspect.OutcomeSkipped, "none is available"},
+		{"no keys here", alone, idptest.LogoutRequest{Subject: encryptedID(t, i, "2027", "someone")}, "EncryptedID", inspect.OutcomeSkipped, "none is available"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -234,12 +234,12 @@ func TestLogoutRequestBySOAP(t *testing.T) {
 	a := i.AddProvider("https://a.example")
 	disclose(t, i, a, "someone")
 	request := &idptest.LogoutRequest{NameID: "someone", Remote: true}
-	envelope := `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>` + string(a.SignedLogout(request)) + `</S:Body></S:Envelope>`
+	envelope := `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>` + string(a.SignLogout(request)) + `</S:Body></S:Envelope>`
 	r := inspectText(t, inspector(i), envelope, i.Clock.Now())
 	if r.Refused || r.Kind != "LogoutRequest" || r.Cert == nil {
 		t.Errorf("%s, refused with %v: %+v", r.Kind, codes(r), r.Checks)
 	}
-	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(a.SignedLogout(&idptest.LogoutRequest{NameID: "someone"}))}}
+	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(a.SignLogout(&idptest.LogoutRequest{NameID: "someone"}))}}
 	if r := inspectText(t, inspector(i), i.URL+"/api/saml/auth"+string(i.Year())+"?"+form.Encode(), i.Clock.Now()); !slices.Contains(codes(r), idp.RefusedMessageType) {
 		t.Errorf("at the sign-in address: %+v", r.Checks)
 	}

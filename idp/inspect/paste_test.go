@@ -71,7 +71,7 @@ func TestFindReadsEachPastedMessage(t *testing.T) {
 	a := i.AddProvider("https://a.example")
 	browser := i.Browser()
 	address := a.URL(&idptest.Request{})
-	page := browser.SignIn(browser.Get(address), i.AddPerson("ada@example.gov"))
+	page := browser.SignIn(browser.Get(address), i.AddUser("ada@example.gov"))
 	form := url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString(page.Response())}}
 	first, _ := json.Marshal(address)
 	second, _ := json.Marshal(form.Encode())

@@ -19,7 +19,7 @@ func TestInspectJudgesReplayAsServer(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{})
 	a := i.AddProvider("https://a.example")
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	address := a.URL(&idptest.Request{})
 	said := func(at time.Time) (*inspect.Report, inspect.Check) {
 		r := inspectText(t, inspector(i), address, at)
@@ -103,7 +103,7 @@ func TestInspectComparesMetadataWithRegistration(t *testing.T) {
 	if r := inspectText(t, inspector(i), doc, now); r.Refused || !r.Metadata || check(r, "entityID").Note != "it is not registered yet" {
 		t.Errorf("not registered: %+v", r.Checks)
 	}
-	record, _, err := sp.FromMetadata(file, now, nil)
+	record, _, err := sp.ConvertMetadata(file, now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -234,7 +234,7 @@ func (s *Service) showFinding(r *Report, request *inbound.Request, f saml.Findin
 			break
 		}
 		seen := p.Encryption
-		if recipient, _ := p.Recipient(request.Cert, r.AssumedAt); recipient != nil {
+		if recipient, _ := p.ChooseRecipient(request.Cert, r.AssumedAt); recipient != nil {
 			seen += ", to the certificate " + nameCertificate(recipient)
 		}
 		r.noteOK(f.Field, seen)
@@ -245,7 +245,7 @@ func (s *Service) showFinding(r *Report, request *inbound.Request, f saml.Findin
 // showFormat records the format of the NameID, compared with the requested one.
 func (r *Report) showFormat(request *inbound.Request, isMet bool) {
 	if !isMet {
-		r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionNameIDFormat, idp.NameIDFormatEmail).Labeled(idp.LabelAllowFormat))
+		r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(r.SP)).WithOption(idp.OptionNameIDFormat, idp.NameIDFormatEmail).WithLabel(idp.LabelAllowFormat))
 		return
 	}
 	r.noteOK("NameIDPolicy", request.NameIDFormat)
@@ -282,8 +282,8 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 		if entry.State == rotation.Created {
 			r.addHint("it answers browsers that opened a preview link, and service providers whose registration names it as preview")
 			r.addSuggestion(
-				idp.Suggest(idp.DoRotationPreview, string(r.Year)).With(idp.OptionSP, string(r.SP)).Labeled(idp.LabelPreviewBrowser),
-				idp.Suggest(idp.DoSPEdit, string(r.SP)).With(idp.OptionPreview, string(r.Year)).Labeled(idp.LabelPreviewProvider),
+				idp.Suggest(idp.DoRotationPreview, string(r.Year)).WithOption(idp.OptionSP, string(r.SP)).WithLabel(idp.LabelPreviewBrowser),
+				idp.Suggest(idp.DoSPEdit, string(r.SP)).WithOption(idp.OptionPreview, string(r.Year)).WithLabel(idp.LabelPreviewProvider),
 			)
 		}
 	default:
@@ -307,7 +307,7 @@ func (r *Report) hintRefusedContexts(refs []string, p *sp.Provider) {
 			unknownRefs = append(unknownRefs, ref)
 		case idp.RefusedAuthnContextLevel:
 			r.addHint(fmt.Sprintf("the registered ial %[2]s does not allow %[1]s: register a higher ial", ref, p.IAL))
-			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionIAL, "").Labeled(idp.LabelAllowLevel))
+			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionIAL, "").WithLabel(idp.LabelAllowLevel))
 		}
 	}
 	r.addHint(describeContexts(unknownRefs)...)

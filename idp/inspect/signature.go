@@ -71,7 +71,7 @@ func (r *Report) hintEmbeddedCerts(msg *saml.Message, p *sp.Provider, embeddedCe
 		default:
 			r.addHint("the certificate in the message verifies the signature, but is not registered: " + nameCertificate(c) +
 				". Register it if the contact of the service provider confirms its SHA-256, " + certs.CertSHA256(c))
-			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionCert, "").Labeled(idp.LabelRegister))
+			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionCert, "").WithLabel(idp.LabelRegister))
 		}
 	}
 }

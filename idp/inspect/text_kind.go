@@ -99,9 +99,9 @@ func (s TextKind) Advice() string {
 func (s TextKind) Suggestion() (next idp.Suggestion, ok bool) {
 	switch s {
 	case TextCertificate:
-		return idp.Suggest(idp.DoSPEdit, "").With(idp.OptionCert, "").Labeled(idp.LabelRegister), true
+		return idp.Suggest(idp.DoSPEdit, "").WithOption(idp.OptionCert, "").WithLabel(idp.LabelRegister), true
 	case TextPrivateKey:
-		return idp.Suggest(idp.DoInspect).With(idp.OptionKey, "").Labeled(idp.LabelOpenAssertion), true
+		return idp.Suggest(idp.DoInspect).WithOption(idp.OptionKey, "").WithLabel(idp.LabelOpenAssertion), true
 	}
 	return idp.Suggestion{}, false
 }

@@ -27,8 +27,8 @@ func TestInactiveSPCannotLogOut(t *testing.T) {
 	check := func(code string) {
 		t.Helper()
 		page := w.ada.browser.Get(w.a.LogoutURL(&idptest.LogoutRequest{NameID: w.ada.name}))
-		form := w.a.RemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name})
-		soap := w.a.SOAPLogout(&idptest.LogoutRequest{NameID: w.ada.name})
+		form := w.a.SendRemoteLogout(&idptest.LogoutRequest{NameID: w.ada.name})
+		soap := w.a.SendSOAPLogout(&idptest.LogoutRequest{NameID: w.ada.name})
 		if page.Status != http.StatusBadRequest || page.Response() != nil || !strings.Contains(page.Text(), code) {
 			t.Errorf("browser: %d, want %s\n%s", page.Status, code, page.Text())
 		}
@@ -62,7 +62,7 @@ func TestLogoutYearEndsWhileItWaits(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	r := &idptest.LogoutRequest{NameID: w.ada.name}
-	resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+	resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 	resp.Body.Close()
 	w.Retire(r.Year)
 	page := w.ada.browser.Get(to)
@@ -78,7 +78,7 @@ func TestConcurrentLogoutTabsAreAnswered(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	post := func(r *idptest.LogoutRequest) (to string) {
-		resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutAddress(r), w.a.LogoutForm(r))
+		resp, to := w.ada.browser.CrossSitePostOnly(w.a.LogoutEndpoint(r), w.a.LogoutForm(r))
 		resp.Body.Close()
 		if resp.StatusCode != http.StatusSeeOther {
 			t.Fatalf("%d", resp.StatusCode)
@@ -237,7 +237,7 @@ func TestForgedLogoutsAreRecordedWithinBudget(t *testing.T) {
 			for range rounds {
 				w.log.take(0)
 				endpoint, in := message()
-				got := w.send(&corpus.Case{In: in}, endpoint, "ada")
+				got := w.send(&corpus.Case{Inbound: in}, endpoint, "ada")
 				sent++
 				if lines := w.log.take(0); strings.Count(lines, "\n") != 1 || len(lines) > 2000 || got.status >= 500 {
 					t.Fatalf("%s: %d, logged %d bytes:\n%s", name, got.status, len(lines), lines)
@@ -267,7 +267,7 @@ func BenchmarkForgedLogout(b *testing.B) {
 			endpoint, in := message()
 			before := w.Changes()
 			for b.Loop() {
-				w.send(&corpus.Case{In: in}, endpoint, "")
+				w.send(&corpus.Case{Inbound: in}, endpoint, "")
 				w.log.take(0)
 			}
 			b.ReportMetric(float64(w.Changes()-before)/float64(b.N), "changes/op")

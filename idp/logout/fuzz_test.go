@@ -26,7 +26,7 @@ func newFuzzDeployment(f *testing.F) *fuzzDeployment {
 	i := slices.IndexFunc(cases, func(c *corpus.Case) bool { return c.Name == "logout-bob" })
 	w := &fuzzDeployment{newCorpusDeployment(f, cases[i].Now), map[string]bool{}}
 	for _, c := range cases {
-		if what := w.said(c.In); what != "" {
+		if what := w.said(c.Inbound); what != "" {
 			w.signed[what] = true
 		}
 	}
@@ -69,7 +69,7 @@ func (w *fuzzDeployment) said(in saml.HTTPRequest) string {
 // judge sends fuzzed bytes in the browser of a user ("" for one without a session).
 func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.HTTPRequest, browser string) {
 	w.t = t
-	got := w.send(&corpus.Case{In: in}, endpoint, browser)
+	got := w.send(&corpus.Case{Inbound: in}, endpoint, browser)
 	if got.status >= http.StatusInternalServerError {
 		t.Errorf("%d\n%s", got.status, got.body)
 	}
@@ -94,9 +94,9 @@ func (w *fuzzDeployment) judge(t *testing.T, endpoint string, in saml.HTTPReques
 func FuzzLogout(f *testing.F) {
 	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {
-		if !c.SOAP() && len(c.In.RawQuery)+len(c.In.Body) < 16<<10 {
+		if !c.IsSOAP() && len(c.Inbound.RawQuery)+len(c.Inbound.Body) < 16<<10 {
 			for _, signedIn := range []bool{false, true} {
-				f.Add(c.In.Method == http.MethodPost, signedIn, c.In.RawQuery, c.In.ContentType, c.In.Body)
+				f.Add(c.Inbound.Method == http.MethodPost, signedIn, c.Inbound.RawQuery, c.Inbound.ContentType, c.Inbound.Body)
 			}
 		}
 	}
@@ -113,8 +113,8 @@ func FuzzLogout(f *testing.F) {
 func FuzzRemoteLogout(f *testing.F) {
 	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {
-		if !c.SOAP() && c.In.Method == http.MethodPost && len(c.In.RawQuery)+len(c.In.Body) < 16<<10 {
-			f.Add(c.In.RawQuery, c.In.ContentType, c.In.Body)
+		if !c.IsSOAP() && c.Inbound.Method == http.MethodPost && len(c.Inbound.RawQuery)+len(c.Inbound.Body) < 16<<10 {
+			f.Add(c.Inbound.RawQuery, c.Inbound.ContentType, c.Inbound.Body)
 		}
 	}
 	f.Fuzz(func(t *testing.T, query, contentType string, body []byte) {
@@ -129,8 +129,8 @@ func FuzzRemoteLogout(f *testing.F) {
 func FuzzSOAPLogout(f *testing.F) {
 	w := newFuzzDeployment(f)
 	for _, c := range corpus.Read(f) {
-		if c.SOAP() && len(c.In.Body) < 16<<10 {
-			f.Add(c.In.Body)
+		if c.IsSOAP() && len(c.Inbound.Body) < 16<<10 {
+			f.Add(c.Inbound.Body)
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -120,11 +120,11 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	data, err := d.decodeBase64(raw, maxMessage)
 	switch {
 	case errors.Is(err, errPercent):
-		return nil, nil, idp.Refuse(idp.RefusedParameterInvalid, "SAMLRequest", raw).With(err)
+		return nil, nil, idp.Refuse(idp.RefusedParameterInvalid, "SAMLRequest", raw).WithCause(err)
 	case errors.Is(err, errLarge):
-		return nil, nil, refuseTooLarge(maxMessage).With(err)
+		return nil, nil, refuseTooLarge(maxMessage).WithCause(err)
 	case err != nil:
-		return nil, nil, idp.Refuse(idp.RefusedBase64, "SAMLRequest", raw).With(err)
+		return nil, nil, idp.Refuse(idp.RefusedBase64, "SAMLRequest", raw).WithCause(err)
 	case len(data) == 0:
 		return nil, nil, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", raw)
 	}
@@ -132,9 +132,9 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	if !isXML(data) {
 		if data, err = d.inflateData(data); err != nil {
 			if errors.Is(err, errLarge) {
-				return nil, nil, refuseTooLarge(maxMessage).With(err)
+				return nil, nil, refuseTooLarge(maxMessage).WithCause(err)
 			}
-			return nil, nil, idp.Refuse(idp.RefusedDeflate, "SAMLRequest", raw).With(err)
+			return nil, nil, idp.Refuse(idp.RefusedDeflate, "SAMLRequest", raw).WithCause(err)
 		}
 	}
 	root, err = xmltree.Parse(data, xmltree.MessageLimits())
@@ -202,5 +202,5 @@ func refuseXML(field string, data []byte, err error) error {
 		seen = strings.ToValidUTF8(string(data[start:end]), "\uFFFD")
 		problem, offset = syntax.Problem, strconv.Itoa(syntax.Offset)
 	}
-	return idp.Refuse(idp.RefusedXML, field, seen, problem, offset).With(err)
+	return idp.Refuse(idp.RefusedXML, field, seen, problem, offset).WithCause(err)
 }

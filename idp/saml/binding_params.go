@@ -67,7 +67,7 @@ func (p *parameters) readPairs(s string) error {
 		// reader.
 		name, err := url.QueryUnescape(name)
 		if err != nil {
-			return idp.Refuse(idp.RefusedParameterInvalid, "parameter name", pair).With(err)
+			return idp.Refuse(idp.RefusedParameterInvalid, "parameter name", pair).WithCause(err)
 		}
 		i := slices.Index(parameterNames[:], name)
 		if i < 0 {
@@ -120,7 +120,7 @@ func (p *parameters) readRelayState(m *Message) error {
 	value, err := url.QueryUnescape(p.relay.raw)
 	switch {
 	case err != nil:
-		return idp.Refuse(idp.RefusedParameterInvalid, "RelayState", p.relay.raw).With(err)
+		return idp.Refuse(idp.RefusedParameterInvalid, "RelayState", p.relay.raw).WithCause(err)
 	case len(value) > maxRelayState:
 		return idp.Refuse(idp.RefusedRelayState, "RelayState", value, strconv.Itoa(maxRelayState), strconv.Itoa(len(value)))
 	case !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0:
@@ -154,13 +154,13 @@ func (p *parameters) readQuerySignature(isForm bool) (*QuerySignature, error) {
 	}
 	alg, err := url.QueryUnescape(p.sigAlg.raw)
 	if err != nil {
-		return nil, idp.Refuse(idp.RefusedParameterInvalid, "SigAlg", p.sigAlg.raw).With(err)
+		return nil, idp.Refuse(idp.RefusedParameterInvalid, "SigAlg", p.sigAlg.raw).WithCause(err)
 	}
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	signature, err := d.decodeBase64(p.signature.raw, maxSignature)
 	if err != nil || len(signature) == 0 {
-		return nil, idp.Refuse(idp.RefusedSignatureBase64, "Signature", p.signature.raw).With(err)
+		return nil, idp.Refuse(idp.RefusedSignatureBase64, "Signature", p.signature.raw).WithCause(err)
 	}
 	// One buffer holds the text and, after it, the signature.
 	n := len("SAMLRequest=&RelayState=&SigAlg=") + len(p.request.raw) + len(p.relay.raw) + len(p.sigAlg.raw)

@@ -84,7 +84,7 @@ func (g *generator) add(name, about, verdict string, in saml.HTTPRequest) *corpu
 			g.t.Fatalf("two cases %q", name)
 		}
 	}
-	c := &corpusCase{&corpus.Case{Name: name, About: about, Verdict: verdict, Now: now.Add(2 * time.Second), In: in,
+	c := &corpusCase{&corpus.Case{Name: name, Description: about, Verdict: verdict, Now: now.Add(2 * time.Second), Inbound: in,
 		Endpoint: corpus.Auth, Destination: corpusAuth, Certs: []string{"sp1"}, Signing: "required"}}
 	g.cases = append(g.cases, c)
 	return c
@@ -110,7 +110,7 @@ func (g *generator) accept(c *corpusCase, change func(*accepted)) *corpusCase {
 	if change != nil {
 		change(a)
 	}
-	c.Accepted = a.json(g.t)
+	c.AcceptedJSON = a.json(g.t)
 	return c
 }
 

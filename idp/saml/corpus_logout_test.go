@@ -78,7 +78,7 @@ func (g *generator) acceptLogout(c *corpusCase, status, ends string, change func
 	if change != nil {
 		change(a)
 	}
-	c.Accepted, c.Status, c.Ends = a.json(g.t), status, strings.Fields(ends)
+	c.AcceptedJSON, c.Status, c.EndedUsers = a.json(g.t), status, strings.Fields(ends)
 	return c
 }
 

@@ -20,8 +20,8 @@ import (
 // from every accepted message.
 func FuzzRedirectQuery(f *testing.F) {
 	for _, c := range readCorpus(f) {
-		if c.In.Method == "GET" && len(c.In.RawQuery) < 8<<10 {
-			f.Add(c.In.RawQuery)
+		if c.Inbound.Method == "GET" && len(c.Inbound.RawQuery) < 8<<10 {
+			f.Add(c.Inbound.RawQuery)
 		}
 	}
 	certs := loadCerts(f, []string{"sp2", "sp1"})
@@ -31,8 +31,8 @@ func FuzzRedirectQuery(f *testing.F) {
 // FuzzPostForm does the same for forms.
 func FuzzPostForm(f *testing.F) {
 	for _, c := range readCorpus(f) {
-		if c.In.Method == "POST" && len(c.In.Body) < 8<<10 {
-			f.Add(c.In.RawQuery, c.In.ContentType, c.In.Body)
+		if c.Inbound.Method == "POST" && len(c.Inbound.Body) < 8<<10 {
+			f.Add(c.Inbound.RawQuery, c.Inbound.ContentType, c.Inbound.Body)
 		}
 	}
 	certs := loadCerts(f, []string{"sp2", "sp1"})

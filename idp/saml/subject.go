@@ -43,7 +43,7 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 			if refusal, ok := errors.AsType[*idp.Refusal](err); ok {
 				seen = refusal.Seen
 			}
-			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", seen).With(err)
+			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", seen).WithCause(err)
 		}
 	}
 	return s, nil
@@ -74,23 +74,23 @@ func (s *Subject) Open(key crypto.Signer) error {
 	refusal := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
 	decrypter, ok := key.(crypto.Decrypter)
 	if !ok {
-		return refusal.With(errors.New("our key supports only signing, not decryption"))
+		return refusal.WithCause(errors.New("our key supports only signing, not decryption"))
 	}
 	plaintext, err := xmlenc.Decrypt(s.ancestors[len(s.ancestors)-1], decrypter)
 	if err != nil {
-		return refusal.With(err)
+		return refusal.WithCause(err)
 	}
 	// The name may use namespaces of its ancestors, because python3-saml encrypts it without
 	// declarations.
 	e, err := xmltree.ParseWithin(plaintext, xmltree.MessageLimits(), s.ancestors...)
 	if err != nil {
-		return refusal.With(err)
+		return refusal.WithCause(err)
 	}
 	if !e.Is(NamespaceAssertion, "NameID") {
 		return refusal
 	}
 	if s.NameID, err = readNameID(e); err != nil {
-		return refusal.With(err)
+		return refusal.WithCause(err)
 	}
 	return nil
 }

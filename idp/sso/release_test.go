@@ -42,7 +42,7 @@ func recordOf(level string) (*idp.User, *idp.Profile) {
 		Address1: values["address1"], Address2: values["address2"], City: values["city"], State: values["state"],
 		Zipcode: values["zipcode"], DOB: values["dob"], SSN: values["ssn"], Phone: values["phone"],
 	}
-	u.Proofed = profile.Proofed()
+	u.Proofing = profile.Proofing()
 	return u, profile
 }
 
@@ -105,8 +105,8 @@ func TestAssertionHoldsOnlyPermittedAttributes(t *testing.T) {
 		if nextStep(req, need, s, user, now).kind != stepIssue {
 			return
 		}
-		a := accepted{request: req, provider: p, need: need}
-		checkLeft(t, &p.ServiceProvider, ask, user, a.newAssertion(s, user, profile, idp.Issued{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"]))
+		a := acceptedRequest{request: req, provider: p, need: need}
+		checkLeft(t, &p.ServiceProvider, ask, user, a.newAssertion(s, user, profile, idp.IssuedIDs{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"]))
 	})
 }
 
@@ -129,7 +129,7 @@ func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.ContextRequest,
 	asksMore := ask.Comparison == "minimum" || slices.ContainsFunc(ask.ClassRefs, func(r string) bool {
 		return strings.Contains(r, "verified") || strings.Contains(r, "/ial/2") || strings.Contains(r, "/ial/0") || strings.Contains(r, "/loa/3")
 	})
-	proofed := user.Proofed != nil && user.Proofed.Level != "bogus" && mayProof && (!asksLess || asksMore)
+	proofed := user.Proofing != nil && user.Proofing.Level != "bogus" && mayProof && (!asksLess || asksMore)
 	for _, attr := range a.Attributes {
 		switch attr.FriendlyName {
 		case "uuid", "ial", "aal":
@@ -141,7 +141,7 @@ func checkLeft(t *rapid.T, p *idp.ServiceProvider, ask assurance.ContextRequest,
 		if slices.Contains(proofedNames, attr.FriendlyName) && !proofed {
 			t.Fatalf("%s leaves below its level", attr.FriendlyName)
 		}
-		if attr.FriendlyName == "verified_at" && len(attr.Values) > 0 && (user.Proofed == nil || user.Proofed.Level == "bogus" || !mayProof) {
+		if attr.FriendlyName == "verified_at" && len(attr.Values) > 0 && (user.Proofing == nil || user.Proofing.Level == "bogus" || !mayProof) {
 			t.Fatalf("verified_at leaves: %q", attr.Values)
 		}
 		for _, v := range attr.Values {

@@ -79,9 +79,9 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 		}
 	}
 	if errors.Is(reportErr, rsa.ErrVerification) {
-		return nil, idp.Refuse(idp.RefusedSignature, "SignatureValue", describeSignature(signature), strconv.Itoa(len(certs))).With(reportErr)
+		return nil, idp.Refuse(idp.RefusedSignature, "SignatureValue", describeSignature(signature), strconv.Itoa(len(certs))).WithCause(reportErr)
 	}
-	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", readDigestValue(signature)).With(reportErr)
+	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", readDigestValue(signature)).WithCause(reportErr)
 }
 
 // describeSignature describes a checked signature by its algorithm and the SHA-256 of the
@@ -125,11 +125,11 @@ func validateWithCert(tree *etree.Element, cert *x509.Certificate) (*etree.Eleme
 func readVerified(root, signature *xmltree.Element, tree *etree.Element, cert *x509.Certificate) (*VerifiedDocument, error) {
 	element, err := convertFromEtree(tree)
 	if err != nil {
-		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").With(err)
+		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").WithCause(err)
 	}
 	if !isEqualWithout(root, signature, element) {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature").
-			With(errors.New("the verified element differs from the document"))
+			WithCause(errors.New("the verified element differs from the document"))
 	}
 	return &VerifiedDocument{Element: element, Cert: cert}, nil
 }

@@ -60,7 +60,7 @@ func checkAttrs(e *xmltree.Element, names ...string) error {
 func readBase64(e *xmltree.Element, limit int) (string, error) {
 	text := strings.Join(strings.Fields(e.Text()), "")
 	if _, err := base64.StdEncoding.Strict().DecodeString(text); err != nil || text == "" || len(text) > limit {
-		return "", idp.Refuse(idp.RefusedSignatureBase64, e.Local, text).With(err)
+		return "", idp.Refuse(idp.RefusedSignatureBase64, e.Local, text).WithCause(err)
 	}
 	return text, nil
 }

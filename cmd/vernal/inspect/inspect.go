@@ -28,7 +28,7 @@ import (
 
 // Bounds, in bytes.
 const (
-	maxInspected = 64 << 20 // of the input: a HAR file may contain images, too
+	maxInput = 64 << 20 // of the input: a HAR file may contain images, too
 	maxMessage   = 1 << 20  // of a message in it: metadata is the longest
 )
 
@@ -107,7 +107,7 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 	if f.number < 1 {
 		return cli.Usage(c, "--message counts from 1")
 	}
-	text, err := a.inspectedText(args)
+	text, err := a.readInspectedText(args)
 	if err != nil {
 		return err
 	}
@@ -129,9 +129,9 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 	return a.inspectMessage(c.Context(), m)
 }
 
-// inspectedText returns the text: the argument, the file that it names or, without one,
+// readInspectedText returns the text: the argument, the file that it names or, without one,
 // standard input.
-func (a *commands) inspectedText(args []string) (string, error) {
+func (a *commands) readInspectedText(args []string) (string, error) {
 	in := a.In
 	if len(args) > 0 && args[0] != "-" {
 		f, err := os.Open(args[0])
@@ -142,12 +142,12 @@ func (a *commands) inspectedText(args []string) (string, error) {
 		in = f
 	}
 	var b strings.Builder
-	n, err := io.Copy(&b, io.LimitReader(in, maxInspected+1))
+	n, err := io.Copy(&b, io.LimitReader(in, maxInput+1))
 	if err != nil {
 		return "", fmt.Errorf("read the message: %w", err)
 	}
-	if n > maxInspected {
-		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInspected>>20)
+	if n > maxInput {
+		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInput>>20)
 	}
 	return b.String(), nil
 }
@@ -180,7 +180,7 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 // openAssertion decrypts the message in this process. The server gets the assertion and
 // never the key.
 func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.OpenedAssertion, error) {
-	data, err := cli.ReadFile(file, certs.MaxForeign)
+	data, err := cli.ReadFile(file, certs.MaxExternalFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
 	}
