@@ -7,7 +7,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// asciiForms contains letters that no decomposition converts to ASCII.
+// asciiForms contains letters that decomposition does not convert to ASCII.
 var asciiForms = map[rune]string{
 	'Æ': "AE", 'æ': "ae", 'Œ': "OE", 'œ': "oe", 'Ø': "O", 'ø': "o", 'ß': "ss", 'ẞ': "SS",
 	'Ð': "D", 'ð': "d", 'Đ': "D", 'đ': "d", 'Þ': "Th", 'þ': "th", 'Ł': "L", 'ł': "l",
@@ -18,31 +18,31 @@ var asciiForms = map[rune]string{
 // convertToASCII converts a name or a postal address to ASCII: letters without their marks, and "?"
 // for characters without such a form, as the reference implementation does.
 func convertToASCII(s string) string {
-	var out strings.Builder
+	var builder strings.Builder
 	// Compose first, so that a mark on a letter without an ASCII form does not add a
 	// second "?".
 	for _, r := range norm.NFC.String(s) {
 		if r < utf8.RuneSelf {
-			out.WriteRune(r)
+			builder.WriteRune(r)
 			continue
 		}
 		if text, ok := asciiForms[r]; ok {
-			out.WriteString(text)
+			builder.WriteString(text)
 			continue
 		}
-		before := out.Len()
+		before := builder.Len()
 		for _, part := range norm.NFKD.String(string(r)) {
 			if part < utf8.RuneSelf {
-				out.WriteRune(part)
+				builder.WriteRune(part)
 			} else {
-				out.WriteString(asciiForms[part])
+				builder.WriteString(asciiForms[part])
 			}
 		}
-		if out.Len() == before && !isMark(r) {
-			out.WriteByte('?')
+		if builder.Len() == before && !isMark(r) {
+			builder.WriteByte('?')
 		}
 	}
-	return out.String()
+	return builder.String()
 }
 
 // isMark reports whether a rune only modifies a letter.

@@ -15,18 +15,18 @@ const (
 )
 
 // claimEmail is the Name of the email attribute for providers registered with
-// email_attribute claim-uri (Entra External ID knows no other).
+// email_attribute claim-uri (Entra External ID supports no other).
 const claimEmail = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
 
 // Level is the condition for releasing an attribute.
 type Level string
 
-// The levels.
+// Levels of attributes.
 const (
 	LevelAny     Level = "any"     // every sign-in
-	LevelProofed Level = "proofed" // a proofed identity was requested, or IALMax
-	// LevelEligible is met like LevelProofed, or if the provider may ask for proofed
-	// identities, regardless of this request.
+	LevelProofed Level = "proofed" // a proofed identity or IALMax was requested
+	// LevelEligible is met if LevelProofed is met, or if the provider may request proofed
+	// identities.
 	LevelEligible Level = "eligible"
 	LevelPIV      Level = "piv" // a PIV/CAC card was used in this session
 )
@@ -40,11 +40,11 @@ type Row struct {
 	Level      Level
 	// IsAlwaysSent is true for attributes that are sent without a request.
 	IsAlwaysSent bool
-	// Source is the origin of the value, Rule its form.
+	// Source is the origin of the value, and Rule describes its form.
 	Source, Rule string
 
-	// value appends the values to dst; nil if this version has no source. No values give
-	// an empty Attribute element.
+	// value appends the values to dst. It is nil if this version has no source. Without values
+	// the Attribute element is empty.
 	value func(dst []string, r *Requirement, p UserData) []string
 }
 
@@ -71,7 +71,7 @@ type DroppedAttribute struct {
 // DropReason is the reason why a requested attribute is not sent.
 type DropReason string
 
-// The reasons.
+// Reasons to drop an attribute.
 const (
 	DropUnknown       DropReason = "unknown"        // no such attribute
 	DropNotRegistered DropReason = "not-registered" // the provider is not registered for it
@@ -80,9 +80,9 @@ const (
 )
 
 // parseAttributeList reads a value of AuthnContextClassRef that lists attributes
-// ("…/requested_attributes?ReqAttr=email,phone"). ok is false for other values. Names are
-// separated by any characters that are not part of a name, and may be percent-encoded and in
-// either case.
+// ("…/requested_attributes?ReqAttr=email,phone"). ok is false for other values. Any
+// character that no name contains separates names. Names may be percent-encoded, and upper case is
+// ignored.
 func parseAttributeList(ref string) (names []string, ok bool) {
 	if len(ref) < len(nsReqAttr) || !strings.EqualFold(ref[:len(nsReqAttr)], nsReqAttr) {
 		return nil, false
@@ -93,8 +93,8 @@ func parseAttributeList(ref string) (names []string, ok bool) {
 	}
 	rest = strings.TrimPrefix(rest, "?")
 	// A "%" that encodes nothing counts as a separator.
-	if plain, err := url.PathUnescape(rest); err == nil {
-		rest = plain
+	if decoded, err := url.PathUnescape(rest); err == nil {
+		rest = decoded
 	}
 	rest = strings.ToLower(rest)
 	rest = strings.TrimPrefix(rest, "reqattr=")
@@ -110,12 +110,12 @@ func RequestAttributes(names ...string) string {
 
 // selectAttributes reduces the requested attributes, or the registered bundle, to those that
 // may be sent.
-func (r *Requirement) selectAttributes(w contextSet, sp *idp.ServiceProvider) {
+func (r *Requirement) selectAttributes(refs contextSet, sp *idp.ServiceProvider) {
 	names := sp.Attributes
-	if w.hasAttributes {
-		names = w.attributes
+	if refs.hasAttributes {
+		names = refs.attributes
 	}
-	var chosen [64]bool // by row; the table is far shorter
+	var isChosen [64]bool // by row. The table is far shorter
 	for _, name := range names {
 		if name == tokenASCII {
 			r.WantsASCII = true
@@ -125,20 +125,20 @@ func (r *Requirement) selectAttributes(w contextSet, sp *idp.ServiceProvider) {
 		if reason := r.findDropReason(i, name, sp); reason != "" {
 			r.dropAttribute(name, reason)
 		} else if !table[i].IsAlwaysSent {
-			chosen[i] = true
+			isChosen[i] = true
 		}
 	}
 	for i := range table {
 		if table[i].Level == LevelEligible && r.IAL.isProofed() && r.isGranted(&table[i], sp) {
-			chosen[i] = true // sent with proofed data, requested or not
+			isChosen[i] = true // sent with proofed data, requested or not
 		}
-		if chosen[i] {
+		if isChosen[i] {
 			r.Attributes = append(r.Attributes, table[i].Name)
 		}
 	}
 }
 
-// findDropReason returns the reason why the attribute of row i is not sent; "" if it is sent.
+// findDropReason returns the reason why the attribute of row i is not sent, or "" if it is sent.
 func (r *Requirement) findDropReason(i int, name string, sp *idp.ServiceProvider) DropReason {
 	switch {
 	case i < 0:
@@ -155,14 +155,14 @@ func (r *Requirement) findDropReason(i int, name string, sp *idp.ServiceProvider
 	return ""
 }
 
-// isGranted reports whether the provider may ever get the attribute of the row: it is
-// registered for it, or gets it with proofed data because it is compatible with Login.gov.
+// isGranted reports whether the provider may get the attribute of the row: it is registered for it,
+// or gets it with proofed data because it is compatible with Login.gov.
 func (r *Requirement) isGranted(row *Row, sp *idp.ServiceProvider) bool {
 	return slices.Contains(sp.Attributes, row.Name) || row.Level == LevelEligible && r.IAL.isProofed() && sp.IsLoginGovCompatible()
 }
 
 // isLevelEnough reports whether the requested level is enough. It does not consider the factors
-// that the session must hold in addition.
+// that the session also needs.
 func (r *Requirement) isLevelEnough(l Level, sp *idp.ServiceProvider) bool {
 	switch l {
 	case LevelProofed:

@@ -5,13 +5,13 @@
 //	FindMissing  Requirement + session               ─► the proof that is still missing
 //	Release      Requirement + registration + user   ─► attributes of the Assertion
 //
-// It is pure: no store, no clock, no logging. One table (contexts) holds the values that it
-// knows, another (Table, table.go) the attributes. Both tables and their tests document the
+// It uses no store, no clock and no log. One table (contexts) contains the known values, and
+// another one (Table, table.go) contains the attributes. Both tables and their tests document the
 // rules.
 //
 // The package does not read XML, does not determine which factors a user has, and does not refuse
-// users for a missing factor. It returns the factors that would suffice (Missing.Factors), and the
-// caller knows whether the user has one.
+// users for a missing factor. It returns the factors that would suffice (MissingProof.Factors), and
+// the caller knows whether the user has one.
 package assurance
 
 import "vernal/idp"
@@ -24,7 +24,7 @@ type IAL int
 const (
 	// IALAuthOnly demands no proofed identity.
 	IALAuthOnly IAL = iota
-	// IALMax releases proofed data if the user has it, and demands nothing.
+	// IALMax releases proofed data if the user has it, but does not demand it.
 	IALMax
 	// IALVerified demands a proofed identity.
 	IALVerified
@@ -35,7 +35,7 @@ const (
 	IALFacialRequired
 )
 
-// String returns the level as written in a registration; "ialmax" is ial/0.
+// String returns the level as written in a registration. "ialmax" is ial/0.
 func (l IAL) String() string {
 	return [...]string{"auth-only", "ialmax", "verified", "facial-match-preferred", "facial-match-required"}[l]
 }
@@ -70,8 +70,8 @@ type Proofing int
 
 // The states of proofing.
 const (
-	ProofingNone   Proofing = iota // no active profile
-	ProofingDone                     // proofed, without facial match
+	ProofingNone        Proofing = iota // no active profile
+	ProofingDone                        // proofed, without facial match
 	ProofingFacialMatch                 // proofed by facial match
 )
 
@@ -111,7 +111,7 @@ const (
 	uriUnspecified       = nsClasses + "unspecified"
 )
 
-// kind is the subject of a value of AuthnContextClassRef.
+// kind is the kind of a value of AuthnContextClassRef.
 type kind int
 
 const (
@@ -121,17 +121,17 @@ const (
 	kindGeneric                 // a default of libraries
 )
 
-// context is one value of AuthnContextClassRef that we know.
+// context is one known value of AuthnContextClassRef.
 type context struct {
 	uri  string
 	kind kind
 	ial  IAL // of kindIAL
 	aal  AAL // of kindAAL
-	// rank decides between several identity levels in one request: the lowest wins,
-	// independent of their order.
+	// rank selects one of several identity levels in a request: the lowest rank wins, in any
+	// order.
 	rank int
-	// isCompanion is true for a value that requests nothing, and so does not make a request
-	// valid alone.
+	// isCompanion is true for a value that requests no level. Such a value alone does not make a
+	// request valid.
 	isCompanion bool
 }
 
@@ -169,13 +169,13 @@ var contextList = []context{
 // ListClassRefs returns the values of AuthnContextClassRef that make a request valid, in the order
 // of the table: identity first, then authentication, then the defaults of libraries.
 func ListClassRefs() []string {
-	var all []string
+	var refs []string
 	for _, c := range contextList {
 		if !c.isCompanion {
-			all = append(all, c.uri)
+			refs = append(refs, c.uri)
 		}
 	}
-	return all
+	return refs
 }
 
 func indexByURI(list []context) map[string]*context {
@@ -218,8 +218,8 @@ func allowsVerified(sp *idp.ServiceProvider) bool {
 func (c *context) isAllowedFor(sp *idp.ServiceProvider) bool {
 	switch {
 	case c.kind == kindStrict:
-		// It has no effect but is echoed. A provider that may not ask for proofing
-		// must not learn that the user was proofed.
+		// It has no effect but is echoed. A provider that may not ask for proofing must not learn
+		// that the user was proofed.
 		return allowsVerified(sp)
 	case c.kind != kindIAL || c.ial == IALAuthOnly:
 		return true

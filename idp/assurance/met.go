@@ -19,12 +19,11 @@ const (
 	MissingPIV               MissingProof = "piv"
 )
 
-// RememberedDeviceLifetime is how long a remembered device replaces a second factor. The time of its
-// FactorUse is when the device was remembered, that is, when a real second factor was used on
-// it.
+// RememberedDeviceLifetime is how long a remembered device replaces a second factor. The time of
+// its FactorUse is the last use of a real second factor on the device.
 const RememberedDeviceLifetime = 30 * 24 * time.Hour
 
-// Factors returns the factors of which any one would fill the gap. A user who has none of them
+// Factors returns the factors of which one is sufficient. A user who has none of them
 // cannot be signed in at this level. The caller must check that (idp.RefusedNoFactor).
 func (m MissingProof) Factors() []idp.Factor { return slices.Clone(sufficientFactors[m]) }
 
@@ -35,8 +34,8 @@ var sufficientFactors = map[MissingProof][]idp.Factor{
 	MissingPIV:               {idp.FactorPIV},
 }
 
-// FindMissing returns the first proof that the session lacks at now, or NothingMissing. nil means
-// no session.
+// FindMissing returns the first proof that the session lacks at now, or NoMissingProof. The session
+// may be nil.
 //
 // It does not consider ForceAuthn, the session's lifetime or the user's proofing
 // (IsSatisfiedBy). A FactorUse in the future counts, because clocks are adjusted.
@@ -60,24 +59,23 @@ func (r *Requirement) FindMissing(s *idp.Session, now time.Time) MissingProof {
 // latest uses of the factors that it needs. A step-up does not make an older password newer,
 // and a factor that the level does not need does not make the result older.
 //
-// A remembered device proves nothing now, so it never counts. Where it replaces the second
-// factor, only the password was proved.
+// A remembered device does not count, because the user proves no factor with it now.
 func (r *Requirement) AuthnInstant(s *idp.Session, now time.Time) time.Time {
-	at := s.LastUsedAt(idp.FactorPassword)
+	authnAt := s.LastUsedAt(idp.FactorPassword)
 	need := r.findSecondFactor()
-	var second time.Time
+	var secondUsedAt time.Time
 	for _, u := range s.Factors {
-		if need.isProvedBy(u.Factor) && u.At.After(second) {
-			second = u.At
+		if need.isProvedBy(u.Factor) && u.At.After(secondUsedAt) {
+			secondUsedAt = u.At
 		}
 	}
-	if !second.IsZero() && second.Before(at) {
-		at = second
+	if !secondUsedAt.IsZero() && secondUsedAt.Before(authnAt) {
+		authnAt = secondUsedAt
 	}
-	if at.IsZero() || at.After(now) {
-		return now // a clock was set back, and SPs refuse a future time
+	if authnAt.IsZero() || authnAt.After(now) {
+		return now // because SPs refuse a future time, which a changed clock can cause
 	}
-	return at
+	return authnAt
 }
 
 // findSecondFactor returns the proof that the level requires in addition to the password.
@@ -91,6 +89,5 @@ func (r *Requirement) findSecondFactor() MissingProof {
 	return MissingSecondFactor
 }
 
-// isProvedBy reports whether f is one of Factors. It avoids the copy, because every request
-// calls it.
+// isProvedBy reports whether f is one of Factors. It makes no copy, because every request calls it.
 func (m MissingProof) isProvedBy(f idp.Factor) bool { return slices.Contains(sufficientFactors[m], f) }

@@ -7,8 +7,8 @@ import (
 	"vernal/idp"
 )
 
-// FindObstacle is a missing part of a user's record that prevents a sign-in for a requirement,
-// whatever the user does on our pages.
+// Obstacle is a missing part of a user's record that prevents a sign-in for a requirement. The user
+// cannot add it on our pages.
 type Obstacle struct {
 	// Code is idp.RefusedNoProofing or idp.RefusedNoFactor.
 	Code idp.RefusalCode
@@ -23,7 +23,7 @@ type Obstacle struct {
 // Lack names a missing part of a user's record. Catalogues use it.
 type Lack string
 
-// Missing parts of a record.
+// Parts of a record that can be missing.
 const (
 	LackProofing          Lack = "proofing"           // a proofed identity
 	LackFacialMatch       Lack = "facial-match"       // an identity proofed by facial match
@@ -38,12 +38,12 @@ func (o *Obstacle) Refusal() *idp.Refusal {
 	return idp.Refuse(o.Code, fieldClassRef, o.ClassRef, o.ClassRef)
 }
 
-// FindObstacle returns the missing part of the record for a user who can prove the factors in have and
-// has proved those of the session; nil if no part is missing. Call it only after the password was
-// proved, because the answer discloses a part of the record. Call it before asking for another
-// factor, so that no user is asked for a code that cannot help.
-func (r *Requirement) FindObstacle(s *idp.Session, p Proofing, have []idp.Factor, now time.Time) *Obstacle {
-	o := &Obstacle{ClassRef: r.requestedRef, Factors: have}
+// FindObstacle returns the missing part of the record, or nil. The user can prove the factors, and
+// has proved those of the session. Call it only after the password was proved, because the answer
+// discloses a part of the record. Call it before asking for another factor, so that no user is
+// asked for a code that cannot help.
+func (r *Requirement) FindObstacle(s *idp.Session, p Proofing, factors []idp.Factor, now time.Time) *Obstacle {
+	o := &Obstacle{ClassRef: r.requestedRef, Factors: factors}
 	if !r.IsSatisfiedBy(p) {
 		o.Code, o.Lack = idp.RefusedNoProofing, LackProofing
 		if r.IAL == IALFacialRequired {
@@ -51,10 +51,10 @@ func (r *Requirement) FindObstacle(s *idp.Session, p Proofing, have []idp.Factor
 		}
 		return o
 	}
-	missing := r.FindMissing(s, now)
-	if missing == NoMissingProof || slices.ContainsFunc(have, missing.isProvedBy) {
+	missingProof := r.FindMissing(s, now)
+	if missingProof == NoMissingProof || slices.ContainsFunc(factors, missingProof.isProvedBy) {
 		return nil
 	}
-	o.Code, o.Lack = idp.RefusedNoFactor, Lack(missing)
+	o.Code, o.Lack = idp.RefusedNoFactor, Lack(missingProof)
 	return o
 }

@@ -5,28 +5,28 @@ import (
 	"strings"
 )
 
-// SelectRecognized returns the values that Resolve acts on: known contexts, and one list of the
-// attributes that exist. Resolve makes the same decisions from them. Only its Dropped and Unknown
-// are shorter. Our own constants bound their length, so a sender cannot inflate the data kept until
-// the sign-in is over.
-func SelectRecognized(refs []string) (kept []string) {
+// SelectRecognized returns the values that affect the decisions of Resolve: known contexts, and one
+// list of known attributes. Only DroppedAttributes and UnknownClassRefs become shorter. Our own
+// constants bound the length of the result, so a sender cannot inflate the data that is stored
+// during the sign-in.
+func SelectRecognized(refs []string) (knownRefs []string) {
 	var names []string
-	lists := false
+	hasList := false
 	for _, ref := range refs {
 		ref = strings.TrimSpace(ref)
-		if asked, ok := parseAttributeList(ref); ok {
-			lists = true
-			for _, name := range asked {
+		if listedNames, ok := parseAttributeList(ref); ok {
+			hasList = true
+			for _, name := range listedNames {
 				if IsKnown(name) && !slices.Contains(names, name) {
 					names = append(names, name)
 				}
 			}
 		} else if contexts[ref] != nil {
-			kept = append(kept, ref)
+			knownRefs = append(knownRefs, ref)
 		}
 	}
-	if lists {
-		kept = append(kept, RequestAttributes(names...))
+	if hasList {
+		knownRefs = append(knownRefs, RequestAttributes(names...))
 	}
-	return kept
+	return knownRefs
 }

@@ -30,7 +30,7 @@ func TestRecognizedDropsUnknownClassRefs(t *testing.T) {
 	}
 }
 
-// The decision about an accepted request does not depend on what Recognized omits.
+// The decision about an accepted request does not depend on what SelectRecognized omits.
 func TestRecognizedDecidesTheSame(t *testing.T) {
 	t.Parallel()
 	refs := []string{"urn:x", ns + "aal/xyz", req, req + "email,none", req + "first_name%2Cx", req + "ascii,phone"}
@@ -44,7 +44,7 @@ func TestRecognizedDecidesTheSame(t *testing.T) {
 		a := ContextRequest{
 			Comparison: rapid.SampledFrom([]string{"", "exact", "minimum", "maximum", "better"}).Draw(t, "comparison"),
 			ClassRefs:  rapid.SliceOfN(rapid.SampledFrom(refs), 0, 8).Draw(t, "refs"),
-			IsUnsigned:   rapid.Bool().Draw(t, "unsigned"),
+			IsUnsigned: rapid.Bool().Draw(t, "unsigned"),
 		}
 		want, err := Resolve(a, p)
 		if err != nil {

@@ -7,8 +7,8 @@ import (
 	"vernal/idp/saml"
 )
 
-// UserData is the source of the attributes of one Assertion. It holds only data that the service
-// provider may learn: the UUID is the user's NameID in the provider's scope.
+// UserData is the source of the attributes of one Assertion. It contains only data that the
+// service provider may learn: the UUID is the user's NameID in the provider's scope.
 type UserData struct {
 	UUID  idp.NameID
 	Email string
@@ -18,13 +18,13 @@ type UserData struct {
 	Locale string
 	// Proofed is nil for a user without a proofed identity.
 	Proofed *idp.Proofing
-	// Profile is the user's Profile if attributes need it; see ReadsProfile. Otherwise it
+	// Profile is the user's Profile if attributes need it (see ReadsProfile). Otherwise it
 	// may be nil.
 	Profile *idp.Profile
 }
 
-// ReadProofing returns the state of a user's identity in their record. An unknown level counts as
-// none.
+// ReadProofing returns the state of a user's identity in their record. An unknown level counts
+// as ProofingNone.
 func ReadProofing(p *idp.Proofing) Proofing {
 	switch {
 	case p == nil:
@@ -42,19 +42,18 @@ func ReadProofing(p *idp.Proofing) Proofing {
 type Attribute = saml.Attribute
 
 // Release returns the attributes of the Assertion, in the order of Table: those that are always
-// sent and those of the Requirement. It cannot release others, because the Requirement was made
-// from the same registration and holds only attributes that the registration and the level allow.
-// Release checks that again. A user without a proofed identity gets no proofed attributes, not even
-// empty ones (IALMax requests them without demanding any).
+// sent and those of the Requirement. The Requirement contains only attributes that the registration
+// and the level allow, and Release checks that again. A user without a proofed identity gets no
+// proofed attributes, not even empty ones (IALMax requests them without demanding any).
 func Release(r *Requirement, sp *idp.ServiceProvider, p UserData) []Attribute {
 	if ReadProofing(p.Proofed) == ProofingNone {
 		p.Proofed, p.Profile = nil, nil
 	}
-	const always = 3
-	n := always + len(r.Attributes)
-	out := make([]Attribute, 0, n)
-	// All values share one backing array. append moves to another array if an attribute
-	// has several values, and the slices cut before stay valid.
+	const alwaysCount = 3
+	n := alwaysCount + len(r.Attributes)
+	attributes := make([]Attribute, 0, n)
+	// All values share one backing array. If append moves to another array, the earlier slices
+	// stay valid.
 	values := make([]string, 0, n)
 	next := 0 // index into r.Attributes, which are in the order of the table
 	for i := range table {
@@ -68,21 +67,21 @@ func Release(r *Requirement, sp *idp.ServiceProvider, p UserData) []Attribute {
 				continue
 			}
 			if p.Proofed == nil && !slices.Contains(sp.Attributes, row.Name) {
-				continue // granted only with proofed data, which this user lacks
+				continue // granted only with proofed data
 			}
 		}
-		from := len(values)
+		valueStart := len(values)
 		values = row.value(values, r, p)
 		a := Attribute{Name: row.Name, NameFormat: row.NameFormat, FriendlyName: row.Name}
-		if len(values) > from {
-			a.Values = values[from:len(values):len(values)]
+		if len(values) > valueStart {
+			a.Values = values[valueStart:len(values):len(values)]
 		}
 		if row.Name == "email" && sp.EmailAttribute == idp.EmailAttributeClaimURI {
 			a.Name, a.NameFormat = claimEmail, NameFormatURI
 		}
-		out = append(out, a)
+		attributes = append(attributes, a)
 	}
-	return out
+	return attributes
 }
 
 // mayRelease reports whether the attribute of the row may be released.
@@ -104,16 +103,16 @@ func (r *Requirement) ReadsProfile(sp *idp.ServiceProvider, proofed *idp.Proofin
 
 // chooseIALValue returns the value of attribute ial: the level reached, not the level requested.
 func (r *Requirement) chooseIALValue(p Proofing) string {
-	plain, urn := uriIAL1, uriAuthOnly
+	uri, urn := uriIAL1, uriAuthOnly
 	switch {
 	case !r.IAL.isProofed() || p == ProofingNone:
 	case r.IAL.isFacialMatch() && p == ProofingFacialMatch:
-		plain, urn = uriIAL2BioRequired, uriFacialRequired
+		uri, urn = uriIAL2BioRequired, uriFacialRequired
 	default:
-		plain, urn = uriIAL2, uriVerified
+		uri, urn = uriIAL2, uriVerified
 	}
 	if r.usesURN {
 		return urn
 	}
-	return plain
+	return uri
 }

@@ -9,16 +9,15 @@ import (
 
 // ContextRequest contains the values of a request that concern assurance, as they were sent.
 type ContextRequest struct {
-	// Comparison is "" (which means exact), "exact", "minimum", "maximum" or
-	// "better".
+	// Comparison is "" (which means exact), "exact", "minimum", "maximum" or "better".
 	Comparison string
 	ClassRefs  []string
-	// IsUnsigned is set for a request that anyone may have made. The provider does not vouch
-	// for it, so it cannot ask for less than the registered level.
+	// IsUnsigned is set for a request that anyone can forge, so it cannot request less than the
+	// registered level.
 	IsUnsigned bool
 }
 
-// NewContextRequest returns the Ask of a stored request.
+// NewContextRequest returns the values of a stored request.
 func NewContextRequest(req *idp.LoginRequest) ContextRequest {
 	return ContextRequest{Comparison: req.Comparison, ClassRefs: req.ClassRefs, IsUnsigned: req.CertSHA256 == ""}
 }
@@ -39,27 +38,27 @@ type Requirement struct {
 	// WantsASCII requests proofed values in ASCII.
 	WantsASCII bool
 
-	// DroppedAttributes lists requested attributes that are not sent, Unknown lists ignored values
-	// of AuthnContextClassRef. Both are for the log and the integrator: limited in length,
-	// in the requested order.
+	// DroppedAttributes lists requested attributes that are not sent, and UnknownClassRefs lists
+	// ignored values of AuthnContextClassRef. Both are for the log and the integrator, in the
+	// requested order and limited in length.
 	DroppedAttributes []DroppedAttribute
-	UnknownClassRefs []string
+	UnknownClassRefs  []string
 
-	aalValue string // value of attribute aal
-	requestedRef    string // value that a refusal of the user names
+	aalValue     string // value of attribute aal
+	requestedRef string // value that a refusal of the user names
 	usesURN      bool   // attribute ial uses urn:acr.login.gov
 }
 
 const fieldClassRef = "AuthnContextClassRef"
 
-// maxClassRefs limits, in bytes, the values of a request. They are stored until the sign-in is
-// over, so an unverified sender must not store many.
+// maxClassRefs limits, in bytes, the values of a request. They are stored until the end of the
+// sign-in, so the limit also protects the store from unverified senders.
 const maxClassRefs = 8 << 10
 
 // CheckLength refuses values that are too long to store.
-func (a ContextRequest) CheckLength() error {
+func (request ContextRequest) CheckLength() error {
 	n := 0
-	for _, ref := range a.ClassRefs {
+	for _, ref := range request.ClassRefs {
 		n += len(ref)
 	}
 	if n > maxClassRefs {
@@ -68,7 +67,7 @@ func (a ContextRequest) CheckLength() error {
 	return nil
 }
 
-// maxLogged limits the lists that only a log contains.
+// maxLogged limits the lists for the log.
 const maxLogged = 20
 
 // Resolve derives the Requirement from the request and the service provider's registration. Each
@@ -89,105 +88,105 @@ const maxLogged = 20
 //
 // Errors are *idp.Refusal: RefusedComparison, RefusedAuthnContext if all values are unknown,
 // RefusedAuthnContextLevel for a higher level than the provider may request.
-func Resolve(a ContextRequest, sp *idp.ServiceProvider) (*Requirement, error) {
-	switch a.Comparison {
+func Resolve(request ContextRequest, sp *idp.ServiceProvider) (*Requirement, error) {
+	switch request.Comparison {
 	case "", "exact", "minimum", "maximum", "better": // saml-core §3.3.2.2.1
 	default:
-		return nil, idp.Refuse(idp.RefusedComparison, "Comparison", a.Comparison)
+		return nil, idp.Refuse(idp.RefusedComparison, "Comparison", request.Comparison)
 	}
 	r := &Requirement{}
-	w, err := r.readRefs(a.ClassRefs, sp)
+	set, err := r.readRefs(request.ClassRefs, sp)
 	if err != nil {
 		return nil, err
 	}
-	r.decideLevels(a, w, sp)
-	r.selectAttributes(w, sp)
+	r.decideLevels(request, set, sp)
+	r.selectAttributes(set, sp)
 	return r, nil
 }
 
-// contextSet is the result of reading the values of one request.
+// contextSet contains the effective values of one request.
 type contextSet struct {
 	ialContext, aalContext, strictContext, genericContext *context
-	attributes                []string // requested names, lower case
-	hasAttributes             bool     // true even if the list is empty
+	attributes                                            []string // requested names, lower case
+	hasAttributes                                         bool     // true even if the list is empty
 }
 
 // readRefs sorts the values and refuses those that are not allowed.
-func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (w contextSet, err error) {
-	var bad []string // for a refusal
-	valid := false
+func (r *Requirement) readRefs(refs []string, sp *idp.ServiceProvider) (set contextSet, err error) {
+	var badRefs []string // for a refusal
+	isValid := false
 	for _, ref := range refs {
 		ref = strings.TrimSpace(ref) // white space of an anyURI collapses
 		if names, ok := parseAttributeList(ref); ok {
-			w.hasAttributes = true
-			w.attributes = append(w.attributes, names...)
+			set.hasAttributes = true
+			set.attributes = append(set.attributes, names...)
 			continue
 		}
 		c := contexts[ref]
 		if c == nil || c.isCompanion {
-			bad = append(bad, ref)
+			badRefs = append(badRefs, ref)
 			if c == nil {
 				r.UnknownClassRefs = appendBounded(r.UnknownClassRefs, ref)
 				continue
 			}
 		}
-		valid = valid || !c.isCompanion
+		isValid = isValid || !c.isCompanion
 		if !c.isAllowedFor(sp) {
-			return w, idp.Refuse(idp.RefusedAuthnContextLevel, fieldClassRef, ref, sp.IAL)
+			return set, idp.Refuse(idp.RefusedAuthnContextLevel, fieldClassRef, ref, sp.IAL)
 		}
 		r.usesURN = r.usesURN || strings.HasPrefix(ref, nsACR)
-		w.addContext(c)
+		set.addContext(c)
 	}
-	if len(bad) > 0 && !valid {
-		return w, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, bad[0], strings.Join(ListClassRefs(), ", "))
+	if len(badRefs) > 0 && !isValid {
+		return set, idp.Refuse(idp.RefusedAuthnContext, fieldClassRef, badRefs[0], strings.Join(ListClassRefs(), ", "))
 	}
-	return w, nil
+	return set, nil
 }
 
-// addContext keeps the value of each kind that counts.
-func (w *contextSet) addContext(c *context) {
+// addContext adds a value unless a value of the same kind takes precedence.
+func (set *contextSet) addContext(c *context) {
 	switch {
-	case c.kind == kindIAL && (w.ialContext == nil || c.rank < w.ialContext.rank):
-		w.ialContext = c
-	case c.kind == kindAAL && w.aalContext == nil:
-		w.aalContext = c
+	case c.kind == kindIAL && (set.ialContext == nil || c.rank < set.ialContext.rank):
+		set.ialContext = c
+	case c.kind == kindAAL && set.aalContext == nil:
+		set.aalContext = c
 	case c.kind == kindStrict:
-		w.strictContext = c
-	case c.kind == kindGeneric && w.genericContext == nil:
-		w.genericContext = c
+		set.strictContext = c
+	case c.kind == kindGeneric && set.genericContext == nil:
+		set.genericContext = c
 	}
 }
 
 // decideLevels sets the levels and the values that the Response states about them.
-func (r *Requirement) decideLevels(a ContextRequest, w contextSet, sp *idp.ServiceProvider) {
+func (r *Requirement) decideLevels(request ContextRequest, set contextSet, sp *idp.ServiceProvider) {
 	r.IAL = chooseDefaultIAL(sp)
-	if w.ialContext != nil {
-		r.IAL = w.ialContext.ial
-		if r.IAL == IALAuthOnly && a.Comparison == "minimum" && allowsVerified(sp) {
+	if set.ialContext != nil {
+		r.IAL = set.ialContext.ial
+		if r.IAL == IALAuthOnly && request.Comparison == "minimum" && allowsVerified(sp) {
 			r.IAL = IALMax
 		}
 	}
-	registered, stated := chooseDefaultAAL(sp)
-	r.AAL = registered
-	r.aalValue = trimParameters(stated)
-	r.ClassRef = stated
+	registeredAAL, statedRef := chooseDefaultAAL(sp)
+	r.AAL = registeredAAL
+	r.aalValue = trimParameters(statedRef)
+	r.ClassRef = statedRef
 	switch {
-	case w.aalContext != nil:
-		r.AAL = w.aalContext.aal
-		r.aalValue = trimParameters(w.aalContext.uri)
-		r.ClassRef = w.aalContext.uri
-	case w.ialContext != nil:
-		r.ClassRef = w.ialContext.uri
-	case w.strictContext != nil:
-		r.ClassRef = w.strictContext.uri
-	case w.genericContext != nil:
-		r.ClassRef = w.genericContext.uri
+	case set.aalContext != nil:
+		r.AAL = set.aalContext.aal
+		r.aalValue = trimParameters(set.aalContext.uri)
+		r.ClassRef = set.aalContext.uri
+	case set.ialContext != nil:
+		r.ClassRef = set.ialContext.uri
+	case set.strictContext != nil:
+		r.ClassRef = set.strictContext.uri
+	case set.genericContext != nil:
+		r.ClassRef = set.genericContext.uri
 	}
-	if r.requestedRef = r.ClassRef; w.aalContext == nil && sp.IsLoginGovCompatible() {
-		r.ClassRef = stated
+	if r.requestedRef = r.ClassRef; set.aalContext == nil && sp.IsLoginGovCompatible() {
+		r.ClassRef = statedRef
 	}
-	if a.IsUnsigned {
-		r.AAL = max(r.AAL, registered)
+	if request.IsUnsigned {
+		r.AAL = max(r.AAL, registeredAAL)
 	}
 	if r.IAL.isProofed() {
 		r.AAL = max(r.AAL, AAL2)
@@ -203,7 +202,7 @@ func trimParameters(uri string) string {
 	return b
 }
 
-// appendBounded appends to a list for the log, within its limits.
+// appendBounded appends a shortened value to a list for the log, unless the list is full.
 func appendBounded(list []string, s string) []string {
 	if len(list) >= maxLogged {
 		return list
@@ -219,8 +218,7 @@ func appendBounded(list []string, s string) []string {
 func (r *Requirement) IsSatisfiedBy(p Proofing) bool {
 	switch r.IAL {
 	case IALVerified, IALFacialPreferred:
-		// "preferred" demands a facial match only from a user who has no proofed
-		// identity yet, and it is not satisfied in that case either.
+		// IALFacialPreferred accepts an identity that was proofed without facial match.
 		return p != ProofingNone
 	case IALFacialRequired:
 		return p == ProofingFacialMatch

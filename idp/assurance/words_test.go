@@ -148,11 +148,11 @@ type outcome struct {
 
 	IAL        IAL
 	AAL        AAL
-	Remembered bool        // a remembered device counts
-	ClassRef   string      // stated in the Response
-	Attributes []Attribute // all, in order
-	Dropped    []DroppedAttribute   // requested attributes
-	Unknown    []string    // ignored values
+	Remembered bool               // a remembered device counts
+	ClassRef   string             // stated in the Response
+	Attributes []Attribute        // all, in order
+	Dropped    []DroppedAttribute // requested attributes
+	Unknown    []string           // ignored values
 
 	aal, ial string
 	sent     []Attribute

@@ -8,13 +8,13 @@
 //	  Verify          its certificates -> the element that may be read  sender.go
 //	  Parse           that element -> fields                            request.go
 //	  AppendFindings  every rule about the fields, in a fixed order     request.go
-//	the year          may the sender use it? (package yearaccess, by the handler)
+//	the year          whether the sender may use it (package yearaccess, by the handler)
 //	  OpenName        an encrypted name, with our key of that year      name.go
 //
-// Accept takes the steps down to AppendFindings, for the server, and returns the first refusal. An
-// inspection takes them one by one and continues after a refusal with the claimed content. So only
-// Accept decides that a message may be acted on.
+// The server calls Accept, which runs the steps up to AppendFindings and returns the first refusal.
+// An inspection runs each step and continues after a refusal with the claimed content. So only
+// Accept decides whether the server acts on a message.
 //
-// The package knows no HTTP and stores nothing. The packages that record the answer check whether a
-// message was received before.
+// The package uses no HTTP types and stores no data. The packages that record the answer check
+// whether a message was received before.
 package inbound

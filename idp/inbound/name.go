@@ -26,11 +26,11 @@ func (q *Request) OpenName(key crypto.Signer) error {
 	return name.Open(key)
 }
 
-// CheckSubject refuses a Subject, once its name is decrypted, that no Response to the request
-// could be about. us is our entity ID.
-func (q *Request) CheckSubject(us idp.EntityID) error {
+// CheckSubject refuses a Subject that no Response to the request could be about. Its name must be
+// decrypted. ourID is our entity ID.
+func (q *Request) CheckSubject(ourID idp.EntityID) error {
 	if q.Authn.Subject == nil {
 		return nil
 	}
-	return q.Provider.CheckSubject(q.Authn.Subject.NameID, q.NameIDFormat, us)
+	return q.Provider.CheckSubject(q.Authn.Subject.NameID, q.NameIDFormat, ourID)
 }

@@ -15,7 +15,7 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Kind is the kind of message that an endpoint takes.
+// Kind is the kind of message that an endpoint accepts.
 type Kind int
 
 const (
@@ -24,11 +24,11 @@ const (
 	RemoteLogoutRequest // on the back channel, which answers in the HTTP response
 )
 
-// Expectation holds the values that a message is compared with, in addition to the registration.
+// Expectation contains the values that a message is compared with, in addition to the registration.
 type Expectation struct {
 	Now time.Time
-	// Destinations are the URLs that the message may name, beginning with the one that it came
-	// to.
+	// Destinations are the URLs that the message may name, beginning with the URL that it
+	// came to.
 	Destinations []string
 	// AllowsAnyDestination is set if the URL that the message came to is unknown.
 	AllowsAnyDestination bool
@@ -36,8 +36,7 @@ type Expectation struct {
 	RestoredAt time.Time
 }
 
-// Request is a message with the values found in it. Which fields are set depends on how many
-// rules the message met.
+// Request is a message with its parsed values. A field is set after the step that determines it.
 type Request struct {
 	Kind Kind
 	// Provider is the sender, or nil if unknown.
@@ -50,8 +49,8 @@ type Request struct {
 	Authn  *saml.AuthnRequest
 	Logout *saml.LogoutRequest
 
-	// The following fields are set for an AuthnRequest: the URL of its Response, the format of the
-	// NameID, and the requirement of the sign-in.
+	// An AuthnRequest also has the URL of its Response, the format of the NameID, and the
+	// requirement for the sign-in.
 	ACSURL, NameIDFormat string
 	Need                 *assurance.Requirement
 }
@@ -59,22 +58,22 @@ type Request struct {
 // Accept decides whether we act on a message. It verifies before it reads: all fields are read
 // from the element that the signature covers. The error is the first refusal. Provider and
 // Cert are set even then, once they are known, so that a page can name the sender.
-func Accept(ctx context.Context, registry *sp.Registry, msg *saml.Message, kind Kind, e Expectation) (q Request, err error) {
-	q.Kind = kind
-	if q.Provider, err = LookupSender(ctx, registry, msg); err != nil {
-		return q, err
+func Accept(ctx context.Context, registry *sp.Registry, msg *saml.Message, kind Kind, e Expectation) (request Request, err error) {
+	request.Kind = kind
+	if request.Provider, err = LookupSender(ctx, registry, msg); err != nil {
+		return request, err
 	}
-	q.Issuer = q.Provider.EntityID
-	root, cert, err := Verify(msg, q.Provider, kind)
+	request.Issuer = request.Provider.EntityID
+	root, cert, err := Verify(msg, request.Provider, kind)
 	if err != nil {
-		return q, err
+		return request, err
 	}
-	q.Cert = cert
-	if err := q.Parse(root); err != nil {
-		return q, err
+	request.Cert = cert
+	if err := request.Parse(root); err != nil {
+		return request, err
 	}
-	var room [8]saml.Finding // on the stack, because every sign-in passes here
-	return q, q.AppendFindings(room[:0], e).Err()
+	var buf [8]saml.Finding // on the stack, because every sign-in needs it
+	return request, request.AppendFindings(buf[:0], e).Err()
 }
 
 // Parse reads the fields of the message from an element that Verify returned.
@@ -99,56 +98,55 @@ func (q *Request) Header() *saml.Header {
 // which may be nil. It leaves out rules about the registration if Provider is unknown. Each
 // error is a *idp.Refusal.
 func (q *Request) AppendFindings(dst saml.Findings, e Expectation) saml.Findings {
-	expect := saml.Expectation{
+	expectation := saml.Expectation{
 		Now: e.Now, Issuer: q.Issuer, Destinations: e.Destinations, RestoredAt: e.RestoredAt,
 		AllowsAnyDestination: e.AllowsAnyDestination || q.Provider != nil && q.Provider.IsLoginGovCompatible(),
 	}
 	if q.Kind == AuthnRequest {
-		return q.appendAuthnFindings(q.Authn.AppendFindings(dst, expect), e.Now)
+		return q.appendAuthnFindings(q.Authn.AppendFindings(dst, expectation), e.Now)
 	}
-	found := q.Logout.AppendFindings(dst, expect)
+	findings := q.Logout.AppendFindings(dst, expectation)
 	if q.Provider != nil && q.Kind == LogoutRequest {
-		found = append(found, saml.Finding{Field: "SingleLogoutService", Err: CheckLogoutURL(q.Provider)})
+		findings = append(findings, saml.Finding{Field: "SingleLogoutService", Err: CheckLogoutURL(q.Provider)})
 	}
-	return found
+	return findings
 }
 
 // appendAuthnFindings adds the findings about an AuthnRequest that depend on the registration.
-func (q *Request) appendAuthnFindings(found saml.Findings, now time.Time) saml.Findings {
+func (q *Request) appendAuthnFindings(findings saml.Findings, now time.Time) saml.Findings {
 	p, authn := q.Provider, q.Authn
 	if p == nil {
-		return found
+		return findings
 	}
-	add := func(field string, err error) { found = append(found, saml.Finding{Field: field, Err: err}) }
+	add := func(field string, err error) { findings = append(findings, saml.Finding{Field: field, Err: err}) }
 	var err error
 	q.ACSURL, err = p.ChooseACS(authn.ACSURL, authn.HasACSURL, authn.ACSIndex, authn.HasACSIndex)
 	add("AssertionConsumerServiceURL", q.nameNearestACS(err))
 	q.NameIDFormat, err = p.ChooseNameIDFormat(authn.NameIDPolicy)
 	add("NameIDPolicy", err)
-	ask := assurance.ContextRequest{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs, IsUnsigned: q.Cert == nil}
-	if q.Need, err = assurance.Resolve(ask, &p.ServiceProvider); err == nil {
-		err = ask.CheckLength()
+	contextRequest := assurance.ContextRequest{Comparison: authn.Comparison, ClassRefs: authn.ClassRefs, IsUnsigned: q.Cert == nil}
+	if q.Need, err = assurance.Resolve(contextRequest, &p.ServiceProvider); err == nil {
+		err = contextRequest.CheckLength()
 	}
 	add("RequestedAuthnContext", err)
-	_, err = p.ChooseRecipient(q.Cert, now) // the time does not decide whether a recipient exists
+	_, err = p.ChooseRecipient(q.Cert, now) // the result does not depend on the time
 	add("encryption", err)
-	return found
+	return findings
 }
 
-// nameNearestACS adds the registered ACS URL that was probably meant to a refusal. Only the
-// page of a verified message quotes it, so that registered URLs are not disclosed to anyone
-// else.
+// nameNearestACS adds the most similar registered ACS URL to a refusal. It does so only for a
+// verified message, so that registered URLs are disclosed to no one else.
 func (q *Request) nameNearestACS(err error) error {
 	refusal, ok := errors.AsType[*idp.Refusal](err)
 	if !ok || refusal.Code != idp.RefusedACSURL || refusal.Seen == "" || q.Cert == nil {
 		return err
 	}
-	near := suggest.Nearest(refusal.Seen, q.Provider.ACSURLs, math.MaxInt)
-	return idp.Refuse(idp.RefusedACSURL, refusal.Field, refusal.Seen, near)
+	nearestURL := suggest.Nearest(refusal.Seen, q.Provider.ACSURLs, math.MaxInt)
+	return idp.Refuse(idp.RefusedACSURL, refusal.Field, refusal.Seen, nearestURL)
 }
 
-// CheckLogoutURL refuses an SP without a registered URL for the answer. A URL in metadata or
-// in the request would only be the sender's claim.
+// CheckLogoutURL refuses an SP without a registered URL for the answer. A URL in the request is
+// only a claim of the sender.
 func CheckLogoutURL(p *sp.Provider) error {
 	if p.LogoutURL == "" {
 		return idp.Refuse(idp.RefusedNoLogoutURL, "SingleLogoutService", "")

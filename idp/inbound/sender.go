@@ -14,9 +14,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// LookupSender returns the registration that a message claims to be from, to look up
-// certificates. It returns an inactive one together with its refusal, so that a page can name
-// it.
+// LookupSender returns the registration of the claimed sender, to look up its certificates. It
+// returns an inactive registration together with its refusal, so that a page can name the SP.
 func LookupSender(ctx context.Context, registry *sp.Registry, msg *saml.Message) (*sp.Provider, error) {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
@@ -27,7 +26,7 @@ func LookupSender(ctx context.Context, registry *sp.Registry, msg *saml.Message)
 	case errors.Is(err, idp.ErrNotFound):
 		return nil, idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(issuer))
 	case err != nil:
-		return nil, fmt.Errorf("look up issuer: %w", err)
+		return nil, fmt.Errorf("look up issuer %s: %w", issuer, err)
 	}
 	return p, CheckActive(p)
 }
@@ -40,15 +39,15 @@ func CheckActive(p *sp.Provider) error {
 	return nil
 }
 
-// Verify returns the element that may be read and the certificate that verified it, nil for an
-// unsigned message. A LogoutRequest must always be signed, an AuthnRequest if the registration
-// requires it.
+// Verify returns the element that may be read and the certificate that verified it. The certificate
+// is nil for an unsigned message. A LogoutRequest must always be signed, an AuthnRequest if the
+// registration requires it.
 func Verify(msg *saml.Message, p *sp.Provider, kind Kind) (*xmltree.Element, *x509.Certificate, error) {
 	return msg.Verify(p.RequestCerts, kind != AuthnRequest || p.SignRequests != idp.SignRequestsOptional)
 }
 
-// FindRequestCert returns the registered certificate that verified a stored request. The error is
-// the refusal of a request whose certificate was removed since.
+// FindRequestCert returns the registered certificate that verified a stored request. It refuses the
+// request if that certificate is no longer registered.
 func FindRequestCert(p *sp.Provider, sha256 string) (*x509.Certificate, error) {
 	i := slices.IndexFunc(p.RequestCerts, func(c *x509.Certificate) bool { return p.CertSHA256(c) == sha256 })
 	if i < 0 {

@@ -14,50 +14,50 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// findAssertion returns the only assertion of a Response, decrypted if opened has it, or nil if
-// none is readable.
-func (s *Service) findAssertion(ctx context.Context, r *Report, root *xmltree.Element, opened *OpenedAssertion) (*xmltree.Element, error) {
-	plain := root.Children(saml.NamespaceAssertion, "Assertion")
-	sealed := root.Children(saml.NamespaceAssertion, "EncryptedAssertion")
+// findAssertion returns the only assertion of a Response, or nil if it has none that is readable.
+// The content of an encrypted assertion comes from openedAssertion.
+func (s *Service) findAssertion(ctx context.Context, r *Report, root *xmltree.Element, openedAssertion *OpenedAssertion) (*xmltree.Element, error) {
+	assertions := root.Children(saml.NamespaceAssertion, "Assertion")
+	encryptedAssertions := root.Children(saml.NamespaceAssertion, "EncryptedAssertion")
 	switch {
-	case len(plain)+len(sealed) > 1:
-		r.noteFault("Assertion", fmt.Sprintf("%d of them", len(plain)+len(sealed)), "our responses contain one. Software has trusted the wrong one of several")
+	case len(assertions)+len(encryptedAssertions) > 1:
+		r.noteFault("Assertion", fmt.Sprintf("%d assertions", len(assertions)+len(encryptedAssertions)), "our Responses contain exactly one. Software that finds several may trust a forged one")
 		return nil, nil
-	case len(plain) == 1:
-		return plain[0], nil
-	case len(sealed) == 0:
-		r.noteSkipped("Assertion", "missing: no user was signed in, see Status")
+	case len(assertions) == 1:
+		return assertions[0], nil
+	case len(encryptedAssertions) == 0:
+		r.noteSkipped("Assertion", "the Response has no assertion, because no user was signed in: see Status")
 		return nil, nil
 	}
-	seen, to := describeEncryption(sealed[0])
+	seen, recipients := describeEncryption(encryptedAssertions[0])
 	c := Check{Field: "EncryptedAssertion", Outcome: OutcomeSkipped, Seen: seen}
 	switch {
-	case opened == nil:
-		c.Note = "the private key of the service provider opens it"
+	case openedAssertion == nil:
+		c.Note = "the private key of the service provider is required to decrypt it"
 		c.Suggestions = append(c.Suggestions, idp.Suggest(idp.DoInspect).WithOption(idp.OptionKey, "").WithLabel(idp.LabelOpenAssertion))
-	case opened.XML == "":
-		c.Note = opened.Fault
+	case openedAssertion.XML == "":
+		c.Note = openedAssertion.Fault
 	default:
 		c.Outcome = OutcomeOK
 	}
 	r.add(c)
-	if err := s.hintRecipients(ctx, r, root, to); err != nil {
+	if err := s.hintRecipients(ctx, r, root, recipients); err != nil {
 		return nil, err
 	}
 	if c.Outcome != OutcomeOK {
 		r.Unknown = true
 		return nil, nil
 	}
-	a, err := opened.parseWithin(root, sealed[0])
+	assertion, err := openedAssertion.parseWithin(root, encryptedAssertions[0])
 	if err != nil {
 		return nil, r.noteRefused("EncryptedAssertion", err)
 	}
-	return a, nil
+	return assertion, nil
 }
 
-// hintRecipients notes which recipient the certificates of an encrypted assertion belong to,
-// and whether the current registration names them.
-func (s *Service) hintRecipients(ctx context.Context, r *Report, root *xmltree.Element, to []*x509.Certificate) error {
+// hintRecipients notes the owners of the certificates that an assertion is encrypted to, and
+// whether the current registration has these certificates.
+func (s *Service) hintRecipients(ctx context.Context, r *Report, root *xmltree.Element, recipients []*x509.Certificate) error {
 	if s.Registry == nil {
 		return nil
 	}
@@ -67,54 +67,54 @@ func (s *Service) hintRecipients(ctx context.Context, r *Report, root *xmltree.E
 		return err
 	}
 	if p == nil {
-		r.addHint("its Destination is no registered Assertion Consumer Service: " + destination)
+		r.addHint("its Destination is not a registered Assertion Consumer Service URL: " + destination)
 		return nil
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
-	for _, c := range to {
+	for _, c := range recipients {
 		switch {
 		case slices.ContainsFunc(p.EncryptionX509, c.Equal):
 			r.addHint("this is the encryption certificate that is registered for " + string(p.EntityID))
 		case slices.ContainsFunc(p.RequestCerts, c.Equal):
-			why := ", which has an encryption certificate by now"
+			state := ", which now has an encryption certificate"
 			if len(p.EncryptionX509) == 0 {
-				why = ", which has no encryption certificate"
+				state = ", which has no encryption certificate"
 			}
-			r.addHint("this is a request certificate that is registered for " + string(p.EntityID) + why)
+			r.addHint("this is a request certificate that is registered for " + string(p.EntityID) + state)
 		default:
-			r.addHint("this certificate is not registered for " + string(p.EntityID) + " any more. Assertions are now encrypted to another certificate")
+			r.addHint("this certificate is no longer registered for " + string(p.EntityID) + ". Assertions are now encrypted to another certificate")
 		}
 	}
 	return nil
 }
 
-// checkAssertion checks the rules that a service provider must insist on.
-func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltree.Element) error {
+// checkAssertion checks the rules that a service provider must check.
+func (s *Service) checkAssertion(ctx context.Context, r *Report, root, assertion *xmltree.Element) error {
 	if findEncryptedAssertion(root) != nil {
-		r.XML += "\n\n" + formatXML(a)
+		r.XML += "\n\n" + formatXML(assertion)
 	}
 	var p *sp.Provider
-	for e := range a.All() {
+	for element := range assertion.All() {
 		var err error
 		switch {
-		case e.Is(saml.NamespaceAssertion, "NameID"):
-			r.noteOK("NameID", e.Text())
-		case e.Is(saml.NamespaceAssertion, "Audience"):
-			r.SP = idp.EntityID(e.Text())
+		case element.Is(saml.NamespaceAssertion, "NameID"):
+			r.noteOK("NameID", element.Text())
+		case element.Is(saml.NamespaceAssertion, "Audience"):
+			r.SP = idp.EntityID(element.Text())
 			p, err = s.lookupAudience(ctx, r)
-		case e.Is(saml.NamespaceAssertion, "Conditions"):
-			r.checkWindow("Conditions", e)
-		case e.Is(saml.NamespaceAssertion, "SubjectConfirmationData"):
-			r.checkWindow("SubjectConfirmationData", e)
-		case e.Is(saml.NamespaceAssertion, "AuthnContextClassRef"):
-			r.noteOK("AuthnContextClassRef", e.Text())
-		case e.Is(saml.NamespaceAssertion, "Attribute"):
-			name, _ := e.Attr("FriendlyName")
-			one := Attribute{Name: name, Values: []string{}}
-			for _, v := range e.Children(saml.NamespaceAssertion, "AttributeValue") {
-				one.Values = append(one.Values, v.Text())
+		case element.Is(saml.NamespaceAssertion, "Conditions"):
+			r.checkWindow("Conditions", element)
+		case element.Is(saml.NamespaceAssertion, "SubjectConfirmationData"):
+			r.checkWindow("SubjectConfirmationData", element)
+		case element.Is(saml.NamespaceAssertion, "AuthnContextClassRef"):
+			r.noteOK("AuthnContextClassRef", element.Text())
+		case element.Is(saml.NamespaceAssertion, "Attribute"):
+			name, _ := element.Attr("FriendlyName")
+			attribute := Attribute{Name: name, Values: []string{}}
+			for _, v := range element.Children(saml.NamespaceAssertion, "AttributeValue") {
+				attribute.Values = append(attribute.Values, v.Text())
 			}
-			r.Attributes = append(r.Attributes, one)
+			r.Attributes = append(r.Attributes, attribute)
 		}
 		if err != nil {
 			return err
@@ -123,7 +123,7 @@ func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltre
 	if p == nil {
 		return nil
 	}
-	if err := r.checkURLs(root, a, p); err != nil {
+	if err := r.checkURLs(root, assertion, p); err != nil {
 		return err
 	}
 	return s.showRequest(ctx, r, root)
@@ -131,26 +131,26 @@ func (s *Service) checkAssertion(ctx context.Context, r *Report, root, a *xmltre
 
 // checkURLs checks the URLs of a Response against the registration.
 func (r *Report) checkURLs(root, a *xmltree.Element, p *sp.Provider) error {
-	check := func(field, address string) error {
-		acs, err := p.ChooseACS(address, true, 0, false)
-		failed := err != nil
+	check := func(field, rawURL string) error {
+		acs, err := p.ChooseACS(rawURL, true, 0, false)
+		isRefused := err != nil
 		if err := r.noteResult(field, acs, err); err != nil {
 			return err
 		}
-		if failed {
+		if isRefused {
 			r.Checks[len(r.Checks)-1].Field = field
-			r.addHint(describeACS(address, p.ACSURLs)...)
+			r.addHint(describeACS(rawURL, p.ACSURLs)...)
 		}
 		return nil
 	}
-	if to, ok := root.Attr("Destination"); ok {
-		if err := check("Destination", to); err != nil {
+	if destination, ok := root.Attr("Destination"); ok {
+		if err := check("Destination", destination); err != nil {
 			return err
 		}
 	}
 	for e := range a.All() {
-		if to, ok := e.Attr("Recipient"); ok {
-			if err := check("Recipient", to); err != nil {
+		if recipient, ok := e.Attr("Recipient"); ok {
+			if err := check("Recipient", recipient); err != nil {
 				return err
 			}
 		}
@@ -160,7 +160,7 @@ func (r *Report) checkURLs(root, a *xmltree.Element, p *sp.Provider) error {
 
 func (s *Service) lookupAudience(ctx context.Context, r *Report) (*sp.Provider, error) {
 	if s.Registry == nil {
-		r.noteSkipped("Audience", "no registry available")
+		r.noteSkipped("Audience", "no registry is available")
 		return nil, nil
 	}
 	p, err := s.Registry.Lookup(ctx, r.SP)
@@ -188,15 +188,15 @@ func (r *Report) checkWindow(field string, e *xmltree.Element) {
 			continue
 		}
 		c.Seen += map[string]string{"NotBefore": "from " + v + " ", "NotOnOrAfter": "until " + v}[name]
-		at, err := time.Parse(time.RFC3339, v)
-		switch isBefore := r.AssumedAt.Before(at); {
+		limitAt, err := time.Parse(time.RFC3339, v)
+		switch isBefore := r.AssumedAt.Before(limitAt); {
 		case err != nil:
-			refuse(name + " is no time such as 2027-03-01T09:00:00Z")
+			refuse(name + " is not a time in the form 2027-03-01T09:00:00Z")
 		case name == "NotBefore" && isBefore:
 			refuse()
 			c.Suggestions = append(c.Suggestions, suggestTime(v))
 		case name == "NotOnOrAfter" && !isBefore:
-			refuse(fmt.Sprintf("it ended %s ago. A service provider whose clock is fast by that much refuses new assertions too", r.AssumedAt.Sub(at).Round(time.Second)))
+			refuse(fmt.Sprintf("it ended %s ago. A service provider whose clock is fast by that much also refuses new assertions", r.AssumedAt.Sub(limitAt).Round(time.Second)))
 		}
 	}
 	r.add(c)

@@ -55,7 +55,7 @@ func TestFindIsBoundedOnAttackText(t *testing.T) {
 			if len(all) > 50 || total > 4*len(text) {
 				t.Errorf("%d messages of %d bytes", len(all), total)
 			}
-			inspect.See(text)
+			inspect.ClassifyText(text)
 		})
 	}
 }

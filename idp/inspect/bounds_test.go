@@ -163,7 +163,7 @@ func TestInvalidTimeIsReported(t *testing.T) {
 	if k < 0 {
 		t.Fatalf("no Conditions in %+v", r.Checks)
 	}
-	if c := r.Checks[k]; c.Outcome != inspect.OutcomeRefused || len(c.Hints) != 1 || !strings.Contains(c.Hints[0], "is no time") {
+	if c := r.Checks[k]; c.Outcome != inspect.OutcomeRefused || len(c.Hints) != 1 || !strings.Contains(c.Hints[0], "is not a time") {
 		t.Errorf("%+v", c)
 	}
 }

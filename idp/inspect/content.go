@@ -18,14 +18,14 @@ import (
 type content struct {
 	// key identifies a message: its XML or, if it cannot be decoded, its value.
 	key, value string
-	// id is the kind and ID of a message that decodes.
+	// id is the kind and ID of a readable message.
 	id string
-	// isReadable reports whether the server can decode it, isClean whether no text is between
-	// its elements. Mail programs and browsers insert such text.
+	// isReadable reports whether the server can decode the message. isClean is false if text is
+	// between the elements, where mail programs and browsers insert it.
 	isReadable, isClean bool
 }
 
-// decodeContent decodes a message that was found, as far as Find needs it.
+// decodeContent decodes a found message as far as Find needs it.
 func decodeContent(s FoundMessage) content {
 	if s.XML != "" {
 		c := content{key: strings.TrimSpace(s.XML), value: s.XML}
@@ -33,19 +33,19 @@ func decodeContent(s FoundMessage) content {
 		return c
 	}
 	raw := cmp.Or(findMessage(s.Query), findMessage(s.URLQuery))
-	doc, how := decodeLeniently(raw)
+	xml, encoding := decodeLeniently(raw)
 	c := content{value: normalizeValue(raw)}
-	if c.key = c.value; doc == "" {
+	if c.key = c.value; xml == "" {
 		return c
 	}
-	c.key = strings.TrimSpace(doc)
-	c.readRoot([]byte(doc), xmltree.MessageLimits())
-	c.isReadable = c.isReadable && how == ""
+	c.key = strings.TrimSpace(xml)
+	c.readRoot([]byte(xml), xmltree.MessageLimits())
+	c.isReadable = c.isReadable && encoding == ""
 	return c
 }
 
-func (c *content) readRoot(doc []byte, limits xmltree.Limits) {
-	root, err := xmltree.Parse(doc, limits)
+func (c *content) readRoot(xml []byte, limits xmltree.Limits) {
+	root, err := xmltree.Parse(xml, limits)
 	if err != nil {
 		return
 	}
@@ -58,12 +58,12 @@ func (c *content) readRoot(doc []byte, limits xmltree.Limits) {
 // isClean reports whether no element with child elements contains text.
 func isClean(root *xmltree.Element) bool {
 	for e := range root.All() {
-		inner, text := false, false
+		hasChild, hasText := false, false
 		for _, n := range e.Nodes {
-			inner = inner || n.Element != nil
-			text = text || n.Element == nil && strings.TrimSpace(n.Text) != ""
+			hasChild = hasChild || n.Element != nil
+			hasText = hasText || n.Element == nil && strings.TrimSpace(n.Text) != ""
 		}
-		if inner && text {
+		if hasChild && hasText {
 			return false
 		}
 	}
@@ -88,7 +88,7 @@ func (c content) scoreForm(s FoundMessage) int {
 		n += 3
 	}
 	if _, ok := decodeParameter(s.Query, "RelayState"); !ok && findParameter(s.Query, "RelayState") != "" {
-		n -= 5 // its escapes are broken
+		n -= 5 // contains broken escapes
 	}
 	if raw := findParameter(s.Query, "Signature"); raw != "" {
 		n++
@@ -118,11 +118,11 @@ func normalizeValue(raw string) string {
 		raw = raw[:i] // cut off within an escape
 	}
 	for range 3 {
-		plain, err := url.PathUnescape(raw)
+		decoded, err := url.PathUnescape(raw)
 		if err != nil {
 			break
 		}
-		raw = plain
+		raw = decoded
 	}
 	raw = strings.NewReplacer(`\r`, "", `\n`, "", "-", "+", "_", "/").Replace(raw)
 	return strings.Join(strings.Fields(raw), "")
@@ -130,8 +130,8 @@ func normalizeValue(raw string) string {
 
 // looksEncoded reports whether a value can be base64.
 func looksEncoded(value string) bool {
-	const shortest = 16 // far below any message
-	return len(value) >= shortest && strings.TrimLeftFunc(value, isBase64) == ""
+	const minLength = 16 // far shorter than any message
+	return len(value) >= minLength && strings.TrimLeftFunc(value, isBase64) == ""
 }
 
 func isBase64(r rune) bool {
@@ -143,53 +143,53 @@ const maxInflated = 128 << 10
 
 // These are encodings that senders use and the server does not accept.
 const (
-	encodingBase64URL     = "base64url"     // with - and _
-	encodingTwice   = "percent_twice" // percent-encoded once too often
-	encodingPlain   = "plain"         // XML that is not base64
-	encodingZlib    = "zlib"          // DEFLATE with a header
-	encodingGzip    = "gzip"
-	encodingPadding = "base64" // base64 with a wrong end
+	encodingBase64URL = "base64url"     // with - and _
+	encodingTwice     = "percent_twice" // percent-encoded once too often
+	encodingPlain     = "plain"         // XML that is not base64
+	encodingZlib      = "zlib"          // DEFLATE with a header
+	encodingGzip      = "gzip"
+	encodingPadding   = "base64" // base64 with a malformed end
 )
 
-// decodeLeniently decodes the raw value of a parameter in every way that software was seen to
-// encode it. how is "" if the server decodes it as well. doc is "" if no way results in XML.
-func decodeLeniently(raw string) (doc, how string) {
+// decodeLeniently decodes the raw value of a parameter, also from the encodings above. encoding is
+// "" if the server decodes the value too. xml is "" if the value does not decode to XML.
+func decodeLeniently(raw string) (xml, encoding string) {
 	msg, err := readForm("SAMLRequest="+raw, "")
-	strict := err == nil && msg.Root != nil
-	plain, err := url.PathUnescape(raw)
+	isStrict := err == nil && msg.Root != nil
+	decoded, err := url.PathUnescape(raw)
 	if err != nil {
-		plain = raw
+		decoded = raw
 	}
-	for times := 0; strings.Contains(plain, "%") && times < 2; times++ {
-		next, err := url.PathUnescape(plain)
+	for rounds := 0; strings.Contains(decoded, "%") && rounds < 2; rounds++ {
+		next, err := url.PathUnescape(decoded)
 		if err != nil {
 			break
 		}
-		plain, how = next, encodingTwice
+		decoded, encoding = next, encodingTwice
 	}
-	if strings.HasPrefix(strings.TrimSpace(plain), "<") {
-		if strings.Contains(plain, "+xmlns") { // a form encodes a space as a plus sign
+	if strings.HasPrefix(strings.TrimSpace(decoded), "<") {
+		if strings.Contains(decoded, "+xmlns") { // a form encodes a space as a plus sign
 			if form, err := url.QueryUnescape(raw); err == nil {
-				plain = form
+				decoded = form
 			}
 		}
-		if len(plain) > maxInflated {
-			plain = ""
+		if len(decoded) > maxInflated {
+			decoded = ""
 		}
-		return plain, encodingPlain
+		return decoded, encodingPlain
 	}
-	if strings.ContainsAny(plain, "-_") {
-		how = encodingBase64URL
+	if strings.ContainsAny(decoded, "-_") {
+		encoding = encodingBase64URL
 	}
-	text := strings.TrimRight(normalizeValue(plain), "=")
+	text := strings.TrimRight(normalizeValue(decoded), "=")
 	data, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil {
 		return "", ""
 	}
-	if !strict && how == "" {
-		how = encodingPadding
+	if !isStrict && encoding == "" {
+		encoding = encodingPadding
 	}
-	for _, inflate := range []struct {
+	for _, decoder := range []struct {
 		name string
 		open func(io.Reader) (io.Reader, error)
 	}{
@@ -198,21 +198,21 @@ func decodeLeniently(raw string) (doc, how string) {
 		{encodingZlib, func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }},
 		{encodingGzip, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
 	} {
-		r, err := inflate.open(bytes.NewReader(data))
+		r, err := decoder.open(bytes.NewReader(data))
 		if err != nil {
 			continue
 		}
-		out, err := io.ReadAll(io.LimitReader(r, maxInflated+1))
-		if err != nil || len(out) > maxInflated || !bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(out, []byte("\uFEFF")), " \t\r\n"), []byte("<")) {
+		output, err := io.ReadAll(io.LimitReader(r, maxInflated+1))
+		if err != nil || len(output) > maxInflated || !bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(output, []byte("\uFEFF")), " \t\r\n"), []byte("<")) {
 			continue
 		}
-		if strict {
-			return string(out), ""
+		if isStrict {
+			return string(output), ""
 		}
-		if inflate.name != "" {
-			how = inflate.name
+		if decoder.name != "" {
+			encoding = decoder.name
 		}
-		return string(out), how
+		return string(output), encoding
 	}
 	return "", ""
 }

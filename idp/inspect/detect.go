@@ -12,88 +12,88 @@ func endsURL(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"<>`|\\“”‘’«»„‹›…", r)
 }
 
-// findURLEnd and startOfURL return the end and the beginning of a run of URL characters.
-func findURLEnd(text string, from int) int {
-	if i := strings.IndexFunc(text[from:], endsURL); i >= 0 {
-		return from + i
+// findURLEnd returns the end of a run of URL characters.
+func findURLEnd(text string, offset int) int {
+	if i := strings.IndexFunc(text[offset:], endsURL); i >= 0 {
+		return offset + i
 	}
 	return len(text)
 }
 
-func findURLStart(text string, least, at int) int {
-	i := strings.LastIndexFunc(text[least:at], endsURL)
+// findURLStart returns the beginning of a run of URL characters.
+func findURLStart(text string, minStart, pos int) int {
+	i := strings.LastIndexFunc(text[minStart:pos], endsURL)
 	if i < 0 {
-		return least
+		return minStart
 	}
-	_, size := utf8.DecodeRuneInString(text[least+i:])
-	return least + i + size
+	_, size := utf8.DecodeRuneInString(text[minStart+i:])
+	return minStart + i + size
 }
 
 // schemeStart matches the beginning of a URL.
 var schemeStart = regexp.MustCompile(`https?://`)
 
-// messageParameter matches a message as a parameter.
+// messageParameter matches the name of a parameter that contains a message.
 var messageParameter = regexp.MustCompile(`SAMLRe(?:quest|sponse)=`)
 
 // findMessageParameter returns the position of the next parameter with a message, or -1.
-func findMessageParameter(text string, from int) int {
-	if i := messageParameter.FindStringIndex(text[from:]); i != nil {
-		return from + i[0]
+func findMessageParameter(text string, offset int) int {
+	if i := messageParameter.FindStringIndex(text[offset:]); i != nil {
+		return offset + i[0]
 	}
 	return -1
 }
 
-// findQueries finds the URLs, queries and forms in a text. It joins one that was broken into
-// lines if that makes the message more complete.
-func findQueries(text string) (found []FoundMessage) {
-	for from := 0; len(found) < maxTriedFinds; {
-		at := findMessageParameter(text, from)
-		if at < 0 {
-			return found
+// findQueries finds the URLs, queries and forms in a text. It joins the lines of a broken one if
+// that makes the message more complete.
+func findQueries(text string) (messages []FoundMessage) {
+	for offset := 0; len(messages) < maxTriedFinds; {
+		pos := findMessageParameter(text, offset)
+		if pos < 0 {
+			return messages
 		}
-		start, end := findURLStart(text, from, at), findURLEnd(text, at)
-		if i := schemeStart.FindStringIndex(text[start:at]); i != nil {
-			start += i[0] // text before the URL is not part of it
+		start, end := findURLStart(text, offset, pos), findURLEnd(text, pos)
+		if i := schemeStart.FindStringIndex(text[start:pos]); i != nil {
+			start += i[0] // skip text before the URL
 		}
-		if value := strings.IndexByte(text[at:end], '=') + 1; at+value == end && end < len(text) && strings.IndexByte("\"'`\\", text[end]) >= 0 || strings.HasPrefix(text[at+value:end], "[") {
-			from = end // a quoted value, which findParameters finds
+		if value := strings.IndexByte(text[pos:end], '=') + 1; pos+value == end && end < len(text) && strings.IndexByte("\"'`\\", text[end]) >= 0 || strings.HasPrefix(text[pos+value:end], "[") {
+			offset = end // findParameters finds quoted values
 			continue
 		}
-		best := parseQuery(trimPunctuation(text[start:end], start == 0 && end == len(text)))
+		message := parseQuery(trimPunctuation(text[start:end], start == 0 && end == len(text)))
 		if start == 0 && strings.TrimSpace(text[:end]) != text {
-			// A query that is the whole text is joined, however it was broken.
-			best, end = preferJoined(best, text[start:], end, len(text))
+			// A query that fills the whole text is joined at every line break.
+			message, end = preferJoined(message, text[start:], end, len(text))
 		}
-		if joined, after := joinLines(text, start, end); after > end {
-			best, end = preferJoined(best, joined, end, after)
+		if joinedText, joinedEnd := joinLines(text, start, end); joinedEnd > end {
+			message, end = preferJoined(message, joinedText, end, joinedEnd)
 		}
-		if best.URL == "" {
-			setPrecedingURL(&best, text[max(0, start-2048):start])
+		if message.URL == "" {
+			setPrecedingURL(&message, text[max(0, start-2048):start])
 		}
-		best.Place = PlaceURL
-		found = append(found, best)
-		from = end
+		message.Place = PlaceURL
+		messages = append(messages, message)
+		offset = end
 	}
-	return found
+	return messages
 }
 
-// preferJoined returns the joined text instead, if a message in it is more complete.
-func preferJoined(best FoundMessage, joined string, end, after int) (FoundMessage, int) {
-	if strings.IndexFunc(joined, func(r rune) bool { return endsURL(r) && !unicode.IsSpace(r) }) >= 0 {
-		return best, end
+// preferJoined returns the message in the joined text if it is more complete.
+func preferJoined(message FoundMessage, joinedText string, end, joinedEnd int) (FoundMessage, int) {
+	if strings.IndexFunc(joinedText, func(r rune) bool { return endsURL(r) && !unicode.IsSpace(r) }) >= 0 {
+		return message, end
 	}
-	if other := parseQuery(joined); decodeContent(other).scoreForm(other) > decodeContent(best).scoreForm(best) {
-		other.Steps = []Step{StepJoined}
-		return other, after
+	if joinedMessage := parseQuery(joinedText); decodeContent(joinedMessage).scoreForm(joinedMessage) > decodeContent(message).scoreForm(message) {
+		joinedMessage.Steps = []Step{StepJoined}
+		return joinedMessage, joinedEnd
 	}
-	return best, end
+	return message, end
 }
 
-// joinLines continues a run of characters over the following lines, if they look like a long
-// line that a mail program or a terminal has broken: full lines without spaces, and a shorter
-// last one.
-func joinLines(text string, start, end int) (joined string, after int) {
-	const full = 40 // bytes; shorter lines are never broken
+// joinLines joins a run of characters with the following lines if a mail program or a terminal
+// seems to have broken one long line: full lines without spaces, then a shorter one.
+func joinLines(text string, start, end int) (joinedText string, joinedEnd int) {
+	const minWidth = 40 // in bytes, because shorter lines are never broken
 	var b strings.Builder
 	b.WriteString(text[start:end])
 	lineStart := strings.LastIndexByte(text[:start], '\n') + 1
@@ -101,29 +101,29 @@ func joinLines(text string, start, end int) (joined string, after int) {
 	for range 2000 {
 		rest := text[end:]
 		next := strings.TrimLeft(rest, " \t\r=")
-		if !strings.HasPrefix(next, "\n") || width < full {
+		if !strings.HasPrefix(next, "\n") || width < minWidth {
 			break
 		}
 		next = strings.TrimLeft(next[1:], " \t>|")
-		at := len(text) - len(next)
-		to := findURLEnd(text, at)
-		tail, _, _ := strings.Cut(text[to:], "\n")
-		if to == at || strings.TrimSpace(tail) != "" || b.Len()+to-at > 2*maxInflated || strings.Contains(text[at:to], "SAMLRe") {
-			break // another message begins, or the server would not accept that much
+		pos := len(text) - len(next)
+		lineEnd := findURLEnd(text, pos)
+		tail, _, _ := strings.Cut(text[lineEnd:], "\n")
+		if lineEnd == pos || strings.TrimSpace(tail) != "" || b.Len()+lineEnd-pos > 2*maxInflated || strings.Contains(text[pos:lineEnd], "SAMLRe") {
+			break // another message begins, or the value is too long for the server
 		}
-		b.WriteString(text[at:to])
-		end, after = to, to
-		if to-at < width*3/4 {
+		b.WriteString(text[pos:lineEnd])
+		end, joinedEnd = lineEnd, lineEnd
+		if lineEnd-pos < width*3/4 {
 			break // the last line
 		}
-		width = max(width, to-at)
+		width = max(width, lineEnd-pos)
 	}
-	return b.String(), after
+	return b.String(), joinedEnd
 }
 
 // trimPunctuation removes punctuation at the end of a sentence or of a link in Markdown.
-func trimPunctuation(s string, whole bool) string {
-	for s != "" && !whole {
+func trimPunctuation(s string, isWhole bool) string {
+	for s != "" && !isWhole {
 		switch last := s[len(s)-1]; last {
 		case '.', ',', ';', ':', '!', '*':
 		case ')', ']', '}':
@@ -138,20 +138,20 @@ func trimPunctuation(s string, whole bool) string {
 	return s
 }
 
-// parseQuery splits a URL at its query, and restores ampersands that a page escaped.
-// If the query contains another URL, as link scanners write it, the inner one counts.
+// parseQuery splits a URL at its query, and restores ampersands that a page escaped. Link scanners
+// put a URL into the query of another one. Then it returns the inner URL.
 func parseQuery(text string) FoundMessage {
 	text = strings.ReplaceAll(text, "&amp;", "&")
 	var s FoundMessage
-	message := findMessageParameter(text, 0)
-	if cut := findQueryStart(text[:max(message, 0)]); cut >= 0 {
-		s.URL, text = text[:cut], text[cut+1:]
+	messageStart := findMessageParameter(text, 0)
+	if queryStart := findQueryStart(text[:max(messageStart, 0)]); queryStart >= 0 {
+		s.URL, text = text[:queryStart], text[queryStart+1:]
 		if i := strings.LastIndex(s.URL, "://"); i > 0 {
 			scheme := strings.TrimRightFunc(s.URL[:i], isLetter)
 			s.URL = s.URL[len(scheme):]
 		}
 		s.URL = strings.TrimLeft(s.URL, "([{*@")
-	} else if i := strings.LastIndexAny(text[:max(message, 0)], "([{,;:"); i >= 0 && !strings.Contains(text[:message], "&") {
+	} else if i := strings.LastIndexAny(text[:max(messageStart, 0)], "([{,;:"); i >= 0 && !strings.Contains(text[:messageStart], "&") {
 		text = text[i+1:]
 	}
 	s.Query, _, _ = strings.Cut(text, "#")
@@ -160,34 +160,34 @@ func parseQuery(text string) FoundMessage {
 
 func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
 
-// findQueryStart returns where the query at the beginning of the text starts: after one of our
-// endpointURL, or else after the last question mark. It returns -1 without one.
+// findQueryStart returns the position of the question mark before the query: the one after the
+// first of our endpoints, or else the last one, or -1.
 func findQueryStart(text string) int {
-	for from := 0; ; {
-		i := strings.IndexByte(text[from:], '?')
+	for offset := 0; ; {
+		i := strings.IndexByte(text[offset:], '?')
 		if i < 0 {
 			return strings.LastIndexByte(text, '?')
 		}
-		if yearEndpoint.MatchString(text[max(0, from+i-64) : from+i]) {
-			return from + i
+		if yearEndpoint.MatchString(text[max(0, offset+i-64) : offset+i]) {
+			return offset + i
 		}
-		from += i + 1
+		offset += i + 1
 	}
 }
 
 // endpointURL matches the URLs of our endpoints.
 var endpointURL = regexp.MustCompile(`(?:https?://[^\s"'<>?]+)?/api/saml/(?:auth|logout|remotelogout)[0-9]{4}[a-z]?\b`)
 
-// setPrecedingURL sets the URL of a form to the last endpoint before it, as in the head of an
-// HTTP request or a curl command.
-func setPrecedingURL(s *FoundMessage, before string) {
-	all := endpointURL.FindAllStringIndex(before, -1)
-	if len(all) == 0 {
+// setPrecedingURL sets the URL of a form to the last endpoint before it, for example in the head
+// of an HTTP request or in a curl command.
+func setPrecedingURL(s *FoundMessage, textBefore string) {
+	matches := endpointURL.FindAllStringIndex(textBefore, -1)
+	if len(matches) == 0 {
 		return
 	}
-	last := all[len(all)-1]
-	method := strings.HasSuffix(strings.TrimRight(before[:last[0]], " \t"), "POST")
-	if method || !signatureParameter.MatchString(s.Query) {
-		s.URL, s.Post = before[last[0]:last[1]], true
+	last := matches[len(matches)-1]
+	isPost := strings.HasSuffix(strings.TrimRight(textBefore[:last[0]], " \t"), "POST")
+	if isPost || !signatureParameter.MatchString(s.Query) {
+		s.URL, s.Post = textBefore[last[0]:last[1]], true
 	}
 }

@@ -10,51 +10,51 @@ import (
 )
 
 // findForms finds the forms in an HTML page that send a message.
-func findForms(text string) (found []FoundMessage) {
+func findForms(text string) (messages []FoundMessage) {
 	if !strings.Contains(text, "<") {
 		return nil
 	}
-	z := xhtml.NewTokenizer(strings.NewReader(text))
+	tokenizer := xhtml.NewTokenizer(strings.NewReader(text))
 	form := FoundMessage{Post: true, Place: PlaceForm}
 	var pairs []string
-	end := func() {
-		if s := strings.Join(pairs, "&"); strings.Contains(s, "SAMLRe") && len(found) < maxTriedFinds {
+	endForm := func() {
+		if s := strings.Join(pairs, "&"); strings.Contains(s, "SAMLRe") && len(messages) < maxTriedFinds {
 			form.Query = s
-			found = append(found, form)
+			messages = append(messages, form)
 		}
 		form, pairs = FoundMessage{Post: true, Place: PlaceForm}, nil
 	}
 	for {
-		switch z.Next() {
+		switch tokenizer.Next() {
 		case xhtml.ErrorToken:
-			end()
-			return found
+			endForm()
+			return messages
 		case xhtml.StartTagToken, xhtml.SelfClosingTagToken:
-			t := z.Token()
-			switch t.Data {
+			token := tokenizer.Token()
+			switch token.Data {
 			case "form":
-				end()
-				form.Post = !strings.EqualFold(readAttribute(t, "method"), "get")
-				form.URL, _, _ = strings.Cut(readAttribute(t, "action"), "?")
+				endForm()
+				form.Post = !strings.EqualFold(readAttribute(token, "method"), "get")
+				form.URL, _, _ = strings.Cut(readAttribute(token, "action"), "?")
 			case "input", "textarea", "button":
-				name, val := readAttribute(t, "name"), readAttribute(t, "value")
-				if t.Data == "textarea" && isParameter(name) && z.Next() == xhtml.TextToken {
-					val = strings.TrimSpace(z.Token().Data)
+				name, value := readAttribute(token, "name"), readAttribute(token, "value")
+				if token.Data == "textarea" && isParameter(name) && tokenizer.Next() == xhtml.TextToken {
+					value = strings.TrimSpace(tokenizer.Token().Data)
 				}
 				if isParameter(name) {
-					pairs = append(pairs, name+"="+url.QueryEscape(val))
+					pairs = append(pairs, name+"="+url.QueryEscape(value))
 				}
 			}
 		case xhtml.EndTagToken:
-			if t := z.Token(); t.Data == "form" {
-				end()
+			if token := tokenizer.Token(); token.Data == "form" {
+				endForm()
 			}
 		}
 	}
 }
 
-func readAttribute(t xhtml.Token, name string) string {
-	for _, a := range t.Attr {
+func readAttribute(token xhtml.Token, name string) string {
+	for _, a := range token.Attr {
 		if a.Key == name {
 			return a.Val
 		}
@@ -77,15 +77,14 @@ const maxSeparator = 1 << 10
 // parameterName matches the names of parameters.
 var parameterName = regexp.MustCompile(strings.Join(parameterNames, "|"))
 
-// parameter is a name and its value at a position in a text.
+// parameter is a parameter at a position in a text.
 type parameter struct {
 	name, value string
-	start, end    int
+	start, end  int
 }
 
-// findParameters finds parameters that are separate in a text. A parameter between two
-// messages belongs to the one next to it.
-func findParameters(text string) (found []FoundMessage) {
+// findParameters finds parameters that are scattered in a text, and groups those of one message.
+func findParameters(text string) (messages []FoundMessage) {
 	var group []parameter
 	flush := func() {
 		var pairs []string
@@ -94,29 +93,29 @@ func findParameters(text string) (found []FoundMessage) {
 		}
 		if s := (FoundMessage{Place: PlaceParameters, Rebuilt: true, Query: strings.Join(pairs, "&")}); hasParameter(s.Query) {
 			setPrecedingURL(&s, text[max(0, group[0].start-2048):group[0].start])
-			found = append(found, s)
+			messages = append(messages, s)
 		}
 		group = nil
 	}
-	const gap = 400 // bytes between the parameters of one message
-	for from := 0; len(found) < maxTriedFinds; {
-		m := parameterName.FindStringIndex(text[from:])
+	const maxGap = 400 // bytes between the parameters of one message
+	for offset := 0; len(messages) < maxTriedFinds; {
+		m := parameterName.FindStringIndex(text[offset:])
 		if m == nil {
 			break
 		}
-		at, name := from+m[0], text[from+m[0]:from+m[1]]
-		from += m[1]
-		if at > 0 && (isBase64(rune(text[at-1])) && text[at-1] != '=' || text[at-1] == '.') {
+		pos, name := offset+m[0], text[offset+m[0]:offset+m[1]]
+		offset += m[1]
+		if pos > 0 && (isBase64(rune(text[pos-1])) && text[pos-1] != '=' || text[pos-1] == '.') {
 			continue // the end of another word
 		}
-		between := nameSeparator.FindString(text[from:min(len(text), from+maxSeparator)])
-		if between == "" {
+		separator := nameSeparator.FindString(text[offset:min(len(text), offset+maxSeparator)])
+		if separator == "" {
 			continue
 		}
-		p := parameter{name: name, start: at}
-		p.value, p.end = readValue(text, from+len(between), name)
-		from = max(p.end, from)
-		if len(group) > 0 && (at-group[len(group)-1].end > gap || slices.ContainsFunc(group, func(o parameter) bool { return isConflict(o.name, name) })) {
+		p := parameter{name: name, start: pos}
+		p.value, p.end = readValue(text, offset+len(separator), name)
+		offset = max(p.end, offset)
+		if len(group) > 0 && (pos-group[len(group)-1].end > maxGap || slices.ContainsFunc(group, func(o parameter) bool { return isConflict(o.name, name) })) {
 			flush()
 		}
 		if p.value != "" {
@@ -124,7 +123,7 @@ func findParameters(text string) (found []FoundMessage) {
 		}
 	}
 	flush()
-	return found
+	return messages
 }
 
 // isConflict reports whether two parameters cannot belong to one message.
@@ -133,12 +132,12 @@ func isConflict(a, b string) bool {
 }
 
 // readValue returns the value that begins at a position, and its end.
-func readValue(text string, at int, name string) (string, int) {
-	rest := text[at:]
-	for quote, closing := range map[string]string{`"`: `"`, `'`: `'`, "`": "`", "“": "”", "‘": "’", `\"`: `\"`} {
-		if inner, ok := strings.CutPrefix(rest, quote); ok {
-			v, _, _ := strings.Cut(inner, closing)
-			end := at + len(quote) + len(v)
+func readValue(text string, pos int, name string) (string, int) {
+	rest := text[pos:]
+	for quote, closingQuote := range map[string]string{`"`: `"`, `'`: `'`, "`": "`", "“": "”", "‘": "’", `\"`: `\"`} {
+		if quotedText, ok := strings.CutPrefix(rest, quote); ok {
+			v, _, _ := strings.Cut(quotedText, closingQuote)
+			end := pos + len(quote) + len(v)
 			if name != "RelayState" {
 				v = strings.Join(strings.Fields(v), "")
 			}
@@ -151,16 +150,16 @@ func readValue(text string, at int, name string) (string, int) {
 		if m := valueEnd.FindStringIndex(v); m != nil {
 			v = v[:m[0]]
 		}
-		return strings.TrimSpace(v), at + len(v)
+		return strings.TrimSpace(v), pos + len(v)
 	}
 	// Base64, percent-encoded or not.
-	end := at + len(rest) - len(strings.TrimLeftFunc(rest, func(r rune) bool { return isBase64(r) || r == '%' }))
-	if joined, after := joinLines(text, at, end); after > end && looksEncoded(normalizeValue(joined)) {
-		if c, d := decodeContent(FoundMessage{Query: name + "=" + escapeValue(text[at:end])}), decodeContent(FoundMessage{Query: name + "=" + escapeValue(joined)}); name == "Signature" || d.isReadable || !c.isReadable {
-			return joined, after
+	end := pos + len(rest) - len(strings.TrimLeftFunc(rest, func(r rune) bool { return isBase64(r) || r == '%' }))
+	if joinedText, joinedEnd := joinLines(text, pos, end); joinedEnd > end && looksEncoded(normalizeValue(joinedText)) {
+		if c, d := decodeContent(FoundMessage{Query: name + "=" + escapeValue(text[pos:end])}), decodeContent(FoundMessage{Query: name + "=" + escapeValue(joinedText)}); name == "Signature" || d.isReadable || !c.isReadable {
+			return joinedText, joinedEnd
 		}
 	}
-	return text[at:end], end
+	return text[pos:end], end
 }
 
 // valueEnd matches the end of a RelayState or SigAlg without quotes.

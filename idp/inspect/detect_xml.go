@@ -13,55 +13,54 @@ const maxRoots = 60
 
 // findXML finds the XML messages in a text, including a declaration before them. A truncated
 // message ends with the text, or where the next one begins.
-func findXML(text string) (found []FoundMessage) {
+func findXML(text string) (messages []FoundMessage) {
 	if !strings.Contains(text, "urn:oasis:names:tc:SAML") {
 		return nil
 	}
 	var steps []Step
-	if clean := removeTreeMarks(text); clean != text {
-		text, steps = clean, []Step{StepTree}
+	if xmlText := removeTreeMarks(text); xmlText != text {
+		text, steps = xmlText, []Step{StepTree}
 	}
-	from := 0
+	offset := 0
 	for range maxRoots {
-		m := rootElement.FindStringIndex(text[from:])
+		m := rootElement.FindStringIndex(text[offset:])
 		if m == nil {
 			break
 		}
-		start, name := from+m[0], text[from+m[0]+1:from+m[1]-1]
+		start, name := offset+m[0], text[offset+m[0]+1:offset+m[1]-1]
 		end := findElementEnd(text, start, name)
-		doc := text[findPrologStart(text, from, start):end]
+		doc := text[findPrologStart(text, offset, start):end]
 		if strings.Contains(doc, "urn:oasis:names:tc:SAML") {
-			found = append(found, FoundMessage{XML: strings.TrimSpace(doc), Place: PlaceXML, Steps: steps})
+			messages = append(messages, FoundMessage{XML: strings.TrimSpace(doc), Place: PlaceXML, Steps: steps})
 		}
-		from = max(end, start+1)
+		offset = max(end, start+1)
 	}
-	return found
+	return messages
 }
 
-// findElementEnd returns where the element that begins at start ends: at its own end tag, counting
-// elements of the same name within. A truncated one ends where the next one begins, or with
-// the text.
+// findElementEnd returns the end of the element that begins at start. It counts nested elements of
+// the same name. A truncated element ends where the next one begins, or with the text.
 func findElementEnd(text string, start int, name string) int {
-	inner := text[start+1:]
-	if closing := strings.IndexByte(inner, '>'); closing > 0 && inner[closing-1] == '/' {
-		return start + 1 + closing + 1
+	body := text[start+1:]
+	if tagEnd := strings.IndexByte(body, '>'); tagEnd > 0 && body[tagEnd-1] == '/' {
+		return start + 1 + tagEnd + 1
 	}
 	next := len(text)
-	for depth, at := 1, start+1+len(name); ; {
-		i := strings.Index(text[at:], name)
+	for depth, pos := 1, start+1+len(name); ; {
+		i := strings.Index(text[pos:], name)
 		if i < 0 {
 			return next
 		}
-		at += i + len(name)
-		before, after := text[:at-len(name)], strings.TrimLeft(text[at:], " \t\r\n")
+		pos += i + len(name)
+		textBefore, textAfter := text[:pos-len(name)], strings.TrimLeft(text[pos:], " \t\r\n")
 		switch {
-		case strings.HasSuffix(before, "</") && strings.HasPrefix(after, ">"):
+		case strings.HasSuffix(textBefore, "</") && strings.HasPrefix(textAfter, ">"):
 			if depth--; depth == 0 {
-				return len(text) - len(after) + 1
+				return len(text) - len(textAfter) + 1
 			}
-		case strings.HasSuffix(before, "<") && at < len(text) && strings.IndexByte(" \t\r\n/>", text[at]) >= 0:
+		case strings.HasSuffix(textBefore, "<") && pos < len(text) && strings.IndexByte(" \t\r\n/>", text[pos]) >= 0:
 			depth++
-			next = min(next, len(before)-1)
+			next = min(next, len(textBefore)-1)
 		}
 	}
 }
@@ -70,16 +69,16 @@ func findElementEnd(text string, start int, name string) int {
 var prolog = regexp.MustCompile(`(?s)(?:<\?[^>]*\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>|\s)+$`)
 
 // findPrologStart returns the beginning of the document whose root begins at start. It includes
-// constructs that are forbidden before a root, so that they are reported.
-func findPrologStart(text string, from, start int) int {
-	const longest = 8 << 10
-	from = max(from, start-longest)
-	before := text[from:start]
-	if !strings.HasSuffix(strings.TrimRight(before, " \t\r\n"), ">") {
+// forbidden constructs before the root, so that they are reported.
+func findPrologStart(text string, offset, start int) int {
+	const maxProlog = 8 << 10
+	offset = max(offset, start-maxProlog)
+	textBefore := text[offset:start]
+	if !strings.HasSuffix(strings.TrimRight(textBefore, " \t\r\n"), ">") {
 		return start
 	}
-	if m := prolog.FindStringIndex(before); m != nil {
-		return from + m[0]
+	if m := prolog.FindStringIndex(textBefore); m != nil {
+		return offset + m[0]
 	}
 	return start
 }
@@ -89,10 +88,10 @@ var base64Text = regexp.MustCompile(`(?:[A-Za-z0-9+/_-]|%2[BbFfDd]|%3[Dd]){24,}(
 
 // findBase64 finds messages in base64 without a parameter name. A text that contains only base64
 // counts as one, whatever it decodes to.
-func findBase64(text string) (found []FoundMessage) {
-	for _, one := range base64Text.FindAllString(text, maxTriedFinds) {
-		lines := strings.FieldsFunc(one, func(r rune) bool { return strings.ContainsRune(" \t\r\n>|", r) })
-		// The following lines may be words, so fewer of them are tried, too.
+func findBase64(text string) (messages []FoundMessage) {
+	for _, block := range base64Text.FindAllString(text, maxTriedFinds) {
+		lines := strings.FieldsFunc(block, func(r rune) bool { return strings.ContainsRune(" \t\r\n>|", r) })
+		// The following lines may be words, so fewer lines are tried, too.
 		for n := len(lines); n > 0 && n > len(lines)-4; n-- {
 			value := strings.Join(lines[:n], "")
 			s := FoundMessage{Query: "SAMLRequest=" + escapeValue(value), Place: PlaceBase64}
@@ -100,14 +99,14 @@ func findBase64(text string) (found []FoundMessage) {
 				s.Steps = []Step{StepJoined}
 			}
 			if doc, _ := decodeLeniently(findMessage(s.Query)); strings.Contains(doc, "urn:oasis:names:tc:SAML") {
-				found = append(found, s)
+				messages = append(messages, s)
 				break
 			}
 		}
 	}
-	whole := strings.Join(strings.Fields(text), "")
-	if len(found) == 0 && looksEncoded(normalizeValue(whole)) && !strings.Contains(strings.TrimSpace(text), " ") {
-		found = append(found, FoundMessage{Query: "SAMLRequest=" + escapeValue(whole), Place: PlaceBase64})
+	compactText := strings.Join(strings.Fields(text), "")
+	if len(messages) == 0 && looksEncoded(normalizeValue(compactText)) && !strings.Contains(strings.TrimSpace(text), " ") {
+		messages = append(messages, FoundMessage{Query: "SAMLRequest=" + escapeValue(compactText), Place: PlaceBase64})
 	}
-	return found
+	return messages
 }

@@ -39,7 +39,7 @@ func describeDifference(seen, want string) string {
 		return ""
 	}
 	if strings.TrimSpace(seen) == want {
-		return "white space around it"
+		return "white space around the value"
 	}
 	var parts []string
 	a, b := splitURL(seen), splitURL(want)
@@ -47,26 +47,26 @@ func describeDifference(seen, want string) string {
 		if a[i] == b[i] {
 			continue
 		}
-		how := fmt.Sprintf("%s %s instead of %s", name, cmp.Or(a[i], "none"), cmp.Or(b[i], "none"))
+		difference := fmt.Sprintf("%s %s instead of %s", name, cmp.Or(a[i], "none"), cmp.Or(b[i], "none"))
 		switch {
 		case name == "path" && a[i] == b[i]+"/":
-			how = "a slash at its end that is not registered"
+			difference = "a trailing slash that is not registered"
 		case name == "path" && a[i]+"/" == b[i]:
-			how = "no slash at its end"
+			difference = "no trailing slash"
 		case strings.EqualFold(a[i], b[i]):
-			how += " (upper and lower case count)"
+			difference += " (case matters)"
 		}
-		parts = append(parts, how)
+		parts = append(parts, difference)
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(parts, ", ")
 }
 
-// splitURL splits a URL into scheme, host, port, path, query and fragment. It accepts any
-// text, because integrators write anything.
-func splitURL(address string) (parts [6]string) {
-	rest := address
-	if scheme, after, ok := strings.Cut(rest, "://"); ok {
-		parts[0], rest = scheme, after
+// splitURL splits a URL into scheme, host, port, path, query and fragment. It accepts any text,
+// because the senders of messages make mistakes in URLs.
+func splitURL(rawURL string) (parts [6]string) {
+	rest := rawURL
+	if scheme, remainder, ok := strings.Cut(rest, "://"); ok {
+		parts[0], rest = scheme, remainder
 	}
 	rest, parts[5], _ = strings.Cut(rest, "#")
 	rest, parts[4], _ = strings.Cut(rest, "?")
@@ -81,14 +81,14 @@ func splitURL(address string) (parts [6]string) {
 	return parts
 }
 
-// describeACS names the registered URL that was probably meant.
-func describeACS(seen string, registered []string) []string {
-	if len(registered) == 0 {
+// describeACS returns hints about the registered URLs, and the difference from the nearest one.
+func describeACS(seen string, registeredURLs []string) []string {
+	if len(registeredURLs) == 0 {
 		return nil
 	}
-	hints := []string{"registered: " + listValues(registered)}
-	if near := suggest.Nearest(seen, registered, math.MaxInt); near != "" && seen != "" {
-		hints = append(hints, "against "+near+": "+describeDifference(seen, near))
+	hints := []string{"registered: " + listValues(registeredURLs)}
+	if nearestURL := suggest.Nearest(seen, registeredURLs, math.MaxInt); nearestURL != "" && seen != "" {
+		hints = append(hints, "compared with "+nearestURL+": "+describeDifference(seen, nearestURL))
 	}
 	return hints
 }
@@ -97,14 +97,14 @@ func describeACS(seen string, registered []string) []string {
 func (s *Service) describeDestination(seen, want string) []string {
 	a, b := yearEndpoint.FindStringSubmatch(seen), yearEndpoint.FindStringSubmatch(want)
 	if a == nil || b == nil {
-		return []string{"against " + want + ": " + describeDifference(seen, want)}
+		return []string{"compared with " + want + ": " + describeDifference(seen, want)}
 	}
 	var hints []string
 	if a[1] != b[1] {
-		hints = append(hints, fmt.Sprintf("it names the URL %s, and this message goes to %s", a[1], b[1]))
+		hints = append(hints, fmt.Sprintf("it names the endpoint %s, but this message belongs to the endpoint %s", a[1], b[1]))
 	}
 	if a[2] != b[2] {
-		hints = append(hints, fmt.Sprintf("it names the URL of %s, and the message was sent to that of %s: change both, or neither", a[2], b[2]))
+		hints = append(hints, fmt.Sprintf("it names the URL of year %s, but the message was sent to the URL of year %s: use the same year in both", a[2], b[2]))
 	}
 	if d := describeDifference(seen[:len(seen)-len(a[0])], want[:len(want)-len(b[0])]); d != "" {
 		hints = append(hints, "before /api: "+d)
@@ -113,43 +113,43 @@ func (s *Service) describeDestination(seen, want string) []string {
 }
 
 // hintClock compares a time with ours.
-func (r *Report) hintClock(issued time.Time) {
+func (r *Report) hintClock(issuedAt time.Time) {
 	const (
-		near  = 6 * time.Minute
-		zones = 14 * time.Hour
+		tolerance = 6 * time.Minute
+		maxOffset = 14 * time.Hour
 	)
-	apart := r.AssumedAt.Sub(issued)
-	word := "before"
-	if apart < 0 {
-		apart, word = -apart, "after"
+	difference := r.AssumedAt.Sub(issuedAt)
+	direction := "before"
+	if difference < 0 {
+		difference, direction = -difference, "after"
 	}
-	r.addHint(fmt.Sprintf("it was made %s %s the time that the rules are applied at", apart.Round(time.Second), word))
-	half := apart.Round(30 * time.Minute)
-	if half >= 30*time.Minute && half <= zones && (apart-half).Abs() <= near {
-		r.addHint(fmt.Sprintf("%s is the distance of a time zone: was local time written as UTC?", half))
+	r.addHint(fmt.Sprintf("it is %s %s the time at which the rules are applied", difference.Round(time.Second), direction))
+	roundedDifference := difference.Round(30 * time.Minute)
+	if roundedDifference >= 30*time.Minute && roundedDifference <= maxOffset && (difference-roundedDifference).Abs() <= tolerance {
+		r.addHint(fmt.Sprintf("%s is the offset of a time zone: check whether the sender writes local time as UTC", roundedDifference))
 	}
-	if word == "before" {
-		r.addSuggestion(suggestTime(issued.UTC().Format(time.RFC3339)))
+	if direction == "before" {
+		r.addSuggestion(suggestTime(issuedAt.UTC().Format(time.RFC3339)))
 	}
 }
 
-// suggestTime suggests applying the rules as at another time.
-func suggestTime(at string) idp.Suggestion {
-	return idp.Suggest(idp.DoInspect).WithOption(idp.OptionAt, at).WithLabel(idp.LabelApplyAt)
+// suggestTime suggests applying the rules at another time.
+func suggestTime(timeText string) idp.Suggestion {
+	return idp.Suggest(idp.DoInspect).WithOption(idp.OptionAt, timeText).WithLabel(idp.LabelApplyAt)
 }
 
 // describeContexts returns hints for unknown values of AuthnContextClassRef.
-func describeContexts(unknown []string) (hints []string) {
-	for _, ref := range unknown {
-		if near := assurance.FindNearest(ref); near != "" {
-			hints = append(hints, ref+" is not known; did you mean "+near+"?")
+func describeContexts(classRefs []string) (hints []string) {
+	for _, ref := range classRefs {
+		if knownRef := assurance.FindNearest(ref); knownRef != "" {
+			hints = append(hints, ref+" is unknown: did you mean "+knownRef+"?")
 		}
 	}
 	return hints
 }
 
-// SuggestForDrop returns how a service provider can get a requested attribute that is not
-// sent, if its registration decides that.
+// SuggestForDrop returns the command that lets a service provider get a requested attribute, if
+// its registration is the reason why the attribute is not sent.
 func SuggestForDrop(d assurance.DroppedAttribute, sp idp.EntityID) (s idp.Suggestion, ok bool) {
 	if d.Reason != assurance.DropNotRegistered {
 		return idp.Suggestion{}, false
@@ -163,12 +163,12 @@ func ExplainDrop(d assurance.DroppedAttribute) string {
 	case assurance.DropNotRegistered:
 		return "the service provider is not registered for it"
 	case assurance.DropLevel:
-		return "the level asked for does not allow it: ask for a proofed identity, such as urn:acr.login.gov:verified"
+		return "the requested level does not allow it: request a proofed identity, for example urn:acr.login.gov:verified"
 	case assurance.DropNoSource:
 		return "this version has no value for it"
 	}
-	if near := assurance.FindNearestAttribute(d.Name); near != "" {
-		return "unknown attribute; did you mean " + near + "?"
+	if knownName := assurance.FindNearestAttribute(d.Name); knownName != "" {
+		return "unknown attribute: did you mean " + knownName + "?"
 	}
 	return "unknown attribute"
 }

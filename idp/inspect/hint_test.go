@@ -53,18 +53,18 @@ func TestHintShowsWhatValueDiffersIn(t *testing.T) {
 		url  string
 		want string // in a hint
 	}{
-		{"ACS with a slash more", a.URL(&idptest.Request{ACS: "https://a.example/Saml/acs/"}), "a slash at its end that is not registered"},
-		{"ACS with a slash less", a.URL(&idptest.Request{ACS: "https://a.example:8443/x"}), "no slash at its end"},
+		{"ACS with a slash more", a.URL(&idptest.Request{ACS: "https://a.example/Saml/acs/"}), "a trailing slash that is not registered"},
+		{"ACS with a slash less", a.URL(&idptest.Request{ACS: "https://a.example:8443/x"}), "no trailing slash"},
 		{"ACS by http", a.URL(&idptest.Request{ACS: "http://a.example/Saml/acs"}), "scheme http instead of https"},
-		{"ACS in another case", a.URL(&idptest.Request{ACS: "https://a.example/saml/acs"}), "path /saml/acs instead of /Saml/acs (upper and lower case count)"},
+		{"ACS in another case", a.URL(&idptest.Request{ACS: "https://a.example/saml/acs"}), "path /saml/acs instead of /Saml/acs (case matters)"},
 		{"ACS with a port", a.URL(&idptest.Request{ACS: "https://a.example:443/Saml/acs"}), "port 443 instead of none"},
 		{"unregistered ACS", a.URL(&idptest.Request{ACS: "https://inner/Saml/acs"}), "registered: https://a.example/Saml/acs, https://a.example:8443/x/"},
-		{"another year's Destination", strings.Replace(a.URL(&idptest.Request{Year: "2027"}), "auth2027?", "auth2026?", 1), "it names the URL of 2027, and the message was sent to that of 2026"},
-		{"local time", a.URL(&idptest.Request{IssuedAt: now.Add(-5 * time.Hour)}), "5h0m0s is the distance of a time zone"},
+		{"another year's Destination", strings.Replace(a.URL(&idptest.Request{Year: "2027"}), "auth2027?", "auth2026?", 1), "it names the URL of year 2027, but the message was sent to the URL of year 2026"},
+		{"local time", a.URL(&idptest.Request{IssuedAt: now.Add(-5 * time.Hour)}), "5h0m0s is the offset of a time zone"},
 		{"captured", a.URL(&idptest.Request{IssuedAt: now.Add(-20 * time.Minute)}), "inspect at=2027-03-10T08:40:00Z"},
 		{"no such year", strings.Replace(a.URL(&idptest.Request{}), "auth2027?", "auth2019?", 1), "the preferred one first: 2027, 2026"},
 		{"NameID", a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"}), "sp.edit https://a.example name_id_format=emailAddress"},
-		{"transient NameID", a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"}), "transient was asked for"},
+		{"transient NameID", a.URL(&idptest.Request{Format: "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"}), "transient was requested"},
 		{"level", a.URL(&idptest.Request{ClassRefs: []string{"urn:acr.login.gov:verfied"}}), "did you mean urn:acr.login.gov:verified?"},
 		{"unknown beside known", a.URL(&idptest.Request{ClassRefs: []string{"http://idmanagement.gov/ns/assurance/ial/1", "http://idmanagement.gov/ns/assurance/AAL/2"}}),
 			"did you mean http://idmanagement.gov/ns/assurance/aal/2?"},
@@ -80,7 +80,7 @@ func TestHintShowsWhatValueDiffersIn(t *testing.T) {
 	stranger := *a
 	stranger.EntityID = "https://a.example/"
 	if got := hints(inspectText(t, inspector(i), stranger.URL(&idptest.Request{}), now)); !strings.Contains(got, "against https://a.example, which is registered: path / instead of none") &&
-		!strings.Contains(got, "a slash at its end") {
+		!strings.Contains(got, "a trailing slash") {
 		t.Errorf("unknown issuer: %s", got)
 	}
 }
@@ -141,8 +141,8 @@ func TestHintTellsWhatSignatureCovers(t *testing.T) {
 			idp.RefusedSignature, "with RelayState last"},
 		{"another provider's key", a.URL(&idptest.Request{Key: idptest.OtherKey()}), idp.RefusedSignature,
 			"the certificate of another service provider verifies it, " + b.EntityID},
-		{"no SigAlg", strings.Replace(address, "&SigAlg=", "&Other=", 1), idp.RefusedSignatureParams, "Signature comes without SigAlg"},
-		{"no Signature", strings.Replace(address, "&Signature=", "&Other=", 1), idp.RefusedSignatureParams, "SigAlg comes without Signature"},
+		{"no SigAlg", strings.Replace(address, "&SigAlg=", "&Other=", 1), idp.RefusedSignatureParams, "Signature is present but SigAlg is missing"},
+		{"no Signature", strings.Replace(address, "&Signature=", "&Other=", 1), idp.RefusedSignatureParams, "SigAlg is present but Signature is missing"},
 		{"changed", "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(changed(t, a)))), idp.RefusedDigest,
 			"with the key of the registered certificate"},
 	}

@@ -8,24 +8,23 @@
 //	detect_form.go  forms and parameters in a text
 //	detect_xml.go   XML and base64 in a text
 //	json.go         HAR files and other JSON -> messages
-//	content.go      decodes a find, also in ways that the server does not accept
-//	sighting.go     classifies a text without a message
-//	read.go         a find -> the message, as the server decodes it
-//	open.go         decrypts an assertion, for the holder of the key
+//	content.go      decodes a message, also in encodings that the server refuses
+//	text_kind.go    classifies a text without a message
+//	read.go         found text -> the message, as the server decodes it
+//	open.go         decrypts an assertion for the owner of the key
 //	request.go      AuthnRequest and LogoutRequest, compared with the registration
 //	logout.go       the user that a LogoutRequest names, and the sessions it would end
 //	subject.go      the user that an AuthnRequest names
 //	replay.go       whether an ID was used before
 //	response.go     Response and LogoutResponse, compared with our certificates
-//	assertion.go    the rules that a service provider must insist on in the assertion,
+//	assertion.go    the rules that a service provider must check in an assertion,
 //	                and the owners of the certificates that it is encrypted to
 //	metadata.go     metadata, compared with the registration or our certificates
 //	signature.go    why a signature does not verify: another key, another encoding
-//	hint.go         how a value differs from the one that was probably meant
+//	hint.go         how a value differs from the expected one
 //
-// The server stops at the first rule that fails. This package also checks the rules that
-// follow, on the claimed content. If the signature of a message does not verify, it is refused
-// whatever they report.
+// The server stops at the first rule that fails. This package also checks the rules that follow, on
+// the claimed content. A message whose signature does not verify is refused even if it meets them.
 //
 // The package stores nothing, and looking up an ID does not use it up. The reports are for
 // operators and disclose registered values, which the server does not disclose to unverified
@@ -50,13 +49,13 @@ import (
 	"vernal/templates"
 )
 
-// Service inspects messages. Registry, Years, Seen and Users may be nil without an installation.
-// Then the service verifies nothing.
+// Service inspects messages. Registry, Years, History and Users are nil without an installation,
+// and then the service verifies nothing.
 type Service struct {
 	IdP      metadata.IdP
 	Registry *sp.Registry
 	Years    *keyring.Ring
-	History     MessageHistory
+	History  MessageHistory
 	// Users looks up the user that a LogoutRequest names. It is nil without a store.
 	Users Users
 }
@@ -67,8 +66,9 @@ type Users interface {
 	Sessions(ctx context.Context, q idp.SessionQuery) ([]*idp.Session, error)
 }
 
-// MessageHistory looks up earlier messages by ID. It returns idp.ErrNotFound if none came, or if the record
-// of it has expired. RestoredAt is the beginning of its records, or zero if they are complete.
+// MessageHistory looks up earlier messages by ID. It returns idp.ErrNotFound if the message is
+// unknown or its record has expired. RestoredAt is the beginning of its records, or zero if they
+// are complete.
 type MessageHistory interface {
 	RestoredAt() time.Time
 	LoginRequest(ctx context.Context, k idp.RequestKey) (*idp.LoginRequest, error)
@@ -77,14 +77,13 @@ type MessageHistory interface {
 
 // Message is a message to inspect.
 type Message struct {
-	// FoundMessage is one of the messages that Find found.
 	FoundMessage
-	// Number is the position among Of messages, from 1. Both are 0 for a single message.
+	// Number is the position among Total messages, from 1. Both are 0 for a single message.
 	Number int `json:"number,omitempty"`
-	Total     int `json:"of,omitempty"`
-	// AssumedAt is the time at which the message is assumed to arrive.
+	Total  int `json:"of,omitempty"`
+	// AssumedAt is when the message is assumed to arrive.
 	AssumedAt time.Time `json:"at,omitzero"`
-	// OpenedAssertion is the content of its encrypted assertion, if the caller has the key, or nil.
+	// OpenedAssertion is the content of the encrypted assertion if the caller has the key, or nil.
 	OpenedAssertion *OpenedAssertion `json:"opened,omitempty"`
 }
 
@@ -95,16 +94,16 @@ type Report struct {
 	// Metadata reports that the text is not a message but metadata, which is compared with the
 	// registration.
 	Metadata bool `json:"metadata,omitempty"`
-	// OutcomeRefused reports whether the server would refuse the message, at At. Unknown is set if
-	// that cannot be decided because nothing could be verified.
-	Refused bool      `json:"refused"`
-	Unknown bool      `json:"unknown,omitempty"`
-	AssumedAt      time.Time `json:"at"`
+	// Refused reports whether the server would refuse the message at AssumedAt. Unknown is set
+	// if that cannot be decided because the data to verify it is missing.
+	Refused   bool      `json:"refused"`
+	Unknown   bool      `json:"unknown,omitempty"`
+	AssumedAt time.Time `json:"at"`
 	// Messages is the number of messages in the text, and Number the position of this one.
 	// Both are absent for a single message.
 	Messages int `json:"messages,omitempty"`
 	Number   int `json:"message,omitempty"`
-	// Place and Steps are those of the message that was found.
+	// Place and Steps are copied from the FoundMessage.
 	Place Place  `json:"place,omitempty"`
 	Steps []Step `json:"steps,omitempty"`
 
@@ -116,7 +115,7 @@ type Report struct {
 	Checks []Check `json:"checks"`
 	// Levels is set for an AuthnRequest that could be resolved.
 	Levels *Levels `json:"levels,omitempty"`
-	// Attributes is set for a Response that is not encrypted, or was opened.
+	// Attributes is set for a Response that is not encrypted or could be decrypted.
 	Attributes []Attribute `json:"attributes,omitempty"`
 	// XML is the message as it was sent.
 	XML string `json:"xml,omitempty"`
@@ -138,9 +137,9 @@ type Outcome string
 const (
 	OutcomeOK      Outcome = "ok"
 	OutcomeRefused Outcome = "refused"
-	// OutcomeWarning marks a value that the server may accept or refuse, depending on something
+	// OutcomeWarning marks a value that the server may accept or refuse, depending on data that is
 	// unknown here.
-	OutcomeWarning  Outcome = "warning"
+	OutcomeWarning Outcome = "warning"
 	OutcomeSkipped Outcome = "not_checked"
 )
 
@@ -150,8 +149,8 @@ type Check struct {
 	Field   string  `json:"field"`
 	Outcome Outcome `json:"outcome"`
 	Seen    string  `json:"seen,omitempty"`
-	// Code and Args are of a refusal, which has its texts in the catalogues. Note says why a
-	// rule was not checked, or adds information.
+	// Code and Args identify a refusal, whose texts are in the catalogues. Note is the reason
+	// why a rule was not checked, or additional information.
 	Code idp.RefusalCode `json:"code,omitempty"`
 	Args []string        `json:"args,omitempty"`
 	Note string          `json:"note,omitempty"`
@@ -170,14 +169,14 @@ type Check struct {
 
 // Levels lists the values that an AuthnRequest asks for and would get.
 type Levels struct {
-	IAL              string              `json:"ial"`
-	AAL              string              `json:"aal"`
-	RememberedDevice bool                `json:"remembered_device"`
-	ClassRef         string              `json:"authn_context_class_ref"`
-	Attributes       []string            `json:"attributes"`
-	DroppedAttributes          []assurance.DroppedAttribute `json:"dropped,omitempty"`
-	UnknownClassRefs          []string            `json:"unknown,omitempty"`
-	ASCII            bool                `json:"ascii,omitempty"`
+	IAL               string                       `json:"ial"`
+	AAL               string                       `json:"aal"`
+	RememberedDevice  bool                         `json:"remembered_device"`
+	ClassRef          string                       `json:"authn_context_class_ref"`
+	Attributes        []string                     `json:"attributes"`
+	DroppedAttributes []assurance.DroppedAttribute `json:"dropped,omitempty"`
+	UnknownClassRefs  []string                     `json:"unknown,omitempty"`
+	ASCII             bool                         `json:"ascii,omitempty"`
 }
 
 // Attribute is one attribute of an assertion.
@@ -186,25 +185,25 @@ type Attribute struct {
 	Values []string `json:"values"`
 }
 
-// Inspect reports on a message, also on the zero Sent. An error is always an internal one,
-// because faults of the text are in the report.
+// Inspect returns a report on a message, also on an empty one. Faults of the message are in the
+// report, so an error is always an internal one.
 func (s *Service) Inspect(ctx context.Context, m Message) (*Report, error) {
 	r := &Report{AssumedAt: m.AssumedAt.UTC(), Checks: []Check{}, Messages: m.Total, Number: m.Number, Place: m.Place, Steps: m.Steps}
 	if root := parseMetadata(m.XML); root != nil {
 		r.Kind, r.XML, r.Metadata = root.Local, formatXML(root), true
 		return r, s.checkMetadata(ctx, r, root, m.XML)
 	}
-	msg, in, err := r.readMessage(m.FoundMessage)
+	msg, source, err := r.readMessage(m.FoundMessage)
 	if err != nil {
 		return r, r.noteRefused("", err)
 	}
 	r.Kind, r.XML = msg.Root.Local, formatXML(msg.Root)
 	isResponse := msg.Root.Is(saml.NamespaceProtocol, "Response") || msg.Root.Is(saml.NamespaceProtocol, "LogoutResponse")
-	if isResponse && (in.endpoint == "" || in.isResponse) {
+	if isResponse && (source.endpoint == "" || source.isResponse) {
 		err = s.checkResponse(ctx, r, msg, m.OpenedAssertion)
 	} else {
 		// The server treats every other message as a request.
-		err = s.checkRequest(ctx, r, msg, in)
+		err = s.checkRequest(ctx, r, msg, source)
 	}
 	return r, err
 }
@@ -219,14 +218,16 @@ func (r *Report) Explain(set *templates.Set) {
 	}
 }
 
-// add records the result of a rule. A refused rule refuses the message.
+// add records the result of a rule. One broken rule refuses the message.
 func (r *Report) add(c Check) {
 	r.Checks = append(r.Checks, c)
 	r.Refused = r.Refused || c.Outcome == OutcomeRefused
 }
 
 // noteOK records that a rule is met.
-func (r *Report) noteOK(field, seen string) { r.add(Check{Field: field, Outcome: OutcomeOK, Seen: seen}) }
+func (r *Report) noteOK(field, seen string) {
+	r.add(Check{Field: field, Outcome: OutcomeOK, Seen: seen})
+}
 
 // note records that a rule is met, with additional information.
 func (r *Report) note(field, seen, note string) {
@@ -234,20 +235,19 @@ func (r *Report) note(field, seen, note string) {
 }
 
 // noteSkipped records that a rule could not be checked.
-func (r *Report) noteSkipped(field, why string) {
-	r.add(Check{Field: field, Outcome: OutcomeSkipped, Note: why})
+func (r *Report) noteSkipped(field, reason string) {
+	r.add(Check{Field: field, Outcome: OutcomeSkipped, Note: reason})
 }
 
-// noteRefused records that a rule is broken. It ignores a nil error and returns an error that
-// is no refusal.
+// noteRefused records a refusal. It ignores a nil error and returns every other error.
 func (r *Report) noteRefused(field string, err error) error {
-	why, ok := errors.AsType[*idp.Refusal](err)
+	refusal, ok := errors.AsType[*idp.Refusal](err)
 	if !ok {
 		return err
 	}
-	c := Check{Field: cmp.Or(why.Field, field), Outcome: OutcomeRefused, Seen: why.Seen, Code: why.Code, Args: why.Args}
-	if why.Err != nil {
-		c.Note = why.Err.Error()
+	c := Check{Field: cmp.Or(refusal.Field, field), Outcome: OutcomeRefused, Seen: refusal.Seen, Code: refusal.Code, Args: refusal.Args}
+	if refusal.Err != nil {
+		c.Note = refusal.Err.Error()
 	}
 	r.add(c)
 	return nil
@@ -255,8 +255,8 @@ func (r *Report) noteRefused(field string, err error) error {
 
 // findRefusalCode returns the code of a refusal, or "" for another error or nil.
 func findRefusalCode(err error) idp.RefusalCode {
-	if why, ok := errors.AsType[*idp.Refusal](err); ok {
-		return why.Code
+	if refusal, ok := errors.AsType[*idp.Refusal](err); ok {
+		return refusal.Code
 	}
 	return ""
 }
@@ -283,8 +283,8 @@ func (r *Report) addSuggestion(list ...idp.Suggestion) {
 }
 
 // noteWarning records a value that the server may refuse, with the refusal.
-func (r *Report) noteWarning(why *idp.Refusal, note string) {
-	r.add(Check{Field: why.Field, Outcome: OutcomeWarning, Seen: why.Seen, Code: why.Code, Args: why.Args, Note: note})
+func (r *Report) noteWarning(refusal *idp.Refusal, note string) {
+	r.add(Check{Field: refusal.Field, Outcome: OutcomeWarning, Seen: refusal.Seen, Code: refusal.Code, Args: refusal.Args, Note: note})
 }
 
 // noteFault records a broken rule that has no text in the catalogues.

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// maxJSONDepth bounds how deep the JSON may be nested.
+// maxJSONDepth bounds the nesting of the JSON.
 const maxJSONDepth = 1000
 
 // findJSON finds the messages in a HAR file, in which browsers save their requests, or else in
 // any JSON. It reads the text token by token, because decoded values would take many times its
-// size, and objects would lose the order in which messages are numbered. Messages before a
-// syntax error or a truncation are found.
-func findJSON(text string) (found []FoundMessage, isHAR bool) {
-	if found = findHAR(text); len(found) > 0 {
-		return found, true
+// size, and objects would lose the order in which messages are numbered. It also finds messages
+// before a syntax error or a truncation.
+func findJSON(text string) (messages []FoundMessage, isHAR bool) {
+	if messages = findHAR(text); len(messages) > 0 {
+		return messages, true
 	}
 	return findInAnyJSON(text), false
 }
@@ -36,24 +36,24 @@ func walkJSON(text string) iter.Seq2[[]string, jsonValue] {
 		var path []string // one name for each open object and list
 		var lists []bool  // whether each is a list
 		isName := false   // in an object, names and values alternate
-		for more := true; more && len(path) <= maxJSONDepth; {
+		for wantsMore := true; wantsMore && len(path) <= maxJSONDepth; {
 			token, err := d.Token()
 			if err != nil {
 				return
 			}
-			in := len(path) - 1
+			depth := len(path) - 1
 			value, isText := token.(string)
 			switch {
 			case token == json.Delim('{') || token == json.Delim('['):
 				path, lists = append(path, ""), append(lists, token == json.Delim('['))
 			case token == json.Delim('}') || token == json.Delim(']'):
-				path, lists = path[:in], lists[:in]
-				more = yield(path, jsonValue{isEnd: true})
+				path, lists = path[:depth], lists[:depth]
+				wantsMore = yield(path, jsonValue{isEnd: true})
 			case isName:
-				path[in], isName = value, false
+				path[depth], isName = value, false
 				continue
-			case isText && in >= 0:
-				more = yield(path, jsonValue{text: value})
+			case isText && depth >= 0:
+				wantsMore = yield(path, jsonValue{text: value})
 			}
 			isName = len(lists) > 0 && !lists[len(lists)-1]
 		}
@@ -63,69 +63,69 @@ func walkJSON(text string) iter.Seq2[[]string, jsonValue] {
 // harRequestPath is the path of a request in a HAR file.
 var harRequestPath = []string{"log", "entries", "", "request"}
 
-// findHAR finds the messages that a HAR file has as requests. Those in responses are the same
-// messages again.
-func findHAR(text string) (found []FoundMessage) {
-	var address, body, name, value string // of the current request, and of its current parameter
+// findHAR finds the messages in the requests of a HAR file. The responses contain the same
+// messages.
+func findHAR(text string) (messages []FoundMessage) {
+	var rawURL, body, name, value string // of the current request, and of its current parameter
 	var pairs []string
 	for path, v := range walkJSON(text) {
 		if len(path) < len(harRequestPath) || !slices.Equal(path[:len(harRequestPath)], harRequestPath) {
 			continue
 		}
-		switch at := strings.Join(path[len(harRequestPath):], "/"); {
-		case v.isEnd && at == "": // end of the request
+		switch key := strings.Join(path[len(harRequestPath):], "/"); {
+		case v.isEnd && key == "": // end of the request
 			if body == "" {
 				body = strings.Join(pairs, "&")
 			}
-			if s, ok := readHARRequest(address, body); ok {
-				found = append(found, s)
+			if s, ok := readHARRequest(rawURL, body); ok {
+				messages = append(messages, s)
 			}
-			if len(found) == maxTriedFinds {
-				return found
+			if len(messages) == maxTriedFinds {
+				return messages
 			}
-			address, body, name, value, pairs = "", "", "", "", nil
-		case v.isEnd && at == "postData/params/" && isParameter(name):
+			rawURL, body, name, value, pairs = "", "", "", "", nil
+		case v.isEnd && key == "postData/params/" && isParameter(name):
 			pairs = append(pairs, name+"="+escapeValue(value))
 			name, value = "", ""
-		case at == "url":
-			address = v.text
-		case at == "postData/text":
+		case key == "url":
+			rawURL = v.text
+		case key == "postData/text":
 			body = v.text
-		case at == "postData/params//name":
+		case key == "postData/params//name":
 			name = v.text
-		case at == "postData/params//value":
+		case key == "postData/params//value":
 			value = v.text
 		}
 	}
-	return found
+	return messages
 }
 
 // readHARRequest returns the message of a request in a HAR file, if it has one.
-func readHARRequest(address, body string) (s FoundMessage, ok bool) {
+func readHARRequest(rawURL, body string) (s FoundMessage, ok bool) {
 	if hasParameter(body) {
-		address, query, _ := strings.Cut(address, "?")
+		rawURL, query, _ := strings.Cut(rawURL, "?")
 		query, _, _ = strings.Cut(query, "#")
-		return FoundMessage{Query: body, URLQuery: query, URL: address, Post: true, Place: PlaceHAR}, true
+		return FoundMessage{Query: body, URLQuery: query, URL: rawURL, Post: true, Place: PlaceHAR}, true
 	}
-	s = parseQuery(address)
+	s = parseQuery(rawURL)
 	s.Place = PlaceHAR
-	return s, hasParameter(address)
+	return s, hasParameter(rawURL)
 }
 
-// findInAnyJSON finds the messages in the strings of any JSON, and those that an object holds
-// under the parameters' names.
-func findInAnyJSON(text string) (found []FoundMessage) {
+// findInAnyJSON finds the messages in the strings of any JSON, and in objects whose names are those
+// of the parameters.
+func findInAnyJSON(text string) (messages []FoundMessage) {
 	pairs := map[int][]string{} // parameters of the open objects, by depth
 	for path, v := range walkJSON(text) {
-		if len(found) >= maxTriedFinds {
+		if len(messages) >= maxTriedFinds {
 			break
 		}
 		if v.isEnd {
-			inside := len(path) + 1
-			if query := strings.Join(pairs[inside], "&"); hasParameter(query) {
-				found = append(found, FoundMessage{Query: query, Place: PlaceJSON, Rebuilt: true})
+			depth := len(path) + 1
+			if query := strings.Join(pairs[depth], "&"); hasParameter(query) {
+				messages = append(messages, FoundMessage{Query: query, Place: PlaceJSON, Rebuilt: true})
 			}
-			delete(pairs, inside)
+			delete(pairs, depth)
 			continue
 		}
 		if name := path[len(path)-1]; isParameter(name) {
@@ -133,9 +133,9 @@ func findInAnyJSON(text string) (found []FoundMessage) {
 		} else if hasParameter(v.text) {
 			for _, s := range findQueries(html.UnescapeString(v.text)) {
 				s.Place = PlaceJSON
-				found = append(found, s)
+				messages = append(messages, s)
 			}
 		}
 	}
-	return found[:min(len(found), maxTriedFinds)]
+	return messages[:min(len(messages), maxTriedFinds)]
 }

@@ -43,14 +43,14 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 			return s.checkIdPMetadata(r, root)
 		}
 	}
-	var ours []*x509.Certificate
+	var ourCerts []*x509.Certificate
 	if s.Years != nil {
-		ours, _ = s.listOurCertificates(r.AssumedAt)
+		ourCerts, _ = s.listOurCertificates(r.AssumedAt)
 	}
-	p, notes, err := sp.ConvertMetadata([]byte(text), r.AssumedAt, ours)
-	var invalid *sp.InvalidError
-	if errors.As(err, &invalid) {
-		for _, problem := range invalid.Problems {
+	p, notes, err := sp.ConvertMetadata([]byte(text), r.AssumedAt, ourCerts)
+	var invalidErr *sp.InvalidError
+	if errors.As(err, &invalidErr) {
+		for _, problem := range invalidErr.Problems {
 			r.noteFault(problem.Field, "", problem.Text)
 		}
 		return nil
@@ -66,10 +66,10 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 	}
 	if s.Registry == nil {
 		r.Unknown = true
-		r.noteSkipped("entityID", "no registry available")
+		r.noteSkipped("entityID", "no registry is available")
 		return nil
 	}
-	now, err := s.Registry.Lookup(ctx, p.EntityID)
+	registration, err := s.Registry.Lookup(ctx, p.EntityID)
 	if errors.Is(err, idp.ErrNotFound) {
 		r.noteSkipped("entityID", "it is not registered yet")
 		return nil
@@ -78,28 +78,28 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 		return err
 	}
 	r.noteOK("entityID", string(p.EntityID))
-	return r.compareRegistration(p, now)
+	return r.compareRegistration(p, registration)
 }
 
-// compareRegistration compares metadata with the registration. A difference is not an error: it is
-// reported, with the command that applies it.
-func (r *Report) compareRegistration(p *idp.ServiceProvider, now *sp.Provider) error {
-	said, err := sp.Parse(p)
+// compareRegistration compares metadata with the registration. It reports each difference with the
+// command that changes the registration.
+func (r *Report) compareRegistration(p *idp.ServiceProvider, registration *sp.Provider) error {
+	metadataSP, err := sp.Parse(p)
 	if err != nil {
 		return err
 	}
-	for _, address := range p.ACSURLs {
-		if slices.Contains(now.ACSURLs, address) {
-			r.noteOK("AssertionConsumerService", address)
+	for _, acsURL := range p.ACSURLs {
+		if slices.Contains(registration.ACSURLs, acsURL) {
+			r.noteOK("AssertionConsumerService", acsURL)
 			continue
 		}
-		r.noteFault("AssertionConsumerService", address, "not registered")
-		r.addSuggestion(suggestEdit(p.EntityID).WithOption(idp.OptionACSURL, address))
-		r.addHint(describeACS(address, now.ACSURLs)...)
+		r.noteFault("AssertionConsumerService", acsURL, "not registered")
+		r.addSuggestion(suggestEdit(p.EntityID).WithOption(idp.OptionACSURL, acsURL))
+		r.addHint(describeACS(acsURL, registration.ACSURLs)...)
 	}
-	compare := func(field, option string, said, registered []*x509.Certificate) {
-		for _, c := range said {
-			if slices.ContainsFunc(registered, c.Equal) {
+	compare := func(field, option string, metadataCerts, registeredCerts []*x509.Certificate) {
+		for _, c := range metadataCerts {
+			if slices.ContainsFunc(registeredCerts, c.Equal) {
 				r.noteOK(field, nameCertificate(c))
 				continue
 			}
@@ -107,12 +107,12 @@ func (r *Report) compareRegistration(p *idp.ServiceProvider, now *sp.Provider) e
 			r.addSuggestion(suggestEdit(p.EntityID).WithOption(option, ""))
 		}
 	}
-	compare("KeyDescriptor signing", idp.OptionCert, said.RequestCerts, now.RequestCerts)
-	compare("KeyDescriptor encryption", idp.OptionEncryptionCert, said.EncryptionX509, now.EncryptionX509)
-	if p.LogoutURL != "" && p.LogoutURL != now.LogoutURL {
-		r.noteFault("SingleLogoutService", p.LogoutURL, "registered is "+cmp.Or(now.LogoutURL, "none"))
+	compare("KeyDescriptor signing", idp.OptionCert, metadataSP.RequestCerts, registration.RequestCerts)
+	compare("KeyDescriptor encryption", idp.OptionEncryptionCert, metadataSP.EncryptionX509, registration.EncryptionX509)
+	if p.LogoutURL != "" && p.LogoutURL != registration.LogoutURL {
+		r.noteFault("SingleLogoutService", p.LogoutURL, "the registered URL is "+cmp.Or(registration.LogoutURL, "none"))
 		r.addSuggestion(suggestEdit(p.EntityID).WithOption(idp.OptionLogoutURL, p.LogoutURL))
-		r.addHint(describeDifference(p.LogoutURL, now.LogoutURL))
+		r.addHint(describeDifference(p.LogoutURL, registration.LogoutURL))
 	}
 	return nil
 }
@@ -122,11 +122,12 @@ func suggestEdit(sp idp.EntityID) idp.Suggestion {
 	return idp.Suggest(idp.DoSPEdit, string(sp)).WithLabel(idp.LabelTakeOver)
 }
 
-// checkIdPMetadata checks whether a document is ours, and of which year.
+// checkIdPMetadata checks whether a document is ours, and names the years whose certificates it
+// contains.
 func (s *Service) checkIdPMetadata(r *Report, root *xmltree.Element) error {
 	id, _ := root.Attr("entityID")
 	if id != string(s.IdP.EntityID()) {
-		r.noteSkipped("entityID", "it is of "+id+", not of "+string(s.IdP.EntityID()))
+		r.noteSkipped("entityID", "it is "+id+", not "+string(s.IdP.EntityID()))
 		r.addHint(describeDifference(id, string(s.IdP.EntityID())))
 		r.Unknown = true
 		return nil
@@ -138,21 +139,21 @@ func (s *Service) checkIdPMetadata(r *Report, root *xmltree.Element) error {
 	if s.Years == nil {
 		return nil
 	}
-	ours, years := s.listOurCertificates(r.AssumedAt)
-	var named []string
+	ourCerts, years := s.listOurCertificates(r.AssumedAt)
+	var yearNames []string
 	for _, c := range xmlenc.ListCertificates(root) {
-		i := slices.IndexFunc(ours, c.Equal)
+		i := slices.IndexFunc(ourCerts, c.Equal)
 		if i < 0 {
-			r.noteFault("KeyDescriptor", nameCertificate(c), "this is none of our years' certificates")
+			r.noteFault("KeyDescriptor", nameCertificate(c), "none of our years has this certificate")
 			continue
 		}
-		named = append(named, string(years[ours[i]]))
+		yearNames = append(yearNames, string(years[ourCerts[i]]))
 	}
-	if len(named) > 0 {
-		r.noteOK("KeyDescriptor", "our certificates of "+strings.Join(named, ", "))
+	if len(yearNames) > 0 {
+		r.noteOK("KeyDescriptor", "our certificates of "+strings.Join(yearNames, ", "))
 	}
-	if preferred, err := s.Years.Preferred(r.AssumedAt); err == nil && !slices.Contains(named, string(preferred.Year())) {
-		r.addHint("the preferred year, " + string(preferred.Year()) + ", is not in it: this copy is older, and should be loaded again")
+	if preferredYear, err := s.Years.Preferred(r.AssumedAt); err == nil && !slices.Contains(yearNames, string(preferredYear.Year())) {
+		r.addHint("the preferred year " + string(preferredYear.Year()) + " is missing from this copy: load the metadata again")
 	}
 	return nil
 }

@@ -19,37 +19,37 @@ import (
 type OpenedAssertion struct {
 	// XML is the assertion, or "" if it could not be decrypted.
 	XML string `json:"xml,omitempty"`
-	// Fault says why it could not be decrypted.
+	// Fault is the reason why it could not be decrypted.
 	Fault string `json:"fault,omitempty"`
 }
 
-// Open decrypts the assertion in a message with the private key of the service provider that it is
-// for. It runs in the process of the user who has that key, and the service gets only the
-// assertion, never the key. It returns nil for a message without an encrypted assertion.
+// Open decrypts the assertion in a message with the private key of its service provider. It runs
+// in the process of the user who has that key. The service gets only the assertion, never the key.
+// Open returns nil for a message without an encrypted assertion.
 func Open(s FoundMessage, key *rsa.PrivateKey) *OpenedAssertion {
 	msg, _, err := new(Report).readMessage(s)
 	if err != nil {
 		return nil
 	}
-	sealed := findEncryptedAssertion(msg.Root)
-	if sealed == nil {
+	encryptedElement := findEncryptedAssertion(msg.Root)
+	if encryptedElement == nil {
 		return nil
 	}
-	envelope, ok := xmlenc.Describe(sealed)
+	envelope, ok := xmlenc.Describe(encryptedElement)
 	if !ok {
 		return &OpenedAssertion{Fault: "it does not contain exactly one EncryptedData"}
 	}
 	if name := envelope.FindUnsupported(); name != "" {
-		return &OpenedAssertion{Fault: "it is encrypted with " + name + ", which Vernal never does and cannot open"}
+		return &OpenedAssertion{Fault: "it is encrypted with " + name + ", which Vernal neither uses nor decrypts"}
 	}
-	if is, said := envelope.IsEncryptedTo(key.Public()); said && !is {
-		return &OpenedAssertion{Fault: "the key given is not the one of the certificate that it is encrypted to: " + nameCertificate(envelope.Certs[0])}
+	if isMatch, hasCert := envelope.IsEncryptedTo(key.Public()); hasCert && !isMatch {
+		return &OpenedAssertion{Fault: "the private key does not match the certificate that the assertion is encrypted to: " + nameCertificate(envelope.Certs[0])}
 	}
-	plain, err := xmlenc.Decrypt(sealed, key)
+	xml, err := xmlenc.Decrypt(encryptedElement, key)
 	if err != nil {
-		return &OpenedAssertion{Fault: "it does not open with the key given: it is encrypted to another one, or was changed on the way"}
+		return &OpenedAssertion{Fault: "the private key does not decrypt it: use the key that it is encrypted to, and paste the message unchanged"}
 	}
-	return &OpenedAssertion{XML: string(plain)}
+	return &OpenedAssertion{XML: string(xml)}
 }
 
 // findEncryptedAssertion returns the EncryptedAssertion of a Response, or nil.
@@ -61,36 +61,37 @@ func findEncryptedAssertion(root *xmltree.Element) *xmltree.Element {
 }
 
 // parseWithin parses the decrypted assertion in the context of its original position.
-func (o *OpenedAssertion) parseWithin(root, sealed *xmltree.Element) (*xmltree.Element, error) {
-	a, err := xmltree.ParseWithin([]byte(o.XML), xmltree.MessageLimits(), root, sealed)
+func (o *OpenedAssertion) parseWithin(root, encryptedElement *xmltree.Element) (*xmltree.Element, error) {
+	assertion, err := xmltree.ParseWithin([]byte(o.XML), xmltree.MessageLimits(), root, encryptedElement)
 	if err != nil {
 		return nil, idp.Refuse(idp.RefusedXML, "EncryptedAssertion", "EncryptedData").WithCause(err)
 	}
-	if !a.Is(saml.NamespaceAssertion, "Assertion") {
-		return nil, idp.Refuse(idp.RefusedMessageType, "EncryptedAssertion", a.Local)
+	if !assertion.Is(saml.NamespaceAssertion, "Assertion") {
+		return nil, idp.Refuse(idp.RefusedMessageType, "EncryptedAssertion", assertion.Local)
 	}
-	return a, nil
+	return assertion, nil
 }
 
-// describeEncryption describes how an element is encrypted, and to whom.
+// describeEncryption describes the encryption of an element, and returns the certificates that it
+// is encrypted to.
 func describeEncryption(e *xmltree.Element) (seen string, certs []*x509.Certificate) {
-	v, ok := xmlenc.Describe(e)
+	description, ok := xmlenc.Describe(e)
 	if !ok {
 		return "without exactly one EncryptedData", nil
 	}
-	seen = shortenAlgorithm(v.Data) + ", its key by " + shortenAlgorithm(v.Key)
-	if v.Digest != "" {
-		seen += " with " + shortenAlgorithm(v.Digest)
+	seen = shortenAlgorithm(description.Data) + ", its key with " + shortenAlgorithm(description.Key)
+	if description.Digest != "" {
+		seen += " and " + shortenAlgorithm(description.Digest)
 	}
-	if len(v.Certs) == 0 {
-		return seen + ", to a certificate that it does not name", nil
+	if len(description.Certs) == 0 {
+		return seen + ", to an unnamed certificate", nil
 	}
-	return seen + ", to the certificate " + nameCertificate(v.Certs[0]), v.Certs
+	return seen + ", to the certificate " + nameCertificate(description.Certs[0]), description.Certs
 }
 
 // shortenAlgorithm returns the last part of an algorithm's URI, which identifies it.
 func shortenAlgorithm(uri string) string {
-	return cmp.Or(uri[strings.IndexByte(uri, '#')+1:], "nothing named")
+	return cmp.Or(uri[strings.IndexByte(uri, '#')+1:], "an unnamed algorithm")
 }
 
 // nameCertificate describes a certificate for users.

@@ -97,7 +97,7 @@ func TestEncryptedResponseNeedsKey(t *testing.T) {
 	if r.Refused || !r.Unknown || c.Outcome != inspect.OutcomeSkipped || r.SP != "https://a.example" || len(r.Attributes) > 0 {
 		t.Errorf("without a key: %+v", r)
 	}
-	for _, want := range []string{"aes256-gcm", "rsa-oaep-mgf1p with sha1", certs.CertSHA256(a.Cert)[:16]} {
+	for _, want := range []string{"aes256-gcm", "rsa-oaep-mgf1p and sha1", certs.CertSHA256(a.Cert)[:16]} {
 		if !strings.Contains(c.Seen, want) {
 			t.Errorf("%q is not in %q", want, c.Seen)
 		}
@@ -105,7 +105,7 @@ func TestEncryptedResponseNeedsKey(t *testing.T) {
 	if len(c.Suggestions) != 1 || suggested(c.Suggestions[0]) != "inspect key=" || !strings.Contains(hints(r), "a request certificate that is registered for https://a.example") {
 		t.Errorf("%q, %s", c.Note, hints(r))
 	}
-	if r, c := sealed(response, idptest.OtherKey()); !r.Unknown || !strings.Contains(c.Note, "not the one of the certificate") {
+	if r, c := sealed(response, idptest.OtherKey()); !r.Unknown || !strings.Contains(c.Note, "does not match the certificate") {
 		t.Errorf("another key: %+v", c)
 	}
 	from, to, _ := strings.Cut(response, "http://www.w3.org/2009/xmlenc11#aes256-gcm")
@@ -114,7 +114,7 @@ func TestEncryptedResponseNeedsKey(t *testing.T) {
 	}
 	// The last CipherValue is the content's.
 	k := strings.LastIndex(response, "</xenc:CipherValue>")
-	if r, c := sealed(response[:k-8]+"AAAAAAAA"+response[k:], a.Key); !r.Unknown || !strings.Contains(c.Note, "changed on the way") {
+	if r, c := sealed(response[:k-8]+"AAAAAAAA"+response[k:], a.Key); !r.Unknown || !strings.Contains(c.Note, "paste the message unchanged") {
 		t.Errorf("changed: %+v", c)
 	}
 	// An opened assertion is not trusted: a forged one is refused.
@@ -133,7 +133,7 @@ func TestEncryptedResponseNeedsKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, _ := sealed(response, nil); !strings.Contains(hints(r), "which has an encryption certificate by now") {
+	if r, _ := sealed(response, nil); !strings.Contains(hints(r), "which now has an encryption certificate") {
 		t.Errorf("after the change: %s", hints(r))
 	}
 }
@@ -208,9 +208,9 @@ func TestEncryptedIDOpensOnlyIfVerified(t *testing.T) {
 	}{
 		{"plain", inspector(i), idptest.LogoutRequest{NameID: "someone"}, "NameID", inspect.OutcomeOK, "someone"},
 		{"this year's key", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2027", "someone")}, "NameID", inspect.OutcomeOK, "someone"},
-		{"another year's key", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2026", "someone")}, "EncryptedID", inspect.OutcomeRefused, "our key of 2026 opens it"},
+		{"another year's key", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2026", "someone")}, "EncryptedID", inspect.OutcomeRefused, "our key of 2026 decrypts it"},
 		{"not verified", inspector(i), idptest.LogoutRequest{Subject: encryptedID(t, i, "2027", "someone"), Key: idptest.OtherKey()},
-			"EncryptedID", inspect.OutcomeSkipped, "only in a message whose signature holds"},
+			"EncryptedID", inspect.OutcomeSkipped, "only if the signature of the message is valid"},
 		{"no keys here", alone, idptest.LogoutRequest{Subject: encryptedID(t, i, "2027", "someone")}, "EncryptedID", inspect.OutcomeSkipped, "none is available"},
 	}
 	for _, tt := range tests {

@@ -8,12 +8,11 @@ import (
 	"strings"
 )
 
-// FoundMessage is one message as found in pasted text.
+// FoundMessage is one message as it was found in a pasted text.
 type FoundMessage struct {
-	// Query holds the parameters, still encoded as in a query or a form.
+	// Query contains the encoded parameters of a query or form.
 	Query string `json:"query,omitempty"`
-	// URLQuery holds the parameters in the URL that a form was sent to, which the server reads as
-	// well.
+	// URLQuery contains the parameters in the URL that a form was sent to. The server reads both.
 	URLQuery string `json:"in_url,omitempty"`
 	// XML is the message, if it was pasted as plain XML.
 	XML string `json:"xml,omitempty"`
@@ -49,11 +48,10 @@ const (
 	maxMessages = 50
 	// maxUnwrapBytes bounds, in bytes, the texts in which transformations are undone.
 	maxUnwrapBytes = 4 << 20
-	// maxLayers bounds the nesting of transformations, and maxViews their total
-	// number.
+	// maxLayers bounds the nesting of transformations, and maxViews their total number.
 	maxLayers = 6
 	maxViews  = 40
-	// maxTriedFinds bounds the finds that are decoded in one view, because the same
+	// maxTriedFinds bounds the messages that are decoded in one view, because the same
 	// message may occur there many times.
 	maxTriedFinds = 200
 )
@@ -61,10 +59,10 @@ const (
 // Find returns the messages in a text, in order of appearance: URLs, queries, forms,
 // parameters in lists and logs, XML, HAR files and other JSON, and base64, with any text
 // around them. It undoes the transformations of mail programs, logs, browsers, shells and link
-// scanners. Messages that occur unchanged come first, and those that do not decode last.
+// scanners. Messages that occur unchanged come first, and messages that do not decode come last.
 //
-// It runs in the process that has the text: a HAR file also holds cookies and passwords, and
-// only the message must be inspected.
+// It runs in the process that reads the text, because a HAR file also contains cookies and
+// passwords. Only the messages may be sent to the server.
 func Find(text string) []FoundMessage {
 	f := candidates{indexByKey: map[string]int{}, indexByID: map[string]int{}}
 	text, steps := decodeText(text)
@@ -72,8 +70,8 @@ func Find(text string) []FoundMessage {
 		return nil
 	}
 	if text[0] == '{' || text[0] == '[' {
-		found, isHAR := findJSON(text)
-		f.addMessages(found, steps)
+		messages, isHAR := findJSON(text)
+		f.addMessages(messages, steps)
 		if isHAR {
 			return f.sortMessages()
 		}
@@ -87,8 +85,8 @@ func Find(text string) []FoundMessage {
 			continue
 		}
 		for _, next := range v.listUnwrapped() {
-			known := slices.ContainsFunc(views, func(o view) bool { return o.text == next.text })
-			if budget -= len(next.text); known || budget < 0 || len(views) >= maxViews {
+			isKnown := slices.ContainsFunc(views, func(o view) bool { return o.text == next.text })
+			if budget -= len(next.text); isKnown || budget < 0 || len(views) >= maxViews {
 				continue
 			}
 			views = append(views, next)
@@ -108,7 +106,8 @@ func Find(text string) []FoundMessage {
 // candidates collects the messages found so far, each once.
 type candidates struct {
 	items []candidate
-	// indexByKey and byID map to a find by its XML or undecodable value, and by its kind and ID.
+	// indexByKey and indexByID map to an index in items. The keys are a content.key and a
+	// content.id.
 	indexByKey, indexByID map[string]int
 }
 
@@ -131,8 +130,8 @@ func (f *candidates) searchView(v view) {
 	f.addMessages(findXML(v.text), v.steps)
 }
 
-func (f *candidates) addMessages(found []FoundMessage, steps []Step) {
-	for i, s := range found {
+func (f *candidates) addMessages(messages []FoundMessage, steps []Step) {
+	for i, s := range messages {
 		if i == maxTriedFinds || f.isFull() {
 			return
 		}
@@ -141,92 +140,92 @@ func (f *candidates) addMessages(found []FoundMessage, steps []Step) {
 	}
 }
 
-// addMessage adds a message unless it is known already. Of two forms of the same message it keeps
-// the more complete one: one that decodes, with its signature and its URL. A message from a
-// URL is kept as it was sent, broken or not.
+// addMessage adds a message unless it is already known. Of two forms of the same message it keeps
+// the more complete one: one that decodes, with its signature and its URL. It keeps a message from
+// one of our URLs as it was sent, even if it is broken.
 func (f *candidates) addMessage(s FoundMessage) {
 	x := candidate{FoundMessage: s, content: decodeContent(s)}
 	x.score = x.content.scoreForm(s)
 	if !x.isReadable && s.Place == PlaceParameters && !looksEncoded(x.value) {
 		return // a word after the name of a parameter, such as "SAMLRequest: missing"
 	}
-	at, known := f.indexByKey[x.key]
-	if !known && x.id != "" {
-		at, known = f.indexByID[x.id]
-		// In an unwrapped text a message can have changed.
-		known = known && (x.isClean != f.items[at].isClean || isDerived(x.FoundMessage))
+	index, isKnown := f.indexByKey[x.key]
+	if !isKnown && x.id != "" {
+		index, isKnown = f.indexByID[x.id]
+		// Undoing a transformation can change a message.
+		isKnown = isKnown && (x.isClean != f.items[index].isClean || isDerived(x.FoundMessage))
 	}
-	if !known {
-		at = len(f.items)
+	if !isKnown {
+		index = len(f.items)
 		f.items = append(f.items, x)
-	} else if old := f.items[at]; x.score > old.score && (old.isReadable || !isOurs(old.FoundMessage)) {
-		f.items[at] = x
+	} else if old := f.items[index]; x.score > old.score && (old.isReadable || !isOurs(old.FoundMessage)) {
+		f.items[index] = x
 	}
-	f.indexByKey[x.key] = at
+	f.indexByKey[x.key] = index
 	if x.id != "" {
-		f.indexByID[x.id] = at
+		f.indexByID[x.id] = index
 	}
 }
 
-// sortMessages returns the messages, those that decode first. It leaves out fragments of
+// sortMessages returns the messages, beginning with those that decode. It leaves out fragments of
 // another message, and forms of it before a transformation was undone.
 func (f *candidates) sortMessages() []FoundMessage {
-	var odd, broken []candidate
-	whole := slices.DeleteFunc(slices.Clone(f.items), func(x candidate) bool { return !x.isReadable || !x.isClean })
+	var uncleanItems, brokenItems []candidate
+	cleanItems := slices.DeleteFunc(slices.Clone(f.items), func(x candidate) bool { return !x.isReadable || !x.isClean })
 	for _, x := range f.items {
 		switch {
-		case x.isReadable && x.isClean, slices.ContainsFunc(whole, x.isFragmentOf):
+		case x.isReadable && x.isClean, slices.ContainsFunc(cleanItems, x.isFragmentOf):
 		case x.isReadable:
-			odd = append(odd, x)
-		case isDerived(x.FoundMessage) && len(whole)+len(odd)+len(broken) > 0:
-			// Texts that were unwrapped in a wrong way contain such messages.
+			uncleanItems = append(uncleanItems, x)
+		case isDerived(x.FoundMessage) && len(cleanItems)+len(uncleanItems)+len(brokenItems) > 0:
+			// The wrong transformation was undone in this text.
 		default:
-			broken = append(broken, x)
+			brokenItems = append(brokenItems, x)
 		}
 	}
-	var found []FoundMessage
-	for _, x := range slices.Concat(whole, odd, broken) {
-		found = append(found, x.FoundMessage)
+	var messages []FoundMessage
+	for _, x := range slices.Concat(cleanItems, uncleanItems, brokenItems) {
+		messages = append(messages, x.FoundMessage)
 	}
-	return found
+	return messages
 }
 
 // isDerived reports whether a message was found in a text in which a transformation was
 // undone.
 func isDerived(s FoundMessage) bool {
-	return slices.ContainsFunc(s.Steps, func(one Step) bool { return one != StepJoined && one != StepUTF16 && one != StepTree })
+	return slices.ContainsFunc(s.Steps, func(step Step) bool { return step != StepJoined && step != StepUTF16 && step != StepTree })
 }
 
-// idAttribute matches an ID in XML that does not parse, whatever its quotes were turned into.
+// idAttribute matches an ID in XML that does not parse, also with escaped quotes.
 var idAttribute = regexp.MustCompile(`\bID=(?:3D)?(?:["'“”\\]|&[a-z]+;|&#[0-9]+;)*([A-Za-z0-9_.-]{8,})`)
 
-// isFragmentOf reports whether a find that does not decode is a fragment of one that does, or the
-// same before a transformation was undone.
-func (x candidate) isFragmentOf(whole candidate) bool {
+// isFragmentOf reports whether a message that does not decode is a fragment of another one that
+// does, or the same message before a transformation was undone.
+func (x candidate) isFragmentOf(other candidate) bool {
 	switch {
 	case x.Place == PlaceHAR:
 		return false // values in a HAR file are complete
 	case x.XML != "":
 		m := idAttribute.FindStringSubmatch(x.XML)
-		return m == nil && len(whole.Steps) > 0 || m != nil && strings.Contains(whole.key, m[1][:min(len(m[1]), 16)])
+		return m == nil && len(other.Steps) > 0 || m != nil && strings.Contains(other.key, m[1][:min(len(m[1]), 16)])
 	}
 	value := strings.TrimLeft(strings.ReplaceAll(x.value, "=", ""), "+") // a plus sign was a space
 	value = value[:len(value)-len(strings.TrimLeftFunc(value, isBase64))]
-	is := strings.ReplaceAll(whole.value, "=", "")
-	before, _, _ := strings.Cut(strings.TrimLeft(x.value, "+="), "=")
+	otherValue := strings.ReplaceAll(other.value, "=", "")
+	valueStart, _, _ := strings.Cut(strings.TrimLeft(x.value, "+="), "=")
 	// In mail, =3D is an equals sign, and one at the end of a line breaks it.
-	for _, v := range []string{value, strings.TrimPrefix(value, "3D"), before, strings.TrimPrefix(before, "3D")} {
-		if strings.HasPrefix(is, v) || is != "" && strings.HasPrefix(v, is) {
+	for _, v := range []string{value, strings.TrimPrefix(value, "3D"), valueStart, strings.TrimPrefix(valueStart, "3D")} {
+		if strings.HasPrefix(otherValue, v) || otherValue != "" && strings.HasPrefix(v, otherValue) {
 			return true
 		}
 	}
-	return whole.XML != "" && strings.Contains(whole.XML, value)
+	return other.XML != "" && strings.Contains(other.XML, value)
 }
 
 // isOurs reports whether a message was sent to one of our endpoints.
 func isOurs(s FoundMessage) bool { return yearEndpoint.MatchString(s.URL) }
 
-// hasParameter reports whether a text has a message as a parameter.
+// hasParameter reports whether a text contains a parameter with a message.
 func hasParameter(text string) bool {
 	return messageParameter.MatchString(text)
 }
@@ -237,8 +236,8 @@ func isParameter(name string) bool { return slices.Contains(parameterNames, name
 // parameterNames lists the parameters of a binding.
 var parameterNames = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"}
 
-// escapeValue returns a value as it appears in a query. Tools show it escaped or not, and
-// base64 contains no percent sign that could be mistaken for an escape.
+// escapeValue returns a value as it appears in a query. Tools show it with or without escapes. A
+// percent sign is always an escape, because base64 contains none.
 func escapeValue(value string) string {
 	if _, err := url.QueryUnescape(value); err == nil && strings.Contains(value, "%") {
 		return value
@@ -246,7 +245,7 @@ func escapeValue(value string) string {
 	return url.QueryEscape(value)
 }
 
-// encodeForm returns plain XML as a form would encode it.
+// encodeForm encodes XML as the parameter of a form.
 func encodeForm(xml string) string {
 	return "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(xml)))
 }

@@ -55,7 +55,7 @@ func TestInspectJudgesReplayAsServer(t *testing.T) {
 		t.Errorf("answered: %v, %+v", codes(r), c)
 	}
 	// At the time when it was made, it was valid.
-	if r, c := said(i.Clock.Now().Add(-time.Minute)); r.Refused || !strings.Contains(strings.Join(c.Hints, " "), "later than the time") {
+	if r, c := said(i.Clock.Now().Add(-time.Minute)); r.Refused || !strings.Contains(strings.Join(c.Hints, " "), "after the time") {
 		t.Errorf("as at its time: %v, %+v", codes(r), c)
 	}
 }
@@ -114,7 +114,7 @@ func TestInspectComparesMetadataWithRegistration(t *testing.T) {
 		t.Errorf("registered so: %+v", r.Checks)
 	}
 	changed := strings.ReplaceAll(doc, record.ACSURLs[0], record.ACSURLs[0]+"/")
-	if r := inspectText(t, inspector(i), changed, now); !r.Refused || !strings.Contains(hints(r), "a slash at its end that is not registered") {
+	if r := inspectText(t, inspector(i), changed, now); !r.Refused || !strings.Contains(hints(r), "a trailing slash that is not registered") {
 		t.Errorf("another ACS: %+v", r.Checks)
 	}
 	for _, tt := range []struct {
@@ -123,7 +123,7 @@ func TestInspectComparesMetadataWithRegistration(t *testing.T) {
 		want string // substring of a hint
 	}{
 		{"/api/saml/metadata2027", "2027", ""},
-		{"/api/saml/metadata2026", "2026", "the preferred year, 2027, is not in it"},
+		{"/api/saml/metadata2026", "2026", "the preferred year 2027 is missing from this copy"},
 		{"/api/saml/metadata", "2027", ""},
 	} {
 		ours := string(i.Get(tt.path))

@@ -19,110 +19,110 @@ import (
 )
 
 // checkRequest checks a request against the registration of the SP that it claims to be from.
-func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message, in input) (err error) {
-	q := inbound.Request{}
-	if q.Issuer, err = msg.ClaimedIssuer(); err != nil {
+func (s *Service) checkRequest(ctx context.Context, r *Report, msg *saml.Message, source input) (err error) {
+	request := inbound.Request{}
+	if request.Issuer, err = msg.ClaimedIssuer(); err != nil {
 		return r.noteRefused("Issuer", err)
 	}
-	r.SP = q.Issuer
+	r.SP = request.Issuer
 	root := msg.Root
 	if s.Registry == nil {
 		r.Unknown = true
-		r.noteSkipped("Issuer", "no registry available")
-		r.noteSkipped("Signature", "no registry available for certificates")
+		r.noteSkipped("Issuer", "no registry is available")
+		r.noteSkipped("Signature", "no registry is available to look up certificates")
 	} else {
-		q.Provider, err = inbound.LookupSender(ctx, s.Registry, msg)
-		if err := r.noteResult("Issuer", string(q.Issuer), err); err != nil {
+		request.Provider, err = inbound.LookupSender(ctx, s.Registry, msg)
+		if err := r.noteResult("Issuer", string(request.Issuer), err); err != nil {
 			return err
 		}
-		if q.Provider == nil {
+		if request.Provider == nil {
 			err = s.noteUnknownIssuer(ctx, r)
 		} else {
-			root, err = s.checkSignature(ctx, r, msg, &q, in)
+			root, err = s.checkSignature(ctx, r, msg, &request, source)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	name, other := "AuthnRequest", "LogoutRequest"
-	isLogout := msg.Root.Local == other
+	name, otherName := "AuthnRequest", "LogoutRequest"
+	isLogout := msg.Root.Local == otherName
 	if isLogout {
-		q.Kind, name, other = inbound.LogoutRequest, other, name
+		request.Kind, name, otherName = inbound.LogoutRequest, otherName, name
 	}
-	if in.endpoint != "" && (in.endpoint == "auth") == isLogout {
-		// The following rules are checked as if it had come to the right endpoint.
-		_ = r.noteRefused("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, other))
-		in.endpoint, in.year = "", ""
+	if source.endpoint != "" && (source.endpoint == "auth") == isLogout {
+		// Check the remaining rules as if the message had come to the right endpoint.
+		_ = r.noteRefused("", idp.Refuse(idp.RefusedMessageType, "SAMLRequest", root.Local, otherName))
+		source.endpoint, source.year = "", ""
 	}
-	if err := q.Parse(root); err != nil {
+	if err := request.Parse(root); err != nil {
 		return r.noteRefused(name, err)
 	}
 	r.noteOK(name, "")
-	if isLogout && in.isRemote(q.Logout.Destination) {
-		q.Kind = inbound.RemoteLogoutRequest
+	if isLogout && source.isRemote(request.Logout.Destination) {
+		request.Kind = inbound.RemoteLogoutRequest
 	}
-	expect, err := s.checkEndpoint(r, &q, in)
+	expectation, err := s.checkEndpoint(r, &request, source)
 	if err != nil {
 		return err
 	}
-	for _, f := range q.AppendFindings(nil, expect) {
-		if err := s.showFinding(r, &q, f, expect); err != nil {
+	for _, f := range request.AppendFindings(nil, expectation) {
+		if err := s.showFinding(r, &request, f, expectation); err != nil {
 			return err
 		}
 	}
 	if isLogout {
-		return s.checkLogout(ctx, r, &q, root)
+		return s.checkLogout(ctx, r, &request, root)
 	}
-	if q.Provider == nil {
-		r.noteSkipped("AssertionConsumerServiceURL", "the registration is not known")
-		r.noteSkipped("RequestedAuthnContext", "what may be asked is in the registration")
-	} else if err := s.checkSubject(r, &q); err != nil {
+	if request.Provider == nil {
+		r.noteSkipped("AssertionConsumerServiceURL", "the registration is unknown")
+		r.noteSkipped("RequestedAuthnContext", "the registration decides which values are allowed")
+	} else if err := s.checkSubject(r, &request); err != nil {
 		return err
 	}
-	return s.checkReplay(ctx, r, q.Authn.ID, msg.Hash)
+	return s.checkReplay(ctx, r, request.Authn.ID, msg.Hash)
 }
 
-// noteUnknownIssuer records the registered SP that an unknown Issuer may mean.
+// noteUnknownIssuer adds the registered entity ID that is most similar to an unknown Issuer.
 func (s *Service) noteUnknownIssuer(ctx context.Context, r *Report) error {
-	all, err := s.Registry.All(ctx)
+	providers, err := s.Registry.All(ctx)
 	if err != nil {
 		return err
 	}
 	var ids []string
-	for _, p := range all[:min(len(all), maxTriedProviders)] {
+	for _, p := range providers[:min(len(providers), maxTriedProviders)] {
 		ids = append(ids, string(p.EntityID))
 	}
-	near := suggest.Nearest(string(r.SP), ids, math.MaxInt)
-	if near != "" && isLike(string(r.SP), near) {
-		r.addHint("against " + near + ", which is registered: " + describeDifference(string(r.SP), near))
+	nearestID := suggest.Nearest(string(r.SP), ids, math.MaxInt)
+	if nearestID != "" && isLike(string(r.SP), nearestID) {
+		r.addHint("compared with " + nearestID + ", which is registered: " + describeDifference(string(r.SP), nearestID))
 	}
-	r.noteSkipped("Signature", "no service provider is registered under this Issuer")
+	r.noteSkipped("Signature", "no service provider is registered with this Issuer")
 	return nil
 }
 
 // checkSignature checks the signature, and returns the signed element or, if the signature
 // does not verify, the claimed one.
-func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Message, q *inbound.Request, in input) (*xmltree.Element, error) {
-	p := q.Provider
+func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Message, request *inbound.Request, source input) (*xmltree.Element, error) {
+	p := request.Provider
 	r.SPName = p.Name
-	if in.hasNoSignature {
-		r.noteSkipped("Signature", "it cannot be looked at without its parameters, see above")
+	if source.hasNoSignature {
+		r.noteSkipped("Signature", "it cannot be checked without its parameters, see above")
 		return msg.Root, nil
 	}
 	// The endpoint decides, as in the server.
 	kind := inbound.AuthnRequest
-	if in.endpoint == "" && msg.Root.Local == "LogoutRequest" || in.endpoint != "" && in.endpoint != "auth" {
+	if source.endpoint == "" && msg.Root.Local == "LogoutRequest" || source.endpoint != "" && source.endpoint != "auth" {
 		kind = inbound.LogoutRequest
 	}
 	root, cert, err := inbound.Verify(msg, p, kind)
-	var lost string // encoding of the query, if that was found out
-	if err != nil && in.isRebuilt {
-		if lost, cert = findSignedText(msg.QuerySignature, p.RequestCerts, false); cert != nil {
+	var lostEncoding string // of the query, if it could be found
+	if err != nil && source.isRebuilt {
+		if lostEncoding, cert = findSignedText(msg.QuerySignature, p.RequestCerts, false); cert != nil {
 			root, err = msg.Root, nil
 		}
 	}
 	switch code := findRefusalCode(err); {
-	case in.isReformatted && (code == idp.RefusedDigest || code == idp.RefusedSignature):
+	case source.isReformatted && (code == idp.RefusedDigest || code == idp.RefusedSignature):
 		r.Unknown = true
 		r.noteSkipped("Signature", "the text was copied from a browser's view of XML, which changes the white space that the signature covers")
 		return msg.Root, nil
@@ -132,42 +132,42 @@ func (s *Service) checkSignature(ctx context.Context, r *Report, msg *saml.Messa
 		}
 		return msg.Root, s.hintSignature(ctx, r, msg, p, code)
 	case cert == nil:
-		r.add(Check{Field: "Signature", Outcome: OutcomeOK, Note: "none, and the registration asks for none"})
+		r.add(Check{Field: "Signature", Outcome: OutcomeOK, Note: "the message is not signed, and the registration requires no signature"})
 		return root, nil
 	}
-	q.Cert, r.Cert = cert, newCert(cert)
+	request.Cert, r.Cert = cert, newCert(cert)
 	r.noteOK("Signature", "by the registered certificate "+nameCertificate(cert))
-	if lost != "" {
-		r.addHint("the parameters were pasted decoded, so their original encoding is unknown. The signature is valid " + lost)
+	if lostEncoding != "" {
+		r.addHint("the parameters were pasted decoded, so their original encoding is unknown. The signature is valid " + lostEncoding)
 	}
 	if !r.AssumedAt.Before(cert.NotAfter) {
-		r.addHint("this certificate has ended. Requests are still accepted. Replace it")
+		r.addHint("this certificate has expired. Requests are still accepted, but the service provider should replace it")
 	}
 	return root, nil
 }
 
-// checkEndpoint checks the URL that a request came to: its year, and the values that the request
-// may name.
-func (s *Service) checkEndpoint(r *Report, q *inbound.Request, in input) (inbound.Expectation, error) {
+// checkEndpoint checks the URL that a request came to and its year, and returns the values that the
+// request is compared with.
+func (s *Service) checkEndpoint(r *Report, request *inbound.Request, source input) (inbound.Expectation, error) {
 	url := map[inbound.Kind]func(idp.Year) string{
 		inbound.AuthnRequest: s.IdP.AuthnURL, inbound.LogoutRequest: s.IdP.LogoutURL, inbound.RemoteLogoutRequest: s.IdP.RemoteLogoutURL,
-	}[q.Kind]
-	if r.Year = in.year; r.Year == "" {
-		destination := q.Header().Destination
+	}[request.Kind]
+	if r.Year = source.year; r.Year == "" {
+		destination := request.Header().Destination
 		if m := yearEndpoint.FindStringSubmatch(destination); m != nil && url(idp.Year(m[2])) == destination {
 			r.Year = idp.Year(m[2])
 		}
 	}
 	if s.Years != nil {
-		if err := s.checkYear(r, q.Provider); err != nil {
+		if err := s.checkYear(r, request.Provider); err != nil {
 			return inbound.Expectation{}, err
 		}
 	}
-	own := url(r.Year)
-	if r.Year != "" && in.url != "" && in.url != own && strings.Contains(in.url, "://") {
-		r.add(Check{Field: "address", Outcome: OutcomeOK, Seen: in.url, Note: "configured is " + own + "; behind a proxy the two can be the same"})
+	ownURL := url(r.Year)
+	if r.Year != "" && source.url != "" && source.url != ownURL && strings.Contains(source.url, "://") {
+		r.add(Check{Field: "address", Outcome: OutcomeOK, Seen: source.url, Note: "the configured URL is " + ownURL + ". Behind a proxy, both can be the same endpoint"})
 	}
-	e := inbound.Expectation{Now: r.AssumedAt, Destinations: []string{own, url("")}, AllowsAnyDestination: r.Year == ""}
+	e := inbound.Expectation{Now: r.AssumedAt, Destinations: []string{ownURL, url("")}, AllowsAnyDestination: r.Year == ""}
 	if s.History != nil && !s.History.RestoredAt().After(r.AssumedAt) {
 		e.RestoredAt = s.History.RestoredAt()
 	}
@@ -177,17 +177,17 @@ func (s *Service) checkEndpoint(r *Report, q *inbound.Request, in input) (inboun
 // showFinding records a finding of package inbound about the request, with hints for an
 // operator. It records the Issuer, the NotOnOrAfter of a LogoutRequest and the logout URL only
 // if they are wrong.
-func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, expect inbound.Expectation) error {
-	h, p := q.Header(), q.Provider
-	isKept := f.Err == nil
+func (s *Service) showFinding(r *Report, request *inbound.Request, f saml.Finding, expectation inbound.Expectation) error {
+	h, p := request.Header(), request.Provider
+	isMet := f.Err == nil
 	if err := r.noteRefused(f.Field, f.Err); err != nil {
 		return err
 	}
 	switch f.Field {
 	case "Destination":
 		switch {
-		case !isKept:
-			r.addHint(s.describeDestination(h.Destination, expect.Destinations[0])...)
+		case !isMet:
+			r.addHint(s.describeDestination(h.Destination, expectation.Destinations[0])...)
 		case r.Year == "":
 			r.noteSkipped(f.Field, "the year of the URL that it was sent to is unknown")
 		default:
@@ -201,41 +201,41 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 			}
 		}
 	case "IssueInstant":
-		if isKept {
+		if isMet {
 			r.noteOK(f.Field, h.IssueInstant.UTC().Format(saml.TimeFormat))
 			break
 		}
 		r.hintClock(h.IssueInstant)
 	case "NotOnOrAfter":
-		if !isKept {
+		if !isMet {
 			r.hintClock(h.IssueInstant)
 		}
 	case "AssertionConsumerServiceURL":
-		if !isKept {
-			r.addHint(describeACS(q.Authn.ACSURL, p.ACSURLs)...)
+		if !isMet {
+			r.addHint(describeACS(request.Authn.ACSURL, p.ACSURLs)...)
 			break
 		}
-		r.noteOK(f.Field, q.ACSURL)
-		if q.Authn.HasACSURL && q.Authn.ACSURL != q.ACSURL {
-			r.addHint(q.Authn.ACSURL + " is not registered; the default is answered, because the registration has compat " + p.Compat)
+		r.noteOK(f.Field, request.ACSURL)
+		if request.Authn.HasACSURL && request.Authn.ACSURL != request.ACSURL {
+			r.addHint(request.Authn.ACSURL + " is not registered. The response goes to the default URL, because the registration has compat " + p.Compat)
 		}
 	case "NameIDPolicy":
-		r.showFormat(q, isKept)
+		r.showFormat(request, isMet)
 	case "RequestedAuthnContext":
-		if !isKept {
-			r.hintRefusedContexts(q.Authn.ClassRefs, p)
+		if !isMet {
+			r.hintRefusedContexts(request.Authn.ClassRefs, p)
 			break
 		}
-		r.noteOK(f.Field, strings.Join(q.Authn.ClassRefs, " "))
-		r.addHint(describeContexts(q.Need.UnknownClassRefs)...)
-		r.Levels = newLevels(q.Need)
+		r.noteOK(f.Field, strings.Join(request.Authn.ClassRefs, " "))
+		r.addHint(describeContexts(request.Need.UnknownClassRefs)...)
+		r.Levels = newLevels(request.Need)
 	case "encryption":
-		if !isKept {
+		if !isMet {
 			break
 		}
 		seen := p.Encryption
-		if to, _ := p.ChooseRecipient(q.Cert, r.AssumedAt); to != nil {
-			seen += ", to the certificate " + nameCertificate(to)
+		if recipient, _ := p.ChooseRecipient(request.Cert, r.AssumedAt); recipient != nil {
+			seen += ", to the certificate " + nameCertificate(recipient)
 		}
 		r.noteOK(f.Field, seen)
 	}
@@ -243,19 +243,19 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 }
 
 // showFormat records the format of the NameID, compared with the requested one.
-func (r *Report) showFormat(q *inbound.Request, isKept bool) {
-	if !isKept {
+func (r *Report) showFormat(request *inbound.Request, isMet bool) {
+	if !isMet {
 		r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(r.SP)).WithOption(idp.OptionNameIDFormat, idp.NameIDFormatEmail).WithLabel(idp.LabelAllowFormat))
 		return
 	}
-	r.noteOK("NameIDPolicy", q.NameIDFormat)
-	policy := q.Authn.NameIDPolicy
-	if policy != nil && policy.Format != "" && policy.Format != q.NameIDFormat && policy.Format != saml.NameIDFormatUnspecified {
-		r.addHint(policy.Format + " was asked for; software that insists on it will not take the Response")
+	r.noteOK("NameIDPolicy", request.NameIDFormat)
+	policy := request.Authn.NameIDPolicy
+	if policy != nil && policy.Format != "" && policy.Format != request.NameIDFormat && policy.Format != saml.NameIDFormatUnspecified {
+		r.addHint(policy.Format + " was requested. Software that requires it refuses the Response")
 	}
 }
 
-// checkYear checks whether the year answers.
+// checkYear checks whether the year answers requests.
 func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	if r.Year == "" {
 		entry, err := s.Years.Preferred(r.AssumedAt)
@@ -280,7 +280,7 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	case ok:
 		r.noteFault("year", string(r.Year), "this year is "+string(entry.State)+" and does not answer")
 		if entry.State == rotation.Created {
-			r.addHint("it answers a browser that opened a preview link, and a service provider whose registration has it as preview")
+			r.addHint("it answers browsers that opened a preview link, and service providers whose registration names it as preview")
 			r.addSuggestion(
 				idp.Suggest(idp.DoRotationPreview, string(r.Year)).WithOption(idp.OptionSP, string(r.SP)).WithLabel(idp.LabelPreviewBrowser),
 				idp.Suggest(idp.DoSPEdit, string(r.SP)).WithOption(idp.OptionPreview, string(r.Year)).WithLabel(idp.LabelPreviewProvider),
@@ -289,40 +289,40 @@ func (s *Service) checkYear(r *Report, p *sp.Provider) error {
 	default:
 		r.noteFault("year", string(r.Year), "unknown year")
 	}
-	var live []string
+	var liveYears []string
 	for _, e := range s.Years.Live(r.AssumedAt) {
-		live = append(live, string(e.Year()))
+		liveYears = append(liveYears, string(e.Year()))
 	}
-	r.addHint("the years that answer, the preferred one first: " + strings.Join(live, ", "))
+	r.addHint("the years that answer, the preferred one first: " + strings.Join(liveYears, ", "))
 	return nil
 }
 
-// hintRefusedContexts adds the nearest known values, or the values that the registration lacks.
+// hintRefusedContexts adds the nearest known values, or the ial that the registration lacks.
 func (r *Report) hintRefusedContexts(refs []string, p *sp.Provider) {
-	var unknown []string
+	var unknownRefs []string
 	for _, ref := range refs {
 		_, err := assurance.Resolve(assurance.ContextRequest{ClassRefs: []string{ref}}, &p.ServiceProvider)
 		switch findRefusalCode(err) {
 		case idp.RefusedAuthnContext:
-			unknown = append(unknown, ref)
+			unknownRefs = append(unknownRefs, ref)
 		case idp.RefusedAuthnContextLevel:
-			r.addHint(fmt.Sprintf("%s may be asked for by a service provider whose ial allows it; now it is %s", ref, p.IAL))
+			r.addHint(fmt.Sprintf("the registered ial %[2]s does not allow %[1]s: register a higher ial", ref, p.IAL))
 			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionIAL, "").WithLabel(idp.LabelAllowLevel))
 		}
 	}
-	r.addHint(describeContexts(unknown)...)
+	r.addHint(describeContexts(unknownRefs)...)
 }
 
 func newLevels(need *assurance.Requirement) *Levels {
-	l := &Levels{
+	levels := &Levels{
 		IAL: need.IAL.String(), AAL: need.AAL.String(), RememberedDevice: need.AllowsRememberedDevice, ClassRef: need.ClassRef,
 		Attributes: []string{}, DroppedAttributes: need.DroppedAttributes, UnknownClassRefs: need.UnknownClassRefs, ASCII: need.WantsASCII,
 	}
 	for _, row := range assurance.Table() {
 		if row.IsAlwaysSent {
-			l.Attributes = append(l.Attributes, row.Name)
+			levels.Attributes = append(levels.Attributes, row.Name)
 		}
 	}
-	l.Attributes = append(l.Attributes, need.Attributes...)
-	return l
+	levels.Attributes = append(levels.Attributes, need.Attributes...)
+	return levels
 }

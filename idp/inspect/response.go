@@ -16,14 +16,14 @@ import (
 )
 
 // checkResponse checks a message of ours against our certificates, and against the rules that
-// its service provider must insist on.
-func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Message, opened *OpenedAssertion) error {
+// its service provider must check.
+func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Message, openedAssertion *OpenedAssertion) error {
 	issuer, err := msg.ClaimedIssuer()
 	if err != nil {
 		return r.noteRefused("Issuer", err)
 	}
 	if issuer != s.IdP.EntityID() {
-		r.noteSkipped("Issuer", "it is from "+string(issuer)+", not from "+string(s.IdP.EntityID()))
+		r.noteSkipped("Issuer", "it is "+string(issuer)+", not "+string(s.IdP.EntityID()))
 		r.addHint(describeDifference(string(issuer), string(s.IdP.EntityID())))
 		r.Unknown = true
 	} else {
@@ -36,28 +36,28 @@ func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Messag
 	if msg.Root.Local == "LogoutResponse" {
 		return s.checkLogoutResponse(ctx, r, msg.Root)
 	}
-	whole, err := s.verifySigned(r, "Response Signature", msg.Root, xmldsig.VerifyResponse)
+	signedResponse, err := s.verifySigned(r, "Response Signature", msg.Root, xmldsig.VerifyResponse)
 	if err != nil {
 		return err
 	}
-	assertion, err := s.findAssertion(ctx, r, msg.Root, opened)
+	assertion, err := s.findAssertion(ctx, r, msg.Root, openedAssertion)
 	if err != nil {
 		return err
 	}
 	if assertion == nil {
-		if whole == nil && s.Years != nil && !r.Unknown {
+		if signedResponse == nil && s.Years != nil && !r.Unknown {
 			return r.noteRefused("Response Signature", idp.Refuse(idp.RefusedSignatureMissing, "Signature", ""))
 		}
 		return nil
 	}
-	own, err := s.verifySigned(r, "Assertion Signature", assertion, xmldsig.VerifyEnveloped)
+	signedAssertion, err := s.verifySigned(r, "Assertion Signature", assertion, xmldsig.VerifyEnveloped)
 	if err != nil {
 		return err
 	}
-	if own != nil {
-		assertion = own // read only the signed content, if any is signed
-	} else if whole == nil && s.Years != nil && !r.Refused {
-		// Ours are always signed. An SP that accepts an unsigned assertion accepts anyone's.
+	if signedAssertion != nil {
+		assertion = signedAssertion // read only the signed content
+	} else if signedResponse == nil && s.Years != nil && !r.Refused {
+		// Our assertions are always signed. An SP that accepts an unsigned one accepts forgeries.
 		_ = r.noteRefused("Assertion Signature", idp.Refuse(idp.RefusedSignatureMissing, "Assertion Signature", ""))
 	}
 	return s.checkAssertion(ctx, r, msg.Root, assertion)
@@ -65,9 +65,9 @@ func (s *Service) checkResponse(ctx context.Context, r *Report, msg *saml.Messag
 
 // statusHints explains the status codes that we send.
 var statusHints = map[string]string{
-	saml.StatusNoPassive:        "IsPassive was asked for, and a page would have been needed",
-	saml.StatusUnknownPrincipal: "the named user is not the one of the session, or was never known to the service provider",
-	saml.StatusPartialLogout:    "the session has ended here, and other service providers may still have theirs",
+	saml.StatusNoPassive:        "the request set IsPassive, but the sign-in needed a page",
+	saml.StatusUnknownPrincipal: "the named user is not the user of the session, or was never disclosed to the service provider",
+	saml.StatusPartialLogout:    "the session at this identity provider has ended, but other service providers may still have sessions",
 	saml.StatusRequestDenied:    "the request was refused. Look up the error ID in its message or in the log",
 }
 
@@ -91,9 +91,9 @@ func (r *Report) showStatus(root *xmltree.Element) {
 }
 
 // listOurCertificates returns the certificates of our years, and the year of each.
-func (s *Service) listOurCertificates(at time.Time) (list []*x509.Certificate, years map[*x509.Certificate]idp.Year) {
+func (s *Service) listOurCertificates(now time.Time) (list []*x509.Certificate, years map[*x509.Certificate]idp.Year) {
 	years = map[*x509.Certificate]idp.Year{}
-	for _, entry := range s.Years.All(at) {
+	for _, entry := range s.Years.All(now) {
 		if entry.Key != nil && entry.Key.Cert != nil {
 			list = append(list, entry.Key.Cert)
 			years[entry.Key.Cert] = entry.Key.Year
@@ -107,11 +107,11 @@ func (s *Service) listOurCertificates(at time.Time) (list []*x509.Certificate, y
 func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, verify func(*xmltree.Element, []*x509.Certificate) (*xmldsig.VerifiedDocument, error)) (*xmltree.Element, error) {
 	if s.Years == nil {
 		r.Unknown = true
-		r.noteSkipped(field, "none of our certificates is available to verify it with")
+		r.noteSkipped(field, "our certificates are not available to verify it")
 		return nil, nil
 	}
 	if e.Child(xmldsig.Namespace, "Signature") == nil {
-		r.noteSkipped(field, "it has none of its own")
+		r.noteSkipped(field, "the element has no signature of its own")
 		return nil, nil
 	}
 	list, years := s.listOurCertificates(r.AssumedAt)
@@ -120,7 +120,7 @@ func (s *Service) verifySigned(r *Report, field string, e *xmltree.Element, veri
 		err = r.noteRefused(field, err)
 		for _, c := range listEmbeddedCerts(e) {
 			if !slices.ContainsFunc(list, c.Equal) {
-				r.addHint("it carries a certificate that is none of our years': " + nameCertificate(c))
+				r.addHint("it contains a certificate that none of our years has: " + nameCertificate(c))
 			}
 		}
 		return nil, err
@@ -145,27 +145,27 @@ func (s *Service) checkLogoutResponse(ctx context.Context, r *Report, root *xmlt
 		return err
 	}
 	if p == nil {
-		r.noteFault("Destination", destination, "this is no registered logout URL")
+		r.noteFault("Destination", destination, "this logout URL is not registered")
 		return nil
 	}
 	r.SP, r.SPName = p.EntityID, p.Name
 	r.noteOK("Destination", destination)
 	if p.SignLogoutResponse && root.Child(xmldsig.Namespace, "Signature") == nil {
-		r.addHint("the registration asks for signed LogoutResponses now; this one is not")
+		r.addHint("the registration now requires signed LogoutResponses, but this one is not signed")
 	}
 	return s.showRequest(ctx, r, root)
 }
 
 // findProvider returns the first registered SP that meets a condition, or nil.
-func (s *Service) findProvider(ctx context.Context, is func(*sp.Provider) bool) (*sp.Provider, error) {
-	all, err := s.Registry.All(ctx)
-	if i := slices.IndexFunc(all, is); i >= 0 {
-		return all[i], err
+func (s *Service) findProvider(ctx context.Context, isMatch func(*sp.Provider) bool) (*sp.Provider, error) {
+	providers, err := s.Registry.All(ctx)
+	if i := slices.IndexFunc(providers, isMatch); i >= 0 {
+		return providers[i], err
 	}
 	return nil, err
 }
 
-// showRequest records which request a message answers.
+// showRequest records the request that a message answers.
 func (s *Service) showRequest(ctx context.Context, r *Report, root *xmltree.Element) error {
 	id, ok := root.Attr("InResponseTo")
 	if !ok || s.History == nil {
@@ -174,20 +174,20 @@ func (s *Service) showRequest(ctx context.Context, r *Report, root *xmltree.Elem
 	var login *idp.LoginRequest
 	var logout *idp.LogoutRequest
 	var err error
-	key, at := idp.RequestKey{SP: r.SP, MessageID: id}, time.Time{}
+	key, receivedAt := idp.RequestKey{SP: r.SP, MessageID: id}, time.Time{}
 	if root.Local == "LogoutResponse" {
 		if logout, err = s.History.LogoutRequest(ctx, key); err == nil {
-			at = logout.ReceivedAt
+			receivedAt = logout.ReceivedAt
 		}
 	} else if login, err = s.History.LoginRequest(ctx, key); err == nil {
-		at = login.ReceivedAt
+		receivedAt = login.ReceivedAt
 	}
 	if errors.Is(err, idp.ErrNotFound) {
-		r.noteSkipped("InResponseTo", "no request "+id+" of this service provider is recorded; records are kept for a day at most")
+		r.noteSkipped("InResponseTo", "no request "+id+" of this service provider is recorded. Records expire after a day at most")
 		return nil
 	}
 	if err == nil {
-		r.note("InResponseTo", id, "a request that came at "+formatTime(at))
+		r.note("InResponseTo", id, "a request received at "+formatTime(receivedAt))
 	}
 	return err
 }

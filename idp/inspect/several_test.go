@@ -161,33 +161,33 @@ func TestTextWithoutMessageIsClassified(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		text string
-		want inspect.Sighting
+		want inspect.TextKind
 	}{
-		"empty":       {" \n", inspect.SeenNothing},
-		"words":       {"hello there", inspect.SeenText},
-		"a page":      {"<!DOCTYPE html><html><body>Sign in</body></html>", inspect.SeenPage},
-		"an artifact": {"https://a.example/acs?SAMLart=AAQAAMh48%2F1oXIM%2BsDo7Dh2qMp1HM4IF5DaRNmDj6RdUmllwn9jJHyEgIi8%3D", inspect.SeenArtifact},
-		"WS-Fed":      {"https://login.example/?wa=wsignin1.0&wtrealm=urn:a", inspect.SeenWSFed},
-		"OpenID":      {"https://login.example/authorize?response_type=code&client_id=a", inspect.SeenOpenID},
-		"a token":     {"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln", inspect.SeenToken},
-		"certificate": {"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", inspect.SeenCertificate},
-		"a key":       {"-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----", inspect.SeenKey},
-		"our URL":     {"https://login.example/api/saml/auth2026", inspect.SeenCutLink},
-		"a short URL": {"https://url.us.m.mimecastprotect.com/s/abcDEF?domain=login.example", inspect.SeenHiddenLink},
-		"JSON":        {`{"log":{"entries":[]}}`, inspect.SeenJSON},
-		"a picture":   {"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\x01\x00", inspect.SeenBinary},
-		"a name":      {"the SAMLRequest parameter is wrong", inspect.SeenName},
+		"empty":       {" \n", inspect.TextEmpty},
+		"words":       {"hello there", inspect.TextOther},
+		"a page":      {"<!DOCTYPE html><html><body>Sign in</body></html>", inspect.TextHTMLPage},
+		"an artifact": {"https://a.example/acs?SAMLart=AAQAAMh48%2F1oXIM%2BsDo7Dh2qMp1HM4IF5DaRNmDj6RdUmllwn9jJHyEgIi8%3D", inspect.TextArtifact},
+		"WS-Fed":      {"https://login.example/?wa=wsignin1.0&wtrealm=urn:a", inspect.TextWSFederation},
+		"OpenID":      {"https://login.example/authorize?response_type=code&client_id=a", inspect.TextOpenID},
+		"a token":     {"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln", inspect.TextWebToken},
+		"certificate": {"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", inspect.TextCertificate},
+		"a key":       {"-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----", inspect.TextPrivateKey},
+		"our URL":     {"https://login.example/api/saml/auth2026", inspect.TextLinkWithoutMessage},
+		"a short URL": {"https://url.us.m.mimecastprotect.com/s/abcDEF?domain=login.example", inspect.TextRewrittenLink},
+		"JSON":        {`{"log":{"entries":[]}}`, inspect.TextJSON},
+		"a picture":   {"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\x01\x00", inspect.TextBinary},
+		"a name":      {"the SAMLRequest parameter is wrong", inspect.TextNameWithoutValue},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if all := inspect.Find(tt.text); len(all) > 0 {
 				t.Errorf("found %+v", all)
 			}
-			if got := inspect.See(tt.text); got != tt.want || got.Advice() == "" {
+			if got := inspect.ClassifyText(tt.text); got != tt.want || got.Advice() == "" {
 				t.Errorf("seen as %s, want %s", got, tt.want)
 			}
-			_, ok := inspect.See(tt.text).Suggestion()
-			if want := tt.want == inspect.SeenCertificate || tt.want == inspect.SeenKey; ok != want {
+			_, ok := inspect.ClassifyText(tt.text).Suggestion()
+			if want := tt.want == inspect.TextCertificate || tt.want == inspect.TextPrivateKey; ok != want {
 				t.Errorf("suggests something: %v, want %v", ok, want)
 			}
 		})

@@ -23,8 +23,8 @@ import (
 // maxTriedProviders bounds the service providers whose certificates are tried.
 const maxTriedProviders = 2000
 
-// hintSignature finds out why no certificate of the sender verifies a message, by trying
-// others. That proves nothing about the sender.
+// hintSignature tries other certificates and texts, to explain why no certificate of the sender
+// verifies a message. A match proves nothing about the sender.
 func (s *Service) hintSignature(ctx context.Context, r *Report, msg *saml.Message, p *sp.Provider, code idp.RefusalCode) error {
 	switch code {
 	case idp.RefusedDigest:
@@ -34,25 +34,26 @@ func (s *Service) hintSignature(ctx context.Context, r *Report, msg *saml.Messag
 	default:
 		return nil
 	}
-	if how, _ := findSignedText(msg.QuerySignature, p.RequestCerts, true); how != "" {
-		r.addHint("a registered certificate verifies it over another text, " + how + ": sign the query exactly as it is sent")
+	if description, _ := findSignedText(msg.QuerySignature, p.RequestCerts, true); description != "" {
+		r.addHint("a registered certificate verifies the signature over another text, " + description + ": sign the query exactly as it is sent")
 		return nil
 	}
-	carried := listEmbeddedCerts(msg.Root)
-	r.hintEmbeddedCerts(msg, p, carried)
-	other, err := s.findOtherSigner(ctx, msg, p, r.AssumedAt)
-	r.addHint(other)
-	if other == "" && len(carried) == 0 {
+	embeddedCerts := listEmbeddedCerts(msg.Root)
+	r.hintEmbeddedCerts(msg, p, embeddedCerts)
+	hint, err := s.findOtherSigner(ctx, msg, p, r.AssumedAt)
+	r.addHint(hint)
+	if hint == "" && len(embeddedCerts) == 0 {
 		r.addHint(fmt.Sprintf("no certificate that is registered here verifies it. The certificates of %s are: %s", p.EntityID, listCertificateNames(p.RequestCerts)))
 	}
 	return err
 }
 
-// hintDigest names the certificate whose signature is valid although the message was changed.
+// hintDigest names the registered certificate that made the signature, if the message was changed
+// afterwards.
 func (r *Report) hintDigest(msg *saml.Message, p *sp.Provider) {
 	for _, c := range p.RequestCerts {
 		if _, _, err := msg.Verify([]*x509.Certificate{c}, true); findRefusalCode(err) == idp.RefusedDigest {
-			r.addHint("the signature was made with the key of the registered certificate " + nameCertificate(c) + ", over another message than this one")
+			r.addHint("the signature was made with the key of the registered certificate " + nameCertificate(c) + ", over a different message")
 			return
 		}
 	}
@@ -60,16 +61,16 @@ func (r *Report) hintDigest(msg *saml.Message, p *sp.Provider) {
 
 // hintEmbeddedCerts compares the certificates in the message with the registered ones. The server
 // ignores them, because anyone can include one.
-func (r *Report) hintEmbeddedCerts(msg *saml.Message, p *sp.Provider, carried []*x509.Certificate) {
-	for _, c := range carried {
+func (r *Report) hintEmbeddedCerts(msg *saml.Message, p *sp.Provider, embeddedCerts []*x509.Certificate) {
+	for _, c := range embeddedCerts {
 		switch {
 		case slices.ContainsFunc(p.RequestCerts, c.Equal):
-			r.addHint("the message carries the registered certificate " + nameCertificate(c) + ", and was not signed with its key")
+			r.addHint("the message contains the registered certificate " + nameCertificate(c) + ", but was not signed with its key")
 		case findVerifier(msg, []*x509.Certificate{c}) == nil:
-			r.addHint("the message carries the certificate " + nameCertificate(c) + ", which does not verify it either")
+			r.addHint("the message contains the certificate " + nameCertificate(c) + ", which does not verify the signature either")
 		default:
-			r.addHint("the certificate that the message carries verifies it, and is not registered: " + nameCertificate(c) +
-				"; register it if the contact of the service provider confirms its SHA-256, " + certs.CertSHA256(c))
+			r.addHint("the certificate in the message verifies the signature, but is not registered: " + nameCertificate(c) +
+				". Register it if the contact of the service provider confirms its SHA-256, " + certs.CertSHA256(c))
 			r.addSuggestion(idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionCert, "").WithLabel(idp.LabelRegister))
 		}
 	}
@@ -83,22 +84,23 @@ func listEmbeddedCerts(root *xmltree.Element) (list []*x509.Certificate) {
 	return nil
 }
 
-// findOtherSigner looks for another party's certificate that verifies a message.
-func (s *Service) findOtherSigner(ctx context.Context, msg *saml.Message, p *sp.Provider, at time.Time) (string, error) {
+// findOtherSigner looks for a certificate of another party that verifies a message, and returns a
+// hint about it.
+func (s *Service) findOtherSigner(ctx context.Context, msg *saml.Message, p *sp.Provider, now time.Time) (string, error) {
 	if c := findVerifier(msg, p.EncryptionX509); c != nil {
 		return "the encryption certificate of the service provider verifies it, " + nameCertificate(c) + ", which is not registered for requests", nil
 	}
 	if s.Years != nil {
-		ours, _ := s.listOurCertificates(at)
-		if c := findVerifier(msg, ours); c != nil {
+		ourCerts, _ := s.listOurCertificates(now)
+		if c := findVerifier(msg, ourCerts); c != nil {
 			return "our own certificate verifies it, " + nameCertificate(c) + ": the service provider signs with the key of this identity provider", nil
 		}
 	}
-	all, err := s.Registry.All(ctx)
+	providers, err := s.Registry.All(ctx)
 	if err != nil {
 		return "", err
 	}
-	for _, o := range all[:min(len(all), maxTriedProviders)] {
+	for _, o := range providers[:min(len(providers), maxTriedProviders)] {
 		if o.EntityID == p.EntityID {
 			continue
 		}
@@ -137,7 +139,7 @@ var encodings = []struct {
 	{"with lower-case percent-encoding and %20 for a space", func(s string) string {
 		return lowercaseEscapes(strings.ReplaceAll(url.QueryEscape(s), "+", "%20"))
 	}},
-	{"percent-encoded as a path is", url.PathEscape},
+	{"percent-encoded like a path", url.PathEscape},
 	{"percent-encoded twice", func(s string) string { return url.QueryEscape(url.QueryEscape(s)) }},
 	{"not percent-encoded at all", func(s string) string { return s }},
 }
@@ -152,7 +154,7 @@ type order struct {
 	text func(request, relay, alg string) string
 }
 
-// orders lists the correct text, and those that software signs by mistake. The parameters are
+// orders lists the correct text, and the texts that software signs by mistake. The parameters are
 // encoded, and relay is "" without a RelayState.
 var orders = []order{
 	{"in the order of the standard", func(request, relay, alg string) string { return request + relay + alg }},
@@ -165,10 +167,10 @@ var orders = []order{
 	{"of the value of SAMLRequest alone", func(request, _, _ string) string { return strings.TrimPrefix(request, "SAMLRequest=") }},
 }
 
-// findSignedText finds the text that a signature in the query was made over, and the certificate
-// that verifies it: the order of the standard in each encoding or, with mistakes, every order
-// in each encoding and as it came.
-func findSignedText(d *saml.QuerySignature, certs []*x509.Certificate, mistakes bool) (how string, cert *x509.Certificate) {
+// findSignedText finds the text that a signature in the query covers, and the certificate that
+// verifies it. It tries the order of the standard in each encoding. With allowMistakes it tries
+// every order in each encoding and in the original one.
+func findSignedText(d *saml.QuerySignature, certs []*x509.Certificate, allowMistakes bool) (description string, cert *x509.Certificate) {
 	if d == nil {
 		return "", nil
 	}
@@ -184,19 +186,19 @@ func findSignedText(d *saml.QuerySignature, certs []*x509.Certificate, mistakes 
 	relay, _ := decodeParameter(query, "RelayState")
 	alg, _ := decodeParameter(query, "SigAlg")
 	for _, o := range orders {
-		if mistakes && verify(o, findParameter(query, "SAMLRequest"), "&RelayState="+findParameter(query, "RelayState"), findParameter(query, "SigAlg")) {
+		if allowMistakes && verify(o, findParameter(query, "SAMLRequest"), "&RelayState="+findParameter(query, "RelayState"), findParameter(query, "SigAlg")) {
 			return o.name, cert
 		}
 		for _, e := range encodings {
 			if !verify(o, e.encode(request), "&RelayState="+e.encode(relay), e.encode(alg)) {
 				continue
 			}
-			if mistakes {
+			if allowMistakes {
 				return e.name + ", " + o.name, cert
 			}
 			return e.name, cert
 		}
-		if !mistakes {
+		if !allowMistakes {
 			break
 		}
 	}

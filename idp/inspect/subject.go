@@ -2,29 +2,29 @@ package inspect
 
 import "vernal/idp/inbound"
 
-// checkSubject checks the user that a request names. Whether that user signs in is only known
-// when the request is answered.
-func (s *Service) checkSubject(r *Report, q *inbound.Request) error {
-	subject := q.Authn.Subject
+// checkSubject checks the user that a request names. Only the answer shows whether that user signs
+// in.
+func (s *Service) checkSubject(r *Report, request *inbound.Request) error {
+	subject := request.Authn.Subject
 	if subject == nil {
 		return nil
 	}
 	if subject.IsEncrypted() && s.Years == nil {
-		r.noteSkipped("Subject EncryptedID", "only our keys open it, and none is available")
+		r.noteSkipped("Subject EncryptedID", "our private keys are required to decrypt it, and none is available")
 		return nil
 	}
 	if subject.IsEncrypted() {
-		if err := q.OpenName(s.findSigner(r)); err != nil {
+		if err := request.OpenName(s.findSigner(r)); err != nil {
 			return r.noteRefused("", err)
 		}
 	}
-	if q.NameIDFormat == "" {
+	if request.NameIDFormat == "" {
 		return nil // refused above
 	}
-	if err := q.CheckSubject(s.IdP.EntityID()); err != nil {
+	if err := request.CheckSubject(s.IdP.EntityID()); err != nil {
 		return r.noteRefused("", err)
 	}
 	r.noteOK("Subject NameID", subject.NameID.Value)
-	r.addHint("answered only if the user who signs in has this NameID (" + q.NameIDFormat + ") at the service provider. Another user is asked to sign in as a different user")
+	r.addHint("the request is answered only if the user who signs in has this NameID (" + request.NameIDFormat + ") at the service provider. Another user is asked to sign in as a different user")
 	return nil
 }

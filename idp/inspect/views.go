@@ -19,7 +19,7 @@ type Step string
 const (
 	StepUTF16       Step = "utf16"            // a file in UTF-16
 	StepMailQuote   Step = "mail_quote"       // the marks of quoted mail, "> "
-	StepIndented    Step = "indented"         // lines that were moved to the right
+	StepIndented    Step = "indented"         // lines with the same indent
 	StepMailEncoded Step = "quoted_printable" // the encoding of mail, =3D
 	StepEntities    Step = "entities"         // &lt; &quot; &#61;
 	StepBackslash   Step = "backslash"        // \" \n \u0026
@@ -27,19 +27,19 @@ const (
 	StepProofpoint  Step = "proofpoint"       // links of urldefense
 	StepCaret       Step = "caret"            // ^& of the Windows command line
 	StepInvisible   Step = "invisible"        // zero-width and other spaces
-	StepTypographic Step = "typographic"      // quoteReplacer quotation marks
+	StepTypographic Step = "typographic"      // typographic quotation marks
 	StepTree        Step = "xml_tree"         // the marks of a browser's view of XML
-	StepJoined      Step = "joined_lines"     // lines that were broken, joined again
+	StepJoined      Step = "joined_lines"     // broken lines that were joined again
 )
 
-// view is a text in one way of reading it.
+// view is a text after some transformations were undone.
 type view struct {
 	text  string
 	steps []Step
 }
 
-// transformations undo one transformation of a text each. They return a text unchanged if they do
-// not apply to it.
+// transformations lists functions that each undo one transformation of a text. They return other
+// texts unchanged.
 var transformations = []struct {
 	step Step
 	undo func(string) string
@@ -57,7 +57,7 @@ var transformations = []struct {
 	{StepTypographic, quoteReplacer.Replace},
 }
 
-// listUnwrapped returns the texts that a view may be a transformation of.
+// listUnwrapped returns the texts that a view may have been transformed from.
 func (v view) listUnwrapped() (next []view) {
 	for _, u := range transformations {
 		if text := u.undo(v.text); text != v.text && text != "" {
@@ -68,12 +68,12 @@ func (v view) listUnwrapped() (next []view) {
 }
 
 // decodeText returns the text in UTF-8, without a byte order mark and surrounding white space.
-// UTF-16 begins with a mark or with a character of which one byte is zero.
+// A text in UTF-16 begins with a mark, or with a character that has a zero byte.
 func decodeText(text string) (string, []Step) {
 	var steps []Step
 	if head := text[:min(len(text), 2)]; head == "\xFF\xFE" || head == "\xFE\xFF" || strings.IndexByte(head, 0) >= 0 {
-		if plain, err := filetext.Decode([]byte(text)); err == nil && len(plain) < len(text) {
-			text, steps = utf16Declaration.ReplaceAllString(string(plain), "$1"), []Step{StepUTF16}
+		if decoded, err := filetext.Decode([]byte(text)); err == nil && len(decoded) < len(text) {
+			text, steps = utf16Declaration.ReplaceAllString(string(decoded), "$1"), []Step{StepUTF16}
 		}
 	}
 	return strings.TrimSpace(strings.TrimPrefix(text, "\uFEFF")), steps
@@ -91,7 +91,7 @@ var quoteReplacer = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«"
 // quoteMark matches the marks of a line of quoted mail.
 var quoteMark = regexp.MustCompile(`(?m)^[ \t]*>[> \t]*`)
 
-// removeQuoteMarks removes the marks of quoted mail, if a text has several lines of it.
+// removeQuoteMarks removes the marks of quoted mail if a text has several quoted lines.
 func removeQuoteMarks(text string) string {
 	if len(quoteMark.FindAllStringIndex(text, 2)) < 2 {
 		return text
@@ -99,11 +99,11 @@ func removeQuoteMarks(text string) string {
 	return quoteMark.ReplaceAllString(text, "")
 }
 
-// removeIndent removes the white space that all lines of a text begin with. The first line
-// has already lost its own.
+// removeIndent removes the white space that all lines after the first begin with. decodeText has
+// removed the indent of the first line.
 func removeIndent(text string) string {
-	first, rest, more := strings.Cut(text, "\n")
-	if !more {
+	first, rest, hasLines := strings.Cut(text, "\n")
+	if !hasLines {
 		return text
 	}
 	indent := ""
@@ -111,11 +111,11 @@ func removeIndent(text string) string {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		own := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		lineIndent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 		if i == 0 || indent == "" {
-			indent = own
+			indent = lineIndent
 		}
-		for !strings.HasPrefix(own, indent) {
+		for !strings.HasPrefix(lineIndent, indent) {
 			indent = indent[:len(indent)-1]
 		}
 		if len(indent) < 2 && indent != "\t" {
@@ -133,18 +133,18 @@ var (
 	mailEscape = regexp.MustCompile(`=[0-9A-F]{2}`)
 )
 
-// decodeMail undoes quoted-printable (RFC 2045 section 6.7). It also accepts lines that have
-// become longer since.
+// decodeMail undoes quoted-printable (RFC 2045 section 6.7). It also accepts lines that
+// are longer than the standard allows.
 func decodeMail(text string) string {
 	if !strings.Contains(text, "=3D") && !softBreak.MatchString(text) {
 		return text
 	}
-	plain := mailBreak.ReplaceAllString(text, "")
-	plain = mailEscape.ReplaceAllStringFunc(plain, decodeEscape)
-	if !utf8.ValidString(plain) {
+	decoded := mailBreak.ReplaceAllString(text, "")
+	decoded = mailEscape.ReplaceAllStringFunc(decoded, decodeEscape)
+	if !utf8.ValidString(decoded) {
 		return text
 	}
-	return plain
+	return decoded
 }
 
 // removeCarets undoes the escapes that browsers write for the Windows command line.
@@ -158,7 +158,7 @@ func removeCarets(text string) string {
 // backslashEscape matches an escape of JSON, JavaScript, or a string that a program printed.
 var backslashEscape = regexp.MustCompile(`\\(?:[nrt"'\\/&?=\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})`)
 
-// unescapeBackslashes undoes such escapes and leaves all other text.
+// unescapeBackslashes undoes the escapes that backslashEscape matches.
 func unescapeBackslashes(text string) string {
 	return backslashEscape.ReplaceAllStringFunc(text, func(e string) string {
 		switch c := e[1]; c {
@@ -177,14 +177,14 @@ func unescapeBackslashes(text string) string {
 }
 
 // percentMark matches an encoded character that occurs only in an encoded URL or XML, encoded
-// once or more often. encodedPlus matches a space that a form wrote as a plus sign.
+// once or more often. plusSpace matches a space that a form wrote as a plus sign.
 var (
 	percentMark = regexp.MustCompile(`%(?:25)*(?:3[CcDdFfAaEe]|2[26FfBb]|0[AaDd])`)
-	plusSpace = regexp.MustCompile(`\+(?:xmlns|ID|Version|IssueInstant|Destination)(?:%|:|=)`)
+	plusSpace   = regexp.MustCompile(`\+(?:xmlns|ID|Version|IssueInstant|Destination)(?:%|:|=)`)
 )
 
-// unescapePercent undoes percent-encoding once and leaves all other text. A plus sign is a
-// space only in XML that a form encoded.
+// unescapePercent undoes percent-encoding once. It reads a plus sign as a space only in XML that a
+// form encoded.
 func unescapePercent(text string) string {
 	if !percentMark.MatchString(text) {
 		return text
@@ -192,9 +192,9 @@ func unescapePercent(text string) string {
 	if plusSpace.MatchString(text) {
 		text = strings.ReplaceAll(text, "+", " ")
 	}
-	plain := percentEscape.ReplaceAllStringFunc(text, decodeEscape)
-	if utf8.ValidString(plain) {
-		return plain
+	decoded := percentEscape.ReplaceAllStringFunc(text, decodeEscape)
+	if utf8.ValidString(decoded) {
+		return decoded
 	}
 	return text
 }
@@ -208,7 +208,7 @@ func decodeEscape(e string) string {
 }
 
 // unescapeForm undoes percent-encoding once in a text that a form encoded, in which a plus
-// sign is a space, and that of base64 is %2B.
+// sign is a space, and %2B is the plus sign of base64.
 func unescapeForm(text string) string {
 	if !strings.Contains(text, "+") || !strings.Contains(text, "%2B") && !strings.Contains(text, "%2b") {
 		return text
@@ -216,8 +216,8 @@ func unescapeForm(text string) string {
 	return unescapePercent(strings.ReplaceAll(text, "+", " "))
 }
 
-// These match links that urldefense rewrote: version 2 writes "-" for "%" and "_" for "/",
-// version 3 puts "*" for each character that it stores separately, in base64.
+// urlDefenseV2 and urlDefenseV3 match links that urldefense rewrote. Version 2 writes "-" for "%"
+// and "_" for "/". Version 3 writes "*" for each character that it stores separately, in base64.
 var (
 	urlDefenseV2 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?com/v2/url\?u=([^&\s"'<>]+)[^\s"'<>]*`)
 	urlDefenseV3 = regexp.MustCompile(`https?://urldefense\.(?:proofpoint\.)?(?:com|us)/v3/__(.+?)__;([A-Za-z0-9_=-]*)![^\s"'<>]*`)
@@ -226,28 +226,28 @@ var (
 func restoreURLDefense(text string) string {
 	text = urlDefenseV2.ReplaceAllStringFunc(text, func(link string) string {
 		u := urlDefenseV2.FindStringSubmatch(link)[1]
-		plain, err := url.PathUnescape(strings.NewReplacer("-", "%", "_", "/").Replace(u))
+		decoded, err := url.PathUnescape(strings.NewReplacer("-", "%", "_", "/").Replace(u))
 		if err != nil {
 			return link
 		}
-		return plain
+		return decoded
 	})
 	return urlDefenseV3.ReplaceAllStringFunc(text, func(link string) string {
 		m := urlDefenseV3.FindStringSubmatch(link)
-		kept, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(m[2], "="))
+		characters, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(m[2], "="))
 		if err != nil {
 			return link
 		}
-		return restoreCharacters(m[1], kept)
+		return restoreCharacters(m[1], characters)
 	})
 }
 
 // runLengths are the lengths that version 3 writes as one character after "**".
 const runLengths = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// restoreCharacters restores the characters that were stored separately: "*" is one, "**A" two, "**B"
-// three, and so on.
-func restoreCharacters(link string, kept []byte) string {
+// restoreCharacters inserts the characters that were stored separately: "*" is one, "**A" two,
+// "**B" three, and so on.
+func restoreCharacters(link string, characters []byte) string {
 	// The scheme has lost one of its two slashes.
 	if scheme, rest, ok := strings.Cut(link, ":/"); ok && !strings.HasPrefix(rest, "/") && len(scheme) < 6 {
 		link = scheme + "://" + rest
@@ -264,12 +264,12 @@ func restoreCharacters(link string, kept []byte) string {
 			i += 2
 		}
 		for range n {
-			if len(kept) == 0 {
+			if len(characters) == 0 {
 				break
 			}
-			_, size := utf8.DecodeRune(kept)
-			b.Write(kept[:size])
-			kept = kept[size:]
+			_, size := utf8.DecodeRune(characters)
+			b.Write(characters[:size])
+			characters = characters[size:]
 		}
 	}
 	return b.String()

@@ -12,12 +12,12 @@ import (
 //
 // Conditions, Scoping and Extensions are ignored, regardless of their content, because no known
 // service provider depends on them, the reference ignores them, and the limits of the parser bound
-// them. AttributeConsumingServiceIndex is ignored, too, and so is an attribute without a namespace
-// that the standard does not know. An unknown element is refused.
+// them. AttributeConsumingServiceIndex and unknown attributes without a namespace are also ignored.
+// An unknown element is refused.
 type AuthnRequest struct {
 	Header
-	// ACSURL and ACSIndex say where the Response should be sent. Package sp decides whether it
-	// may. HasACSURL is false if the URL is absent or empty. HasACSIndex is also false if the
+	// ACSURL and ACSIndex name the requested URL of the Response. Package sp decides whether it is
+	// allowed. HasACSURL is false if the URL is absent or empty. HasACSIndex is also false if the
 	// request has a URL.
 	ACSURL      string
 	HasACSURL   bool
@@ -34,23 +34,22 @@ type AuthnRequest struct {
 	Subject *Subject `json:",omitempty"`
 
 	// Comparison is one of the four values, or "" if absent, which means exact. ClassRefs are
-	// the AuthnContextClassRef values in their order.
+	// the values of AuthnContextClassRef in their original order.
 	Comparison string
 	ClassRefs  []string
-	// DeclRefs are kept for the log and never a reason to accept: a request with nothing else
-	// is refused.
+	// DeclRefs are for the log only. A request without ClassRefs but with DeclRefs is refused.
 	DeclRefs []string
 }
 
 // NameIDPolicy is the sender's preference for the NameID (saml-core §3.4.1.1). Only the Format
-// decides anything, because NameIDs are created at the first visit and each provider has its
-// own. So no value of the other fields leads to a refusal.
+// has an effect, because NameIDs are created at the first visit and each provider has its own. No
+// value of the other fields leads to a refusal.
 type NameIDPolicy struct {
 	Format, SPNameQualifier string
 	AllowCreate             bool
 }
 
-// Bounds on the values that are kept of a request.
+// Bounds on the values of a request.
 const (
 	maxURI   = 4096 // a list of requested attributes is one URI
 	maxRefs  = 32
@@ -87,7 +86,7 @@ func ParseAuthnRequest(root *xmltree.Element) (*AuthnRequest, error) {
 	return r, nil
 }
 
-// readAttributes reads the requirements on the sign-in, and where the Response should be sent.
+// readAttributes reads the requirements on the sign-in and the requested URL of the Response.
 func (r *AuthnRequest) readAttributes(root *xmltree.Element) (err error) {
 	if r.ForceAuthn, err = readBool(root, "ForceAuthn"); err != nil {
 		return err
@@ -105,7 +104,7 @@ func (r *AuthnRequest) readAttributes(root *xmltree.Element) (err error) {
 		return err
 	}
 	if r.HasACSURL = r.ACSURL != ""; r.HasACSURL {
-		return nil // saml-core §3.4.1: an index beside a URL is not allowed and is ignored
+		return nil // saml-core §3.4.1: an index with a URL is not allowed and is ignored
 	}
 	index, ok := root.Attr("AssertionConsumerServiceIndex")
 	if !ok {
@@ -139,8 +138,8 @@ func (r *AuthnRequest) readNameIDPolicy(e *xmltree.Element) (err error) {
 	return nil
 }
 
-// readAuthnContext reads the RequestedAuthnContext (saml-core §3.3.2.2.1). All of its
-// references count, not only the last one.
+// readAuthnContext reads the RequestedAuthnContext (saml-core §3.3.2.2.1). It keeps all
+// references, not only the last one.
 func (r *AuthnRequest) readAuthnContext(e *xmltree.Element) error {
 	if e == nil {
 		return nil

@@ -9,35 +9,33 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Message is a message as it arrived. Nothing in it is verified. Only the element that Verify
-// returns may be read.
+// Message is a message that is not verified. Only the element that Verify returns may be read.
 type Message struct {
 	Root *xmltree.Element
-	// Hash is the idp.HashMessage of the message as decoded and inflated. It is
-	// the same for all deliveries of one message.
+	// Hash is the idp.HashMessage of the message as decoded and inflated. It is the same for all
+	// deliveries of one message.
 	Hash []byte
-	// RelayState is returned unchanged with the answer. HasRelay distinguishes an empty
-	// one, which is returned too, from none.
+	// RelayState is returned unchanged with the answer. HasRelay distinguishes an empty one from
+	// a missing one, because an empty one is also returned.
 	RelayState string
 	HasRelay   bool
-	// QuerySignature is the signature of the query, nil if it has none.
+	// QuerySignature is the signature of the query, or nil.
 	QuerySignature *QuerySignature
-	// Locale and Prompt are extra parameters of the reference, not validated. They are "" if
-	// absent or longer than any valid value.
+	// Locale and Prompt are parameters of the reference that are not in the standard. They are
+	// not validated, and "" if absent or longer than any valid value.
 	Locale, Prompt string
 }
 
-// QuerySignature is a signature in the query, outside of the message, as in the HTTP-Redirect
+// QuerySignature is a signature in the query, outside of the message, for the HTTP-Redirect
 // binding (saml-bindings §3.4.4.1).
 type QuerySignature struct {
-	// SignedText is the text that was signed: the values as they are in the query, still encoded,
-	// in the order of the standard.
-	SignedText    []byte
-	SigAlg    string
-	Signature []byte
+	// SignedText contains the encoded values of the query in the order of the standard.
+	SignedText []byte
+	SigAlg     string
+	Signature  []byte
 }
 
-// HTTPRequest holds the parts of an HTTP request that can carry a message.
+// HTTPRequest contains the parts of an HTTP request that can carry a message.
 type HTTPRequest struct {
 	Method      string
 	RawQuery    string
@@ -45,10 +43,10 @@ type HTTPRequest struct {
 	Body        []byte // of a POST, capped by the caller
 }
 
-// Read decodes the message of a request. The error is a *idp.Refusal, and
-// RefusedRequestMissing if the request has no message.
-func Read(in HTTPRequest) (*Message, error) {
-	p, err := readParameters(in)
+// Read decodes the message of a request. The error is a *idp.Refusal. It is RefusedRequestMissing
+// if the request has no message.
+func Read(request HTTPRequest) (*Message, error) {
+	p, err := readParameters(request)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +54,7 @@ func Read(in HTTPRequest) (*Message, error) {
 	if err := p.readRelayState(m); err != nil {
 		return nil, err
 	}
-	if m.QuerySignature, err = p.readQuerySignature(in.Method == "POST"); err != nil {
+	if m.QuerySignature, err = p.readQuerySignature(request.Method == "POST"); err != nil {
 		return nil, err
 	}
 	if m.Root, m.Hash, err = decodeMessage(p.request.raw); err != nil {
@@ -67,27 +65,27 @@ func Read(in HTTPRequest) (*Message, error) {
 	return m, nil
 }
 
-// ClaimedIssuer returns the entity that the message claims to be from. It may only be used to
-// look up that entity's certificates.
+// ClaimedIssuer returns the claimed sender. It may only be used to look up the certificates of that
+// entity.
 func (m *Message) ClaimedIssuer() (idp.EntityID, error) {
 	return readIssuer(m.Root)
 }
 
-// Verify checks the message's signature, embedded or detached, with the sender's certificates, and
-// returns the root element of the signed part and the certificate that verified it. Only that
+// Verify checks the signature in the message or in the query with the certificates of the sender.
+// It returns the root element of the signed part and the certificate that verified it. Only that
 // element may be read, never m.Root.
 //
 // Without any signature, it returns RefusedSignatureMissing if one is required, and otherwise
 // the message's root without a certificate. A signature that is present must verify even if
 // none is required.
-func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Element, *x509.Certificate, error) {
-	embedded, err := xmldsig.FindSignature(m.Root)
+func (m *Message) Verify(certs []*x509.Certificate, isRequired bool) (*xmltree.Element, *x509.Certificate, error) {
+	signature, err := xmldsig.FindSignature(m.Root)
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case embedded != nil && m.QuerySignature != nil:
+	case signature != nil && m.QuerySignature != nil:
 		return nil, nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "ds:Signature, SigAlg")
-	case embedded != nil:
+	case signature != nil:
 		v, err := xmldsig.VerifyEnveloped(m.Root, certs)
 		if err != nil {
 			return nil, nil, err
@@ -100,7 +98,7 @@ func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Ele
 			return nil, nil, err
 		}
 		return m.Root, cert, nil
-	case required:
+	case isRequired:
 		return nil, nil, idp.Refuse(idp.RefusedSignatureMissing, "Signature", "")
 	}
 	return m.Root, nil, nil
@@ -108,26 +106,26 @@ func (m *Message) Verify(certs []*x509.Certificate, required bool) (*xmltree.Ele
 
 // readIssuer reads the only Issuer of a message.
 func readIssuer(root *xmltree.Element) (idp.EntityID, error) {
-	var found *xmltree.Element
+	var issuer *xmltree.Element
 	for c := range root.Elements() {
 		if !c.Is(NamespaceAssertion, "Issuer") {
 			continue
 		}
-		if found != nil {
+		if issuer != nil {
 			return "", idp.Refuse(idp.RefusedIssuer, "Issuer", c.Text())
 		}
-		found = c
+		issuer = c
 	}
-	if found == nil {
+	if issuer == nil {
 		return "", idp.Refuse(idp.RefusedIssuer, "Issuer", "")
 	}
-	if err := checkAttributes(found); err != nil {
+	if err := checkAttributes(issuer); err != nil {
 		return "", err
 	}
-	if format, _ := found.Attr("Format"); format != "" && format != NameIDFormatEntity && format != NameIDFormatUnspecified {
+	if format, _ := issuer.Attr("Format"); format != "" && format != NameIDFormatEntity && format != NameIDFormatUnspecified {
 		return "", idp.Refuse(idp.RefusedIssuer, "Issuer Format", format, NameIDFormatEntity)
 	}
-	id := trimSpace(found.Text())
+	id := trimSpace(issuer.Text())
 	if id == "" || len(id) > idp.MaxEntityID || strings.ContainsAny(id, "\t\r\n") {
 		return "", idp.Refuse(idp.RefusedIssuer, "Issuer", id)
 	}

@@ -17,8 +17,7 @@ import (
 
 const (
 	// maxMessage bounds a message in bytes before and after inflating. Libraries accept 10 MB,
-	// which a request of 10 kB can inflate to and which takes seconds to parse
-	// (CVE-2023-28119).
+	// so a request of 10 kB can cost seconds of parsing (CVE-2023-28119).
 	maxMessage = 128 << 10
 	// maxSignature is the size in bytes of a signature with a 16,384-bit RSA key.
 	maxSignature = 2048
@@ -26,14 +25,14 @@ const (
 
 // decoder holds the buffers for decoding a message. An inflater alone is 40 kB.
 type decoder struct {
-	text    []byte // percent-decoded base64 without white space
-	data    []byte // decoded from it
-	xml     []byte // inflated from that
-	src     bytes.Reader
+	text     []byte // percent-decoded base64 without white space
+	data     []byte // decoded from text
+	xml      []byte // inflated from data
+	src      bytes.Reader
 	inflater io.ReadCloser
 }
 
-// decoders reduces garbage collection. A decoder carries no data between requests.
+// decoders reduces garbage collection. A decoder never passes data from one request to another.
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // release returns d to the pool, without buffers that an unusually large message grew.
@@ -114,8 +113,7 @@ func parseHex(c byte) byte {
 	return 0xFF
 }
 
-// decodeMessage decodes the raw value of SAMLRequest to a tree, and returns the hash of its
-// text.
+// decodeMessage decodes the raw value of SAMLRequest to a tree and returns the hash of its XML.
 func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
@@ -130,7 +128,7 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	case len(data) == 0:
 		return nil, nil, idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", raw)
 	}
-	// Either binding may carry either form, because deployed software mixes them up.
+	// Both bindings accept both forms, because deployed software mixes them up.
 	if !isXML(data) {
 		if data, err = d.inflateData(data); err != nil {
 			if errors.Is(err, errLarge) {
@@ -146,12 +144,11 @@ func decodeMessage(raw string) (root *xmltree.Element, hash []byte, err error) {
 	return root, idp.HashMessage(data), nil
 }
 
-// isXML reports whether the bytes are meant as XML. A DEFLATE stream may begin with "<" too,
-// but is then not UTF-8. XML that is not UTF-8 is reported as such rather than as a broken
-// stream.
+// isXML reports whether the sender meant the bytes to be XML. A DEFLATE stream may also begin with
+// "<", but is then not UTF-8. XML in UTF-16 counts as XML, so that the refusal names the encoding.
 func isXML(data []byte) bool {
-	for _, start := range []string{"\xFE\xFF", "\xFF\xFE", "<\x00", "\x00<", "<?xml"} {
-		if bytes.HasPrefix(data, []byte(start)) {
+	for _, prefix := range []string{"\xFE\xFF", "\xFF\xFE", "<\x00", "\x00<", "<?xml"} {
+		if bytes.HasPrefix(data, []byte(prefix)) {
 			return true
 		}
 	}
@@ -187,23 +184,23 @@ func (d *decoder) inflateData(data []byte) ([]byte, error) {
 			d.xml = append(d.xml, make([]byte, len(d.xml))...)
 		}
 	}
-	// The inflater reads byte by byte, so remaining bytes are not part of the stream. They are
-	// refused, so that no data can be hidden there.
+	// The inflater reads byte by byte, so remaining bytes are not part of the stream. Refuse
+	// them, so that no data can be hidden there.
 	if d.src.Len() > 0 {
 		return nil, errTrailer
 	}
 	return d.xml[:n], nil
 }
 
-// refuseXML quotes the position of the error in the sender's text.
+// refuseXML returns a refusal that quotes the sender's text around the error.
 func refuseXML(field string, data []byte, err error) error {
-	seen, what, at := "", "", ""
+	seen, problem, offset := "", "", ""
 	var syntax *xmltree.SyntaxError
 	if errors.As(err, &syntax) {
-		from := min(max(syntax.Offset-20, 0), len(data))
-		to := min(syntax.Offset+40, len(data))
-		seen = strings.ToValidUTF8(string(data[from:to]), "\uFFFD")
-		what, at = syntax.Problem, strconv.Itoa(syntax.Offset)
+		start := min(max(syntax.Offset-20, 0), len(data))
+		end := min(syntax.Offset+40, len(data))
+		seen = strings.ToValidUTF8(string(data[start:end]), "\uFFFD")
+		problem, offset = syntax.Problem, strconv.Itoa(syntax.Offset)
 	}
-	return idp.Refuse(idp.RefusedXML, field, seen, what, at).WithCause(err)
+	return idp.Refuse(idp.RefusedXML, field, seen, problem, offset).WithCause(err)
 }

@@ -23,32 +23,32 @@ const (
 
 // parameter is a raw parameter of a query or form.
 type parameter struct {
-	raw string // the value, still encoded
+	raw   string // the value, still encoded
 	isSet bool
 }
 
-// parameters holds the known parameters. Any other one is ignored, so that links with tracking
+// parameters contains the known parameters. Unknown ones are ignored, so that links with tracking
 // parameters work.
 type parameters struct {
-	request, response, relay, sigAlg, signature, encoding parameter // each once
+	request, response, relay, sigAlg, signature, encoding parameter // at most once each
 	locale, prompt                                        parameter // the first counts
 }
 
-// readParameters reads the query, and the form of a POST. It does not use url.Values, which
-// hides repeated parameters, and the signed text needs the values as they were sent.
-func readParameters(in HTTPRequest) (p parameters, err error) {
-	if len(in.RawQuery) > maxQuery {
+// readParameters reads the query and the form of a POST. It does not use url.Values, because
+// url.Values hides repeated parameters and the signed text needs the original values.
+func readParameters(request HTTPRequest) (p parameters, err error) {
+	if len(request.RawQuery) > maxQuery {
 		return p, refuseTooLarge(maxQuery)
 	}
-	if err := p.readPairs(in.RawQuery); err != nil {
+	if err := p.readPairs(request.RawQuery); err != nil {
 		return p, err
 	}
-	if in.Method == "POST" && len(in.Body) > 0 {
-		mediaType, _, _ := strings.Cut(in.ContentType, ";")
+	if request.Method == "POST" && len(request.Body) > 0 {
+		mediaType, _, _ := strings.Cut(request.ContentType, ";")
 		if !strings.EqualFold(strings.TrimSpace(mediaType), formType) {
-			return p, idp.Refuse(idp.RefusedParameterInvalid, "Content-Type", in.ContentType, formType)
+			return p, idp.Refuse(idp.RefusedParameterInvalid, "Content-Type", request.ContentType, formType)
 		}
-		if err := p.readPairs(string(in.Body)); err != nil {
+		if err := p.readPairs(string(request.Body)); err != nil {
 			return p, err
 		}
 	}
@@ -63,8 +63,8 @@ func (p *parameters) readPairs(s string) error {
 		var pair string
 		pair, s, _ = strings.Cut(s, "&")
 		name, value, _ := strings.Cut(pair, "=")
-		// Names are compared decoded: %53AMLRequest is a SAMLRequest to
-		// every other reader, so it must count as one here.
+		// Names are compared decoded, because %53AMLRequest is a SAMLRequest to every other
+		// reader.
 		name, err := url.QueryUnescape(name)
 		if err != nil {
 			return idp.Refuse(idp.RefusedParameterInvalid, "parameter name", pair).WithCause(err)
@@ -73,11 +73,11 @@ func (p *parameters) readPairs(s string) error {
 		if i < 0 {
 			continue
 		}
-		known, once := p.list()[i], i < len(parameterNames)-2
+		param, isUnique := p.list()[i], i < len(parameterNames)-2
 		switch {
-		case !known.isSet:
-			*known = parameter{raw: value, isSet: true}
-		case once:
+		case !param.isSet:
+			*param = parameter{raw: value, isSet: true}
+		case isUnique:
 			return idp.Refuse(idp.RefusedParameterTwice, name, name+", "+name, name)
 		}
 	}
@@ -131,14 +131,13 @@ func (p *parameters) readRelayState(m *Message) error {
 	return nil
 }
 
-// readQuerySignature assembles a signature of the query and the text that it signs. It returns nil
-// without a signature.
+// readQuerySignature returns the signature of the query and the text that it covers, or nil.
 func (p *parameters) readQuerySignature(isForm bool) (*QuerySignature, error) {
 	if !p.sigAlg.isSet && !p.signature.isSet {
 		return nil, nil
 	}
-	// Only the Redirect binding has such a signature, with both parts. An incomplete or empty
-	// one does not count as unsigned.
+	// Only the Redirect binding has such a signature, with both parameters. An incomplete or empty
+	// signature is refused and not treated as an unsigned message.
 	field := "SigAlg"
 	if p.sigAlg.isSet {
 		field = "Signature"

@@ -2,7 +2,7 @@ package saml
 
 import "time"
 
-// Namespaces.
+// Namespaces of messages.
 const (
 	NamespaceProtocol  = "urn:oasis:names:tc:SAML:2.0:protocol"
 	NamespaceAssertion = "urn:oasis:names:tc:SAML:2.0:assertion"
@@ -35,7 +35,7 @@ const (
 	NameIDFormatTransient   = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 )
 
-// Values of RequestedAuthnContext's Comparison (saml-core §3.3.2.2.1). An absent one means
+// Values of RequestedAuthnContext's Comparison (saml-core §3.3.2.2.1). If absent, it means
 // exact.
 const (
 	ComparisonExact   = "exact"
@@ -69,9 +69,9 @@ const (
 const (
 	// ConfirmationLifetime is how long the assertion may be presented.
 	ConfirmationLifetime = 180 * time.Second
-	// ConditionsLifetime is how long its statements may be relied on.
+	// ConditionsLifetime is how long service providers may rely on the statements.
 	ConditionsLifetime = time.Hour
-	// ConditionsSkew is how far behind ours a service provider's clock may be.
+	// ConditionsSkew is how far the clock of a service provider may be behind our clock.
 	ConditionsSkew = 5 * time.Second
 )
 

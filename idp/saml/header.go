@@ -44,21 +44,20 @@ func (h *Header) readHeader(root *xmltree.Element) error {
 	return err
 }
 
-// MaxAge is how old a request may be, and MaxSkew is how far the clocks of sender and receiver
-// may differ.
+// MaxAge is the maximum age of a request, and MaxSkew is the maximum difference between the clocks
+// of sender and receiver.
 const (
 	MaxAge  = 5 * time.Minute
 	MaxSkew = time.Minute
 )
 
-// Expectation holds the values that a request is compared with.
+// Expectation contains the values that a request is compared with.
 type Expectation struct {
 	Now time.Time
 	// Issuer is the entity whose certificates verified the message.
 	Issuer idp.EntityID
-	// Destinations are the URLs that the message may name as its Destination, from the
-	// configuration and not from the Host header: first the one that it came to, then its
-	// equivalents.
+	// Destinations are the URLs that the message may name as its Destination: first the URL that it
+	// came to, then its equivalents. They are from the configuration, not from the Host header.
 	Destinations []string
 	// AllowsAnyDestination is set for a sender whose Destination is not compared.
 	AllowsAnyDestination bool
@@ -75,7 +74,7 @@ type Finding struct {
 	Err error
 }
 
-// Findings are results in the order in which the server checks the rules.
+// Findings lists the results in the order in which the server checks the rules.
 type Findings []Finding
 
 // Err returns the first refusal, with which the server refuses the message, or nil.
@@ -97,8 +96,8 @@ func (h *Header) AppendFindings(dst Findings, e Expectation) Findings {
 		Finding{"IssueInstant", checkInstant(h.IssueInstant, e)})
 }
 
-// checkIssuer compares the verified Issuer with the one that was read before the signature was
-// checked, to look up the certificates.
+// checkIssuer compares the verified Issuer with the claimed one, by which the certificates were
+// looked up.
 func (h *Header) checkIssuer(e Expectation) error {
 	if h.Issuer != e.Issuer {
 		return idp.Refuse(idp.RefusedIssuer, "Issuer", string(h.Issuer))
@@ -113,23 +112,23 @@ func (h *Header) checkDestination(e Expectation) error {
 	return nil
 }
 
-// isMeantFor reports whether the Destination names a URL of ours. The query is ignored,
-// because it is ours to read and integrators copy the URL with one.
+// isMeantFor reports whether the Destination names a URL of ours. It ignores the query, because
+// integrators copy the URL with one.
 func (h *Header) isMeantFor(url string) bool {
 	path, _, _ := strings.Cut(h.Destination, "?")
 	return equalURLs(path, url)
 }
 
 // checkInstant refuses a message that is too old, from before a restore, or from the future.
-func checkInstant(at time.Time, e Expectation) error {
+func checkInstant(issuedAt time.Time, e Expectation) error {
 	now := e.Now
 	switch {
-	case at.Before(now.Add(-MaxAge - MaxSkew)):
-		return idp.Refuse(idp.RefusedIssueInstantOld, "IssueInstant", formatTime(at), MaxAge.String(), formatTime(now))
-	case at.Before(e.RestoredAt):
-		return idp.Refuse(idp.RefusedBeforeRestore, "IssueInstant", formatTime(at), formatTime(e.RestoredAt))
-	case at.After(now.Add(MaxSkew)):
-		return idp.Refuse(idp.RefusedIssueInstantFuture, "IssueInstant", formatTime(at), MaxSkew.String(), formatTime(now))
+	case issuedAt.Before(now.Add(-MaxAge - MaxSkew)):
+		return idp.Refuse(idp.RefusedIssueInstantOld, "IssueInstant", formatTime(issuedAt), MaxAge.String(), formatTime(now))
+	case issuedAt.Before(e.RestoredAt):
+		return idp.Refuse(idp.RefusedBeforeRestore, "IssueInstant", formatTime(issuedAt), formatTime(e.RestoredAt))
+	case issuedAt.After(now.Add(MaxSkew)):
+		return idp.Refuse(idp.RefusedIssueInstantFuture, "IssueInstant", formatTime(issuedAt), MaxSkew.String(), formatTime(now))
 	}
 	return nil
 }
@@ -142,13 +141,13 @@ func equalURLs(a, b string) bool {
 	return a == b || normalizeURL(a) == normalizeURL(b) && normalizeURL(a) != ""
 }
 
-// normalizeURL returns "" for anything but a plain http or https URL. Everything after the
-// host is kept as written.
+// normalizeURL normalizes scheme, host and port, and does not change the remaining text. It returns
+// "" for anything but an http or https URL.
 func normalizeURL(s string) string {
 	scheme, rest, ok := strings.Cut(s, "://")
 	scheme = strings.ToLower(scheme)
-	port, known := map[string]string{"https": ":443", "http": ":80"}[scheme]
-	if !ok || !known {
+	port, isKnown := map[string]string{"https": ":443", "http": ":80"}[scheme]
+	if !ok || !isKnown {
 		return ""
 	}
 	host := rest

@@ -22,8 +22,8 @@ type LogoutRequest struct {
 	Reason string
 	// Subject is the user whose sessions end.
 	Subject
-	// SessionIndexes are the values that the sender was given, without duplicates. They
-	// include those in the assertion namespace, as in the guide's sample.
+	// SessionIndexes are the session indexes of the sender, without duplicates. They include
+	// elements in the assertion namespace, which the sample in the guide uses.
 	SessionIndexes []string
 }
 
@@ -33,7 +33,7 @@ type NameID struct {
 	NameQualifier, SPNameQualifier string
 }
 
-// Bounds on the values that are kept of a LogoutRequest.
+// Bounds on the values of a LogoutRequest.
 const (
 	maxNameID         = 1024
 	maxSessionIndex   = 256
@@ -75,8 +75,8 @@ func (r *LogoutRequest) readAttributes(root *xmltree.Element) (err error) {
 	return err
 }
 
-// readChildren reads the child elements. It refuses a second name of a user, in any form, because
-// readers differ in which one counts.
+// readChildren reads the child elements. It refuses a second NameID or EncryptedID, because some
+// readers use the first one and others the last.
 func (r *LogoutRequest) readChildren(root *xmltree.Element) error {
 	seen := map[string]bool{}
 	var indexSpace string
@@ -101,7 +101,7 @@ func (r *LogoutRequest) readChildren(root *xmltree.Element) error {
 				return err
 			}
 		case c.Is(NamespaceAssertion, "Issuer"), c.Is(NamespaceProtocol, "Extensions"), c.Is(xmldsig.Namespace, "Signature"):
-		default: // also BaseID, an abstract type that no software sends
+		default: // includes BaseID, an abstract type that no software sends
 			return refuseChild("LogoutRequest", c, false)
 		}
 		if seen[name] {
@@ -143,7 +143,7 @@ func (r *LogoutRequest) addSessionIndex(e *xmltree.Element) error {
 	}
 	index := trimSpace(e.Text())
 	if index == "" {
-		return nil // equivalent to an absent one
+		return nil // the same as if absent
 	}
 	if len(index) > maxSessionIndex || len(r.SessionIndexes) == maxSessionIndexes {
 		return idp.Refuse(idp.RefusedSessionIndex, "SessionIndex", index)

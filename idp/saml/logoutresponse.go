@@ -9,7 +9,7 @@ import (
 // LogoutResponse answers a LogoutRequest (saml-core §3.7.2). All fields except Destination and
 // InResponseTo are required.
 type LogoutResponse struct {
-	ID           string // an NCName, never used before
+	ID           string // an NCName that was never used
 	IssueInstant time.Time
 	// Issuer is the entity ID of the identity provider.
 	Issuer string
@@ -21,8 +21,8 @@ type LogoutResponse struct {
 	Status       Status
 }
 
-// Write appends the samlp:LogoutResponse to dst, which may be nil. It signs with s if that is
-// not nil. The guide shows an unsigned one.
+// Write appends the samlp:LogoutResponse to dst, which may be nil. It signs with s unless s is nil.
+// The guide of Login.gov shows an unsigned one.
 func (r *LogoutResponse) Write(dst []byte, s *xmldsig.Signer) ([]byte, error) {
 	if err := requireFields("LogoutResponse", "ID", r.ID, "Issuer", r.Issuer, "Status", r.Status.Code); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ var allowedChildren = map[string]map[string]string{
 	"RequestedAuthnContext": {"AuthnContextClassRef": NamespaceAssertion, "AuthnContextDeclRef": NamespaceAssertion},
 }
 
-// parentNames maps elements to their parent, which templates and hand-written requests leave out.
+// parentNames maps elements to their parent, which templates and hand-written requests omit.
 var parentNames = map[string]string{
 	"AuthnContextClassRef": "RequestedAuthnContext", "AuthnContextDeclRef": "RequestedAuthnContext",
 	"NameID": "Subject", "EncryptedID": "Subject", "BaseID": "Subject", "SubjectConfirmation": "Subject",
@@ -27,39 +27,38 @@ var parentNames = map[string]string{
 	"IDPList": "Scoping", "RequesterID": "Scoping", "IDPEntry": "IDPList",
 }
 
-// checkChildren refuses text and foreign attributes in a part of a request, an element that it
-// may not contain, and a repeated one, because readers differ in whether the first or the last
-// counts.
-func checkChildren(in string, e *xmltree.Element) error {
+// checkChildren refuses text and unknown attributes in a part of a request, elements that it may
+// not contain, and repeated elements, because some readers use the first one and others the last.
+func checkChildren(part string, e *xmltree.Element) error {
 	if err := checkShape(e); err != nil {
 		return err
 	}
 	for c := range e.Elements() {
-		space, isKnown := allowedChildren[in][c.Local]
+		space, isKnown := allowedChildren[part][c.Local]
 		isKnown = isKnown && space == c.Space
-		if isTwice := isKnown && e.Child(c.Space, c.Local) != c; isTwice || !isKnown {
-			return refuseChild(in, c, isTwice)
+		if isRepeated := isKnown && e.Child(c.Space, c.Local) != c; isRepeated || !isKnown {
+			return refuseChild(part, c, isRepeated)
 		}
 	}
 	return nil
 }
 
 // refuseChild returns the refusal of an element in a part of a request: it is repeated, in another
-// namespace, outside of its parent, or unknown. The arguments fill the places {0} to {5} of the
-// text, of which one kind applies.
-func refuseChild(in string, c *xmltree.Element, twice bool) *idp.Refusal {
+// namespace, outside of its parent, or unknown. The text of the refusal has the
+// placeholders {0} to {5}, and only those of the matching case are filled.
+func refuseChild(part string, c *xmltree.Element, isRepeated bool) *idp.Refusal {
 	args := make([]string, 6)
-	known, isKnown := allowedChildren[in][c.Local]
-	home, hasHome := parentNames[c.Local]
+	namespace, isKnown := allowedChildren[part][c.Local]
+	parent, hasParent := parentNames[c.Local]
 	switch {
-	case twice:
+	case isRepeated:
 		args[2] = c.Local
-	case isKnown && known != c.Space:
-		args[3], args[4] = c.Local, known
-	case hasHome && home != in && !isKnown:
-		args[0], args[1] = c.Local, home
+	case isKnown && namespace != c.Space:
+		args[3], args[4] = c.Local, namespace
+	case hasParent && parent != part && !isKnown:
+		args[0], args[1] = c.Local, parent
 	default:
 		args[5] = c.Local
 	}
-	return idp.Refuse(idp.RefusedValue, in, c.Local, args...)
+	return idp.Refuse(idp.RefusedValue, part, c.Local, args...)
 }

@@ -11,10 +11,10 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Response holds the values that the envelope and its assertion have in common, so that the
-// two cannot differ. All fields are required.
+// Response contains the values that a Response and its assertion share, so that they cannot
+// differ. All fields are required.
 type Response struct {
-	ID           string // an NCName, never used before
+	ID           string // an NCName that was never used
 	IssueInstant time.Time
 	// Issuer is the entity ID of the identity provider.
 	Issuer string
@@ -25,10 +25,10 @@ type Response struct {
 	InResponseTo string
 }
 
-// Assertion holds the values about one user that are disclosed to one service provider. All
+// Assertion contains the values about one user that are disclosed to one service provider. All
 // fields except Attributes are required.
 type Assertion struct {
-	ID string // an NCName, never used before
+	ID string // an NCName that was never used
 	// Audience is the entity ID of the service provider.
 	Audience     string
 	NameID       string
@@ -41,8 +41,8 @@ type Assertion struct {
 	Attributes []Attribute
 }
 
-// Attribute is one attribute of a user. Without Values it is sent as an empty element:
-// requested and permitted, but unknown.
+// Attribute is one attribute of a user. Without Values it is sent as an empty element,
+// which means that the value is unknown.
 type Attribute struct {
 	Name, NameFormat, FriendlyName string
 	Values                         []string
@@ -50,25 +50,24 @@ type Attribute struct {
 
 // Protection selects how a successful Response is protected.
 type Protection struct {
-	// Signer always signs the assertion.
+	// Signer signs the assertion, and the Response if SignResponse is set.
 	Signer *xmldsig.Signer
 	// Encrypter encrypts the signed assertion. If nil, it is sent in the clear.
 	Encrypter *xmlenc.Encrypter
-	// SignResponse also signs the Response, as it is sent.
+	// SignResponse also signs the Response.
 	SignResponse bool
 }
 
 // Status is the outcome in a Response without an assertion.
 type Status struct {
 	Code    string // top level: StatusRequester or StatusResponder
-	Detail  string // second level; may be empty
-	Message string // for users; may be empty
+	Detail  string // second level, may be empty
+	Message string // for users, may be empty
 }
 
 // WriteSuccess appends a samlp:Response with the assertion to dst, which may be nil, and
 // returns the longer slice with the exact bytes to send. It costs one operation with the
-// private key, or two with SignResponse. The error names a field that is missing or cannot be
-// sent.
+// private key, or two with SignResponse. The error names a missing or invalid field.
 func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte, error) {
 	if err := r.checkFields(); err != nil {
 		return nil, err
@@ -77,11 +76,11 @@ func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte,
 		return nil, err
 	}
 	if a.ID == r.ID {
-		return nil, errors.New("write Response: it and its Assertion have the same ID")
+		return nil, errors.New("write Response: the Response and its Assertion must not have the same ID")
 	}
 	start := len(dst)
 	w := xmltree.NewWriter(dst)
-	at := r.openTag(w, "Response")
+	signaturePos := r.openTag(w, "Response")
 	writeStatus(w, Status{Code: StatusSuccess})
 	write := r.writeAssertion
 	if p.Encrypter != nil {
@@ -93,32 +92,32 @@ func (r *Response) WriteSuccess(dst []byte, a *Assertion, p Protection) ([]byte,
 	if !p.SignResponse {
 		p.Signer = nil // it has signed the assertion
 	}
-	return r.closeTag(w, "Response", start, at, p.Signer)
+	return r.closeTag(w, "Response", start, signaturePos, p.Signer)
 }
 
 // WriteStatus appends a samlp:Response that reports a failure to dst. The Response itself is
 // signed, because no assertion carries a signature.
-func (r *Response) WriteStatus(dst []byte, st Status, s *xmldsig.Signer) ([]byte, error) {
+func (r *Response) WriteStatus(dst []byte, status Status, s *xmldsig.Signer) ([]byte, error) {
 	if err := r.checkFields(); err != nil {
 		return nil, err
 	}
-	if st.Code != StatusRequester && st.Code != StatusResponder {
-		return nil, fmt.Errorf("write Response: top-level status code is %q", st.Code)
+	if status.Code != StatusRequester && status.Code != StatusResponder {
+		return nil, fmt.Errorf("write Response: top-level status code %q is not Requester or Responder", status.Code)
 	}
-	return r.writeStatus(dst, "Response", st, s)
+	return r.writeStatus(dst, "Response", status, s)
 }
 
-// writeStatus appends a message with only a Status, signed if s is not nil.
-func (r *Response) writeStatus(dst []byte, name string, st Status, s *xmldsig.Signer) ([]byte, error) {
+// writeStatus appends a message that contains only a Status, signed unless s is nil.
+func (r *Response) writeStatus(dst []byte, name string, status Status, s *xmldsig.Signer) ([]byte, error) {
 	start := len(dst)
 	w := xmltree.NewWriter(dst)
-	at := r.openTag(w, name)
-	writeStatus(w, st)
-	return r.closeTag(w, name, start, at, s)
+	signaturePos := r.openTag(w, name)
+	writeStatus(w, status)
+	return r.closeTag(w, name, start, signaturePos, s)
 }
 
-// closeTag ends the message that begins at start and signs it, if s is not nil.
-func (r *Response) closeTag(w *xmltree.Writer, name string, start, at int, s *xmldsig.Signer) ([]byte, error) {
+// closeTag ends the message that begins at start and signs it unless s is nil.
+func (r *Response) closeTag(w *xmltree.Writer, name string, start, signaturePos int, s *xmldsig.Signer) ([]byte, error) {
 	w.End()
 	buf, err := w.Finish()
 	if err != nil {
@@ -127,12 +126,12 @@ func (r *Response) closeTag(w *xmltree.Writer, name string, start, at int, s *xm
 	if s == nil {
 		return buf, nil
 	}
-	return s.SignFrom(buf, start, r.ID, at)
+	return s.SignFrom(buf, start, r.ID, signaturePos)
 }
 
 // openTag writes the start tag and the Issuer, and returns the position of the signature. It
 // leaves out empty attributes.
-func (r *Response) openTag(w *xmltree.Writer, name string) (at int) {
+func (r *Response) openTag(w *xmltree.Writer, name string) (signaturePos int) {
 	var b [len(TimeFormat)]byte
 	consent := ""
 	if name == "Response" {
@@ -151,15 +150,15 @@ func (r *Response) openTag(w *xmltree.Writer, name string) (at int) {
 	return w.Len()
 }
 
-func writeStatus(w *xmltree.Writer, st Status) {
+func writeStatus(w *xmltree.Writer, status Status) {
 	w.Start("samlp", NamespaceProtocol, "Status")
-	w.Start("samlp", NamespaceProtocol, "StatusCode", newAttr("Value", st.Code))
-	if st.Detail != "" {
-		w.Element("samlp", NamespaceProtocol, "StatusCode", "", newAttr("Value", st.Detail))
+	w.Start("samlp", NamespaceProtocol, "StatusCode", newAttr("Value", status.Code))
+	if status.Detail != "" {
+		w.Element("samlp", NamespaceProtocol, "StatusCode", "", newAttr("Value", status.Detail))
 	}
 	w.End()
-	if st.Message != "" {
-		w.Element("samlp", NamespaceProtocol, "StatusMessage", st.Message)
+	if status.Message != "" {
+		w.Element("samlp", NamespaceProtocol, "StatusMessage", status.Message)
 	}
 	w.End()
 }
@@ -167,26 +166,26 @@ func writeStatus(w *xmltree.Writer, st Status) {
 // writeAssertion writes the signed assertion.
 func (r *Response) writeAssertion(w *xmltree.Writer, a *Assertion, p Protection) error {
 	start := w.Len()
-	at := r.writeUnsignedAssertion(w, a)
+	signaturePos := r.writeUnsignedAssertion(w, a)
 	buf, err := w.Bytes()
 	if err != nil {
 		return fmt.Errorf("write Assertion: %w", err)
 	}
-	if buf, err = p.Signer.SignFrom(buf, start, a.ID, at); err != nil {
+	if buf, err = p.Signer.SignFrom(buf, start, a.ID, signaturePos); err != nil {
 		return err
 	}
 	w.Resume(buf)
 	return nil
 }
 
-// writeEncryptedAssertion writes the assertion, signed and then encrypted. It is written as a separate
-// document, so that it declares its own namespaces.
+// writeEncryptedAssertion writes the assertion, signed and then encrypted. It is written as a
+// separate document, so that it declares its own namespaces.
 func (r *Response) writeEncryptedAssertion(w *xmltree.Writer, a *Assertion, p Protection) error {
-	plain := xmltree.NewWriter(make([]byte, 0, 6<<10))
-	if err := r.writeAssertion(plain, a, p); err != nil {
+	assertionWriter := xmltree.NewWriter(make([]byte, 0, 6<<10))
+	if err := r.writeAssertion(assertionWriter, a, p); err != nil {
 		return err
 	}
-	buf, err := plain.Finish()
+	buf, err := assertionWriter.Finish()
 	if err != nil {
 		return fmt.Errorf("write Assertion: %w", err)
 	}

@@ -7,27 +7,27 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// writeUnsignedAssertion writes the assertion in the default namespace and returns the position of its
-// signature. Two details are for old software: it has no Address, because proxies change it,
-// and AttributeStatement precedes AuthnStatement, as in the reference.
-func (r *Response) writeUnsignedAssertion(w *xmltree.Writer, a *Assertion) (at int) {
+// writeUnsignedAssertion writes the assertion in the default namespace and returns the position of
+// its signature. It has no Address, because proxies change it. AttributeStatement precedes
+// AuthnStatement, as in the reference.
+func (r *Response) writeUnsignedAssertion(w *xmltree.Writer, a *Assertion) (signaturePos int) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Assertion",
 		newAttr("ID", a.ID),
 		newAttr("IssueInstant", string(appendTime(b[:0], r.IssueInstant))),
 		newAttr("Version", Version))
 	w.Element("", NamespaceAssertion, "Issuer", r.Issuer)
-	at = w.Len()
+	signaturePos = w.Len()
 	r.writeSubject(w, a)
 	r.writeConditions(w, a)
 	writeAttributes(w, a.Attributes)
 	a.writeAuthnStatement(w)
 	w.End()
-	return at
+	return signaturePos
 }
 
-// writeSubject names the user and states where, how long and in answer to which request the
-// assertion may be presented (saml-profiles §4.1.4.2).
+// writeSubject writes the NameID, and the URL, time and request for which the assertion may be
+// presented (saml-profiles §4.1.4.2).
 func (r *Response) writeSubject(w *xmltree.Writer, a *Assertion) {
 	var b [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Subject")
@@ -42,10 +42,10 @@ func (r *Response) writeSubject(w *xmltree.Writer, a *Assertion) {
 }
 
 func (r *Response) writeConditions(w *xmltree.Writer, a *Assertion) {
-	var from, to [len(TimeFormat)]byte
+	var notBefore, notOnOrAfter [len(TimeFormat)]byte
 	w.Start("", NamespaceAssertion, "Conditions",
-		newAttr("NotBefore", string(appendTime(from[:0], r.IssueInstant.Add(-ConditionsSkew)))),
-		newAttr("NotOnOrAfter", string(appendTime(to[:0], r.IssueInstant.Add(ConditionsLifetime)))))
+		newAttr("NotBefore", string(appendTime(notBefore[:0], r.IssueInstant.Add(-ConditionsSkew)))),
+		newAttr("NotOnOrAfter", string(appendTime(notOnOrAfter[:0], r.IssueInstant.Add(ConditionsLifetime)))))
 	w.Start("", NamespaceAssertion, "AudienceRestriction")
 	w.Element("", NamespaceAssertion, "Audience", a.Audience)
 	w.End()
@@ -61,11 +61,11 @@ func writeAttributes(w *xmltree.Writer, attrs []Attribute) {
 	w.Start("", NamespaceAssertion, "AttributeStatement")
 	for i := range attrs {
 		a := &attrs[i]
-		named := [3]xmltree.Attr{newAttr("Name", a.Name), newAttr("NameFormat", a.NameFormat), newAttr("FriendlyName", a.FriendlyName)}
+		nameAttrs := [3]xmltree.Attr{newAttr("Name", a.Name), newAttr("NameFormat", a.NameFormat), newAttr("FriendlyName", a.FriendlyName)}
 		if a.FriendlyName == "" {
-			w.Start("", NamespaceAssertion, "Attribute", named[:2]...)
+			w.Start("", NamespaceAssertion, "Attribute", nameAttrs[:2]...)
 		} else {
-			w.Start("", NamespaceAssertion, "Attribute", named[:]...)
+			w.Start("", NamespaceAssertion, "Attribute", nameAttrs[:]...)
 		}
 		for _, v := range a.Values {
 			w.Element("", NamespaceAssertion, "AttributeValue", v)
@@ -105,26 +105,26 @@ func (a *Assertion) checkFields() error {
 	}
 	for i := range a.Attributes {
 		if a.Attributes[i].Name == "" || a.Attributes[i].NameFormat == "" {
-			return fmt.Errorf("write Assertion: attribute %d has no Name or no NameFormat", i)
+			return fmt.Errorf("write Assertion: attribute %d needs a Name and a NameFormat", i)
 		}
 	}
 	return checkTime("AuthnInstant", a.AuthnInstant)
 }
 
-// requireFields takes names and values in turn.
-func requireFields(what string, fields ...string) error {
+// requireFields returns an error for the first empty field. It takes alternating names and values.
+func requireFields(element string, fields ...string) error {
 	for i := 0; i < len(fields); i += 2 {
 		if fields[i+1] == "" {
-			return fmt.Errorf("write %s: no %s", what, fields[i])
+			return fmt.Errorf("write %s: %s is required", element, fields[i])
 		}
 	}
 	return nil
 }
 
-// checkTime refuses a time that was not set, or whose year is not within 1970 and 9990.
+// checkTime refuses a time that is zero, or whose year is not between 1970 and 9990.
 func checkTime(field string, t time.Time) error {
 	if year := t.UTC().Year(); t.IsZero() || year < 1970 || year > 9990 {
-		return fmt.Errorf("write Response: %s is %s", field, t)
+		return fmt.Errorf("write Response: %s is %s, not a time between 1970 and 9990", field, t)
 	}
 	return nil
 }

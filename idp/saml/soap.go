@@ -10,13 +10,13 @@ import (
 // ReadSOAP decodes the message of a SOAP request (saml-bindings §3.2): the only element of the
 // Body of an Envelope. It ignores headers, except for one with mustUnderstand, which it
 // refuses. The error is a *idp.Refusal.
-func ReadSOAP(body []byte) (*Message, error) {
-	if len(body) == 0 {
+func ReadSOAP(data []byte) (*Message, error) {
+	if len(data) == 0 {
 		return nil, idp.Refuse(idp.RefusedRequestMissing, "Envelope", "")
 	}
-	envelope, err := xmltree.Parse(body, xmltree.MessageLimits())
+	envelope, err := xmltree.Parse(data, xmltree.MessageLimits())
 	if err != nil {
-		return nil, refuseXML("Envelope", body, err)
+		return nil, refuseXML("Envelope", data, err)
 	}
 	if !envelope.Is(NamespaceSOAP, "Envelope") {
 		return nil, idp.Refuse(idp.RefusedMessageType, "Envelope", envelope.Local, "Envelope")
@@ -24,27 +24,27 @@ func ReadSOAP(body []byte) (*Message, error) {
 	if err := checkContent(envelope); err != nil {
 		return nil, err
 	}
-	var inner *xmltree.Element
+	var body *xmltree.Element
 	for c := range envelope.Elements() {
 		switch {
-		case c.Is(NamespaceSOAP, "Header") && inner == nil:
+		case c.Is(NamespaceSOAP, "Header") && body == nil:
 			if err := checkHeaders(c); err != nil {
 				return nil, err
 			}
-		case c.Is(NamespaceSOAP, "Body") && inner == nil:
-			inner = c
+		case c.Is(NamespaceSOAP, "Body") && body == nil:
+			body = c
 		default:
 			return nil, idp.Refuse(idp.RefusedValue, "Envelope", c.Local)
 		}
 	}
-	root, err := extractMessage(envelope, inner)
+	root, err := extractMessage(envelope, body)
 	if err != nil {
 		return nil, err
 	}
 	return &Message{Root: root}, nil
 }
 
-// checkHeaders refuses a header that we must understand.
+// checkHeaders refuses every header with mustUnderstand, because we support none.
 func checkHeaders(e *xmltree.Element) error {
 	for c := range e.Elements() {
 		for _, a := range c.Attrs {
@@ -75,15 +75,15 @@ func extractMessage(envelope, body *xmltree.Element) (*xmltree.Element, error) {
 	if root == nil {
 		return nil, idp.Refuse(idp.RefusedRequestMissing, "Body", "")
 	}
-	own := *root
-	own.NS = slices.Clone(root.NS)
-	for _, outer := range []*xmltree.Element{body, envelope} {
-		for _, d := range outer.NS {
-			known := slices.ContainsFunc(own.NS, func(n xmltree.NSDecl) bool { return n.Prefix == d.Prefix })
-			if !known {
-				own.NS = append(own.NS, d)
+	message := *root
+	message.NS = slices.Clone(root.NS)
+	for _, ancestor := range []*xmltree.Element{body, envelope} {
+		for _, d := range ancestor.NS {
+			isKnown := slices.ContainsFunc(message.NS, func(n xmltree.NSDecl) bool { return n.Prefix == d.Prefix })
+			if !isKnown {
+				message.NS = append(message.NS, d)
 			}
 		}
 	}
-	return &own, nil
+	return &message, nil
 }

@@ -9,8 +9,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Subject is the user that a request names. The answer to an AuthnRequest is about that user,
-// or it has no assertion (saml-core §3.4.1).
+// Subject is the user that a request names. The answer to an AuthnRequest is about that user or
+// contains no assertion (saml-core §3.4.1).
 type Subject struct {
 	// NameID is nil while it is encrypted.
 	NameID *NameID
@@ -20,9 +20,8 @@ type Subject struct {
 	ancestors []*xmltree.Element
 }
 
-// readSubject reads a Subject. One without a name, with SubjectConfirmations only, names no
-// user and returns nil. The confirmations are ignored, because a Response by HTTP-POST has a
-// fixed one.
+// readSubject reads a Subject. It returns nil for a Subject that contains only
+// SubjectConfirmations. They are ignored, because a Response by HTTP-POST has a fixed one.
 func readSubject(root, e *xmltree.Element) (*Subject, error) {
 	if e == nil {
 		return nil, nil
@@ -41,8 +40,8 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 		s = &Subject{}
 		if err := s.readName(c, root, e); err != nil {
 			seen := ""
-			if name, ok := errors.AsType[*idp.Refusal](err); ok {
-				seen = name.Seen
+			if refusal, ok := errors.AsType[*idp.Refusal](err); ok {
+				seen = refusal.Seen
 			}
 			return nil, idp.Refuse(idp.RefusedSubjectForm, "Subject NameID", seen).WithCause(err)
 		}
@@ -50,13 +49,13 @@ func readSubject(root, e *xmltree.Element) (*Subject, error) {
 	return s, nil
 }
 
-// readName reads a NameID, or keeps an EncryptedID for Open. around are the elements around
-// it, beginning with the root of the message.
-func (s *Subject) readName(e *xmltree.Element, around ...*xmltree.Element) (err error) {
+// readName reads a NameID, or stores an EncryptedID for Open. The ancestors of e begin with the
+// root of the message.
+func (s *Subject) readName(e *xmltree.Element, ancestors ...*xmltree.Element) (err error) {
 	if e.Local == "NameID" {
 		s.NameID, err = readNameID(e)
 	} else {
-		s.ancestors = append(around, e)
+		s.ancestors = append(ancestors, e)
 	}
 	return err
 }
@@ -65,33 +64,33 @@ func (s *Subject) readName(e *xmltree.Element, around ...*xmltree.Element) (err 
 func (s *Subject) IsEncrypted() bool { return s.NameID == nil && s.ancestors != nil }
 
 // Open decrypts the name with our key (saml-core §2.2.4), if it is encrypted. Only a verified
-// request may be opened, because decrypting for an attacker discloses the data of other senders. A
-// key that cannot decrypt, for example in a token, is refused like a key that fails to. The error
-// is a *idp.Refusal that does not disclose the cause.
+// request may be opened, because decrypting for an attacker discloses the data of other senders. It
+// returns the same refusal if the key cannot decrypt at all, for example a key in a token. The
+// error is a *idp.Refusal that does not disclose the cause.
 func (s *Subject) Open(key crypto.Signer) error {
 	if !s.IsEncrypted() {
 		return nil
 	}
-	refused := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
-	d, ok := key.(crypto.Decrypter)
+	refusal := idp.Refuse(idp.RefusedEncryptedID, "EncryptedID", "")
+	decrypter, ok := key.(crypto.Decrypter)
 	if !ok {
-		return refused.WithCause(errors.New("our key cannot decrypt"))
+		return refusal.WithCause(errors.New("our key supports only signing, not decryption"))
 	}
-	plain, err := xmlenc.Decrypt(s.ancestors[len(s.ancestors)-1], d)
+	plaintext, err := xmlenc.Decrypt(s.ancestors[len(s.ancestors)-1], decrypter)
 	if err != nil {
-		return refused.WithCause(err)
+		return refusal.WithCause(err)
 	}
-	// The name may use namespaces that are declared around it: python3-saml encrypts it
-	// without declarations of its own.
-	e, err := xmltree.ParseWithin(plain, xmltree.MessageLimits(), s.ancestors...)
+	// The name may use namespaces of its ancestors, because python3-saml encrypts it without
+	// declarations.
+	e, err := xmltree.ParseWithin(plaintext, xmltree.MessageLimits(), s.ancestors...)
 	if err != nil {
-		return refused.WithCause(err)
+		return refusal.WithCause(err)
 	}
 	if !e.Is(NamespaceAssertion, "NameID") {
-		return refused
+		return refusal
 	}
 	if s.NameID, err = readNameID(e); err != nil {
-		return refused.WithCause(err)
+		return refusal.WithCause(err)
 	}
 	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// namespaceXSI is, with that of xml:lang, the only namespace whose attributes any element
-// may have. No other attribute of the xml namespace has a meaning here.
+// namespaceXSI and xmltree.XMLNamespace are the only namespaces whose attributes every element may
+// have.
 const namespaceXSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 // checkAttributes refuses attributes in a namespace. No element that we read has any, and
@@ -24,7 +24,7 @@ func checkAttributes(e *xmltree.Element) error {
 	return nil
 }
 
-// checkContent refuses text in an element that holds elements only.
+// checkContent refuses text in an element that may contain only elements.
 func checkContent(e *xmltree.Element) error {
 	for _, n := range e.Nodes {
 		if n.Element == nil && trimSpace(n.Text) != "" {
@@ -46,7 +46,7 @@ func checkShape(e *xmltree.Element) error {
 // trimSpace removes white space as defined by XML.
 func trimSpace(s string) string { return strings.Trim(s, " \t\r\n") }
 
-// readURI reads an attribute that holds a URI. It returns "" if absent or empty.
+// readURI reads an attribute that contains a URI. It returns "" if absent or empty.
 func readURI(e *xmltree.Element, name string) (string, error) {
 	v, _ := e.Attr(name)
 	v = trimSpace(v)
@@ -74,7 +74,7 @@ func readBool(e *xmltree.Element, name string) (bool, error) {
 
 // parseInstant reads an xs:dateTime (saml-core §1.3.3), to the nanosecond, and returns it in UTC.
 // The standard requires UTC with a "Z". Offsets are accepted, and a time without a zone is read as
-// UTC, because some senders understand «no time zone component» so.
+// UTC, because some senders omit the zone.
 func parseInstant(s string) (time.Time, bool) {
 	s = trimSpace(s)
 	if len(s) > 48 || !instantPattern.MatchString(s) {
@@ -87,6 +87,6 @@ func parseInstant(s string) (time.Time, bool) {
 	return t.UTC(), err == nil
 }
 
-// instantPattern matches an xs:dateTime. time.Parse alone accepts single digits and a comma in
-// places.
+// instantPattern matches an xs:dateTime. time.Parse alone also accepts some single digits and
+// commas.
 var instantPattern = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?$`)

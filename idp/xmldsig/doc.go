@@ -7,13 +7,13 @@
 //
 // A verification takes these steps:
 //
-//	Signature         our tree: at most one ds:Signature in the whole document, a
+//	FindSignature     our tree: at most one ds:Signature in the whole document, a
 //	                  child of the root
 //	checkSignature    our tree: every part of it, its order, its algorithms, its one
 //	                  Reference to the root; no ID twice in the document
-//	toEtree           our tree -> etree, without KeyInfo, whose key the sender chose
+//	convertToEtree    our tree -> etree, without KeyInfo, whose key the sender chose
 //	goxmldsig         once per certificate, each tried separately
-//	fromEtree         the element that goxmldsig returned -> our tree, compared with
+//	convertFromEtree  the element that goxmldsig returned -> our tree, compared with
 //	                  the document without its Signature: no transform may have
 //	                  changed the content of the message
 //

@@ -9,70 +9,69 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// convertToEtree builds goxmldsig's kind of tree from ours, never from text, which would have to be
-// parsed a second time. It omits the KeyInfo of the Signature, because goxmldsig would let the
-// sender choose the key, and the white space of the value, which goxmldsig does not accept.
-// Neither is signed.
+// convertToEtree builds a tree for goxmldsig from our tree, so that no text is parsed a second
+// time. It omits the KeyInfo of the Signature, because goxmldsig would let the sender choose the
+// key, and the white space of the value, which goxmldsig does not accept. Neither part is signed.
 func convertToEtree(e, signature *xmltree.Element, value string) *etree.Element {
-	out := etree.NewElement(e.Local)
-	out.Space = e.Prefix
-	out.Attr = make([]etree.Attr, 0, len(e.NS)+len(e.Attrs))
+	tree := etree.NewElement(e.Local)
+	tree.Space = e.Prefix
+	tree.Attr = make([]etree.Attr, 0, len(e.NS)+len(e.Attrs))
 	for _, d := range e.NS {
 		if d.Prefix == "" {
-			out.Attr = append(out.Attr, etree.Attr{Key: "xmlns", Value: d.URI})
+			tree.Attr = append(tree.Attr, etree.Attr{Key: "xmlns", Value: d.URI})
 		} else {
-			out.Attr = append(out.Attr, etree.Attr{Space: "xmlns", Key: d.Prefix, Value: d.URI})
+			tree.Attr = append(tree.Attr, etree.Attr{Space: "xmlns", Key: d.Prefix, Value: d.URI})
 		}
 	}
 	for _, a := range e.Attrs {
-		out.Attr = append(out.Attr, etree.Attr{Space: a.Prefix, Key: a.Local, Value: a.Value})
+		tree.Attr = append(tree.Attr, etree.Attr{Space: a.Prefix, Key: a.Local, Value: a.Value})
 	}
 	for _, n := range e.Nodes {
 		switch {
 		case n.Element == nil:
-			out.AddChild(etree.NewText(n.Text))
+			tree.AddChild(etree.NewText(n.Text))
 		case e == signature && n.Element.Local == "KeyInfo":
 		case e == signature && n.Element.Local == "SignatureValue":
 			c := convertToEtree(&xmltree.Element{Prefix: n.Element.Prefix, Local: n.Element.Local, NS: n.Element.NS}, nil, "")
 			c.AddChild(etree.NewText(value))
-			out.AddChild(c)
+			tree.AddChild(c)
 		default:
-			out.AddChild(convertToEtree(n.Element, signature, value))
+			tree.AddChild(convertToEtree(n.Element, signature, value))
 		}
 	}
-	return out
+	return tree
 }
 
-// convertFromEtree converts the element that goxmldsig returned, parsed from the bytes that it digested,
-// to our kind of tree. It accepts only XML that Parse accepts.
+// convertFromEtree converts the element that goxmldsig returned, parsed from the bytes that it
+// digested, to our tree. It accepts only XML that Parse accepts.
 func convertFromEtree(e *etree.Element) (*xmltree.Element, error) {
 	if e == nil {
-		return nil, fmt.Errorf("no element")
+		return nil, fmt.Errorf("goxmldsig returned no element")
 	}
 	return convertInScope(e, []xmltree.NSDecl{{Prefix: "xml", URI: xmltree.XMLNamespace}})
 }
 
-// convertInScope does the same with the namespaces that are in scope around e.
+// convertInScope does the same with the namespaces in scope.
 func convertInScope(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element, error) {
-	out := &xmltree.Element{Prefix: e.Space, Local: e.Tag}
+	element := &xmltree.Element{Prefix: e.Space, Local: e.Tag}
 	for _, a := range e.Attr {
 		switch {
 		case a.Space == "" && a.Key == "xmlns":
-			out.NS = append(out.NS, xmltree.NSDecl{URI: a.Value})
+			element.NS = append(element.NS, xmltree.NSDecl{URI: a.Value})
 		case a.Space == "xmlns":
-			out.NS = append(out.NS, xmltree.NSDecl{Prefix: a.Key, URI: a.Value})
+			element.NS = append(element.NS, xmltree.NSDecl{Prefix: a.Key, URI: a.Value})
 		default:
-			out.Attrs = append(out.Attrs, xmltree.Attr{Prefix: a.Space, Local: a.Key, Value: a.Value})
+			element.Attrs = append(element.Attrs, xmltree.Attr{Prefix: a.Space, Local: a.Key, Value: a.Value})
 		}
 	}
 	// The full slice expression keeps siblings from sharing memory.
-	scope = append(scope[:len(scope):len(scope)], out.NS...)
+	scope = append(scope[:len(scope):len(scope)], element.NS...)
 	var ok bool
-	if out.Space, ok = xmltree.LookupPrefix(scope, out.Prefix); !ok {
+	if element.Space, ok = xmltree.LookupPrefix(scope, element.Prefix); !ok {
 		return nil, fmt.Errorf("undeclared prefix on element %q", e.Tag)
 	}
-	for i := range out.Attrs {
-		if a := &out.Attrs[i]; a.Prefix != "" {
+	for i := range element.Attrs {
+		if a := &element.Attrs[i]; a.Prefix != "" {
 			if a.Space, ok = xmltree.LookupPrefix(scope, a.Prefix); !ok {
 				return nil, fmt.Errorf("undeclared prefix on attribute %q", a.Local)
 			}
@@ -85,14 +84,14 @@ func convertInScope(e *etree.Element, scope []xmltree.NSDecl) (*xmltree.Element,
 			if err != nil {
 				return nil, err
 			}
-			out.Nodes = append(out.Nodes, xmltree.Node{Element: child})
+			element.Nodes = append(element.Nodes, xmltree.Node{Element: child})
 		case *etree.CharData:
-			out.Nodes = appendText(out.Nodes, c.Data)
+			element.Nodes = appendText(element.Nodes, c.Data)
 		default:
 			return nil, fmt.Errorf("unexpected %T in a canonical form", c)
 		}
 	}
-	return out, nil
+	return element, nil
 }
 
 // appendText merges adjacent character data.
@@ -107,38 +106,38 @@ func appendText(nodes []xmltree.Node, text string) []xmltree.Node {
 	return append(nodes, xmltree.Node{Text: text})
 }
 
-// isEqualWithout reports whether b equals a without the element less: names, attributes in any order,
-// and text. Prefixes and declarations may differ, because canonicalization drops some.
-func isEqualWithout(a, less, b *xmltree.Element) bool {
-	if a.Local != b.Local || a.Space != b.Space || len(a.Attrs) != len(b.Attrs) {
+// isEqualWithout reports whether right equals left without the element skip: names, attributes in
+// any order, and text. Prefixes and declarations may differ, because canonicalization drops some.
+func isEqualWithout(left, skip, right *xmltree.Element) bool {
+	if left.Local != right.Local || left.Space != right.Space || len(left.Attrs) != len(right.Attrs) {
 		return false
 	}
-	for _, x := range a.Attrs {
-		if i := slices.IndexFunc(b.Attrs, func(y xmltree.Attr) bool { return y.Local == x.Local && y.Space == x.Space }); i < 0 || b.Attrs[i].Value != x.Value {
+	for _, x := range left.Attrs {
+		if i := slices.IndexFunc(right.Attrs, func(y xmltree.Attr) bool { return y.Local == x.Local && y.Space == x.Space }); i < 0 || right.Attrs[i].Value != x.Value {
 			return false
 		}
 	}
-	nodes := a.Nodes
-	if slices.ContainsFunc(a.Nodes, func(n xmltree.Node) bool { return n.Element == less }) {
+	nodes := left.Nodes
+	if slices.ContainsFunc(left.Nodes, func(n xmltree.Node) bool { return n.Element == skip }) {
 		nodes = nil
-		for _, n := range a.Nodes {
+		for _, n := range left.Nodes {
 			switch {
 			case n.Element == nil:
 				nodes = appendText(nodes, n.Text)
-			case n.Element != less:
+			case n.Element != skip:
 				nodes = append(nodes, n)
 			}
 		}
 	}
-	if len(nodes) != len(b.Nodes) {
+	if len(nodes) != len(right.Nodes) {
 		return false
 	}
 	for i, n := range nodes {
-		m := b.Nodes[i]
+		m := right.Nodes[i]
 		if (n.Element == nil) != (m.Element == nil) || n.Text != m.Text {
 			return false
 		}
-		if n.Element != nil && !isEqualWithout(n.Element, less, m.Element) {
+		if n.Element != nil && !isEqualWithout(n.Element, skip, m.Element) {
 			return false
 		}
 	}

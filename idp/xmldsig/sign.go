@@ -15,14 +15,14 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// These are the parts of the only form of signature that we write: RSA-SHA256 over a single
+// These constants are the parts of the only signature form that we write: RSA-SHA256 over a single
 // Reference with the transforms enveloped-signature and exclusive canonicalization (saml-core
 // §5.4). SignedInfo is digested with its namespace declared on itself. The document omits that
 // declaration, because ds:Signature contains it.
 const (
-	signatureStart  = `<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
+	signatureStart      = `<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
 	signedInfoCanonical = `<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">`
-	signedInfoStart = `<ds:SignedInfo>`
+	signedInfoStart     = `<ds:SignedInfo>`
 	signedInfoBeforeID  = `<ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:CanonicalizationMethod>` +
 		`<ds:SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"></ds:SignatureMethod>` +
 		`<ds:Reference URI="#`
@@ -51,43 +51,43 @@ type Signer struct {
 // year in grace continues to sign.
 func NewSigner(key crypto.Signer, cert *x509.Certificate) (*Signer, error) {
 	if key == nil || cert == nil {
-		return nil, errors.New("signer needs a key and a certificate")
+		return nil, errors.New("a signer needs a key and a certificate")
 	}
-	public, ok := key.Public().(*rsa.PublicKey)
+	publicKey, ok := key.Public().(*rsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("signing key is %T, not RSA", key.Public())
 	}
-	if bits := public.N.BitLen(); bits < idp.MinKeyBits {
+	if bits := publicKey.N.BitLen(); bits < idp.MinKeyBits {
 		return nil, fmt.Errorf("signing key has %d bits, fewer than %d", bits, idp.MinKeyBits)
 	}
-	if !public.Equal(cert.PublicKey) {
-		return nil, errors.New("signing key and certificate do not belong together")
+	if !publicKey.Equal(cert.PublicKey) {
+		return nil, errors.New("signing key does not match the certificate")
 	}
 	tail := append([]byte(keyInfoStart), base64.StdEncoding.EncodeToString(cert.Raw)...)
 	return &Signer{Cert: cert, key: key, tail: append(tail, signatureEnd...)}, nil
 }
 
-// Sign returns a copy of doc with its signature at the byte offset at; see
-// SignFrom.
-func (s *Signer) Sign(doc []byte, id string, at int) ([]byte, error) {
-	return s.SignFrom(slices.Concat(doc), 0, id, at)
+// Sign returns a copy of doc with its signature at the byte offset pos. SignFrom
+// describes the arguments.
+func (s *Signer) Sign(doc []byte, id string, pos int) ([]byte, error) {
+	return s.SignFrom(slices.Concat(doc), 0, id, pos)
 }
 
 // SignFrom signs the element that begins at buf[start] and ends with buf, and inserts the
-// ds:Signature at buf[at], which must be a valid position for a child of that element. The
+// ds:Signature at buf[pos], which must be a valid position for a child of that element. The
 // element must be exclusive-canonical, as xmltree.Writer writes it, and id must be the value
 // of its ID attribute. It performs one operation with the private key. The result may or may
 // not use the memory of buf.
-func (s *Signer) SignFrom(buf []byte, start int, id string, at int) ([]byte, error) {
-	if start < 0 || at <= start || at >= len(buf) || buf[start] != '<' || buf[at] != '<' {
-		return nil, fmt.Errorf("sign: no place for a signature at byte %d of an element from %d to %d", at, start, len(buf))
+func (s *Signer) SignFrom(buf []byte, start int, id string, pos int) ([]byte, error) {
+	if start < 0 || pos <= start || pos >= len(buf) || buf[start] != '<' || buf[pos] != '<' {
+		return nil, fmt.Errorf("sign: byte %d is not a valid position for a signature in an element from %d to %d", pos, start, len(buf))
 	}
 	if !IsPlainID(id) {
-		return nil, fmt.Errorf("sign: %q is not an ID", id)
+		return nil, fmt.Errorf("sign: ID %q is not an NCName of ASCII characters", id)
 	}
 	digest := sha256.Sum256(buf[start:])
-	var room [1024]byte // on the stack; slightly larger than its content
-	info := append(room[:0], signedInfoCanonical...)
+	var infoBuf [1024]byte // on the stack, slightly larger than its content
+	info := append(infoBuf[:0], signedInfoCanonical...)
 	info = appendSignedInfo(info, id, digest[:])
 	sum := sha256.Sum256(info)
 	value, err := s.key.Sign(rand.Reader, sum[:], crypto.SHA256)
@@ -100,13 +100,13 @@ func (s *Signer) SignFrom(buf []byte, start int, id string, at int) ([]byte, err
 	size := len(signatureStart) + len(signedInfoStart) + len(info) + len(signatureValue) +
 		base64.StdEncoding.EncodedLen(len(value)) + len(s.tail)
 	buf = slices.Grow(buf, size)[:end+size]
-	copy(buf[at+size:], buf[at:end])
-	out := append(buf[:at], signatureStart...)
-	out = append(out, signedInfoStart...)
-	out = append(out, info...)
-	out = append(out, signatureValue...)
-	out = base64.StdEncoding.AppendEncode(out, value)
-	copy(buf[len(out):], s.tail)
+	copy(buf[pos+size:], buf[pos:end])
+	head := append(buf[:pos], signatureStart...)
+	head = append(head, signedInfoStart...)
+	head = append(head, info...)
+	head = append(head, signatureValue...)
+	head = base64.StdEncoding.AppendEncode(head, value)
+	copy(buf[len(head):], s.tail)
 	return buf, nil
 }
 

@@ -275,7 +275,7 @@ func TestNewSignerRefusesUnfitKey(t *testing.T) {
 		{"no certificate", signingKey(), nil, "needs a key"},
 		{"not RSA", curve, certFor(t, curve), "not RSA"},
 		{"1024 bits", weak, certFor(t, weak), "1024 bits"},
-		{"of another key", signingKey(), certFor(t, weak), "belong together"},
+		{"of another key", signingKey(), certFor(t, weak), "does not match"},
 	}
 	for _, c := range cases {
 		if _, err := xmldsig.NewSigner(c.key, c.cert); err == nil || !strings.Contains(err.Error(), c.want) {

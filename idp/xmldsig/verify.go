@@ -22,7 +22,7 @@ import (
 // MaxCertificates is the maximum number of certificates to try for one sender.
 const MaxCertificates = 10
 
-// VerifiedDocument is a document whose signature verified.
+// VerifiedDocument is a document with a valid signature.
 type VerifiedDocument struct {
 	// Element is the signed element, parsed from the canonical form that was digested, without
 	// the Signature. Callers must read nothing else of the document.
@@ -31,7 +31,7 @@ type VerifiedDocument struct {
 	Cert *x509.Certificate
 }
 
-// VerifyEnveloped verifies the signature that Signature finds, with each of the certificates
+// VerifyEnveloped verifies the signature that FindSignature returns, with each of the certificates
 // separately. The error is a *idp.Refusal: RefusedSignatureMissing without a signature,
 // RefusedDigest if a certificate matches but the document changed since it was signed,
 // RefusedSignature if no certificate matches.
@@ -39,15 +39,14 @@ func VerifyEnveloped(root *xmltree.Element, certs []*x509.Certificate) (*Verifie
 	return verifySignature(root, FindSignature, certs)
 }
 
-// VerifyMetadata is VerifyEnveloped for an EntityDescriptor, whose signature is
-// its first child.
+// VerifyMetadata is VerifyEnveloped for an EntityDescriptor, whose signature is its first child.
 func VerifyMetadata(root *xmltree.Element, certs []*x509.Certificate) (*VerifiedDocument, error) {
 	return verifySignature(root, findMetadataSignature, certs)
 }
 
 // VerifyResponse is VerifyEnveloped for a message that may contain signed elements other than its
 // own signature, as a Response with a signed assertion does. We accept no such message from
-// others. Package inspect verifies our own with it.
+// service providers. Package inspect uses it to verify our own messages.
 func VerifyResponse(root *xmltree.Element, certs []*x509.Certificate) (*VerifiedDocument, error) {
 	return verifySignature(root, findOuterSignature, certs)
 }
@@ -85,9 +84,9 @@ func verifySignature(root *xmltree.Element, find func(*xmltree.Element) (*xmltre
 	return nil, idp.Refuse(idp.RefusedDigest, "DigestValue", readDigestValue(signature)).WithCause(reportErr)
 }
 
-// describeSignature describes how a checked signature was made: its algorithm, which is ours,
-// and the SHA-256 of the certificate in it. It quotes no text of the message, so the log and
-// the audit trail may contain the result.
+// describeSignature describes a checked signature by its algorithm and the SHA-256 of the
+// certificate in it. It quotes no text of the message, so the log and the audit trail may contain
+// the result.
 func describeSignature(signature *xmltree.Element) string {
 	description := "SignatureMethod " + AlgorithmRSASHA256
 	for e := range signature.All() {
@@ -111,8 +110,8 @@ func readDigestValue(signature *xmltree.Element) string {
 	return ""
 }
 
-// validateWithCert calls goxmldsig with the key of one certificate only. An SP's expired
-// certificate causes a warning in the packages that use this one, and is never refused here.
+// validateWithCert calls goxmldsig with the key of one certificate only. It never
+// refuses an expired certificate of an SP. Other packages warn about it.
 func validateWithCert(tree *etree.Element, cert *x509.Certificate) (*etree.Element, error) {
 	bareCert := &x509.Certificate{PublicKey: cert.PublicKey, PublicKeyAlgorithm: cert.PublicKeyAlgorithm}
 	ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{
@@ -161,8 +160,8 @@ func selectCertificates(certs []*x509.Certificate) []*x509.Certificate {
 	if len(certs) <= MaxCertificates && !slices.ContainsFunc(certs, isUntrustedKey) {
 		return certs
 	}
-	usable := slices.DeleteFunc(slices.Clone(certs), isUntrustedKey)
-	return usable[:min(len(usable), MaxCertificates)]
+	usableCerts := slices.DeleteFunc(slices.Clone(certs), isUntrustedKey)
+	return usableCerts[:min(len(usableCerts), MaxCertificates)]
 }
 
 func isUntrustedKey(cert *x509.Certificate) bool {

@@ -9,9 +9,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// readExactChildren returns the child elements of e, which must be exactly these, in this order,
-// of the signature namespace. The last name may end in "?" for an optional one. Software that
-// searches for a SignedInfo or a Reference has been given two (CVE-2025-29774).
+// readExactChildren returns the child elements of e, which must have exactly these names, in this
+// order, in the signature namespace. The last name may end in "?" for an optional one. Attackers
+// sent a second SignedInfo to software that searches for one (CVE-2025-29774).
 func readExactChildren(e *xmltree.Element, names ...string) ([]*xmltree.Element, error) {
 	if err := checkNoText(e); err != nil {
 		return nil, err
@@ -19,24 +19,24 @@ func readExactChildren(e *xmltree.Element, names ...string) ([]*xmltree.Element,
 	if err := checkAttrs(e, "Id", "URI", "Type"); err != nil {
 		return nil, err
 	}
-	found := make([]*xmltree.Element, 0, len(names))
+	children := make([]*xmltree.Element, 0, len(names))
 	for c := range e.Elements() {
-		if len(found) == len(names) || !c.Is(Namespace, strings.TrimSuffix(names[len(found)], "?")) {
+		if len(children) == len(names) || !c.Is(Namespace, strings.TrimSuffix(names[len(children)], "?")) {
 			return nil, idp.Refuse(idp.RefusedSignatureShape, e.Local, c.Local)
 		}
-		found = append(found, c)
+		children = append(children, c)
 	}
-	if n := len(found); n < len(names) && !strings.HasSuffix(names[n], "?") {
+	if n := len(children); n < len(names) && !strings.HasSuffix(names[n], "?") {
 		var seen []string
-		for _, f := range found {
+		for _, f := range children {
 			seen = append(seen, f.Local)
 		}
 		return nil, idp.Refuse(idp.RefusedSignatureShape, e.Local, strings.Join(seen, ", "), names[n])
 	}
-	return found, nil
+	return children, nil
 }
 
-// checkNoText refuses character data in an element that may contain elements only.
+// checkNoText refuses character data in an element that may contain only elements.
 func checkNoText(e *xmltree.Element) error {
 	for _, n := range e.Nodes {
 		if n.Element == nil && strings.Trim(n.Text, " \t\r\n") != "" {

@@ -28,65 +28,65 @@ const (
 	maxPrefixes       = 32
 )
 
-// FindSignature returns the document's only ds:Signature, a child of the root, or nil if the document
-// has none. A second one, or one deeper in the document, is a *idp.Refusal, because signature
-// wrapping exploits any doubt about which one counts.
+// FindSignature returns the document's only ds:Signature, a child of the root, or nil if the
+// document has none. A second one, or one deeper in the document, is a *idp.Refusal, because
+// signature wrapping exploits documents with several signatures.
 //
-// The schema has it right after the Issuer (saml-core §3.2.1). .NET code appends it, and
-// Login.gov's guide shows it last. Its position among the children has no effect here, because
-// only the verified element is read, which no longer contains it.
+// The schema requires it directly after the Issuer (saml-core §3.2.1), but .NET code and
+// Login.gov's guide append it. Any position among the children is accepted, because only the
+// verified element is read, which does not contain it.
 func FindSignature(root *xmltree.Element) (*xmltree.Element, error) {
-	found, err := findOnlySignature(root)
-	if found == nil {
+	signature, err := findOnlySignature(root)
+	if signature == nil {
 		return nil, err
 	}
-	if root.Child(Namespace, "Signature") != found {
+	if root.Child(Namespace, "Signature") != signature {
 		return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature")
 	}
-	return found, nil
+	return signature, nil
 }
 
-// findOuterSignature returns the signature of the root, or nil. Elements within may have signatures
-// of their own.
+// findOuterSignature returns the signature of the root, or nil. Descendants may also have
+// signatures.
 func findOuterSignature(root *xmltree.Element) (*xmltree.Element, error) {
-	own := root.Children(Namespace, "Signature")
+	signatures := root.Children(Namespace, "Signature")
 	switch {
-	case len(own) == 0:
+	case len(signatures) == 0:
 		return nil, nil
-	case len(own) > 1:
+	case len(signatures) > 1:
 		return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "ds:Signature, ds:Signature")
 	}
-	return own[0], nil
+	return signatures[0], nil
 }
 
-// findMetadataSignature is Signature for metadata, where it is the first child (saml-metadata
+// findMetadataSignature is FindSignature for metadata, where it is the first child (saml-metadata
 // §2.3.2).
 func findMetadataSignature(root *xmltree.Element) (*xmltree.Element, error) {
-	found, err := findOnlySignature(root)
-	if found == nil {
+	signature, err := findOnlySignature(root)
+	if signature == nil {
 		return nil, err
 	}
 	for first := range root.Elements() {
-		if first != found {
+		if first != signature {
 			break
 		}
-		return found, nil
+		return signature, nil
 	}
 	return nil, idp.Refuse(idp.RefusedSignatureShape, "Signature", "ds:Signature")
 }
 
 // findOnlySignature returns the document's only ds:Signature, at any position, or nil.
-func findOnlySignature(root *xmltree.Element) (found *xmltree.Element, err error) {
+func findOnlySignature(root *xmltree.Element) (signature *xmltree.Element, err error) {
 	for e := range root.All() {
 		if !e.Is(Namespace, "Signature") {
 			continue
 		}
-		if found != nil {
+		if signature != nil {
 			return nil, idp.Refuse(idp.RefusedSignatureTwice, "Signature", "ds:Signature, ds:Signature")
 		}
-		found = e
+		signature = e
 	}
-	return found, nil
+	return signature, nil
 }
 
 // checkSignature refuses a Signature with any part that we do not accept, before goxmldsig
@@ -171,8 +171,8 @@ func checkTransforms(transforms *xmltree.Element) error {
 	return checkCanonicalization(list[1], idp.RefusedTransform)
 }
 
-// checkCanonicalization accepts one of the three, with a prefix list if it is the exclusive
-// one.
+// checkCanonicalization accepts one of the three algorithms. Only the exclusive one may have a
+// prefix list.
 func checkCanonicalization(e *xmltree.Element, code idp.RefusalCode) error {
 	algorithm, _ := e.Attr("Algorithm")
 	switch algorithm {
@@ -185,19 +185,19 @@ func checkCanonicalization(e *xmltree.Element, code idp.RefusalCode) error {
 	if err := checkAttrs(e, "Algorithm"); err != nil {
 		return err
 	}
-	seen := 0
+	lists := 0
 	for c := range e.Elements() {
 		list, ok := c.Attr("PrefixList")
-		if !c.Is(AlgorithmExclusive, "InclusiveNamespaces") || !ok || len(c.Nodes) > 0 || seen > 0 ||
+		if !c.Is(AlgorithmExclusive, "InclusiveNamespaces") || !ok || len(c.Nodes) > 0 || lists > 0 ||
 			len(list) > maxPrefixList || len(strings.Fields(list)) > maxPrefixes {
 			return idp.Refuse(code, e.Local, c.Local)
 		}
-		seen++
+		lists++
 	}
 	return checkNoText(e)
 }
 
-// readPrefixList returns the list of an exclusive canonicalization that was checked.
+// readPrefixList returns the prefix list of a checked exclusive canonicalization.
 func readPrefixList(e *xmltree.Element) (string, bool) {
 	for c := range e.Elements() {
 		return c.Attr("PrefixList")

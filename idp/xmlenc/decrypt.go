@@ -13,9 +13,9 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// ErrDecrypt is returned for everything that cannot be decrypted. It does not disclose the
-// cause, because a difference between a wrong key and wrong padding would be a padding oracle.
-var ErrDecrypt = errors.New("does not decrypt with our key")
+// ErrDecrypt is the only error of Decrypt. It does not disclose the cause, because a difference
+// between a wrong key and wrong padding would be a padding oracle.
+var ErrDecrypt = errors.New("our key does not decrypt the data")
 
 // keySizes lists the ciphers that Decrypt accepts. Triple-DES and RSA with PKCS #1 v1.5
 // padding are not accepted.
@@ -31,41 +31,41 @@ const (
 	algorithmOAEP11 = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
 )
 
-// Decrypt decrypts the EncryptedData in e, for example an EncryptedID, whose key was encrypted
-// to ours. The EncryptedKey is in its KeyInfo or beside it (saml-core §2.2.4). It returns the
+// Decrypt decrypts the EncryptedData in e, for example in an EncryptedID, with our key. The
+// EncryptedKey is in its KeyInfo or next to it (saml-core §2.2.4). It returns the
 // plaintext, or ErrDecrypt.
 //
 // CBC does not authenticate the plaintext, so e must come from a message whose signature was
 // verified.
 func Decrypt(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
-	data, wrapped := findEnvelope(e)
+	data, encryptedKey := findEnvelope(e)
 	if data == nil {
 		return nil, ErrDecrypt
 	}
 	mode := readAlgorithm(data)
 	size := keySizes[mode]
-	sealed, ok := readCipherValue(data)
+	ciphertext, ok := readCipherValue(data)
 	if !ok || size == 0 {
 		return nil, ErrDecrypt
 	}
-	content, err := unwrapKey(wrapped, key)
-	if err != nil || len(content) != size {
+	contentKey, err := unwrapKey(encryptedKey, key)
+	if err != nil || len(contentKey) != size {
 		return nil, ErrDecrypt
 	}
-	defer clear(content)
-	block, err := aes.NewCipher(content)
+	defer clear(contentKey)
+	block, err := aes.NewCipher(contentKey)
 	if err != nil {
 		return nil, ErrDecrypt
 	}
 	if strings.HasSuffix(mode, "-gcm") {
-		return openGCM(block, sealed)
+		return openGCM(block, ciphertext)
 	}
-	return openCBC(block, sealed)
+	return openCBC(block, ciphertext)
 }
 
 // unwrapKey decrypts an EncryptedKey.
 func unwrapKey(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
-	wrapped, ok := readCipherValue(e)
+	ciphertext, ok := readCipherValue(e)
 	if !ok {
 		return nil, ErrDecrypt
 	}
@@ -89,38 +89,38 @@ func unwrapKey(e *xmltree.Element, key crypto.Decrypter) ([]byte, error) {
 	default:
 		return nil, ErrDecrypt
 	}
-	return key.Decrypt(nil, wrapped, options)
+	return key.Decrypt(nil, ciphertext, options)
 }
 
 var digestHashes = map[string]crypto.Hash{AlgorithmSHA1: crypto.SHA1, AlgorithmSHA256: crypto.SHA256}
 
 var mgfHashes = map[string]crypto.Hash{namespace11 + "mgf1sha1": crypto.SHA1, namespace11 + "mgf1sha256": crypto.SHA256}
 
-func openGCM(block cipher.Block, sealed []byte) ([]byte, error) {
+func openGCM(block cipher.Block, ciphertext []byte) ([]byte, error) {
 	gcm, err := cipher.NewGCM(block)
-	if err != nil || len(sealed) < gcm.NonceSize() {
+	if err != nil || len(ciphertext) < gcm.NonceSize() {
 		return nil, ErrDecrypt
 	}
-	plain, err := gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], nil)
+	plaintext, err := gcm.Open(nil, ciphertext[:gcm.NonceSize()], ciphertext[gcm.NonceSize():], nil)
 	if err != nil {
 		return nil, ErrDecrypt
 	}
-	return plain, nil
+	return plaintext, nil
 }
 
 // openCBC is the reverse of sealCBC.
-func openCBC(block cipher.Block, sealed []byte) ([]byte, error) {
+func openCBC(block cipher.Block, ciphertext []byte) ([]byte, error) {
 	size := block.BlockSize()
-	if len(sealed) < 2*size || len(sealed)%size != 0 {
+	if len(ciphertext) < 2*size || len(ciphertext)%size != 0 {
 		return nil, ErrDecrypt
 	}
-	plain := make([]byte, len(sealed)-size)
-	cipher.NewCBCDecrypter(block, sealed[:size]).CryptBlocks(plain, sealed[size:])
-	pad := int(plain[len(plain)-1])
+	plaintext := make([]byte, len(ciphertext)-size)
+	cipher.NewCBCDecrypter(block, ciphertext[:size]).CryptBlocks(plaintext, ciphertext[size:])
+	pad := int(plaintext[len(plaintext)-1])
 	if pad < 1 || pad > size {
 		return nil, ErrDecrypt
 	}
-	return plain[:len(plain)-pad], nil
+	return plaintext[:len(plaintext)-pad], nil
 }
 
 // findOnlyChild returns the only child of that name, or nil for none or more than one.
@@ -128,8 +128,8 @@ func findOnlyChild(e *xmltree.Element, space, local string) *xmltree.Element {
 	if e == nil {
 		return nil
 	}
-	if all := e.Children(space, local); len(all) == 1 {
-		return all[0]
+	if children := e.Children(space, local); len(children) == 1 {
+		return children[0]
 	}
 	return nil
 }

@@ -13,41 +13,41 @@ import (
 	"vernal/idp/xmltree"
 )
 
-// Envelope describes encrypted data without the key to it. All of it is claimed by the sender.
+// Envelope describes encrypted data without decrypting it. All values are claims of the sender.
 // Absent values are "".
 type Envelope struct {
 	Data   string // algorithm of the content, as EncryptionMethod names it
 	Key    string // algorithm of the content's key
 	Digest string // inside OAEP
-	// Certs are the certificates that the content's key is allegedly encrypted to. There may
-	// be none.
+	// Certs are the claimed certificates that the content's key is encrypted to. The list may be
+	// empty.
 	Certs []*x509.Certificate
 }
 
-// Describe returns how the EncryptedData in e is encrypted, and to whom. It returns false if e
+// Describe returns the algorithms and recipients of the EncryptedData in e. It returns false if e
 // has no single EncryptedData that Decrypt would read.
 func Describe(e *xmltree.Element) (Envelope, bool) {
-	data, wrapped := findEnvelope(e)
+	data, encryptedKey := findEnvelope(e)
 	if data == nil {
 		return Envelope{}, false
 	}
-	v := Envelope{Data: readAlgorithm(data), Key: readAlgorithm(wrapped)}
-	if digest := findOnlyChild(findOnlyChild(wrapped, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
-		v.Digest, _ = digest.Attr("Algorithm")
+	envelope := Envelope{Data: readAlgorithm(data), Key: readAlgorithm(encryptedKey)}
+	if digest := findOnlyChild(findOnlyChild(encryptedKey, namespace, "EncryptionMethod"), xmldsig.Namespace, "DigestMethod"); digest != nil {
+		envelope.Digest, _ = digest.Attr("Algorithm")
 	}
-	if info := findOnlyChild(wrapped, xmldsig.Namespace, "KeyInfo"); info != nil {
-		v.Certs = ListCertificates(info)
+	if info := findOnlyChild(encryptedKey, xmldsig.Namespace, "KeyInfo"); info != nil {
+		envelope.Certs = ListCertificates(info)
 	}
-	return v, true
+	return envelope, true
 }
 
 // maxCertificates bounds the certificates that are read from one element.
 const maxCertificates = 8
 
-// ListCertificates returns the certificates in the KeyInfo within an element, without
-// duplicates, and at most maxCarried.
-func ListCertificates(within *xmltree.Element) (list []*x509.Certificate) {
-	for e := range within.All() {
+// ListCertificates returns the certificates in an element without duplicates, at most
+// maxCertificates.
+func ListCertificates(parent *xmltree.Element) (list []*x509.Certificate) {
+	for e := range parent.All() {
 		if !e.Is(xmldsig.Namespace, "X509Certificate") || len(list) == maxCertificates {
 			continue
 		}
@@ -77,8 +77,8 @@ func (v Envelope) FindUnsupported() string {
 
 // IsEncryptedTo reports whether one of the named certificates has the public key, and whether any
 // certificate is named.
-func (v Envelope) IsEncryptedTo(public crypto.PublicKey) (is, said bool) {
-	key, ok := public.(*rsa.PublicKey)
+func (v Envelope) IsEncryptedTo(publicKey crypto.PublicKey) (isMatch, hasCert bool) {
+	key, ok := publicKey.(*rsa.PublicKey)
 	for _, c := range v.Certs {
 		if ok && key.Equal(c.PublicKey) {
 			return true, true
@@ -88,14 +88,14 @@ func (v Envelope) IsEncryptedTo(public crypto.PublicKey) (is, said bool) {
 }
 
 // findEnvelope returns the EncryptedData in e and its EncryptedKey, which is in its KeyInfo or
-// beside it (saml-core §2.2.4). Either may be nil.
-func findEnvelope(e *xmltree.Element) (data, wrapped *xmltree.Element) {
+// next to it (saml-core §2.2.4). Either may be nil.
+func findEnvelope(e *xmltree.Element) (data, encryptedKey *xmltree.Element) {
 	if data = findOnlyChild(e, namespace, "EncryptedData"); data == nil {
 		return nil, nil
 	}
-	wrapped = findOnlyChild(findOnlyChild(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
-	if wrapped == nil {
-		wrapped = findOnlyChild(e, namespace, "EncryptedKey")
+	encryptedKey = findOnlyChild(findOnlyChild(data, xmldsig.Namespace, "KeyInfo"), namespace, "EncryptedKey")
+	if encryptedKey == nil {
+		encryptedKey = findOnlyChild(e, namespace, "EncryptedKey")
 	}
-	return data, wrapped
+	return data, encryptedKey
 }

@@ -2,12 +2,11 @@
 // 1.1): the content with a fresh AES-256 key, in CBC or GCM mode, and that key with RSA-OAEP. It
 // also decrypts the NameID of a request, which service providers encrypt to us.
 //
-// The form is the one that service providers have met for fifteen years: the EncryptedKey is
-// inside the KeyInfo of its EncryptedData, names the recipient's certificate, and refers to
-// the data by its Id, with the "#" that the reference implementation omits. The digest inside
-// OAEP is written even if it is the default.
+// The form is the most common one: the EncryptedKey is inside the KeyInfo of its EncryptedData,
+// names the recipient's certificate, and refers to the data by its Id, with the "#" that the
+// reference implementation omits. The digest inside OAEP is written even if it is the default.
 //
-// The package takes and returns bytes. The xmlenc package of crewjam/saml, which is the
+// The functions take and return bytes. The xmlenc package of crewjam/saml, which is the
 // counterpart in the tests, works on trees of etree, has no AES-256-GCM, and ties the hash of
 // MGF1 to that of OAEP, although the algorithm rsa-oaep-mgf1p fixes it to SHA-1 (xmlenc-core1
 // §5.5.2).
@@ -54,33 +53,33 @@ const keySize = 32
 
 // Encrypter encrypts for one recipient. It is read-only after New and may be shared.
 type Encrypter struct {
-	publicKey *rsa.PublicKey
-	certBase64   string // base64
-	contentAlgorithm   string // the algorithm for the content
-	digestAlgorithm string // the digest inside OAEP
-	oaep   rsa.OAEPOptions
+	publicKey        *rsa.PublicKey
+	certBase64       string // base64
+	contentAlgorithm string // the algorithm for the content
+	digestAlgorithm  string // the digest inside OAEP
+	oaep             rsa.OAEPOptions
 }
 
 // New returns an Encrypter to the certificate's RSA key. The mode is idp.EncryptionCBC or
-// idp.EncryptionGCM, the digest idp.DigestSHA1 or idp.DigestSHA256. It does not check the
+// idp.EncryptionGCM, and the digest is idp.DigestSHA1 or idp.DigestSHA256. It does not check the
 // certificate's dates.
 func New(cert *x509.Certificate, mode, digest string) (*Encrypter, error) {
-	public, ok := cert.PublicKey.(*rsa.PublicKey)
+	publicKey, ok := cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("encryption certificate has a key of type %s, not RSA", cert.PublicKeyAlgorithm)
 	}
-	if bits := public.N.BitLen(); bits < idp.MinKeyBits {
+	if bits := publicKey.N.BitLen(); bits < idp.MinKeyBits {
 		return nil, fmt.Errorf("encryption certificate has a key of %d bits, fewer than %d", bits, idp.MinKeyBits)
 	}
 	e := &Encrypter{
-		publicKey: public, certBase64: base64.StdEncoding.EncodeToString(cert.Raw),
+		publicKey: publicKey, certBase64: base64.StdEncoding.EncodeToString(cert.Raw),
 		contentAlgorithm: contentNames[mode], digestAlgorithm: digestNames[digest],
 	}
 	switch "" {
 	case e.contentAlgorithm:
-		return nil, fmt.Errorf("unknown encryption %q", mode)
+		return nil, fmt.Errorf("unknown encryption %q: use %s or %s", mode, idp.EncryptionCBC, idp.EncryptionGCM)
 	case e.digestAlgorithm:
-		return nil, fmt.Errorf("unknown encryption digest %q", digest)
+		return nil, fmt.Errorf("unknown encryption digest %q: use %s or %s", digest, idp.DigestSHA1, idp.DigestSHA256)
 	}
 	e.oaep = rsa.OAEPOptions{Hash: digestHashes[e.digestAlgorithm], MGFHash: crypto.SHA1}
 	return e, nil
@@ -92,11 +91,11 @@ func (e *Encrypter) Write(w *xmltree.Writer, plaintext []byte) error {
 	key := make([]byte, keySize)
 	rand.Read(key)
 	defer clear(key)
-	wrapped, err := rsa.EncryptOAEPWithOptions(rand.Reader, e.publicKey, key, &e.oaep)
+	encryptedKey, err := rsa.EncryptOAEPWithOptions(rand.Reader, e.publicKey, key, &e.oaep)
 	if err != nil {
 		return fmt.Errorf("encrypt the content key: %w", err)
 	}
-	sealed, err := e.sealContent(key, plaintext)
+	ciphertext, err := e.sealContent(key, plaintext)
 	if err != nil {
 		return err
 	}
@@ -113,19 +112,19 @@ func (e *Encrypter) Write(w *xmltree.Writer, plaintext []byte) error {
 	w.Element("ds", xmldsig.Namespace, "X509Certificate", e.certBase64)
 	w.End()
 	w.End()
-	writeCipher(w, wrapped)
+	writeCipher(w, encryptedKey)
 	w.Start("xenc", namespace, "ReferenceList")
 	w.Element("xenc", namespace, "DataReference", "", newAttr("URI", "#"+dataID))
 	w.End()
 	w.End() // EncryptedKey
 	w.End() // KeyInfo
-	writeCipher(w, sealed)
+	writeCipher(w, ciphertext)
 	w.End()
 	_, err = w.Bytes()
 	return err
 }
 
-// sealContent encrypts the content: the IV or nonce, then the ciphertext (§5.2).
+// sealContent returns the IV or nonce, followed by the ciphertext (§5.2).
 func (e *Encrypter) sealContent(key, plaintext []byte) ([]byte, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -146,14 +145,14 @@ func (e *Encrypter) sealContent(key, plaintext []byte) ([]byte, error) {
 func sealCBC(block cipher.Block, plaintext []byte) []byte {
 	size := block.BlockSize()
 	pad := size - len(plaintext)%size
-	sealed := make([]byte, size+len(plaintext)+pad)
-	iv, content := sealed[:size], sealed[size:]
+	ciphertext := make([]byte, size+len(plaintext)+pad)
+	iv, content := ciphertext[:size], ciphertext[size:]
 	rand.Read(iv)
-	rest := content[copy(content, plaintext):]
-	rand.Read(rest)
-	rest[pad-1] = byte(pad)
+	padding := content[copy(content, plaintext):]
+	rand.Read(padding)
+	padding[pad-1] = byte(pad)
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(content, content)
-	return sealed
+	return ciphertext
 }
 
 func writeCipher(w *xmltree.Writer, value []byte) {
@@ -166,7 +165,7 @@ func writeCipher(w *xmltree.Writer, value []byte) {
 
 func newAttr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }
 
-// newID returns an Id that no other element of the document has.
+// newID returns an Id that is unique in the document.
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:])

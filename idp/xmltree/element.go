@@ -5,7 +5,7 @@ import "iter"
 // XMLNamespace is the namespace that is always bound to the prefix "xml".
 const XMLNamespace = "http://www.w3.org/XML/1998/namespace"
 
-// Attr is one attribute. It is never a namespace declaration. Those are in Element.NS. Space is
+// Attr is one attribute, never a namespace declaration, which is in Element.NS. Space is
 // "" for an attribute without a prefix.
 type Attr struct {
 	Prefix, Space, Local, Value string
@@ -23,8 +23,7 @@ type Node struct {
 	Text    string
 }
 
-// Element is one element with resolved names. Elements that Parse returned are
-// read-only and may be shared.
+// Element is one element with resolved names. An Element from Parse is read-only and may be shared.
 type Element struct {
 	Prefix, Space, Local string
 	// NS are the declarations on this element, in document order.
@@ -63,13 +62,13 @@ func (e *Element) Child(space, local string) *Element {
 
 // Children returns all child elements of this name.
 func (e *Element) Children(space, local string) []*Element {
-	var found []*Element
+	var children []*Element
 	for c := range e.Elements() {
 		if c.Is(space, local) {
-			found = append(found, c)
+			children = append(children, c)
 		}
 	}
-	return found
+	return children
 }
 
 // Elements ranges over all child elements.
@@ -83,8 +82,7 @@ func (e *Element) Elements() iter.Seq[*Element] {
 	}
 }
 
-// All ranges over the element itself and everything below it, in document
-// order.
+// All ranges over the element itself and its descendants, in document order.
 func (e *Element) All() iter.Seq[*Element] {
 	return func(yield func(*Element) bool) { e.walk(yield) }
 }
@@ -102,7 +100,7 @@ func (e *Element) walk(yield func(*Element) bool) bool {
 }
 
 // Text returns the character data of an element without child elements. It returns "" for an
-// element with child elements, because software reads those differently.
+// element with child elements, because software differs in how it reads them.
 func (e *Element) Text() string {
 	if len(e.Nodes) != 1 || e.Nodes[0].Element != nil {
 		return ""

@@ -8,20 +8,20 @@ import (
 // Limits bounds the documents that Parse accepts. All numbers must be positive.
 type Limits struct {
 	Bytes    int // length of the document
-	Depth    int // of nesting; the root is at depth 1
+	Depth    int // of nesting. The root is at depth 1
 	Elements int // in the whole document
 	Attrs    int // on one element, namespace declarations included
 	// AllAttrs bounds the attributes of the whole document, without namespace declarations,
-	// and Scope the declarations in scope at once. Every prefix is looked up among those in
-	// scopeStart, so the two bound the time that an unauthenticated sender can cost.
+	// and Scope the declarations in scope at once. Every prefix is looked up among them, so both
+	// limits bound the time that an unauthenticated sender can cost.
 	AllAttrs, Scope int
-	// Comments skips comments instead of refusing them. Even then a comment beside text is
-	// refused: «a<!-- -->b» has been read as «a» by some software and «ab» by other, and
-	// accounts were taken over that way (CVE-2017-11427 and related ones).
+	// Comments skips comments instead of refusing them. Even then a comment next to text
+	// is refused, because some software read «a<!-- -->b» as «a» and other software as «ab»,
+	// which attackers used to take over accounts (CVE-2017-11427 and related).
 	Comments bool
 }
 
-// MessageLimits returns the limits for a SAML message: some twenty times the needs of the largest
+// MessageLimits returns the limits for a SAML message, about twenty times the needs of the largest
 // known AuthnRequest.
 func MessageLimits() Limits {
 	return Limits{Bytes: 128 << 10, Depth: 20, Elements: 400, Attrs: 32, AllAttrs: 1000, Scope: 64}
@@ -33,10 +33,10 @@ func MetadataLimits() Limits {
 	return Limits{Bytes: 1 << 20, Depth: 32, Elements: 20000, Attrs: 64, AllAttrs: 20000, Scope: 64, Comments: true}
 }
 
-// SyntaxError reports why a document was refused.
+// SyntaxError is the reason why Parse refused a document.
 type SyntaxError struct {
-	Offset int    // in bytes, where parsing stopped
-	Problem   string // description without text of the document
+	Offset  int    // in bytes, where parsing stopped
+	Problem string // without text of the document
 }
 
 func (e *SyntaxError) Error() string {
@@ -46,9 +46,9 @@ func (e *SyntaxError) Error() string {
 // Parse reads one document and returns its root. The error is a *SyntaxError.
 func Parse(data []byte, lim Limits) (*Element, error) { return ParseWithin(data, lim) }
 
-// ParseWithin is Parse for text that was encrypted within the elements outer, the outermost
-// first. Only their namespace declarations apply to it (xmlenc-core1 §4.3.3).
-func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
+// ParseWithin is Parse for text that was encrypted inside the ancestors, beginning with the root.
+// Only their namespace declarations apply to it (xmlenc-core1 §4.3.3).
+func ParseWithin(data []byte, lim Limits, ancestors ...*Element) (*Element, error) {
 	if len(data) > lim.Bytes {
 		return nil, &SyntaxError{Offset: lim.Bytes, Problem: fmt.Sprintf("document is longer than %d bytes", lim.Bytes)}
 	}
@@ -63,7 +63,7 @@ func ParseWithin(data []byte, lim Limits, outer ...*Element) (*Element, error) {
 	)
 	p := parser{src: string(data), lim: lim, frames: frames[:0], nodes: nodes[:0], scope: scope[:0]}
 	p.scope = append(p.scope, NSDecl{Prefix: "xml", URI: XMLNamespace})
-	for _, e := range outer {
+	for _, e := range ancestors {
 		p.scope = append(p.scope, e.NS...)
 	}
 	return p.parseDocument()
@@ -76,28 +76,28 @@ type parser struct {
 	pos int
 	lim Limits
 
-	frames []frame  // open elements, beginning with the root
-	nodes  []Node   // parseContent of all open elements so far
-	scope  []NSDecl // declarations in scope, innermost last
-	elementCount  int      // elements seen
-	attrCount  int      // attributes seen, without namespace declarations
-	// Since the last tag: beside reports a comment, inked reports text other than white space,
-	// and pieces holds the text if it came in several pieces.
+	frames       []frame  // open elements, beginning with the root
+	nodes        []Node   // content of all open elements so far
+	scope        []NSDecl // declarations in scope, innermost last
+	elementCount int      // elements seen
+	attrCount    int      // attributes seen, without namespace declarations
+	// Since the last tag: hasComment reports a comment, hasText reports text other than white
+	// space, and pieces contains the text if it consists of several pieces.
 	hasComment, hasText bool
-	pieces        []byte
+	pieces              []byte
 	arena
 }
 
 // frame is an open element.
 type frame struct {
 	element    *Element
-	name  string // as written, for its end tag
-	nodeStart int    // index of its content in parser.nodes
+	name       string // as written, for its end tag
+	nodeStart  int    // index of its content in parser.nodes
 	scopeStart int    // length of parser.scope before it
 }
 
-func (p *parser) fail(what string) *SyntaxError {
-	return &SyntaxError{Offset: p.pos, Problem: what}
+func (p *parser) fail(problem string) *SyntaxError {
+	return &SyntaxError{Offset: p.pos, Problem: problem}
 }
 
 // parseDocument parses an optional byte order mark, an optional XML declaration, one element, and
@@ -126,7 +126,7 @@ func (p *parser) parseDocument() (*Element, error) {
 			continue
 		}
 		if root != nil {
-			return nil, p.fail("something follows the root element")
+			return nil, p.fail("content after the root element")
 		}
 		if p.src[p.pos] != '<' {
 			return nil, p.fail("text outside the root element")
@@ -166,7 +166,7 @@ func (p *parser) parseContent() *SyntaxError {
 func (p *parser) parseStartTag() (*Element, *SyntaxError) {
 	p.pos++ // "<"
 	if p.pos < len(p.src) && (p.src[p.pos] == '!' || p.src[p.pos] == '?') {
-		return nil, p.fail("document type, entity or processing instruction; none is allowed in SAML")
+		return nil, p.fail("document types, entities and processing instructions are not allowed in SAML")
 	}
 	if p.elementCount++; p.elementCount > p.lim.Elements {
 		return nil, p.fail(fmt.Sprintf("more than %d elements", p.lim.Elements))
@@ -175,31 +175,31 @@ func (p *parser) parseStartTag() (*Element, *SyntaxError) {
 		return nil, p.fail(fmt.Sprintf("nested deeper than %d", p.lim.Depth))
 	}
 	p.endText()
-	at := p.pos
+	start := p.pos
 	prefix, local, err := p.parseName()
 	if err != nil {
 		return nil, err
 	}
-	name := p.src[at:p.pos]
-	el := p.newElement()
-	el.Prefix, el.Local = prefix, local
-	scope := len(p.scope)
-	empty, err := p.parseAttributes(el)
+	name := p.src[start:p.pos]
+	element := p.newElement()
+	element.Prefix, element.Local = prefix, local
+	scopeStart := len(p.scope)
+	isEmpty, err := p.parseAttributes(element)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.resolveNames(el); err != nil {
+	if err := p.resolveNames(element); err != nil {
 		return nil, err
 	}
 	if len(p.frames) > 0 {
-		p.nodes = append(p.nodes, Node{Element: el})
+		p.nodes = append(p.nodes, Node{Element: element})
 	}
-	if empty {
-		p.scope = p.scope[:scope]
-		return el, nil
+	if isEmpty {
+		p.scope = p.scope[:scopeStart]
+		return element, nil
 	}
-	p.frames = append(p.frames, frame{element: el, name: name, nodeStart: len(p.nodes), scopeStart: scope})
-	return el, nil
+	p.frames = append(p.frames, frame{element: element, name: name, nodeStart: len(p.nodes), scopeStart: scopeStart})
+	return element, nil
 }
 
 // parseEndTag closes the innermost element.
@@ -230,13 +230,13 @@ func (p *parser) skip(s string) bool {
 	return true
 }
 
-// skipSpace moves past white space and reports whether there was any.
+// skipSpace moves past white space and reports whether it found any.
 func (p *parser) skipSpace() bool {
-	at := p.pos
+	start := p.pos
 	for p.pos < len(p.src) && isSpace(p.src[p.pos]) {
 		p.pos++
 	}
-	return p.pos > at
+	return p.pos > start
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

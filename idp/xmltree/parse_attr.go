@@ -5,27 +5,27 @@ import (
 	"strings"
 )
 
-// parseAttributes reads attributes and namespace declarations up to the tag's end
-// and reports whether it is an empty-element tag.
-func (p *parser) parseAttributes(el *Element) (empty bool, err *SyntaxError) {
+// parseAttributes reads attributes and namespace declarations up to the tag's end and reports
+// whether it is an empty-element tag.
+func (p *parser) parseAttributes(element *Element) (isEmpty bool, err *SyntaxError) {
 	var (
-		attrBuf [8]Attr
-		attrs   = attrBuf[:0]
-		scope   = len(p.scope)
+		attrBuf    [8]Attr
+		attrs      = attrBuf[:0]
+		scopeStart = len(p.scope)
 	)
 	for {
-		spaced := p.skipSpace()
+		hasSpace := p.skipSpace()
 		if p.skip("/>") {
-			empty = true
+			isEmpty = true
 			break
 		}
 		if p.skip(">") {
 			break
 		}
-		if !spaced {
+		if !hasSpace {
 			return false, p.fail("no white space before an attribute")
 		}
-		if len(attrs)+len(p.scope)-scope >= p.lim.Attrs {
+		if len(attrs)+len(p.scope)-scopeStart >= p.lim.Attrs {
 			return false, p.fail(fmt.Sprintf("more than %d attributes on one element", p.lim.Attrs))
 		}
 		prefix, local, err := p.parseName()
@@ -43,9 +43,9 @@ func (p *parser) parseAttributes(el *Element) (empty bool, err *SyntaxError) {
 		}
 		switch {
 		case prefix == "xmlns":
-			err = p.declare(scope, local, value)
+			err = p.declare(scopeStart, local, value)
 		case prefix == "" && local == "xmlns":
-			err = p.declare(scope, "", value)
+			err = p.declare(scopeStart, "", value)
 		default:
 			if p.attrCount++; p.attrCount > p.lim.AllAttrs {
 				return false, p.fail(fmt.Sprintf("more than %d attributes in all", p.lim.AllAttrs))
@@ -56,17 +56,17 @@ func (p *parser) parseAttributes(el *Element) (empty bool, err *SyntaxError) {
 			return false, err
 		}
 	}
-	el.Attrs = p.keepAttrs(attrs)
-	el.NS = p.keepNS(p.scope[scope:])
-	return empty, nil
+	element.Attrs = p.keepAttrs(attrs)
+	element.NS = p.keepNS(p.scope[scopeStart:])
+	return isEmpty, nil
 }
 
-// declare adds a namespace declaration to the scope. Those from index from on are of the same
-// element.
-func (p *parser) declare(from int, prefix, uri string) *SyntaxError {
+// declare adds a namespace declaration to the scope. The declarations of the same element begin at
+// index scopeStart.
+func (p *parser) declare(scopeStart int, prefix, uri string) *SyntaxError {
 	switch {
 	case prefix == "xml":
-		// Permitted and without effect. Canonical forms omit it, and so do we.
+		// Canonical forms omit this permitted declaration, and so do we.
 		if uri != XMLNamespace {
 			return p.fail("prefix xml bound to another namespace")
 		}
@@ -80,9 +80,9 @@ func (p *parser) declare(from int, prefix, uri string) *SyntaxError {
 		// signed the empty string.
 		return p.fail("namespace name is not an absolute URI")
 	}
-	for _, d := range p.scope[from:] {
+	for _, d := range p.scope[scopeStart:] {
 		if d.Prefix == prefix {
-			return p.fail("namespace declared twice on one element")
+			return p.fail("repeated namespace declaration on one element")
 		}
 	}
 	if len(p.scope) > p.lim.Scope { // does not count the prefix xml, which is always declared
@@ -103,21 +103,21 @@ func isAbsoluteURI(uri string) bool {
 
 // resolveNames sets the namespaces of the element and its attributes, and refuses an attribute that
 // is repeated under two prefixes.
-func (p *parser) resolveNames(el *Element) *SyntaxError {
+func (p *parser) resolveNames(element *Element) *SyntaxError {
 	var ok bool
-	if el.Space, ok = LookupPrefix(p.scope, el.Prefix); !ok {
+	if element.Space, ok = LookupPrefix(p.scope, element.Prefix); !ok {
 		return p.fail("undeclared namespace prefix on an element")
 	}
-	for i := range el.Attrs {
-		a := &el.Attrs[i]
+	for i := range element.Attrs {
+		a := &element.Attrs[i]
 		if a.Prefix != "" {
 			if a.Space, ok = LookupPrefix(p.scope, a.Prefix); !ok {
 				return p.fail("undeclared namespace prefix on an attribute")
 			}
 		}
-		for _, b := range el.Attrs[:i] {
+		for _, b := range element.Attrs[:i] {
 			if a.Local == b.Local && a.Space == b.Space {
-				return p.fail("attribute is there twice")
+				return p.fail("repeated attribute")
 			}
 		}
 	}
@@ -136,40 +136,40 @@ func LookupPrefix(scope []NSDecl, prefix string) (uri string, ok bool) {
 }
 
 // parseName reads a name with an optional prefix. Both parts are ASCII: SAML needs no other
-// letters, and parsers disagree about which ones a name may have.
+// letters, and parsers disagree about the other letters.
 func (p *parser) parseName() (prefix, local string, err *SyntaxError) {
 	local, ok := p.parseNCName()
 	if !ok {
-		return "", "", p.fail("a name is expected here")
+		return "", "", p.fail("missing name")
 	}
 	if p.skip(":") {
 		prefix = local
 		if local, ok = p.parseNCName(); !ok {
-			return "", "", p.fail("a colon in the wrong place of a name")
+			return "", "", p.fail("misplaced colon in a name")
 		}
 	}
 	if p.pos < len(p.src) {
 		switch c := p.src[p.pos]; {
 		case isSpace(c), c == '=', c == '>', c == '/':
 		default:
-			return "", "", p.fail("a character that no name of SAML has")
+			return "", "", p.fail("a character that is not allowed in a name")
 		}
 	}
 	return prefix, local, nil
 }
 
 func (p *parser) parseNCName() (string, bool) {
-	at := p.pos
-	p.pos += measureName(p.src[at:])
-	return p.src[at:p.pos], p.pos > at
+	start := p.pos
+	p.pos += measureName(p.src[start:])
+	return p.src[start:p.pos], p.pos > start
 }
 
 // measureName returns the length of the NCName of ASCII characters at the beginning of s, or 0.
 func measureName(s string) int {
 	for i := range len(s) {
 		c := s[i]
-		later := c >= '0' && c <= '9' || c == '-' || c == '.'
-		if !isLetter(c) && c != '_' && (!later || i == 0) {
+		canFollow := c >= '0' && c <= '9' || c == '-' || c == '.'
+		if !isLetter(c) && c != '_' && (!canFollow || i == 0) {
 			return i
 		}
 	}

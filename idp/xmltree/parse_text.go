@@ -67,7 +67,7 @@ func (p *parser) parseCDATA() *SyntaxError {
 // skipComment skips a comment, or refuses it if comments are not allowed.
 func (p *parser) skipComment() *SyntaxError {
 	if !p.lim.Comments {
-		return p.fail("a comment; none is allowed in a message")
+		return p.fail("comments are not allowed in a message")
 	}
 	body := p.src[p.pos+len("<!--"):]
 	n := strings.Index(body, "--")
@@ -75,7 +75,7 @@ func (p *parser) skipComment() *SyntaxError {
 		return p.fail("comment without a proper end")
 	}
 	if p.hasText {
-		return p.fail("a comment beside text")
+		return p.fail("a comment next to text")
 	}
 	p.hasComment = true
 	p.pos += len("<!--") + n + len("-->")
@@ -90,7 +90,7 @@ func (p *parser) addText(s string) *SyntaxError {
 	}
 	if !isBlank(s) {
 		if p.hasComment {
-			return p.fail("a comment beside text")
+			return p.fail("a comment next to text")
 		}
 		p.hasText = true
 	}
@@ -140,25 +140,25 @@ func (p *parser) parseAttrValue() (string, *SyntaxError) {
 	return s, nil
 }
 
-// unescape resolves references and normalises line ends, and also white space in an attribute
+// unescape resolves references and normalizes line ends, and also white space in an attribute
 // value. It usually returns its argument without copying.
-func (p *parser) unescape(raw string, attr bool) (string, *SyntaxError) {
-	special := "&\r"
-	if attr {
-		special = "&\r\n\t"
+func (p *parser) unescape(raw string, isAttr bool) (string, *SyntaxError) {
+	specialChars := "&\r"
+	if isAttr {
+		specialChars = "&\r\n\t"
 	}
 	if strings.IndexByte(raw, '&') < 0 {
-		if !attr {
+		if !isAttr {
 			return normalizeLineEnds(raw), nil
 		}
-		if !strings.ContainsAny(raw, special) {
+		if !strings.ContainsAny(raw, specialChars) {
 			return raw, nil
 		}
 	}
 	var b strings.Builder
 	b.Grow(len(raw))
 	for {
-		n := strings.IndexAny(raw, special)
+		n := strings.IndexAny(raw, specialChars)
 		if n < 0 {
 			b.WriteString(raw)
 			return b.String(), nil
@@ -169,7 +169,7 @@ func (p *parser) unescape(raw string, attr bool) (string, *SyntaxError) {
 			if strings.HasPrefix(raw[n:], "\r\n") {
 				n++
 			}
-			if attr {
+			if isAttr {
 				b.WriteByte(' ')
 			} else {
 				b.WriteByte('\n')
@@ -178,8 +178,8 @@ func (p *parser) unescape(raw string, attr bool) (string, *SyntaxError) {
 			continue
 		}
 		ref, rest, ok := strings.Cut(raw[n+1:], ";")
-		r, known := resolveReference(ref)
-		if !ok || !known {
+		r, isKnown := resolveReference(ref)
+		if !ok || !isKnown {
 			return "", p.fail("an unknown entity or a bad character reference")
 		}
 		b.WriteRune(r)
@@ -224,8 +224,8 @@ func normalizeLineEnds(s string) string {
 }
 
 // parseDeclaration reads an XML declaration, if present. It refuses a declared encoding other than
-// UTF-8 even if the bytes are valid UTF-8, because parsers differ in which of the two they
-// follow.
+// UTF-8 even if the bytes are valid UTF-8, because some parsers follow the declaration and others
+// the bytes.
 func (p *parser) parseDeclaration() error {
 	if !strings.HasPrefix(p.src[p.pos:], "<?xml") {
 		return nil
@@ -245,8 +245,8 @@ func (p *parser) parseDeclaration() error {
 		}
 		rest = r
 	}
-	if r, alone, ok := cutPseudoAttr(rest, "standalone"); ok {
-		if alone != "yes" && alone != "no" {
+	if r, standalone, ok := cutPseudoAttr(rest, "standalone"); ok {
+		if standalone != "yes" && standalone != "no" {
 			return p.fail("XML declaration is malformed")
 		}
 		rest = r
@@ -258,13 +258,13 @@ func (p *parser) parseDeclaration() error {
 	return nil
 }
 
-// cutPseudoAttr cuts « name="value"» from the front of the rest of an XML declaration.
+// cutPseudoAttr cuts « name="value"» from the beginning of s.
 func cutPseudoAttr(s, name string) (rest, value string, ok bool) {
-	trimmed := strings.TrimLeft(s, " \t\r\n")
-	if len(trimmed) == len(s) || !strings.HasPrefix(trimmed, name) {
+	text := strings.TrimLeft(s, " \t\r\n")
+	if len(text) == len(s) || !strings.HasPrefix(text, name) {
 		return s, "", false
 	}
-	t := strings.TrimLeft(trimmed[len(name):], " \t\r\n")
+	t := strings.TrimLeft(text[len(name):], " \t\r\n")
 	if !strings.HasPrefix(t, "=") {
 		return s, "", false
 	}

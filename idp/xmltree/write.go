@@ -9,54 +9,52 @@ import (
 )
 
 // Writer writes a document, or one of its elements, in the form that exclusive
-// canonicalization without comments (xml-exc-c14n §3) would result in. The output can be
+// canonicalization without comments (xml-exc-c14n §3) produces. The output can be
 // digested and sent unchanged:
 //
 //   - a namespace is declared where an element or attribute uses it and no
-//     element around it has declared it already, the default one first, then by
-//     prefix;
+//     ancestor declares it, the default one first, then by prefix;
 //   - attributes follow, by namespace and then by name;
 //   - every element has an end tag, also an empty one;
-//   - characters are escaped as Canonical XML has it (xml-c14n §2.3).
+//   - characters are escaped as in Canonical XML (xml-c14n §2.3).
 //
-// An element written within others is also canonical on its own, as long as none of those
-// around it declares a namespace that it uses. Our documents meet that condition: an Assertion
-// shares no prefix with a Response.
+// A nested element is also canonical on its own if none of its ancestors declares a namespace that
+// it uses. Our documents meet that condition: an Assertion shares no prefix with a Response.
 //
 // The Writer stops at the first mistake, and Bytes and Finish report it. A Writer is not safe
 // for concurrent use.
 type Writer struct {
-	buf   []byte
-	err   error
-	isDone  bool     // the root has its end tag
-	openElements  []openElement // elements without an end tag, the root first
-	scope []NSDecl // writeDeclarations in scope, innermost last
+	buf          []byte
+	err          error
+	isDone       bool          // the root has its end tag
+	openElements []openElement // elements without an end tag, the root first
+	scope        []NSDecl      // declarations in scope, innermost last
 }
 
 // openElement is an element without its end tag.
 type openElement struct {
 	prefix, local string
-	scopeStart         int // number of declarations before it
+	scopeStart    int // number of declarations before it
 }
 
 // Errors of a Writer: mistakes of the calling code, except errChar.
 var (
-	errChar   = errors.New("text holds a character that XML 1.0 cannot carry")
+	errChar     = errors.New("text contains a character that XML 1.0 does not allow")
 	errPosition = errors.New("text or end tag outside the root element, or a second root")
-	errNoEndTag   = errors.New("an element has no end tag")
+	errNoEndTag = errors.New("an element has no end tag: call End")
 )
 
 // NewWriter returns a Writer that appends to buf, which may be nil or contain data.
 func NewWriter(buf []byte) *Writer {
 	return &Writer{
-		buf:   buf,
-		openElements:  make([]openElement, 0, 12),
-		scope: make([]NSDecl, 0, 8),
+		buf:          buf,
+		openElements: make([]openElement, 0, 12),
+		scope:        make([]NSDecl, 0, 8),
 	}
 }
 
-// Start writes a start tag. The prefix is "" for the default namespace, the space "" for no
-// namespace. In each Attr, Prefix and Space are both set or both empty. The order of attrs
+// Start writes a start tag. The prefix is "" for the default namespace, and the space is ""
+// for no namespace. In each Attr, Prefix and Space are both set or both empty. The order of attrs
 // does not matter. The slice is sorted in place.
 func (w *Writer) Start(prefix, space, local string, attrs ...Attr) {
 	if w.err != nil {
@@ -71,8 +69,8 @@ func (w *Writer) Start(prefix, space, local string, attrs ...Attr) {
 		return
 	}
 	slices.SortFunc(attrs, compareAttrs)
-	mark := len(w.scope)
-	w.openElements = append(w.openElements, openElement{prefix: prefix, local: local, scopeStart: mark})
+	scopeStart := len(w.scope)
+	w.openElements = append(w.openElements, openElement{prefix: prefix, local: local, scopeStart: scopeStart})
 	w.buf = append(w.buf, '<')
 	w.writeName(prefix, local)
 	w.declare(prefix, space)
@@ -81,7 +79,7 @@ func (w *Writer) Start(prefix, space, local string, attrs ...Attr) {
 			w.declare(attrs[i].Prefix, attrs[i].Space)
 		}
 	}
-	w.writeDeclarations(mark)
+	w.writeDeclarations(scopeStart)
 	for i := range attrs {
 		a := &attrs[i]
 		w.buf = append(w.buf, ' ')
@@ -137,11 +135,11 @@ func (w *Writer) Len() int { return len(w.buf) }
 // Writer continues to use the same memory.
 func (w *Writer) Bytes() ([]byte, error) { return w.buf, w.err }
 
-// Resume continues with another buffer. It is for a caller that took Bytes and inserted data
-// into a finished element.
+// Resume continues with another buffer. A caller uses it after Bytes, to insert data into a
+// finished element.
 func (w *Writer) Resume(buf []byte) { w.buf = buf }
 
-// Finish returns the buffer after the root has its end tag.
+// Finish returns the buffer. The root must have its end tag.
 func (w *Writer) Finish() ([]byte, error) {
 	if w.err == nil && !w.isDone {
 		w.err = errNoEndTag
@@ -158,8 +156,8 @@ func (w *Writer) writeName(prefix, local string) {
 	w.buf = append(w.buf, local...)
 }
 
-// declare records that the current tag uses a namespace, unless the tag or an element around
-// it has declared the same.
+// declare records that the current tag uses a namespace, unless the tag or an ancestor
+// declares the same.
 func (w *Writer) declare(prefix, uri string) {
 	if prefix == "xml" {
 		return
@@ -179,10 +177,10 @@ func (w *Writer) declare(prefix, uri string) {
 }
 
 // writeDeclarations writes the declarations that the current tag added, sorted.
-func (w *Writer) writeDeclarations(mark int) {
-	added := w.scope[mark:]
-	slices.SortFunc(added, func(a, b NSDecl) int { return strings.Compare(a.Prefix, b.Prefix) })
-	for _, d := range added {
+func (w *Writer) writeDeclarations(scopeStart int) {
+	newDecls := w.scope[scopeStart:]
+	slices.SortFunc(newDecls, func(a, b NSDecl) int { return strings.Compare(a.Prefix, b.Prefix) })
+	for _, d := range newDecls {
 		w.buf = append(w.buf, " xmlns"...)
 		if d.Prefix != "" {
 			w.buf = append(w.buf, ':')

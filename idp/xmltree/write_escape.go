@@ -19,8 +19,8 @@ const (
 // escape appends s as Canonical XML writes it. Text that is not UTF-8, or has a character that
 // XML 1.0 does not allow (§2.2), is an error: dropping or replacing it would make two
 // different values equal.
-func (w *Writer) escape(s string, where escapeSet) {
-	from := 0
+func (w *Writer) escape(s string, set escapeSet) {
+	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c >= utf8.RuneSelf {
@@ -36,18 +36,18 @@ func (w *Writer) escape(s string, where escapeSet) {
 			w.err = errChar
 			return
 		}
-		if e := escapeByte(c, where); e != "" {
-			w.buf = append(w.buf, s[from:i]...)
+		if e := escapeByte(c, set); e != "" {
+			w.buf = append(w.buf, s[start:i]...)
 			w.buf = append(w.buf, e...)
-			from = i + 1
+			start = i + 1
 		}
 		i++
 	}
-	w.buf = append(w.buf, s[from:]...)
+	w.buf = append(w.buf, s[start:]...)
 }
 
 // escapeByte returns the escape of c, or "" if it needs none.
-func escapeByte(c byte, where escapeSet) string {
+func escapeByte(c byte, set escapeSet) string {
 	switch c {
 	case '&':
 		return "&amp;"
@@ -56,7 +56,7 @@ func escapeByte(c byte, where escapeSet) string {
 	case '\r':
 		return "&#xD;"
 	}
-	if where == escapeText {
+	if set == escapeText {
 		if c == '>' {
 			return "&gt;"
 		}
@@ -87,15 +87,15 @@ func checkTag(prefix, space, local string, attrs []Attr) error {
 			return err
 		}
 		if a.Prefix == prefix && prefix != "" && a.Space != space {
-			return errors.New("prefix with two meanings")
+			return errors.New("prefix with two namespaces")
 		}
 		for j := range attrs[:i] {
 			b := &attrs[j]
 			if b.Local == a.Local && b.Space == a.Space {
-				return errors.New("attribute twice")
+				return errors.New("repeated attribute")
 			}
 			if b.Prefix == a.Prefix && b.Space != a.Space {
-				return errors.New("prefix with two meanings")
+				return errors.New("prefix with two namespaces")
 			}
 		}
 	}
@@ -105,36 +105,35 @@ func checkTag(prefix, space, local string, attrs []Attr) error {
 // checkName checks one qualified name. We author ASCII names only.
 func checkName(prefix, space, local string) error {
 	if !IsName(local) {
-		return errors.New("not a name")
+		return errors.New("the name must be an NCName of ASCII characters")
 	}
 	if !isPlainSpace(space) {
-		return errors.New("not a plain namespace name")
+		return errors.New("the namespace name must need no escapes")
 	}
 	if prefix == "" {
 		return nil
 	}
 	switch {
 	case !IsName(prefix), prefix == "xmlns":
-		return errors.New("not a prefix")
+		return errors.New("the prefix must be an NCName of ASCII characters other than xmlns")
 	case space == "":
 		return errors.New("prefix without a namespace")
 	case (prefix == "xml") != (space == XMLNamespace):
-		return errors.New("the prefix xml stands for its own namespace only")
+		return errors.New("the prefix xml must have the namespace " + XMLNamespace)
 	}
 	return nil
 }
 
-// isPlainSpace reports whether a namespace name can be written without escapes. Others are
-// refused although XML allows them, because libxml2 does not escape them when it
-// canonicalizes.
+// isPlainSpace reports whether a namespace name can be written without escapes. XML allows other
+// names, but libxml2 does not escape them when it canonicalizes.
 func isPlainSpace(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r >= 0x7F || r == '"' || r == '&' || r == '<' || r == '>'
 	})
 }
 
-// compareAttrs orders attributes by namespace, then by name. Those without a namespace come
-// first.
+// compareAttrs orders attributes by namespace, then by name. Attributes without a namespace
+// come first.
 func compareAttrs(a, b Attr) int {
 	return cmp.Or(strings.Compare(a.Space, b.Space), strings.Compare(a.Local, b.Local))
 }

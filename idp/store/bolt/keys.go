@@ -19,7 +19,7 @@ var (
 	renewalKey = []byte("renewal")
 )
 
-// masterChange is the stored state of a change of the master key. It is absent when one
+// readMasterChange is the stored state of a change of the master key. It is absent when one
 // master key is in force and every key is wrapped by it alone.
 type masterChange struct {
 	// OldID and NewID are the IDs of the two master keys.

@@ -16,7 +16,7 @@ import (
 	"vernal/idp/seal"
 )
 
-// reader reads in one transaction. The bytes that it returns belong to the transaction, so a
+// newReader reads in one transaction. The bytes that it returns belong to the transaction, so a
 // result that outlives it must be a copy.
 type reader struct {
 	store *Store
