@@ -18,16 +18,16 @@ func parseMails(files fs.FS, lang Lang, c catalogue) (*texttemplate.Template, er
 		"date":      func(t time.Time) (string, error) { return c.formatDate("mail.date", t) },
 		"days":      func(n int) (string, error) { return c.formatCount("reason_part.days", n) },
 		"providers": func(n int) (string, error) { return c.formatCount("mail.providers", n) },
-		"years":     c.years,
+		"years":     c.listYears,
 	}).ParseFS(files, "mails/"+string(lang)+"/*.txt")
 }
 
-// years returns a list of years: "2025 and 2026".
-func (c catalogue) years(years []idp.Year) string {
+// listYears returns a list of years: "2025 and 2026".
+func (c catalogue) listYears(listYears []idp.Year) string {
 	list := ""
-	for i, y := range years {
+	for i, y := range listYears {
 		switch {
-		case i > 0 && i == len(years)-1:
+		case i > 0 && i == len(listYears)-1:
 			list += c["mail.and"]
 		case i > 0:
 			list += ", "

@@ -27,7 +27,7 @@ func NewProblems(keys ...Key) (problems Problems) {
 
 // At returns the problem of a field, or nil.
 func (p Problems) At(field string) *Problem {
-	i := slices.IndexFunc(p, func(one Problem) bool { return one.Key.Field() == field })
+	i := slices.IndexFunc(p, func(problem Problem) bool { return problem.Key.Field() == field })
 	if i < 0 {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (p Problems) At(field string) *Problem {
 // AreCredentials reports whether email address and password are wrong together, without naming
 // the wrong one.
 func (p Problems) AreCredentials() bool {
-	return slices.ContainsFunc(p, func(one Problem) bool { return one.Key.IsCredentials() })
+	return slices.ContainsFunc(p, func(problem Problem) bool { return problem.Key.IsCredentials() })
 }
 
 // String returns the problem in the form of FieldProblem.
@@ -45,8 +45,8 @@ func (p Problem) String() string {
 	return strings.Join(append([]string{string(p.Key)}, p.Args...), " ")
 }
 
-// kept are the problems that a form preserves, with the number of their arguments.
-var kept = map[Key]int{
+// argCounts are the problems that a form preserves, with the number of their arguments.
+var argCounts = map[Key]int{
 	ProblemEmailMissing: 0, ProblemEmailInvalid: 0, ProblemPasswordMissing: 0, ProblemSignInWrong: 0,
 	ProblemCodeMissing: 0, ProblemCodeFormat: 0, ProblemCodeWrong: 0,
 	ProblemThrottledMinute: 0, ProblemThrottled: 1, ProblemBusy: 0,
@@ -71,7 +71,7 @@ func ParseProblems(values []string) (problems Problems) {
 	for _, value := range values[:min(len(values), maxProblems)] {
 		parts := strings.Split(value, " ")
 		key, args := Key(parts[0]), parts[1:]
-		if n, ok := kept[key]; !ok || n != len(args) || slices.ContainsFunc(problems, func(p Problem) bool { return p.Key == key }) {
+		if n, ok := argCounts[key]; !ok || n != len(args) || slices.ContainsFunc(problems, func(p Problem) bool { return p.Key == key }) {
 			continue
 		}
 		if slices.ContainsFunc(args, func(arg string) bool { n, err := strconv.Atoi(arg); return err != nil || n < 1 || n > 999 }) {

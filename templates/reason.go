@@ -33,7 +33,7 @@ func PhrasesIn(lang Lang) *Phrases {
 	if err != nil {
 		panic(err)
 	}
-	l := s.inLanguage(lang)
+	l := s.selectLanguage(lang)
 	p := newPhrases(l.catalogue)
 	p.mails = l.mails
 	return p
@@ -113,7 +113,7 @@ const maxNamed = 5
 func (p *Phrases) argTexts(a rotation.Args) map[string]string {
 	v := map[string]string{
 		"year": string(a.Year), "step": string(a.Step), "sha256": a.SHA256, "value": oneLine(a.Value),
-		"days": p.days(a.Days), "days_left": p.days(a.DaysLeft), "count": p.c.formatNumber(a.Count), "entity_ids": p.listNames(a.SPs),
+		"days": p.formatDays(a.Days), "days_left": p.formatDays(a.DaysLeft), "count": p.c.formatNumber(a.Count), "entity_ids": p.listNames(a.SPs),
 	}
 	if a.State != "" {
 		v["state"] = p.c[Key("year."+string(a.State))]
@@ -126,7 +126,7 @@ func (p *Phrases) argTexts(a rotation.Args) map[string]string {
 	return v
 }
 
-func (p *Phrases) days(n int) string {
+func (p *Phrases) formatDays(n int) string {
 	text, err := p.c.formatCount("reason_part.days", n)
 	if err != nil {
 		return fmt.Sprint(n)
@@ -141,8 +141,8 @@ func (p *Phrases) listNames(all []idp.EntityID) string {
 		named = append(named, oneLine(string(id)))
 	}
 	list := strings.Join(named, ", ")
-	if more := len(all) - len(named); more > 0 {
-		if text, err := p.c.text("reason_part.more", list, p.c.formatNumber(more)); err == nil {
+	if omitted := len(all) - len(named); omitted > 0 {
+		if text, err := p.c.text("reason_part.more", list, p.c.formatNumber(omitted)); err == nil {
 			return text
 		}
 	}
@@ -170,7 +170,7 @@ func (p *Phrases) valueText(v any) string {
 	case int:
 		return p.c.formatNumber(v)
 	case Days:
-		return p.days(int(v))
+		return p.formatDays(int(v))
 	case time.Time:
 		return p.dateText(v)
 	case []idp.EntityID:
@@ -192,7 +192,7 @@ func (p *Phrases) dateText(t time.Time) string {
 }
 
 // fillText renders a text. A missing text is rendered as its code: the code of a newer program
-// is better than nothing, and an old audit record contains words in its place.
+// is better than nothing, and an old audit record contains words instead of a code.
 func (p *Phrases) fillText(key string, values map[string]string) string {
 	text, ok := p.c[Key(key)]
 	if !ok {
@@ -203,33 +203,33 @@ func (p *Phrases) fillText(key string, values map[string]string) string {
 }
 
 // FillStatus renders every reason of a status into its Text, for clients that read JSON.
-func (p *Phrases) FillStatus(st *rotation.Status) {
-	p.FillSteps(st.Steps)
-	for i := range st.Due {
-		p.fillWhy(&st.Due[i].Why, st.Due[i].Waits)
+func (p *Phrases) FillStatus(status *rotation.Status) {
+	p.FillSteps(status.Steps)
+	for i := range status.Due {
+		p.fillEvent(&status.Due[i].Why, status.Due[i].Waits)
 	}
-	for _, y := range st.Years {
+	for _, y := range status.Years {
 		if y.Next != nil {
-			p.fillWhy(&y.Next.Why, y.Next.Waits)
+			p.fillEvent(&y.Next.Why, y.Next.Waits)
 		}
 	}
-	for i := range st.Attention {
-		p.FillReasons(st.Attention[i].Because)
-		st.Attention[i].Text = p.Attention(st.Attention[i])
+	for i := range status.Attention {
+		p.FillReasons(status.Attention[i].Because)
+		status.Attention[i].Text = p.Attention(status.Attention[i])
 	}
 }
 
 // FillSteps renders the reason of each step into its Text.
 func (p *Phrases) FillSteps(steps []rotation.Step) {
 	for i := range steps {
-		p.fillWhy(&steps[i].Why, nil)
+		p.fillEvent(&steps[i].Why, nil)
 	}
 }
 
 // FillPlan renders every reason of a plan into its Text.
 func (p *Phrases) FillPlan(plan []rotation.UpcomingStep) {
 	for i := range plan {
-		p.fillWhy(&plan[i].Why, plan[i].Waits)
+		p.fillEvent(&plan[i].Why, plan[i].Waits)
 	}
 }
 
@@ -240,9 +240,9 @@ func (p *Phrases) FillReasons(all []rotation.Reason) {
 	}
 }
 
-// fillWhy renders the reason for an event, and the reasons why it waits.
-func (p *Phrases) fillWhy(why *rotation.Reason, waits []rotation.Reason) {
-	why.Text = p.Reason(*why)
+// fillEvent renders the reason for an event, and the reasons why it waits.
+func (p *Phrases) fillEvent(reason *rotation.Reason, waits []rotation.Reason) {
+	reason.Text = p.Reason(*reason)
 	p.FillReasons(waits)
 }
 

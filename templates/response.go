@@ -13,7 +13,7 @@ import (
 
 // responseKind is a variant of the page: with or without a service provider name, and with or
 // without a RelayState.
-type responseKind struct{ named, relay bool }
+type responseKind struct{ hasName, hasRelay bool }
 
 // slot is a value's place in the page.
 type slot int
@@ -28,10 +28,10 @@ const (
 	slotRelay
 )
 
-// segments is the page as pieces of HTML, each followed by its slot.
+// segments is the page as pieces of HTML, each followed by a slot.
 type segments []struct {
 	html string
-	then slot
+	next slot
 }
 
 // sentinels are values that no escaper changes and that occur nowhere else.
@@ -53,11 +53,11 @@ type responseData struct {
 // cutResponse renders the page in each kind and cuts it at the sentinels.
 func cutResponse(l *language, b Branding) (map[responseKind]segments, error) {
 	kinds := make(map[responseKind]segments)
-	for _, k := range []responseKind{{}, {named: true}, {relay: true}, {named: true, relay: true}} {
+	for _, k := range []responseKind{{}, {hasName: true}, {hasRelay: true}, {hasName: true, hasRelay: true}} {
 		d := responseData{SAMLResponse: sentinels[slotXML]}
 		d.Base = Base{Brand: sentinels[slotBrand], Nonce: sentinels[slotNonce], Branding: b}
-		d.ACSURL, d.RelayState, d.HasRelay = sentinels[slotACS], sentinels[slotRelay], k.relay
-		if k.named {
+		d.ACSURL, d.RelayState, d.HasRelay = sentinels[slotACS], sentinels[slotRelay], k.hasRelay
+		if k.hasName {
 			d.SPName = sentinels[slotSPName]
 		}
 		var page bytes.Buffer
@@ -67,18 +67,18 @@ func cutResponse(l *language, b Branding) (map[responseKind]segments, error) {
 		kinds[k] = cutSegments(page.String())
 		seen := make(map[slot]int)
 		for _, seg := range kinds[k] {
-			seen[seg.then]++
+			seen[seg.next]++
 		}
-		if seen[slotACS] != 1 || seen[slotXML] != 1 || seen[slotNonce] != 1 || seen[slotRelay] > 1 || seen[slotRelay] == 1 != k.relay {
+		if seen[slotACS] != 1 || seen[slotXML] != 1 || seen[slotNonce] != 1 || seen[slotRelay] > 1 || seen[slotRelay] == 1 != k.hasRelay {
 			return nil, fmt.Errorf("page response: values are not where they should be")
 		}
 	}
 	return kinds, nil
 }
 
-// responseIn returns the page in each kind with a branding. It is prepared once for each: an
+// prepareResponse returns the page in each kind with a branding. It is prepared once for each: an
 // installation has one branding for each language.
-func (l *language) responseIn(b Branding) (map[responseKind]segments, error) {
+func (l *language) prepareResponse(b Branding) (map[responseKind]segments, error) {
 	if kinds, ok := l.responses.Load(b); ok {
 		return kinds.(map[responseKind]segments), nil
 	}
@@ -93,20 +93,20 @@ func (l *language) responseIn(b Branding) (map[responseKind]segments, error) {
 func cutSegments(page string) segments {
 	var segs segments
 	for {
-		at, which := len(page), slotEnd
+		end, next := len(page), slotEnd
 		for s, sentinel := range sentinels {
-			if i := strings.Index(page, sentinel); sentinel != "" && i >= 0 && i < at {
-				at, which = i, slot(s)
+			if i := strings.Index(page, sentinel); sentinel != "" && i >= 0 && i < end {
+				end, next = i, slot(s)
 			}
 		}
 		segs = append(segs, struct {
 			html string
-			then slot
-		}{page[:at], which})
-		if which == slotEnd {
+			next slot
+		}{page[:end], next})
+		if next == slotEnd {
 			return segs
 		}
-		page = page[at+len(sentinels[which]):]
+		page = page[end+len(sentinels[next]):]
 	}
 }
 
@@ -116,20 +116,20 @@ func cutSegments(page string) segments {
 // RelayState reaches the service provider unchanged, as far as forms allow: browsers convert
 // lone carriage returns and line feeds to pairs, and bytes that are not UTF-8 to U+FFFD.
 func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
-	if !isWeb(p.ACSURL) {
+	if !isWebURL(p.ACSURL) {
 		return nil, fmt.Errorf("response page: URL %.40q is neither http nor https", p.ACSURL)
 	}
-	l := s.inLanguage(p.Lang)
+	l := s.selectLanguage(p.Lang)
 	if p.Brand == "" {
 		p.Brand = l.catalogue["brand"]
 	}
-	kinds, err := l.responseIn(p.Branding)
+	kinds, err := l.prepareResponse(p.Branding)
 	if err != nil {
 		return nil, err
 	}
 	for _, seg := range kinds[responseKind{p.SPName != "", p.HasRelay}] {
 		dst = append(dst, seg.html...)
-		switch seg.then {
+		switch seg.next {
 		case slotSPName:
 			dst = appendEscaped(dst, p.SPName)
 		case slotBrand:
@@ -147,8 +147,8 @@ func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
 	return dst, nil
 }
 
-func isWeb(address string) bool {
-	scheme, _, ok := strings.Cut(address, "://")
+func isWebURL(rawURL string) bool {
+	scheme, _, ok := strings.Cut(rawURL, "://")
 	return ok && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http"))
 }
 
@@ -168,16 +168,16 @@ var entities = [128]string{
 
 // appendEscaped appends s as HTML text or within a quoted attribute.
 func appendEscaped(dst []byte, s string) []byte {
-	from := 0
+	start := 0
 	for i := 0; i < len(s); i++ {
 		if s[i] >= 128 || entities[s[i]] == "" {
 			continue
 		}
-		dst = append(dst, s[from:i]...)
+		dst = append(dst, s[start:i]...)
 		dst = append(dst, entities[s[i]]...)
-		from = i + 1
+		start = i + 1
 	}
-	return append(dst, s[from:]...)
+	return append(dst, s[start:]...)
 }
 
 // appendURL appends a web URL within a quoted attribute. It percent-encodes characters that a URL

@@ -64,7 +64,7 @@ func (h *Handler) Handler() http.Handler {
 	get(wallPrefix+"{token}", h.showWall)
 	get(calendarPrefix+"{token}.ics", h.showCalendar)
 	static := h.Pages.Set.StaticPrefix()
-	rt.HandlePrefix(static, web.Static(static, templates.Static()))
+	rt.HandlePrefix(static, web.ServeStatic(static, templates.Static()))
 	rt.HandlePrefix(templates.BrandPrefix, web.ServeBrand(h.Pages.Branding))
 	return h.guard(rt)
 }

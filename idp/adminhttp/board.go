@@ -39,20 +39,20 @@ func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
 	lines, counts := f.apply(v.Board.SPs), countMoves(v.Board)
 	p := templates.BoardPage{
-		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.IsActive(v.Status.At),
+		At: v.Status.At, Preferred: v.Status.Preferred, IsManual: h.Rotation.Policy.Manual, IsHeld: v.Status.Hold.IsActive(v.Status.At),
 		DataURL: dataPath, Years: v.years(h.Rotation.Policy), NextSteps: v.listComing(),
 		Moves: f.moves(counts, v.Board), InYears: f.inYears(v.Board), Search: f.search(),
-		All: len(v.Board.SPs), Total: len(lines),
+		RegisteredCount: len(v.Board.SPs), Total: len(lines),
 	}
 	p.Target = v.Board.Target
 	if len(v.listLeaving()) > 0 {
-		p.Moved, p.Seen = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
+		p.MovedCount, p.ActiveCount = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
 	}
 	p.StatusCommand, p.AddCommand = h.commandLine(idp.Suggest(idp.DoRotationStatus)), h.commandLine(idp.Suggest(idp.DoSPAdd))
 	for i := range p.Years {
-		if y := &p.Years[i]; y.Leaving {
+		if y := &p.Years[i]; y.MustBeLeft {
 			y.UnmovedURL = f.narrowTo(migration.Unmoved, y.Year).url()
-			y.Current = f.Show == migration.Unmoved && f.Year == y.Year
+			y.IsCurrent = f.Show == migration.Unmoved && f.Year == y.Year
 		}
 	}
 	for i, a := range v.Status.Attention {
@@ -98,7 +98,7 @@ func boardSP(l *migration.Line) templates.BoardSP {
 
 func fetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
 	for _, f := range list[:min(limit, len(list))] {
-		all = append(all, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), Address: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
+		all = append(all, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), ClientIP: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
 	}
 	return all
 }

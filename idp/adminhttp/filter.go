@@ -144,14 +144,14 @@ func countMoves(b *migration.Board) map[migration.Move]int {
 
 // moves returns the links to all service providers, and to each migration state.
 func (f filter) moves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
-	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.narrowTo("", "").url(), Current: f.Show == "" && f.Year == ""}}
+	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.narrowTo("", "").url(), IsCurrent: f.Show == "" && f.Year == ""}}
 	shown := moves
 	if counts[inactive] > 0 {
 		shown = append(slices.Clone(moves), inactive)
 	}
 	for _, m := range shown {
 		all = append(all, templates.BoardFilter{
-			Label: templates.MoveKey(m), Count: counts[m], URL: f.narrowTo(m, "").url(), Current: f.Show == m && f.Year == "",
+			Label: templates.MoveKey(m), Count: counts[m], URL: f.narrowTo(m, "").url(), IsCurrent: f.Show == m && f.Year == "",
 		})
 	}
 	return all
@@ -166,7 +166,7 @@ func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
 				n++
 			}
 		}
-		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.narrowTo("", y.Year).url(), Current: f.Year == y.Year && f.Show == ""})
+		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.narrowTo("", y.Year).url(), IsCurrent: f.Year == y.Year && f.Show == ""})
 	}
 	return all
 }

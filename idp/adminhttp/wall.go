@@ -32,12 +32,12 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := v.wall()
-	page.Still, page.SwitchURL = wallSwitch(r.URL.Query())
-	if !page.Still {
+	page.IsPaused, page.SwitchURL = wallSwitch(r.URL.Query())
+	if !page.IsPaused {
 		w.Header().Set("Refresh", refreshWall)
 	}
 	page.Base = h.Pages.Base(r, "")
-	page.Years = slices.DeleteFunc(v.years(h.Rotation.Policy), func(y templates.BoardYear) bool { return !y.Live })
+	page.Years = slices.DeleteFunc(v.years(h.Rotation.Policy), func(y templates.BoardYear) bool { return !y.IsLive })
 	w.Header().Set("Content-Security-Policy", h.Pages.Set.WallCSP())
 	return h.Pages.Render(w, http.StatusOK, page)
 }
@@ -60,17 +60,17 @@ func wallSwitch(q url.Values) (still bool, other string) {
 func (v *view) wall() templates.WallPage {
 	counts := countMoves(v.Board)
 	p := templates.WallPage{
-		At: v.Status.At, To: v.Board.Target, Preferred: v.Status.Preferred, NextSteps: v.listComing(),
+		At: v.Status.At, Target: v.Board.Target, Preferred: v.Status.Preferred, NextSteps: v.listComing(),
 		Attention: len(v.Status.Attention), Needs: v.needs(),
-		Unmoved: counts[migration.Unmoved], Both: counts[migration.Both], Moved: counts[migration.Moved], Unseen: counts[migration.Unseen],
+		UnmovedCount: counts[migration.Unmoved], BothCount: counts[migration.Both], MovedCount: counts[migration.Moved], UnseenCount: counts[migration.Unseen],
 	}
 	for i, y := range v.migrations() {
 		m := templates.WallMigration{Year: y.Year, Count: y.Unmoved}
 		limit := maxLate
 		if i == 0 {
-			p.Leaving, limit = y.Year, maxNames
+			p.Source, limit = y.Year, maxNames
 		}
-		m.Names, m.More = v.wallNames(y.Year, limit)
+		m.Names, m.UnlistedCount = v.wallNames(y.Year, limit)
 		p.Migrations = append(p.Migrations, m)
 	}
 	// Reasons can name service providers and files.
@@ -131,8 +131,8 @@ func (v *view) wallNames(from idp.Year, limit int) (names []templates.WallName, 
 // sentences, which can name service providers and files.
 func (v *view) needs() (all []templates.WallNeed) {
 	for _, a := range v.Status.Attention {
-		need := templates.WallNeed{What: templates.NeedKey(a.Code), Year: a.Year}
-		i := slices.IndexFunc(all, func(n templates.WallNeed) bool { return n.What == need.What && n.Year == need.Year })
+		need := templates.WallNeed{Text: templates.NeedKey(a.Code), Year: a.Year}
+		i := slices.IndexFunc(all, func(n templates.WallNeed) bool { return n.Text == need.Text && n.Year == need.Year })
 		if i < 0 {
 			i, all = len(all), append(all, need)
 		}

@@ -53,7 +53,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 		device, in.Remember = cookie, &account.Remembering{Device: d, Replaces: h.Sessions.DeviceHash(r), KnownAt: pending.LastUsedAt(idp.FactorPassword)}
 	}
 	page := h.askCode(f)
-	page.Remembered = device != nil
+	page.IsRemembered = device != nil
 	refused, ok := h.proveCode(w, r, f, user, page, h.pendingLimit(pending), func(code string) error {
 		return h.Accounts.CompleteTOTP(r.Context(), user.ID, code, from, in)
 	})
@@ -65,7 +65,7 @@ func (h *Handler) checkCode(w http.ResponseWriter, r *http.Request, f flow, pend
 
 // askCode returns the code page of a sign-in.
 func (h *Handler) askCode(f flow) templates.CodePage {
-	return templates.CodePage{Action: CodePath, Remember: f.mayRemember()}
+	return templates.CodePage{Action: CodePath, OffersRemember: f.mayRemember()}
 }
 
 // proveCode checks the code in the form. ok is true only after a right code. Otherwise the exit

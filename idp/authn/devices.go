@@ -22,7 +22,7 @@ func (h *Handler) listDevices(r *http.Request, u *idp.User, page *templates.Acco
 			continue
 		}
 		page.Devices = append(page.Devices, templates.OwnDevice{
-			ID: d.Short(), Browser: d.Browser, System: d.System, Current: len(here) > 0 && bytes.Equal(d.Hash, here),
+			ID: d.Short(), Browser: d.Browser, System: d.System, IsCurrent: len(here) > 0 && bytes.Equal(d.Hash, here),
 			At: d.At, UntilAt: until, UsedAt: d.UsedAt,
 		})
 	}

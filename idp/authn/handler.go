@@ -141,8 +141,8 @@ func (h *Handler) flowOf(r *http.Request) (flow, error) {
 	}
 	e := web.EventOf(r)
 	e.Note(slog.String("sp", string(req.SP)))
-	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
-	e.Ask(req.Locale, req.ReceivedAt)
+	e.SP, e.Year, e.IsVerified = req.SP, req.Year, req.CertSHA256 != ""
+	e.RequestLocale(req.Locale, req.ReceivedAt)
 	f := flow{request: req, provider: provider}
 	switch {
 	case req.IsAnswered():
@@ -167,7 +167,7 @@ func (f flow) pageBase(p *web.Pages, r *http.Request) templates.Base {
 
 // sender returns the facts about the provider that pages show.
 func (f flow) sender() web.Sender {
-	return web.SenderOf(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
+	return web.NewSender(&f.provider.ServiceProvider, f.request.CertSHA256 != "")
 }
 
 func (f flow) addProvider(err error) error { return web.NameSender(f.sender(), err) }

@@ -47,12 +47,12 @@ func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *template
 	}
 	for i, s := range all {
 		if i == maxListed {
-			page.More = len(all) - maxListed
+			page.UnlistedCount = len(all) - maxListed
 			break
 		}
 		own := templates.OwnSession{
 			ID: s.ID.Short(), Browser: s.Device.Browser, System: s.Device.System, Network: networkText(s.Device.Network),
-			Current: s.ID == here.ID, Pending: s.Pending, BegunAt: s.CreatedAt, SeenAt: s.SeenAt,
+			IsCurrent: s.ID == here.ID, IsPending: s.Pending, BegunAt: s.CreatedAt, SeenAt: s.SeenAt,
 		}
 		for _, p := range s.Participants {
 			if name := h.Registry.NameOf(ctx, p.SP); !slices.Contains(own.Services, name) {

@@ -38,12 +38,12 @@ func (h *Handler) showStay(w http.ResponseWriter, r *http.Request, s *idp.Sessio
 	now, end, warn := h.Sessions.Clock.Now(), h.Sessions.EndsAt(s), h.warnAt(s)
 	page := templates.StayPage{
 		Base: h.Pages.Base(r, ""), Action: stayPath, AccountURL: AccountPath, SignInURL: SignInPath + "?again=1",
-		Due: !now.Before(warn), Final: end.Equal(s.ExpiresAt), EndAt: end,
+		IsDue: !now.Before(warn), IsFinal: end.Equal(s.ExpiresAt), EndAt: end,
 		Minutes: max(1, int(end.Sub(now).Minutes())),
 	}
 	page.Nonce = web.AllowScript(w)
 	h.stayAt(w, warn)
-	if page.Due {
+	if page.IsDue {
 		h.stayAt(w, end)
 	}
 	return endShown(h.showPage(w, page))
@@ -75,8 +75,8 @@ func (h *Handler) showEnded(w http.ResponseWriter, r *http.Request) exit {
 		return endFailed(err)
 	}
 	why = cmp.Or(why, session.Lapse(r.URL.Query().Get(endedParameter)))
-	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath, Why: endedTexts[why]}
-	if page.Why == "" {
+	page := templates.SessionEndedPage{Base: h.Pages.Base(r, ""), SignInURL: SignInPath, Reason: endedTexts[why]}
+	if page.Reason == "" {
 		return redirectTo(w, r, SignInPath)
 	}
 	page.Languages = h.Pages.Languages(AccountPath + "?" + endedParameter + "=" + string(why))

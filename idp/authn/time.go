@@ -37,7 +37,7 @@ func (h *Handler) sessionLimit(s *idp.Session) limit {
 // it is a secret.
 func (h *Handler) moreTime(w http.ResponseWriter, r *http.Request, f flow, user *idp.User, page templates.CodePage, l limit) exit {
 	page.Notice, page.NoticeArgs = templates.NoticeMoreTime, nil
-	page.Remembered = page.Remember && r.PostForm.Get(templates.FieldRemember) == "yes"
+	page.IsRemembered = page.OffersRemember && r.PostForm.Get(templates.FieldRemember) == "yes"
 	web.EventOf(r).Note(slog.String("more_time", "given"))
 	return endShown(h.codePage(w, r, f, user, http.StatusOK, page, l))
 }
@@ -68,7 +68,7 @@ func (h *Handler) codePage(w http.ResponseWriter, r *http.Request, f flow, user 
 			// Round so that the warning comes early rather than late, and the end
 			// late.
 			WarnIn: max(0, int((left - warned).Seconds())), EndIn: max(1, int(math.Ceil(left.Seconds()))),
-			Minutes: max(1, int(warned.Minutes())), Final: l.final, AgainURL: f.withRequest(SignInPath),
+			Minutes: max(1, int(warned.Minutes())), IsFinal: l.final, RestartURL: f.withRequest(SignInPath),
 		}
 		return h.Pages.Render(w, status, page)
 	}

@@ -17,7 +17,7 @@ func (h *Handler) showAttributes(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, row := range assurance.Table() {
 		page.Rows = append(page.Rows, templates.AttributeRow{
-			Name: row.Name, Format: row.Format(), Level: string(row.Level), Always: row.Always, NotYet: !row.Sent(),
+			Name: row.Name, Format: row.Format(), Level: string(row.Level), IsAlwaysReleased: row.Always, IsUnsupported: !row.Sent(),
 		})
 	}
 	return h.Pages.Render(w, http.StatusOK, page)

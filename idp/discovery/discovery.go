@@ -5,7 +5,8 @@
 // it looks like a year that was never created.
 //
 // The package has no session, reads no cookie and writes nothing. Package metadata makes the
-// documents. They are kept until a year, a certificate or, for the stable one, the week changes.
+// documents. The cache keeps them until a year, a certificate or, for the stable one, the week
+// changes.
 package discovery
 
 import (
@@ -33,20 +34,20 @@ const (
 	pemType      = "application/x-pem-file"
 	cacheControl = "public, max-age=3600"
 	noStore      = "no-store" // for a preview, whose URL is an expiring secret
-	// afterRevocation is for metadata within revocationTime of a revocation. A cache must
+	// revocationControl is for metadata within revocationPeriod of a revocation. A cache must
 	// not keep the revoked certificate trusted, nor send SPs to the revoked year.
-	afterRevocation = "public, max-age=60"
+	revocationControl = "public, max-age=60"
 )
 
-// revocationTime is the time after a revocation during which our metadata is cached only
+// revocationPeriod is the time after a revocation during which our metadata is cached only
 // briefly.
-const revocationTime = 24 * time.Hour
+const revocationPeriod = 24 * time.Hour
 
-// metadataControl returns the Cache-Control header of metadata documents.
-func metadataControl(years *keyring.Ring, now time.Time) string {
+// chooseCacheControl returns the Cache-Control header of metadata documents.
+func chooseCacheControl(years *keyring.Ring, now time.Time) string {
 	for _, e := range years.All(now) {
-		if e.State == rotation.Revoked && now.Before(years.EndedAt(e.Year()).Add(revocationTime)) {
-			return afterRevocation
+		if e.State == rotation.Revoked && now.Before(years.EndedAt(e.Year()).Add(revocationPeriod)) {
+			return revocationControl
 		}
 	}
 	return cacheControl
@@ -68,16 +69,16 @@ type Handler struct {
 	// Fetches records each load of a live year's metadata, or is nil.
 	Fetches Fetches
 
-	kept sync.Map // idp.Year -> *document, "" for the stable one
+	documents sync.Map // idp.Year -> *document, "" for the stable one
 }
 
 type document struct {
 	body []byte
 	etag string
-	// certs and made are the sources of the document: its certificates, and the beginning of the
-	// stable document's week. The keys are not kept, because a destroyed key must leave memory.
-	certs []*x509.Certificate
-	made  time.Time
+	// sources are the certificates of the document, and weekAt is the beginning of the stable
+	// document's week. Keys are not stored, because a destroyed key must leave memory.
+	sources []*x509.Certificate
+	weekAt  time.Time
 }
 
 // Mount adds the routes to the router.
@@ -90,7 +91,7 @@ func (h *Handler) Mount(rt *web.Router) {
 // Document returns the public metadata of a year, or the stable document for an empty year.
 // Otherwise the error is yearaccess.ErrNotPublished, a *web.GoneYear or a *web.ClosedYear.
 func (h *Handler) Document(y idp.Year) ([]byte, error) {
-	d, err := h.liveDocument(y, h.Clock.Now())
+	d, err := h.lookupDocument(y, h.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -98,33 +99,33 @@ func (h *Handler) Document(y idp.Year) ([]byte, error) {
 }
 
 func (h *Handler) serveYear(w http.ResponseWriter, r *http.Request) error {
-	entry, preview, err := h.Access.OpenDocument(r)
+	entry, isPreview, err := h.Access.OpenDocument(r)
 	if err != nil {
 		return err
 	}
 	now := h.Clock.Now()
-	d, err := h.documentOf(web.Year(r), entry, now)
+	d, err := h.cachedDocument(web.Year(r), entry, now)
 	if err != nil {
 		return err
 	}
 	nameFile(w, "vernal-metadata-"+string(web.Year(r))+".xml")
-	if preview {
+	if isPreview {
 		return sendDocument(w, r, metadata.ContentType, noStore, d)
 	}
-	web.EventOf(r).NoteEnded(entry, now)
+	web.EventOf(r).NoteExpiredCert(entry, now)
 	h.recordFetch(r, web.Year(r))
-	return sendDocument(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
+	return sendDocument(w, r, metadata.ContentType, chooseCacheControl(h.Years, now), d)
 }
 
 func (h *Handler) serveStable(w http.ResponseWriter, r *http.Request) error {
 	now := h.Clock.Now()
-	d, err := h.liveDocument("", now)
+	d, err := h.lookupDocument("", now)
 	if err != nil {
 		return err
 	}
 	h.recordFetch(r, "")
 	nameFile(w, "vernal-metadata.xml")
-	return sendDocument(w, r, metadata.ContentType, metadataControl(h.Years, now), d)
+	return sendDocument(w, r, metadata.ContentType, chooseCacheControl(h.Years, now), d)
 }
 
 // recordFetch records a load of metadata. The parameter "sp" is not verified and only a hint.
@@ -138,48 +139,48 @@ func (h *Handler) recordFetch(r *http.Request, y idp.Year) {
 	}
 	h.Fetches.Fetch(idp.Fetch{
 		Year: y, At: h.Clock.Now(), SP: sp,
-		Address: web.EventOf(r).Address, UserAgent: r.UserAgent(),
+		Address: web.EventOf(r).ClientIP, UserAgent: r.UserAgent(),
 	})
 }
 
-// liveDocument returns the document of a live year, or the stable one.
-func (h *Handler) liveDocument(y idp.Year, now time.Time) (*document, error) {
-	entry, err := h.entryOf(y, now)
+// lookupDocument returns the document of a live year, or the stable one.
+func (h *Handler) lookupDocument(y idp.Year, now time.Time) (*document, error) {
+	entry, err := h.lookupEntry(y, now)
 	if err != nil {
 		return nil, err
 	}
-	return h.documentOf(y, entry, now)
+	return h.cachedDocument(y, entry, now)
 }
 
-// documentOf returns a document from the cache or makes it. Concurrent requests may both
+// cachedDocument returns a document from the cache or makes it. Concurrent requests may both
 // make it, which is harmless. A year's document is the same, byte for byte, before and
 // after it is published.
-func (h *Handler) documentOf(y idp.Year, entry keyring.Entry, now time.Time) (*document, error) {
-	from, made := []*x509.Certificate{entry.Key.Cert}, time.Time{}
+func (h *Handler) cachedDocument(y idp.Year, entry keyring.Entry, now time.Time) (*document, error) {
+	sources, weekAt := []*x509.Certificate{entry.Key.Cert}, time.Time{}
 	if y == "" {
-		from, made = h.liveCerts(now), now.Truncate(metadata.StableStep)
+		sources, weekAt = h.listLiveCerts(now), now.Truncate(metadata.StableStep)
 	}
-	if d, ok := h.kept.Load(y); ok {
-		if d := d.(*document); slices.Equal(d.certs, from) && d.made.Equal(made) {
+	if d, ok := h.documents.Load(y); ok {
+		if d := d.(*document); slices.Equal(d.sources, sources) && d.weekAt.Equal(weekAt) {
 			return d, nil
 		}
 	}
-	d, err := h.signDocument(y, entry.Key.Year, from, now)
+	d, err := h.signDocument(y, entry.Key.Year, sources, now)
 	if err != nil {
 		return nil, err
 	}
-	d.certs, d.made = from, made
-	h.kept.Store(y, d)
+	d.sources, d.weekAt = sources, weekAt
+	h.documents.Store(y, d)
 	return d, nil
 }
 
-// signDocument signs a document with the key of the year by, unless that year is over when the
+// signDocument signs a document with the key of signingYear, unless that year is over when the
 // signature begins.
-func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now time.Time) (*document, error) {
+func (h *Handler) signDocument(y, signingYear idp.Year, sources []*x509.Certificate, now time.Time) (*document, error) {
 	defer h.Years.BeginSigning()()
-	entry, ok := h.Years.Lookup(by, now)
+	entry, ok := h.Years.Lookup(signingYear, now)
 	if !ok || entry.State.IsOver() {
-		return nil, h.Access.EndedYear(by)
+		return nil, h.Access.EndedYear(signingYear)
 	}
 	signer, err := signing.SignerOf(entry.Key)
 	if err != nil {
@@ -189,7 +190,7 @@ func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now tim
 	if y != "" {
 		body, err = h.IdP.Year(y, signer)
 	} else {
-		body, err = h.IdP.Stable(by, signer, from, now)
+		body, err = h.IdP.Stable(signingYear, signer, sources, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make metadata: %w", err)
@@ -197,18 +198,18 @@ func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now tim
 	return &document{body: body, etag: metadata.ETag(body)}, nil
 }
 
-// liveCerts returns the certificates of every live year, the preferred one first.
-func (h *Handler) liveCerts(now time.Time) []*x509.Certificate {
-	live := h.Years.Live(now)
-	all := make([]*x509.Certificate, len(live))
-	for i, e := range live {
-		all[i] = e.Key.Cert
+// listLiveCerts returns the certificates of every live year, the preferred one first.
+func (h *Handler) listLiveCerts(now time.Time) []*x509.Certificate {
+	entries := h.Years.Live(now)
+	liveCerts := make([]*x509.Certificate, len(entries))
+	for i, e := range entries {
+		liveCerts[i] = e.Key.Cert
 	}
-	return all
+	return liveCerts
 }
 
-// entryOf returns the year that a document is about, the preferred one for "".
-func (h *Handler) entryOf(y idp.Year, now time.Time) (keyring.Entry, error) {
+// lookupEntry returns the year that a document is about, the preferred one for "".
+func (h *Handler) lookupEntry(y idp.Year, now time.Time) (keyring.Entry, error) {
 	if y == "" {
 		entry, err := h.Years.Preferred(now)
 		if err != nil {
@@ -223,18 +224,18 @@ func (h *Handler) entryOf(y idp.Year, now time.Time) (keyring.Entry, error) {
 // closed years, because integrators look up certificates that they once configured.
 func (h *Handler) serveCertificate(w http.ResponseWriter, r *http.Request) error {
 	control := cacheControl
-	entry, preview, err := h.Access.OpenDocument(r)
-	var gone *web.GoneYear
-	var closed *web.ClosedYear
+	entry, isPreview, err := h.Access.OpenDocument(r)
+	var goneYear *web.GoneYear
+	var closedYear *web.ClosedYear
 	switch {
-	case errors.As(err, &gone), errors.As(err, &closed):
+	case errors.As(err, &goneYear), errors.As(err, &closedYear):
 		entry, _ = h.Years.Lookup(web.Year(r), h.Clock.Now())
-		if closed != nil && (entry.Key == nil || entry.Key.Cert == nil) {
+		if closedYear != nil && (entry.Key == nil || entry.Key.Cert == nil) {
 			return err
 		}
 	case err != nil:
 		return err
-	case preview:
+	case isPreview:
 		control = noStore
 	}
 	if entry.Key == nil || entry.Key.Cert == nil {

@@ -17,6 +17,7 @@ import (
 	"vernal/idp/keyring"
 )
 
+// File is one file of an export.
 type File struct {
 	Name    string `json:"name"`
 	Content []byte `json:"content"`
@@ -36,18 +37,18 @@ func (h *Handler) Export(y idp.Year) ([]File, error) {
 	if !ok || entry.Key.Signer == nil || entry.Key.Cert == nil || entry.State.IsOver() {
 		return nil, fmt.Errorf("export %s: %w", y, idp.ErrNotFound)
 	}
-	doc, err := h.documentOf(y, entry, now)
+	doc, err := h.cachedDocument(y, entry, now)
 	if err != nil {
 		return nil, err
 	}
-	signers := h.signingYears(entry, now)
+	signers := h.listSigners(entry, now)
 	cert := entry.Key.Cert
 	statement := h.writeStatement(entry, signers, doc.body, now)
 	files := []File{
 		{string(y) + ".pem", []byte(certs.EncodePEM(cert))},
 		{string(y) + ".der", cert.Raw},
 		{"metadata" + string(y) + ".xml", bytes.Clone(doc.body)},
-		{"fingerprints.txt", []byte(fingerprintLines(cert))},
+		{"fingerprints.txt", []byte(formatFingerprints(cert))},
 		{statementName, statement},
 	}
 	sum := sha256.Sum256(statement)
@@ -56,72 +57,72 @@ func (h *Handler) Export(y idp.Year) ([]File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("sign the statement with the key of %s: %w", e.Key.Year, err)
 		}
-		files = append(files, File{signatureName(e.Key.Year), signature})
+		files = append(files, File{nameSignature(e.Key.Year), signature})
 	}
 	return files, nil
 }
 
 const statementName = "statement.txt"
 
-func signatureName(y idp.Year) string { return statementName + "." + string(y) + ".sig" }
+func nameSignature(y idp.Year) string { return statementName + "." + string(y) + ".sig" }
 
-// signingYears returns the years that sign a statement: the live older ones that can, oldest
+// listSigners returns the years that sign a statement: the live older ones that can, oldest
 // first, and the year itself.
-func (h *Handler) signingYears(entry keyring.Entry, now time.Time) []keyring.Entry {
-	var all []keyring.Entry
+func (h *Handler) listSigners(entry keyring.Entry, now time.Time) []keyring.Entry {
+	var signers []keyring.Entry
 	for _, e := range slices.Backward(h.Years.Live(now)) {
 		if e.Key.Year < entry.Key.Year && e.Key.Signer != nil {
-			all = append(all, e)
+			signers = append(signers, e)
 		}
 	}
-	slices.SortFunc(all, func(a, b keyring.Entry) int { return strings.Compare(string(a.Key.Year), string(b.Key.Year)) })
-	return append(all, entry)
+	slices.SortFunc(signers, func(a, b keyring.Entry) int { return strings.Compare(string(a.Key.Year), string(b.Key.Year)) })
+	return append(signers, entry)
 }
 
 // writeStatement describes the year in prose.
 func (h *Handler) writeStatement(entry keyring.Entry, signers []keyring.Entry, doc []byte, now time.Time) []byte {
 	var b bytes.Buffer
 	y, cert := entry.Key.Year, entry.Key.Cert
-	line := func(name, value string) { fmt.Fprintf(&b, "%-20s %s\n", name+":", value) }
+	writeLine := func(name, value string) { fmt.Fprintf(&b, "%-20s %s\n", name+":", value) }
 	fmt.Fprintf(&b, `Statement about our signing certificate (%s)
 
-This is the certificate that the identity provider below signs with at the
-addresses of %s. Compare its SHA-256 with the certificate you have. How to
-check the signatures of this statement is in its last lines.
+The identity provider below signs with this certificate at its URLs of %s.
+Compare the SHA-256 with that of the certificate that you have. The last lines
+show how to verify the signatures of this statement.
 
 `, y, y)
-	line("Entity ID", string(h.IdP.EntityID()))
-	line("Year", string(y))
-	line("Sign-on", h.IdP.AuthnURL(y))
-	line("Logout", h.IdP.LogoutURL(y))
-	line("Metadata", h.IdP.MetadataURL(y))
-	line("Certificate", h.IdP.CertificateURL(y))
+	writeLine("Entity ID", string(h.IdP.EntityID()))
+	writeLine("Year", string(y))
+	writeLine("Sign-in", h.IdP.AuthnURL(y))
+	writeLine("Logout", h.IdP.LogoutURL(y))
+	writeLine("Metadata", h.IdP.MetadataURL(y))
+	writeLine("Certificate", h.IdP.CertificateURL(y))
 	b.WriteString("\n")
-	line("Subject", idp.OneLine(cert.Subject.String()))
-	line("Issuer", idp.OneLine(cert.Issuer.String()))
-	line("Serial number", cert.SerialNumber.Text(16))
-	line("Valid from", formatTime(cert.NotBefore))
-	line("Valid until", formatTime(cert.NotAfter))
-	b.WriteString(fingerprintLines(cert))
+	writeLine("Subject", idp.OneLine(cert.Subject.String()))
+	writeLine("Issuer", idp.OneLine(cert.Issuer.String()))
+	writeLine("Serial number", cert.SerialNumber.Text(16))
+	writeLine("Valid from", formatTime(cert.NotBefore))
+	writeLine("Valid until", formatTime(cert.NotAfter))
+	b.WriteString(formatFingerprints(cert))
 	sum := sha256.Sum256(doc)
-	line("Metadata SHA-256", certs.Colons(sum[:]))
-	line("Made at", formatTime(now))
+	writeLine("Metadata SHA-256", certs.Colons(sum[:]))
+	writeLine("Created at", formatTime(now))
 	b.WriteString("\nSigned with RSA-SHA256 (PKCS #1 v1.5) by the keys of\n")
 	for _, e := range signers {
 		sum := sha256.Sum256(e.Key.Cert.Raw)
 		fmt.Fprintf(&b, "  %s, certificate SHA-256 %s\n", e.Key.Year, certs.Colons(sum[:]))
 	}
-	b.WriteString("\nTo check it with a certificate that you trust already:\n")
+	b.WriteString("\nTo verify a signature with a certificate that you already trust:\n")
 	for _, e := range signers {
 		fmt.Fprintf(&b, "  openssl x509 -in %[1]s.pem -pubkey -noout >%[1]s.pub\n"+
-			"  openssl dgst -sha256 -verify %[1]s.pub -signature %[2]s %[3]s\n", e.Key.Year, signatureName(e.Key.Year), statementName)
+			"  openssl dgst -sha256 -verify %[1]s.pub -signature %[2]s %[3]s\n", e.Key.Year, nameSignature(e.Key.Year), statementName)
 	}
 	return b.Bytes()
 }
 
-// fingerprintLines formats the fingerprints of a certificate and its key, for comparison by eye
+// formatFingerprints formats the fingerprints of a certificate and its key, for comparison by eye
 // or by software.
-func fingerprintLines(cert *x509.Certificate) string {
+func formatFingerprints(cert *x509.Certificate) string {
 	s256, s1, key := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw), sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return fmt.Sprintf("%-20s %s\n%-20s %s\n%-20s %s\n",
 		"SHA-256:", certs.Colons(s256[:]), "SHA-1:", certs.Colons(s1[:]), "Public key SHA-256:", certs.Colons(key[:]))

@@ -72,9 +72,9 @@ type Service struct {
 	Store idp.StoreExaminer
 	// MailErr is the fault of the mail settings; nil if they are usable or missing.
 	MailErr error
-	// Probe and Strangers are shared with the public listener.
-	Probe     *web.Probe
-	Strangers *web.Strangers
+	// Probe and UntrustedPeers are shared with the public listener.
+	Probe          *web.Probe
+	UntrustedPeers *web.UntrustedPeers
 
 	// Set by Serve.
 	isServing bool
@@ -125,7 +125,7 @@ type Check struct {
 func New(i *installation.Installation, settings Settings, store idp.StoreExaminer) *Service {
 	return &Service{
 		Installation: i, Settings: settings, Store: store,
-		Probe: web.NewProbe(), Strangers: &web.Strangers{Log: i.Log, Clock: i.Clock},
+		Probe: web.NewProbe(), UntrustedPeers: &web.UntrustedPeers{Log: i.Log, Clock: i.Clock},
 		freeSpace: readFreeSpace, isFIPS: fips140.Enabled, limits: defaultLimits(), checks: allChecks(),
 		activeChecks: map[string]bool{}, results: map[string]result{},
 	}

@@ -16,11 +16,11 @@ func (s *Service) judgeSighting(seen *web.Sighting) (findings []Finding) {
 	}
 	peer := seen.Peer.String()
 	// If base_url is https and TLS does not end at this server, it ends at a proxy.
-	proxied := s.Secure() && s.serverTLS == nil || seen.ForwardedFor
+	proxied := s.Secure() && s.serverTLS == nil || seen.HasForwardedFor
 	switch {
-	case proxied && !seen.Trusted:
+	case proxied && !seen.IsTrusted:
 		add(ProxyNotTrusted, Problem, Args{Peer: peer})
-	case proxied && !seen.ForwardedFor:
+	case proxied && !seen.HasForwardedFor:
 		add(ForwardedForMissing, Problem, Args{Peer: peer})
 	}
 	if s.Secure() && seen.ForwardedProto == "http" {

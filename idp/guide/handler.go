@@ -82,7 +82,7 @@ func (h *Handler) showGuide(w http.ResponseWriter, r *http.Request, t *Topic) er
 	if err != nil {
 		return err
 	}
-	page := templates.GuidePage{Base: h.Pages.Base(r, ""), Title: t.Title, Body: body, Developers: t.Audience == Integrators}
+	page := templates.GuidePage{Base: h.Pages.Base(r, ""), Title: t.Title, Body: body, IsForIntegrators: t.Audience == Integrators}
 	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.WriteHTML(b, page) })
 }
 
@@ -91,9 +91,9 @@ func (h *Handler) showGuide(w http.ResponseWriter, r *http.Request, t *Topic) er
 func (h *Handler) renderBody(t *Topic) (htmltemplate.HTML, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	live := h.Years.Live(h.Clock.Now())
-	years := make([]liveYear, len(live))
-	for i, e := range live {
+	entries := h.Years.Live(h.Clock.Now())
+	years := make([]liveYear, len(entries))
+	for i, e := range entries {
 		years[i] = liveYear{e.Year(), e.State, e.Key.Cert}
 	}
 	if !slices.Equal(years, h.years) || h.bodies == nil {

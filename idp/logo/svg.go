@@ -20,8 +20,8 @@ func svgLimits() xmltree.Limits {
 	return xmltree.Limits{Bytes: MaxBytes, Depth: 32, Elements: 2000, Attrs: 64, AllAttrs: 10000, Scope: 64, Comments: true}
 }
 
-// setOf returns the set of the words of a text.
-func setOf(words string) map[string]bool {
+// parseSet returns the set of the words of a text.
+func parseSet(words string) map[string]bool {
 	set := make(map[string]bool)
 	for _, w := range strings.Fields(words) {
 		set[w] = true
@@ -31,14 +31,14 @@ func setOf(words string) map[string]bool {
 
 // allowedElements draw shapes. Elements that repeat others (use, pattern) are not included,
 // because a few lines of them can keep a browser busy for hours.
-var allowedElements = setOf(`svg g defs title desc path rect circle ellipse line polyline polygon
+var allowedElements = parseSet(`svg g defs title desc path rect circle ellipse line polyline polygon
 	linearGradient radialGradient stop clipPath mask text tspan style switch`)
 
 // droppedElements are removed with their content. Editors write them, and no browser draws
 // them.
-var droppedElements = setOf("metadata")
+var droppedElements = parseSet("metadata")
 
-var allowedAttributes = setOf(`id class style transform viewBox width height x y x1 y1 x2 y2 cx cy r rx ry fx fy fr
+var allowedAttributes = parseSet(`id class style transform viewBox width height x y x1 y1 x2 y2 cx cy r rx ry fx fy fr
 	d points dx dy rotate textLength lengthAdjust pathLength preserveAspectRatio
 	gradientUnits gradientTransform spreadMethod offset clipPathUnits maskUnits maskContentUnits
 	fill fill-opacity fill-rule stroke stroke-width stroke-linecap stroke-linejoin stroke-miterlimit
@@ -49,13 +49,13 @@ var allowedAttributes = setOf(`id class style transform viewBox width height x y
 	href`)
 
 var (
-	localReference = regexp.MustCompile(`^#[A-Za-z_][\w.-]*$`)
-	localURL       = regexp.MustCompile(`^url\(\s*['"]?#[A-Za-z_][\w.-]*['"]?\s*\)$`)
-	// anyCall matches a CSS function, including all that load a file.
-	anyCall = regexp.MustCompile(`([A-Za-z_-]*)\s*\(`)
+	referencePattern = regexp.MustCompile(`^#[A-Za-z_][\w.-]*$`)
+	localURLPattern  = regexp.MustCompile(`^url\(\s*['"]?#[A-Za-z_][\w.-]*['"]?\s*\)$`)
+	// callPattern matches a CSS function, including all that load a file.
+	callPattern = regexp.MustCompile(`([A-Za-z_-]*)\s*\(`)
 )
 
-var allowedCalls = setOf("rgb rgba hsl hsla matrix translate translatex translatey scale scalex scaley rotate skewx skewy calc")
+var allowedCalls = parseSet("rgb rgba hsl hsla matrix translate translatex translatey scale scalex scaley rotate skewx skewy calc")
 
 // svgWriter writes the allowed part of a drawing.
 type svgWriter struct {
@@ -71,16 +71,16 @@ func parseSVG(data []byte) (*Image, error) {
 	if err != nil {
 		syntax, ok := errors.AsType[*xmltree.SyntaxError](err)
 		if !ok || !bytes.Contains(data, []byte("<")) {
-			return nil, &Error{Reason: "the file is neither an SVG nor a PNG"}
+			return nil, &Error{Reason: "the file is neither an SVG nor a PNG; save the logo in one of these formats"}
 		}
-		at := min(syntax.Offset, len(data))
-		return nil, &Error{Line: 1 + bytes.Count(data[:at], []byte("\n")), Reason: syntax.What}
+		offset := min(syntax.Offset, len(data))
+		return nil, &Error{Line: 1 + bytes.Count(data[:offset], []byte("\n")), Reason: syntax.What}
 	}
 	if !root.Is(svgNamespace, "svg") {
-		return nil, &Error{Line: lineOf(data, 1), Reason: fmt.Sprintf("the root element is %.40q, want svg in the namespace %s", root.Local, svgNamespace)}
+		return nil, &Error{Line: findLine(data, 1), Reason: fmt.Sprintf("the root element is %.40q; it must be svg in the namespace %s", root.Local, svgNamespace)}
 	}
 	if _, ok := root.Attr("viewBox"); !ok {
-		return nil, &Error{Line: lineOf(data, 1), Reason: "svg has no viewBox, which browsers need to scale it; add viewBox"}
+		return nil, &Error{Line: findLine(data, 1), Reason: "svg has no viewBox, which browsers need to scale it; add viewBox"}
 	}
 	w := &svgWriter{Writer: xmltree.NewWriter(nil), source: data}
 	if err := w.copyElement(root); err != nil {
@@ -88,14 +88,14 @@ func parseSVG(data []byte) (*Image, error) {
 	}
 	out, err := w.Finish()
 	if err != nil {
-		return nil, &Error{Reason: "the SVG cannot be written again: " + err.Error()}
+		return nil, &Error{Reason: "cannot rewrite the SVG: " + err.Error()}
 	}
 	return &Image{TypeSVG, out}, nil
 }
 
 // refuse returns an error with the line of the element being copied.
 func (w *svgWriter) refuse(format string, args ...any) error {
-	return &Error{Line: lineOf(w.source, w.count), Reason: fmt.Sprintf(format, args...)}
+	return &Error{Line: findLine(w.source, w.count), Reason: fmt.Sprintf(format, args...)}
 }
 
 func (w *svgWriter) copyElement(e *xmltree.Element) error {
@@ -125,7 +125,7 @@ func (w *svgWriter) copyElement(e *xmltree.Element) error {
 		if n.Element == nil {
 			w.Text(n.Text)
 		} else if e.Local == "style" {
-			return w.refuse("style contains an element; it may only contain text")
+			return w.refuse("style contains an element; remove it, because style may contain only text")
 		} else if err := w.copyElement(n.Element); err != nil {
 			return err
 		}
@@ -141,11 +141,11 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 	for _, a := range e.Attrs {
 		isLink := a.Local == "href" && (a.Space == "" || a.Space == xlinkNamespace)
 		switch {
-		case isLink && !localReference.MatchString(a.Value):
-			return nil, w.refuse("href of %s leads out of the file; only a reference such as #id is allowed", e.Local)
+		case isLink && !referencePattern.MatchString(a.Value):
+			return nil, w.refuse("href of %s refers to another file; use a reference such as #id", e.Local)
 		case isLink:
-			if _, twice := e.Attr("href"); twice && a.Space != "" {
-				continue // xlink:href is ignored beside an href
+			if _, hasPlainHref := e.Attr("href"); hasPlainHref && a.Space != "" {
+				continue // href takes precedence
 			}
 		case strings.HasPrefix(strings.ToLower(a.Local), "on"):
 			return nil, w.refuse("the attribute %.40q of %s runs a script; remove it", a.Local, e.Local)
@@ -156,7 +156,7 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 				return nil, err
 			}
 		case !isSafeValue(a.Value):
-			return nil, w.refuse("the attribute %s of %s refers to another file; only url(#id) is allowed", a.Local, e.Local)
+			return nil, w.refuse("the attribute %s of %s refers to another file; use url(#id)", a.Local, e.Local)
 		}
 		attrs = append(attrs, xmltree.Attr{Local: a.Local, Value: a.Value})
 	}
@@ -166,12 +166,12 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 // isSafeValue reports whether the value of an attribute loads nothing. CSS interprets escapes,
 // so a backslash could hide a function.
 func isSafeValue(value string) bool {
-	return localURL.MatchString(strings.TrimSpace(value)) || !strings.Contains(value, `\`) && !callsForeign(value)
+	return localURLPattern.MatchString(strings.TrimSpace(value)) || !strings.Contains(value, `\`) && !hasForbiddenCall(value)
 }
 
-// callsForeign reports whether a text calls a function that is not allowed.
-func callsForeign(text string) bool {
-	for _, m := range anyCall.FindAllStringSubmatch(text, -1) {
+// hasForbiddenCall reports whether a text calls a function that is not allowed.
+func hasForbiddenCall(text string) bool {
+	for _, m := range callPattern.FindAllStringSubmatch(text, -1) {
 		if name := strings.ToLower(m[1]); name != "" && !allowedCalls[name] {
 			return true
 		}
@@ -182,27 +182,27 @@ func callsForeign(text string) bool {
 // checkStyle accepts declarations and rules that load nothing. It refuses comments, because
 // they can split the name of a function.
 func (w *svgWriter) checkStyle(css string) error {
-	for _, bad := range []string{"@", `\`, "/*", "<"} {
-		if strings.Contains(css, bad) {
-			return w.refuse("style contains %s; use plain properties", bad)
+	for _, token := range []string{"@", `\`, "/*", "<"} {
+		if strings.Contains(css, token) {
+			return w.refuse("style contains %s; use plain properties", token)
 		}
 	}
-	if callsForeign(css) {
+	if hasForbiddenCall(css) {
 		return w.refuse("style contains url() or a function that is not allowed; use attributes such as fill=\"url(#id)\"")
 	}
 	return nil
 }
 
-// lineOf returns the line of the nth start tag. In parsed XML, "<" only begins a tag, a
+// findLine returns the line of the nth start tag. In parsed XML, "<" only begins a tag, a
 // comment, a CDATA section or the declaration.
-func lineOf(data []byte, n int) int {
-	for at := 0; at < len(data); {
-		i := bytes.IndexByte(data[at:], '<')
+func findLine(data []byte, n int) int {
+	for offset := 0; offset < len(data); {
+		i := bytes.IndexByte(data[offset:], '<')
 		if i < 0 {
 			break
 		}
-		at += i
-		end, rest := "", data[at:]
+		offset += i
+		end, rest := "", data[offset:]
 		switch {
 		case bytes.HasPrefix(rest, []byte("<!--")):
 			end = "-->"
@@ -212,16 +212,16 @@ func lineOf(data []byte, n int) int {
 			end = ">"
 		default:
 			if n--; n == 0 {
-				return 1 + bytes.Count(data[:at], []byte("\n"))
+				return 1 + bytes.Count(data[:offset], []byte("\n"))
 			}
-			at++
+			offset++
 			continue
 		}
 		i = bytes.Index(rest, []byte(end))
 		if i < 0 {
 			break
 		}
-		at += i + len(end)
+		offset += i + len(end)
 	}
 	return 1
 }

@@ -44,9 +44,9 @@ func (h *Handler) acceptRequest(r *http.Request, a *accepted, visit *yearaccess.
 	}
 	a.provider, a.preview = q.Provider, preview
 	if kind == inbound.LogoutRequest {
-		e.Ask(msg.Locale, now) // the back channel shows no page
+		e.RequestLocale(msg.Locale, now) // the back channel shows no page
 	}
-	e.NoteEnded(entry, now)
+	e.NoteExpiredCert(entry, now)
 	if err == nil {
 		err = h.readRequest(r.Context(), a, &q, msg, entry, now)
 	}
@@ -62,7 +62,7 @@ func (h *Handler) acceptRequest(r *http.Request, a *accepted, visit *yearaccess.
 // is refused.
 func noteSender(e *web.Event, p *sp.Provider, year idp.Year, verified bool) {
 	e.Note(slog.String("sp", string(p.EntityID)))
-	e.SP, e.Year, e.Verified = p.EntityID, year, verified
+	e.SP, e.Year, e.IsVerified = p.EntityID, year, verified
 }
 
 // readRequest fills a.request from an accepted message. It decrypts the name, if that is

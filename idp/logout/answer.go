@@ -108,7 +108,7 @@ func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 func auditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
 	event := auditDecision(req, kind).Event()
 	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), namedUser(req, kind), req.SP, req.Year
-	event.RequestID, event.Address = e.ID, e.Address
+	event.RequestID, event.Address = e.ID, e.ClientIP
 	if preview != "" {
 		event.Detail = map[string]string{"preview": preview}
 	}
@@ -177,7 +177,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 		return err
 	}
 	page := templates.LogoutPage{
-		Base: h.Pages.SenderBase(r, a.sender()), Ended: a.request.Status == saml.StatusSuccess,
+		Base: h.Pages.SenderBase(r, a.sender()), HasEnded: a.request.Status == saml.StatusSuccess,
 		Action: a.provider.LogoutURL, SAMLResponse: base64.StdEncoding.EncodeToString(doc),
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
@@ -186,7 +186,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 	page.Languages = templates.Languages{}
 	page.Nonce = web.AllowPost(w, a.provider.FormAction(a.provider.LogoutURL))
 	for _, id := range still {
-		page.Still = append(page.Still, h.Registry.NameOf(r.Context(), id))
+		page.OpenServices = append(page.OpenServices, h.Registry.NameOf(r.Context(), id))
 	}
 	return h.Pages.Render(w, http.StatusOK, page)
 }

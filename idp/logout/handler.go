@@ -112,7 +112,7 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 // sender returns the facts about the provider that pages show. StartURL is the URL to return to and
 // not the start of a sign-in, because the user signs out.
 func (a *accepted) sender() web.Sender {
-	s := web.SenderOf(&a.provider.ServiceProvider, a.request != nil && a.request.CertSHA256 != "")
+	s := web.NewSender(&a.provider.ServiceProvider, a.request != nil && a.request.CertSHA256 != "")
 	s.StartURL = a.provider.ReturnToSPURL
 	return s
 }

@@ -41,7 +41,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 		// The page does not name the sender.
 		return idp.Refuse(idp.RefusedOtherBrowser, "request", string(handle)).With(session.ErrOtherBrowser)
 	}
-	web.EventOf(r).Ask(req.Locale, req.ReceivedAt)
+	web.EventOf(r).RequestLocale(req.Locale, req.ReceivedAt)
 	p, err := h.Registry.Lookup(r.Context(), req.SP)
 	if err != nil {
 		return unknownProvider(req.SP, fmt.Errorf("look up service provider %q: %w", req.SP, err))

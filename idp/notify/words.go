@@ -32,7 +32,7 @@ type sender struct {
 }
 
 func (s *Service) senderIn(lang templates.Lang) sender {
-	b := s.Branding.In(lang)
+	b := s.Branding.Branding(lang)
 	from := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
 	if from.Organization == from.Us {
 		from.Organization = ""

@@ -162,7 +162,7 @@ func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 	}
 	for _, tt := range tests {
 		tt.req.Year = "2031"
-		got := signInEvent(&tt.req, &idp.User{ID: "ada"}, &web.Event{ID: "ID", Address: "192.0.2.1"})
+		got := signInEvent(&tt.req, &idp.User{ID: "ada"}, &web.Event{ID: "ID", ClientIP: "192.0.2.1"})
 		if got.Actor != "user:ada" || got.User != "ada" || got.SP != tt.req.SP || got.Year != "2031" || got.RequestID != "ID" || got.Address != "192.0.2.1" {
 			t.Errorf("%s: %+v", tt.name, got)
 		}

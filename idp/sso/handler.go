@@ -127,7 +127,7 @@ func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) 
 // sender returns the provider's details for pages.
 func (a *accepted) sender() web.Sender {
 	verified := a.cert != nil || a.request != nil && a.request.CertSHA256 != ""
-	return web.SenderOf(&a.provider.ServiceProvider, verified)
+	return web.NewSender(&a.provider.ServiceProvider, verified)
 }
 
 // recheckYear opens the year again for a request that was accepted before, if the request may

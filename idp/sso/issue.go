@@ -38,7 +38,7 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 		return err
 	}
 	e := web.EventOf(r)
-	e.NoteEnded(a.year, now)
+	e.NoteExpiredCert(a.year, now)
 	request, err := h.recordedRequest(r.Context(), a)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	if err != nil {
 		return err
 	}
-	e.SignedIn = a.request.Year
+	e.SigningYear = a.request.Year
 	e.Note(slog.String("user", string(user.ID)), slog.String("outcome", "issued"))
 	return h.postResponse(w, r, a, buffer)
 }
@@ -156,7 +156,7 @@ func (h *Handler) loadProfile(r *http.Request, a *accepted, user *idp.User) (*id
 func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
 		Kind: idp.AuditSignIn, Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
-		SP: req.SP, Year: req.Year, RequestID: e.ID, Address: e.Address,
+		SP: req.SP, Year: req.Year, RequestID: e.ID, Address: e.ClientIP,
 	}
 	if req.SP == idp.RehearsalSP {
 		event.Kind, event.Detail = idp.AuditRotationRehearse, map[string]string{"step": "response"}

@@ -32,7 +32,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	found, q, err := h.acceptRequest(r.Context(), msg, year, now)
 	if found.provider != nil {
 		e.Note(slog.String("sp", string(found.provider.EntityID)))
-		e.SP, e.Year, e.Verified = found.provider.EntityID, year, found.cert != nil
+		e.SP, e.Year, e.IsVerified = found.provider.EntityID, year, found.cert != nil
 	}
 	found.noteNeed(e)
 	entry, preview, denied := visit.Admit(found.provider, found.cert != nil, err)
@@ -40,7 +40,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 		return denied
 	}
 	*a, a.year = found, entry // from here on an error may name the sender
-	e.Ask(msg.Locale, now)
+	e.RequestLocale(msg.Locale, now)
 	if err == nil {
 		err = h.readSubject(a, &q)
 	}
@@ -50,7 +50,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	a.request.Preview = preview
 	e.Note(slog.Bool("signed", a.cert != nil))
 	e.NoteMessage(a.request.RelayState, a.cert, now)
-	e.NoteEnded(entry, now)
+	e.NoteExpiredCert(entry, now)
 	if a.cert != nil {
 		h.recordUse(a.request, now)
 	}

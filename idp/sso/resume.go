@@ -87,8 +87,8 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 		// The page does not name the sender, so that it equals the one for an unknown request.
 		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(session.ErrOtherBrowser)
 	}
-	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
-	e.Ask(req.Locale, req.ReceivedAt)
+	e.SP, e.Year, e.IsVerified = req.SP, req.Year, req.CertSHA256 != ""
+	e.RequestLocale(req.Locale, req.ReceivedAt)
 	// If the year was retired during the sign-in, nothing that was begun on it is signed. If
 	// its preview ended, the year answers as if it had never existed.
 	entry, err := h.recheckYear(r, p, req)

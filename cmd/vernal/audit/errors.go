@@ -144,8 +144,8 @@ func refusalMeaning(r idp.AuditRecord) (string, error) {
 	}
 	var b bytes.Buffer
 	page := templates.RefusalPage{
-		Refusal:     &idp.Refusal{Code: idp.RefusalCode(r.Outcome), Field: r.Detail["field"], Seen: r.Detail["seen"]},
-		SeenUnknown: r.Detail["seen"] == "",
+		Refusal:   &idp.Refusal{Code: idp.RefusalCode(r.Outcome), Field: r.Detail["field"], Seen: r.Detail["seen"]},
+		OmitsSeen: r.Detail["seen"] == "",
 	}
 	if err := set.WriteText(&b, page); err != nil {
 		return "", nil // a code of another version
