@@ -4,7 +4,7 @@ import "fmt"
 
 // Refusal is the reason why a message or a sign-in was turned down, in terms that an integrator can
 // act on. The texts for Expected and Remedy are in the catalogues under the Code
-// ("refusal.CODE.title", ".expected", ".remedy"). Args fills their placeholders {0}, {1}, ….
+// ("refusal.CODE.title", ".expected", ".fix"). Args fills their placeholders {0}, {1}, ….
 //
 // A Refusal is shown to unverified senders. Seen is the value that they sent, cut to a bounded
 // length. Args holds only values that the sender may know, never a registered URL or certificate

@@ -35,10 +35,10 @@ func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 		"factor":    factorKey,
 		"attribute": func(name string) Key { return Key("attributes.text." + name) },
 		"level":     func(level string) Key { return Key("attributes.level." + level) },
-		// person returns the text for a user who can act on the refusal; "" if only
+		// user_text returns the text for a user who can act on the refusal; "" if only
 		// the service provider can.
-		"person": func(r *idp.Refusal) (string, error) {
-			if key := refusalKey(r.Code, "person"); c[key] != "" {
+		"user_text": func(r *idp.Refusal) (string, error) {
+			if key := refusalKey(r.Code, "user"); c[key] != "" {
 				return c.text(key, r.Args...)
 			}
 			return "", nil

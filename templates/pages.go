@@ -85,7 +85,7 @@ func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, fix string) {
 	c := s.selectLanguage(lang).catalogue
 	title, _ = c.text(refusalKey(r.Code, "title"), r.Args...)
 	expected, _ = c.text(refusalKey(r.Code, "expected"), r.Args...)
-	fix, _ = c.text(refusalKey(r.Code, "remedy"), r.Args...)
+	fix, _ = c.text(refusalKey(r.Code, "fix"), r.Args...)
 	return title, expected, fix
 }
 
