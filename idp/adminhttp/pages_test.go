@@ -164,7 +164,7 @@ func TestBoardPageListsEachProviderOnce(t *testing.T) {
 	if pages != 2 || len(seen) != pageSize+5 {
 		t.Errorf("%d pages with %d service providers", pages, len(seen))
 	}
-	if got := words(all(w.page(boardPath+"?page=2"), "vernal-count")[0]); got != "201 to 205 of 205; 205 are registered" {
+	if got := words(all(w.page(boardPath+"?page=2"), "vernal-count")[0]); got != "201 to 205 of 205 service providers (205 registered)" {
 		t.Errorf("count: %q", got)
 	}
 }
