@@ -37,7 +37,7 @@ type OwnDevice struct {
 	ID              string // identifies it in the form
 	Browser, System string // "" if not known
 	IsCurrent       bool   // the browser that requested the page
-	// At is when it was remembered, UntilAt when that ends, UsedAt when it last replaced a
+	// At is when it was remembered, UntilAt when it is forgotten, UsedAt when it last replaced a
 	// code; zero if never.
 	At, UntilAt, UsedAt time.Time
 }

@@ -17,7 +17,7 @@ import (
 // no argument.
 type catalogue map[Key]string
 
-// readCatalogues reads catalogue/LANG.json; see check.
+// readCatalogues reads catalogue/LANG.json.
 func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 	names, err := fs.Glob(files, "catalogue/*.json")
 	if err != nil {
