@@ -70,13 +70,13 @@ func (p *Phrases) Reasons(all []rotation.Reason) string {
 // Attention renders an item that needs an operator's attention.
 func (p *Phrases) Attention(a rotation.Attention) string {
 	values := p.argTexts(a.Args)
-	values["year"], values["because"] = string(a.Year), p.Reasons(a.Because)
+	values["year"], values["because"] = string(a.Year), p.Reasons(a.Reasons)
 	return p.fillText("attention."+string(a.Code), values)
 }
 
 // Refusal renders the reason for refusing a step.
 func (p *Phrases) Refusal(e *rotation.RefusedError) string {
-	text, err := p.c.text("reason_part.refused", string(e.Kind), string(e.Year), p.Reason(e.Because))
+	text, err := p.c.text("reason_part.refused", string(e.Kind), string(e.Year), p.Reason(e.Reason))
 	if err != nil {
 		return e.Error()
 	}
@@ -118,7 +118,7 @@ func (p *Phrases) argTexts(a rotation.Args) map[string]string {
 	if a.State != "" {
 		v["state"] = p.c[Key("year."+string(a.State))]
 	}
-	for name, t := range map[string]time.Time{"from": a.From, "to": a.To, "date": a.Date, "until": a.Until} {
+	for name, t := range map[string]time.Time{"from": a.FromAt, "to": a.ToAt, "date": a.At, "until": a.EndAt} {
 		if !t.IsZero() {
 			v[name] = p.dateText(t)
 		}
@@ -205,16 +205,16 @@ func (p *Phrases) fillText(key string, values map[string]string) string {
 // FillStatus renders every reason of a status into its Text, for clients that read JSON.
 func (p *Phrases) FillStatus(status *rotation.Status) {
 	p.FillSteps(status.Steps)
-	for i := range status.Due {
-		p.fillEvent(&status.Due[i].Why, status.Due[i].Waits)
+	for i := range status.DueSteps {
+		p.fillEvent(&status.DueSteps[i].Cause, status.DueSteps[i].Waits)
 	}
 	for _, y := range status.Years {
 		if y.Next != nil {
-			p.fillEvent(&y.Next.Why, y.Next.Waits)
+			p.fillEvent(&y.Next.Cause, y.Next.Waits)
 		}
 	}
 	for i := range status.Attention {
-		p.FillReasons(status.Attention[i].Because)
+		p.FillReasons(status.Attention[i].Reasons)
 		status.Attention[i].Text = p.Attention(status.Attention[i])
 	}
 }
@@ -222,14 +222,14 @@ func (p *Phrases) FillStatus(status *rotation.Status) {
 // FillSteps renders the reason of each step into its Text.
 func (p *Phrases) FillSteps(steps []rotation.Step) {
 	for i := range steps {
-		p.fillEvent(&steps[i].Why, nil)
+		p.fillEvent(&steps[i].Cause, nil)
 	}
 }
 
 // FillPlan renders every reason of a plan into its Text.
 func (p *Phrases) FillPlan(plan []rotation.UpcomingStep) {
 	for i := range plan {
-		p.fillEvent(&plan[i].Why, plan[i].Waits)
+		p.fillEvent(&plan[i].Cause, plan[i].Waits)
 	}
 }
 

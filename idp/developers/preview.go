@@ -44,7 +44,7 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); q.Has("link") {
 		return h.enterPreview(w, r, q.Get("link"))
 	}
-	previews, err := h.Access.ListEntered(r)
+	previews, err := h.Access.ListPreviews(r)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token str
 	if err != nil {
 		return err
 	}
-	if preview.Published {
+	if preview.IsPublished {
 		return h.renderPreviews(w, templates.PreviewPage{Base: h.Pages.Base(r, ""), Previews: []templates.Preview{p}})
 	}
 	if err := h.Access.Enter(w, r, preview); err != nil {
@@ -95,10 +95,10 @@ func (h *Handler) newPreview(r *http.Request, preview *yearaccess.Preview) (temp
 		return templates.Preview{}, err
 	}
 	p := templates.Preview{
-		Year: preview.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: preview.ExpiresAt, IsPublished: preview.Published,
+		Year: preview.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: preview.ExpiresAt, IsPublished: preview.IsPublished,
 		MetadataURL: h.IdP.MetadataURL(preview.Year), CertificateURL: h.IdP.CertificateURL(preview.Year), AuthURL: h.IdP.AuthnURL(preview.Year),
 	}
-	if !preview.Published {
+	if !preview.IsPublished {
 		query := "?preview=" + url.QueryEscape(preview.Token)
 		p.MetadataURL += query
 		p.CertificateURL += query

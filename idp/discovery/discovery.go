@@ -139,7 +139,7 @@ func (h *Handler) recordFetch(r *http.Request, y idp.Year) {
 	}
 	h.Fetches.Fetch(idp.Fetch{
 		Year: y, At: h.Clock.Now(), SP: sp,
-		Address: web.EventOf(r).ClientIP, UserAgent: r.UserAgent(),
+		IPAddress: web.EventOf(r).ClientIP, UserAgent: r.UserAgent(),
 	})
 }
 
@@ -180,17 +180,17 @@ func (h *Handler) signDocument(y, signingYear idp.Year, sources []*x509.Certific
 	defer h.Years.BeginSigning()()
 	entry, ok := h.Years.Lookup(signingYear, now)
 	if !ok || entry.State.IsOver() {
-		return nil, h.Access.EndedYear(signingYear)
+		return nil, h.Access.CheckEnded(signingYear)
 	}
-	signer, err := signing.SignerOf(entry.Key)
+	signer, err := signing.LookupSigner(entry.Key)
 	if err != nil {
 		return nil, err
 	}
 	var body []byte
 	if y != "" {
-		body, err = h.IdP.Year(y, signer)
+		body, err = h.IdP.WriteYear(y, signer)
 	} else {
-		body, err = h.IdP.Stable(signingYear, signer, sources, now)
+		body, err = h.IdP.WriteStable(signingYear, signer, sources, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make metadata: %w", err)

@@ -98,19 +98,19 @@ show how to verify the signatures of this statement.
 	writeLine("Metadata", h.IdP.MetadataURL(y))
 	writeLine("Certificate", h.IdP.CertificateURL(y))
 	b.WriteString("\n")
-	writeLine("Subject", idp.OneLine(cert.Subject.String()))
-	writeLine("Issuer", idp.OneLine(cert.Issuer.String()))
+	writeLine("Subject", idp.ReplaceControls(cert.Subject.String()))
+	writeLine("Issuer", idp.ReplaceControls(cert.Issuer.String()))
 	writeLine("Serial number", cert.SerialNumber.Text(16))
 	writeLine("Valid from", formatTime(cert.NotBefore))
 	writeLine("Valid until", formatTime(cert.NotAfter))
 	b.WriteString(formatFingerprints(cert))
 	sum := sha256.Sum256(doc)
-	writeLine("Metadata SHA-256", certs.Colons(sum[:]))
+	writeLine("Metadata SHA-256", certs.FormatFingerprint(sum[:]))
 	writeLine("Created at", formatTime(now))
 	b.WriteString("\nSigned with RSA-SHA256 (PKCS #1 v1.5) by the keys of\n")
 	for _, e := range signers {
 		sum := sha256.Sum256(e.Key.Cert.Raw)
-		fmt.Fprintf(&b, "  %s, certificate SHA-256 %s\n", e.Key.Year, certs.Colons(sum[:]))
+		fmt.Fprintf(&b, "  %s, certificate SHA-256 %s\n", e.Key.Year, certs.FormatFingerprint(sum[:]))
 	}
 	b.WriteString("\nTo verify a signature with a certificate that you already trust:\n")
 	for _, e := range signers {
@@ -125,7 +125,7 @@ show how to verify the signatures of this statement.
 func formatFingerprints(cert *x509.Certificate) string {
 	s256, s1, key := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw), sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return fmt.Sprintf("%-20s %s\n%-20s %s\n%-20s %s\n",
-		"SHA-256:", certs.Colons(s256[:]), "SHA-1:", certs.Colons(s1[:]), "Public key SHA-256:", certs.Colons(key[:]))
+		"SHA-256:", certs.FormatFingerprint(s256[:]), "SHA-1:", certs.FormatFingerprint(s1[:]), "Public key SHA-256:", certs.FormatFingerprint(key[:]))
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -219,9 +219,9 @@ func newData(tokens *tokenStore, v Values) data {
 		}
 	}
 	for _, row := range assurance.Table() {
-		d.Attributes = append(d.Attributes, attribute{tokens.holdValue(row.Name), tokens.holdValue(row.Format()), tokens.holdValue(row.When()), tokens.holdValue(row.Text())})
+		d.Attributes = append(d.Attributes, attribute{tokens.holdValue(row.Name), tokens.holdValue(row.Format()), tokens.holdValue(row.DescribeRelease()), tokens.holdValue(row.Text())})
 	}
-	for _, ref := range assurance.ClassRefs() {
+	for _, ref := range assurance.ListClassRefs() {
 		d.ClassRefs = append(d.ClassRefs, tokens.holdValue(ref))
 	}
 	return d

@@ -74,7 +74,7 @@ func parseSVG(data []byte) (*Image, error) {
 			return nil, &Error{Reason: "the file is neither an SVG nor a PNG; save the logo in one of these formats"}
 		}
 		offset := min(syntax.Offset, len(data))
-		return nil, &Error{Line: 1 + bytes.Count(data[:offset], []byte("\n")), Reason: syntax.What}
+		return nil, &Error{Line: 1 + bytes.Count(data[:offset], []byte("\n")), Reason: syntax.Problem}
 	}
 	if !root.Is(svgNamespace, "svg") {
 		return nil, &Error{Line: findLine(data, 1), Reason: fmt.Sprintf("the root element is %.40q; it must be svg in the namespace %s", root.Local, svgNamespace)}

@@ -168,7 +168,7 @@ func classifyError(err error) failure {
 	f.Status, f.Key = cmp.Or(f.Status, status), cmp.Or(f.Key, key)
 	// The client is not at fault, and the request may succeed once the store or
 	// the token works again.
-	if errors.Is(err, idp.ErrTampered) || errors.Is(err, idp.ErrDamaged) || errors.Is(err, idp.ErrKeyAway) {
+	if errors.Is(err, idp.ErrTampered) || errors.Is(err, idp.ErrDamaged) || errors.Is(err, idp.ErrKeyUnavailable) {
 		f.Status, f.Key, f.retryAfter = http.StatusServiceUnavailable, "unavailable", closedRetryAfter
 	}
 	if errors.Is(err, idp.ErrNotWritten) {
@@ -224,7 +224,7 @@ func (p *Pages) choosePage(r *http.Request, f failure) (templates.Page, format) 
 		return p.newRetiredPage(base, f), formatText
 	case f.Obstacle != nil:
 		return templates.LackPage{
-			Base: base, Lacks: string(f.Obstacle.Lacks), Have: f.Obstacle.Have, LeaveURL: f.LeaveURL,
+			Base: base, Lacks: string(f.Obstacle.Lack), Have: f.Obstacle.Factors, LeaveURL: f.LeaveURL,
 			Refusal: f.refusal, ErrorID: f.errorID, BaseURL: p.BaseURL,
 		}, formatHTML
 	case f.refusal != nil:

@@ -15,7 +15,7 @@ import (
 func AuditEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEvent {
 	e := EventOf(r)
 	ev := d.Event()
-	ev.User, ev.SP, ev.Year, ev.RequestID, ev.Address = user, e.SP, e.Year, e.ID, e.ClientIP
+	ev.User, ev.SP, ev.Year, ev.RequestID, ev.IPAddress = user, e.SP, e.Year, e.ID, e.ClientIP
 	return ev
 }
 
@@ -24,7 +24,7 @@ func AuditEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEve
 // user. The log line contains the same.
 func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detail map[string]string) {
 	rule := d.Rule()
-	if rule.Writer != audit.Budgeted {
+	if rule.Writer != audit.WriterBudget {
 		return
 	}
 	e := EventOf(r)
@@ -92,7 +92,7 @@ func chooseGroup(d audit.Decision) audit.Group {
 // a user identified by password or session spends only that user's budget.
 func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 	outcome := f.Key
-	kind, group := idp.AuditRefusal, audit.Strangers
+	kind, group := idp.AuditRefusal, audit.UnknownSenders
 	switch {
 	case f.refusal != nil:
 		outcome = string(f.refusal.Code)
@@ -132,7 +132,7 @@ func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 func newRefusalEvent(e *Event, outcome string) idp.AuditEvent {
 	event := idp.AuditEvent{
 		Kind: idp.AuditRefusal, Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,
-		RequestID: e.ID, Address: e.ClientIP, Detail: map[string]string{"route": cmp.Or(e.Route, "(unknown)")},
+		RequestID: e.ID, IPAddress: e.ClientIP, Detail: map[string]string{"route": cmp.Or(e.Route, "(unknown)")},
 	}
 	switch {
 	case e.User != "":
