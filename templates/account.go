@@ -22,10 +22,10 @@ type AccountPage struct {
 	// Idle is how many minutes the session lasts without use, EndAt is its absolute end.
 	Idle  int
 	EndAt time.Time
-	// Sessions are the user's own sessions, the current one first. More is how many are
-	// not listed.
+	// Sessions are the user's own sessions, the current one first. UnlistedCount is the
+	// number of the others that are not listed.
 	Sessions                   []OwnSession
-	UnlistedCount                       int
+	UnlistedCount              int
 	EndAction, EndOthersAction string
 	// Devices are the user's remembered browsers, the newest first.
 	Devices                       []OwnDevice
@@ -36,8 +36,8 @@ type AccountPage struct {
 type OwnDevice struct {
 	ID              string // identifies it in the form
 	Browser, System string // "" if not known
-	IsCurrent         bool   // the browser that requested the page
-	// At is when it was remembered, UntilAt when that ends, UsedAt when it last replaced a
+	IsCurrent       bool   // the browser that requested the page
+	// At is when it was remembered, UntilAt when it is forgotten, UsedAt when it last replaced a
 	// code; zero if never.
 	At, UntilAt, UsedAt time.Time
 }
@@ -47,18 +47,18 @@ type OwnSession struct {
 	ID string // identifies it in the form
 	// Browser, System and Network describe the browser; "" if not known.
 	Browser, System, Network string
-	IsCurrent                  bool // the session that requested the page
-	IsPending                  bool // the second factor is still missing
+	IsCurrent                bool // the session that requested the page
+	IsPending                bool // the second factor is still missing
 	BegunAt, SeenAt          time.Time
 	Services                 []string // names of the services visited
 }
 
-// StayPage says how long a session lasts and, once Due, that it is about to end.
+// StayPage says how long a session lasts and, if IsDue, that it is about to end.
 type StayPage struct {
 	Base
 	IsDue bool
 	// IsFinal reports whether the session ends at EndAt even if it is used.
-	IsFinal   bool
+	IsFinal bool
 	EndAt   time.Time
 	Minutes int    // minutes left, at least 1
 	Action  string // where the form to stay is posted
@@ -69,7 +69,7 @@ type StayPage struct {
 // SessionEndedPage says that a session ended without an action of the user.
 type SessionEndedPage struct {
 	Base
-	Reason       Key // EndedIdle, EndedAbsolute or EndedElsewhere
+	Reason    Key // EndedIdle, EndedAbsolute or EndedElsewhere
 	SignInURL string
 }
 

@@ -21,14 +21,15 @@ type BoardPage struct {
 	Base
 	At        time.Time
 	Preferred idp.Year // "" if none can sign
-	// Target is the year that service providers should move to, "" for none. Of the Seen active
-	// ones, Moved have moved. Both are 0 while no service provider must leave a live year.
-	Target      idp.Year
+	// Target is the year that service providers should move to, "" for none. Of the
+	// ActiveCount active ones, MovedCount have moved. Both are 0 while no service provider must
+	// leave a live year.
+	Target                  idp.Year
 	MovedCount, ActiveCount int
-	IsManual      bool   // the server takes no step automatically
-	IsHeld        bool   // no newer year becomes preferred automatically, because of a rollback
-	DataURL     string // the same data as JSON
-	Years       []BoardYear
+	IsManual                bool   // the server takes no step automatically
+	IsHeld                  bool   // no newer year becomes preferred automatically, because of a rollback
+	DataURL                 string // the same data as JSON
+	Years                   []BoardYear
 	// Attention lists the items that need an operator's attention. StatusCommand lists all of
 	// them, and AddCommand registers a service provider, as lines to type; "" for none.
 	Attention                 []BoardAttention
@@ -44,7 +45,7 @@ type BoardPage struct {
 	// SPCount is one page of the list: First to Last of Total.
 	SPs                []BoardSP
 	First, Last, Total int
-	RegisteredCount                int // service providers, without the filter
+	RegisteredCount    int // service providers, without the filter
 	PreviousURL        string
 	NextURL            string
 	// Fetches are metadata downloads that are credited to no service provider.
@@ -59,15 +60,15 @@ type BoardYear struct {
 	IsLive, IsPreferred bool
 	// CertEndAt is zero without a certificate, RetireAt for a year that is not live.
 	CertEndAt, RetireAt time.Time
-	HasCertEnded           bool
-	// Source reports whether its service providers must move. Unmoved counts those that
-	// have not.
-	MustBeLeft      bool
+	HasCertEnded        bool
+	// MustBeLeft reports whether its service providers must move. UnmovedCount counts those
+	// that have not.
+	MustBeLeft            bool
 	SPCount, UnmovedCount int
-	// UnmovedURL lists them; "" for a year that no service provider must leave. Current
+	// UnmovedURL lists them; "" for a year that no service provider must leave. IsCurrent
 	// reports whether that list is shown.
 	UnmovedURL string
-	IsCurrent    bool
+	IsCurrent  bool
 	Next       *BoardStep
 }
 
@@ -76,9 +77,9 @@ type BoardStep struct {
 	Year idp.Year
 	Text Key // {0} the year
 	At   time.Time
-	// IsManual reports whether an operator takes the step, Stuck that it has no date.
+	// IsManual reports whether an operator takes the step, IsStuck that it has no date.
 	IsManual, IsStuck bool
-	Waits         []rotation.Reason // why it is late
+	Waits             []rotation.Reason // why it is late
 }
 
 // BoardAttention is something that needs attention, with the command that helps; "" for none.
@@ -89,10 +90,10 @@ type BoardAttention struct {
 
 // BoardFilter is a link to a part of the list.
 type BoardFilter struct {
-	Label   Key // "" for a year
-	Year    idp.Year
-	Count   int
-	URL     string
+	Label     Key // "" for a year
+	Year      idp.Year
+	Count     int
+	URL       string
 	IsCurrent bool
 }
 
@@ -133,11 +134,11 @@ type BoardCert struct {
 
 // BoardFetch is a client that downloads metadata.
 type BoardFetch struct {
-	Year               idp.Year // "" for the stable document
-	Hint               string   // an unregistered entity ID, as sent by the client
+	Year                idp.Year // "" for the stable document
+	Hint                string   // an unregistered entity ID, as sent by the client
 	ClientIP, UserAgent string
-	LastAt             time.Time
-	Count              int
+	LastAt              time.Time
+	Count               int
 }
 
 // WallPage is the wallboard, for a large screen. It refers to no other file, and must be sent
@@ -145,7 +146,7 @@ type BoardFetch struct {
 type WallPage struct {
 	Base
 	At time.Time
-	// Target is the year that service providers should move to, Leaving the year whose
+	// Target is the year that service providers should move to, Source the year whose
 	// migration is at the top; "" if no service provider must leave a year.
 	Source, Target, Preferred idp.Year
 	// Years are the live ones.
@@ -154,13 +155,13 @@ type WallPage struct {
 	// Attention counts the items that need attention, Needs lists their kinds.
 	Attention int
 	Needs     []WallNeed
-	// UnmovedCount, Both, Moved and Unseen count active service providers, by how far they
-	// have moved to To.
+	// UnmovedCount, BothCount, MovedCount and UnseenCount count active service providers, by
+	// how far they have moved to Target.
 	UnmovedCount, BothCount, MovedCount, UnseenCount int
-	// Migrations begin with the one from Leaving. The others follow.
+	// Migrations begin with the one from Source.
 	Migrations []WallMigration
-	// IsPaused reports whether the page does not reload automatically (which a header does),
-	// and offers to. Users must be able to stop content that updates automatically.
+	// IsPaused reports whether the page does not reload automatically, which a header causes.
+	// Users must be able to stop content that updates automatically (WCAG 2.2.2).
 	IsPaused bool
 	// SwitchURL leads to the page that reloads, or to the one that does not.
 	SwitchURL string
@@ -173,11 +174,11 @@ type WallNeed struct {
 	Count int
 }
 
-// WallMigration is a year that service providers must still leave. Names are some of them,
-// UnlistedCount how many others, Count all of them.
+// WallMigration is a year that service providers must still leave. Names are some of them.
+// UnlistedCount counts the others, and Count all of them.
 type WallMigration struct {
-	Year        idp.Year
-	Names       []WallName
+	Year                 idp.Year
+	Names                []WallName
 	UnlistedCount, Count int
 }
 

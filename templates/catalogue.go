@@ -17,7 +17,7 @@ import (
 // no argument.
 type catalogue map[Key]string
 
-// readCatalogues reads catalogue/LANG.json; see check.
+// readCatalogues reads catalogue/LANG.json.
 func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 	names, err := fs.Glob(files, "catalogue/*.json")
 	if err != nil {
@@ -39,7 +39,7 @@ func readCatalogues(files fs.FS) (map[Lang]catalogue, error) {
 }
 
 var (
-	placeholder         = regexp.MustCompile(`\{([a-z0-9_]+)\}`)
+	placeholder  = regexp.MustCompile(`\{([a-z0-9_]+)\}`)
 	optionalPart = regexp.MustCompile(`(?s)\[\[(.*?)\]\]`)
 )
 
@@ -73,9 +73,9 @@ func fill(text string, value func(name string) string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(m string) string { return value(m[1 : len(m)-1]) })
 }
 
-// nameSet are the languages' own names, because users who need the switcher cannot read the
+// langNames are the languages' own names, because users who need the switcher cannot read the
 // page.
-var nameSet = map[Lang]string{"en": "English", "es": "Español", "fr": "Français"}
+var langNames = map[Lang]string{"en": "English", "es": "Español", "fr": "Français"}
 
 // formatDate formats a time with one of the texts that have placeholders for its parts: the
 // name of the month, the day, the year, the hour and the minute.

@@ -111,7 +111,7 @@ func usedKeys(t *testing.T) map[Key]bool {
 		keys[factorKey(idp.Factor(f))] = true
 	}
 	for _, code := range constants(t, "../idp/refusal.go", "RefusalCode") {
-		for _, part := range []string{"title", "expected", "remedy"} {
+		for _, part := range []string{"title", "expected", "fix"} {
 			keys[refusalKey(idp.RefusalCode(code), part)] = true
 		}
 	}
@@ -135,7 +135,7 @@ func TestCataloguesHaveSameTexts(t *testing.T) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(english)) {
 		code, part, _ := strings.Cut(strings.TrimPrefix(string(key), "refusal."), ".")
-		optional := (part == "person" || part == "seen") && keys[refusalKey(idp.RefusalCode(code), "title")]
+		optional := (part == "user" || part == "seen") && keys[refusalKey(idp.RefusalCode(code), "title")]
 		coded := slices.ContainsFunc(codePrefixes, func(prefix string) bool { return strings.HasPrefix(string(key), prefix) })
 		if !keys[key] && !optional && !coded {
 			t.Errorf("text %q is not used", key)

@@ -19,7 +19,7 @@ var colorPattern = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 // ParseColor parses #rrggbb.
 func ParseColor(text string) (Color, error) {
 	if !colorPattern.MatchString(text) {
-		return Color{}, fmt.Errorf("%q is not a color such as #005ea2", text)
+		return Color{}, fmt.Errorf("color %q must have the form #rrggbb, for example #005ea2", text)
 	}
 	raw, err := hex.DecodeString(text[1:])
 	if err != nil {
@@ -39,20 +39,20 @@ func (c Color) Contrast(other Color) float64 {
 
 // luminance returns the relative luminance (WCAG 2.2).
 func (c Color) luminance() float64 {
-	linear := func(v uint8) float64 {
+	linearize := func(v uint8) float64 {
 		s := float64(v) / 255
 		if s <= 0.04045 {
 			return s / 12.92
 		}
 		return math.Pow((s+0.055)/1.055, 2.4)
 	}
-	return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
+	return 0.2126*linearize(c.R) + 0.7152*linearize(c.G) + 0.0722*linearize(c.B)
 }
 
 // darken returns a darker color, for a button under the pointer.
 func (c Color) darken(percent int) Color {
-	part := func(v uint8) uint8 { return uint8(int(v) * percent / 100) }
-	return Color{part(c.R), part(c.G), part(c.B)}
+	scale := func(v uint8) uint8 { return uint8(int(v) * percent / 100) }
+	return Color{scale(c.R), scale(c.G), scale(c.B)}
 }
 
 // Stylesheet returns the rules that apply the color to header and buttons. Only light pages

@@ -14,11 +14,11 @@ import (
 func TestEveryPageParses(t *testing.T) {
 	t.Parallel()
 	s := mustNew(t)
-	if len(s.langs) != len(nameSet) {
-		t.Errorf("languages are %v, names %v", s.langs, nameSet)
+	if len(s.langs) != len(langNames) {
+		t.Errorf("languages are %v, names %v", s.langs, langNames)
 	}
 	for lang, l := range s.pages {
-		if nameSet[lang] == "" {
+		if langNames[lang] == "" {
 			t.Errorf("%s has no name", lang)
 		}
 		for name, parse := range l.html {

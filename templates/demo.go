@@ -12,8 +12,8 @@ import (
 
 // DemoSample is the data about both samples that each page of a sample needs.
 type DemoSample struct {
-	IsSecond bool   // the second of the two, which looks different
-	OtherName  string // name of the other sample
+	IsSecond  bool   // the second of the two, which looks different
+	OtherName string // name of the other sample
 	// OtherURL is the page's link to the other sample.
 	OtherURL string
 }
@@ -26,18 +26,18 @@ type DemoHomePage struct {
 	SignInURL string
 	Email     string
 	Password  string
-	// Code is the current TOTP code, Seconds how much longer it is valid, and Used whether
+	// Code is the current TOTP code, Seconds how much longer it is valid, and IsUsed whether
 	// it was already used.
 	Code    string
 	Seconds int
-	IsUsed    bool
-	// CodeURL is where the page's script loads the current values later, as JSON: code,
-	// seconds, used. "" for a page without script.
+	IsUsed  bool
+	// CodeURL is where the page's script loads the current values as JSON (code, seconds,
+	// used); "" for a page without a script.
 	CodeURL string
-	// UsesPost reports whether requests use HTTP-POST, Encrypted whether assertions are
+	// UsesPost reports whether requests use HTTP-POST, IsEncrypted whether assertions are
 	// encrypted.
 	UsesPost, IsEncrypted bool
-	EntityID        string
+	EntityID              string
 	// MetadataURL is the sample's metadata, IdPMetadataURL the metadata that it has
 	// loaded.
 	MetadataURL, IdPMetadataURL string

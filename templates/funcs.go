@@ -16,7 +16,7 @@ import (
 func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 	all := map[string]any{
 		"lang":   func() Lang { return lang },
-		"name":   func(l Lang) string { return nameSet[l] },
+		"name":   func(l Lang) string { return langNames[l] },
 		"static": func(name string) string { return prefix + name },
 		"t":      func(key Key, args ...any) (string, error) { return c.text(key, c.flattenArgs(args)...) },
 		"brand": func(name string) (string, error) {
@@ -35,10 +35,10 @@ func pageFuncs(lang Lang, c catalogue, prefix string) map[string]any {
 		"factor":    factorKey,
 		"attribute": func(name string) Key { return Key("attributes.text." + name) },
 		"level":     func(level string) Key { return Key("attributes.level." + level) },
-		// person returns the text for a user who can act on the refusal; "" if only
+		// user_text returns the text for a user who can act on the refusal; "" if only
 		// the service provider can.
-		"person": func(r *idp.Refusal) (string, error) {
-			if key := refusalKey(r.Code, "person"); c[key] != "" {
+		"user_text": func(r *idp.Refusal) (string, error) {
+			if key := refusalKey(r.Code, "user"); c[key] != "" {
 				return c.text(key, r.Args...)
 			}
 			return "", nil
@@ -86,13 +86,13 @@ func contextsURL(r *idp.Refusal) string {
 	return ""
 }
 
-// daysUntil counts the calendar days between two times; 0 if to is zero.
-func daysUntil(from, to time.Time) int {
-	if to.IsZero() {
+// daysUntil counts the calendar days between two times; 0 if end is zero.
+func daysUntil(start, end time.Time) int {
+	if end.IsZero() {
 		return 0
 	}
 	const day = 24 * time.Hour
-	return int(to.Truncate(day).Sub(from.Truncate(day)) / day)
+	return int(end.Truncate(day).Sub(start.Truncate(day)) / day)
 }
 
 // shortFingerprint returns enough of a fingerprint to distinguish a few certificates.

@@ -9,7 +9,7 @@
 //	go run gen_css.go package/dist/css/uswds.min.css
 //
 // The stylesheet's two font families become Public Sans, whose @font-face rules are in
-// vernal.css. Its own @font-face rules are dropped.
+// vernal.css. Its own @font-face rules are omitted.
 package main
 
 import (
@@ -22,16 +22,16 @@ import (
 )
 
 var (
-	classAttr = regexp.MustCompile(`class="([^"]*)"`)
-	action    = regexp.MustCompile(`\{\{[^}]*\}\}`)
-	tag       = regexp.MustCompile(`<([a-z][a-z0-9]*)`)
-	comment   = regexp.MustCompile(`(?s)/\*.*?\*/`)
-	not       = regexp.MustCompile(`:(not|has)\([^)]*\)`)
-	pseudo    = regexp.MustCompile(`::?[a-z-]+(\([^)]*\))?|\[[^\]]*\]`)
-	class     = regexp.MustCompile(`\.((?:\\.|[\w-])+)`)
-	element   = regexp.MustCompile(`[a-z][a-z0-9]*`)
-	unused    = regexp.MustCompile(`\[(type|data-|class\*|aria-disabled|contentEditable)|:disabled|-moz-|::-webkit-`)
-	family    = regexp.MustCompile(`(Source Sans Pro|Merriweather) Web,[^;}]*`)
+	classAttr     = regexp.MustCompile(`class="([^"]*)"`)
+	action        = regexp.MustCompile(`\{\{[^}]*\}\}`)
+	tag           = regexp.MustCompile(`<([a-z][a-z0-9]*)`)
+	comment       = regexp.MustCompile(`(?s)/\*.*?\*/`)
+	negation      = regexp.MustCompile(`:(not|has)\([^)]*\)`)
+	pseudo        = regexp.MustCompile(`::?[a-z-]+(\([^)]*\))?|\[[^\]]*\]`)
+	class         = regexp.MustCompile(`\.((?:\\.|[\w-])+)`)
+	element       = regexp.MustCompile(`[a-z][a-z0-9]*`)
+	unusedPattern = regexp.MustCompile(`\[(type|data-|class\*|aria-disabled|contentEditable)|:disabled|-moz-|::-webkit-`)
+	family        = regexp.MustCompile(`(Source Sans Pro|Merriweather) Web,[^;}]*`)
 )
 
 func main() {
@@ -43,23 +43,23 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	used, err := scan("pages/*.html")
+	names, err := scanPages("pages/*.html")
 	if err != nil {
 		log.Fatal(err)
 	}
 	out := "/*! Part of uswds v3.14.0, made by gen_css.go: see LICENSE-USWDS.md */\n" +
-		family.ReplaceAllString(used.filter(comment.ReplaceAllString(string(css), "")), "Public Sans Web,system-ui,sans-serif")
+		family.ReplaceAllString(names.filter(comment.ReplaceAllString(string(css), "")), "Public Sans Web,system-ui,sans-serif")
 	if err := os.WriteFile("static/css/uswds.css", []byte(out), 0o644); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("static/css/uswds.css: %d of %d bytes\n", len(out), len(css))
 }
 
-// names are the elements ("input") and classes (".usa-input") of our pages.
-type names map[string]bool
+// nameSet contains the elements ("input") and classes (".usa-input") of our pages.
+type nameSet map[string]bool
 
-func scan(pattern string) (names, error) {
-	used := names{"html": true, "body": true}
+func scanPages(pattern string) (nameSet, error) {
+	names := nameSet{"html": true, "body": true}
 	files, err := filepath.Glob(pattern)
 	if err != nil {
 		return nil, err
@@ -72,26 +72,26 @@ func scan(pattern string) (names, error) {
 		page := action.ReplaceAllString(string(b), " ")
 		for _, m := range classAttr.FindAllStringSubmatch(page, -1) {
 			for _, c := range strings.Fields(m[1]) {
-				used["."+c] = true
+				names["."+c] = true
 			}
 		}
 		for _, m := range tag.FindAllStringSubmatch(page, -1) {
-			used[m[1]] = true
+			names[m[1]] = true
 		}
 	}
-	return used, nil
+	return names, nil
 }
 
-// filter keeps the rules of css that some page may need, one per line.
-func (n names) filter(css string) string {
+// filter returns the rules of css that a page may need, one per line.
+func (n nameSet) filter(css string) string {
 	var out strings.Builder
 	for css = strings.TrimSpace(css); css != ""; css = strings.TrimSpace(css) {
 		head, rest, ok := strings.Cut(css, "{")
-		if semi := strings.Index(head, ";"); !ok || semi >= 0 && strings.HasPrefix(head, "@") {
+		if semicolon := strings.Index(head, ";"); !ok || semicolon >= 0 && strings.HasPrefix(head, "@") {
 			_, css, _ = strings.Cut(css, ";") // @charset, @import
 			continue
 		}
-		body, after := block(rest)
+		body, after := cutBlock(rest)
 		css = after
 		switch {
 		case strings.HasPrefix(head, "@media"), strings.HasPrefix(head, "@supports"):
@@ -100,7 +100,7 @@ func (n names) filter(css string) string {
 			}
 		case strings.HasPrefix(head, "@"): // fonts and animations
 		default:
-			if sel := n.selectors(head); sel != "" && body != "" {
+			if sel := n.filterSelectors(head); sel != "" && body != "" {
 				fmt.Fprintf(&out, "%s{%s}\n", sel, body)
 			}
 		}
@@ -108,8 +108,8 @@ func (n names) filter(css string) string {
 	return out.String()
 }
 
-// block splits css after the brace that closes the current block.
-func block(css string) (body, after string) {
+// cutBlock splits css after the brace that closes the current block.
+func cutBlock(css string) (body, after string) {
 	depth := 1
 	for i, c := range css {
 		switch c {
@@ -126,11 +126,11 @@ func block(css string) (body, after string) {
 	return
 }
 
-// selectors returns the selectors of list whose classes and elements all occur.
-func (n names) selectors(list string) string {
-	var kept []string
-	for _, sel := range split(list) {
-		plain := pseudo.ReplaceAllString(not.ReplaceAllString(sel, ""), "")
+// filterSelectors returns the selectors of list whose classes and elements all occur.
+func (n nameSet) filterSelectors(list string) string {
+	var matches []string
+	for _, sel := range splitSelectors(list) {
+		plain := pseudo.ReplaceAllString(negation.ReplaceAllString(sel, ""), "")
 		ok := true
 		for _, c := range class.FindAllString(plain, -1) {
 			ok = ok && n[strings.ReplaceAll(c, `\`, "")]
@@ -138,15 +138,15 @@ func (n names) selectors(list string) string {
 		for _, e := range element.FindAllString(class.ReplaceAllString(plain, ""), -1) {
 			ok = ok && n[e]
 		}
-		if ok && !unused.MatchString(sel) {
-			kept = append(kept, strings.TrimSpace(sel))
+		if ok && !unusedPattern.MatchString(sel) {
+			matches = append(matches, strings.TrimSpace(sel))
 		}
 	}
-	return strings.Join(kept, ",")
+	return strings.Join(matches, ",")
 }
 
-// split cuts a selector list at its commas, not at those within parentheses.
-func split(list string) []string {
+// splitSelectors splits a selector list at its commas, not at those within parentheses.
+func splitSelectors(list string) []string {
 	depth := 0
 	return strings.FieldsFunc(list, func(c rune) bool {
 		switch c {

@@ -26,15 +26,15 @@ var hiddenTags = []atom.Atom{atom.Script, atom.Style, atom.Template, atom.Noscri
 // copied, so only the listed elements get through. Placeholders are filled after that, in text
 // and not in URLs.
 func renderHelp(lang Lang, texts map[string]string, spName, brand string) htmltemplate.HTML {
-	text, in := texts[string(lang)], lang
+	text, textLang := texts[string(lang)], lang
 	if text == "" {
-		text, in = texts[string(fallback)], fallback
+		text, textLang = texts[string(fallback)], fallback
 	}
 	if strings.TrimSpace(text) == "" {
 		return ""
 	}
 	w := helpWriter{fill: strings.NewReplacer("%{sp_name}", spName, "%{app_name}", brand, "%{sp_create_link}", "")}
-	w.out.WriteString(`<div lang="` + html.EscapeString(string(in)) + `">`)
+	w.out.WriteString(`<div lang="` + html.EscapeString(string(textLang)) + `">`)
 	if !strings.Contains(text, "<") {
 		w.writeLines(text)
 	} else {
@@ -73,15 +73,15 @@ func (w *helpWriter) writeNode(n *html.Node) {
 	case n.Type != html.ElementNode || n.Namespace != "" || slices.Contains(hiddenTags, n.DataAtom):
 		return
 	}
-	open, name := w.openTag(n)
-	w.out.WriteString(open)
+	startTag, name := w.openTag(n)
+	w.out.WriteString(startTag)
 	if n.DataAtom == atom.Br {
 		return
 	}
 	for c := range n.ChildNodes() {
 		w.writeNode(c)
 	}
-	if open != "" {
+	if startTag != "" {
 		w.out.WriteString("</" + name + ">")
 	}
 }
@@ -96,13 +96,13 @@ func (w *helpWriter) openTag(n *html.Node) (tag, name string) {
 		return "<" + name + ">", name
 	}
 	var href string
-	var blank bool
+	var opensTab bool
 	for _, a := range n.Attr {
 		switch a.Key {
 		case "href":
 			href = strings.TrimSpace(a.Val)
 		case "target":
-			blank = a.Val == "_blank"
+			opensTab = a.Val == "_blank"
 		}
 	}
 	u, err := url.Parse(href)
@@ -112,7 +112,7 @@ func (w *helpWriter) openTag(n *html.Node) (tag, name string) {
 		}
 	}
 	tag = `<a class="usa-link" href="` + html.EscapeString(u.String()) + `"`
-	if blank {
+	if opensTab {
 		tag += ` target="_blank" rel="noopener noreferrer"`
 	}
 	return tag + ">", name

@@ -68,7 +68,7 @@ func (p RefusalPage) refusalAnswer(c catalogue) (refusalAnswer, error) {
 		Code: r.Code, Field: r.Field, Seen: r.Seen, ErrorID: p.ErrorID,
 		Title:    texts.read(refusalKey(r.Code, "title"), r.Args...),
 		Expected: texts.read(refusalKey(r.Code, "expected"), r.Args...),
-		Fix:      texts.read(refusalKey(r.Code, "remedy"), r.Args...),
+		Fix:      texts.read(refusalKey(r.Code, "fix"), r.Args...),
 		SPName:   p.SPName, StartURL: p.StartURL, SignInURL: p.SignInURL,
 	}
 	if text, err := c.seenText(r); err != nil {

@@ -24,7 +24,7 @@ const (
 	ProblemBusy            Key = "problem.busy"
 )
 
-// Notices: the reasons for asking the user.
+// Notices: why a page asks the user, or the result of the last action.
 const (
 	NoticeForceAuthn Key = "notice.force_authn" // {0} the service provider's name
 	NoticeTimedOut   Key = "notice.timed_out"
@@ -40,7 +40,7 @@ const (
 	NoticeDemoSignedOut Key = "demo.signed_out"
 )
 
-// Reasons for the end of a session, for SessionEndedPage.Why.
+// Reasons for the end of a session, for SessionEndedPage.Reason.
 const (
 	EndedIdle      Key = "ended.idle"
 	EndedAbsolute  Key = "ended.absolute"
@@ -54,7 +54,7 @@ const (
 	ConfirmSignOutButton Key = "confirm.sign_out.button"
 )
 
-// Things that change with the year, for Change.What.
+// Things that change with the year, for Change.Text.
 const (
 	ChangeMetadata     Key = "retired.metadata"
 	ChangeAuth         Key = "retired.auth"

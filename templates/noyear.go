@@ -13,13 +13,13 @@ type NoYearPage struct {
 	// IsPreferred is the year for new integrations, "" if it does not answer. Target is the
 	// year to move to, if it differs.
 	Preferred, Target idp.Year
-	// ServesFile is set for an endpoint that serves a file and receives no messages.
+	// ServesFile reports whether the endpoint serves a file and receives no messages.
 	ServesFile bool
 }
 
 // YearURL is an endpoint in one year.
 type YearURL struct {
-	Year      idp.Year `json:"year"`
-	URL       string   `json:"url"`
+	Year        idp.Year `json:"year"`
+	URL         string   `json:"url"`
 	IsPreferred bool     `json:"preferred"`
 }

@@ -12,9 +12,9 @@ import (
 type LogoutPage struct {
 	Base
 	// HasEnded is false if the session here continues, because the request was about another
-	// one.
-	HasEnded        bool
-	OpenServices        []string // names of services where the user may still be signed in
+	// session.
+	HasEnded     bool
+	OpenServices []string // names of services where the user may still be signed in
 	Action       string   // the registered logout URL
 	SAMLResponse string   // in base64
 	RelayState   string
@@ -81,12 +81,12 @@ type LackPage struct {
 
 // Explain returns the texts of a refusal separately: its title, the expected value, and the fix.
 // They are "" for a code without them.
-func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, remedy string) {
+func (s *Set) Explain(lang Lang, r *idp.Refusal) (title, expected, fix string) {
 	c := s.selectLanguage(lang).catalogue
 	title, _ = c.text(refusalKey(r.Code, "title"), r.Args...)
 	expected, _ = c.text(refusalKey(r.Code, "expected"), r.Args...)
-	remedy, _ = c.text(refusalKey(r.Code, "remedy"), r.Args...)
-	return title, expected, remedy
+	fix, _ = c.text(refusalKey(r.Code, "fix"), r.Args...)
+	return title, expected, fix
 }
 
 // RetiredPage answers at the URLs of a retired year (status 410) and names the URLs to move to.

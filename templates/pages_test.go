@@ -224,7 +224,7 @@ func TestPlainTextPagesNameFields(t *testing.T) {
 			return s.WriteText(w, RefusalPage{Base: b, ErrorID: "id-7", StartURL: "https://records.example/login",
 				Refusal: idp.Refuse(idp.RefusedDestination, "Destination", "http://x<y\n\x1b[2J", "https://id.example/auth")})
 		}, []string{"\nField: Destination\n", "\nWhat we saw: http://x<y\\n\\x1b[2J\n", ": https://id.example/auth\n",
-			"\n" + say("refusal.remedy") + ": ", "\n" + say("error_id.label") + " id-7\n", "Start again at " + spName + ": https://records.example/login\n"}},
+			"\n" + say("refusal.fix") + ": ", "\n" + say("error_id.label") + " id-7\n", "Start again at " + spName + ": https://records.example/login\n"}},
 		{"refusal of nothing", func(w io.Writer) error {
 			return s.WriteText(w, RefusalPage{Refusal: idp.Refuse(idp.RefusedRequestMissing, "SAMLRequest", "")})
 		}, []string{"\nWhat we saw: nothing\n"}},

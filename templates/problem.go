@@ -27,7 +27,7 @@ func NewProblems(keys ...Key) (problems Problems) {
 
 // At returns the problem of a field, or nil.
 func (p Problems) At(field string) *Problem {
-	i := slices.IndexFunc(p, func(one Problem) bool { return one.Key.Field() == field })
+	i := slices.IndexFunc(p, func(problem Problem) bool { return problem.Key.Field() == field })
 	if i < 0 {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (p Problems) At(field string) *Problem {
 // AreCredentials reports whether email address and password are wrong together, without naming
 // the wrong one.
 func (p Problems) AreCredentials() bool {
-	return slices.ContainsFunc(p, func(one Problem) bool { return one.Key.IsCredentials() })
+	return slices.ContainsFunc(p, func(problem Problem) bool { return problem.Key.IsCredentials() })
 }
 
 // String returns the problem in the form of FieldProblem.

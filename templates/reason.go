@@ -141,8 +141,8 @@ func (p *Phrases) listNames(all []idp.EntityID) string {
 		named = append(named, oneLine(string(id)))
 	}
 	list := strings.Join(named, ", ")
-	if more := len(all) - len(named); more > 0 {
-		if text, err := p.c.text("reason_part.more", list, p.c.formatNumber(more)); err == nil {
+	if omitted := len(all) - len(named); omitted > 0 {
+		if text, err := p.c.text("reason_part.more", list, p.c.formatNumber(omitted)); err == nil {
 			return text
 		}
 	}
@@ -192,7 +192,7 @@ func (p *Phrases) dateText(t time.Time) string {
 }
 
 // fillText renders a text. A missing text is rendered as its code: the code of a newer program
-// is better than nothing, and an old audit record contains words in its place.
+// is better than nothing, and an old audit record contains words instead of a code.
 func (p *Phrases) fillText(key string, values map[string]string) string {
 	text, ok := p.c[Key(key)]
 	if !ok {
@@ -203,19 +203,19 @@ func (p *Phrases) fillText(key string, values map[string]string) string {
 }
 
 // FillStatus renders every reason of a status into its Text, for clients that read JSON.
-func (p *Phrases) FillStatus(st *rotation.Status) {
-	p.FillSteps(st.Steps)
-	for i := range st.DueSteps {
-		p.fillEvent(&st.DueSteps[i].Cause, st.DueSteps[i].Waits)
+func (p *Phrases) FillStatus(status *rotation.Status) {
+	p.FillSteps(status.Steps)
+	for i := range status.DueSteps {
+		p.fillEvent(&status.DueSteps[i].Cause, status.DueSteps[i].Waits)
 	}
-	for _, y := range st.Years {
+	for _, y := range status.Years {
 		if y.Next != nil {
 			p.fillEvent(&y.Next.Cause, y.Next.Waits)
 		}
 	}
-	for i := range st.Attention {
-		p.FillReasons(st.Attention[i].Reasons)
-		st.Attention[i].Text = p.Attention(st.Attention[i])
+	for i := range status.Attention {
+		p.FillReasons(status.Attention[i].Reasons)
+		status.Attention[i].Text = p.Attention(status.Attention[i])
 	}
 }
 
@@ -241,8 +241,8 @@ func (p *Phrases) FillReasons(all []rotation.Reason) {
 }
 
 // fillEvent renders the reason for an event, and the reasons why it waits.
-func (p *Phrases) fillEvent(why *rotation.Reason, waits []rotation.Reason) {
-	why.Text = p.Reason(*why)
+func (p *Phrases) fillEvent(reason *rotation.Reason, waits []rotation.Reason) {
+	reason.Text = p.Reason(*reason)
 	p.FillReasons(waits)
 }
 

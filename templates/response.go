@@ -28,10 +28,10 @@ const (
 	slotRelay
 )
 
-// segments is the page as pieces of HTML, each followed by its slot.
+// segments is the page as pieces of HTML, each followed by a slot.
 type segments []struct {
 	html string
-	then slot
+	next slot
 }
 
 // sentinels are values that no escaper changes and that occur nowhere else.
@@ -67,7 +67,7 @@ func cutResponse(l *language, b Branding) (map[responseKind]segments, error) {
 		kinds[k] = cutSegments(page.String())
 		seen := make(map[slot]int)
 		for _, seg := range kinds[k] {
-			seen[seg.then]++
+			seen[seg.next]++
 		}
 		if seen[slotACS] != 1 || seen[slotXML] != 1 || seen[slotNonce] != 1 || seen[slotRelay] > 1 || seen[slotRelay] == 1 != k.hasRelay {
 			return nil, fmt.Errorf("page response: values are not where they should be")
@@ -93,20 +93,20 @@ func (l *language) prepareResponse(b Branding) (map[responseKind]segments, error
 func cutSegments(page string) segments {
 	var segs segments
 	for {
-		at, which := len(page), slotEnd
+		end, next := len(page), slotEnd
 		for s, sentinel := range sentinels {
-			if i := strings.Index(page, sentinel); sentinel != "" && i >= 0 && i < at {
-				at, which = i, slot(s)
+			if i := strings.Index(page, sentinel); sentinel != "" && i >= 0 && i < end {
+				end, next = i, slot(s)
 			}
 		}
 		segs = append(segs, struct {
 			html string
-			then slot
-		}{page[:at], which})
-		if which == slotEnd {
+			next slot
+		}{page[:end], next})
+		if next == slotEnd {
 			return segs
 		}
-		page = page[at+len(sentinels[which]):]
+		page = page[end+len(sentinels[next]):]
 	}
 }
 
@@ -129,7 +129,7 @@ func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
 	}
 	for _, seg := range kinds[responseKind{p.SPName != "", p.HasRelay}] {
 		dst = append(dst, seg.html...)
-		switch seg.then {
+		switch seg.next {
 		case slotSPName:
 			dst = appendEscaped(dst, p.SPName)
 		case slotBrand:
@@ -147,8 +147,8 @@ func (s *Set) AppendResponse(dst []byte, p ResponsePage) ([]byte, error) {
 	return dst, nil
 }
 
-func isWebURL(address string) bool {
-	scheme, _, ok := strings.Cut(address, "://")
+func isWebURL(rawURL string) bool {
+	scheme, _, ok := strings.Cut(rawURL, "://")
 	return ok && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http"))
 }
 
@@ -168,16 +168,16 @@ var entities = [128]string{
 
 // appendEscaped appends s as HTML text or within a quoted attribute.
 func appendEscaped(dst []byte, s string) []byte {
-	from := 0
+	start := 0
 	for i := 0; i < len(s); i++ {
 		if s[i] >= 128 || entities[s[i]] == "" {
 			continue
 		}
-		dst = append(dst, s[from:i]...)
+		dst = append(dst, s[start:i]...)
 		dst = append(dst, entities[s[i]]...)
-		from = i + 1
+		start = i + 1
 	}
-	return append(dst, s[from:]...)
+	return append(dst, s[start:]...)
 }
 
 // appendURL appends a web URL within a quoted attribute. It percent-encodes characters that a URL

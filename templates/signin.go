@@ -17,15 +17,15 @@ type SignInPage struct {
 // CodePage asks for the six digits of the authenticator application.
 type CodePage struct {
 	Base
-	Action     string
-	Request    string
-	Email      string // email address of the code's user
-	OffersRemember   bool   // offer to remember this device
-	IsRemembered bool   // it was selected in the previous attempt
-	Problems   Problems
-	Notice     Key
-	NoticeArgs []string
-	Time       CodeTime
+	Action         string
+	Request        string
+	Email          string // email address of the code's user
+	OffersRemember bool   // offer to remember this device
+	IsRemembered   bool   // it was selected in the previous attempt
+	Problems       Problems
+	Notice         Key
+	NoticeArgs     []string
+	Time           CodeTime
 }
 
 // CodeTime is how long a code is accepted, from when the page is written. The page shows a

@@ -105,7 +105,7 @@ func TestRefusalSlotsAreFilled(t *testing.T) {
 	most := refusalArgs(t)
 	signature := regexp.MustCompile("Signature|Digest|Canonical|Transform|Reference")
 	for name, code := range refusalConstants(t) {
-		for _, part := range []string{"title", "person", "seen", "expected", "remedy"} {
+		for _, part := range []string{"title", "user", "seen", "expected", "fix"} {
 			text := s.selectLanguage(fallback).catalogue[refusalKey(idp.RefusalCode(code), part)]
 			for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
 				n, err := strconv.Atoi(m[1])
@@ -142,8 +142,8 @@ func TestRefusalsHaveNoHoles(t *testing.T) {
 						args[i] = fmt.Sprintf("arg%d", i)
 					}
 				}
-				title, expected, remedy := s.Explain(lang, &idp.Refusal{Code: idp.RefusalCode(code), Args: args})
-				for _, text := range []string{title, expected, remedy} {
+				title, expected, fix := s.Explain(lang, &idp.Refusal{Code: idp.RefusalCode(code), Args: args})
+				for _, text := range []string{title, expected, fix} {
 					if text == "" || hole.MatchString(text) {
 						t.Errorf("%s/%s with %q: %q in %q", lang, code, args, hole.FindString(text), text)
 					}

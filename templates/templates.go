@@ -34,7 +34,7 @@ import (
 type Lang string
 
 // IsKnown reports whether the language is one of ours.
-func (l Lang) IsKnown() bool { return nameSet[l] != "" }
+func (l Lang) IsKnown() bool { return langNames[l] != "" }
 
 // fallback is the language used for an unknown one.
 const fallback Lang = "en"
@@ -145,7 +145,7 @@ func staticPrefix(files fs.FS) (string, error) {
 // newLanguage finds the pages and mails of a language. Each is parsed when it is first rendered.
 func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 	funcs := sync.OnceValue(func() map[string]any { return pageFuncs(lang, c, prefix) })
-	shared := sync.OnceValues(func() (*htmltemplate.Template, error) {
+	sharedParts := sync.OnceValues(func() (*htmltemplate.Template, error) {
 		return htmltemplate.New("").Option("missingkey=error").Funcs(funcs()).ParseFS(embedded, "pages/layout.html", "pages/parts.html")
 	})
 	l := &language{
@@ -163,7 +163,7 @@ func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 		switch {
 		case name == "layout" || name == "parts":
 		case path.Ext(file) == ".html":
-			l.html[name] = sync.OnceValues(func() (*htmltemplate.Template, error) { return parsePage(shared, file) })
+			l.html[name] = sync.OnceValues(func() (*htmltemplate.Template, error) { return parsePage(sharedParts, file) })
 		default:
 			l.text[name] = sync.OnceValues(func() (*texttemplate.Template, error) {
 				return texttemplate.New(path.Base(file)).Option("missingkey=error").Funcs(funcs()).ParseFS(embedded, file)
@@ -174,8 +174,8 @@ func newLanguage(lang Lang, c catalogue, prefix string) (*language, error) {
 }
 
 // parsePage adds the file of a page to a copy of the parts that all pages share.
-func parsePage(shared func() (*htmltemplate.Template, error), file string) (*htmltemplate.Template, error) {
-	parts, err := shared()
+func parsePage(sharedParts func() (*htmltemplate.Template, error), file string) (*htmltemplate.Template, error) {
+	parts, err := sharedParts()
 	if err != nil {
 		return nil, err
 	}

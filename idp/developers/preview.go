@@ -44,20 +44,20 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); q.Has("link") {
 		return h.enterPreview(w, r, q.Get("link"))
 	}
-	inside, err := h.Access.ListPreviews(r)
+	previews, err := h.Access.ListPreviews(r)
 	if err != nil {
 		return err
 	}
 	page := templates.PreviewPage{Base: h.Pages.Base(r, ""), Action: yearaccess.Path}
-	for i := range inside {
-		p, err := h.newPreview(r, &inside[i])
+	for i := range previews {
+		p, err := h.newPreview(r, &previews[i])
 		if errors.Is(err, idp.ErrNotFound) {
 			continue // the SP was removed, so no user can sign in to it
 		}
 		if err != nil {
 			return err
 		}
-		p.ID = inside[i].Cookie
+		p.ID = previews[i].Cookie
 		page.Previews = append(page.Previews, p)
 	}
 	return h.renderPreviews(w, page)
@@ -66,11 +66,11 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 // enterPreview opens a link. If the year was published in the meantime, the page says so. A closed
 // year answers with 410, as everywhere.
 func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token string) error {
-	found, err := h.Access.Lookup(r.Context(), token)
+	preview, err := h.Access.Lookup(r.Context(), token)
 	var p templates.Preview
 	if err == nil {
-		web.EventOf(r).Note(slog.String("preview", found.ID))
-		p, err = h.newPreview(r, found)
+		web.EventOf(r).Note(slog.String("preview", preview.ID))
+		p, err = h.newPreview(r, preview)
 	}
 	if errors.Is(err, idp.ErrNotFound) {
 		return web.ErrNotFound
@@ -78,10 +78,10 @@ func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token str
 	if err != nil {
 		return err
 	}
-	if found.IsPublished {
+	if preview.IsPublished {
 		return h.renderPreviews(w, templates.PreviewPage{Base: h.Pages.Base(r, ""), Previews: []templates.Preview{p}})
 	}
-	if err := h.Access.Enter(w, r, found); err != nil {
+	if err := h.Access.Enter(w, r, preview); err != nil {
 		return err
 	}
 	http.Redirect(w, r, yearaccess.Path, http.StatusSeeOther)
@@ -89,17 +89,17 @@ func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token str
 }
 
 // newPreview returns the page's values for a preview.
-func (h *Handler) newPreview(r *http.Request, in *yearaccess.Preview) (templates.Preview, error) {
-	provider, err := h.Registry.Lookup(r.Context(), in.SP)
+func (h *Handler) newPreview(r *http.Request, preview *yearaccess.Preview) (templates.Preview, error) {
+	provider, err := h.Registry.Lookup(r.Context(), preview.SP)
 	if err != nil {
 		return templates.Preview{}, err
 	}
 	p := templates.Preview{
-		Year: in.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: in.ExpiresAt, IsPublished: in.IsPublished,
-		MetadataURL: h.IdP.MetadataURL(in.Year), CertificateURL: h.IdP.CertificateURL(in.Year), AuthURL: h.IdP.AuthnURL(in.Year),
+		Year: preview.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: preview.ExpiresAt, IsPublished: preview.IsPublished,
+		MetadataURL: h.IdP.MetadataURL(preview.Year), CertificateURL: h.IdP.CertificateURL(preview.Year), AuthURL: h.IdP.AuthnURL(preview.Year),
 	}
-	if !in.IsPublished {
-		query := "?preview=" + url.QueryEscape(in.Token)
+	if !preview.IsPublished {
+		query := "?preview=" + url.QueryEscape(preview.Token)
 		p.MetadataURL += query
 		p.CertificateURL += query
 	}

@@ -5,7 +5,8 @@
 // it looks like a year that was never created.
 //
 // The package has no session, reads no cookie and writes nothing. Package metadata makes the
-// documents. They are kept until a year, a certificate or, for the stable one, the week changes.
+// documents. The cache keeps them until a year, a certificate or, for the stable one, the week
+// changes.
 package discovery
 
 import (
@@ -33,7 +34,7 @@ const (
 	pemType      = "application/x-pem-file"
 	cacheControl = "public, max-age=3600"
 	noStore      = "no-store" // for a preview, whose URL is an expiring secret
-	// revocationControl is for metadata within revocationTime of a revocation. A cache must
+	// revocationControl is for metadata within revocationPeriod of a revocation. A cache must
 	// not keep the revoked certificate trusted, nor send SPs to the revoked year.
 	revocationControl = "public, max-age=60"
 )
@@ -74,8 +75,8 @@ type Handler struct {
 type document struct {
 	body []byte
 	etag string
-	// sources and made are the sources of the document: its certificates, and the beginning of the
-	// stable document's week. The keys are not kept, because a destroyed key must leave memory.
+	// sources are the certificates of the document, and weekAt is the beginning of the stable
+	// document's week. Keys are not stored, because a destroyed key must leave memory.
 	sources []*x509.Certificate
 	weekAt  time.Time
 }
@@ -98,7 +99,7 @@ func (h *Handler) Document(y idp.Year) ([]byte, error) {
 }
 
 func (h *Handler) serveYear(w http.ResponseWriter, r *http.Request) error {
-	entry, preview, err := h.Access.OpenDocument(r)
+	entry, isPreview, err := h.Access.OpenDocument(r)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (h *Handler) serveYear(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	nameFile(w, "vernal-metadata-"+string(web.Year(r))+".xml")
-	if preview {
+	if isPreview {
 		return sendDocument(w, r, metadata.ContentType, noStore, d)
 	}
 	web.EventOf(r).NoteExpiredCert(entry, now)
@@ -155,31 +156,31 @@ func (h *Handler) lookupDocument(y idp.Year, now time.Time) (*document, error) {
 // make it, which is harmless. A year's document is the same, byte for byte, before and
 // after it is published.
 func (h *Handler) cachedDocument(y idp.Year, entry keyring.Entry, now time.Time) (*document, error) {
-	from, made := []*x509.Certificate{entry.Key.Cert}, time.Time{}
+	sources, weekAt := []*x509.Certificate{entry.Key.Cert}, time.Time{}
 	if y == "" {
-		from, made = h.listLiveCerts(now), now.Truncate(metadata.StableStep)
+		sources, weekAt = h.listLiveCerts(now), now.Truncate(metadata.StableStep)
 	}
 	if d, ok := h.documents.Load(y); ok {
-		if d := d.(*document); slices.Equal(d.sources, from) && d.weekAt.Equal(made) {
+		if d := d.(*document); slices.Equal(d.sources, sources) && d.weekAt.Equal(weekAt) {
 			return d, nil
 		}
 	}
-	d, err := h.signDocument(y, entry.Key.Year, from, now)
+	d, err := h.signDocument(y, entry.Key.Year, sources, now)
 	if err != nil {
 		return nil, err
 	}
-	d.sources, d.weekAt = from, made
+	d.sources, d.weekAt = sources, weekAt
 	h.documents.Store(y, d)
 	return d, nil
 }
 
-// signDocument signs a document with the key of the year by, unless that year is over when the
+// signDocument signs a document with the key of signingYear, unless that year is over when the
 // signature begins.
-func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now time.Time) (*document, error) {
+func (h *Handler) signDocument(y, signingYear idp.Year, sources []*x509.Certificate, now time.Time) (*document, error) {
 	defer h.Years.BeginSigning()()
-	entry, ok := h.Years.Lookup(by, now)
+	entry, ok := h.Years.Lookup(signingYear, now)
 	if !ok || entry.State.IsOver() {
-		return nil, h.Access.CheckEnded(by)
+		return nil, h.Access.CheckEnded(signingYear)
 	}
 	signer, err := signing.LookupSigner(entry.Key)
 	if err != nil {
@@ -189,7 +190,7 @@ func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now tim
 	if y != "" {
 		body, err = h.IdP.WriteYear(y, signer)
 	} else {
-		body, err = h.IdP.WriteStable(by, signer, from, now)
+		body, err = h.IdP.WriteStable(signingYear, signer, sources, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make metadata: %w", err)
@@ -199,12 +200,12 @@ func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now tim
 
 // listLiveCerts returns the certificates of every live year, the preferred one first.
 func (h *Handler) listLiveCerts(now time.Time) []*x509.Certificate {
-	live := h.Years.Live(now)
-	all := make([]*x509.Certificate, len(live))
-	for i, e := range live {
-		all[i] = e.Key.Cert
+	entries := h.Years.Live(now)
+	liveCerts := make([]*x509.Certificate, len(entries))
+	for i, e := range entries {
+		liveCerts[i] = e.Key.Cert
 	}
-	return all
+	return liveCerts
 }
 
 // lookupEntry returns the year that a document is about, the preferred one for "".
@@ -223,18 +224,18 @@ func (h *Handler) lookupEntry(y idp.Year, now time.Time) (keyring.Entry, error) 
 // closed years, because integrators look up certificates that they once configured.
 func (h *Handler) serveCertificate(w http.ResponseWriter, r *http.Request) error {
 	control := cacheControl
-	entry, preview, err := h.Access.OpenDocument(r)
-	var gone *web.GoneYear
-	var closed *web.ClosedYear
+	entry, isPreview, err := h.Access.OpenDocument(r)
+	var goneYear *web.GoneYear
+	var closedYear *web.ClosedYear
 	switch {
-	case errors.As(err, &gone), errors.As(err, &closed):
+	case errors.As(err, &goneYear), errors.As(err, &closedYear):
 		entry, _ = h.Years.Lookup(web.Year(r), h.Clock.Now())
-		if closed != nil && (entry.Key == nil || entry.Key.Cert == nil) {
+		if closedYear != nil && (entry.Key == nil || entry.Key.Cert == nil) {
 			return err
 		}
 	case err != nil:
 		return err
-	case preview:
+	case isPreview:
 		control = noStore
 	}
 	if entry.Key == nil || entry.Key.Cert == nil {

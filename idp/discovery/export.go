@@ -17,6 +17,7 @@ import (
 	"vernal/idp/keyring"
 )
 
+// File is one file of an export.
 type File struct {
 	Name    string `json:"name"`
 	Content []byte `json:"content"`
@@ -68,50 +69,50 @@ func nameSignature(y idp.Year) string { return statementName + "." + string(y) +
 // listSigners returns the years that sign a statement: the live older ones that can, oldest
 // first, and the year itself.
 func (h *Handler) listSigners(entry keyring.Entry, now time.Time) []keyring.Entry {
-	var all []keyring.Entry
+	var signers []keyring.Entry
 	for _, e := range slices.Backward(h.Years.Live(now)) {
 		if e.Key.Year < entry.Key.Year && e.Key.Signer != nil {
-			all = append(all, e)
+			signers = append(signers, e)
 		}
 	}
-	slices.SortFunc(all, func(a, b keyring.Entry) int { return strings.Compare(string(a.Key.Year), string(b.Key.Year)) })
-	return append(all, entry)
+	slices.SortFunc(signers, func(a, b keyring.Entry) int { return strings.Compare(string(a.Key.Year), string(b.Key.Year)) })
+	return append(signers, entry)
 }
 
 // writeStatement describes the year in prose.
 func (h *Handler) writeStatement(entry keyring.Entry, signers []keyring.Entry, doc []byte, now time.Time) []byte {
 	var b bytes.Buffer
 	y, cert := entry.Key.Year, entry.Key.Cert
-	line := func(name, value string) { fmt.Fprintf(&b, "%-20s %s\n", name+":", value) }
+	writeLine := func(name, value string) { fmt.Fprintf(&b, "%-20s %s\n", name+":", value) }
 	fmt.Fprintf(&b, `Statement about our signing certificate (%s)
 
-This is the certificate that the identity provider below signs with at the
-addresses of %s. Compare its SHA-256 with the certificate you have. How to
-check the signatures of this statement is in its last lines.
+The identity provider below signs with this certificate at its URLs of %s.
+Compare the SHA-256 with that of the certificate that you have. The last lines
+show how to verify the signatures of this statement.
 
 `, y, y)
-	line("Entity ID", string(h.IdP.EntityID()))
-	line("Year", string(y))
-	line("Sign-on", h.IdP.AuthnURL(y))
-	line("Logout", h.IdP.LogoutURL(y))
-	line("Metadata", h.IdP.MetadataURL(y))
-	line("Certificate", h.IdP.CertificateURL(y))
+	writeLine("Entity ID", string(h.IdP.EntityID()))
+	writeLine("Year", string(y))
+	writeLine("Sign-in", h.IdP.AuthnURL(y))
+	writeLine("Logout", h.IdP.LogoutURL(y))
+	writeLine("Metadata", h.IdP.MetadataURL(y))
+	writeLine("Certificate", h.IdP.CertificateURL(y))
 	b.WriteString("\n")
-	line("Subject", idp.ReplaceControls(cert.Subject.String()))
-	line("Issuer", idp.ReplaceControls(cert.Issuer.String()))
-	line("Serial number", cert.SerialNumber.Text(16))
-	line("Valid from", formatTime(cert.NotBefore))
-	line("Valid until", formatTime(cert.NotAfter))
+	writeLine("Subject", idp.ReplaceControls(cert.Subject.String()))
+	writeLine("Issuer", idp.ReplaceControls(cert.Issuer.String()))
+	writeLine("Serial number", cert.SerialNumber.Text(16))
+	writeLine("Valid from", formatTime(cert.NotBefore))
+	writeLine("Valid until", formatTime(cert.NotAfter))
 	b.WriteString(formatFingerprints(cert))
 	sum := sha256.Sum256(doc)
-	line("Metadata SHA-256", certs.FormatFingerprint(sum[:]))
-	line("Made at", formatTime(now))
+	writeLine("Metadata SHA-256", certs.FormatFingerprint(sum[:]))
+	writeLine("Created at", formatTime(now))
 	b.WriteString("\nSigned with RSA-SHA256 (PKCS #1 v1.5) by the keys of\n")
 	for _, e := range signers {
 		sum := sha256.Sum256(e.Key.Cert.Raw)
 		fmt.Fprintf(&b, "  %s, certificate SHA-256 %s\n", e.Key.Year, certs.FormatFingerprint(sum[:]))
 	}
-	b.WriteString("\nTo check it with a certificate that you trust already:\n")
+	b.WriteString("\nTo verify a signature with a certificate that you already trust:\n")
 	for _, e := range signers {
 		fmt.Fprintf(&b, "  openssl x509 -in %[1]s.pem -pubkey -noout >%[1]s.pub\n"+
 			"  openssl dgst -sha256 -verify %[1]s.pub -signature %[2]s %[3]s\n", e.Key.Year, nameSignature(e.Key.Year), statementName)

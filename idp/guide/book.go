@@ -102,9 +102,9 @@ func Load(files fs.FS) (*Book, error) {
 
 // readHead returns the title and the first paragraph of a guide.
 func readHead(source string) (title, summary string, err error) {
-	head, rest, _ := strings.Cut(source, "\n\n")
+	head, body, _ := strings.Cut(source, "\n\n")
 	title, ok := strings.CutPrefix(head, "# ")
-	summary, _, _ = strings.Cut(rest, "\n\n")
+	summary, _, _ = strings.Cut(body, "\n\n")
 	if !ok || summary == "" || strings.Contains(title+summary, "{{") {
 		return "", "", errors.New("a guide begins with a title and a paragraph that says whom it is for")
 	}
@@ -162,88 +162,88 @@ type yearData struct {
 
 type attribute struct{ Name, Format, When, Text string }
 
-// tokenStore replace values while a guide is rendered. They consist of letters and digits, which
+// tokens replace values while a guide is rendered. They consist of letters and digits, which
 // have no special meaning in Markdown, HTML and URLs.
 type tokenStore struct{ values []string }
 
 const tokenPrefix, tokenSuffix = "xVernal", "Valuex"
 
 // holdValue stores a value and returns its token, or "" for "".
-func (k *tokenStore) holdValue(value string) string {
+func (s *tokenStore) holdValue(value string) string {
 	if value == "" {
 		return ""
 	}
-	k.values = append(k.values, strings.Map(func(r rune) rune {
+	s.values = append(s.values, strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar
 		}
 		return r
 	}, value))
-	return tokenPrefix + strconv.Itoa(len(k.values)-1) + tokenSuffix
+	return tokenPrefix + strconv.Itoa(len(s.values)-1) + tokenSuffix
 }
 
-func (k *tokenStore) replaceTokens(text string, escape func(string) string) string {
+func (s *tokenStore) replaceTokens(text string, escape func(string) string) string {
 	var pairs []string
-	for i, value := range k.values {
+	for i, value := range s.values {
 		pairs = append(pairs, tokenPrefix+strconv.Itoa(i)+tokenSuffix, escape(value))
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // newData returns the values of v for a template.
-func newData(k *tokenStore, v Values) data {
-	us := metadata.IdP{BaseURL: v.BaseURL}
+func newData(tokens *tokenStore, v Values) data {
+	ownIdP := metadata.IdP{BaseURL: v.BaseURL}
 	host := v.BaseURL
-	if _, rest, ok := strings.Cut(host, "://"); ok {
-		host = rest
+	if _, hostPart, ok := strings.Cut(host, "://"); ok {
+		host = hostPart
 	}
-	yearOf := func(y Year) yearData {
+	newYear := func(y Year) yearData {
 		d := yearData{
-			Year: k.holdValue(string(y.Year)), State: k.holdValue(string(y.State)), SHA256: k.holdValue(y.SHA256),
-			Metadata: k.holdValue(us.MetadataURL(y.Year)), Authn: k.holdValue(us.AuthnURL(y.Year)), Logout: k.holdValue(us.LogoutURL(y.Year)),
-			RemoteLogout: k.holdValue(us.RemoteLogoutURL(y.Year)), CertificateURL: k.holdValue(us.CertificateURL(y.Year)),
+			Year: tokens.holdValue(string(y.Year)), State: tokens.holdValue(string(y.State)), SHA256: tokens.holdValue(y.SHA256),
+			Metadata: tokens.holdValue(ownIdP.MetadataURL(y.Year)), Authn: tokens.holdValue(ownIdP.AuthnURL(y.Year)), Logout: tokens.holdValue(ownIdP.LogoutURL(y.Year)),
+			RemoteLogout: tokens.holdValue(ownIdP.RemoteLogoutURL(y.Year)), CertificateURL: tokens.holdValue(ownIdP.CertificateURL(y.Year)),
 		}
 		if !y.EndAt.IsZero() {
-			d.EndAt = k.holdValue(y.EndAt.UTC().Format(time.DateOnly))
+			d.EndAt = tokens.holdValue(y.EndAt.UTC().Format(time.DateOnly))
 		}
 		return d
 	}
 	d := data{
-		Base: k.holdValue(v.BaseURL), Host: k.holdValue(host), EntityID: k.holdValue(string(us.EntityID())),
-		StableMetadata: k.holdValue(us.MetadataURL("")), yearData: yearOf(Year{Year: ExampleYear}),
+		Base: tokens.holdValue(v.BaseURL), Host: tokens.holdValue(host), EntityID: tokens.holdValue(string(ownIdP.EntityID())),
+		StableMetadata: tokens.holdValue(ownIdP.MetadataURL("")), yearData: newYear(Year{Year: ExampleYear}),
 	}
 	for i, y := range v.Years {
-		d.Years = append(d.Years, yearOf(y))
+		d.Years = append(d.Years, newYear(y))
 		if i == 0 {
 			d.yearData = d.Years[0]
 		}
 	}
 	for _, row := range assurance.Table() {
-		d.Attributes = append(d.Attributes, attribute{k.holdValue(row.Name), k.holdValue(row.Format()), k.holdValue(row.DescribeRelease()), k.holdValue(row.Text())})
+		d.Attributes = append(d.Attributes, attribute{tokens.holdValue(row.Name), tokens.holdValue(row.Format()), tokens.holdValue(row.DescribeRelease()), tokens.holdValue(row.Text())})
 	}
 	for _, ref := range assurance.ListClassRefs() {
-		d.ClassRefs = append(d.ClassRefs, k.holdValue(ref))
+		d.ClassRefs = append(d.ClassRefs, tokens.holdValue(ref))
 	}
 	return d
 }
 
 // fillTemplate executes the guide's template. The result contains tokens.
 func (t *Topic) fillTemplate(v Values) (string, *tokenStore, error) {
-	k := &tokenStore{}
+	tokens := &tokenStore{}
 	var out strings.Builder
-	if err := t.source.Execute(&out, newData(k, v)); err != nil {
+	if err := t.source.Execute(&out, newData(tokens, v)); err != nil {
 		return "", nil, fmt.Errorf("fill guide: %w", err)
 	}
-	return out.String(), k, nil
+	return out.String(), tokens, nil
 }
 
 // Markdown returns the guide as Markdown, with its values.
 func (t *Topic) Markdown(v Values) (string, error) {
-	text, k, err := t.fillTemplate(v)
+	text, tokens, err := t.fillTemplate(v)
 	if err != nil {
 		return "", err
 	}
-	return k.replaceTokens(text, func(s string) string { return s }), nil
+	return tokens.replaceTokens(text, func(s string) string { return s }), nil
 }
 
 // markdown renders guides. Without goldmark's option "unsafe", HTML and scripts in
@@ -258,7 +258,7 @@ var focusReplacer = strings.NewReplacer(
 
 // HTML returns the guide as a part of a page, including its h1.
 func (t *Topic) HTML(v Values) (htmltemplate.HTML, error) {
-	text, k, err := t.fillTemplate(v)
+	text, tokens, err := t.fillTemplate(v)
 	if err != nil {
 		return "", err
 	}
@@ -266,7 +266,7 @@ func (t *Topic) HTML(v Values) (htmltemplate.HTML, error) {
 	if err := markdown.Convert([]byte(text), &out); err != nil {
 		return "", fmt.Errorf("render guide %s: %w", t.Name, err)
 	}
-	return htmltemplate.HTML(k.replaceTokens(focusReplacer.Replace(out.String()), escapeValue)), nil
+	return htmltemplate.HTML(tokens.replaceTokens(focusReplacer.Replace(out.String()), escapeValue)), nil
 }
 
 var fingerprintPattern = regexp.MustCompile(`^[0-9A-F]{2}(:[0-9A-F]{2})+$`)

@@ -91,9 +91,9 @@ func (h *Handler) showGuide(w http.ResponseWriter, r *http.Request, t *Topic) er
 func (h *Handler) renderBody(t *Topic) (htmltemplate.HTML, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	live := h.Years.Live(h.Clock.Now())
-	years := make([]liveYear, len(live))
-	for i, e := range live {
+	entries := h.Years.Live(h.Clock.Now())
+	years := make([]liveYear, len(entries))
+	for i, e := range entries {
 		years[i] = liveYear{e.Year(), e.State, e.Key.Cert}
 	}
 	if !slices.Equal(years, h.years) || h.bodies == nil {

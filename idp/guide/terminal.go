@@ -16,12 +16,12 @@ import (
 // and words longer than a line exceed it. A link becomes its text, followed by the command that
 // prints the other guide, or by the URL.
 func (b *Book) Text(t *Topic, v Values, columns int) (string, error) {
-	filledText, k, err := t.fillTemplate(v)
+	markdownText, tokens, err := t.fillTemplate(v)
 	if err != nil {
 		return "", err
 	}
-	source := []byte(filledText)
-	w := &terminal{book: b, base: v.BaseURL, source: source, tokens: k}
+	source := []byte(markdownText)
+	w := &terminal{book: b, base: v.BaseURL, source: source, tokens: tokens}
 	for n := range eachChild(markdown.Parser().Parse(text.NewReader(source))) {
 		w.writeBlock(n, "", "", columns)
 	}

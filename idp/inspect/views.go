@@ -27,7 +27,7 @@ const (
 	StepProofpoint  Step = "proofpoint"       // links of urldefense
 	StepCaret       Step = "caret"            // ^& of the Windows command line
 	StepInvisible   Step = "invisible"        // zero-width and other spaces
-	StepTypographic Step = "typographic"      // typographic quotation marks
+	StepTypographic Step = "typographic"      // quoteReplacer quotation marks
 	StepTree        Step = "xml_tree"         // the marks of a browser's view of XML
 	StepJoined      Step = "joined_lines"     // broken lines that were joined again
 )

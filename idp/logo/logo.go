@@ -41,7 +41,7 @@ type Image struct {
 	Data []byte
 }
 
-// Error says why a file was refused.
+// Error is the reason why a file was refused.
 type Error struct {
 	Line   int // line in an SVG; 0 for the whole file
 	Reason string
@@ -57,7 +57,7 @@ func (e *Error) Error() string {
 // Parse reads a file. The error is an *Error.
 func Parse(data []byte) (*Image, error) {
 	if len(data) > MaxBytes {
-		return nil, &Error{Reason: fmt.Sprintf("the file is longer than %d bytes; save the logo smaller or simpler", MaxBytes)}
+		return nil, &Error{Reason: fmt.Sprintf("the file has more than %d bytes; use a smaller or simpler logo", MaxBytes)}
 	}
 	if bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")) {
 		return parsePNG(data)
@@ -101,7 +101,7 @@ func parsePNG(data []byte) (*Image, error) {
 		return nil, newPNGError(err)
 	}
 	if config.Width > maxSide || config.Height > maxSide {
-		return nil, &Error{Reason: fmt.Sprintf("the PNG has %d × %d pixels, at most %d × %d are allowed", config.Width, config.Height, maxSide, maxSide)}
+		return nil, &Error{Reason: fmt.Sprintf("the PNG has %d × %d pixels; reduce it to at most %d × %d", config.Width, config.Height, maxSide, maxSide)}
 	}
 	decoded, err := png.Decode(bytes.NewReader(data))
 	if err != nil {

@@ -50,7 +50,7 @@ var allowedAttributes = parseSet(`id class style transform viewBox width height 
 
 var (
 	referencePattern = regexp.MustCompile(`^#[A-Za-z_][\w.-]*$`)
-	localURLPattern       = regexp.MustCompile(`^url\(\s*['"]?#[A-Za-z_][\w.-]*['"]?\s*\)$`)
+	localURLPattern  = regexp.MustCompile(`^url\(\s*['"]?#[A-Za-z_][\w.-]*['"]?\s*\)$`)
 	// callPattern matches a CSS function, including all that load a file.
 	callPattern = regexp.MustCompile(`([A-Za-z_-]*)\s*\(`)
 )
@@ -71,13 +71,13 @@ func parseSVG(data []byte) (*Image, error) {
 	if err != nil {
 		syntax, ok := errors.AsType[*xmltree.SyntaxError](err)
 		if !ok || !bytes.Contains(data, []byte("<")) {
-			return nil, &Error{Reason: "the file is neither an SVG nor a PNG"}
+			return nil, &Error{Reason: "the file is neither an SVG nor a PNG; save the logo in one of these formats"}
 		}
-		at := min(syntax.Offset, len(data))
-		return nil, &Error{Line: 1 + bytes.Count(data[:at], []byte("\n")), Reason: syntax.Problem}
+		offset := min(syntax.Offset, len(data))
+		return nil, &Error{Line: 1 + bytes.Count(data[:offset], []byte("\n")), Reason: syntax.Problem}
 	}
 	if !root.Is(svgNamespace, "svg") {
-		return nil, &Error{Line: findLine(data, 1), Reason: fmt.Sprintf("the root element is %.40q, want svg in the namespace %s", root.Local, svgNamespace)}
+		return nil, &Error{Line: findLine(data, 1), Reason: fmt.Sprintf("the root element is %.40q; it must be svg in the namespace %s", root.Local, svgNamespace)}
 	}
 	if _, ok := root.Attr("viewBox"); !ok {
 		return nil, &Error{Line: findLine(data, 1), Reason: "svg has no viewBox, which browsers need to scale it; add viewBox"}
@@ -88,7 +88,7 @@ func parseSVG(data []byte) (*Image, error) {
 	}
 	out, err := w.Finish()
 	if err != nil {
-		return nil, &Error{Reason: "the SVG cannot be written again: " + err.Error()}
+		return nil, &Error{Reason: "cannot rewrite the SVG: " + err.Error()}
 	}
 	return &Image{TypeSVG, out}, nil
 }
@@ -125,7 +125,7 @@ func (w *svgWriter) copyElement(e *xmltree.Element) error {
 		if n.Element == nil {
 			w.Text(n.Text)
 		} else if e.Local == "style" {
-			return w.refuse("style contains an element; it may only contain text")
+			return w.refuse("style contains an element; remove it, because style may contain only text")
 		} else if err := w.copyElement(n.Element); err != nil {
 			return err
 		}
@@ -142,10 +142,10 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 		isLink := a.Local == "href" && (a.Space == "" || a.Space == xlinkNamespace)
 		switch {
 		case isLink && !referencePattern.MatchString(a.Value):
-			return nil, w.refuse("href of %s leads out of the file; only a reference such as #id is allowed", e.Local)
+			return nil, w.refuse("href of %s refers to another file; use a reference such as #id", e.Local)
 		case isLink:
-			if _, twice := e.Attr("href"); twice && a.Space != "" {
-				continue // xlink:href is ignored beside an href
+			if _, hasPlainHref := e.Attr("href"); hasPlainHref && a.Space != "" {
+				continue // href takes precedence
 			}
 		case strings.HasPrefix(strings.ToLower(a.Local), "on"):
 			return nil, w.refuse("the attribute %.40q of %s runs a script; remove it", a.Local, e.Local)
@@ -156,7 +156,7 @@ func (w *svgWriter) copyAttributes(e *xmltree.Element) ([]xmltree.Attr, error) {
 				return nil, err
 			}
 		case !isSafeValue(a.Value):
-			return nil, w.refuse("the attribute %s of %s refers to another file; only url(#id) is allowed", a.Local, e.Local)
+			return nil, w.refuse("the attribute %s of %s refers to another file; use url(#id)", a.Local, e.Local)
 		}
 		attrs = append(attrs, xmltree.Attr{Local: a.Local, Value: a.Value})
 	}
@@ -182,9 +182,9 @@ func hasForbiddenCall(text string) bool {
 // checkStyle accepts declarations and rules that load nothing. It refuses comments, because
 // they can split the name of a function.
 func (w *svgWriter) checkStyle(css string) error {
-	for _, bad := range []string{"@", `\`, "/*", "<"} {
-		if strings.Contains(css, bad) {
-			return w.refuse("style contains %s; use plain properties", bad)
+	for _, token := range []string{"@", `\`, "/*", "<"} {
+		if strings.Contains(css, token) {
+			return w.refuse("style contains %s; use plain properties", token)
 		}
 	}
 	if hasForbiddenCall(css) {
@@ -196,13 +196,13 @@ func (w *svgWriter) checkStyle(css string) error {
 // findLine returns the line of the nth start tag. In parsed XML, "<" only begins a tag, a
 // comment, a CDATA section or the declaration.
 func findLine(data []byte, n int) int {
-	for at := 0; at < len(data); {
-		i := bytes.IndexByte(data[at:], '<')
+	for offset := 0; offset < len(data); {
+		i := bytes.IndexByte(data[offset:], '<')
 		if i < 0 {
 			break
 		}
-		at += i
-		end, rest := "", data[at:]
+		offset += i
+		end, rest := "", data[offset:]
 		switch {
 		case bytes.HasPrefix(rest, []byte("<!--")):
 			end = "-->"
@@ -212,16 +212,16 @@ func findLine(data []byte, n int) int {
 			end = ">"
 		default:
 			if n--; n == 0 {
-				return 1 + bytes.Count(data[:at], []byte("\n"))
+				return 1 + bytes.Count(data[:offset], []byte("\n"))
 			}
-			at++
+			offset++
 			continue
 		}
 		i = bytes.Index(rest, []byte(end))
 		if i < 0 {
 			break
 		}
-		at += i + len(end)
+		offset += i + len(end)
 	}
 	return 1
 }

@@ -36,8 +36,7 @@ const fullWeight = 1000
 
 // chooseFormat chooses the format of a response by the Accept header (RFC 9110 §12.5.1): the
 // one of the highest weight. Among equals, a named type precedes one that a wildcard covers.
-// fallback is the format for a client that names none of ours: without the header, with */* alone
-// or with other types only.
+// fallback is the format for a client that names none of our types.
 func chooseFormat(r *http.Request, fallback format) format {
 	header := strings.Join(r.Header.Values("Accept"), ",")
 	if len(header) > maxAccept {
@@ -56,23 +55,23 @@ func chooseFormat(r *http.Request, fallback format) format {
 			}
 		}
 	}
-	best := fallback
+	choice := fallback
 	for f := range formatCount {
-		isNamed, isBestNamed := closeness[f] == closenessExact, closeness[best] == closenessExact
-		if weight[f] > weight[best] || weight[f] == weight[best] && weight[f] > 0 && isNamed && (!isBestNamed || f < best) {
-			best = f
+		isNamed, isChoiceNamed := closeness[f] == closenessExact, closeness[choice] == closenessExact
+		if weight[f] > weight[choice] || weight[f] == weight[choice] && weight[f] > 0 && isNamed && (!isChoiceNamed || f < choice) {
+			choice = f
 		}
 	}
-	return best
+	return choice
 }
 
 // measureCloseness returns how closely a media range names a media type.
 func measureCloseness(name, media string) int {
-	main, _, _ := strings.Cut(media, "/")
+	mainType, _, _ := strings.Cut(media, "/")
 	switch name {
 	case media:
 		return closenessExact
-	case main + "/*":
+	case mainType + "/*":
 		return closenessMain
 	case "*/*":
 		return closenessAny

@@ -22,9 +22,9 @@ type Event struct {
 	// ID identifies the request in the log. A page that fails shows its own error ID in
 	// addition; see Pages.Fail.
 	ID string
-	// Client is the IP address that sent the request, after trusted proxies. Address is
-	// the same IP address as text.
-	Client  netip.Addr
+	// Client is the IP address that sent the request, after trusted proxies. ClientIP
+	// is the same as text.
+	Client   netip.Addr
 	ClientIP string
 	// Route is the path pattern that answers, as mounted. Unlike the path, it contains
 	// nothing that the client chose. "" for an unknown URL.
@@ -33,17 +33,17 @@ type Event struct {
 	HidePath bool
 	// SP, Year and User are the subjects of the request, as far as they are known. The audit
 	// trail names them if it is refused, and the log line names the user. SP must be
-	// registered. Verified reports that a signature has proved the SP. An unsigned request only
+	// registered. IsVerified reports that a signature has proved the SP. An unsigned request only
 	// claims it. User must have been proved by the password or a session, because refusals
 	// spend that user's budget.
-	SP       idp.EntityID
-	Year     idp.Year
-	User     idp.UserID
+	SP         idp.EntityID
+	Year       idp.Year
+	User       idp.UserID
 	IsVerified bool
 	// SigningYear is the year whose key signed an assertion in the answer; "" if none did.
 	SigningYear idp.Year
 
-	// requestedLocale is the language that the request asks for; see Ask. lang is the language
+	// requestedLocale is the language that the request asks for; see RequestLocale. lang is the language
 	// of the answer, "" if it has none. hasPage reports whether the route answers GET with a
 	// page.
 	requestedLocale string
@@ -53,23 +53,23 @@ type Event struct {
 	// chosenLang is the language that this request chose; see ChooseLanguage.
 	chosenLang templates.Lang
 
-	refusalCode idp.RefusalCode
+	refusalCode    idp.RefusalCode
 	hasNotedExpiry bool // NoteExpiredCert has warned
-	startedAt       time.Time
-	level       slog.Level
-	attrs       []slog.Attr
-	buffer      [16]slog.Attr // space for the attributes of a usual sign-in
+	startedAt      time.Time
+	level          slog.Level
+	attrs          []slog.Attr
+	buffer         [16]slog.Attr // space for the attributes of a usual sign-in
 }
 
 // AnsweredRequest is an answered request, for counters. Its values are our own: there are few
 // routes, years and codes, regardless of the requests of clients.
 type AnsweredRequest struct {
-	// Route and SignedIn are copied from the Event.
-	Route    string
+	// Route and SigningYear are copied from the Event.
+	Route       string
 	SigningYear idp.Year
 	// RefusalCode is the reason code of the refusal; "" if the request was not refused.
 	RefusalCode idp.RefusalCode
-	Status  int
+	Status      int
 	Duration    time.Duration
 }
 
@@ -124,10 +124,10 @@ func (e *Event) NoteMessage(relayState string, cert *x509.Certificate, now time.
 
 // RequestLocale records the language that a service provider's request asked for, and when it arrived.
 // All pages of the request use that language if we have it, unless the user has chosen another
-// one since then. An empty locale asks for none.
-func (e *Event) RequestLocale(locale string, at time.Time) {
+// one since then. An empty locale requests none.
+func (e *Event) RequestLocale(locale string, requestedAt time.Time) {
 	if locale != "" {
-		e.requestedLocale, e.requestedAt = locale, at
+		e.requestedLocale, e.requestedAt = locale, requestedAt
 	}
 }
 

@@ -6,8 +6,8 @@
 // headers, recovery, one log event) → Router (path, method) → Handler → Pages.Fail, if the
 // handler returned an error.
 //
-// It knows nothing of SAML except the form of a year in a path, and the parts of a request
-// that carry a message.
+// Of SAML, the package knows only the form of a year in a path, and the parts of a request that
+// carry a message.
 package web
 
 import (
@@ -67,11 +67,11 @@ type Sender struct {
 	StartURL string
 }
 
-// NewSender returns the sender of a request. verified reports whether its signature was
+// NewSender returns the sender of a request. isVerified reports whether its signature was
 // verified.
-func NewSender(p *idp.ServiceProvider, verified bool) Sender {
+func NewSender(p *idp.ServiceProvider, isVerified bool) Sender {
 	s := Sender{SPName: p.Name, StartURL: p.StartURL()}
-	if verified {
+	if isVerified {
 		s.SPLogo = p.LogoPath()
 	}
 	return s
@@ -88,9 +88,9 @@ func NewLackError(p *idp.ServiceProvider, s Sender, o *assurance.Obstacle) *Erro
 	return e
 }
 
-// NameSender adds to an error the service provider that the user came from. nil stays nil. An
-// error that is already a page stays unchanged, including the 404 of an unpublished year, which
-// names no one.
+// NameSender adds to an error the service provider that the user came from. It does not change
+// nil or an error that is already a page, such as the 404 of an unpublished year, which names no
+// service provider.
 func NameSender(s Sender, err error) error {
 	if _, isPage := errors.AsType[*Error](err); err == nil || isPage {
 		return err

@@ -36,12 +36,10 @@ func (p *Pages) Mount(rt *Router) {
 //  1. the user's choice with the switcher, or the locale of the service provider's
 //     request, whichever is newer;
 //  2. the preference of the browser (Accept-Language);
-//  3. the first.
+//  3. the default language.
 //
-// The latest choice counts, because both express the user's wish. A choice made during a sign-in
-// is about this sign-in. A user who later arrives from a French page, by a link with locale=fr,
-// continues in French regardless of an older choice. Where no request names a language, the
-// selectLang stays.
+// The newer of the two counts, because both express the user's wish: a link from a French page
+// with locale=fr replaces an older choice, and a choice during the sign-in replaces the locale.
 //
 // The answer is then marked as dependent on the language; see Event.
 func (p *Pages) Lang(r *http.Request) templates.Lang {
@@ -58,16 +56,16 @@ func (p *Pages) selectLang(r *http.Request, e *Event) templates.Lang {
 	if e.chosenLang != "" {
 		return e.chosenLang
 	}
-	asked, askedAt := p.matchLocale(e.requestedLocale), e.requestedAt
-	if asked == "" && strings.Contains(r.URL.RawQuery, "locale=") {
-		asked, askedAt = p.matchLocale(r.URL.Query().Get("locale")), e.startedAt
+	requestedLang, requestedAt := p.matchLocale(e.requestedLocale), e.requestedAt
+	if requestedLang == "" && strings.Contains(r.URL.RawQuery, "locale=") {
+		requestedLang, requestedAt = p.matchLocale(r.URL.Query().Get("locale")), e.startedAt
 	}
-	chosen, chosenAt := p.readChoice(r)
+	chosenLang, chosenAt := p.readChoice(r)
 	switch {
-	case asked != "" && (chosen == "" || askedAt.After(chosenAt)):
-		return asked
-	case chosen != "":
-		return chosen
+	case requestedLang != "" && (chosenLang == "" || requestedAt.After(chosenAt)):
+		return requestedLang
+	case chosenLang != "":
+		return chosenLang
 	}
 	return p.matchBrowserLang(r, langs)
 }
@@ -101,11 +99,11 @@ func (p *Pages) matchBrowserLang(r *http.Request, langs []templates.Lang) templa
 	if err != nil || len(want) == 0 {
 		return langs[0]
 	}
-	have := make([]language.Tag, len(langs))
+	tags := make([]language.Tag, len(langs))
 	for i, lang := range langs {
-		have[i] = language.Make(string(lang))
+		tags[i] = language.Make(string(lang))
 	}
-	_, i, _ := language.NewMatcher(have).Match(want...)
+	_, i, _ := language.NewMatcher(tags).Match(want...)
 	return langs[i]
 }
 
@@ -120,15 +118,15 @@ func (p *Pages) languageCookie() string {
 	return "vernal-language"
 }
 
-// readChoice returns the language that the user chose with the switcher, and when; "" for no
-// selectLang.
+// readChoice returns the language that the user chose with the switcher, and the time of the
+// choice; "" for no choice.
 func (p *Pages) readChoice(r *http.Request) (templates.Lang, time.Time) {
 	c, err := r.Cookie(p.languageCookie())
 	if err != nil {
 		return "", time.Time{}
 	}
-	name, at, _ := strings.Cut(c.Value, ".")
-	ms, err := strconv.ParseInt(at, 10, 64)
+	name, millis, _ := strings.Cut(c.Value, ".")
+	ms, err := strconv.ParseInt(millis, 10, 64)
 	if err != nil {
 		return "", time.Time{}
 	}
@@ -172,35 +170,35 @@ func (p *Pages) keepChoice(w http.ResponseWriter, r *http.Request, lang template
 	})
 }
 
-// cleanReturnURL returns the URL of ours that a form leads back to, otherwise the first page, and
-// never another site. It removes a locale from the URL, because the new choice overrides it.
-func cleanReturnURL(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || len(address) > maxReturnURL || u.IsAbs() || u.Host != "" || u.User != nil ||
-		!strings.HasPrefix(u.Path, "/") || strings.HasPrefix(address, "//") || strings.Contains(address, `\`) {
+// cleanReturnURL returns the URL that a form leads back to, or "/" if it is not one of our pages.
+// It removes the locale, because the new choice overrides it.
+func cleanReturnURL(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil || len(rawURL) > maxReturnURL || u.IsAbs() || u.Host != "" || u.User != nil ||
+		!strings.HasPrefix(u.Path, "/") || strings.HasPrefix(rawURL, "//") || strings.Contains(rawURL, `\`) {
 		return "/"
 	}
-	to := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: strings.Join(removeLocale(u.RawQuery), "&")}
-	return to.RequestURI()
+	target := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: strings.Join(removeLocale(u.RawQuery), "&")}
+	return target.RequestURI()
 }
 
-// Languages returns the language switcher of the page at here; none if there is only one
-// language, or no such page.
-func (p *Pages) Languages(here string) templates.Languages {
+// Languages returns the language switcher of a page. It is empty if we have only one language, or
+// if pageURL is "".
+func (p *Pages) Languages(pageURL string) templates.Languages {
 	langs := p.langs()
-	if len(langs) < 2 || here == "" || len(here) > maxReturnURL {
+	if len(langs) < 2 || pageURL == "" || len(pageURL) > maxReturnURL {
 		return templates.Languages{}
 	}
 	if p.HasLinkSwitcher {
-		return newLinkSwitcher(here, langs)
+		return newLinkSwitcher(pageURL, langs)
 	}
-	return templates.Languages{Action: LanguagePath, Return: here, Langs: langs}
+	return templates.Languages{Action: LanguagePath, Return: pageURL, Langs: langs}
 }
 
 // newLinkSwitcher returns a switcher of links to the same URL with another locale. They are
 // relative, because the URL may contain a secret, which must not be repeated.
-func newLinkSwitcher(here string, langs []templates.Lang) (l templates.Languages) {
-	_, query, _ := strings.Cut(here, "?")
+func newLinkSwitcher(pageURL string, langs []templates.Lang) (l templates.Languages) {
+	_, query, _ := strings.Cut(pageURL, "?")
 	for _, lang := range langs {
 		q := removeLocale(query)
 		l.Links = append(l.Links, templates.LanguageLink{Lang: lang, URL: "?" + strings.Join(append(q, "locale="+string(lang)), "&")})
@@ -210,13 +208,13 @@ func newLinkSwitcher(here string, langs []templates.Lang) (l templates.Languages
 
 // removeLocale returns the parts of a query except the locale, unchanged, because a signature
 // may cover them.
-func removeLocale(query string) (kept []string) {
+func removeLocale(query string) (pairs []string) {
 	for pair := range strings.SplitSeq(query, "&") {
 		if name, _, _ := strings.Cut(pair, "="); name != "locale" && pair != "" {
-			kept = append(kept, pair)
+			pairs = append(pairs, pair)
 		}
 	}
-	return kept
+	return pairs
 }
 
 // pageURL returns the URL that shows the page of this request again, in another language. The
@@ -229,9 +227,9 @@ func (p *Pages) pageURL(r *http.Request) string {
 	case !EventOf(r).hasPage || strings.HasPrefix(r.URL.Path, "/api/"):
 		return ""
 	}
-	here := r.URL.EscapedPath()
+	formURL := r.URL.EscapedPath()
 	if handle := r.PostForm.Get(templates.FieldRequest); handle != "" {
-		here += "?" + templates.FieldRequest + "=" + url.QueryEscape(handle)
+		formURL += "?" + templates.FieldRequest + "=" + url.QueryEscape(handle)
 	}
-	return here
+	return formURL
 }

@@ -63,10 +63,10 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 			m.Pages.Fail(w, r, fmt.Errorf("panic: %v", p))
 		}
 	}
-	took := m.Clock.Now().Sub(e.startedAt)
+	duration := m.Clock.Now().Sub(e.startedAt)
 	if m.Count != nil {
 		// If a handler writes nothing, net/http answers 200.
-		m.Count(AnsweredRequest{Route: e.Route, SigningYear: e.SigningYear, RefusalCode: e.refusalCode, Status: cmp.Or(w.status, http.StatusOK), Duration: took})
+		m.Count(AnsweredRequest{Route: e.Route, SigningYear: e.SigningYear, RefusalCode: e.refusalCode, Status: cmp.Or(w.status, http.StatusOK), Duration: duration})
 	}
 	if !m.Log.Enabled(r.Context(), e.level) {
 		return
@@ -80,7 +80,7 @@ func (m *Middleware) finish(w *recorder, r *http.Request, e *Event) {
 		slog.String("path", redactPath(r, e, w.status)),
 		slog.Int("status", w.status),
 		slog.String("client", e.ClientIP),
-		slog.Duration("took", took))
+		slog.Duration("took", duration))
 	m.Log.LogAttrs(r.Context(), e.level, "request", attrs...)
 }
 
@@ -189,8 +189,8 @@ func (m *Middleware) isTrustedProxy(a netip.Addr) bool {
 	return slices.ContainsFunc(m.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// recorder remembers the status for the log, and marks answers that depend on the language.
-// Asking for the language makes an answer depend on it.
+// recorder stores the status for the log, and marks answers that depend on the language. An
+// answer depends on it once a handler has called Pages.Lang.
 type recorder struct {
 	http.ResponseWriter
 	event  *Event

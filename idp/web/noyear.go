@@ -38,12 +38,12 @@ func (p *Pages) newNoYearPage(r *http.Request, base templates.Base) (templates.N
 	page := templates.NoYearPage{Base: base, Path: r.URL.Path, ServesFile: endpoint[1] == "metadata" || endpoint[1] == "certificate"}
 	now := EventOf(r).startedAt
 	for _, e := range p.Years.Live(now) {
-		preferred := e.State == rotation.Preferred
-		if preferred {
+		isPreferred := e.State == rotation.Preferred
+		if isPreferred {
 			page.Preferred = e.Year()
 		}
 		page.Years = append(page.Years, templates.YearURL{
-			Year: e.Year(), IsPreferred: preferred, URL: endpointURLs[endpoint[1]](metadata.IdP{BaseURL: p.BaseURL}, e.Year()),
+			Year: e.Year(), IsPreferred: isPreferred, URL: endpointURLs[endpoint[1]](metadata.IdP{BaseURL: p.BaseURL}, e.Year()),
 		})
 	}
 	slices.SortFunc(page.Years, func(a, b templates.YearURL) int { return cmp.Compare(b.Year, a.Year) })

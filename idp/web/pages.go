@@ -22,7 +22,7 @@ type Pages struct {
 	// Langs are the languages to choose from, the default one first; empty for
 	// all of Set.
 	Langs []templates.Lang
-	// HasLinkSwitcher makes the switcher of links (locale), for a listener without POST.
+	// HasLinkSwitcher makes the language switcher of links, for a listener without POST.
 	HasLinkSwitcher bool
 	// Brand is the name of the service in titles and headers.
 	Brand string
@@ -138,11 +138,11 @@ const writeRetryAfter = time.Minute
 
 // failure is an error with the data for its page.
 type failure struct {
-	Error   // its Status and Key are set
-	refusal *idp.Refusal
-	goneYear    *GoneYear
-	errorID string
-	isBusy    bool // no further change can be written now
+	Error    // its Status and Key are set
+	refusal  *idp.Refusal
+	goneYear *GoneYear
+	errorID  string
+	isBusy   bool // no further change can be written now
 	// retryAfter is the value of the header; 0 for none.
 	retryAfter time.Duration
 }
@@ -185,12 +185,12 @@ func (p *Pages) showFailure(w http.ResponseWriter, r *http.Request, f failure) e
 	if f.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
 	}
-	page, usual := p.choosePage(r, f)
+	page, fallback := p.choosePage(r, f)
 	if f.Plain {
 		return p.writeText(w, f.Status, page)
 	}
 	w.Header().Add("Vary", "Accept")
-	return p.writeFormat(w, chooseFormat(r, usual), f.Status, page)
+	return p.writeFormat(w, chooseFormat(r, fallback), f.Status, page)
 }
 
 func (p *Pages) writeFormat(w http.ResponseWriter, f format, status int, page templates.Page) error {
@@ -203,8 +203,8 @@ func (p *Pages) writeFormat(w http.ResponseWriter, f format, status int, page te
 	return p.Render(w, status, page)
 }
 
-// AnswerForm answers a form that must wait: with the page that shows it again or, for a client
-// that requests text or JSON, with the failure of that key. The caller records it.
+// AnswerForm answers a form that must be sent again later: with the page of the form or, for a
+// client that requests text or JSON, with the failure of that key. The caller records it.
 func (p *Pages) AnswerForm(w http.ResponseWriter, r *http.Request, status int, key string, page func() error) error {
 	w.Header().Add("Vary", "Accept")
 	f := chooseFormat(r, formatHTML)
@@ -262,7 +262,7 @@ func (p *Pages) newNotFoundPage(r *http.Request, base templates.Base) templates.
 }
 
 // isUserCaused reports whether users cause such a refusal themselves: by waiting, by using
-// another browser or by going back. They need a way to continue more than a report.
+// another browser or by going back. Their page offers a way to continue.
 func isUserCaused(code idp.RefusalCode) bool {
 	switch code {
 	case idp.RefusedStale, idp.RefusedOtherBrowser, idp.RefusedAnswered, idp.RefusedReplay:

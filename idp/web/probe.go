@@ -12,24 +12,24 @@ import (
 // ProbeHeader carries the token of a request that the installation makes to its own base URL.
 const ProbeHeader = "Vernal-Probe"
 
-// Sighting is how a probe arrived.
+// Sighting describes how a probe arrived.
 type Sighting struct {
-	// Peer is the IP address that connected, and Trusted reports whether it is a trusted
+	// Peer is the IP address that connected, and IsTrusted reports whether it is a trusted
 	// proxy.
-	Peer    netip.Addr
+	Peer      netip.Addr
 	IsTrusted bool
-	// HasForwardedFor reports that X-Forwarded-For came with it. ForwardedProto is
+	// HasForwardedFor reports whether it had X-Forwarded-For. ForwardedProto is
 	// X-Forwarded-Proto, and Host the Host header.
-	HasForwardedFor   bool
-	ForwardedProto string
-	Host           string
+	HasForwardedFor bool
+	ForwardedProto  string
+	Host            string
 }
 
 // Probe recognizes requests that the installation makes to itself through its base URL, to see
-// how a proxy changes them. No one else knows their tokens, so strangers can neither make nor
-// change a sighting.
+// how a proxy changes them. Their tokens are secret, so no one else can make or change a
+// sighting.
 type Probe struct {
-	mu      sync.Mutex
+	mu        sync.Mutex
 	sightings map[[sha256.Size]byte]*Sighting // by hash of the token; nil until it arrives
 }
 
@@ -68,8 +68,8 @@ func (m *Middleware) noteProbe(w http.ResponseWriter, r *http.Request) {
 	}
 	m.Probe.sightings[key] = &Sighting{
 		Peer: peer, IsTrusted: m.isTrustedProxy(peer), Host: r.Host,
-		HasForwardedFor:   len(r.Header.Values("X-Forwarded-For")) > 0,
-		ForwardedProto: strings.ToLower(r.Header.Get("X-Forwarded-Proto")),
+		HasForwardedFor: len(r.Header.Values("X-Forwarded-For")) > 0,
+		ForwardedProto:  strings.ToLower(r.Header.Get("X-Forwarded-Proto")),
 	}
 	http.SetCookie(w, m.probeCookie())
 }

@@ -42,7 +42,7 @@ func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detai
 
 // RecordPreview records that a request was given access to an unpublished year: by a
 // registration, or by the link with that ID. A HEAD gives no access.
-func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID, y idp.Year, by string) {
+func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID, y idp.Year, access string) {
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -52,7 +52,7 @@ func (p *Pages) RecordPreview(r *http.Request, d audit.Decision, sp idp.EntityID
 	if p.SessionUser != nil {
 		user = p.SessionUser(r)
 	}
-	p.Record(r, d, user, map[string]string{"preview": by})
+	p.Record(r, d, user, map[string]string{"preview": access})
 }
 
 // TakeDecision returns the event of a decision for the change that it makes. If the sender has
@@ -76,8 +76,8 @@ func (p *Pages) CountRecord(g audit.Group, ev idp.AuditEvent) {
 	}
 }
 
-// chooseGroup returns whose budget pays for a decision's records. A wrong password proves nothing,
-// whichever user it was for.
+// chooseGroup returns the group whose budget pays for the records of a decision. A wrong password
+// proves nothing about the sender, so the user does not pay for it.
 func chooseGroup(d audit.Decision) audit.Group {
 	switch d {
 	case audit.PasswordWrong, audit.PasswordUnknown, audit.PasswordThrottled, audit.PasswordBusy:
@@ -109,40 +109,40 @@ func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 	case e.IsVerified:
 		group = audit.Provider
 	}
-	ev := newRefusalEvent(e, outcome)
-	ev.Kind, ev.ErrorID = kind, f.errorID
+	event := newRefusalEvent(e, outcome)
+	event.Kind, event.ErrorID = kind, f.errorID
 	if f.goneYear != nil {
-		ev.Year = f.goneYear.Year
+		event.Year = f.goneYear.Year
 	}
 	if f.refusal != nil && f.refusal.Field != "" {
-		ev.Detail["field"] = f.refusal.Field
+		event.Detail["field"] = f.refusal.Field
 	}
 	if f.refusal != nil && f.refusal.Code == idp.RefusedSignature && f.refusal.Seen != "" {
-		ev.Detail["seen"] = f.refusal.Seen // one of our algorithm names and a SHA-256
+		event.Detail["seen"] = f.refusal.Seen // one of our algorithm names and a SHA-256
 	}
 	if f.isBusy {
-		p.CountRecord(group, ev) // a record would be one more waiting change
+		p.CountRecord(group, event) // a record would be one more waiting change
 		return
 	}
-	p.recordRefusal(r, group, ev)
+	p.recordRefusal(r, group, event)
 }
 
 // newRefusalEvent returns an event that contains no text of the request. It names the route instead
 // of the path.
 func newRefusalEvent(e *Event, outcome string) idp.AuditEvent {
-	ev := idp.AuditEvent{
+	event := idp.AuditEvent{
 		Kind: idp.AuditRefusal, Outcome: outcome, User: e.User, SP: e.SP, Year: e.Year,
 		RequestID: e.ID, IPAddress: e.ClientIP, Detail: map[string]string{"route": cmp.Or(e.Route, "(unknown)")},
 	}
 	switch {
 	case e.User != "":
-		ev.Actor = "user:" + string(e.User)
+		event.Actor = "user:" + string(e.User)
 	case e.IsVerified:
-		ev.Actor = "sp:" + string(e.SP)
+		event.Actor = "sp:" + string(e.SP)
 	case e.SP != "":
-		ev.Detail["sp"] = "claimed" // the sender only claims to be this SP
+		event.Detail["sp"] = "claimed" // the sender only claims to be this SP
 	}
-	return ev
+	return event
 }
 
 func (p *Pages) recordRefusal(r *http.Request, g audit.Group, ev idp.AuditEvent) {

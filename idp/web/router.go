@@ -38,12 +38,12 @@ func (rt *Router) Handle(path string, methods Methods) {
 // chooseHandler chooses by method. An unpublished year has no methods: listing them would
 // distinguish its URL from an unknown one.
 func (methods Methods) chooseHandler(pages *Pages) Handler {
-	allow := slices.Collect(maps.Keys(methods))
+	allowedMethods := slices.Collect(maps.Keys(methods))
 	if methods[http.MethodGet] != nil {
-		allow = append(allow, http.MethodHead)
+		allowedMethods = append(allowedMethods, http.MethodHead)
 	}
-	slices.Sort(allow)
-	allowed := strings.Join(allow, ", ")
+	slices.Sort(allowedMethods)
+	allowHeader := strings.Join(allowedMethods, ", ")
 
 	return func(w http.ResponseWriter, r *http.Request) error {
 		EventOf(r).hasPage = methods[http.MethodGet] != nil
@@ -56,18 +56,18 @@ func (methods Methods) chooseHandler(pages *Pages) Handler {
 			if pages.isHiddenYear(r) {
 				return ErrNotFound
 			}
-			w.Header().Set("Allow", allowed)
-			return &Error{Status: http.StatusMethodNotAllowed, Key: "method", Args: []string{allowed}}
+			w.Header().Set("Allow", allowHeader)
+			return &Error{Status: http.StatusMethodNotAllowed, Key: "method", Args: []string{allowHeader}}
 		}
 		return h(w, r)
 	}
 }
 
 // HandlePrefix mounts a GET handler under a prefix, for static files.
-func (rt *Router) HandlePrefix(prefix string, get Handler) {
-	// The rest of the path changes with the files.
+func (rt *Router) HandlePrefix(prefix string, handler Handler) {
+	// Log only the first segment, because the others change with the files.
 	first, _, _ := strings.Cut(strings.TrimPrefix(prefix, "/"), "/")
-	rt.mux.PathPrefix(prefix).Handler(rt.adaptHandler("/"+first+"/", Methods{http.MethodGet: get}.chooseHandler(rt.pages)))
+	rt.mux.PathPrefix(prefix).Handler(rt.adaptHandler("/"+first+"/", Methods{http.MethodGet: handler}.chooseHandler(rt.pages)))
 }
 
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
