@@ -201,19 +201,19 @@ func (c *check) checkReuse() {
 func (c *check) checkDates(now time.Time) {
 	span := c.Span
 	from, until := c.Cert.NotBefore.UTC(), c.Cert.NotAfter.UTC()
-	ask := fmt.Sprintf("one that is valid from %s or before until %s", date(span.BeginBy), date(span.EndAt))
+	ask := fmt.Sprintf("one that is valid from %s or before until %s", date(span.LatestBeginAt), date(span.EndAt))
 	switch {
 	case !until.After(now):
 		c.addProblem(FoundEnded, ask, "it ended on %s", date(until))
-	case until.Before(span.EndFrom):
+	case until.Before(span.EarliestEndAt):
 		c.addProblem(FoundShort, ask, "it ends on %s: that is before %s, until when service providers need it to have time to move to the next year",
-			date(until), date(span.EndFrom))
+			date(until), date(span.EarliestEndAt))
 	case until.Before(span.EndAt):
 		c.addWarning(FoundEndsSooner, "", "it ends on %s, before the calendar's %s: service providers have that much less time to move to the next year", date(until), date(span.EndAt))
 	}
 	switch {
-	case from.After(span.BeginBy):
-		c.addProblem(FoundLate, ask, "it is not valid before %s, and %s is published on %s", from.Format(time.RFC3339), c.Year, date(span.BeginBy))
+	case from.After(span.LatestBeginAt):
+		c.addProblem(FoundLate, ask, "it is not valid before %s, and %s is published on %s", from.Format(time.RFC3339), c.Year, date(span.LatestBeginAt))
 	case from.After(now):
 		c.addWarning(FoundBeginsAhead, "", "it is not valid before %s: publish %s no earlier", from.Format(time.RFC3339), c.Year)
 	}

@@ -70,13 +70,13 @@ func (p *Phrases) Reasons(all []rotation.Reason) string {
 // Attention renders an item that needs an operator's attention.
 func (p *Phrases) Attention(a rotation.Attention) string {
 	values := p.argTexts(a.Args)
-	values["year"], values["because"] = string(a.Year), p.Reasons(a.Because)
+	values["year"], values["because"] = string(a.Year), p.Reasons(a.Reasons)
 	return p.fillText("attention."+string(a.Code), values)
 }
 
 // Refusal renders the reason for refusing a step.
 func (p *Phrases) Refusal(e *rotation.RefusedError) string {
-	text, err := p.c.text("reason_part.refused", string(e.Kind), string(e.Year), p.Reason(e.Because))
+	text, err := p.c.text("reason_part.refused", string(e.Kind), string(e.Year), p.Reason(e.Reason))
 	if err != nil {
 		return e.Error()
 	}
@@ -118,7 +118,7 @@ func (p *Phrases) argTexts(a rotation.Args) map[string]string {
 	if a.State != "" {
 		v["state"] = p.c[Key("year."+string(a.State))]
 	}
-	for name, t := range map[string]time.Time{"from": a.From, "to": a.To, "date": a.Date, "until": a.Until} {
+	for name, t := range map[string]time.Time{"from": a.FromAt, "to": a.ToAt, "date": a.At, "until": a.EndAt} {
 		if !t.IsZero() {
 			v[name] = p.dateText(t)
 		}
@@ -205,16 +205,16 @@ func (p *Phrases) fillText(key string, values map[string]string) string {
 // FillStatus renders every reason of a status into its Text, for clients that read JSON.
 func (p *Phrases) FillStatus(st *rotation.Status) {
 	p.FillSteps(st.Steps)
-	for i := range st.Due {
-		p.fillWhy(&st.Due[i].Why, st.Due[i].Waits)
+	for i := range st.DueSteps {
+		p.fillWhy(&st.DueSteps[i].Cause, st.DueSteps[i].Waits)
 	}
 	for _, y := range st.Years {
 		if y.Next != nil {
-			p.fillWhy(&y.Next.Why, y.Next.Waits)
+			p.fillWhy(&y.Next.Cause, y.Next.Waits)
 		}
 	}
 	for i := range st.Attention {
-		p.FillReasons(st.Attention[i].Because)
+		p.FillReasons(st.Attention[i].Reasons)
 		st.Attention[i].Text = p.Attention(st.Attention[i])
 	}
 }
@@ -222,14 +222,14 @@ func (p *Phrases) FillStatus(st *rotation.Status) {
 // FillSteps renders the reason of each step into its Text.
 func (p *Phrases) FillSteps(steps []rotation.Step) {
 	for i := range steps {
-		p.fillWhy(&steps[i].Why, nil)
+		p.fillWhy(&steps[i].Cause, nil)
 	}
 }
 
 // FillPlan renders every reason of a plan into its Text.
 func (p *Phrases) FillPlan(plan []rotation.UpcomingStep) {
 	for i := range plan {
-		p.fillWhy(&plan[i].Why, plan[i].Waits)
+		p.fillWhy(&plan[i].Cause, plan[i].Waits)
 	}
 }
 

@@ -45,7 +45,7 @@ func boardYears() []BoardYear {
 	return []BoardYear{
 		{Year: "2025", State: YearKey("grace"), Live: true, CertEndAt: boardAt.AddDate(-1, 0, 23), CertEnded: true,
 			RetireAt: boardAt.AddDate(0, -8, 0), SPs: 1, Leaving: true, Unmoved: 1, UnmovedURL: "/rotation?show=unmoved&year=2025",
-			Next: &BoardStep{Year: "2025", What: StepKey(rotation.StepRetire), At: boardAt, Stuck: true, Waits: []rotation.Reason{{Code: rotation.WaitsUsed, Args: rotation.Args{Date: boardAt.AddDate(0, 0, -1), Days: 14, DaysLeft: 13, SPs: []idp.EntityID{"urn:a", "urn:b"}}}}}},
+			Next: &BoardStep{Year: "2025", What: StepKey(rotation.StepRetire), At: boardAt, Stuck: true, Waits: []rotation.Reason{{Code: rotation.WaitsUsed, Args: rotation.Args{At: boardAt.AddDate(0, 0, -1), Days: 14, DaysLeft: 13, SPs: []idp.EntityID{"urn:a", "urn:b"}}}}}},
 		{Year: "2026", State: YearKey("expiring"), Live: true, CertEndAt: boardAt.AddDate(0, 0, 23), RetireAt: boardAt.AddDate(0, 3, 22),
 			SPs: 118, Leaving: true, Unmoved: 42, UnmovedURL: "/rotation?show=unmoved&year=2026", Next: &retire},
 		{Year: "2027", State: YearKey("preferred"), Live: true, Preferred: true, CertEndAt: boardAt.AddDate(1, 0, 23),
@@ -58,8 +58,8 @@ func boardSample(n int) BoardPage {
 	p := BoardPage{
 		At: boardAt, DataURL: "/rotation.json", Years: boardYears(), Preferred: "2027", Target: "2027", Moved: n / 3, Seen: n - 1,
 		Attention: []BoardAttention{
-			{rotation.Attention{Code: rotation.CertEnded, Year: "2025", Args: rotation.Args{Date: boardAt.AddDate(-1, 0, 23)}}, "vernal rotation report --year 2025"},
-			{rotation.Attention{Code: rotation.StepFailed, Year: "2028", Args: rotation.Args{Step: rotation.StepCreate, Date: boardAt, Value: "the vault is sealed"}}, ""},
+			{rotation.Attention{Code: rotation.CertEnded, Year: "2025", Args: rotation.Args{At: boardAt.AddDate(-1, 0, 23)}}, "vernal rotation report --year 2025"},
+			{rotation.Attention{Code: rotation.StepFailed, Year: "2028", Args: rotation.Args{Step: rotation.StepCreate, At: boardAt, Value: "the vault is sealed"}}, ""},
 		},
 		NextSteps: []BoardStep{
 			{Year: "2025", What: StepKey(rotation.StepRetire), Stuck: true, ByHand: true, Waits: []rotation.Reason{{Code: rotation.WaitsExternalKey}}},
@@ -97,8 +97,8 @@ func boardSample(n int) BoardPage {
 		case 1:
 			s.EntityID, s.Name, s.Contacts = idp.EntityID("urn:example:"+strings.Repeat("unbroken", 20)), "", nil
 			s.Warnings = []rotation.Reason{
-				{Code: "relay_state_long", Args: rotation.Args{Count: 312, Date: boardAt.AddDate(0, 0, -1)}},
-				{Code: "clock_behind", Args: rotation.Args{Count: 250, Date: boardAt.AddDate(0, 0, -1)}},
+				{Code: "relay_state_long", Args: rotation.Args{Count: 312, At: boardAt.AddDate(0, 0, -1)}},
+				{Code: "clock_behind", Args: rotation.Args{Count: 250, At: boardAt.AddDate(0, 0, -1)}},
 			}
 			s.Certs = []BoardCert{{SHA256: strings.Repeat("d4", 32), EndAt: boardAt.AddDate(0, -1, 0), Ended: true}}
 			s.Years = []BoardUse{{Year: "2026", FirstAt: boardAt.AddDate(0, -3, 0), LastAt: boardAt.AddDate(0, 0, -20), Days30: 1, Signed: true}}

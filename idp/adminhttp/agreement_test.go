@@ -129,7 +129,7 @@ func (m *months) run(tb testing.TB, days int) {
 		ran := time.Duration(n) * 24 * time.Hour
 		m.i.Clock.Advance(ran)
 		m.ok(m.i.Rotation.Tick(tb.Context(), ran))
-		_, err := m.i.Rotation.Automatic(tb.Context())
+		_, err := m.i.Rotation.TakeDueSteps(tb.Context())
 		m.ok(err)
 	}
 	m.ok(m.i.Usage.Flush(tb.Context()))
@@ -216,7 +216,7 @@ func (m *months) model(d *data) *truth {
 			tr.over, over[y.Year] = append(tr.over, y.Year), true
 		}
 	}
-	if h := d.Status.Hold; !h.Since.IsZero() && (h.Until.IsZero() || d.Status.At.Before(h.Until)) {
+	if h := d.Status.Hold; !h.BeganAt.IsZero() && (h.EndAt.IsZero() || d.Status.At.Before(h.EndAt)) {
 		tr.target = d.Status.Preferred
 	}
 	const fortnight = 14 * 24 * time.Hour
@@ -500,7 +500,7 @@ func (m *months) compareCalendar(d *data, tr *truth, report report) {
 			newest = max(newest, idp.Year(e[1]))
 		}
 	}
-	if newest != "" && d.Status.Hold.Since.IsZero() {
+	if newest != "" && d.Status.Hold.BeganAt.IsZero() {
 		report("calendar: newest year that was published", tr.target, newest)
 	}
 }
@@ -665,7 +665,7 @@ func (m *months) someStep(tb testing.TB, rt *rapid.T) {
 			}
 		}
 		if rapid.Bool().Draw(rt, "until") {
-			s.Until = m.i.Clock.Now().AddDate(0, 1, 0)
+			s.HoldEndAt = m.i.Clock.Now().AddDate(0, 1, 0)
 		}
 	case rotation.StepRevoke, rotation.StepRetire:
 		s.Year, s.Force = rapid.SampledFrom(all).Draw(rt, "year").Year(), s.Kind == rotation.StepRetire

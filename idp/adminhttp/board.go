@@ -119,7 +119,7 @@ func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
 	}
 	// Empty lists must be [] in JSON, not null.
 	v.Status.Years, v.Status.Steps = append([]rotation.YearStatus{}, v.Status.Years...), append([]rotation.Step{}, v.Status.Steps...)
-	v.Status.Due, v.Status.Attention = append([]rotation.Due{}, v.Status.Due...), append([]rotation.Attention{}, v.Status.Attention...)
+	v.Status.DueSteps, v.Status.Attention = append([]rotation.DueStep{}, v.Status.DueSteps...), append([]rotation.Attention{}, v.Status.Attention...)
 	phrases := templates.TerminalPhrases()
 	phrases.FillStatus(&v.Status)
 	phrases.FillPlan(v.Plan)

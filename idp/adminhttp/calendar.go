@@ -93,12 +93,12 @@ func (f *feed) write(st rotation.Status, plan []rotation.UpcomingStep) []byte {
 	for _, c := range plan {
 		// Without a step, list only ends of certificates: an older year expires on the day
 		// on which a newer one becomes preferred.
-		if c.Step != "" || c.From == c.To || c.From == rotation.Expiring && c.To == rotation.Grace {
+		if c.Step != "" || c.FromState == c.ToState || c.FromState == rotation.Expiring && c.ToState == rotation.Grace {
 			add(c.Year, c.Step, f.stepEvent(c))
 		}
 	}
 	for _, y := range st.Years {
-		for _, t := range y.ListTaken(st.At) {
+		for _, t := range y.ListTakenSteps(st.At) {
 			if st.At.Sub(t.At) <= calendarPast {
 				add(y.Year, t.Kind, icalEvent{Day: t.At, Summary: f.phrases.PastText(t.Kind, y.Year), Description: f.describe(t.Kind)})
 			}

@@ -178,7 +178,7 @@ func TestCalendarShowsRolledBackStepOnce(t *testing.T) {
 	t.Parallel()
 	w := newDeployment(t)
 	path, _ := w.link(sharelink.Link{Kind: sharelink.Calendar})
-	_, err := w.watch.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRollback, Year: "2030", Until: w.Clock.Now().Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
+	_, err := w.watch.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRollback, Year: "2030", HoldEndAt: w.Clock.Now().Add(10 * 24 * time.Hour), Reason: "not ready"}, "test", false)
 	w.ok(err)
 	var got []string
 	for _, e := range events(t, unfold(t, w.get(path).Body.String())) {

@@ -152,6 +152,6 @@ func all(doc *html.Node, class string) (found []*html.Node) {
 // automatic has the server take the steps that are due.
 func (w *deployment) automatic() {
 	w.t.Helper()
-	_, err := w.watch.Rotation.Automatic(w.t.Context())
+	_, err := w.watch.Rotation.TakeDueSteps(w.t.Context())
 	w.ok(err)
 }

@@ -237,12 +237,12 @@ func (s sample) rotation(st rotation.Status) {
 			s.flag("year_state", y.State == state, year, string(state))
 		}
 	}
-	for _, d := range st.Due {
+	for _, d := range st.DueSteps {
 		s.moment("rotation_step_due_timestamp_seconds", d.DueAt, string(d.Year), string(d.Kind))
 		s.moment("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
 	}
 	s.flag("rotation_hold", st.Hold.IsActive(st.At))
-	s.flag("restore_hold", st.Restored.Holds())
+	s.flag("restore_hold", st.Restoration.Holds())
 	s.flag("clock_trusted", st.Clock.IsTrusted())
 }
 

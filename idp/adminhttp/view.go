@@ -73,7 +73,7 @@ const maxComing = 8
 
 func (v *view) listComing() (all []templates.BoardStep) {
 	for _, c := range v.Plan {
-		if c.Step == "" && c.From != c.To && c.To != rotation.Grace {
+		if c.Step == "" && c.FromState != c.ToState && c.ToState != rotation.Grace {
 			continue // follows from the step before it
 		}
 		if len(all) == maxComing {
@@ -88,9 +88,9 @@ func (v *view) listComing() (all []templates.BoardStep) {
 func step(c rotation.UpcomingStep) templates.BoardStep {
 	what := templates.StepKey(c.Step)
 	switch {
-	case c.Step == "" && c.To == rotation.Expiring:
+	case c.Step == "" && c.ToState == rotation.Expiring:
 		what = templates.ComesExpiring
-	case c.Step == "" && c.To == rotation.Published && c.From != c.To:
+	case c.Step == "" && c.ToState == rotation.Published && c.FromState != c.ToState:
 		what = templates.ComesPublished
 	}
 	return templates.BoardStep{Year: c.Year, What: what, At: c.At, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}

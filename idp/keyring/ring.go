@@ -186,7 +186,7 @@ func newSnapshot(keys []*certs.Key, history rotation.History, now time.Time) *sn
 			s.live = append(s.live, e)
 		}
 	}
-	s.from, s.until = history.Steady(now)
+	s.from, s.until = history.FindSteadyPeriod(now)
 	return s
 }
 

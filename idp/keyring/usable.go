@@ -44,7 +44,7 @@ func (e *UnusableKeyError) Is(target error) bool { return target == ErrNoSigner 
 // faultOf returns the fault of the year, given the usable part of its key. A fault recorded
 // by WithFaults is more precise, because it knows which parts were there before.
 func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
-	f := r.Fault(DescribeKey(usable))
+	f := r.FindFault(DescribeKey(usable))
 	if f != "" && r.KeyFault != "" {
 		return r.KeyFault
 	}
@@ -56,7 +56,7 @@ func faultOf(r rotation.Record, usable *certs.Key) rotation.KeyFault {
 func Faults(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) map[idp.Year]rotation.KeyFault {
 	faults := map[idp.Year]rotation.KeyFault{}
 	for _, r := range h.Records {
-		f := r.Fault(DescribeKey(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
+		f := r.FindFault(DescribeKey(cmp.Or(certs.FindKey(keys, r.Year), &certs.Key{Year: r.Year})))
 		if f != "" && slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year }) {
 			f = rotation.KeyDamaged
 		}
@@ -92,7 +92,7 @@ func usableKey(r rotation.Record, k *certs.Key) *certs.Key {
 		cert = nil
 	}
 	signer := k.Signer
-	if r.IsOver() || r.Fault(m) != "" {
+	if r.IsOver() || r.FindFault(m) != "" {
 		signer = nil
 	}
 	if (signer == nil) == (k.Signer == nil) && cert == k.Cert {

@@ -151,7 +151,7 @@ func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 		for i.Clock.Now().Before(to) {
 			i.Clock.Advance(24 * time.Hour)
 			ok(t, i.Rotation.Tick(t.Context(), 24*time.Hour))
-			_, err := i.Rotation.Automatic(t.Context())
+			_, err := i.Rotation.TakeDueSteps(t.Context())
 			ok(t, err)
 			ok(t, i.Usage.Flush(t.Context()))
 		}
@@ -185,13 +185,13 @@ func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 	st, err := i.Rotation.Status(t.Context(), nil)
 	ok(t, err)
 	if !slices.ContainsFunc(st.Attention, func(a rotation.Attention) bool {
-		return a.Code == rotation.StepHeld && a.IsUse() && slices.Equal(a.Because[0].Args.SPs, []idp.EntityID{"https://sp.example"})
+		return a.Code == rotation.StepHeld && a.IsUse() && slices.Equal(a.Reasons[0].Args.SPs, []idp.EntityID{"https://sp.example"})
 	}) {
 		t.Errorf("attention: %+v", st.Attention)
 	}
 	_, err = i.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepRetire, Year: "2026"}, "test", true)
 	var refused *rotation.RefusedError
-	if !errors.As(err, &refused) || !refused.Because.IsUse() || !slices.Equal(refused.Because.Args.SPs, []idp.EntityID{"https://sp.example"}) {
+	if !errors.As(err, &refused) || !refused.Reason.IsUse() || !slices.Equal(refused.Reason.Args.SPs, []idp.EntityID{"https://sp.example"}) {
 		t.Errorf("retire: %v", err)
 	}
 	run(at(2027, 7, 12))

@@ -132,7 +132,7 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 		case c.EndAt.Sub(l.now) > endingTime:
 			continue
 		}
-		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{SHA256: c.SHA256[:min(16, len(c.SHA256))], Date: c.EndAt}})
+		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{SHA256: c.SHA256[:min(16, len(c.SHA256))], At: c.EndAt}})
 	}
 	return warnings
 }
@@ -146,7 +146,7 @@ func (l *liner) requestWarnings(uses []*usage.Tally) (warnings []rotation.Reason
 		all.Clock = all.Clock.Least(u.Clock)
 	}
 	warn := func(code rotation.ReasonCode, date time.Time, count int) {
-		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{Date: date, Count: count}})
+		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{At: date, Count: count}})
 	}
 	if l.isRecent(all.Unsigned) {
 		warn(WarnUnsigned, usage.Moment(all.Unsigned), 0)
@@ -192,7 +192,7 @@ func (l *Line) HasRequestCertEnded() bool {
 func (b *Board) Attention() (all []rotation.Attention) {
 	for i := range b.SPs {
 		if l := &b.SPs[i]; l.HasRequestCertEnded() {
-			args := rotation.Args{SPs: []idp.EntityID{l.SP}, Date: l.RequestCertsEndAt()}
+			args := rotation.Args{SPs: []idp.EntityID{l.SP}, At: l.RequestCertsEndAt()}
 			all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: args}.Suggest())
 		}
 	}

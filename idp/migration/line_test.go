@@ -215,7 +215,7 @@ func TestBoardShowsDatesAndUses(t *testing.T) {
 				{SHA256: cert.sha256, EndAt: at(2027, 6, 1), LastAt: now.AddDate(0, 0, -6)},
 			},
 			Fetches:  []migration.Fetches{},
-			Warnings: []rotation.Reason{{Code: migration.WarnRequestCertEnded, Args: rotation.Args{SHA256: old.sha256[:16], Date: at(2026, 6, 1)}}},
+			Warnings: []rotation.Reason{{Code: migration.WarnRequestCertEnded, Args: rotation.Args{SHA256: old.sha256[:16], At: at(2026, 6, 1)}}},
 		}, {
 			SP: spB, Name: "Beta", Active: true, Move: migration.Unseen, UnmovedFrom: []idp.Year{}, Contacts: []string{}, Years: []migration.Seen{},
 			Certs:   []migration.RequestCert{{SHA256: requestCert(at(2036, 1, 1)).sha256, EndAt: at(2036, 1, 1)}},
@@ -271,7 +271,7 @@ func TestBoardWarnsOfClockAndRelayState(t *testing.T) {
 	}
 	ending := requestCert(now.AddDate(0, 0, 60))
 	warn := func(code rotation.ReasonCode, date time.Time, count int) rotation.Reason {
-		return rotation.Reason{Code: code, Args: rotation.Args{Date: date, Count: count}}
+		return rotation.Reason{Code: code, Args: rotation.Args{At: date, Count: count}}
 	}
 	tests := []struct {
 		name string
@@ -301,7 +301,7 @@ func TestBoardWarnsOfClockAndRelayState(t *testing.T) {
 			want: []rotation.Reason{warn(migration.WarnUnsigned, at(2026, 6, 30), 0)}},
 		{name: "unsigned long ago", uses: []idp.Use{
 			signed(func(u *idp.Use) { u.CertSHA256, u.At, u.IssuedAt = "", now.AddDate(0, 0, -31), time.Time{} }), issued(0)}},
-		{name: "certificate ends in 60 days", cert: ending, want: []rotation.Reason{{Code: migration.WarnRequestCertEnds, Args: rotation.Args{SHA256: ending.sha256[:16], Date: at(2026, 8, 29)}}}},
+		{name: "certificate ends in 60 days", cert: ending, want: []rotation.Reason{{Code: migration.WarnRequestCertEnds, Args: rotation.Args{SHA256: ending.sha256[:16], At: at(2026, 8, 29)}}}},
 		{name: "certificate ends in 61 days", cert: requestCert(now.AddDate(0, 0, 61))},
 	}
 	for _, tt := range tests {

@@ -67,12 +67,12 @@ func (c upcomingStep) sameIDs(mark int) (ids []string) {
 }
 
 // listUpcoming lists the next steps, and the server's later steps from the plan.
-func listUpcoming(due []rotation.Due, plan []rotation.UpcomingStep, policy rotation.Policy, now time.Time) (all []upcomingStep) {
+func listUpcoming(due []rotation.DueStep, plan []rotation.UpcomingStep, policy rotation.Policy, now time.Time) (all []upcomingStep) {
 	for _, d := range due {
 		all = append(all, dueStep(d, policy.IsByHand(d), now))
 	}
 	for _, p := range plan {
-		isDue := slices.ContainsFunc(due, func(d rotation.Due) bool { return d.Kind == p.Step && d.Year == p.Year })
+		isDue := slices.ContainsFunc(due, func(d rotation.DueStep) bool { return d.Kind == p.Step && d.Year == p.Year })
 		if p.Step == "" || p.ByHand || isDue {
 			continue
 		}
@@ -88,7 +88,7 @@ func listUpcoming(due []rotation.Due, plan []rotation.UpcomingStep, policy rotat
 // dueStep returns a step that comes next. If its year is in use, every use moves the date, and a
 // hold without an end leaves no date. In both cases, at is the date in the calendar if that is in
 // the future.
-func dueStep(d rotation.Due, hand bool, now time.Time) upcomingStep {
+func dueStep(d rotation.DueStep, hand bool, now time.Time) upcomingStep {
 	c := upcomingStep{kind: d.Kind, year: d.Year, at: d.ReadyAt, waits: d.Waits, hand: hand, marks: aheadMarks}
 	used := slices.ContainsFunc(d.Waits, rotation.Reason.IsUse)
 	switch {

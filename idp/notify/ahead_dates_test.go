@@ -49,7 +49,7 @@ func TestDueStepDateFallsBackToCalendar(t *testing.T) {
 		{"retirement by hand, used", rotation.StepRetire, "2027-03-01", "2027-03-10", used, true, "2027-03-01", false, marks},
 	}
 	for _, tt := range tests {
-		d := rotation.Due{Step: rotation.Step{Kind: tt.kind, Year: "2027"}, DueAt: at(tt.due), ReadyAt: at(tt.ready)}
+		d := rotation.DueStep{Step: rotation.Step{Kind: tt.kind, Year: "2027"}, DueAt: at(tt.due), ReadyAt: at(tt.ready)}
 		if tt.waits != "" {
 			d.Waits = []rotation.Reason{{Code: tt.waits}}
 		}
@@ -68,7 +68,7 @@ func TestDueStepDateFallsBackToCalendar(t *testing.T) {
 func TestComingStepsOfPlan(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 1, 10, 0, 0, 0, 0, time.UTC)
-	due := []rotation.Due{{Step: rotation.Step{Kind: rotation.StepCreate, Year: "2027"}, DueAt: now, ReadyAt: now}}
+	due := []rotation.DueStep{{Step: rotation.Step{Kind: rotation.StepCreate, Year: "2027"}, DueAt: now, ReadyAt: now}}
 	plan := []rotation.UpcomingStep{
 		{Step: rotation.StepCreate, Year: "2027", At: now},
 		{Step: rotation.StepPublish, Year: "2027", At: now.AddDate(0, 0, 5)},

@@ -73,7 +73,7 @@ func (s *Service) stepDates(ctx context.Context, st rotation.Status, b *migratio
 	}
 	phrases := s.phrases()
 	var errs []error
-	for _, c := range listUpcoming(st.Due, plan, s.Rotation.Policy, now) {
+	for _, c := range listUpcoming(st.DueSteps, plan, s.Rotation.Policy, now) {
 		m, ok := reachedMark(c.at, now, c.marks)
 		if !ok {
 			continue

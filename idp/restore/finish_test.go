@@ -45,8 +45,8 @@ func TestRestoreIsRecorded(t *testing.T) {
 	}
 	st, err := d.Rotation.Status(t.Context(), nil)
 	d.ok(err)
-	if !st.Restored.Holds() || st.Attention[0].Code != rotation.RestoreHeld {
-		t.Errorf("restored: %+v, attention %+v", st.Restored, st.Attention)
+	if !st.Restoration.Holds() || st.Attention[0].Code != rotation.RestoreHeld {
+		t.Errorf("restored: %+v, attention %+v", st.Restoration, st.Attention)
 	}
 	for _, name := range []string{restore.MarkerName, restore.SinceName} {
 		if _, err := os.Lstat(filepath.Join(d.Folder, name)); !errors.Is(err, os.ErrNotExist) {
@@ -58,8 +58,8 @@ func TestRestoreIsRecorded(t *testing.T) {
 	}
 	_, err = d.Rotation.Take(t.Context(), rotation.Step{Kind: rotation.StepResume}, "test", false)
 	d.ok(err)
-	if st, err = d.Rotation.Status(t.Context(), nil); err != nil || st.Restored.Holds() {
-		t.Errorf("after resume: %+v, %v", st.Restored, err)
+	if st, err = d.Rotation.Status(t.Context(), nil); err != nil || st.Restoration.Holds() {
+		t.Errorf("after resume: %+v, %v", st.Restoration, err)
 	}
 	d.verify()
 }

@@ -148,7 +148,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 		for _, y := range st.Years {
 			o.Years[y.Year] = y.State
 		}
-		o.Held = st.Restored.Holds()
+		o.Held = st.Restoration.Holds()
 		for _, rec := range d.records(f.head().Seq) {
 			if rec.Kind == idp.AuditRotationAdopt { // of a create that was interrupted
 				rec.Kind = idp.AuditRotationCreate

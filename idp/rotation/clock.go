@@ -16,14 +16,14 @@ import (
 type Clock struct {
 	// SeenAt is the last time seen.
 	SeenAt time.Time `json:"seen_at,omitzero"`
-	// Running is the total running time of the server over all runs.
-	Running time.Duration `json:"running_ns,omitzero"`
-	// JumpedFrom and JumpedTo are the times before and after the last jump, or zero if the
+	// RunningTime is the total running time of the server over all runs.
+	RunningTime time.Duration `json:"running_ns,omitzero"`
+	// BeforeJumpAt and AfterJumpAt are the times before and after the last jump, or zero if the
 	// clock is trusted again.
-	JumpedFrom time.Time `json:"jumped_from,omitzero"`
-	JumpedTo   time.Time `json:"jumped_to,omitzero"`
-	// JumpedAt is the reading of Running at the jump.
-	JumpedAt time.Duration `json:"jumped_at_ns,omitzero"`
+	BeforeJumpAt time.Time `json:"jumped_from,omitzero"`
+	AfterJumpAt  time.Time `json:"jumped_to,omitzero"`
+	// JumpReading is the reading of RunningTime at the jump.
+	JumpReading time.Duration `json:"jumped_at_ns,omitzero"`
 	// MeasuredAt is the time of the last measurement of drift, or of the start after it.
 	MeasuredAt time.Time `json:"measured_at,omitzero"`
 	// Drift is how far the clock went forward while the server ran, beyond the running
@@ -37,22 +37,22 @@ type Clock struct {
 // IsTrusted reports whether the clock neither jumped nor drifted.
 func (c Clock) IsTrusted() bool { return !c.HasJumped() && !c.HasDrifted() }
 
-// HasJumped reports whether the clock jumped and is not trusted again since.
-func (c Clock) HasJumped() bool { return !c.JumpedTo.IsZero() }
+// HasJumped reports whether the clock jumped and is not trusted again yet.
+func (c Clock) HasJumped() bool { return !c.AfterJumpAt.IsZero() }
 
 // HasDrifted reports whether drift blocks automatic steps.
 func (c Clock) HasDrifted() bool { return !c.DriftedAt.IsZero() }
 
-// untrustedTime returns the running time left until the clock is trusted again after a jump.
-func (c Clock) untrustedTime() time.Duration {
+// countUntrustedTime returns the running time left until the clock is trusted again after a jump.
+func (c Clock) countUntrustedTime() time.Duration {
 	if !c.HasJumped() {
 		return 0
 	}
-	return c.JumpedAt + QuietTime - c.Running
+	return c.JumpReading + QuietTime - c.RunningTime
 }
 
 func (c Clock) endJump() Clock {
-	c.JumpedFrom, c.JumpedTo, c.JumpedAt = time.Time{}, time.Time{}, 0
+	c.BeforeJumpAt, c.AfterJumpAt, c.JumpReading = time.Time{}, time.Time{}, 0
 	return c
 }
 
@@ -76,39 +76,39 @@ func (h History) StartClock(now time.Time) History {
 // A step backward, or forward by more than 45 days beyond ran, is a jump. Downtime of that
 // length cannot be distinguished from a wrong clock. A few seconds backward are tolerated,
 // because concurrent callers can overtake one another.
-func (h History) Tick(now time.Time, ran time.Duration) History {
-	now, ran = now.UTC(), max(ran, 0)
+func (h History) Tick(now time.Time, elapsed time.Duration) History {
+	now, elapsed = now.UTC(), max(elapsed, 0)
 	c := &h.Clock
-	seen := c.SeenAt
-	c.Running += ran
-	if step := now.Sub(seen); step >= 0 || step < -jitter {
+	last := c.SeenAt
+	c.RunningTime += elapsed
+	if step := now.Sub(last); step >= 0 || step < -jitterTime {
 		c.SeenAt = now
 	}
 	switch {
-	case !seen.IsZero() && (c.SeenAt.Before(seen) || now.Sub(seen)-ran > jumpTime):
-		c.JumpedFrom, c.JumpedTo, c.JumpedAt = seen, now, c.Running
-	case c.HasJumped() && c.untrustedTime() <= 0:
+	case !last.IsZero() && (c.SeenAt.Before(last) || now.Sub(last)-elapsed > jumpTime):
+		c.BeforeJumpAt, c.AfterJumpAt, c.JumpReading = last, now, c.RunningTime
+	case c.HasJumped() && c.countUntrustedTime() <= 0:
 		*c = c.endJump()
 	}
-	if ran > 0 {
-		c.measure(now, ran)
+	if elapsed > 0 {
+		c.measure(now, elapsed)
 	}
 	return h
 }
 
-// Asleep excludes suspension of the machine, which is part of the running time, from every
+// ExcludeSleep excludes suspension of the machine, which is part of the running time, from every
 // wait that counts running time: while the server is asleep, no service provider can use a
 // year, and no wrong clock can be noticed.
-func (h History) Asleep(d time.Duration) History {
+func (h History) ExcludeSleep(d time.Duration) History {
 	if d <= 0 {
 		return h
 	}
 	h.Records = slices.Clone(h.Records)
 	for i := range h.Records {
-		h.Records[i].QuietFrom += d
+		h.Records[i].QuietReading += d
 	}
 	if h.Clock.HasJumped() {
-		h.Clock.JumpedAt += d
+		h.Clock.JumpReading += d
 	}
 	return h
 }
@@ -124,7 +124,7 @@ const maxStep = 100 * 365 * day
 // fast clock. The permitted difference between clocks is a share of the running time. A fixed
 // number of seconds per measurement would depend on the frequency of measurements: 4 seconds a
 // minute are 96 minutes a day.
-func (c *Clock) measure(now time.Time, ran time.Duration) {
+func (c *Clock) measure(now time.Time, elapsed time.Duration) {
 	last := c.MeasuredAt
 	c.MeasuredAt = now
 	if last.IsZero() {
@@ -132,7 +132,7 @@ func (c *Clock) measure(now time.Time, ran time.Duration) {
 	}
 	// Extreme times must not overflow the sum.
 	step := min(max(now.Sub(last), -maxStep), maxStep)
-	c.Drift = min(max(c.Drift+step-ran-ran/clockShare, 0), maxStep)
+	c.Drift = min(max(c.Drift+step-elapsed-elapsed/clockShare, 0), maxStep)
 	if c.Drift > driftTime && !c.HasDrifted() {
 		c.DriftedAt = now
 	}

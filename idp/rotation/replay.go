@@ -7,7 +7,7 @@ import (
 	"vernal/idp"
 )
 
-// PastStep is a step that was taken, with its time.
+// PastStep is a step with the time at which it was taken.
 type PastStep struct {
 	Step
 	At time.Time
@@ -22,13 +22,13 @@ type PastStep struct {
 // closed until the key is back in the folder, or they are revoked. No such year becomes preferred,
 // unless every other year that was preferred has ended: the installation must never prefer a year
 // that was revoked.
-func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
-	r := replay{h: h, lost: map[idp.Year]bool{}}
-	for _, s := range past {
+func (h History) Replay(steps []PastStep) (after History, changes []PastStep) {
+	r := replay{h: h, lostYears: map[idp.Year]bool{}}
+	for _, s := range steps {
 		before := r.h
 		r.take(s)
-		if !sameLives(before, r.h) {
-			applied = append(applied, s)
+		if !equalSteps(before, r.h) {
+			changes = append(changes, s)
 		}
 	}
 	if rec, _ := r.h.Record(r.h.Preferred); rec.IsOver() {
@@ -37,7 +37,7 @@ func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
 			r.h = r.h.prefer(last.Year, maxTime(last.PublishedAt, rec.RetiredAt))
 		}
 	}
-	return r.h, applied
+	return r.h, changes
 }
 
 // ReplaceSteps returns the steps that make another year preferred in the place of the preferred
@@ -48,30 +48,30 @@ func (p Policy) ReplaceSteps(h History, now time.Time) (steps []Step) {
 	if r, _ := h.Record(h.Preferred); r.KeyFault != KeyMissing {
 		return nil
 	}
-	why := newReason(WhyTakesOver, Args{Year: h.Preferred})
-	next, ok := h.successor(h.Preferred, now)
+	cause := newReason(WhyTakesOver, Args{Year: h.Preferred})
+	next, ok := h.findSuccessor(h.Preferred, now)
 	if !ok {
-		letter, left := h.nextLetter(number(h.Preferred))
-		if !left || p.KeySource == SourceImport {
+		letter, hasLetter := h.findNextLetter(parseNumber(h.Preferred))
+		if !hasLetter || p.KeySource == SourceImport {
 			return nil
 		}
 		next = Record{Year: letter}
 		create := p.CreateStep(h, letter, now)
-		create.Why = why
+		create.Cause = cause
 		steps = append(steps, create)
 	}
 	if next.PublishedAt.IsZero() {
-		steps = append(steps, Step{Kind: StepPublish, Year: next.Year, Why: why})
+		steps = append(steps, Step{Kind: StepPublish, Year: next.Year, Cause: cause})
 	}
-	return append(steps, Step{Kind: StepPrefer, Year: next.Year, Why: why})
+	return append(steps, Step{Kind: StepPrefer, Year: next.Year, Cause: cause})
 }
 
 // Reflects reports whether the history shows the effect of a past step.
 func (h History) Reflects(s PastStep) bool {
-	r, made := h.Record(s.Year)
+	r, exists := h.Record(s.Year)
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
-		return made && !r.IsOther(s.CertificateSHA256, s.PublicKeySHA256) && (s.CertEndAt.IsZero() || !r.CertEndAt.IsZero())
+		return exists && !r.IsOther(s.CertificateSHA256, s.PublicKeySHA256) && (s.CertEndAt.IsZero() || !r.CertEndAt.IsZero())
 	case StepPublish:
 		return !r.PublishedAt.IsZero() || r.IsOver()
 	case StepPrefer, StepRollback:
@@ -89,19 +89,19 @@ func (h History) Reflects(s PastStep) bool {
 // replay is a history while steps are replayed on it.
 type replay struct {
 	h History
-	// lost are the years whose keys were made after the backup.
-	lost map[idp.Year]bool
+	// lostYears are the years whose keys were made after the backup.
+	lostYears map[idp.Year]bool
 }
 
 func (r *replay) take(s PastStep) {
-	rec, known := r.h.Record(s.Year)
+	rec, exists := r.h.Record(s.Year)
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
 		// The certificate of a key that the backup has can be imported again.
-		if known && !r.lost[s.Year] || !s.Year.Valid() || rec.IsOver() {
+		if exists && !r.lostYears[s.Year] || !s.Year.Valid() || rec.IsOver() {
 			return
 		}
-		r.lost[s.Year] = true
+		r.lostYears[s.Year] = true
 		r.h = r.h.Apply(s.Step, s.At).edit(s.Year, func(rec *Record) { rec.KeyFault = KeyMissing })
 	case StepPublish:
 		if rec.PublishedAt.IsZero() && !rec.IsOver() && !rec.CertEndAt.IsZero() {
@@ -116,7 +116,7 @@ func (r *replay) take(s PastStep) {
 			r.h = r.h.Apply(s.Step, s.At)
 		}
 	case StepRevoke:
-		if known && rec.RevokedAt.IsZero() {
+		if exists && rec.RevokedAt.IsZero() {
 			r.revoke(s)
 		}
 	case StepDestroy:
@@ -126,10 +126,10 @@ func (r *replay) take(s PastStep) {
 	}
 }
 
-// revoke ends a year. Its successor was then the next year with a key, which may be lost.
+// revoke ends a year. Its successor was the next year with a key, which may be lost now.
 func (r *replay) revoke(s PastStep) {
-	_, signs := r.h.successor(s.Year, s.At)
-	if s.Year == r.h.Preferred && !signs {
+	_, hasSuccessor := r.h.findSuccessor(s.Year, s.At)
+	if s.Year == r.h.Preferred && !hasSuccessor {
 		i := slices.IndexFunc(r.h.Records, func(rec Record) bool {
 			return rec.Year > s.Year && !rec.IsOver() && !rec.CertEndAt.IsZero()
 		})
@@ -140,7 +140,7 @@ func (r *replay) revoke(s PastStep) {
 			r.h = r.h.prefer(r.h.Records[i].Year, s.At)
 		}
 	}
-	if s.Year == r.h.Preferred && !signs {
+	if s.Year == r.h.Preferred && !hasSuccessor {
 		// The year ends even if no successor is known.
 		r.h = r.h.edit(s.Year, func(rec *Record) { rec.RevokedAt, rec.RetiredAt, rec.Reason = s.At, s.At, s.Reason })
 		return
@@ -148,10 +148,10 @@ func (r *replay) revoke(s PastStep) {
 	r.h = r.h.Apply(s.Step, s.At)
 }
 
-// sameLives reports whether two histories record the same steps.
-func sameLives(a, b History) bool {
+// equalSteps reports whether two histories record the same steps.
+func equalSteps(a, b History) bool {
 	return a.Preferred == b.Preferred && slices.EqualFunc(a.Records, b.Records, func(a, b Record) bool {
-		a.QuietFrom, b.QuietFrom = 0, 0
+		a.QuietReading, b.QuietReading = 0, 0
 		return a == b
 	})
 }

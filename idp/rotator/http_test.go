@@ -89,7 +89,7 @@ func runDaily(t *testing.T, i *idptest.IdP, to time.Time) {
 		ran := min(left, 24*time.Hour)
 		i.Clock.Advance(ran)
 		ok(t, i.Rotation.Tick(t.Context(), ran))
-		_, err := i.Rotation.Automatic(t.Context())
+		_, err := i.Rotation.TakeDueSteps(t.Context())
 		ok(t, err)
 	}
 }

@@ -19,7 +19,7 @@ import (
 func RestoreDocument(doc []byte, backupAt, now time.Time) ([]byte, error) {
 	var h rotation.History
 	if err := json.Unmarshal(doc, &h); err != nil {
-		return nil, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
+		return nil, fmt.Errorf("the rotation's history in the store is damaged: restore the store from a backup: %w", err)
 	}
 	return json.Marshal(h.Restore(backupAt, now))
 }
@@ -33,7 +33,7 @@ func ReadPastStep(rec *idp.AuditRecord) (s rotation.PastStep, ok bool) {
 	detail := rec.Detail
 	s.At, s.Year, s.Reason, s.Force = rec.At, rec.Year, detail["reason"], detail["force"] == "true"
 	s.CertificateSHA256, s.PublicKeySHA256 = detail["certificate_sha256"], detail["public_key_sha256"]
-	s.CertEndAt, s.Until = readMoment(detail["certificate_end_at"]), readMoment(detail["until"])
+	s.CertEndAt, s.HoldEndAt = parseTime(detail["certificate_end_at"]), parseTime(detail["until"])
 	if rec.Kind == idp.AuditRotationAdopt {
 		s.Kind = rotation.StepCreate
 		return s, true
@@ -47,8 +47,8 @@ func ReadPastStep(rec *idp.AuditRecord) (s rotation.PastStep, ok bool) {
 	return s, false
 }
 
-// readMoment reads a time in the format of moment. It returns the zero time for other text.
-func readMoment(text string) time.Time {
+// parseTime reads a time in the format of formatTime. It returns the zero time for other text.
+func parseTime(text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return time.Time{}
@@ -60,28 +60,28 @@ func readMoment(text string) time.Time {
 // Start, and returns the history. Each step that changed something is recorded again with the
 // time at which it was taken. Start removes the keys whose end is recorded. See
 // rotation.Replay.
-func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor string) (rotation.History, error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
-	h, err := s.read(ctx)
+func (s *Service) Replay(ctx context.Context, pastSteps []rotation.PastStep, actor string) (rotation.History, error) {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
+	h, err := s.readHistory(ctx)
 	if err != nil {
 		return h, err
 	}
-	_, applied := h.Replay(past)
-	if len(applied) == 0 {
+	_, changes := h.Replay(pastSteps)
+	if len(changes) == 0 {
 		return h, nil
 	}
-	events := make([]idp.AuditEvent, len(applied))
-	for i, step := range applied {
-		events[i] = event(step.Step, actor)
+	events := make([]idp.AuditEvent, len(changes))
+	for i, step := range changes {
+		events[i] = newEvent(step.Step, actor)
 		events[i].Detail = maps.Clone(events[i].Detail)
 		if events[i].Detail == nil {
 			events[i].Detail = map[string]string{}
 		}
-		events[i].Detail["taken_at"] = moment(step.At)
+		events[i].Detail["taken_at"] = formatTime(step.At)
 	}
-	h, err = s.write(ctx, func(h rotation.History) (rotation.History, error) {
-		after, _ := h.Replay(past)
+	h, err = s.writeHistory(ctx, func(h rotation.History) (rotation.History, error) {
+		after, _ := h.Replay(pastSteps)
 		return after, nil
 	}, events...)
 	if err != nil {
@@ -90,24 +90,24 @@ func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor st
 	return h, nil
 }
 
-// ReplaceLost makes another year preferred if the preferred one is among the lost ones, whose
+// ReplaceLost makes another year preferred if the preferred one is among the lost years, whose
 // keys are missing, so that a restored installation can sign. It is called instead of Start and
-// returns the new preferred year, "" if none was needed or none can be made.
-func (s *Service) ReplaceLost(ctx context.Context, lost []idp.Year, actor string) (idp.Year, error) {
+// returns the new preferred year, or "" if none was needed or none can be made.
+func (s *Service) ReplaceLost(ctx context.Context, lostYears []idp.Year, actor string) (idp.Year, error) {
 	if err := s.Start(ctx); !errors.Is(err, keyring.ErrNoSigner) {
 		return "", err
 	}
-	s.steps.Lock()
-	defer s.steps.Unlock()
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	h, now, err := s.catchUp(ctx)
-	if err != nil || !slices.Contains(lost, h.Preferred) {
+	if err != nil || !slices.Contains(lostYears, h.Preferred) {
 		return "", err
 	}
 	steps := s.Policy.ReplaceSteps(h, now)
 	if len(steps) == 0 {
 		return "", nil
 	}
-	if _, err := s.take(ctx, h, &turn{policy: s.Policy, steps: steps, actor: actor, now: now}, false); err != nil {
+	if _, err := s.takeBatch(ctx, h, &stepBatch{policy: s.Policy, steps: steps, actor: actor, now: now}, false); err != nil {
 		return "", fmt.Errorf("replace the year %s, whose key is lost: %w", h.Preferred, err)
 	}
 	return steps[0].Year, nil

@@ -25,56 +25,56 @@ const (
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	last, awake := s.firstReading(), time.Now()
-	ran := s.uptime() - last
+	last, lastAt := s.readFirstUptime(), time.Now()
+	elapsed := s.readUptime() - last
 	for {
 		now := time.Now()
 		// Unlike Uptime, the monotonic clock stops while the machine is suspended.
-		if s.minute(ctx, ran, max(ran-now.Sub(awake)-sleepNoise, 0)) {
-			last, awake = last+ran, now
+		if s.runRound(ctx, elapsed, max(elapsed-now.Sub(lastAt)-sleepNoise, 0)) {
+			last, lastAt = last+elapsed, now
 		}
 		select {
 		case <-ctx.Done():
-			if err := s.Tick(context.WithoutCancel(ctx), s.uptime()-last); err != nil {
-				s.Log.LogAttrs(ctx, slog.LevelError, "rotation: write the last uses", slog.String("error", err.Error()))
+			if err := s.Tick(context.WithoutCancel(ctx), s.readUptime()-last); err != nil {
+				s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the last uses could not be recorded", slog.String("error", err.Error()))
 			}
 			return
 		case <-tick.C:
 		}
-		ran = s.uptime() - last
+		elapsed = s.readUptime() - last
 	}
 }
 
-// firstReading returns the reading of Uptime at Start. The time between Start and Run counts as
+// readFirstUptime returns the reading of Uptime at Start. The time between Start and Run counts as
 // running time, because the clock was measured during it.
-func (s *Service) firstReading() time.Duration {
-	s.steps.Lock()
-	defer s.steps.Unlock()
-	if s.countedTo == 0 {
-		s.countedTo = s.uptime()
+func (s *Service) readFirstUptime() time.Duration {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
+	if s.countedTime == 0 {
+		s.countedTime = s.readUptime()
 	}
-	return s.countedTo
+	return s.countedTime
 }
 
-// minute does one round of Run. It returns false if the running time was not recorded. Time
+// runRound does one round of Run. It returns false if the running time was not recorded. Time
 // must not be recorded twice.
-func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
-	err := s.tick(ctx, ran, asleep)
-	_, after := errors.AsType[*afterError](err)
-	written := err == nil || after
+func (s *Service) runRound(ctx context.Context, elapsed, sleepTime time.Duration) bool {
+	err := s.advance(ctx, elapsed, sleepTime)
+	_, isUnfinished := errors.AsType[*unfinishedError](err)
+	isRecorded := err == nil || isUnfinished
 	if ctx.Err() != nil {
-		return written
+		return isRecorded
 	}
 	if err != nil {
-		s.logDaily(ctx, "rotation", err)
+		s.logDaily(ctx, "rotation: the running time or the uses could not be recorded", err)
 	}
-	if !written { // do not decide on a clock that was not measured
+	if !isRecorded { // a decision needs a measured clock
 		return false
 	}
-	if _, err := s.Automatic(ctx); err != nil && ctx.Err() == nil {
+	if _, err := s.TakeDueSteps(ctx); err != nil && ctx.Err() == nil {
 		s.logDaily(ctx, "rotation: an automatic step failed", err)
 	}
-	return written
+	return isRecorded
 }
 
 // Tick records the running time of the server since the last Tick, by a clock that cannot
@@ -82,97 +82,99 @@ func (s *Service) minute(ctx context.Context, ran, asleep time.Duration) bool {
 // whose key was restored, and destroys keys that could not be destroyed before.
 //
 // If the uses cannot be read, the time is still recorded, and no year is retired until they are
-// recorded. An error after the record is an *afterError.
-func (s *Service) Tick(ctx context.Context, ran time.Duration) error { return s.tick(ctx, ran, 0) }
+// recorded. An error after the record is an *unfinishedError.
+func (s *Service) Tick(ctx context.Context, elapsed time.Duration) error {
+	return s.advance(ctx, elapsed, 0)
+}
 
-// tick is Tick for a period that includes suspension of the machine.
-func (s *Service) tick(ctx context.Context, ran, asleep time.Duration) error {
-	s.steps.Lock()
-	defer s.steps.Unlock()
+// advance is Tick for a period in which the machine was suspended for sleepTime.
+func (s *Service) advance(ctx context.Context, elapsed, sleepTime time.Duration) error {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	now := s.Clock.Now()
-	uses, unknown := s.lastUses(ctx)
-	h, err := s.write(ctx, func(h rotation.History) (rotation.History, error) {
+	uses, usesErr := s.readUses(ctx)
+	h, err := s.writeHistory(ctx, func(h rotation.History) (rotation.History, error) {
 		// Count the running time before the uses, which are current.
-		return uses.apply(h.Tick(now, ran).Asleep(asleep)), nil
+		return uses.apply(h.Tick(now, elapsed).ExcludeSleep(sleepTime)), nil
 	})
 	if err != nil {
-		return fmt.Errorf("write the rotation: %w", err)
+		return fmt.Errorf("write the rotation's history: %w", err)
 	}
-	err = unknown
-	if s.isStale(h) || len(s.closedYears())+len(s.listUndestroyed()) > 0 {
-		err = errors.Join(err, s.follow(ctx, h))
+	err = usesErr
+	if s.isStale(h) || len(s.loadFaults())+len(s.listUndestroyed()) > 0 {
+		err = errors.Join(err, s.showHistory(ctx, h))
 	}
 	if err != nil {
-		return &afterError{err}
+		return &unfinishedError{err}
 	}
 	return nil
 }
 
 // logDaily logs an error at most once a day with the same text.
-func (s *Service) logDaily(ctx context.Context, text string, err error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
+func (s *Service) logDaily(ctx context.Context, message string, err error) {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
 	now := s.Clock.Now()
-	if at, ok := s.loggedAt[text]; ok && now.Sub(at).Abs() < 24*time.Hour {
+	if at, ok := s.loggedAt[message]; ok && now.Sub(at).Abs() < 24*time.Hour {
 		return
 	}
 	if s.loggedAt == nil {
 		s.loggedAt = map[string]time.Time{}
 	}
-	s.loggedAt[text] = now
-	s.Log.LogAttrs(ctx, slog.LevelError, text, slog.String("error", err.Error()))
+	s.loggedAt[message] = now
+	s.Log.LogAttrs(ctx, slog.LevelError, message, slog.String("error", err.Error()))
 }
 
-// errTaken is returned for an automatic step that another server took first.
-var errTaken = errors.New("the step is not due any more")
+// errStepTaken is returned for an automatic step that another server took first.
+var errStepTaken = errors.New("the step is no longer due")
 
-// Automatic takes every step that is due now and returns the steps it took, without those
-// that another server took meanwhile. A failed step is recorded for operators and tried
+// TakeDueSteps takes every step that is due now and returns the steps it took, without those
+// that another server took. A failed step is recorded for operators and tried
 // again the next time. It does not stop the steps of other years. In manual mode only the
 // keys of years that are over are removed.
-func (s *Service) Automatic(ctx context.Context) ([]rotation.Step, error) {
-	s.steps.Lock()
-	defer s.steps.Unlock()
-	return s.takeDue(ctx, s.Policy, s.Clock.Now())
+func (s *Service) TakeDueSteps(ctx context.Context) ([]rotation.Step, error) {
+	s.stepLock.Lock()
+	defer s.stepLock.Unlock()
+	return s.takeDueSteps(ctx, s.Policy, s.Clock.Now())
 }
 
-func (s *Service) takeDue(ctx context.Context, p rotation.Policy, now time.Time) (taken []rotation.Step, err error) {
+func (s *Service) takeDueSteps(ctx context.Context, p rotation.Policy, now time.Time) (takenSteps []rotation.Step, err error) {
 	h, _, err := s.catchUp(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var errs []error
-	failed := map[idp.Year]bool{}
+	failedYears := map[idp.Year]bool{}
 	for _, step := range p.Steps(h, now) {
-		if failed[step.Year] {
+		if failedYears[step.Year] {
 			continue
 		}
-		t := &turn{policy: p, steps: []rotation.Step{step}, actor: "server", now: now, automatic: true}
-		_, err := s.commit(ctx, t)
-		_, refused := errors.AsType[*rotation.RefusedError](err)
-		_, after := errors.AsType[*afterError](err)
+		batch := &stepBatch{policy: p, steps: []rotation.Step{step}, actor: "server", now: now, isAutomatic: true}
+		_, err := s.commit(ctx, batch)
+		_, isRefused := errors.AsType[*rotation.RefusedError](err)
+		_, isUnfinished := errors.AsType[*unfinishedError](err)
 		switch {
-		case refused, errors.Is(err, errTaken):
+		case isRefused, errors.Is(err, errStepTaken):
 			s.Log.LogAttrs(ctx, slog.LevelDebug, "rotation step not taken", slog.String("step", string(step.Kind)),
 				slog.String("year", string(step.Year)), slog.String("error", err.Error()))
-		case after:
-			taken, errs = append(taken, t.steps[0]), append(errs, err)
-		case errors.Is(err, errUsesUnknown): // the step is right, and taken once they can be read
-			failed[step.Year] = true
+		case isUnfinished:
+			takenSteps, errs = append(takenSteps, batch.steps[0]), append(errs, err)
+		case errors.Is(err, errUsesUnknown): // the step is taken once the uses can be read
+			failedYears[step.Year] = true
 			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err))
 		case err != nil:
-			failed[step.Year] = true
-			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err), s.fail(ctx, step, now, err))
+			failedYears[step.Year] = true
+			errs = append(errs, fmt.Errorf("%s %s: %w", step.Kind, step.Year, err), s.recordFailure(ctx, step, now, err))
 		default:
-			taken = append(taken, t.steps[0])
+			takenSteps = append(takenSteps, batch.steps[0])
 		}
 	}
-	return taken, errors.Join(errs...)
+	return takenSteps, errors.Join(errs...)
 }
 
-// fail records that a step could not be taken, once for the same reason.
-func (s *Service) fail(ctx context.Context, step rotation.Step, now time.Time, cause error) error {
-	_, err := s.update(ctx, func(h rotation.History) (rotation.History, error) {
+// recordFailure records that a step could not be taken. The same error is recorded once.
+func (s *Service) recordFailure(ctx context.Context, step rotation.Step, now time.Time, cause error) error {
+	_, err := s.updateHistory(ctx, func(h rotation.History) (rotation.History, error) {
 		if slices.ContainsFunc(h.Failures, func(f rotation.Failure) bool {
 			return f.Kind == step.Kind && f.Year == step.Year && f.Error == cause.Error()
 		}) {

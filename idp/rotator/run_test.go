@@ -81,8 +81,8 @@ func TestRunTakesDueStepsAndRecordsUses(t *testing.T) {
 		<-ended
 		st, err := s.Status(t.Context(), nil)
 		ok(t, err)
-		if st.Clock.Running != 49*time.Hour+30*time.Second {
-			t.Errorf("running time %v", st.Clock.Running)
+		if st.Clock.RunningTime != 49*time.Hour+30*time.Second {
+			t.Errorf("running time %v", st.Clock.RunningTime)
 		}
 		// A server that starts now reads what was written.
 		next := &rotator.Service{
@@ -91,7 +91,7 @@ func TestRunTakesDueStepsAndRecordsUses(t *testing.T) {
 			BaseURL: s.BaseURL, Clock: time.Now, Log: s.Log,
 		}
 		ok(t, next.Start(t.Context()))
-		if st, err = next.Status(t.Context(), nil); err != nil || !st.Years[0].UsedAt.Equal(at) || st.Years[0].QuietFrom != st.Clock.Running {
+		if st, err = next.Status(t.Context(), nil); err != nil || !st.Years[0].UsedAt.Equal(at) || st.Years[0].QuietReading != st.Clock.RunningTime {
 			t.Errorf("last use: %+v, %v", st.Years[0], err)
 		}
 	})

@@ -25,7 +25,7 @@ func runDaily(t *testing.T, i *idptest.IdP, to time.Time) {
 		if err := i.Rotation.Tick(t.Context(), ran); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := i.Rotation.Automatic(t.Context()); err != nil {
+		if _, err := i.Rotation.TakeDueSteps(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -149,7 +149,7 @@ func afterStep(req ops.StepRequest, change ops.RotationChange) []string {
 		return []string{fmt.Sprintf("service providers that used %s must move now: vernal metadata show %s", req.Year, st.Preferred),
 			fmt.Sprintf("to see the notice of each one: vernal rotation report --year %s", req.Year)}
 	case rotation.StepRetire:
-		for _, d := range st.Due {
+		for _, d := range st.DueSteps {
 			if d.Kind == rotation.StepDestroy && d.Year == req.Year {
 				return []string{fmt.Sprintf("its key is destroyed on %s; its certificate is kept", cli.Day(d.DueAt))}
 			}
@@ -173,7 +173,7 @@ func nextCommand(req ops.StepRequest, change ops.RotationChange) string {
 	case rotation.StepPrefer:
 		return "vernal rotation plan; to undo this: vernal rotation rollback --reason TEXT"
 	case rotation.StepRollback:
-		return fmt.Sprintf("vernal rotation prefer %s", st.Hold.From)
+		return fmt.Sprintf("vernal rotation prefer %s", st.Hold.FromYear)
 	case rotation.StepResume, rotation.StepConfirm:
 		return "vernal rotation plan"
 	}

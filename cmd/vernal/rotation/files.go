@@ -64,7 +64,7 @@ func (a *commands) reportCSR(req ops.YearRequest, csr ops.CSR, out string) error
 		a.Say("this is the request of the key that waits already")
 	}
 	a.Say("its certificate must be valid from %s or before until %s, with the key usage digitalSignature, signed with RSA and SHA-256",
-		cli.Day(csr.Certificate.BeginBy), cli.Day(csr.Certificate.EndAt))
+		cli.Day(csr.Certificate.LatestBeginAt), cli.Day(csr.Certificate.EndAt))
 	if out != "" {
 		if err := cli.WriteNew(out, []byte(csr.Request)); err != nil {
 			return fmt.Errorf("%w; the key is made: give the command again with another file", err)

@@ -143,18 +143,18 @@ func (a *commands) clockText(k rotation.Clock) string {
 		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is correct, run %s",
 			cli.Moment(k.DriftedAt), confirm)
 	}
-	return fmt.Sprintf("jumped from %s to %s: no year is retired; if the time is correct, run %s", cli.Moment(k.JumpedFrom), cli.Moment(k.JumpedTo), confirm)
+	return fmt.Sprintf("jumped from %s to %s: no year is retired; if the time is correct, run %s", cli.Moment(k.BeforeJumpAt), cli.Moment(k.AfterJumpAt), confirm)
 }
 
 func holdText(h rotation.Hold) string {
-	text := "no newer year is preferred automatically since the rollback of " + cli.Day(h.Since)
+	text := "no newer year is preferred automatically since the rollback of " + cli.Day(h.BeganAt)
 	if h.Reason != "" {
 		text += " (" + h.Reason + ")"
 	}
-	if h.Until.IsZero() {
+	if h.EndAt.IsZero() {
 		return text + "; vernal rotation prefer or resume ends it"
 	}
-	return text + ", until " + cli.Moment(h.Until)
+	return text + ", until " + cli.Moment(h.EndAt)
 }
 
 // nextCell returns the next event of a year.
@@ -165,10 +165,10 @@ func nextCell(y rotation.YearStatus) string {
 	n := y.Next
 	what := string(n.Step)
 	switch {
-	case what == "" && n.From == n.To:
+	case what == "" && n.FromState == n.ToState:
 		what = "certificate ends"
 	case what == "":
-		what = string(n.To)
+		what = string(n.ToState)
 	}
 	if n.Stuck {
 		return fmt.Sprintf("%s %s, waits: %s", cli.Day(n.At), what, reasonsText(n.Waits))
@@ -201,10 +201,10 @@ func (a *commands) printPlan(p ops.RotationPlan) error {
 			by = "you"
 		}
 		why := c.Waits
-		if !c.Why.IsZero() {
-			why = append([]rotation.Reason{c.Why}, why...)
+		if !c.Cause.IsZero() {
+			why = append([]rotation.Reason{c.Cause}, why...)
 		}
-		return []string{cli.Day(c.At), fmt.Sprint(c.Days), string(c.Year), cli.Dash(string(c.Step)), string(c.From), string(c.To), by, reasonsText(why)}
+		return []string{cli.Day(c.At), fmt.Sprint(c.Days), string(c.Year), cli.Dash(string(c.Step)), string(c.FromState), string(c.ToState), by, reasonsText(why)}
 	})
 	if err != nil {
 		return err

@@ -66,7 +66,7 @@ func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
 
 // statusFor adds the service providers that need attention.
 func statusFor(st rotation.Status, b *migration.Board, policy rotation.Policy) RotationStatus {
-	st.Years, st.Steps, st.Due = list(st.Years), list(st.Steps), list(st.Due)
+	st.Years, st.Steps, st.DueSteps = list(st.Years), list(st.Steps), list(st.DueSteps)
 	st.Attention = append(list(st.Attention), b.Attention()...)
 	templates.TerminalPhrases().FillStatus(&st)
 	return RotationStatus{Status: st, Automatic: !policy.Manual}

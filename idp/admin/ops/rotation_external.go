@@ -65,11 +65,11 @@ var RequestCertificate = declare("rotation/csr", func(s *Service, ctx context.Co
 	if err := checkYear(req.Year); err != nil {
 		return CSR{}, err
 	}
-	r, err := s.Rotation.CSR(ctx, req.Year, by.Actor(), req.DryRun)
+	r, err := s.Rotation.MakeRequest(ctx, req.Year, by.Actor(), req.DryRun)
 	if err != nil {
 		return CSR{}, stepError(err)
 	}
-	answer := CSR{MadeKey: r.Made, Certificate: r.Span}
+	answer := CSR{MadeKey: r.IsNewKey, Certificate: r.Span}
 	if r.DER != nil {
 		answer.Request = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: r.DER}))
 	}
@@ -88,7 +88,7 @@ var ImportCertificate = declare("rotation/import", func(s *Service, ctx context.
 		return Imported{}, stepError(err)
 	}
 	answer := Imported{SHA256: certs.CertSHA256(i.Cert), Warnings: list(i.Warnings), Ignored: []string{}}
-	for _, c := range i.Ignored {
+	for _, c := range i.IgnoredCerts {
 		answer.Ignored = append(answer.Ignored, name(c))
 	}
 	answer.RotationChange, err = s.changeOf(ctx, i.Outcome)
@@ -150,14 +150,14 @@ func stepError(err error) error {
 // refusal renders a refusal of the rotation.
 func refusal(refused *rotation.RefusedError) *admin.Error {
 	phrases := templates.TerminalPhrases()
-	reason := refused.Because
+	reason := refused.Reason
 	reason.Text = phrases.Reason(reason)
 	return &admin.Error{Code: admin.CodeRefused, Message: phrases.Refusal(refused), Users: reason.Args.SPs, Reason: &reason, Suggestions: refused.Suggestions}
 }
 
 // changeOf describes the outcome of a step for operators.
 func (s *Service) changeOf(ctx context.Context, o *rotator.Outcome) (c RotationChange, err error) {
-	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps), CutOff: o.CutOff}
+	c = RotationChange{DryRun: o.DryRun, Steps: list(o.Steps), CutOff: o.CutOffSPs}
 	templates.TerminalPhrases().FillSteps(c.Steps)
 	c.Changed, c.Unchanged = changes(o.Before, o.After)
 	b, err := s.Board.Board(ctx)

@@ -98,7 +98,7 @@ func (s *Service) previewProblem(y idp.Year, now time.Time) *admin.Error {
 	case !ok:
 		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled(idp.LabelCreateFirst), "%s is not created yet", y)
 	case entry.Fault != "":
-		return refusal(&rotation.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
+		return refusal(&rotation.RefusedError{Kind: "preview", Year: y, Reason: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
 	case entry.State.IsLive():
 		return refuse(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled(idp.LabelShowMetadata),
 			"%s is %s: its URLs answer everyone, without a link", y, entry.State)

@@ -81,7 +81,7 @@ var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by
 		report := idp.Suggest(idp.DoRotationReport).With(idp.OptionYear, string(req.Year))
 		c.Suggestions = []idp.Suggestion{report.Labeled(idp.LabelSeeNotices), report.With(idp.OptionSend, "").Labeled(idp.LabelSendNotices)}
 	}
-	if at, early := s.Rotation.Policy.EarlyCreate(req.Year, o.Before.At); early && req.Step == rotation.StepCreate {
+	if at, early := s.Rotation.Policy.CheckEarlyCreate(req.Year, o.Before.At); early && req.Step == rotation.StepCreate {
 		c.CalendarAt = at
 	}
 	return c, err
@@ -89,7 +89,7 @@ var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by
 
 // takeStep takes the requested step.
 func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest) (*rotator.Outcome, error) {
-	step := rotation.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
+	step := rotation.Step{Kind: req.Step, Year: req.Year, HoldEndAt: req.Until, Force: req.Force, Reason: req.Reason}
 	if req.DestroyNow {
 		return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)
 	}
