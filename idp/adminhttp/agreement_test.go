@@ -442,11 +442,11 @@ func (m *months) compareNotices(tb testing.TB, tr *truth, report report) {
 	m.ok(err)
 	written := map[idp.EntityID][]idp.Year{}
 	for _, l := range letters {
-		if len(l.From) == 0 {
+		if len(l.FromYears) == 0 {
 			continue
 		}
-		written[l.SP] = l.From
-		report("letter to "+string(l.SP)+": to", tr.target, l.To)
+		written[l.SP] = l.FromYears
+		report("letter to "+string(l.SP)+": to", tr.target, l.ToYear)
 	}
 	for _, id := range m.sps {
 		if tr.target != "" {
@@ -732,7 +732,7 @@ func TestRetiredPageNamesTheYearOfTheLetters(t *testing.T) {
 	m.until(t, "2028-02-24")
 	letters, err := m.notices.Letters(t.Context(), "")
 	m.ok(err)
-	if len(letters) != 1 || letters[0].To != "2028" {
+	if len(letters) != 1 || letters[0].ToYear != "2028" {
 		t.Fatalf("letters: %+v", letters)
 	}
 	for _, accept := range []string{"text/html", "*/*"} {

@@ -15,77 +15,77 @@ import (
 const (
 	// pageSize is the number of service providers on a page.
 	pageSize = 200
-	// maxAttention and maxFetches bound the lists around the table, and maxOfOne those of
+	// maxAttention and maxFetches bound the lists around the table, and maxSPFetches the loads of
 	// one service provider.
 	maxAttention = 20
 	maxFetches   = 50
-	maxOfOne     = 20
+	maxSPFetches = 20
 )
 
 // showBoard renders the migration board for operators. It does not reload, so that it does
 // not interrupt reading.
 func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
-	v, err := h.view(r.Context())
+	v, err := h.readView(r.Context())
 	if err != nil {
 		return err
 	}
 	f := readFilter(r.URL.Query())
-	page := h.boardPage(v, f)
+	page := h.buildBoardPage(v, f)
 	page.Base = h.Pages.Base(r, "")
 	page.Nonce = web.AllowScript(w)
 	return h.Pages.Render(w, http.StatusOK, page)
 }
 
-func (h *Handler) boardPage(v *view, f filter) templates.BoardPage {
+func (h *Handler) buildBoardPage(v *view, f filter) templates.BoardPage {
 	lines, counts := f.apply(v.Board.SPs), countMoves(v.Board)
-	p := templates.BoardPage{
+	page := templates.BoardPage{
 		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.IsActive(v.Status.At),
-		DataURL: dataPath, Years: v.years(h.Rotation.Policy), NextSteps: v.listComing(),
-		Moves: f.moves(counts, v.Board), InYears: f.inYears(v.Board), Search: f.search(),
+		DataURL: dataPath, Years: v.listYears(h.Rotation.Policy), NextSteps: v.listNextSteps(),
+		Moves: f.linkMoves(counts, v.Board), InYears: f.linkYears(v.Board), Search: f.buildSearch(),
 		All: len(v.Board.SPs), Total: len(lines),
 	}
-	p.Target = v.Board.Target
-	if len(v.listLeaving()) > 0 {
-		p.Moved, p.Seen = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
+	page.Target = v.Board.Target
+	if len(v.listYearsToLeave()) > 0 {
+		page.Moved, page.Seen = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
 	}
-	p.StatusCommand, p.AddCommand = h.commandLine(idp.Suggest(idp.DoRotationStatus)), h.commandLine(idp.Suggest(idp.DoSPAdd))
-	for i := range p.Years {
-		if y := &p.Years[i]; y.Leaving {
-			y.UnmovedURL = f.narrowTo(migration.Unmoved, y.Year).url()
+	page.StatusCommand, page.AddCommand = h.renderCommand(idp.Suggest(idp.DoRotationStatus)), h.renderCommand(idp.Suggest(idp.DoSPAdd))
+	for i := range page.Years {
+		if y := &page.Years[i]; y.Leaving {
+			y.UnmovedURL = f.selectLines(migration.Unmoved, y.Year).buildURL()
 			y.Current = f.Show == migration.Unmoved && f.Year == y.Year
 		}
 	}
 	for i, a := range v.Status.Attention {
 		if i == maxAttention {
-			p.MoreAttention = len(v.Status.Attention) - i
+			page.MoreAttention = len(v.Status.Attention) - i
 			break
 		}
-		shown := templates.BoardAttention{Attention: a}
+		item := templates.BoardAttention{Attention: a}
 		if len(a.Suggestions) > 0 {
-			shown.Command = h.commandLine(a.Suggestions[0])
+			item.Command = h.renderCommand(a.Suggestions[0])
 		}
-		p.Attention = append(p.Attention, shown)
+		page.Attention = append(page.Attention, item)
 	}
 	first := min((f.Page-1)*pageSize, len(lines))
 	last := min(first+pageSize, len(lines))
-	p.First, p.Last = first+1, last
+	page.First, page.Last = first+1, last
 	if f.Page > 1 {
-		p.PreviousURL = f.page(f.Page - 1).url()
+		page.PreviousURL = f.selectPage(f.Page - 1).buildURL()
 	}
 	if last < len(lines) {
-		p.NextURL = f.page(f.Page + 1).url()
+		page.NextURL = f.selectPage(f.Page + 1).buildURL()
 	}
 	for i := range lines[first:last] {
-		p.SPs = append(p.SPs, boardSP(&lines[first+i]))
+		page.SPs = append(page.SPs, buildBoardSP(&lines[first+i]))
 	}
-	p.Fetches = fetches(v.Board.Fetches, maxFetches)
-	return p
+	page.Fetches = convertFetches(v.Board.Fetches, maxFetches)
+	return page
 }
 
-func boardSP(l *migration.Line) templates.BoardSP {
+func buildBoardSP(l *migration.Line) templates.BoardSP {
 	s := templates.BoardSP{
-		EntityID: l.SP, Name: l.Name, Move: templates.MoveKey(moveOf(l)), Warnings: l.Warnings,
-		Contacts: l.Contacts, Fetches: fetches(l.Fetches, maxOfOne),
+		EntityID: l.SP, Name: l.Name, Move: templates.MoveKey(findMove(l)), Warnings: l.Warnings,
+		Contacts: l.Contacts, Fetches: convertFetches(l.Fetches, maxSPFetches),
 	}
 	for _, y := range l.Years {
 		s.Years = append(s.Years, templates.BoardUse(y))
@@ -96,15 +96,15 @@ func boardSP(l *migration.Line) templates.BoardSP {
 	return s
 }
 
-func fetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
+func convertFetches(list []migration.Fetches, limit int) (items []templates.BoardFetch) {
 	for _, f := range list[:min(limit, len(list))] {
-		all = append(all, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), Address: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
+		items = append(items, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), Address: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
 	}
-	return all
+	return items
 }
 
-// data is the JSON of rotation.json.
-type data struct {
+// boardData is the JSON of rotation.json.
+type boardData struct {
 	Status    rotation.Status         `json:"status"`
 	Automatic bool                    `json:"automatic"`
 	Plan      []rotation.UpcomingStep `json:"plan"`
@@ -113,7 +113,7 @@ type data struct {
 
 // showData answers with the whole migration board as JSON.
 func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
-	v, err := h.view(r.Context())
+	v, err := h.readView(r.Context())
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (h *Handler) showData(w http.ResponseWriter, r *http.Request) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(data{v.Status, !h.Rotation.Policy.Manual, append([]rotation.UpcomingStep{}, v.Plan...), v.Board}); err != nil {
+	if err := enc.Encode(boardData{v.Status, !h.Rotation.Policy.Manual, append([]rotation.UpcomingStep{}, v.Plan...), v.Board}); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -22,17 +22,17 @@ import (
 )
 
 const (
-	// calendarYears is how far the feed looks ahead, calendarPast how far back.
+	// calendarYears is how far into the future the feed reaches, maxPastTime how far into the past.
 	calendarYears = 3
-	calendarPast  = 400 * 24 * time.Hour
+	maxPastTime   = 400 * 24 * time.Hour
 )
 
 // showCalendar answers with the plan as a feed, for every holder of its URL.
 func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
-	if err := h.open(r, sharelink.Calendar); err != nil {
+	if err := h.checkToken(r, sharelink.Calendar); err != nil {
 		return err
 	}
-	st, err := h.Rotation.Status(r.Context(), nil)
+	status, err := h.Rotation.Status(r.Context(), nil)
 	if err != nil {
 		return err
 	}
@@ -41,8 +41,8 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	phrases := templates.PhrasesIn(h.Pages.Base(r, "").Lang)
-	f := &feed{host: hostOf(h.Pages.BaseURL), phrases: phrases, command: h.commandLine}
-	calendar := f.write(st, plan)
+	f := &feed{host: parseHost(h.Pages.BaseURL), phrases: phrases, command: h.renderCommand}
+	calendar := f.write(status, plan)
 	sum := sha256.Sum256(calendar)
 	header := w.Header()
 	header.Set("Content-Type", "text/calendar; charset=utf-8")
@@ -54,8 +54,8 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// open checks the token in the path. Every failure gets the same answer as an unknown URL.
-func (h *Handler) open(r *http.Request, kind sharelink.Kind) error {
+// checkToken checks the token in the path. Every failure gets the same answer as an unknown URL.
+func (h *Handler) checkToken(r *http.Request, kind sharelink.Kind) error {
 	l, err := h.Links.Check(r.Context(), kind, web.Param(r, "token"))
 	switch {
 	case err == nil:
@@ -73,33 +73,33 @@ type feed struct {
 	command idp.CommandLine
 }
 
-// write returns the feed: future steps, and those within calendarPast. It is the same for a
+// write returns the feed: future steps, and past ones within maxPastTime. It is the same for a
 // whole day of an unchanged plan. It names no service provider, because external services
 // store calendars.
-func (f *feed) write(st rotation.Status, plan []rotation.UpcomingStep) []byte {
+func (f *feed) write(status rotation.Status, plan []rotation.UpcomingStep) []byte {
 	var events []icalEvent
 	seen := map[string]bool{}
 	add := func(y idp.Year, step rotation.StepKind, event icalEvent) {
-		what := string(step)
-		if what == "" {
-			what = "certificate-end"
+		name := string(step)
+		if name == "" {
+			name = "certificate-end"
 		}
-		event.UID, event.Stamp, event.Summary = string(y)+"-"+what+"@"+f.host, st.At.Truncate(24*time.Hour), "Vernal: "+event.Summary
+		event.UID, event.Stamp, event.Summary = string(y)+"-"+name+"@"+f.host, status.At.Truncate(24*time.Hour), "Vernal: "+event.Summary
 		if !seen[event.UID] {
 			events = append(events, event)
 		}
 		seen[event.UID] = true
 	}
-	for _, c := range plan {
+	for _, upcoming := range plan {
 		// Without a step, list only ends of certificates: an older year expires on the day
 		// on which a newer one becomes preferred.
-		if c.Step != "" || c.FromState == c.ToState || c.FromState == rotation.Expiring && c.ToState == rotation.Grace {
-			add(c.Year, c.Step, f.stepEvent(c))
+		if upcoming.Step != "" || upcoming.FromState == upcoming.ToState || upcoming.FromState == rotation.Expiring && upcoming.ToState == rotation.Grace {
+			add(upcoming.Year, upcoming.Step, f.newStepEvent(upcoming))
 		}
 	}
-	for _, y := range st.Years {
-		for _, t := range y.ListTakenSteps(st.At) {
-			if st.At.Sub(t.At) <= calendarPast {
+	for _, y := range status.Years {
+		for _, t := range y.ListTakenSteps(status.At) {
+			if status.At.Sub(t.At) <= maxPastTime {
 				add(y.Year, t.Kind, icalEvent{Day: t.At, Summary: f.phrases.PastText(t.Kind, y.Year), Description: f.describe(t.Kind)})
 			}
 		}
@@ -107,40 +107,40 @@ func (f *feed) write(st rotation.Status, plan []rotation.UpcomingStep) []byte {
 	slices.SortStableFunc(events, func(a, b icalEvent) int {
 		return cmp.Or(a.Day.Compare(b.Day), cmp.Compare(a.UID, b.UID))
 	})
-	c := &ical{}
-	c.begin(f.phrases.Text("calendar.name"))
+	calendar := &ical{}
+	calendar.begin(f.phrases.Text("calendar.name"))
 	for _, e := range events {
-		c.event(e)
+		calendar.writeEvent(e)
 	}
-	return c.end()
+	return calendar.end()
 }
 
-// stepEvent returns the event of a future step, with the operator's task.
-func (f *feed) stepEvent(c rotation.UpcomingStep) icalEvent {
-	e := icalEvent{Day: c.At, Summary: f.phrases.FutureText(c.Step, c.Year)}
+// newStepEvent returns the event of a future step, with the operator's task.
+func (f *feed) newStepEvent(upcoming rotation.UpcomingStep) icalEvent {
+	e := icalEvent{Day: upcoming.At, Summary: f.phrases.FutureText(upcoming.Step, upcoming.Year)}
 	var lines []string
 	switch {
-	case c.Step == "":
-	case c.ByHand:
+	case upcoming.Step == "":
+	case upcoming.ByHand:
 		e.Alarms = []int{14, 1}
-		lines = append(lines, f.phrases.Text("calendar.by_hand", f.command(c.Step.Suggest(c.Year))))
+		lines = append(lines, f.phrases.Text("calendar.by_hand", f.command(upcoming.Step.Suggest(upcoming.Year))))
 	default:
 		lines = append(lines, f.phrases.Text("calendar.server"))
 	}
 	plan := f.command(idp.Suggest(idp.DoRotationPlan))
 	switch {
-	case c.Stuck:
+	case upcoming.Stuck:
 		lines = append(lines, f.phrases.Text("calendar.stuck", plan))
-	case len(c.Waits) > 0 && !c.ByHand:
+	case len(upcoming.Waits) > 0 && !upcoming.ByHand:
 		lines = append(lines, f.phrases.Text("calendar.late", plan))
 	}
-	e.Description = f.describe(c.Step, lines...)
+	e.Description = f.describe(upcoming.Step, lines...)
 	return e
 }
 
-// describe returns the meaning of a step, followed by the lines of more.
-func (f *feed) describe(step rotation.StepKind, more ...string) string {
-	lines := append([]string{f.phrases.Meaning(step)}, more...)
+// describe returns the meaning of a step, followed by the details.
+func (f *feed) describe(step rotation.StepKind, details ...string) string {
+	lines := append([]string{f.phrases.Meaning(step)}, details...)
 	if step == "" || step.AffectsSPs() {
 		lines = append(lines, f.phrases.Text("calendar.moved", f.command(idp.Suggest(idp.DoRotationStatus))))
 	}
@@ -165,16 +165,16 @@ type icalEvent struct {
 	Alarms []int
 }
 
-// icalLine is the most octets of a line, without its end (RFC 5545 §3.1).
-const icalLine = 75
+// maxLineLength is the maximum number of octets in a line, without its end (RFC 5545 §3.1).
+const maxLineLength = 75
 
-// property writes a line as it is.
-func (c *ical) property(name, value string) {
+// writeProperty writes and folds a line without escaping its value.
+func (c *ical) writeProperty(name, value string) {
 	line := name + ":" + value
-	for room := icalLine; len(line) > room; room = icalLine - 1 {
-		cut := room
-		for cut > room-utf8.UTFMax && !utf8.RuneStart(line[cut]) {
-			cut-- // a folded character breaks clients that read line by line
+	for limit := maxLineLength; len(line) > limit; limit = maxLineLength - 1 {
+		cut := limit
+		for cut > limit-utf8.UTFMax && !utf8.RuneStart(line[cut]) {
+			cut-- // clients that read line by line need whole characters
 		}
 		c.out.WriteString(line[:cut])
 		c.out.WriteString("\r\n ")
@@ -184,12 +184,12 @@ func (c *ical) property(name, value string) {
 	c.out.WriteString("\r\n")
 }
 
-// text writes a line whose value is a text (RFC 5545 §3.3.11).
-func (c *ical) text(name, value string) { c.property(name, icalText(value)) }
+// writeText writes a line whose value is a text (RFC 5545 §3.3.11).
+func (c *ical) writeText(name, value string) { c.writeProperty(name, escapeText(value)) }
 
-// icalText escapes the characters that have a meaning in a value, and leaves out characters that no
+// escapeText escapes the characters that have a meaning in a value, and leaves out characters that no
 // line may contain: a carriage return would begin a property.
-func icalText(s string) string {
+func escapeText(s string) string {
 	var out strings.Builder
 	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
 		switch {
@@ -210,38 +210,38 @@ func icalText(s string) string {
 
 // begin opens a calendar with a name. It asks readers to load the calendar again twice a day.
 func (c *ical) begin(name string) {
-	c.property("BEGIN", "VCALENDAR")
-	c.property("VERSION", "2.0")
-	c.property("PRODID", "-//Vernal//Rotation plan//EN")
-	c.property("CALSCALE", "GREGORIAN")
-	c.text("NAME", name)
-	c.text("X-WR-CALNAME", name)
-	c.property("REFRESH-INTERVAL;VALUE=DURATION", "PT12H")
-	c.property("X-PUBLISHED-TTL", "PT12H")
+	c.writeProperty("BEGIN", "VCALENDAR")
+	c.writeProperty("VERSION", "2.0")
+	c.writeProperty("PRODID", "-//Vernal//Rotation plan//EN")
+	c.writeProperty("CALSCALE", "GREGORIAN")
+	c.writeText("NAME", name)
+	c.writeText("X-WR-CALNAME", name)
+	c.writeProperty("REFRESH-INTERVAL;VALUE=DURATION", "PT12H")
+	c.writeProperty("X-PUBLISHED-TTL", "PT12H")
 }
 
-func (c *ical) event(e icalEvent) {
+func (c *ical) writeEvent(e icalEvent) {
 	const day = "20060102"
-	c.property("BEGIN", "VEVENT")
-	c.text("UID", e.UID)
-	c.property("DTSTAMP", e.Stamp.UTC().Format("20060102T150405Z"))
-	c.property("DTSTART;VALUE=DATE", e.Day.UTC().Format(day))
-	c.property("DTEND;VALUE=DATE", e.Day.UTC().AddDate(0, 0, 1).Format(day))
-	c.property("TRANSP", "TRANSPARENT") // the day stays free for meetings
-	c.text("SUMMARY", e.Summary)
-	c.text("DESCRIPTION", e.Description)
+	c.writeProperty("BEGIN", "VEVENT")
+	c.writeText("UID", e.UID)
+	c.writeProperty("DTSTAMP", e.Stamp.UTC().Format("20060102T150405Z"))
+	c.writeProperty("DTSTART;VALUE=DATE", e.Day.UTC().Format(day))
+	c.writeProperty("DTEND;VALUE=DATE", e.Day.UTC().AddDate(0, 0, 1).Format(day))
+	c.writeProperty("TRANSP", "TRANSPARENT") // the day stays free for meetings
+	c.writeText("SUMMARY", e.Summary)
+	c.writeText("DESCRIPTION", e.Description)
 	for _, days := range e.Alarms {
-		c.property("BEGIN", "VALARM")
-		c.property("ACTION", "DISPLAY")
-		c.text("DESCRIPTION", e.Summary)
-		c.property("TRIGGER", "-P"+strconv.Itoa(days)+"D")
-		c.property("END", "VALARM")
+		c.writeProperty("BEGIN", "VALARM")
+		c.writeProperty("ACTION", "DISPLAY")
+		c.writeText("DESCRIPTION", e.Summary)
+		c.writeProperty("TRIGGER", "-P"+strconv.Itoa(days)+"D")
+		c.writeProperty("END", "VALARM")
 	}
-	c.property("END", "VEVENT")
+	c.writeProperty("END", "VEVENT")
 }
 
 // end closes the calendar and returns it.
 func (c *ical) end() []byte {
-	c.property("END", "VCALENDAR")
+	c.writeProperty("END", "VCALENDAR")
 	return c.out.Bytes()
 }

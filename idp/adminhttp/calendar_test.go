@@ -54,7 +54,7 @@ func TestCalendarTextIsFoldedAndEscaped(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := &ical{}
-			c.text("N", tt.value)
+			c.writeText("N", tt.value)
 			if diff := cmp.Diff([]string{"N:" + tt.want}, unfold(t, c.out.String())); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

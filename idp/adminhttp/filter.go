@@ -38,7 +38,7 @@ const (
 // readFilter ignores invalid parameters.
 func readFilter(q url.Values) filter {
 	f := filter{Page: 1}
-	if move := migration.Move(q.Get("show")); slices.Contains(moves, move) || move == inactive {
+	if move := migration.Move(q.Get("show")); slices.Contains(moveOrder, move) || move == moveInactive {
 		f.Show = move
 	}
 	if y := idp.Year(q.Get("year")); y.Valid() {
@@ -56,22 +56,22 @@ func readFilter(q url.Values) filter {
 	return f
 }
 
-// fields returns the parameters of the filter except its page.
-func (f filter) fields() (set []templates.Field) {
+// listFields returns the parameters of the filter except its page.
+func (f filter) listFields() (fields []templates.Field) {
 	for _, field := range []templates.Field{
 		{Name: "show", Value: string(f.Show)}, {Name: "year", Value: string(f.Year)}, {Name: "q", Value: f.Query}, {Name: "locale", Value: f.Locale},
 	} {
 		if field.Value != "" {
-			set = append(set, field)
+			fields = append(fields, field)
 		}
 	}
-	return set
+	return fields
 }
 
-// url returns the URL of the page with the filter applied.
-func (f filter) url() string {
+// buildURL returns the URL of the page with the filter applied.
+func (f filter) buildURL() string {
 	q := url.Values{}
-	for _, field := range f.fields() {
+	for _, field := range f.listFields() {
 		q.Set(field.Name, field.Value)
 	}
 	if f.Page > 1 {
@@ -83,13 +83,13 @@ func (f filter) url() string {
 	return boardPath + "?" + q.Encode()
 }
 
-func (f filter) page(n int) filter {
+func (f filter) selectPage(n int) filter {
 	f.Page = n
 	return f
 }
 
-// narrowTo returns a filter for another selection in the same language.
-func (f filter) narrowTo(show migration.Move, y idp.Year) filter {
+// selectLines returns a filter for another selection in the same language.
+func (f filter) selectLines(show migration.Move, y idp.Year) filter {
 	return filter{Show: show, Year: y, Locale: f.Locale}
 }
 
@@ -99,37 +99,37 @@ func (f filter) apply(lines []migration.Line) []migration.Line {
 		return lines
 	}
 	query := strings.ToLower(f.Query)
-	leaving := f.Show == migration.Unmoved && f.Year != ""
-	var passed []migration.Line
+	isLeaving := f.Show == migration.Unmoved && f.Year != ""
+	var matches []migration.Line
 	for i := range lines {
 		l := &lines[i]
 		switch {
-		case leaving && !slices.Contains(l.UnmovedFrom, f.Year):
-		case !leaving && f.Show != "" && moveOf(l) != f.Show:
+		case isLeaving && !slices.Contains(l.YearsToLeave, f.Year):
+		case !isLeaving && f.Show != "" && findMove(l) != f.Show:
 		case f.Year != "" && !usesYear(l, f.Year):
 		case query != "" && !strings.Contains(strings.ToLower(l.Name), query) && !strings.Contains(strings.ToLower(string(l.SP)), query):
 		default:
-			passed = append(passed, *l)
+			matches = append(matches, *l)
 		}
 	}
-	return passed
+	return matches
 }
 
 func usesYear(l *migration.Line, y idp.Year) bool {
-	return slices.ContainsFunc(l.Years, func(s migration.Seen) bool { return s.Year == y })
+	return slices.ContainsFunc(l.Years, func(s migration.YearUse) bool { return s.Year == y })
 }
 
 // moves is the order in which migration states are shown.
-var moves = []migration.Move{migration.Unmoved, migration.Both, migration.Moved, migration.Unseen}
+var moveOrder = []migration.Move{migration.Unmoved, migration.Both, migration.Moved, migration.Unseen}
 
-// inactive is shown beside the moves: an inactive service provider delays no one, so
+// moveInactive is shown beside the moves: an inactive service provider delays no one, so
 // whether it has moved does not matter.
-const inactive migration.Move = "inactive"
+const moveInactive migration.Move = "inactive"
 
-// moveOf returns the migration state that the page shows for a service provider.
-func moveOf(l *migration.Line) migration.Move {
+// findMove returns the migration state that the page shows for a service provider.
+func findMove(l *migration.Line) migration.Move {
 	if !l.Active {
-		return inactive
+		return moveInactive
 	}
 	return l.Move
 }
@@ -137,28 +137,28 @@ func moveOf(l *migration.Line) migration.Move {
 func countMoves(b *migration.Board) map[migration.Move]int {
 	counts := map[migration.Move]int{}
 	for i := range b.SPs {
-		counts[moveOf(&b.SPs[i])]++
+		counts[findMove(&b.SPs[i])]++
 	}
 	return counts
 }
 
-// moves returns the links to all service providers, and to each migration state.
-func (f filter) moves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
-	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.narrowTo("", "").url(), Current: f.Show == "" && f.Year == ""}}
-	shown := moves
-	if counts[inactive] > 0 {
-		shown = append(slices.Clone(moves), inactive)
+// linkMoves returns the links to all service providers, and to each migration state.
+func (f filter) linkMoves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
+	links := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.selectLines("", "").buildURL(), Current: f.Show == "" && f.Year == ""}}
+	moves := moveOrder
+	if counts[moveInactive] > 0 {
+		moves = append(slices.Clone(moveOrder), moveInactive)
 	}
-	for _, m := range shown {
-		all = append(all, templates.BoardFilter{
-			Label: templates.MoveKey(m), Count: counts[m], URL: f.narrowTo(m, "").url(), Current: f.Show == m && f.Year == "",
+	for _, m := range moves {
+		links = append(links, templates.BoardFilter{
+			Label: templates.MoveKey(m), Count: counts[m], URL: f.selectLines(m, "").buildURL(), Current: f.Show == m && f.Year == "",
 		})
 	}
-	return all
+	return links
 }
 
-// inYears returns the links to the users of each year.
-func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
+// linkYears returns the links to the users of each year.
+func (f filter) linkYears(b *migration.Board) (links []templates.BoardFilter) {
 	for _, y := range b.Years {
 		n := 0
 		for i := range b.SPs {
@@ -166,14 +166,14 @@ func (f filter) inYears(b *migration.Board) (all []templates.BoardFilter) {
 				n++
 			}
 		}
-		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.narrowTo("", y.Year).url(), Current: f.Year == y.Year && f.Show == ""})
+		links = append(links, templates.BoardFilter{Year: y.Year, Count: n, URL: f.selectLines("", y.Year).buildURL(), Current: f.Year == y.Year && f.Show == ""})
 	}
-	return all
+	return links
 }
 
-// search returns the search form, which keeps the filter.
-func (f filter) search() templates.BoardSearch {
-	kept := f
-	kept.Query = ""
-	return templates.BoardSearch{Action: boardPath, Query: f.Query, Fields: kept.fields()}
+// buildSearch returns the search form, which keeps the filter.
+func (f filter) buildSearch() templates.BoardSearch {
+	base := f
+	base.Query = ""
+	return templates.BoardSearch{Action: boardPath, Query: f.Query, Fields: base.listFields()}
 }

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/web"
 )
 
-// Paths. The rest of a path with a secret prefix is a token.
+// The paths of the listener. A token follows wallPrefix and calendarPrefix.
 const (
 	boardPath      = "/rotation"
 	dataPath       = "/rotation.json"
@@ -38,7 +38,7 @@ const (
 // authenticated. A proxy that passes on everything, sets the Host to a name of loopback and
 // adds no forwarding header cannot be detected.
 func (h *Handler) guard(next http.Handler) http.Handler {
-	adminHost := hostOf(h.URL)
+	adminHost := parseHost(h.URL)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := web.EventOf(r)
 		e.HidePath = true
@@ -46,26 +46,26 @@ func (h *Handler) guard(next http.Handler) http.Handler {
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		host, forwarded := hostname(r.Host), isForwarded(r.Header)
-		switch why := refuse(r, host, adminHost); {
-		case why != "":
-			e.Note(slog.String("refused", why))
+		host, isProxied := parseHostname(r.Host), isForwarded(r.Header)
+		switch reason := refuse(r, host, adminHost); {
+		case reason != "":
+			e.Note(slog.String("refused", reason))
 			e.Raise(slog.LevelWarn)
-			http.Error(w, "refused: "+why, http.StatusForbidden)
+			http.Error(w, "refused: "+reason, http.StatusForbidden)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			header.Set("Allow", "GET, HEAD")
 			http.Error(w, "this URL accepts GET and HEAD only", http.StatusMethodNotAllowed)
-		case forwarded || !idp.IsLoopback(host):
-			secretOnly(next, w, r)
+		case isProxied || !idp.IsLoopback(host):
+			serveSecretOnly(next, w, r)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// secretOnly serves only the secret URLs. All other paths and invalid tokens get the same
+// serveSecretOnly serves only the secret URLs. All other paths and invalid tokens get the same
 // 404, as text, because an error page would link to files that are not served this way.
-func secretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) {
+func serveSecretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	r = r.Clone(r.Context())
 	r.Header.Del("Accept")
 	if !strings.HasPrefix(r.URL.Path, wallPrefix) && !strings.HasPrefix(r.URL.Path, calendarPrefix) {
@@ -77,10 +77,10 @@ func secretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) {
 // refuse returns the reason why a request is refused, or "".
 func refuse(r *http.Request, host, adminHost string) string {
 	if !idp.IsLoopback(host) && (adminHost == "" || host != adminHost) {
-		return fmt.Sprintf("the Host is %.100q, which is neither a name of this machine such as localhost nor that of admin_url", r.Host)
+		return fmt.Sprintf("the Host %.100q is neither a name of this machine, such as localhost, nor the host of admin_url", r.Host)
 	}
-	if origin := r.Header.Get("Origin"); origin != "" && hostOf(origin) != host {
-		return "another site asks (Origin)"
+	if origin := r.Header.Get("Origin"); origin != "" && parseHost(origin) != host {
+		return "the request comes from another site (Origin)"
 	}
 	site := r.Header.Get("Sec-Fetch-Site")
 	if site == "" || site == "none" || site == "same-origin" {
@@ -89,7 +89,7 @@ func refuse(r *http.Request, host, adminHost string) string {
 	if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
 		return ""
 	}
-	return "another site asks (Sec-Fetch-Site)"
+	return "the request comes from another site (Sec-Fetch-Site)"
 }
 
 // isForwarded reports whether a proxy declares that it passed the request on.
@@ -102,17 +102,17 @@ func isForwarded(h http.Header) bool {
 	return false
 }
 
-// hostname returns the host of a Host header in lower case, without the port.
-func hostname(hostPort string) string {
+// parseHostname returns the host of a Host header in lower case, without the port.
+func parseHostname(hostPort string) string {
 	host := (&url.URL{Host: hostPort}).Hostname()
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
-// hostOf returns the host of a URL, or "".
-func hostOf(address string) string {
-	u, err := url.Parse(address)
+// parseHost returns the host of a URL, or "".
+func parseHost(rawURL string) string {
+	u, err := url.Parse(rawURL)
 	if err != nil {
 		return ""
 	}
-	return hostname(u.Host)
+	return parseHostname(u.Host)
 }

@@ -19,12 +19,12 @@ type view struct {
 // planYears is the number of years that the pages look ahead.
 const planYears = 1
 
-func (h *Handler) view(ctx context.Context) (*view, error) {
+func (h *Handler) readView(ctx context.Context) (*view, error) {
 	b, err := h.Board.Board(ctx)
 	if err != nil {
 		return nil, err
 	}
-	st, err := h.Rotation.Status(ctx, b.Unmoved())
+	status, err := h.Rotation.Status(ctx, b.CountUnmoved())
 	if err != nil {
 		return nil, err
 	}
@@ -32,12 +32,12 @@ func (h *Handler) view(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.Attention = append(st.Attention, b.Attention()...)
-	return &view{Status: st, Plan: plan, Board: b}, nil
+	status.Attention = append(status.Attention, b.Attention()...)
+	return &view{Status: status, Plan: plan, Board: b}, nil
 }
 
-// years lists the years that have not ended, oldest first.
-func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
+// listYears lists the years that have not ended, oldest first.
+func (v *view) listYears(policy rotation.Policy) (rows []templates.BoardYear) {
 	for _, y := range v.Status.Years {
 		if y.State.IsOver() {
 			continue
@@ -51,47 +51,47 @@ func (v *view) years(policy rotation.Policy) (all []templates.BoardYear) {
 		}
 		if i := slices.IndexFunc(v.Board.Years, func(c migration.Year) bool { return c.Year == y.Year }); i >= 0 {
 			c := v.Board.Years[i]
-			row.SPs, row.Unmoved = c.SPs, c.Unmoved
+			row.SPs, row.Unmoved = c.SPs, c.UnmovedCount
 			row.Leaving = y.Live && v.Board.MustLeave(c)
 		}
 		if y.Next != nil {
-			next := step(*y.Next)
+			next := renderStep(*y.Next)
 			row.Next = &next
 		}
-		all = append(all, row)
+		rows = append(rows, row)
 	}
-	return all
+	return rows
 }
 
-// listLeaving lists the live years that service providers must leave, oldest first.
-func (v *view) listLeaving() []migration.Year {
+// listYearsToLeave lists the live years that service providers must leave, oldest first.
+func (v *view) listYearsToLeave() []migration.Year {
 	return slices.DeleteFunc(slices.Clone(v.Board.Years), func(y migration.Year) bool { return !y.State.IsLive() || !v.Board.MustLeave(y) })
 }
 
-// maxComing bounds the list of future steps.
-const maxComing = 8
+// maxNextSteps bounds the list of future steps.
+const maxNextSteps = 8
 
-func (v *view) listComing() (all []templates.BoardStep) {
+func (v *view) listNextSteps() (rows []templates.BoardStep) {
 	for _, c := range v.Plan {
 		if c.Step == "" && c.FromState != c.ToState && c.ToState != rotation.Grace {
-			continue // follows from the step before it
+			continue // the step before it causes this change
 		}
-		if len(all) == maxComing {
+		if len(rows) == maxNextSteps {
 			break
 		}
-		all = append(all, step(c))
+		rows = append(rows, renderStep(c))
 	}
-	return all
+	return rows
 }
 
-// step renders a future step.
-func step(c rotation.UpcomingStep) templates.BoardStep {
-	what := templates.StepKey(c.Step)
+// renderStep renders a future step.
+func renderStep(c rotation.UpcomingStep) templates.BoardStep {
+	key := templates.StepKey(c.Step)
 	switch {
 	case c.Step == "" && c.ToState == rotation.Expiring:
-		what = templates.ComesExpiring
+		key = templates.ComesExpiring
 	case c.Step == "" && c.ToState == rotation.Published && c.FromState != c.ToState:
-		what = templates.ComesPublished
+		key = templates.ComesPublished
 	}
-	return templates.BoardStep{Year: c.Year, What: what, At: c.At, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}
+	return templates.BoardStep{Year: c.Year, What: key, At: c.At, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}
 }

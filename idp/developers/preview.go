@@ -44,7 +44,7 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); q.Has("link") {
 		return h.enterPreview(w, r, q.Get("link"))
 	}
-	inside, err := h.Access.ListEntered(r)
+	inside, err := h.Access.ListPreviews(r)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (h *Handler) enterPreview(w http.ResponseWriter, r *http.Request, token str
 	if err != nil {
 		return err
 	}
-	if found.Published {
+	if found.IsPublished {
 		return h.render(w, templates.PreviewPage{Base: h.Pages.Base(r, ""), Previews: []templates.Preview{p}})
 	}
 	if err := h.Access.Enter(w, r, found); err != nil {
@@ -95,10 +95,10 @@ func (h *Handler) previewPage(r *http.Request, in *yearaccess.Preview) (template
 		return templates.Preview{}, err
 	}
 	p := templates.Preview{
-		Year: in.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: in.ExpiresAt, Published: in.Published,
+		Year: in.Year, SPName: provider.Name, SPLogo: provider.LogoPath(), EndAt: in.ExpiresAt, Published: in.IsPublished,
 		MetadataURL: h.IdP.MetadataURL(in.Year), CertificateURL: h.IdP.CertificateURL(in.Year), AuthURL: h.IdP.AuthnURL(in.Year),
 	}
-	if !in.Published {
+	if !in.IsPublished {
 		query := "?preview=" + url.QueryEscape(in.Token)
 		p.MetadataURL += query
 		p.CertificateURL += query

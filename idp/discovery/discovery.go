@@ -179,9 +179,9 @@ func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now tim
 	defer h.Years.BeginSigning()()
 	entry, ok := h.Years.Lookup(by, now)
 	if !ok || entry.State.IsOver() {
-		return nil, h.Access.EndedYear(by)
+		return nil, h.Access.CheckEnded(by)
 	}
-	signer, err := signing.SignerOf(entry.Key)
+	signer, err := signing.LookupSigner(entry.Key)
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (s *Service) checkRotation(ctx context.Context, _ Options) (findings []Find
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.Rotation.Status(ctx, board.Unmoved())
+	st, err := s.Rotation.Status(ctx, board.CountUnmoved())
 	if err != nil {
 		return nil, err
 	}

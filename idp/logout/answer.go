@@ -79,7 +79,7 @@ func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind,
 	}
 	switch {
 	case errors.Is(err, idp.ErrYearEnded):
-		return nil, h.offerSignOut(h.Access.EndedYear(year))
+		return nil, h.offerSignOut(h.Access.CheckEnded(year))
 	case err != nil:
 		return nil, fmt.Errorf("record %s: %w", kind, err)
 	}

@@ -160,7 +160,7 @@ func TestUsedYearIsKeptFromRetirement(t *testing.T) {
 		t.Helper()
 		b, err := i.Board.Board(t.Context())
 		ok(t, err)
-		st, err := i.Rotation.Status(t.Context(), b.Unmoved())
+		st, err := i.Rotation.Status(t.Context(), b.CountUnmoved())
 		ok(t, err)
 		for _, a := range st.Attention {
 			if a.Code == code {

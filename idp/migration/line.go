@@ -27,37 +27,37 @@ const (
 	WarnClockAhead       rotation.ReasonCode = "clock_ahead"
 )
 
-type liner struct {
+type lineBuilder struct {
 	now    time.Time
 	target idp.Year
 	state  func(idp.Year) rotation.State
 }
 
-func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
-	uses := known.Uses[p.EntityID]
+func (l *lineBuilder) buildLine(p *sp.Provider, snapshot *usage.Snapshot) Line {
+	uses := snapshot.Uses[p.EntityID]
 	line := Line{
-		SP: p.EntityID, Name: p.Name, Active: p.Active, UnmovedFrom: []idp.Year{},
+		SP: p.EntityID, Name: p.Name, Active: p.Active, YearsToLeave: []idp.Year{},
 		Contacts: append([]string{}, p.Contacts...),
-		Years:    make([]Seen, len(uses)),
-		Certs:    l.certs(p, uses),
-		Fetches:  append([]Fetches{}, known.Fetches[p.EntityID]...),
+		Years:    make([]YearUse, len(uses)),
+		Certs:    l.listCerts(p, uses),
+		Fetches:  append([]Fetches{}, snapshot.Fetches[p.EntityID]...),
 	}
 	for i := range line.Fetches {
 		line.Fetches[i].Hint = ""
 	}
 	today := usage.DayOf(l.now)
 	for i, u := range uses {
-		line.Years[i] = Seen{
+		line.Years[i] = YearUse{
 			Year: u.Year, FirstAt: usage.Moment(u.First), LastAt: usage.Moment(u.Last),
 			Days7: u.Days.Sum(today, 7), Days30: u.Days.Sum(today, 30),
 			Signed: u.Signed, CertSHA256: u.Cert,
 		}
 	}
-	move, from := Judge(line.Years, l.state, l.target, l.now)
-	if line.Move = move; p.Active && from != nil {
-		line.UnmovedFrom = from
+	move, yearsToLeave := Judge(line.Years, l.state, l.target, l.now)
+	if line.Move = move; p.Active && yearsToLeave != nil {
+		line.YearsToLeave = yearsToLeave
 	}
-	line.Warnings = append(append([]rotation.Reason{}, l.certWarnings(line.Certs)...), l.requestWarnings(uses)...)
+	line.Warnings = append(append([]rotation.Reason{}, l.listCertWarnings(line.Certs)...), l.listRequestWarnings(uses)...)
 	return line
 }
 
@@ -69,46 +69,46 @@ func (l *liner) line(p *sp.Provider, known *usage.Snapshot) Line {
 // A live year is left when it was not used for 14 days and a newer live one was. A year
 // that is over is left when it was not used for 14 days and a live one was used since.
 // Until then sign-ins fail, even if a live year was used earlier.
-func Judge(years []Seen, state func(idp.Year) rotation.State, target idp.Year, now time.Time) (move Move, from []idp.Year) {
-	var worked time.Time // the last use of a live year
-	var newest idp.Year  // the newest live year that was used
-	used, arrived, stuck := false, false, false
+func Judge(years []YearUse, state func(idp.Year) rotation.State, target idp.Year, now time.Time) (move Move, yearsToLeave []idp.Year) {
+	var liveUseAt time.Time // last use of a live year
+	var newestYear idp.Year // newest live year that was used
+	hasUse, usesTarget, isStuck := false, false, false
 	for _, u := range years {
 		s := state(u.Year)
 		if s.IsLive() {
-			newest = u.Year
-			if u.LastAt.After(worked) {
-				worked = u.LastAt
+			newestYear = u.Year
+			if u.LastAt.After(liveUseAt) {
+				liveUseAt = u.LastAt
 			}
 		}
-		used = used || s.IsLive() || s.IsOver()
-		arrived = arrived || s.IsLive() && !rotation.MustLeave(u.Year, s, target)
+		hasUse = hasUse || s.IsLive() || s.IsOver()
+		usesTarget = usesTarget || s.IsLive() && !rotation.MustLeave(u.Year, s, target)
 	}
 	for _, u := range years {
 		s := state(u.Year)
 		if !rotation.MustLeave(u.Year, s, target) {
 			continue
 		}
-		failing := s.IsOver() && !worked.After(u.LastAt)
-		if failing || s.IsLive() && u.Year == newest || isWithin(rotation.QuietTime, now, u.LastAt) {
-			from = append(from, u.Year)
+		isFailing := s.IsOver() && !liveUseAt.After(u.LastAt)
+		if isFailing || s.IsLive() && u.Year == newestYear || isWithin(rotation.QuietTime, now, u.LastAt) {
+			yearsToLeave = append(yearsToLeave, u.Year)
 		}
-		stuck = stuck || failing
+		isStuck = isStuck || isFailing
 	}
 	switch {
-	case !used:
+	case !hasUse:
 		return Unseen, nil
-	case !arrived || stuck:
-		return Unmoved, from
-	case from != nil:
-		return Both, from
+	case !usesTarget || isStuck:
+		return Unmoved, yearsToLeave
+	case yearsToLeave != nil:
+		return Both, yearsToLeave
 	}
 	return Moved, nil
 }
 
-// certs returns the registered request certificates with their last use.
-func (l *liner) certs(p *sp.Provider, uses []*usage.Tally) []RequestCert {
-	out := []RequestCert{}
+// listCerts returns the registered request certificates with their last use.
+func (l *lineBuilder) listCerts(p *sp.Provider, uses []*usage.Tally) []RequestCert {
+	certs := []RequestCert{}
 	for _, c := range p.RequestCerts {
 		rc := RequestCert{SHA256: p.CertSHA256(c), EndAt: c.NotAfter.UTC(), Ended: !l.now.Before(c.NotAfter)}
 		last := int64(0)
@@ -116,15 +116,15 @@ func (l *liner) certs(p *sp.Provider, uses []*usage.Tally) []RequestCert {
 			last = max(last, u.Certs[rc.SHA256])
 		}
 		rc.LastAt = usage.Moment(last)
-		out = append(out, rc)
+		certs = append(certs, rc)
 	}
-	slices.SortStableFunc(out, func(a, b RequestCert) int { return a.EndAt.Compare(b.EndAt) })
-	return out
+	slices.SortStableFunc(certs, func(a, b RequestCert) int { return a.EndAt.Compare(b.EndAt) })
+	return certs
 }
 
-// certWarnings warns about request certificates that have expired or soon will.
-func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
-	for _, c := range all {
+// listCertWarnings warns about request certificates that have expired or soon will.
+func (l *lineBuilder) listCertWarnings(certs []RequestCert) (warnings []rotation.Reason) {
+	for _, c := range certs {
 		code := WarnRequestCertEnds
 		switch {
 		case c.Ended:
@@ -137,35 +137,35 @@ func (l *liner) certWarnings(all []RequestCert) (warnings []rotation.Reason) {
 	return warnings
 }
 
-// requestWarnings returns the warnings about requests of the last 30 days, to any year.
-func (l *liner) requestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
-	var all usage.Tally
+// listRequestWarnings returns the warnings about requests of the last 30 days, to any year.
+func (l *lineBuilder) listRequestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
+	var total usage.Tally
 	for _, u := range uses {
-		all.Unsigned = max(all.Unsigned, u.Unsigned)
-		all.Relay = all.Relay.Worse(u.Relay)
-		all.Clock = all.Clock.Least(u.Clock)
+		total.Unsigned = max(total.Unsigned, u.Unsigned)
+		total.Relay = total.Relay.Worse(u.Relay)
+		total.Clock = total.Clock.Least(u.Clock)
 	}
 	warn := func(code rotation.ReasonCode, date time.Time, count int) {
 		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{At: date, Count: count}})
 	}
-	if l.isRecent(all.Unsigned) {
-		warn(WarnUnsigned, usage.Moment(all.Unsigned), 0)
+	if l.isRecent(total.Unsigned) {
+		warn(WarnUnsigned, usage.Moment(total.Unsigned), 0)
 	}
-	if l.isRecent(all.Relay.Last) {
-		warn(WarnRelayStateLong, usage.Moment(all.Relay.At), all.Relay.Bytes)
+	if l.isRecent(total.Relay.Last) {
+		warn(WarnRelayStateLong, usage.Moment(total.Relay.At), total.Relay.Bytes)
 	}
-	off := time.Duration(all.Clock.Millis) * time.Millisecond
-	if off.Abs() > clockBound && usage.DayOf(l.now)-all.Clock.Day < usage.KeepDays {
+	clockError := time.Duration(total.Clock.Millis) * time.Millisecond
+	if clockError.Abs() > clockBound && usage.DayOf(l.now)-total.Clock.Day < usage.KeepDays {
 		code := WarnClockBehind
-		if off < 0 {
+		if clockError < 0 {
 			code = WarnClockAhead
 		}
-		warn(code, usage.Moment(all.Clock.Day*(24*time.Hour).Milliseconds()), int(off.Abs().Round(time.Second)/time.Second))
+		warn(code, usage.Moment(total.Clock.Day*(24*time.Hour).Milliseconds()), int(clockError.Abs().Round(time.Second)/time.Second))
 	}
 	return warnings
 }
 
-func (l *liner) isRecent(millis int64) bool {
+func (l *lineBuilder) isRecent(millis int64) bool {
 	return isWithin(usage.OddTime, l.now, usage.Moment(millis))
 }
 
@@ -189,12 +189,12 @@ func (l *Line) HasRequestCertEnded() bool {
 
 // Attention lists the problems of service providers that need an operator, in the order of the
 // migration board. rotation.Status has those of the rotation itself.
-func (b *Board) Attention() (all []rotation.Attention) {
+func (b *Board) Attention() (attentions []rotation.Attention) {
 	for i := range b.SPs {
 		if l := &b.SPs[i]; l.HasRequestCertEnded() {
 			args := rotation.Args{SPs: []idp.EntityID{l.SP}, At: l.RequestCertsEndAt()}
-			all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: args}.Suggest())
+			attentions = append(attentions, rotation.Attention{Code: rotation.RequestCertEnded, Args: args}.Suggest())
 		}
 	}
-	return all
+	return attentions
 }

@@ -51,10 +51,10 @@ type Year struct {
 	CertEndAt time.Time      `json:"certificate_end_at,omitzero"`
 	// RetireAt is the retirement date in the calendar.
 	RetireAt time.Time `json:"retire_at,omitzero"`
-	// SPs counts the active service providers that used the year within 30 days. Unmoved
-	// counts the lines that list it in UnmovedFrom, and is 0 for the target.
-	SPs     int `json:"sps"`
-	Unmoved int `json:"unmoved"`
+	// SPs counts the active service providers that used the year within 30 days. UnmovedCount
+	// counts the lines that list it in YearsToLeave, and is 0 for the target.
+	SPs          int `json:"sps"`
+	UnmovedCount int `json:"unmoved"`
 }
 
 // Line is one service provider.
@@ -63,12 +63,12 @@ type Line struct {
 	Name   string       `json:"name"`
 	Active bool         `json:"active"`
 	Move   Move         `json:"move"`
-	// UnmovedFrom are the years that an active service provider must still leave, oldest
-	// first. Empty if it has moved or was never seen.
-	UnmovedFrom []idp.Year `json:"unmoved_from"`
-	Contacts    []string   `json:"contacts"`
+	// YearsToLeave are the years that an active service provider must still leave, oldest
+	// first. The list is empty if it has moved or was never seen.
+	YearsToLeave []idp.Year `json:"unmoved_from"`
+	Contacts     []string   `json:"contacts"`
 	// Years has an entry for each year used, oldest first.
-	Years []Seen `json:"years"`
+	Years []YearUse `json:"years"`
 	// Certs are its request certificates, sorted by expiry.
 	Certs []RequestCert `json:"request_certificates"`
 	// Fetches are loads of metadata with its entity ID as a hint, which proves nothing.
@@ -78,8 +78,8 @@ type Line struct {
 	Warnings []rotation.Reason `json:"warnings"`
 }
 
-// Seen is the use of one year by one service provider.
-type Seen struct {
+// YearUse is the use of one year by one service provider.
+type YearUse struct {
 	Year    idp.Year  `json:"year"`
 	FirstAt time.Time `json:"first_at"`
 	LastAt  time.Time `json:"last_at"`
@@ -97,7 +97,7 @@ type RequestCert struct {
 	SHA256 string    `json:"sha256"`
 	EndAt  time.Time `json:"end_at"`
 	Ended  bool      `json:"ended"`
-	// LastAt is when it last verified a request, or zero.
+	// LastAt is when the certificate last verified a request, or zero.
 	LastAt time.Time `json:"last_at,omitzero"`
 }
 
@@ -113,10 +113,10 @@ const (
 // MustLeave reports whether the users of a year must move to the target.
 func (b *Board) MustLeave(y Year) bool { return rotation.MustLeave(y.Year, y.State, b.Target) }
 
-// UnmovedFrom lists the active service providers that must still leave a year, sorted.
-func (b *Board) UnmovedFrom(y idp.Year) (ids []idp.EntityID) {
+// ListUnmoved lists the active service providers that must still leave a year, sorted.
+func (b *Board) ListUnmoved(y idp.Year) (ids []idp.EntityID) {
 	for i := range b.SPs {
-		if slices.Contains(b.SPs[i].UnmovedFrom, y) {
+		if slices.Contains(b.SPs[i].YearsToLeave, y) {
 			ids = append(ids, b.SPs[i].SP)
 		}
 	}
@@ -130,7 +130,7 @@ func isWithin(d time.Duration, now, t time.Time) bool { return !t.IsZero() && no
 // Board reads the stored uses and those not written yet.
 func (s *Service) Board(ctx context.Context) (*Board, error) {
 	now := s.Clock.Now()
-	known, err := s.Usage.Read(ctx)
+	snapshot, err := s.Usage.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -145,58 +145,58 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 	if target, ok := s.Years.Target(now); ok {
 		b.Target = target.Year()
 	}
-	l := liner{now: now, target: b.Target, state: func(y idp.Year) rotation.State {
+	l := lineBuilder{now: now, target: b.Target, state: func(y idp.Year) rotation.State {
 		e, _ := s.Years.Lookup(y, now)
 		return e.State
 	}}
 	for _, p := range providers {
-		b.SPs = append(b.SPs, l.line(p, known))
-		delete(known.Fetches, p.EntityID)
+		b.SPs = append(b.SPs, l.buildLine(p, snapshot))
+		delete(snapshot.Fetches, p.EntityID)
 	}
 	sortLines(b.SPs)
-	b.Years = s.columns(b.SPs, now)
-	b.Fetches = append([]Fetches{}, known.ListOtherFetches()...)
+	b.Years = s.listColumns(b.SPs, now)
+	b.Fetches = append([]Fetches{}, snapshot.ListOtherFetches()...)
 	return b, nil
 }
 
-// Unmoved returns Year.Unmoved of every live year.
-func (b *Board) Unmoved() rotation.Counts {
+// CountUnmoved returns Year.UnmovedCount of every live year.
+func (b *Board) CountUnmoved() rotation.Counts {
 	counts := make(rotation.Counts)
 	for _, y := range b.Years {
 		if y.State.IsLive() {
-			counts[y.Year] = y.Unmoved
+			counts[y.Year] = y.UnmovedCount
 		}
 	}
 	return counts
 }
 
-// columns returns the years to show and counts their users.
-func (s *Service) columns(lines []Line, now time.Time) []Year {
-	users, unmoved := map[idp.Year]int{}, map[idp.Year]int{}
+// listColumns returns the years to show, with the numbers of their users.
+func (s *Service) listColumns(lines []Line, now time.Time) []Year {
+	userCounts, unmovedCounts := map[idp.Year]int{}, map[idp.Year]int{}
 	for _, e := range s.Years.Live(now) {
-		users[e.Year()] = 0
+		userCounts[e.Year()] = 0
 	}
 	for _, l := range lines {
-		for _, seen := range l.Years {
-			if !isWithin(recentTime, now, seen.LastAt) {
+		for _, use := range l.Years {
+			if !isWithin(recentTime, now, use.LastAt) {
 				continue
 			}
-			users[seen.Year] += 0 // shown even if no active service provider uses it
+			userCounts[use.Year] += 0 // shown even if no active service provider uses it
 			if l.Active {
-				users[seen.Year]++
+				userCounts[use.Year]++
 			}
 		}
-		for _, y := range l.UnmovedFrom {
-			unmoved[y]++
+		for _, y := range l.YearsToLeave {
+			unmovedCounts[y]++
 		}
 	}
-	years := make([]Year, 0, len(users))
-	for _, y := range slices.Sorted(maps.Keys(users)) {
-		c := Year{Year: y, State: rotation.Planned, SPs: users[y], Unmoved: unmoved[y]}
+	years := make([]Year, 0, len(userCounts))
+	for _, y := range slices.Sorted(maps.Keys(userCounts)) {
+		c := Year{Year: y, State: rotation.Planned, SPs: userCounts[y], UnmovedCount: unmovedCounts[y]}
 		if y.Valid() { // the store can contain another text
 			c.RetireAt = s.Years.Dates(y).RetireAt
 		}
-		if e, made := s.Years.Lookup(y, now); made {
+		if e, exists := s.Years.Lookup(y, now); exists {
 			c.State = e.State
 			if e.Key.Cert != nil {
 				c.CertEndAt = e.Key.Cert.NotAfter.UTC()
@@ -207,14 +207,14 @@ func (s *Service) columns(lines []Line, now time.Time) []Year {
 	return years
 }
 
-var order = []Move{Unmoved, Both, Moved, Unseen}
+var moveOrder = []Move{Unmoved, Both, Moved, Unseen}
 
 func sortLines(lines []Line) {
 	rank := func(l Line) int {
 		if !l.Active {
-			return slices.Index(order, l.Move) + len(order)
+			return slices.Index(moveOrder, l.Move) + len(moveOrder)
 		}
-		return slices.Index(order, l.Move)
+		return slices.Index(moveOrder, l.Move)
 	}
 	slices.SortFunc(lines, func(a, b Line) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.SP, b.SP))

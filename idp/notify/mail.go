@@ -34,8 +34,8 @@ const (
 const (
 	// mailTimeout is how long the server may take for one step of a mail.
 	mailTimeout = 10 * time.Second
-	// perConnection is how many mails go over one connection.
-	perConnection = 100
+	// maxPerConnection is how many mails go over one connection.
+	maxPerConnection = 100
 )
 
 // Mailer sends mail through the configured server. Its methods may be called concurrently.
@@ -44,7 +44,7 @@ type Mailer struct {
 	Server string
 	// From is the sender's bare email address, FromName the display name.
 	From, FromName string
-	// ReplyTo is the email address for answers, or "" for the sender's.
+	// ReplyTo is the email address for answers. If "", answers go to the sender.
 	ReplyTo string
 	// Username and Password sign in to the server, or are both "". They are never sent over
 	// a connection that others could read.
@@ -66,29 +66,29 @@ type Mail struct {
 	Subject, Text string
 }
 
-// Send hands over the mails, perConnection at a time. It returns an error for each mail that
+// Send hands over the mails, maxPerConnection at a time. It returns an error for each mail that
 // was not accepted and nil for the others. No error contains an email address.
 func (m *Mailer) Send(ctx context.Context, mails []Mail) (errs []error) {
-	for part := range slices.Chunk(mails, perConnection) {
-		errs = append(errs, m.sendPart(ctx, part)...)
+	for batch := range slices.Chunk(mails, maxPerConnection) {
+		errs = append(errs, m.sendBatch(ctx, batch)...)
 	}
 	return errs
 }
 
-// sendPart is Send on one connection, which ends with ctx at the latest.
-func (m *Mailer) sendPart(ctx context.Context, mails []Mail) []error {
+// sendBatch sends mails over one connection, which ends with ctx at the latest.
+func (m *Mailer) sendBatch(ctx context.Context, mails []Mail) []error {
 	errs := make([]error, len(mails))
-	ctx, hangUp := context.WithCancel(ctx)
-	defer hangUp()
-	c, broken := m.dial(ctx)
-	if broken != nil {
-		broken = fmt.Errorf("reach the mail server: %w", mailError(broken))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c, connErr := m.dial(ctx)
+	if connErr != nil {
+		connErr = fmt.Errorf("connect to the mail server: %w", stripServerText(connErr))
 	}
 	for i, mail := range mails {
-		if errs[i] = broken; broken != nil {
+		if errs[i] = connErr; connErr != nil {
 			continue
 		}
-		msg, err := m.message(mail)
+		msg, err := m.buildMessage(mail)
 		if err != nil {
 			errs[i] = err
 			continue
@@ -96,12 +96,12 @@ func (m *Mailer) sendPart(ctx context.Context, mails []Mail) []error {
 		if err = c.Send(msg); err == nil || msg.IsDelivered() {
 			continue
 		}
-		errs[i] = mailError(err)
-		if _, refused := errors.AsType[*refusedError](errs[i]); !refused {
-			broken = errs[i] // the connection can no longer be used
+		errs[i] = stripServerText(err)
+		if _, isRefused := errors.AsType[*refusedError](errs[i]); !isRefused {
+			connErr = errs[i] // the connection can no longer be used
 		}
 	}
-	if broken == nil {
+	if connErr == nil {
 		_ = c.Close()
 	}
 	return errs
@@ -119,8 +119,8 @@ func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 		return nil, err
 	}
 	tlsConfig := &tls.Config{ServerName: host, RootCAs: m.Roots, MinVersion: tls.VersionTLS12}
-	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(dialing, network, address)
+	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(dialCtx, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -128,8 +128,8 @@ func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 		if m.TLS != ImplicitTLS {
 			return conn, nil
 		}
-		secured := tls.Client(conn, tlsConfig)
-		return secured, secured.HandshakeContext(dialing)
+		tlsConn := tls.Client(conn, tlsConfig)
+		return tlsConn, tlsConn.HandshakeContext(dialCtx)
 	}
 	policy := gomail.TLSMandatory
 	if m.TLS == NoTLS || m.TLS == ImplicitTLS {
@@ -150,16 +150,16 @@ func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 	return c, c.DialWithContext(ctx)
 }
 
-// message builds the mail. Only bare email addresses are accepted, and header values have
+// buildMessage builds the mail. Only bare email addresses are accepted, and header values have
 // one line, so that no text can inject a header.
-func (m *Mailer) message(mail Mail) (*gomail.Msg, error) {
+func (m *Mailer) buildMessage(mail Mail) (*gomail.Msg, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	err := errors.Join(msg.FromFormat(cleanText(m.FromName), m.From), msg.To(mail.To))
 	if isMailAddress(m.ReplyTo) {
 		err = errors.Join(err, msg.ReplyTo(m.ReplyTo))
 	}
 	if err != nil || !isMailAddress(mail.To) || !isMailAddress(m.From) {
-		return nil, errors.New("not an email address")
+		return nil, errors.New("the mail needs a valid email address of its sender and its recipient")
 	}
 	msg.Subject(cleanText(mail.Subject))
 	msg.SetDateWithValue(m.Clock.Now())
@@ -179,20 +179,20 @@ func (e *refusedError) Error() string {
 	if e.code == 535 || e.code == 534 || e.code == 530 {
 		return fmt.Sprintf("the mail server does not accept mail.username and its password (%d)", e.code)
 	}
-	return fmt.Sprintf("the mail server refused it (%d)", e.code)
+	return fmt.Sprintf("the mail server refused the mail (%d)", e.code)
 }
 
-// mailError strips the server's text from an error.
-func mailError(err error) error {
-	send, unsent := errors.AsType[*gomail.SendError](err)
-	if unsent && send.ErrorCode() != 0 {
-		return &refusedError{send.ErrorCode()}
+// stripServerText strips the server's text from an error.
+func stripServerText(err error) error {
+	sendErr, isSendError := errors.AsType[*gomail.SendError](err)
+	if isSendError && sendErr.ErrorCode() != 0 {
+		return &refusedError{sendErr.ErrorCode()}
 	}
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return &refusedError{reply.Code}
 	}
-	if unsent {
-		return errors.New("the connection to the mail server broke: " + send.Reason.String())
+	if isSendError {
+		return errors.New("the connection to the mail server broke: " + sendErr.Reason.String())
 	}
 	return err
 }

@@ -16,26 +16,26 @@ type operatorData struct {
 	Notice
 	sender
 	Days int // until DueAt
-	// Code is the code of the attention, and Why is its reason.
-	Code rotation.AttentionCode
-	Why  string
-	// Hand means that an operator takes the step. Waits are the reasons why it waits.
-	Hand  bool
-	Waits string
-	// Open: the server takes the step on DueAt only if it waits for nothing then.
-	Open bool
+	// Code is the code of the attention, and Cause is its reason.
+	Code  rotation.AttentionCode
+	Cause string
+	// IsByHand means that an operator takes the step. Waits are the reasons why it waits.
+	IsByHand bool
+	Waits    string
+	// IsConditional means that the server takes the step on DueAt only if it no longer waits then.
+	IsConditional bool
 	// Reason is the reason that the operator gave.
 	Reason string
-	// Do are the command lines that the texts mention.
-	Do commands
-	// Newer: users of the year must move to a newer one. Held: they need not, although a newer one
+	// Commands are the command lines that the texts mention.
+	Commands commands
+	// MustLeave: users of the year must move to a newer one. Held: they need not, although a newer one
 	// is live, because a rollback holds.
-	Newer, Held bool
-	// Listed are the first of Count service providers. More is the number of the others.
-	Listed      []string
-	More, Count int
-	Certs       []requestCert
-	MoreCerts   int
+	MustLeave, IsHeld bool
+	// Names are the first of Count service providers. More is the number of the others.
+	Names            []string
+	MoreCount, Count int
+	Certs            []requestCert
+	MoreCertCount    int
 }
 
 // requestCert is the last request certificate of a service provider.
@@ -48,29 +48,29 @@ type requestCert struct {
 
 // notify records the notice with the text of its kind, unless it is recorded already. sps are the
 // service providers that it is about.
-func (s *Service) notify(ctx context.Context, d operatorData, sps []idp.EntityID) error {
-	if posted, err := s.isPosted(ctx, d.ID); posted || err != nil {
+func (s *Service) notify(ctx context.Context, data operatorData, sps []idp.EntityID) error {
+	if isRecorded, err := s.isRecorded(ctx, data.ID); isRecorded || err != nil {
 		return err
 	}
-	d.sender, d.Do, d.Days = s.senderIn(s.lang()), s.commands(d.Notice), daysTo(d.DueAt, d.At)
-	d.Count = len(sps)
+	data.sender, data.Commands, data.Days = s.newSender(s.defaultLang()), s.renderCommands(data.Notice), countDaysTo(data.DueAt, data.At)
+	data.Count = len(sps)
 	for _, id := range sps[:min(len(sps), maxListed)] {
-		d.Listed = append(d.Listed, cleanText(string(id)))
+		data.Names = append(data.Names, cleanText(string(id)))
 	}
-	d.More = len(sps) - len(d.Listed)
-	d.MoreCerts = max(len(d.Certs)-maxListed, 0)
-	d.Certs = d.Certs[:len(d.Certs)-d.MoreCerts]
-	n := d.Notice
+	data.MoreCount = len(sps) - len(data.Names)
+	data.MoreCertCount = max(len(data.Certs)-maxListed, 0)
+	data.Certs = data.Certs[:len(data.Certs)-data.MoreCertCount]
+	n := data.Notice
 	n.SPs = sps[:min(len(sps), maxSPs)]
 	var err error
-	if n.Subject, n.Text, err = render(s.lang(), "operator_"+string(n.Kind)+".txt", d); err != nil {
+	if n.Subject, n.Text, err = render(s.defaultLang(), "operator_"+string(n.Kind)+".txt", data); err != nil {
 		return err
 	}
 	return s.post(ctx, n)
 }
 
-// daysTo counts the days left, rounded up.
-func daysTo(at, now time.Time) int {
+// countDaysTo counts the days left, rounded up.
+func countDaysTo(at, now time.Time) int {
 	if at.IsZero() || !at.After(now) {
 		return 0
 	}
@@ -84,10 +84,10 @@ type commands struct {
 	Step string
 }
 
-// commands renders the command lines of a notice. They are empty without a CommandLine.
-func (s *Service) commands(n Notice) (c commands) {
+// renderCommands renders the command lines of a notice. They are empty without a CommandLine.
+func (s *Service) renderCommands(n Notice) (lines commands) {
 	if s.CommandLine == nil {
-		return c
+		return lines
 	}
 	report := idp.Suggest(idp.DoRotationReport)
 	if n.Kind != StepTaken && n.Kind != RequestCerts {

@@ -13,16 +13,16 @@ import (
 // width is the maximum line length.
 const width = 72
 
-// lang returns the language of contacts that name none: the installation's first.
-func (s *Service) lang() templates.Lang {
+// defaultLang returns the language of contacts that name none: the installation's first.
+func (s *Service) defaultLang() templates.Lang {
 	if len(s.Langs) > 0 && s.Langs[0].IsKnown() {
 		return s.Langs[0]
 	}
 	return "en"
 }
 
-// phrases render the rotation's codes in the operators' language.
-func (s *Service) phrases() *templates.Phrases { return templates.PhrasesIn(s.lang()) }
+// loadPhrases render the rotation's codes in the operators' language.
+func (s *Service) loadPhrases() *templates.Phrases { return templates.PhrasesIn(s.defaultLang()) }
 
 // sender is the part of every mail that names its sender.
 type sender struct {
@@ -31,54 +31,54 @@ type sender struct {
 	Support      string // how to reach support, "" if no way is known
 }
 
-func (s *Service) senderIn(lang templates.Lang) sender {
-	b := s.Branding.In(lang)
-	from := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
-	if from.Organization == from.Us {
-		from.Organization = ""
+func (s *Service) newSender(defaultLang templates.Lang) sender {
+	b := s.Branding.In(defaultLang)
+	data := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
+	if data.Organization == data.Us {
+		data.Organization = ""
 	}
 	if b.Contact == "" {
 		b.Contact = s.IdP.Contact
 	}
 	if len(b.SupportLinks()) > 0 {
-		from.Support = templates.PhrasesIn(lang).SupportText(b)
+		data.Support = templates.PhrasesIn(defaultLang).SupportText(b)
 	}
-	return from
+	return data
 }
 
 // render fills in a text and lays it out.
-func render(lang templates.Lang, name string, data any) (subject, text string, err error) {
-	subject, text, err = templates.PhrasesIn(lang).Mail(name, data)
+func render(defaultLang templates.Lang, name string, data any) (subject, text string, err error) {
+	subject, text, err = templates.PhrasesIn(defaultLang).Mail(name, data)
 	return cleanText(subject), layOut(text), err
 }
 
 // layOut breaks the lines of paragraphs, keeps indented lines and certificates as they are,
 // and drops repeated empty lines.
 func layOut(text string) string {
-	out := []string{""}
-	inPEM, inParagraph := false, false
+	lines := []string{""}
+	isInPEM, isInParagraph := false, false
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimRight(line, " ")
-		pem := strings.HasPrefix(line, "-----")
-		if inPEM || pem || line == "" || line[0] == ' ' {
-			if line != "" || out[len(out)-1] != "" {
-				out = append(out, line)
+		isPEMLine := strings.HasPrefix(line, "-----")
+		if isInPEM || isPEMLine || line == "" || line[0] == ' ' {
+			if line != "" || lines[len(lines)-1] != "" {
+				lines = append(lines, line)
 			}
-			inPEM, inParagraph = inPEM != pem, false
+			isInPEM, isInParagraph = isInPEM != isPEMLine, false
 			continue
 		}
 		// Break only at these spaces, because French has others at which no line may break.
 		for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ' ' || r == '\t' }) {
-			last := &out[len(out)-1]
-			if inParagraph && utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= width {
+			last := &lines[len(lines)-1]
+			if isInParagraph && utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= width {
 				*last += " " + word
 			} else {
-				out = append(out, word)
+				lines = append(lines, word)
 			}
-			inParagraph = true
+			isInParagraph = true
 		}
 	}
-	return strings.TrimSpace(strings.Join(out, "\n")) + "\n"
+	return strings.TrimSpace(strings.Join(lines, "\n")) + "\n"
 }
 
 // cleanText makes foreign text safe in a line: one line, nothing invisible, no change of
@@ -100,8 +100,8 @@ func cleanText(s string) string {
 	return s
 }
 
-// colons formats a hex fingerprint as openssl does.
-func colons(hex string) string {
+// formatFingerprint formats a hex fingerprint as openssl does.
+func formatFingerprint(hex string) string {
 	var pairs []string
 	for pair := range slices.Chunk([]byte(strings.ToUpper(hex)), 2) {
 		pairs = append(pairs, string(pair))

@@ -56,13 +56,13 @@ type Terms struct {
 	EndAt time.Time `json:"end_at"`
 }
 
-func (t *Terms) cookie() *http.Cookie {
+func (t *Terms) newCookie() *http.Cookie {
 	return &http.Cookie{Name: t.CookieName, Value: t.CookieValue}
 }
 
 // RefusedError reports a rehearsal that cannot begin, or a failed step that can be fixed.
 type RefusedError struct {
-	// Text is the reason. Suggestions say how to fix it.
+	// Text is the reason. Suggestions are steps that fix it.
 	Text        string
 	Suggestions []idp.Suggestion
 }

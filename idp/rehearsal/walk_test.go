@@ -63,7 +63,7 @@ func (w *deployment) begin(y idp.Year) *rehearsal.Walk {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(rehearsal.Way{}), Clock: w.Clock.Now}
+	return &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(rehearsal.Connection{}), Clock: w.Clock.Now}
 }
 
 // failed returns the steps that failed.

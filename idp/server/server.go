@@ -96,7 +96,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load guides: %w", err)
 	}
-	desk := &signing.Desk{Years: s.Years, Registry: s.Registry}
+	desk := &signing.Signer{Years: s.Years, Registry: s.Registry}
 	sessions := &session.Manager{
 		Store: s.Store, Clock: s.Clock, Sealer: s.Sealer, Idle: s.Idle, Absolute: s.Absolute, CodeTime: s.CodeTime, Secure: s.IsSecure(),
 		Device: func(r *http.Request) idp.Device { return session.DeviceOf(r.UserAgent(), web.EventOf(r).Client) },
@@ -109,7 +109,7 @@ func (s *Server) Handler() (http.Handler, error) {
 		return current.User
 	}
 	access := &yearaccess.Gate{
-		Years: s.Years, Clock: s.Clock, Links: s.Links, Fields: s.Registry.HasPreview, Pages: pages, Secure: s.IsSecure(),
+		Years: s.Years, Clock: s.Clock, Links: s.Links, HasFields: s.Registry.HasPreview, Pages: pages, Secure: s.IsSecure(),
 	}
 	signOn := &sso.Handler{
 		IdP: s.IdP, Store: s.Store, Registry: s.Registry, Sessions: sessions, Access: access, Signing: desk,

@@ -76,7 +76,7 @@ type Handler struct {
 	Store    Store
 	Registry *sp.Registry
 	Sessions *session.Manager
-	Signing  *signing.Desk
+	Signing  *signing.Signer
 	Pages    *web.Pages
 	Clock    idp.Clock
 	Access   *yearaccess.Gate

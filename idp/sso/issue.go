@@ -51,7 +51,7 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 		Check: h.Signing.Check(a.request.Year, a.provider), Event: signInEvent(a.request, user, e),
 	})
 	if errors.Is(err, idp.ErrYearEnded) {
-		return h.Access.EndedYear(a.request.Year)
+		return h.Access.CheckEnded(a.request.Year)
 	}
 	if errors.Is(err, idp.ErrProviderChanged) {
 		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision

@@ -43,7 +43,7 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 	buffer := takeBuffer()
 	defer buffer.release()
 	if err := h.signPassive(w, r, a, buffer); errors.Is(err, idp.ErrYearEnded) {
-		return h.Access.EndedYear(a.request.Year)
+		return h.Access.CheckEnded(a.request.Year)
 	} else if err != nil {
 		return err
 	}

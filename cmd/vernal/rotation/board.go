@@ -28,7 +28,7 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 	for _, y := range st.Board.Years {
 		unmoved, who := "-", ""
 		if st.Board.MustLeave(y) {
-			unmoved, who = strconv.Itoa(y.Unmoved), unmovedText(st.Board, y.Year)
+			unmoved, who = strconv.Itoa(y.UnmovedCount), unmovedText(st.Board, y.Year)
 		}
 		if y.State.IsLive() {
 			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), unmoved, cli.Dash(who)})
@@ -40,7 +40,7 @@ func (a *commands) printMoves(st ops.RotationStatus) error {
 
 // unmovedText names the service providers that must still leave a year, or returns "".
 func unmovedText(b *migration.Board, y idp.Year) string {
-	ids := b.UnmovedFrom(y)
+	ids := b.ListUnmoved(y)
 	if more := len(ids) - maxNamed; more > 0 {
 		return fmt.Sprintf("%s and %d more", cli.JoinNames(ids[:maxNamed], ", "), more)
 	}
@@ -49,14 +49,14 @@ func unmovedText(b *migration.Board, y idp.Year) string {
 
 // used is a service provider's use of a year, with its latest request certificate.
 type used struct {
-	migration.Seen
+	migration.YearUse
 	certEndAt time.Time // zero if it is not registered any more, or no request was signed
 }
 
 func usedIn(l migration.Line, y idp.Year) (u used) {
 	for _, seen := range l.Years {
 		if seen.Year == y {
-			u.Seen = seen
+			u.YearUse = seen
 		}
 	}
 	for _, c := range l.Certs {

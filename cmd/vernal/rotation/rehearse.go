@@ -71,12 +71,12 @@ is not tried. The exit code is 1 if a step fails.`,
 }
 
 // connectFlag parses HOST:PORT, or http://HOST:PORT for a listener without TLS.
-func connectFlag(c *cobra.Command, text string) (way rehearsal.Way, err error) {
+func connectFlag(c *cobra.Command, text string) (way rehearsal.Connection, err error) {
 	if text == "" {
 		return way, nil
 	}
-	way.Address, way.Plain = strings.CutPrefix(text, plainScheme)
-	host, port, err := net.SplitHostPort(way.Address)
+	way.HostPort, way.Plain = strings.CutPrefix(text, plainScheme)
+	host, port, err := net.SplitHostPort(way.HostPort)
 	if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || strings.ContainsAny(host, "/@") {
 		return way, cli.Usage(c, "--connect %q is not HOST:PORT or http://HOST:PORT", text)
 	}
@@ -89,7 +89,7 @@ const (
 	endWait = 3 * time.Second
 )
 
-func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Way) error {
+func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Connection) error {
 	pong, err := cli.Ask(ctx, a.App, ops.Ping, ops.Empty{})
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 	if pong.Address == "" {
 		return fmt.Errorf("no server runs here, and a rehearsal walks through a running one: vernal serve")
 	}
-	if way.Address == pong.Address && !pong.TLS {
+	if way.HostPort == pong.Address && !pong.TLS {
 		way.Plain = true // our own server says so
 	}
 	now := a.Clock.Now()
@@ -130,7 +130,7 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 		a.Say("%s is rehearsed: %s, all ok", year, cli.Plural(len(results), "step"))
 		return nil
 	}
-	if !results[0].OK && way.Address == "" {
+	if !results[0].OK && way.HostPort == "" {
 		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).With(idp.OptionConnect, ownAddress(pong))
 		a.Say("the server itself listens on %s; to leave out what is in front of it: %s", pong.Address, a.CommandLine(direct))
 	}

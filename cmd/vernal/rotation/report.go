@@ -145,8 +145,8 @@ func (a *commands) printRecipients(r ops.RotationReport, files []string) error {
 // listDuties describes the duties of a service provider in a few words.
 func listDuties(l notify.Letter) string {
 	var all []string
-	if len(l.From) > 0 {
-		all = append(all, fmt.Sprintf("move %s -> %s", cli.JoinNames(l.From, ", "), l.To))
+	if len(l.FromYears) > 0 {
+		all = append(all, fmt.Sprintf("move %s -> %s", cli.JoinNames(l.FromYears, ", "), l.ToYear))
 	}
 	if n := len(l.RequestCerts); n > 0 {
 		sha := l.RequestCerts[n-1].SHA256
@@ -174,11 +174,11 @@ func (a *commands) printSent(r ops.RotationReport) error {
 	if len(r.Sent) == 0 {
 		return nil
 	}
-	return cli.TextTable(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.Sent) []string {
+	return cli.TextTable(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, r.Sent, func(s notify.LetterResult) []string {
 		not := "-"
 		var failed []string
 		for _, f := range s.Failed {
-			failed = append(failed, f.To+": "+f.Why)
+			failed = append(failed, f.To+": "+f.Reason)
 		}
 		switch {
 		case len(failed) > 0:

@@ -58,7 +58,7 @@ func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	now, err := s.Rotation.Status(ctx, b.Unmoved())
+	now, err := s.Rotation.Status(ctx, b.CountUnmoved())
 	st := statusFor(now, b, s.Rotation.Policy)
 	st.Board = b
 	return st, err

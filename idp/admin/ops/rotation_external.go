@@ -166,7 +166,7 @@ func (s *Service) changeOf(ctx context.Context, o *rotator.Outcome) (c RotationC
 	}
 	after := o.After
 	if !o.DryRun {
-		if after, err = s.Rotation.Status(ctx, b.Unmoved()); err != nil {
+		if after, err = s.Rotation.Status(ctx, b.CountUnmoved()); err != nil {
 			return c, err
 		}
 	}

@@ -29,7 +29,7 @@ type RotationReport struct {
 	DryRun  bool            `json:"dry_run"`
 	Notices []notify.Letter `json:"notices"`
 	// Sent has an entry for each of Notices, if Send was set.
-	Sent []notify.Sent `json:"sent,omitempty"`
+	Sent []notify.LetterResult `json:"sent,omitempty"`
 }
 
 // Report returns the notices to service providers that must act, and sends them if asked.
