@@ -172,13 +172,13 @@ const maxLineLength = 75
 func (c *ical) writeProperty(name, value string) {
 	line := name + ":" + value
 	for limit := maxLineLength; len(line) > limit; limit = maxLineLength - 1 {
-		cut := limit
-		for cut > limit-utf8.UTFMax && !utf8.RuneStart(line[cut]) {
-			cut-- // clients that read line by line need whole characters
+		end := limit
+		for end > limit-utf8.UTFMax && !utf8.RuneStart(line[end]) {
+			end-- // clients that read line by line need whole characters
 		}
-		c.out.WriteString(line[:cut])
+		c.out.WriteString(line[:end])
 		c.out.WriteString("\r\n ")
-		line = line[cut:]
+		line = line[end:]
 	}
 	c.out.WriteString(line)
 	c.out.WriteString("\r\n")

@@ -15,7 +15,7 @@ import (
 // can be linked to.
 type filter struct {
 	// Show selects the active service providers that have moved this far, or the inactive
-	// ones. "" selects all. Unmoved with a Year selects those that must still leave that year.
+	// ones. "" selects all. Unmoved with a Year selects those that must leave that year.
 	Show migration.Move
 	// Year selects the service providers that have used it. "" selects all.
 	Year idp.Year

@@ -39,10 +39,10 @@ func (h *Handler) mountMetrics(router *web.Router) {
 		// A failed gauge does not hide the others.
 		ErrorHandling: promhttp.ContinueOnError,
 	}
-	measured := &measures{}
+	cache := &measures{}
 	router.Handle(metricsPath, web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
 		gatherers := prometheus.Gatherers{process}
-		if registry := measured.refresh(r.Context(), h); registry != nil {
+		if registry := cache.refresh(r.Context(), h); registry != nil {
 			gatherers = append(gatherers, registry)
 		}
 		if h.Traffic != nil {
@@ -83,7 +83,7 @@ func (m *measures) refresh(ctx context.Context, h *Handler) *prometheus.Registry
 	return m.registry
 }
 
-// measure reads all gauges. With an error, the sample contains those that could be read.
+// measure reads all gauges. If it returns an error, the sample contains the readable gauges.
 func (h *Handler) measure(ctx context.Context, s sample) error {
 	s.setGauge("build_info", 1, h.Version)
 	s.setFlag("ready", h.Ready == nil || h.Ready(ctx) == nil)
@@ -98,7 +98,7 @@ func (h *Handler) measure(ctx context.Context, s sample) error {
 	}
 	status, err := h.Rotation.Status(ctx, b.CountUnmoved())
 	if err != nil {
-		return fmt.Errorf("read the rotation: %w", err)
+		return fmt.Errorf("read the rotation's status: %w", err)
 	}
 	s.setFlag("rotation_automatic", !h.Rotation.Policy.Manual)
 	s.setRotation(status)

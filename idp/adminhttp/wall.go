@@ -16,7 +16,7 @@ import (
 const (
 	// refreshWall is the number of seconds after which the wallboard reloads.
 	refreshWall = "60"
-	// maxNames bounds the names of the first migration, maxLateNames those of each other one.
+	// maxNames bounds the names of the first migration, maxLateNames the names of each later one.
 	maxNames     = 120
 	maxLateNames = 20
 )
@@ -56,7 +56,7 @@ func parseRefresh(q url.Values) (isStill bool, otherURL string) {
 	return false, "?" + query.Encode()
 }
 
-// buildWallPage returns the page without its years. The first migration is at the top, the others below.
+// buildWallPage returns the page without its years. The most urgent migration is first.
 func (v *view) buildWallPage() templates.WallPage {
 	counts := countMoves(v.Board)
 	page := templates.WallPage{
@@ -105,7 +105,7 @@ func (v *view) listMigrations() []migration.Year {
 }
 
 // listNames returns the service providers that must still leave a year, up to limit, and
-// counts the rest.
+// counts the remaining ones.
 func (v *view) listNames(year idp.Year, limit int) (names []templates.WallName, moreCount int) {
 	for i := range v.Board.SPs {
 		l := &v.Board.SPs[i]

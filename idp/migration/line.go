@@ -188,7 +188,7 @@ func (l *Line) HasRequestCertEnded() bool {
 }
 
 // Attention lists the problems of service providers that need an operator, in the order of the
-// migration board. rotation.Status has those of the rotation itself.
+// migration board. rotation.Status lists the problems of the rotation itself.
 func (b *Board) Attention() (attentions []rotation.Attention) {
 	for i := range b.SPs {
 		if l := &b.SPs[i]; l.HasRequestCertEnded() {

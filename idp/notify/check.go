@@ -65,8 +65,8 @@ func (s *Service) SendTest(ctx context.Context) (mailErrs []error, webhookErr er
 	}
 	if s.Mail != nil && len(s.Notify) > 0 {
 		mails := make([]Mail, len(s.Notify))
-		for i, to := range s.Notify {
-			mails[i] = Mail{ID: n.ID, To: to, Subject: n.Subject, Text: n.Text}
+		for i, email := range s.Notify {
+			mails[i] = Mail{ID: n.ID, To: email, Subject: n.Subject, Text: n.Text}
 		}
 		mailErrs = s.Mail.Send(ctx, mails)
 	}

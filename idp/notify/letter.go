@@ -160,7 +160,7 @@ func (w *writer) findDueDate(l Letter) (dueAt time.Time) {
 type letterData struct {
 	Letter
 	sender
-	ID       string // of the service provider; Name is "" in a letter to all service providers
+	ID       string // of the service provider
 	EntityID string
 	// IsClosed and IsGrace report that the oldest of FromYears is closed, or its certificate ended.
 	IsClosed, IsGrace   bool

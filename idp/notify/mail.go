@@ -66,8 +66,9 @@ type Mail struct {
 	Subject, Text string
 }
 
-// Send hands over the mails, maxPerConnection at a time. It returns an error for each mail that
-// was not accepted and nil for the others. No error contains an email address.
+// Send gives the mails to the mail server, maxPerConnection at a time. It returns an error for each
+// mail that
+// was not accepted and nil for an accepted one. No error contains an email address.
 func (m *Mailer) Send(ctx context.Context, mails []Mail) (errs []error) {
 	for batch := range slices.Chunk(mails, maxPerConnection) {
 		errs = append(errs, m.sendBatch(ctx, batch)...)
@@ -119,8 +120,8 @@ func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 		return nil, err
 	}
 	tlsConfig := &tls.Config{ServerName: host, RootCAs: m.Roots, MinVersion: tls.VersionTLS12}
-	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(dialCtx, network, address)
+	dial := func(dialCtx context.Context, network, hostPort string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(dialCtx, network, hostPort)
 		if err != nil {
 			return nil, err
 		}

@@ -31,7 +31,7 @@ type operatorData struct {
 	// MustLeave: users of the year must move to a newer one. Held: they need not, although a newer one
 	// is live, because a rollback holds.
 	MustLeave, IsHeld bool
-	// Names are the first of Count service providers. More is the number of the others.
+	// Names are the first of Count service providers, and MoreCount is the number not named.
 	Names            []string
 	MoreCount, Count int
 	Certs            []requestCert

@@ -43,8 +43,8 @@ func (s *Service) Send(ctx context.Context, letters []Letter, actor string, dryR
 		results[i] = LetterResult{SP: l.SP, To: []string{}, Failed: []FailedMail{}}
 		// A letter that is sent twice by two commands is two mails.
 		id := fmt.Sprintf("letter/%s/%s/%d", s.IdP.BaseURL, l.SP, s.Clock.Now().Unix())
-		for _, to := range l.Contacts {
-			mails, mailResults = append(mails, Mail{ID: id, To: to, Subject: l.Subject, Text: l.Text}), append(mailResults, &results[i])
+		for _, email := range l.Contacts {
+			mails, mailResults = append(mails, Mail{ID: id, To: email, Subject: l.Subject, Text: l.Text}), append(mailResults, &results[i])
 		}
 	}
 	errs := make([]error, len(mails))
@@ -82,7 +82,7 @@ func (s *Service) recordResults(ctx context.Context, letters []Letter, results [
 	if len(events) == 0 {
 		return nil
 	}
-	// The mail is sent, so record it even if the caller is gone.
+	// The mail is sent, so record it even if the caller cancels.
 	if err := s.Store.AppendAudit(context.WithoutCancel(ctx), events...); err != nil {
 		return fmt.Errorf("the letters were sent, but could not be recorded: %w", err)
 	}

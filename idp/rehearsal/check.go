@@ -75,7 +75,7 @@ func (w *Walk) checkAssertions(context.Context) (string, error) {
 func (w *Walk) checkAssertion(a answer) error {
 	assertion := a.assertion
 	if assertion.Issuer.Value != w.buildURL("/api/saml") {
-		return fmt.Errorf("the Issuer is %q", assertion.Issuer.Value)
+		return fmt.Errorf("the Issuer is %q, not the entity ID of base_url", assertion.Issuer.Value)
 	}
 	if assertion.Subject == nil || assertion.Subject.NameID == nil || assertion.Subject.NameID.Value == "" || assertion.Subject.NameID.Format != saml.NameIDFormatPersistent {
 		return errors.New("the persistent NameID is missing")
@@ -86,7 +86,7 @@ func (w *Walk) checkAssertion(a answer) error {
 	now, data := w.Clock.Now(), assertion.Subject.SubjectConfirmations[0].SubjectConfirmationData
 	switch {
 	case data.Recipient != acsURL:
-		return fmt.Errorf("the Recipient is %q", data.Recipient)
+		return fmt.Errorf("the Recipient is %q, not the ACS", data.Recipient)
 	case data.InResponseTo != a.request.ID:
 		return fmt.Errorf("InResponseTo is %q, not the request's ID", data.InResponseTo)
 	case !now.Before(data.NotOnOrAfter):

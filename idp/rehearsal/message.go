@@ -106,7 +106,7 @@ func (r request) parseResponse(page []byte) ([]byte, error) {
 	case findField(formAction, page) != acsURL:
 		return nil, fmt.Errorf("the Response is posted to %q, not to the ACS", findField(formAction, page))
 	case findField(formRelay, page) != r.relayState:
-		return nil, fmt.Errorf("RelayState came back as %q, not %q", findField(formRelay, page), r.relayState)
+		return nil, fmt.Errorf("the returned RelayState is %q, not %q", findField(formRelay, page), r.relayState)
 	}
 	return xml, nil
 }

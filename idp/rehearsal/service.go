@@ -138,7 +138,7 @@ func (s *Service) End(ctx context.Context, id string, failedSteps []string, acto
 	defer s.mu.Unlock()
 	r := s.run
 	if r == nil || r.terms.ID != id {
-		return fmt.Errorf("rehearsal: %w", idp.ErrNotFound)
+		return fmt.Errorf("rehearsal %s: %w", id, idp.ErrNotFound)
 	}
 	failedSteps = slices.DeleteFunc(slices.Clone(failedSteps), func(name string) bool { return !isStep(name) })
 	event := idp.AuditEvent{Kind: idp.AuditRotationRehearse, Outcome: "ok", Actor: actor, SP: idp.RehearsalSP, Year: r.terms.Year}

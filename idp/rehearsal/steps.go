@@ -238,7 +238,7 @@ func (w *Walk) sendByPost(ctx context.Context) (string, error) {
 	if !strings.HasPrefix(location, w.Terms.BaseURL+"/") {
 		return "", errors.New("the 303 leads to another host")
 	}
-	cookies := (&http.Response{Header: p.header}).Cookies() // those that the POST set
+	cookies := (&http.Response{Header: p.header}).Cookies() // set by the POST
 	p, err = w.get(ctx, http.StatusOK, location, append(cookies, w.Terms.newCookie())...)
 	return w.recordAnswer(answer{binding: "HTTP-POST", request: r}, p, err)
 }

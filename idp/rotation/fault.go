@@ -20,8 +20,8 @@ type MadeKey struct {
 	CertSHA256, PublicKeySHA256 string
 }
 
-// KeyFault is the reason code of a recorded year that cannot sign: its files are not those that the
-// history records. Service providers trust the recorded certificate, so no other one may silently
+// KeyFault is the reason code of a recorded year that cannot sign: its files differ from the
+// recorded ones. Service providers trust the recorded certificate, so no other one may silently
 // replace it. The year is closed until the files are back, or it is revoked.
 type KeyFault string
 

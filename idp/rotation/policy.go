@@ -98,7 +98,7 @@ type Dates struct {
 }
 
 // Dates returns the calendar of one year. A year with a letter has the dates of its number:
-// an emergency key takes over the rest of the life of the one before. The year must be
+// an emergency key has the remaining life of the key that it replaces. The year must be
 // Valid.
 func (p Policy) Dates(y idp.Year) Dates { return p.computeDates(parseNumber(y)) }
 
@@ -131,7 +131,7 @@ func (p Policy) FirstYears(now time.Time) []idp.Year {
 	return years
 }
 
-// number returns the number of the year that the calendar prefers at now.
+// findNumber returns the number of the year that the calendar prefers at now.
 func (p Policy) findNumber(now time.Time) int {
 	n := now.UTC().Year() + 2
 	for p.PreferAt.Resolve(n).After(now) {

@@ -57,7 +57,7 @@ type YearStatus struct {
 	Next *UpcomingStep `json:"next,omitempty"`
 }
 
-// horizon is how many years Status looks ahead for the next event.
+// horizon is the number of years in which Status searches for the next event.
 const horizon = 4
 
 // Counts is a number of service providers for each year, or nil if unknown.

@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// StepKind names a step of the rotation. Names are the same as those of the commands.
+// StepKind names a step of the rotation, in the same way as its command.
 type StepKind string
 
 const (
@@ -40,32 +40,32 @@ const (
 // stepRule contains the properties of a kind of step, apart from the rules that refuse it.
 // Each field has a method.
 type stepRule struct {
-	automatic, byCommand, namesYear, needsReason, endsSigning, affectsSPs bool
+	isAutomatic, isCommand, namesYear, needsReason, endsSigning, affectsSPs bool
 }
 
 // stepRules has every kind of step.
 var stepRules = map[StepKind]stepRule{
-	StepCreate:   {automatic: true, byCommand: true, namesYear: true},
+	StepCreate:   {isAutomatic: true, isCommand: true, namesYear: true},
 	StepCSR:      {namesYear: true},
 	StepImport:   {namesYear: true},
-	StepPublish:  {automatic: true, byCommand: true, namesYear: true, affectsSPs: true},
-	StepPrefer:   {automatic: true, byCommand: true, namesYear: true, affectsSPs: true},
-	StepRetire:   {automatic: true, byCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
-	StepDestroy:  {automatic: true, namesYear: true, endsSigning: true},
-	StepRollback: {byCommand: true, needsReason: true, affectsSPs: true},
-	StepResume:   {byCommand: true},
-	StepRevoke:   {byCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
-	StepConfirm:  {byCommand: true},
+	StepPublish:  {isAutomatic: true, isCommand: true, namesYear: true, affectsSPs: true},
+	StepPrefer:   {isAutomatic: true, isCommand: true, namesYear: true, affectsSPs: true},
+	StepRetire:   {isAutomatic: true, isCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
+	StepDestroy:  {isAutomatic: true, namesYear: true, endsSigning: true},
+	StepRollback: {isCommand: true, needsReason: true, affectsSPs: true},
+	StepResume:   {isCommand: true},
+	StepRevoke:   {isCommand: true, namesYear: true, endsSigning: true, affectsSPs: true},
+	StepConfirm:  {isCommand: true},
 }
 
 // StepKinds returns all kinds of steps, sorted. The caller owns the slice.
 func StepKinds() []StepKind { return slices.Sorted(maps.Keys(stepRules)) }
 
 // IsAutomatic reports whether automatic mode takes the step on its date.
-func (k StepKind) IsAutomatic() bool { return stepRules[k].automatic }
+func (k StepKind) IsAutomatic() bool { return stepRules[k].isAutomatic }
 
 // IsCommand reports whether an operator can request the step by its name alone.
-func (k StepKind) IsCommand() bool { return stepRules[k].byCommand }
+func (k StepKind) IsCommand() bool { return stepRules[k].isCommand }
 
 // NamesYear reports whether the operator names the year of the step.
 func (k StepKind) NamesYear() bool { return stepRules[k].namesYear }

@@ -24,7 +24,7 @@ func (s *Service) loadFaults() map[idp.Year]rotation.KeyFault {
 	return nil
 }
 
-// showHistory makes the recorded history visible to requests. newKeys are those of steps. The
+// showHistory makes the recorded history visible to requests. newKeys are made by steps. The
 // error is about keys that could not be opened or destroyed. Every year that ended is
 // closed in any case.
 func (s *Service) showHistory(ctx context.Context, h rotation.History, newKeys ...*certs.Key) error {
@@ -79,7 +79,7 @@ func (s *Service) isLoaded(r rotation.Record) bool {
 }
 
 // mergeKeys returns the keys in memory of the years that can sign, and the keys in the
-// folder of the others.
+// folder of all other years.
 func (s *Service) mergeKeys(folderKeys []*certs.Key, damagedYears []certs.DamagedYear) []*certs.Key {
 	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k *certs.Key) bool {
 		r, exists := s.shownHistory.Record(k.Year)

@@ -37,7 +37,7 @@ func EndedYears(doc []byte) (years []idp.Year, err error) {
 	}
 	var h rotation.History
 	if err := json.Unmarshal(doc, &h); err != nil {
-		return nil, fmt.Errorf("the rotation's history in the store is damaged: restore the store from a backup: %w", err)
+		return nil, fmt.Errorf("the rotation's history in the store is damaged (%w): restore the store from a backup", err)
 	}
 	for _, r := range h.Records {
 		if r.IsOver() {

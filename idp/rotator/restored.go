@@ -19,7 +19,7 @@ import (
 func RestoreDocument(doc []byte, backupAt, now time.Time) ([]byte, error) {
 	var h rotation.History
 	if err := json.Unmarshal(doc, &h); err != nil {
-		return nil, fmt.Errorf("the rotation's history in the store is damaged: restore the store from a backup: %w", err)
+		return nil, fmt.Errorf("the rotation's history in the store is damaged (%w): restore the store from a backup", err)
 	}
 	return json.Marshal(h.Restore(backupAt, now))
 }
@@ -56,7 +56,7 @@ func parseTime(text string) time.Time {
 	return t.UTC()
 }
 
-// Replay repeats steps that an exported audit trail has and the restored store lacks, before
+// Replay repeats steps of an exported audit trail that are missing in the restored store, before
 // Start, and returns the history. Each step that changed something is recorded again with the
 // time at which it was taken. Start removes the keys whose end is recorded. See
 // rotation.Replay.

@@ -61,7 +61,7 @@ type Uses interface {
 	// for a minute.
 	LastUses(ctx context.Context) (map[idp.Year]time.Time, error)
 	// Users lists the active service providers that used a year since a time, sorted.
-	Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
+	Users(ctx context.Context, y idp.Year, beginAt time.Time) ([]idp.EntityID, error)
 }
 
 // Backups are the backups of the installation. *backup.Service implements it.

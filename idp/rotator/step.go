@@ -91,7 +91,7 @@ type stepBatch struct {
 // decide takes the steps on a history.
 func (b *stepBatch) decide(h rotation.History) (rotation.History, error) {
 	for _, step := range b.steps {
-		isSame := func(due rotation.Step) bool { return due.Kind == step.Kind && due.Year == step.Year }
+		isSame := func(dueStep rotation.Step) bool { return dueStep.Kind == step.Kind && dueStep.Year == step.Year }
 		if b.isAutomatic && !slices.ContainsFunc(b.policy.Steps(h, b.now), isSame) {
 			return h, errStepTaken
 		}
@@ -202,7 +202,7 @@ const signatureTime = 30 * time.Second
 
 // waitForSignatures waits, after a step that ends a year was shown, until the signatures that began earlier
 // are made, so that the year signs nothing after the command returns. It waits even if the caller
-// is gone, because the step is taken.
+// has left, because the step is recorded.
 func (s *Service) waitForSignatures(ctx context.Context, steps []rotation.Step) error {
 	if !slices.ContainsFunc(steps, func(s rotation.Step) bool { return s.Kind.EndsSigning() }) {
 		return nil
@@ -210,7 +210,7 @@ func (s *Service) waitForSignatures(ctx context.Context, steps []rotation.Step) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signatureTime)
 	defer cancel()
 	if err := s.Ring.Settle(ctx); err != nil {
-		return fmt.Errorf("the year is closed, but an earlier signature has not ended: check the token: %w", err)
+		return fmt.Errorf("the year is closed, but an earlier signature has not ended (%w): check the token", err)
 	}
 	return nil
 }

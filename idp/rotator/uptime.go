@@ -11,8 +11,8 @@ func (s *Service) readUptime() time.Duration {
 	if s.Uptime != nil {
 		return s.Uptime()
 	}
-	if up, ok := readBootTime(); ok {
-		return up
+	if uptime, ok := readBootTime(); ok {
+		return uptime
 	}
 	return time.Since(startedAt)
 }

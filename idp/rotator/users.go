@@ -48,11 +48,11 @@ func retiresYear(before, after rotation.History) bool {
 // false if the ledger cannot be read. The server may not have run since the last use, so the
 // last user is included.
 func (s *Service) listUsers(ctx context.Context, h rotation.History, y idp.Year, now time.Time) (users []idp.EntityID, ok bool) {
-	sinceAt := now.Add(-rotation.QuietTime)
-	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(sinceAt) {
-		sinceAt = r.UsedAt
+	beginAt := now.Add(-rotation.QuietTime)
+	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(beginAt) {
+		beginAt = r.UsedAt
 	}
-	users, err := s.Uses.Users(ctx, y, sinceAt)
+	users, err := s.Uses.Users(ctx, y, beginAt)
 	if err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the users of a year cannot be read", slog.String("year", string(y)), slog.String("error", err.Error()))
 	}
@@ -68,14 +68,14 @@ func (s *Service) nameUsers(ctx context.Context, err error, h rotation.History, 
 }
 
 // nameHeldUsers adds the users of a year to the attention about its retirement that is held.
-func (s *Service) nameHeldUsers(ctx context.Context, st rotation.Status, h rotation.History) rotation.Status {
-	for i, a := range st.Attention {
+func (s *Service) nameHeldUsers(ctx context.Context, status rotation.Status, h rotation.History) rotation.Status {
+	for i, a := range status.Attention {
 		if a.IsUse() {
-			users, _ := s.listUsers(ctx, h, a.Year, st.At)
-			st.Attention[i] = a.WithUsers(users)
+			users, _ := s.listUsers(ctx, h, a.Year, status.At)
+			status.Attention[i] = a.WithUsers(users)
 		}
 	}
-	return st
+	return status
 }
 
 // maxNamedSPs bounds the service providers named in an audit record.

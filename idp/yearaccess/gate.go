@@ -4,7 +4,7 @@
 //	live               the year
 //	retired, revoked   *web.GoneYear
 //	key missing        *web.ClosedYear
-//	not published      the year, if a preview opens it to the request; else the 404 of
+//	not published      the year, if a preview opens it to the request, or the 404 of
 //	                   a year that was never made
 //	never made         that 404
 //
