@@ -116,7 +116,7 @@ func TestEveryCodeHasText(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s has no text", key)
 		}
-		for _, m := range mark.FindAllStringSubmatch(template, -1) {
+		for _, m := range placeholder.FindAllStringSubmatch(template, -1) {
 			if !slices.Contains(fields, m[1]) {
 				t.Errorf("the text of %s names {%s}, which it does not fill", key, m[1])
 			}

@@ -64,7 +64,7 @@ func (h *Handler) Handler() http.Handler {
 	handleGet(wallPrefix+"{token}", h.showWall)
 	handleGet(calendarPrefix+"{token}.ics", h.showCalendar)
 	prefix := h.Pages.Set.StaticPrefix()
-	router.HandlePrefix(prefix, web.Static(prefix, templates.Static()))
+	router.HandlePrefix(prefix, web.ServeStatic(prefix, templates.Static()))
 	router.HandlePrefix(templates.BrandPrefix, web.ServeBrand(h.Pages.Branding))
 	return h.guard(router)
 }
@@ -81,7 +81,7 @@ func (h *Handler) renderCommand(s idp.Suggestion) string {
 // this listener does not open.
 func Path(kind sharelink.Kind, token string) string {
 	switch kind {
-	case sharelink.Wall:
+	case sharelink.Wallboard:
 		return wallPrefix + token
 	case sharelink.Calendar:
 		return calendarPrefix + token + ".ics"

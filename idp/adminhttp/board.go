@@ -39,20 +39,20 @@ func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) buildBoardPage(v *view, f filter) templates.BoardPage {
 	lines, counts := f.apply(v.Board.SPs), countMoves(v.Board)
 	page := templates.BoardPage{
-		At: v.Status.At, Preferred: v.Status.Preferred, Manual: h.Rotation.Policy.Manual, Held: v.Status.Hold.IsActive(v.Status.At),
+		At: v.Status.At, Preferred: v.Status.Preferred, IsManual: h.Rotation.Policy.Manual, IsHeld: v.Status.Hold.IsActive(v.Status.At),
 		DataURL: dataPath, Years: v.listYears(h.Rotation.Policy), NextSteps: v.listNextSteps(),
 		Moves: f.linkMoves(counts, v.Board), InYears: f.linkYears(v.Board), Search: f.buildSearch(),
-		All: len(v.Board.SPs), Total: len(lines),
+		RegisteredCount: len(v.Board.SPs), Total: len(lines),
 	}
 	page.Target = v.Board.Target
 	if len(v.listYearsToLeave()) > 0 {
-		page.Moved, page.Seen = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
+		page.MovedCount, page.ActiveCount = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
 	}
 	page.StatusCommand, page.AddCommand = h.renderCommand(idp.Suggest(idp.DoRotationStatus)), h.renderCommand(idp.Suggest(idp.DoSPAdd))
 	for i := range page.Years {
-		if y := &page.Years[i]; y.Leaving {
+		if y := &page.Years[i]; y.MustBeLeft {
 			y.UnmovedURL = f.selectLines(migration.Unmoved, y.Year).buildURL()
-			y.Current = f.Show == migration.Unmoved && f.Year == y.Year
+			y.IsCurrent = f.Show == migration.Unmoved && f.Year == y.Year
 		}
 	}
 	for i, a := range v.Status.Attention {
@@ -98,7 +98,7 @@ func buildBoardSP(l *migration.Line) templates.BoardSP {
 
 func convertFetches(list []migration.Fetches, limit int) (items []templates.BoardFetch) {
 	for _, f := range list[:min(limit, len(list))] {
-		items = append(items, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), Address: f.Address, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
+		items = append(items, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), ClientIP: f.IPAddress, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
 	}
 	return items
 }

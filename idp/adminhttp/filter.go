@@ -41,7 +41,7 @@ func readFilter(q url.Values) filter {
 	if move := migration.Move(q.Get("show")); slices.Contains(moveOrder, move) || move == moveInactive {
 		f.Show = move
 	}
-	if y := idp.Year(q.Get("year")); y.Valid() {
+	if y := idp.Year(q.Get("year")); y.IsValid() {
 		f.Year = y
 	}
 	if text := strings.TrimSpace(q.Get("q")); len(text) <= maxQuery {
@@ -144,14 +144,14 @@ func countMoves(b *migration.Board) map[migration.Move]int {
 
 // linkMoves returns the links to all service providers, and to each migration state.
 func (f filter) linkMoves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
-	links := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.selectLines("", "").buildURL(), Current: f.Show == "" && f.Year == ""}}
+	links := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.selectLines("", "").buildURL(), IsCurrent: f.Show == "" && f.Year == ""}}
 	moves := moveOrder
 	if counts[moveInactive] > 0 {
 		moves = append(slices.Clone(moveOrder), moveInactive)
 	}
 	for _, m := range moves {
 		links = append(links, templates.BoardFilter{
-			Label: templates.MoveKey(m), Count: counts[m], URL: f.selectLines(m, "").buildURL(), Current: f.Show == m && f.Year == "",
+			Label: templates.MoveKey(m), Count: counts[m], URL: f.selectLines(m, "").buildURL(), IsCurrent: f.Show == m && f.Year == "",
 		})
 	}
 	return links
@@ -166,7 +166,7 @@ func (f filter) linkYears(b *migration.Board) (links []templates.BoardFilter) {
 				n++
 			}
 		}
-		links = append(links, templates.BoardFilter{Year: y.Year, Count: n, URL: f.selectLines("", y.Year).buildURL(), Current: f.Year == y.Year && f.Show == ""})
+		links = append(links, templates.BoardFilter{Year: y.Year, Count: n, URL: f.selectLines("", y.Year).buildURL(), IsCurrent: f.Year == y.Year && f.Show == ""})
 	}
 	return links
 }

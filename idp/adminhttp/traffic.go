@@ -48,11 +48,11 @@ func NewTraffic() *Traffic {
 func (t *Traffic) CountRequest(a web.AnsweredRequest) {
 	route := cmp.Or(a.Route, "none")
 	t.requests.WithLabelValues(route, strconv.Itoa(a.Status/100)+"xx").Inc()
-	t.durations.WithLabelValues(route).Observe(a.Took.Seconds())
-	if a.SignedIn != "" {
-		t.signIns.WithLabelValues(string(a.SignedIn)).Inc()
+	t.durations.WithLabelValues(route).Observe(a.Duration.Seconds())
+	if a.SigningYear != "" {
+		t.signIns.WithLabelValues(string(a.SigningYear)).Inc()
 	}
-	if a.Refused != "" {
-		t.refusals.WithLabelValues(string(a.Refused)).Inc()
+	if a.RefusalCode != "" {
+		t.refusals.WithLabelValues(string(a.RefusalCode)).Inc()
 	}
 }

@@ -43,16 +43,16 @@ func (v *view) listYears(policy rotation.Policy) (rows []templates.BoardYear) {
 			continue
 		}
 		row := templates.BoardYear{
-			Year: y.Year, State: templates.YearKey(y.State), Live: y.Live, Preferred: y.State == rotation.Preferred,
-			CertEndAt: y.CertEndAt, CertEnded: y.CertExpired,
+			Year: y.Year, State: templates.YearKey(y.State), IsLive: y.Live, IsPreferred: y.State == rotation.Preferred,
+			CertEndAt: y.CertEndAt, HasCertEnded: y.CertExpired,
 		}
 		if y.Live {
 			row.RetireAt = policy.Dates(y.Year).RetireAt
 		}
 		if i := slices.IndexFunc(v.Board.Years, func(c migration.Year) bool { return c.Year == y.Year }); i >= 0 {
 			c := v.Board.Years[i]
-			row.SPs, row.Unmoved = c.SPs, c.UnmovedCount
-			row.Leaving = y.Live && v.Board.MustLeave(c)
+			row.SPCount, row.UnmovedCount = c.SPs, c.UnmovedCount
+			row.MustBeLeft = y.Live && v.Board.MustLeave(c)
 		}
 		if y.Next != nil {
 			next := renderStep(*y.Next)
@@ -93,5 +93,5 @@ func renderStep(c rotation.UpcomingStep) templates.BoardStep {
 	case c.Step == "" && c.ToState == rotation.Published && c.FromState != c.ToState:
 		key = templates.ComesPublished
 	}
-	return templates.BoardStep{Year: c.Year, What: key, At: c.At, ByHand: c.ByHand, Stuck: c.Stuck, Waits: c.Waits}
+	return templates.BoardStep{Year: c.Year, Text: key, At: c.At, IsManual: c.ByHand, IsStuck: c.Stuck, Waits: c.Waits}
 }

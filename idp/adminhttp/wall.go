@@ -24,7 +24,7 @@ const (
 // showWall renders the wallboard for every holder of its URL. It suits a screen that
 // visitors can see.
 func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
-	if err := h.checkToken(r, sharelink.Wall); err != nil {
+	if err := h.checkToken(r, sharelink.Wallboard); err != nil {
 		return err
 	}
 	v, err := h.readView(r.Context())
@@ -32,12 +32,12 @@ func (h *Handler) showWall(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := v.buildWallPage()
-	page.Still, page.SwitchURL = parseRefresh(r.URL.Query())
-	if !page.Still {
+	page.IsPaused, page.SwitchURL = parseRefresh(r.URL.Query())
+	if !page.IsPaused {
 		w.Header().Set("Refresh", refreshWall)
 	}
 	page.Base = h.Pages.Base(r, "")
-	page.Years = slices.DeleteFunc(v.listYears(h.Rotation.Policy), func(y templates.BoardYear) bool { return !y.Live })
+	page.Years = slices.DeleteFunc(v.listYears(h.Rotation.Policy), func(y templates.BoardYear) bool { return !y.IsLive })
 	w.Header().Set("Content-Security-Policy", h.Pages.Set.WallCSP())
 	return h.Pages.Render(w, http.StatusOK, page)
 }
@@ -60,17 +60,17 @@ func parseRefresh(q url.Values) (isStill bool, otherURL string) {
 func (v *view) buildWallPage() templates.WallPage {
 	counts := countMoves(v.Board)
 	page := templates.WallPage{
-		At: v.Status.At, To: v.Board.Target, Preferred: v.Status.Preferred, NextSteps: v.listNextSteps(),
+		At: v.Status.At, Target: v.Board.Target, Preferred: v.Status.Preferred, NextSteps: v.listNextSteps(),
 		Attention: len(v.Status.Attention), Needs: v.listNeeds(),
-		Unmoved: counts[migration.Unmoved], Both: counts[migration.Both], Moved: counts[migration.Moved], Unseen: counts[migration.Unseen],
+		UnmovedCount: counts[migration.Unmoved], BothCount: counts[migration.Both], MovedCount: counts[migration.Moved], UnseenCount: counts[migration.Unseen],
 	}
 	for i, y := range v.listMigrations() {
 		m := templates.WallMigration{Year: y.Year, Count: y.UnmovedCount}
 		limit := maxLateNames
 		if i == 0 {
-			page.Leaving, limit = y.Year, maxNames
+			page.Source, limit = y.Year, maxNames
 		}
-		m.Names, m.More = v.listNames(y.Year, limit)
+		m.Names, m.UnlistedCount = v.listNames(y.Year, limit)
 		page.Migrations = append(page.Migrations, m)
 	}
 	// Reasons can name service providers and files.
@@ -131,8 +131,8 @@ func (v *view) listNames(year idp.Year, limit int) (names []templates.WallName, 
 // which can name service providers and files.
 func (v *view) listNeeds() (needs []templates.WallNeed) {
 	for _, a := range v.Status.Attention {
-		need := templates.WallNeed{What: templates.NeedKey(a.Code), Year: a.Year}
-		i := slices.IndexFunc(needs, func(n templates.WallNeed) bool { return n.What == need.What && n.Year == need.Year })
+		need := templates.WallNeed{Text: templates.NeedKey(a.Code), Year: a.Year}
+		i := slices.IndexFunc(needs, func(n templates.WallNeed) bool { return n.Text == need.Text && n.Year == need.Year })
 		if i < 0 {
 			i, needs = len(needs), append(needs, need)
 		}

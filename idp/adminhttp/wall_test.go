@@ -20,7 +20,7 @@ import (
 func TestWallboardShowsNoPrivateData(t *testing.T) {
 	t.Parallel()
 	w := populated(t)
-	path, _ := w.link(sharelink.Link{Kind: sharelink.Wall})
+	path, _ := w.link(sharelink.Link{Kind: sharelink.Wallboard})
 	rec := w.get(path)
 	page := rec.Body.String()
 	for name, want := range map[string]string{"Refresh": "60", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
@@ -62,8 +62,8 @@ func TestWallboardShowsEarlyMovers(t *testing.T) {
 	v, err := w.watch.readView(t.Context())
 	w.ok(err)
 	p := v.buildWallPage()
-	if p.Leaving != "2031" || p.To != "2032" || len(p.Migrations) != 1 || len(p.Migrations[0].Names) != 1 ||
-		p.Migrations[0].Names[0].Name != "Late Bureau" || p.Unmoved != 1 || p.Moved != 1 {
+	if p.Source != "2031" || p.Target != "2032" || len(p.Migrations) != 1 || len(p.Migrations[0].Names) != 1 ||
+		p.Migrations[0].Names[0].Name != "Late Bureau" || p.UnmovedCount != 1 || p.MovedCount != 1 {
 		t.Errorf("in February: %+v", p)
 	}
 }
@@ -100,9 +100,9 @@ func TestWallboardListsNextMigrationFirst(t *testing.T) {
 		}},
 	}
 	p := v.buildWallPage()
-	got := fmt.Sprint(p.Leaving, p.To, p.Unmoved, p.Both, p.Moved, p.Unseen, len(p.NextSteps[0].Waits), p.Attention, p.Needs)
+	got := fmt.Sprint(p.Source, p.Target, p.UnmovedCount, p.BothCount, p.MovedCount, p.UnseenCount, len(p.NextSteps[0].Waits), p.Attention, p.Needs)
 	if want := fmt.Sprint("2032", "2033", 3, 1, 1, 1, 0, 4, []templates.WallNeed{
-		{What: templates.NeedKey(rotation.CertEnded), Year: "2030", Count: 1}, {What: templates.NeedKey(rotation.RequestCertEnded), Count: 2}, {What: templates.NeedKey(rotation.ClockUntrusted), Count: 1},
+		{Text: templates.NeedKey(rotation.CertEnded), Year: "2030", Count: 1}, {Text: templates.NeedKey(rotation.RequestCertEnded), Count: 2}, {Text: templates.NeedKey(rotation.ClockUntrusted), Count: 1},
 	}); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -118,11 +118,11 @@ func TestWallboardListsNextMigrationFirst(t *testing.T) {
 	for i := range v.Board.Years {
 		v.Board.Years[i].UnmovedCount = 0
 	}
-	if p := v.buildWallPage(); p.Leaving != "2032" || len(p.Migrations) != 1 {
+	if p := v.buildWallPage(); p.Source != "2032" || len(p.Migrations) != 1 {
 		t.Errorf("when all have moved: %+v", p)
 	}
 	v.Board.Target = "2030"
-	if p := v.buildWallPage(); p.Leaving != "" || len(p.Migrations) != 0 {
+	if p := v.buildWallPage(); p.Source != "" || len(p.Migrations) != 0 {
 		t.Errorf("when no one has to leave a year: %+v", p)
 	}
 }

@@ -88,9 +88,9 @@ func TestMetadataFetchIsNoUse(t *testing.T) {
 	w.add(spA)
 	s := w.server()
 	for _, hint := range []idp.EntityID{spA, "", "https://stranger.example", spA} {
-		s.Usage.Fetch(idp.Fetch{Year: "2026", SP: hint, At: w.Clock.Now(), Address: "192.0.2.1", UserAgent: "curl/8"})
+		s.Usage.Fetch(idp.Fetch{Year: "2026", SP: hint, At: w.Clock.Now(), IPAddress: "192.0.2.1", UserAgent: "curl/8"})
 	}
-	want := migration.Fetches{Year: "2026", Address: "192.0.2.1", UserAgent: "curl/8", LastAt: w.Clock.Now(), Count: 1}
+	want := migration.Fetches{Year: "2026", IPAddress: "192.0.2.1", UserAgent: "curl/8", LastAt: w.Clock.Now(), Count: 1}
 	twice, stranger := want, want
 	twice.Count, stranger.Hint = 2, "https://stranger.example"
 	for range 2 { // noted, then stored

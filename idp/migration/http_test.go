@@ -35,7 +35,7 @@ func readLine(t *testing.T, i *idptest.IdP, id string) migration.Line {
 func TestSignInsAppearOnBoard(t *testing.T) {
 	t.Parallel()
 	i := idptest.New(t, idptest.Options{Now: at(2027, 2, 10)}) // 2026 preferred, 2027 published
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 	optional := func(p *idp.ServiceProvider) { p.SignRequests = idp.SignRequestsOptional }
 	type counts map[idp.Year]int
 	tests := []struct {
@@ -91,7 +91,7 @@ func TestPreviewIsNoUse(t *testing.T) {
 	i := idptest.New(t, idptest.Options{Now: at(2027, 1, 20)}) // 2027 created
 	sp := i.AddProvider("https://sp.example", func(p *idp.ServiceProvider) { p.Preview = "2027" })
 	b := i.Browser()
-	if page := b.SignIn(b.Get(sp.URL(&idptest.Request{Year: "2027"})), i.AddPerson("ada@example.gov")); page.Response() == nil {
+	if page := b.SignIn(b.Get(sp.URL(&idptest.Request{Year: "2027"})), i.AddUser("ada@example.gov")); page.Response() == nil {
 		t.Fatalf("no sign-in: %d %s", page.Status, page.Text())
 	}
 	if l := readLine(t, i, sp.EntityID); l.Move != migration.Unseen || len(l.Years) != 0 {
@@ -120,8 +120,8 @@ func TestMetadataFetchIsOnlyHint(t *testing.T) {
 	fetch("/api/saml/metadata1999?sp=https://sp.example", "none such")
 	l := readLine(t, i, sp.EntityID)
 	want := []migration.Fetches{
-		{Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
-		{Year: "2026", Address: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
+		{IPAddress: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
+		{Year: "2026", IPAddress: "127.0.0.1", UserAgent: "Shibboleth-SP/3.4", LastAt: i.Clock.Now(), Count: 1},
 	}
 	if diff := cmp.Diff(want, l.Fetches); diff != "" || l.Move != migration.Unseen {
 		t.Errorf("%s, fetches (-want +got):\n%s", l.Move, diff)

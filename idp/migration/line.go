@@ -45,12 +45,12 @@ func (l *lineBuilder) buildLine(p *sp.Provider, snapshot *usage.Snapshot) Line {
 	for i := range line.Fetches {
 		line.Fetches[i].Hint = ""
 	}
-	today := usage.DayOf(l.now)
+	today := usage.ComputeDay(l.now)
 	for i, u := range uses {
 		line.Years[i] = YearUse{
-			Year: u.Year, FirstAt: usage.Moment(u.First), LastAt: usage.Moment(u.Last),
+			Year: u.Year, FirstAt: usage.ConvertMillis(u.FirstAt), LastAt: usage.ConvertMillis(u.LastAt),
 			Days7: u.Days.Sum(today, 7), Days30: u.Days.Sum(today, 30),
-			Signed: u.Signed, CertSHA256: u.Cert,
+			Signed: u.IsSigned, CertSHA256: u.Cert,
 		}
 	}
 	move, yearsToLeave := Judge(line.Years, l.state, l.target, l.now)
@@ -115,7 +115,7 @@ func (l *lineBuilder) listCerts(p *sp.Provider, uses []*usage.Tally) []RequestCe
 		for _, u := range uses {
 			last = max(last, u.Certs[rc.SHA256])
 		}
-		rc.LastAt = usage.Moment(last)
+		rc.LastAt = usage.ConvertMillis(last)
 		certs = append(certs, rc)
 	}
 	slices.SortStableFunc(certs, func(a, b RequestCert) int { return a.EndAt.Compare(b.EndAt) })
@@ -141,32 +141,32 @@ func (l *lineBuilder) listCertWarnings(certs []RequestCert) (warnings []rotation
 func (l *lineBuilder) listRequestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
 	var total usage.Tally
 	for _, u := range uses {
-		total.Unsigned = max(total.Unsigned, u.Unsigned)
-		total.Relay = total.Relay.Worse(u.Relay)
-		total.Clock = total.Clock.Least(u.Clock)
+		total.UnsignedAt = max(total.UnsignedAt, u.UnsignedAt)
+		total.Relay = total.Relay.PickLarger(u.Relay)
+		total.Clock = total.Clock.PickSmaller(u.Clock)
 	}
 	warn := func(code rotation.ReasonCode, date time.Time, count int) {
 		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{At: date, Count: count}})
 	}
-	if l.isRecent(total.Unsigned) {
-		warn(WarnUnsigned, usage.Moment(total.Unsigned), 0)
+	if l.isRecent(total.UnsignedAt) {
+		warn(WarnUnsigned, usage.ConvertMillis(total.UnsignedAt), 0)
 	}
-	if l.isRecent(total.Relay.Last) {
-		warn(WarnRelayStateLong, usage.Moment(total.Relay.At), total.Relay.Bytes)
+	if l.isRecent(total.Relay.LastAt) {
+		warn(WarnRelayStateLong, usage.ConvertMillis(total.Relay.At), total.Relay.Bytes)
 	}
 	clockError := time.Duration(total.Clock.Millis) * time.Millisecond
-	if clockError.Abs() > clockBound && usage.DayOf(l.now)-total.Clock.Day < usage.KeepDays {
+	if clockError.Abs() > clockBound && usage.ComputeDay(l.now)-total.Clock.Day < usage.KeepDays {
 		code := WarnClockBehind
 		if clockError < 0 {
 			code = WarnClockAhead
 		}
-		warn(code, usage.Moment(total.Clock.Day*(24*time.Hour).Milliseconds()), int(clockError.Abs().Round(time.Second)/time.Second))
+		warn(code, usage.ConvertMillis(total.Clock.Day*(24*time.Hour).Milliseconds()), int(clockError.Abs().Round(time.Second)/time.Second))
 	}
 	return warnings
 }
 
 func (l *lineBuilder) isRecent(millis int64) bool {
-	return isWithin(usage.OddTime, l.now, usage.Moment(millis))
+	return isWithin(usage.OddityLifetime, l.now, usage.ConvertMillis(millis))
 }
 
 // RequestCertsEndAt returns when the last registered request certificate of an active

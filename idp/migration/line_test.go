@@ -267,7 +267,7 @@ func TestBoardWarnsOfClockAndRelayState(t *testing.T) {
 	}
 	issued := func(d time.Duration) idp.Use { return signed(func(u *idp.Use) { u.IssuedAt = now.Add(d) }) }
 	relay := func(n int, ago int) idp.Use {
-		return signed(func(u *idp.Use) { u.RelayState, u.At, u.IssuedAt = n, now.AddDate(0, 0, -ago), time.Time{} })
+		return signed(func(u *idp.Use) { u.RelayStateLength, u.At, u.IssuedAt = n, now.AddDate(0, 0, -ago), time.Time{} })
 	}
 	ending := requestCert(now.AddDate(0, 0, 60))
 	warn := func(code rotation.ReasonCode, date time.Time, count int) rotation.Reason {

@@ -193,7 +193,7 @@ func (s *Service) listColumns(lines []Line, now time.Time) []Year {
 	years := make([]Year, 0, len(userCounts))
 	for _, y := range slices.Sorted(maps.Keys(userCounts)) {
 		c := Year{Year: y, State: rotation.Planned, SPs: userCounts[y], UnmovedCount: unmovedCounts[y]}
-		if y.Valid() { // the store can contain another text
+		if y.IsValid() { // the store can contain another text
 			c.RetireAt = s.Years.Dates(y).RetireAt
 		}
 		if e, exists := s.Years.Lookup(y, now); exists {

@@ -91,13 +91,13 @@ func (s *Service) renderCommands(n Notice) (lines commands) {
 	}
 	report := idp.Suggest(idp.DoRotationReport)
 	if n.Kind != StepTaken && n.Kind != RequestCerts {
-		report = report.With(idp.OptionYear, string(n.Year))
+		report = report.WithOption(idp.OptionYear, string(n.Year))
 	}
 	return commands{
 		Status: s.CommandLine(idp.Suggest(idp.DoRotationStatus)),
 		Plan:   s.CommandLine(idp.Suggest(idp.DoRotationPlan)),
 		Report: s.CommandLine(report),
-		Send:   s.CommandLine(report.With(idp.OptionSend, "")),
+		Send:   s.CommandLine(report.WithOption(idp.OptionSend, "")),
 		Step:   s.CommandLine(n.Step.Suggest(n.Year)),
 	}
 }

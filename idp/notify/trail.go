@@ -79,7 +79,7 @@ func (s *Service) findTrailEnd(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !page.Authentic && page.Counted > 0 {
+	if !page.IsHeadAuthentic && page.RecordCount > 0 {
 		return 0, errors.New("the head of the audit trail is not authentic: run vernal audit verify")
 	}
 	return page.Head.Seq, nil

@@ -32,7 +32,7 @@ type sender struct {
 }
 
 func (s *Service) newSender(defaultLang templates.Lang) sender {
-	b := s.Branding.In(defaultLang)
+	b := s.Branding.Branding(defaultLang)
 	data := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
 	if data.Organization == data.Us {
 		data.Organization = ""

@@ -124,7 +124,7 @@ func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 		return entry, &RefusedError{Text: fmt.Sprintf("year %s cannot sign: %s", y, templates.TerminalPhrases().Reason(entry.Fault.Reason(y)))}
 	case entry.Key.Cert == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("the key of year %s waits for its certificate: import the certificate first", y),
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "")}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationImport, string(y)).WithOption(idp.OptionCert, "")}}
 	case entry.Key.Signer == nil:
 		return entry, &RefusedError{Text: fmt.Sprintf("year %s cannot sign, because its private key is missing: restore it from a backup", y)}
 	}

@@ -86,7 +86,7 @@ func TestRestoreRefusesForgedMarker(t *testing.T) {
 		want     error
 	}{
 		{"another time", change(func(m map[string]any) { m["created_at"] = "2020-01-01T00:00:00Z" }), backup.ErrForeign},
-		{"another head", change(func(m map[string]any) { m["audit_head"] = map[string]any{"seq": 1, "hash": audit.First} }), backup.ErrForeign},
+		{"another head", change(func(m map[string]any) { m["audit_head"] = map[string]any{"seq": 1, "hash": audit.FirstPrev} }), backup.ErrForeign},
 		{"another installation", change(func(m map[string]any) { m["installation"] = "0123456789abcdef0123456789abcdef" }), backup.ErrForeign},
 		{"no MAC", change(func(m map[string]any) { m["mac"] = "" }), backup.ErrForeign},
 		{"MAC of another installation", func() []byte {
@@ -141,13 +141,13 @@ func TestRestoreRefusesOtherStore(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	older := d.backup()
-	d.AddPerson("bob@example.gov")
+	d.AddUser("bob@example.gov")
 	newer := d.backup()
 	// Another store goes on from the older one, to a record with the same number.
 	d.place(older, nil)
 	d.ok(os.Remove(filepath.Join(d.Folder, restore.MarkerName)))
 	d.Start()
-	d.AddPerson("cid@example.gov")
+	d.AddUser("cid@example.gov")
 	other := d.backup()
 	if other.head().Seq != newer.head().Seq {
 		t.Fatalf("the other store ends at %d, want %d", other.head().Seq, newer.head().Seq)
@@ -183,8 +183,8 @@ func TestSinceIsRefused(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	f := d.backup()
-	d.AddPerson("bob@example.gov")
-	d.AddPerson("cid@example.gov")
+	d.AddUser("bob@example.gov")
+	d.AddUser("cid@example.gov")
 	d.ok(d.Accounts.Delete(t.Context(), d.ann.Email, "test"))
 	head, all := f.head().Seq, d.export(0)
 	lines := bytes.SplitAfter(all, []byte("\n"))

@@ -11,7 +11,7 @@ import (
 // end has passed, the certificate ends at the calendar's next end.
 func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
 	s := Step{Kind: StepCreate, Year: y}
-	if !y.Valid() {
+	if !y.IsValid() {
 		return s
 	}
 	s.CertEndAt = p.Dates(y).CertEndAt

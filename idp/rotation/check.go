@@ -66,7 +66,7 @@ func (p Policy) listRules(s Step, h History, now time.Time) []rule {
 	faultRule := rule{r.KeyFault != "", ReasonCode(r.KeyFault), Args{Year: r.Year}}
 	certEndRule := rule{r.hasCertEnded(now), WaitsCertEnded, Args{At: r.CertEndAt}}
 	reasonRule := rule{s.Reason == "", RefusedReasonMissing, Args{}}
-	yearRule := rule{!s.Year.Valid(), RefusedNotAYear, Args{Value: string(s.Year)}}
+	yearRule := rule{!s.Year.IsValid(), RefusedNotAYear, Args{Value: string(s.Year)}}
 	recordRules := []rule{yearRule, {!exists, RefusedNeverMade, Args{}}}
 	lifeRules := append(recordRules, rule{state.IsOver(), RefusedOver, Args{State: state}})
 	switch s.Kind {
@@ -143,7 +143,7 @@ func (h History) CheckExport(y idp.Year, now time.Time) error {
 	switch state := h.State(y, now); {
 	case !exists:
 		if e.Reason = newReason(RefusedNeverMade, Args{}); y > h.Preferred {
-			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).Labeled("create_first")}
+			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).WithLabel("create_first")}
 		}
 	case state.IsOver():
 		e.Reason = newReason(RefusedYearCannotBeTrusted, Args{State: state})

@@ -125,7 +125,7 @@ func (p Policy) Adopt(h History, keys []MadeKey, now time.Time) History {
 	now = now.UTC()
 	h = h.StartClock(now)
 	for _, m := range keys {
-		if _, ok := h.Record(m.Year); !ok && m.Year.Valid() && m.HasKey {
+		if _, ok := h.Record(m.Year); !ok && m.Year.IsValid() && m.HasKey {
 			h = h.add(m.Year, now)
 		}
 		h = h.edit(m.Year, func(r *Record) {

@@ -155,5 +155,5 @@ func (f KeyFault) Reason(y idp.Year) Reason { return newReason(ReasonCode(f), Ar
 // Suggestion returns the step to take if a year's key is lost permanently. Otherwise its folder can
 // be restored from a backup.
 func (f KeyFault) Suggestion(y idp.Year) idp.Suggestion {
-	return StepRevoke.Suggest(y).Labeled(idp.LabelRevokeLostKey)
+	return StepRevoke.Suggest(y).WithLabel(idp.LabelRevokeLostKey)
 }

@@ -98,7 +98,7 @@ func (r *replay) take(s PastStep) {
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
 		// The certificate of a key that the backup has can be imported again.
-		if exists && !r.lostYears[s.Year] || !s.Year.Valid() || rec.IsOver() {
+		if exists && !r.lostYears[s.Year] || !s.Year.IsValid() || rec.IsOver() {
 			return
 		}
 		r.lostYears[s.Year] = true

@@ -23,7 +23,7 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 	isRetire := e.Kind == StepRetire
 	revoke := StepRevoke.Suggest(e.Year)
 	suggestOne := func(s idp.Suggestion, label idp.SuggestionLabel) []idp.Suggestion {
-		return []idp.Suggestion{s.Labeled(label)}
+		return []idp.Suggestion{s.WithLabel(label)}
 	}
 	switch {
 	case code == RefusedOtherKey:
@@ -50,19 +50,19 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 	case isOpen && exists && state != Preferred && state != Published:
 		return suggestOne(suggestStep(StepCreate, ""), idp.LabelNewYear)
 	case isRetire && e.Reason.IsUse():
-		return suggestOne(suggestStep(StepRetire, e.Year).With(idp.OptionForce, "").With(idp.OptionReason, "").With(idp.OptionYes, string(e.Year)), idp.LabelRetireAnyway)
+		return suggestOne(suggestStep(StepRetire, e.Year).WithOption(idp.OptionForce, "").WithOption(idp.OptionReason, "").WithOption(idp.OptionYes, string(e.Year)), idp.LabelRetireAnyway)
 	case isRetire && state == Preferred:
-		return []idp.Suggestion{suggestPlan().Labeled(idp.LabelPreferNewerFirst), revoke.Labeled(idp.LabelKeyLeaked)}
+		return []idp.Suggestion{suggestPlan().WithLabel(idp.LabelPreferNewerFirst), revoke.WithLabel(idp.LabelKeyLeaked)}
 	case isRetire && exists && e.Year > h.Preferred:
-		return suggestOne(revoke, idp.LabelEndUnwantedYear)
+		return suggestOne(revoke, idp.LabelEndUnneededYear)
 	case isRetire && (code == WaitsClockJumped || code == WaitsClockDrifted):
-		return suggestOne(idp.Suggest(idp.DoRotationConfirmClock), idp.LabelTimeIsRight)
+		return suggestOne(idp.Suggest(idp.DoRotationConfirmClock), idp.LabelConfirmTime)
 	case isRetire && (state == Expiring || state == Grace):
-		return []idp.Suggestion{suggestPlan().Labeled(idp.LabelSeeDates), revoke.Labeled(idp.LabelKeyLeaked)}
+		return []idp.Suggestion{suggestPlan().WithLabel(idp.LabelShowDates), revoke.WithLabel(idp.LabelKeyLeaked)}
 	case e.Kind == StepRollback && state == Grace:
-		return suggestOne(idp.Suggest(idp.DoRotationStatus), idp.LabelWhoStillUsesIt)
+		return suggestOne(idp.Suggest(idp.DoRotationStatus), idp.LabelListUses)
 	case e.Kind == StepRevoke && !exists:
-		return suggestOne(idp.Suggest(idp.DoRotationStatus), idp.LabelYearsMade)
+		return suggestOne(idp.Suggest(idp.DoRotationStatus), idp.LabelListYears)
 	case e.Kind == StepDestroy && r.KeyDestroyedAt.IsZero():
 		return suggestOne(StepRetire.Suggest(e.Year), idp.LabelRetireFirst)
 	}
@@ -73,7 +73,7 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 func (a Attention) Suggest() Attention {
 	report := idp.Suggest(idp.DoRotationReport)
 	if a.Year != "" {
-		report = report.With(idp.OptionYear, string(a.Year))
+		report = report.WithOption(idp.OptionYear, string(a.Year))
 	}
 	hasReason := func(codes ...ReasonCode) bool {
 		return slices.ContainsFunc(a.Reasons, func(r Reason) bool { return slices.Contains(codes, r.Code) })
@@ -83,7 +83,7 @@ func (a Attention) Suggest() Attention {
 	case a.Code == NoSigningKey:
 		next = suggestPlan()
 	case a.Code == RestoreHeld, hasReason(WaitsRestored):
-		next = idp.Suggest(idp.DoRotationResume).Labeled(idp.LabelRestoreChecked)
+		next = idp.Suggest(idp.DoRotationResume).WithLabel(idp.LabelRestoreChecked)
 	case a.Code == ClockUntrusted, hasReason(WaitsClockJumped, WaitsClockDrifted): // resume would end a rollback too
 		next = idp.Suggest(idp.DoRotationConfirmClock)
 	case a.Code == BackupFailed, a.Code == BackupOld:
@@ -109,15 +109,15 @@ func (k StepKind) Suggest(y idp.Year) idp.Suggestion {
 	s := suggestStep(k, y)
 	switch k {
 	case StepRetire:
-		return s.With(idp.OptionYes, string(y))
+		return s.WithOption(idp.OptionYes, string(y))
 	case StepRevoke:
-		return s.With(idp.OptionReason, "").With(idp.OptionYes, string(y))
+		return s.WithOption(idp.OptionReason, "").WithOption(idp.OptionYes, string(y))
 	case StepImport:
-		return s.With(idp.OptionCert, "")
+		return s.WithOption(idp.OptionCert, "")
 	case StepDestroy: // no command of its own
-		return suggestStep(StepRetire, y).With(idp.OptionDestroyNow, "").With(idp.OptionYes, string(y))
+		return suggestStep(StepRetire, y).WithOption(idp.OptionDestroyNow, "").WithOption(idp.OptionYes, string(y))
 	case StepRollback:
-		return idp.Suggest(s.Do).With(idp.OptionReason, "")
+		return idp.Suggest(s.Do).WithOption(idp.OptionReason, "")
 	}
 	return s
 }
@@ -127,14 +127,14 @@ func suggestStep(kind StepKind, y idp.Year) idp.Suggestion {
 }
 
 func suggestImport(y idp.Year) idp.Suggestion {
-	return StepImport.Suggest(y).Labeled(idp.LabelWhenCertificateHasCome)
+	return StepImport.Suggest(y).WithLabel(idp.LabelImportCertificate)
 }
 
 // suggestExternalKey suggests both ways to get a certificate from an external authority.
 func suggestExternalKey(y idp.Year) []idp.Suggestion {
 	return []idp.Suggestion{
-		StepCSR.Suggest(y).Labeled(idp.LabelMakeKeyAndRequest),
-		StepImport.Suggest(y).With(idp.OptionKey, "").Labeled(idp.LabelBringKeyToo),
+		StepCSR.Suggest(y).WithLabel(idp.LabelCreateKeyAndRequest),
+		StepImport.Suggest(y).WithOption(idp.OptionKey, "").WithLabel(idp.LabelImportKeyToo),
 	}
 }
 

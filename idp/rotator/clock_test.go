@@ -51,7 +51,7 @@ func TestRunTellsSuspensionFromDrift(t *testing.T) {
 				store := &memory{}
 				service := func() *rotator.Service {
 					return &rotator.Service{
-						Uses: lastUses{}, Store: store, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: keyring.NewRing(policy), Policy: policy,
+						Uses: yearUses{}, Store: store, Dir: certs.OpenDir(folder, seal.NewMasters(key)), Ring: keyring.NewRing(policy), Policy: policy,
 						BaseURL: "https://login.example.gov", Clock: m.clock, Uptime: m.uptime, NewSigner: fixture.NewSigners(),
 						Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 					}

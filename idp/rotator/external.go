@@ -81,7 +81,7 @@ func (s *Service) MakeRequest(ctx context.Context, y idp.Year, actor string, dry
 	if key == nil || key.Signer == nil || key.Cert != nil {
 		return nil, fmt.Errorf("signing key %s: the folder contains no key that waits for a certificate: restore keys/ from a backup", y)
 	}
-	request.DER, err = certs.Request(rand.Reader, key.Signer, y, s.Spec, s.BaseURL)
+	request.DER, err = certs.CreateRequest(rand.Reader, key.Signer, y, s.Spec, s.BaseURL)
 	return request, err
 }
 
@@ -150,8 +150,8 @@ func (s *Service) Import(ctx context.Context, y idp.Year, source Import, actor s
 	for _, r := range h.Records {
 		recordedKeys[r.Year] = r.PublicKeySHA256
 	}
-	problems, warnings := certs.CheckImport(certs.Foreign{
-		Year: y, Cert: result.Cert, Public: signer.Public(), Others: keys, Recorded: recordedKeys, Span: s.Policy.Span(h, y, now),
+	problems, warnings := certs.CheckImport(certs.ExternalCert{
+		Year: y, Cert: result.Cert, Public: signer.Public(), Keys: keys, KeyDigests: recordedKeys, Span: s.Policy.Span(h, y, now),
 	}, now)
 	if len(problems) > 0 {
 		return nil, &certs.ImportError{Year: y, Problems: problems, Warnings: warnings}

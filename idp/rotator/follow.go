@@ -41,7 +41,7 @@ func (s *Service) closeEnded(h rotation.History, newKeys []*certs.Key) {
 
 // setRing sets the Ring, and records which years are closed because of their key.
 func (s *Service) setRing(h rotation.History, keys []*certs.Key, damagedYears []certs.DamagedYear) {
-	faults := keyring.Faults(h, keys, damagedYears)
+	faults := keyring.FindFaults(h, keys, damagedYears)
 	s.faults.Store(&faults)
 	s.shownHistory = h.WithFaults(faults)
 	s.keys = keyring.SelectUsable(s.shownHistory, keys)

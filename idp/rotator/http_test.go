@@ -21,7 +21,7 @@ func TestSpringThroughHTTP(t *testing.T) {
 	i := idptest.New(t, idptest.Options{Now: time.Date(2027, 1, 10, 12, 0, 0, 0, time.UTC)})
 	sp := i.AddProvider("https://a.example")
 	sp.IgnoresCertificateEnd = true // on the old year, after 1 April
-	person := i.AddPerson("ada@example.gov")
+	person := i.AddUser("ada@example.gov")
 
 	const gone, missing, works = http.StatusGone, http.StatusNotFound, http.StatusOK
 	type answers struct{ y2026, y2027 int }

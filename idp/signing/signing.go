@@ -77,7 +77,7 @@ func (s *Signer) CheckKey(y idp.Year, now time.Time) error {
 		return nil // Check reports the fault of the year
 	}
 	if vaultKey, ok := entry.Key.Signer.(*certs.VaultKey); ok {
-		return vaultKey.Ready()
+		return vaultKey.CheckReady()
 	}
 	return nil
 }

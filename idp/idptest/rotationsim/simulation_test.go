@@ -26,7 +26,7 @@ type deployment struct {
 	changes  map[string]bool
 	ticked   time.Time // when the server last wrote down its running time
 
-	person   *idptest.Person
+	person   *idptest.User
 	browser  *idptest.Browser // of the day
 	signedIn bool
 	signIns  int
@@ -53,7 +53,7 @@ func simulate(t *testing.T, until string, least int) {
 	w := &deployment{t: t, changes: changes(), pems: map[idp.Year]string{}, ends: map[string]time.Time{}}
 	w.i = idptest.New(t, idptest.Options{Now: at(begin), Log: slog.DiscardHandler, FirstStart: true})
 	w.ticked = w.now()
-	w.person = w.i.AddPerson("ada@example.gov")
+	w.person = w.i.AddUser("ada@example.gov")
 	for _, p := range partners() {
 		p.Provider = w.i.AddProvider("https://"+p.name+".example", func(s *idp.ServiceProvider) {
 			if p.unsigned {
