@@ -45,7 +45,7 @@ type Handler struct {
 	Traffic *Traffic
 	// Ready answers /readyz. Optional.
 	Ready func(context.Context) error
-	// WriteFailures counts the changes that the disk did not take. Optional.
+	// WriteFailures counts the changes that could not be written to the disk. Optional.
 	WriteFailures func() uint64
 	// Checks returns the results of the last checks of the installation. Optional.
 	Checks func() doctor.Measures
@@ -55,18 +55,18 @@ type Handler struct {
 
 // Handler returns the handler of the whole listener.
 func (h *Handler) Handler() http.Handler {
-	rt := web.NewRouter(h.Pages)
-	get := func(path string, handler web.Handler) { rt.Handle(path, web.Methods{http.MethodGet: handler}) }
-	get("/", h.redirectHome)
-	h.mountMetrics(rt)
-	get(boardPath, h.showBoard)
-	get(dataPath, h.showData)
-	get(wallPrefix+"{token}", h.showWall)
-	get(calendarPrefix+"{token}.ics", h.showCalendar)
-	static := h.Pages.Set.StaticPrefix()
-	rt.HandlePrefix(static, web.ServeStatic(static, templates.Static()))
-	rt.HandlePrefix(templates.BrandPrefix, web.ServeBrand(h.Pages.Branding))
-	return h.guard(rt)
+	router := web.NewRouter(h.Pages)
+	handleGet := func(path string, handler web.Handler) { router.Handle(path, web.Methods{http.MethodGet: handler}) }
+	handleGet("/", h.redirectHome)
+	h.mountMetrics(router)
+	handleGet(boardPath, h.showBoard)
+	handleGet(dataPath, h.showData)
+	handleGet(wallPrefix+"{token}", h.showWall)
+	handleGet(calendarPrefix+"{token}.ics", h.showCalendar)
+	prefix := h.Pages.Set.StaticPrefix()
+	router.HandlePrefix(prefix, web.ServeStatic(prefix, templates.Static()))
+	router.HandlePrefix(templates.BrandPrefix, web.ServeBrand(h.Pages.Branding))
+	return h.guard(router)
 }
 
 // renderCommand renders a suggestion, or returns "" without CommandLine.

@@ -15,11 +15,11 @@ import (
 const (
 	// pageSize is the number of service providers on a page.
 	pageSize = 200
-	// maxAttention and maxFetches bound the lists around the table, and maxOfOne those of
+	// maxAttention and maxFetches bound the lists around the table, and maxSPFetches the loads of
 	// one service provider.
 	maxAttention = 20
 	maxFetches   = 50
-	maxSPFetches     = 20
+	maxSPFetches = 20
 )
 
 // showBoard renders the migration board for operators. It does not reload, so that it does
@@ -38,48 +38,48 @@ func (h *Handler) showBoard(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) buildBoardPage(v *view, f filter) templates.BoardPage {
 	lines, counts := f.apply(v.Board.SPs), countMoves(v.Board)
-	p := templates.BoardPage{
+	page := templates.BoardPage{
 		At: v.Status.At, Preferred: v.Status.Preferred, IsManual: h.Rotation.Policy.Manual, IsHeld: v.Status.Hold.IsActive(v.Status.At),
 		DataURL: dataPath, Years: v.listYears(h.Rotation.Policy), NextSteps: v.listNextSteps(),
 		Moves: f.linkMoves(counts, v.Board), InYears: f.linkYears(v.Board), Search: f.buildSearch(),
 		RegisteredCount: len(v.Board.SPs), Total: len(lines),
 	}
-	p.Target = v.Board.Target
+	page.Target = v.Board.Target
 	if len(v.listYearsToLeave()) > 0 {
-		p.MovedCount, p.ActiveCount = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
+		page.MovedCount, page.ActiveCount = counts[migration.Moved], counts[migration.Moved]+counts[migration.Both]+counts[migration.Unmoved]
 	}
-	p.StatusCommand, p.AddCommand = h.renderCommand(idp.Suggest(idp.DoRotationStatus)), h.renderCommand(idp.Suggest(idp.DoSPAdd))
-	for i := range p.Years {
-		if y := &p.Years[i]; y.MustBeLeft {
+	page.StatusCommand, page.AddCommand = h.renderCommand(idp.Suggest(idp.DoRotationStatus)), h.renderCommand(idp.Suggest(idp.DoSPAdd))
+	for i := range page.Years {
+		if y := &page.Years[i]; y.MustBeLeft {
 			y.UnmovedURL = f.selectLines(migration.Unmoved, y.Year).buildURL()
 			y.IsCurrent = f.Show == migration.Unmoved && f.Year == y.Year
 		}
 	}
 	for i, a := range v.Status.Attention {
 		if i == maxAttention {
-			p.MoreAttention = len(v.Status.Attention) - i
+			page.MoreAttention = len(v.Status.Attention) - i
 			break
 		}
-		shown := templates.BoardAttention{Attention: a}
+		item := templates.BoardAttention{Attention: a}
 		if len(a.Suggestions) > 0 {
-			shown.Command = h.renderCommand(a.Suggestions[0])
+			item.Command = h.renderCommand(a.Suggestions[0])
 		}
-		p.Attention = append(p.Attention, shown)
+		page.Attention = append(page.Attention, item)
 	}
 	first := min((f.Page-1)*pageSize, len(lines))
 	last := min(first+pageSize, len(lines))
-	p.First, p.Last = first+1, last
+	page.First, page.Last = first+1, last
 	if f.Page > 1 {
-		p.PreviousURL = f.selectPage(f.Page - 1).buildURL()
+		page.PreviousURL = f.selectPage(f.Page - 1).buildURL()
 	}
 	if last < len(lines) {
-		p.NextURL = f.selectPage(f.Page + 1).buildURL()
+		page.NextURL = f.selectPage(f.Page + 1).buildURL()
 	}
 	for i := range lines[first:last] {
-		p.SPs = append(p.SPs, buildBoardSP(&lines[first+i]))
+		page.SPs = append(page.SPs, buildBoardSP(&lines[first+i]))
 	}
-	p.Fetches = convertFetches(v.Board.Fetches, maxFetches)
-	return p
+	page.Fetches = convertFetches(v.Board.Fetches, maxFetches)
+	return page
 }
 
 func buildBoardSP(l *migration.Line) templates.BoardSP {
@@ -96,11 +96,11 @@ func buildBoardSP(l *migration.Line) templates.BoardSP {
 	return s
 }
 
-func convertFetches(list []migration.Fetches, limit int) (all []templates.BoardFetch) {
+func convertFetches(list []migration.Fetches, limit int) (items []templates.BoardFetch) {
 	for _, f := range list[:min(limit, len(list))] {
-		all = append(all, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), ClientIP: f.IPAddress, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
+		items = append(items, templates.BoardFetch{Year: f.Year, Hint: string(f.Hint), ClientIP: f.IPAddress, UserAgent: f.UserAgent, LastAt: f.LastAt, Count: f.Count})
 	}
-	return all
+	return items
 }
 
 // boardData is the JSON of rotation.json.

@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	// calendarYears is how far the feed looks ahead, calendarPast how far back.
+	// calendarYears is how far into the future the feed reaches, maxPastTime how far into the past.
 	calendarYears = 3
-	maxPastTime  = 400 * 24 * time.Hour
+	maxPastTime   = 400 * 24 * time.Hour
 )
 
 // showCalendar answers with the plan as a feed, for every holder of its URL.
@@ -32,7 +32,7 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	if err := h.checkToken(r, sharelink.Calendar); err != nil {
 		return err
 	}
-	st, err := h.Rotation.Status(r.Context(), nil)
+	status, err := h.Rotation.Status(r.Context(), nil)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (h *Handler) showCalendar(w http.ResponseWriter, r *http.Request) error {
 	}
 	phrases := templates.PhrasesIn(h.Pages.Base(r, "").Lang)
 	f := &feed{host: parseHost(h.Pages.BaseURL), phrases: phrases, command: h.renderCommand}
-	calendar := f.write(st, plan)
+	calendar := f.write(status, plan)
 	sum := sha256.Sum256(calendar)
 	header := w.Header()
 	header.Set("Content-Type", "text/calendar; charset=utf-8")
@@ -73,33 +73,33 @@ type feed struct {
 	command idp.CommandLine
 }
 
-// write returns the feed: future steps, and those within calendarPast. It is the same for a
+// write returns the feed: future steps, and past ones within maxPastTime. It is the same for a
 // whole day of an unchanged plan. It names no service provider, because external services
 // store calendars.
-func (f *feed) write(st rotation.Status, plan []rotation.UpcomingStep) []byte {
+func (f *feed) write(status rotation.Status, plan []rotation.UpcomingStep) []byte {
 	var events []icalEvent
 	seen := map[string]bool{}
 	add := func(y idp.Year, step rotation.StepKind, event icalEvent) {
-		what := string(step)
-		if what == "" {
-			what = "certificate-end"
+		name := string(step)
+		if name == "" {
+			name = "certificate-end"
 		}
-		event.UID, event.Stamp, event.Summary = string(y)+"-"+what+"@"+f.host, st.At.Truncate(24*time.Hour), "Vernal: "+event.Summary
+		event.UID, event.Stamp, event.Summary = string(y)+"-"+name+"@"+f.host, status.At.Truncate(24*time.Hour), "Vernal: "+event.Summary
 		if !seen[event.UID] {
 			events = append(events, event)
 		}
 		seen[event.UID] = true
 	}
-	for _, c := range plan {
+	for _, upcoming := range plan {
 		// Without a step, list only ends of certificates: an older year expires on the day
 		// on which a newer one becomes preferred.
-		if c.Step != "" || c.FromState == c.ToState || c.FromState == rotation.Expiring && c.ToState == rotation.Grace {
-			add(c.Year, c.Step, f.newStepEvent(c))
+		if upcoming.Step != "" || upcoming.FromState == upcoming.ToState || upcoming.FromState == rotation.Expiring && upcoming.ToState == rotation.Grace {
+			add(upcoming.Year, upcoming.Step, f.newStepEvent(upcoming))
 		}
 	}
-	for _, y := range st.Years {
-		for _, t := range y.ListTakenSteps(st.At) {
-			if st.At.Sub(t.At) <= maxPastTime {
+	for _, y := range status.Years {
+		for _, t := range y.ListTakenSteps(status.At) {
+			if status.At.Sub(t.At) <= maxPastTime {
 				add(y.Year, t.Kind, icalEvent{Day: t.At, Summary: f.phrases.PastText(t.Kind, y.Year), Description: f.describe(t.Kind)})
 			}
 		}
@@ -107,40 +107,40 @@ func (f *feed) write(st rotation.Status, plan []rotation.UpcomingStep) []byte {
 	slices.SortStableFunc(events, func(a, b icalEvent) int {
 		return cmp.Or(a.Day.Compare(b.Day), cmp.Compare(a.UID, b.UID))
 	})
-	c := &ical{}
-	c.begin(f.phrases.Text("calendar.name"))
+	calendar := &ical{}
+	calendar.begin(f.phrases.Text("calendar.name"))
 	for _, e := range events {
-		c.writeEvent(e)
+		calendar.writeEvent(e)
 	}
-	return c.end()
+	return calendar.end()
 }
 
 // newStepEvent returns the event of a future step, with the operator's task.
-func (f *feed) newStepEvent(c rotation.UpcomingStep) icalEvent {
-	e := icalEvent{Day: c.At, Summary: f.phrases.FutureText(c.Step, c.Year)}
+func (f *feed) newStepEvent(upcoming rotation.UpcomingStep) icalEvent {
+	e := icalEvent{Day: upcoming.At, Summary: f.phrases.FutureText(upcoming.Step, upcoming.Year)}
 	var lines []string
 	switch {
-	case c.Step == "":
-	case c.ByHand:
+	case upcoming.Step == "":
+	case upcoming.ByHand:
 		e.Alarms = []int{14, 1}
-		lines = append(lines, f.phrases.Text("calendar.by_hand", f.command(c.Step.Suggest(c.Year))))
+		lines = append(lines, f.phrases.Text("calendar.by_hand", f.command(upcoming.Step.Suggest(upcoming.Year))))
 	default:
 		lines = append(lines, f.phrases.Text("calendar.server"))
 	}
 	plan := f.command(idp.Suggest(idp.DoRotationPlan))
 	switch {
-	case c.Stuck:
+	case upcoming.Stuck:
 		lines = append(lines, f.phrases.Text("calendar.stuck", plan))
-	case len(c.Waits) > 0 && !c.ByHand:
+	case len(upcoming.Waits) > 0 && !upcoming.ByHand:
 		lines = append(lines, f.phrases.Text("calendar.late", plan))
 	}
-	e.Description = f.describe(c.Step, lines...)
+	e.Description = f.describe(upcoming.Step, lines...)
 	return e
 }
 
-// describe returns the meaning of a step, followed by the lines of more.
-func (f *feed) describe(step rotation.StepKind, more ...string) string {
-	lines := append([]string{f.phrases.Meaning(step)}, more...)
+// describe returns the meaning of a step, followed by the details.
+func (f *feed) describe(step rotation.StepKind, details ...string) string {
+	lines := append([]string{f.phrases.Meaning(step)}, details...)
 	if step == "" || step.AffectsSPs() {
 		lines = append(lines, f.phrases.Text("calendar.moved", f.command(idp.Suggest(idp.DoRotationStatus))))
 	}
@@ -165,20 +165,20 @@ type icalEvent struct {
 	Alarms []int
 }
 
-// maxLineLength is the most octets of a line, without its end (RFC 5545 §3.1).
+// maxLineLength is the maximum number of octets in a line, without its end (RFC 5545 §3.1).
 const maxLineLength = 75
 
-// writeProperty writes a line as it is.
+// writeProperty writes and folds a line without escaping its value.
 func (c *ical) writeProperty(name, value string) {
 	line := name + ":" + value
-	for room := maxLineLength; len(line) > room; room = maxLineLength - 1 {
-		cut := room
-		for cut > room-utf8.UTFMax && !utf8.RuneStart(line[cut]) {
-			cut-- // a folded character breaks clients that read line by line
+	for limit := maxLineLength; len(line) > limit; limit = maxLineLength - 1 {
+		end := limit
+		for end > limit-utf8.UTFMax && !utf8.RuneStart(line[end]) {
+			end-- // clients that read line by line need whole characters
 		}
-		c.out.WriteString(line[:cut])
+		c.out.WriteString(line[:end])
 		c.out.WriteString("\r\n ")
-		line = line[cut:]
+		line = line[end:]
 	}
 	c.out.WriteString(line)
 	c.out.WriteString("\r\n")

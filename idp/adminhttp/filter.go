@@ -15,7 +15,7 @@ import (
 // can be linked to.
 type filter struct {
 	// Show selects the active service providers that have moved this far, or the inactive
-	// ones. "" selects all. Unmoved with a Year selects those that must still leave that year.
+	// ones. "" selects all. Unmoved with a Year selects those that must leave that year.
 	Show migration.Move
 	// Year selects the service providers that have used it. "" selects all.
 	Year idp.Year
@@ -57,15 +57,15 @@ func readFilter(q url.Values) filter {
 }
 
 // listFields returns the parameters of the filter except its page.
-func (f filter) listFields() (set []templates.Field) {
+func (f filter) listFields() (fields []templates.Field) {
 	for _, field := range []templates.Field{
 		{Name: "show", Value: string(f.Show)}, {Name: "year", Value: string(f.Year)}, {Name: "q", Value: f.Query}, {Name: "locale", Value: f.Locale},
 	} {
 		if field.Value != "" {
-			set = append(set, field)
+			fields = append(fields, field)
 		}
 	}
-	return set
+	return fields
 }
 
 // buildURL returns the URL of the page with the filter applied.
@@ -99,27 +99,27 @@ func (f filter) apply(lines []migration.Line) []migration.Line {
 		return lines
 	}
 	query := strings.ToLower(f.Query)
-	leaving := f.Show == migration.Unmoved && f.Year != ""
-	var passed []migration.Line
+	isLeaving := f.Show == migration.Unmoved && f.Year != ""
+	var matches []migration.Line
 	for i := range lines {
 		l := &lines[i]
 		switch {
-		case leaving && !slices.Contains(l.YearsToLeave, f.Year):
-		case !leaving && f.Show != "" && findMove(l) != f.Show:
+		case isLeaving && !slices.Contains(l.YearsToLeave, f.Year):
+		case !isLeaving && f.Show != "" && findMove(l) != f.Show:
 		case f.Year != "" && !usesYear(l, f.Year):
 		case query != "" && !strings.Contains(strings.ToLower(l.Name), query) && !strings.Contains(strings.ToLower(string(l.SP)), query):
 		default:
-			passed = append(passed, *l)
+			matches = append(matches, *l)
 		}
 	}
-	return passed
+	return matches
 }
 
 func usesYear(l *migration.Line, y idp.Year) bool {
 	return slices.ContainsFunc(l.Years, func(s migration.YearUse) bool { return s.Year == y })
 }
 
-// linkMoves is the order in which migration states are shown.
+// moves is the order in which migration states are shown.
 var moveOrder = []migration.Move{migration.Unmoved, migration.Both, migration.Moved, migration.Unseen}
 
 // moveInactive is shown beside the moves: an inactive service provider delays no one, so
@@ -144,21 +144,21 @@ func countMoves(b *migration.Board) map[migration.Move]int {
 
 // linkMoves returns the links to all service providers, and to each migration state.
 func (f filter) linkMoves(counts map[migration.Move]int, b *migration.Board) []templates.BoardFilter {
-	all := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.selectLines("", "").buildURL(), IsCurrent: f.Show == "" && f.Year == ""}}
-	shown := moveOrder
+	links := []templates.BoardFilter{{Label: templates.MoveAll, Count: len(b.SPs), URL: f.selectLines("", "").buildURL(), IsCurrent: f.Show == "" && f.Year == ""}}
+	moves := moveOrder
 	if counts[moveInactive] > 0 {
-		shown = append(slices.Clone(moveOrder), moveInactive)
+		moves = append(slices.Clone(moveOrder), moveInactive)
 	}
-	for _, m := range shown {
-		all = append(all, templates.BoardFilter{
+	for _, m := range moves {
+		links = append(links, templates.BoardFilter{
 			Label: templates.MoveKey(m), Count: counts[m], URL: f.selectLines(m, "").buildURL(), IsCurrent: f.Show == m && f.Year == "",
 		})
 	}
-	return all
+	return links
 }
 
 // linkYears returns the links to the users of each year.
-func (f filter) linkYears(b *migration.Board) (all []templates.BoardFilter) {
+func (f filter) linkYears(b *migration.Board) (links []templates.BoardFilter) {
 	for _, y := range b.Years {
 		n := 0
 		for i := range b.SPs {
@@ -166,14 +166,14 @@ func (f filter) linkYears(b *migration.Board) (all []templates.BoardFilter) {
 				n++
 			}
 		}
-		all = append(all, templates.BoardFilter{Year: y.Year, Count: n, URL: f.selectLines("", y.Year).buildURL(), IsCurrent: f.Year == y.Year && f.Show == ""})
+		links = append(links, templates.BoardFilter{Year: y.Year, Count: n, URL: f.selectLines("", y.Year).buildURL(), IsCurrent: f.Year == y.Year && f.Show == ""})
 	}
-	return all
+	return links
 }
 
 // buildSearch returns the search form, which keeps the filter.
 func (f filter) buildSearch() templates.BoardSearch {
-	kept := f
-	kept.Query = ""
-	return templates.BoardSearch{Action: boardPath, Query: f.Query, Fields: kept.listFields()}
+	base := f
+	base.Query = ""
+	return templates.BoardSearch{Action: boardPath, Query: f.Query, Fields: base.listFields()}
 }

@@ -11,7 +11,7 @@ import (
 	"vernal/idp/web"
 )
 
-// Paths. The rest of a path with a secret prefix is a token.
+// The paths of the listener. A token follows wallPrefix and calendarPrefix.
 const (
 	boardPath      = "/rotation"
 	dataPath       = "/rotation.json"
@@ -46,16 +46,16 @@ func (h *Handler) guard(next http.Handler) http.Handler {
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		host, forwarded := parseHostname(r.Host), isForwarded(r.Header)
-		switch why := refuse(r, host, adminHost); {
-		case why != "":
-			e.Note(slog.String("refused", why))
+		host, isProxied := parseHostname(r.Host), isForwarded(r.Header)
+		switch reason := refuse(r, host, adminHost); {
+		case reason != "":
+			e.Note(slog.String("refused", reason))
 			e.Raise(slog.LevelWarn)
-			http.Error(w, "refused: "+why, http.StatusForbidden)
+			http.Error(w, "refused: "+reason, http.StatusForbidden)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			header.Set("Allow", "GET, HEAD")
 			http.Error(w, "this URL accepts GET and HEAD only", http.StatusMethodNotAllowed)
-		case forwarded || !idp.IsLoopback(host):
+		case isProxied || !idp.IsLoopback(host):
 			serveSecretOnly(next, w, r)
 		default:
 			next.ServeHTTP(w, r)
@@ -77,10 +77,10 @@ func serveSecretOnly(next http.Handler, w http.ResponseWriter, r *http.Request) 
 // refuse returns the reason why a request is refused, or "".
 func refuse(r *http.Request, host, adminHost string) string {
 	if !idp.IsLoopback(host) && (adminHost == "" || host != adminHost) {
-		return fmt.Sprintf("the Host is %.100q, which is neither a name of this machine such as localhost nor that of admin_url", r.Host)
+		return fmt.Sprintf("the Host %.100q is neither a name of this machine, such as localhost, nor the host of admin_url", r.Host)
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && parseHost(origin) != host {
-		return "another site asks (Origin)"
+		return "the request comes from another site (Origin)"
 	}
 	site := r.Header.Get("Sec-Fetch-Site")
 	if site == "" || site == "none" || site == "same-origin" {
@@ -89,7 +89,7 @@ func refuse(r *http.Request, host, adminHost string) string {
 	if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
 		return ""
 	}
-	return "another site asks (Sec-Fetch-Site)"
+	return "the request comes from another site (Sec-Fetch-Site)"
 }
 
 // isForwarded reports whether a proxy declares that it passed the request on.
@@ -109,8 +109,8 @@ func parseHostname(hostPort string) string {
 }
 
 // parseHost returns the host of a URL, or "".
-func parseHost(address string) string {
-	u, err := url.Parse(address)
+func parseHost(rawURL string) string {
+	u, err := url.Parse(rawURL)
 	if err != nil {
 		return ""
 	}

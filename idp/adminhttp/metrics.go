@@ -26,38 +26,38 @@ import (
 const measureEvery = 10 * time.Second
 
 // mountMetrics adds the endpoint that Prometheus scrapes.
-func (h *Handler) mountMetrics(rt *web.Router) {
+func (h *Handler) mountMetrics(router *web.Router) {
 	process := prometheus.NewRegistry()
 	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if h.WriteFailures != nil {
 		process.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "vernal_store_write_failures_total", Help: "Changes that the disk did not take.",
+			Name: "vernal_store_write_failures_total", Help: "Changes that could not be written to the disk.",
 		}, func() float64 { return float64(h.WriteFailures()) }))
 	}
 	opts := promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(h.Log.Handler(), slog.LevelError),
-		// Some gauges are better than none.
+		// A failed gauge does not hide the others.
 		ErrorHandling: promhttp.ContinueOnError,
 	}
-	m := &measures{}
-	rt.Handle(metricsPath, web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
-		all := prometheus.Gatherers{process}
-		if kept := m.refresh(r.Context(), h); kept != nil {
-			all = append(all, kept)
+	cache := &measures{}
+	router.Handle(metricsPath, web.Methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
+		gatherers := prometheus.Gatherers{process}
+		if registry := cache.refresh(r.Context(), h); registry != nil {
+			gatherers = append(gatherers, registry)
 		}
 		if h.Traffic != nil {
-			all = append(all, h.Traffic.registry)
+			gatherers = append(gatherers, h.Traffic.registry)
 		}
-		promhttp.HandlerFor(all, opts).ServeHTTP(w, r)
+		promhttp.HandlerFor(gatherers, opts).ServeHTTP(w, r)
 		return nil
 	}})
 }
 
-// measures are the gauges as they were last read. They are read in the request
+// measures are the last readings of the gauges. They are read in the request
 // that needs them and not in a Collector, which has no context and in which a panic
 // would end the process.
 type measures struct {
-	mu   sync.Mutex // held during the read, so that concurrent scrapes wait for it
+	mu       sync.Mutex // held during the read, so that concurrent scrapes wait for it
 	readAt   time.Time
 	registry *prometheus.Registry
 }
@@ -71,19 +71,19 @@ func (m *measures) refresh(ctx context.Context, h *Handler) *prometheus.Registry
 		return m.registry
 	}
 	s := newSample()
-	readable := h.measure(ctx, s)
+	measureErr := h.measure(ctx, s)
 	if ctx.Err() != nil {
-		return m.registry // the client has gone, which explains any error
+		return m.registry // a canceled request explains any error
 	}
-	s.setFlag("state_readable", readable == nil)
-	if readable != nil {
-		h.Log.LogAttrs(ctx, slog.LevelError, "metrics", slog.String("error", readable.Error()))
+	s.setFlag("state_readable", measureErr == nil)
+	if measureErr != nil {
+		h.Log.LogAttrs(ctx, slog.LevelError, "metrics", slog.String("error", measureErr.Error()))
 	}
 	m.readAt, m.registry = now, s.registry
 	return m.registry
 }
 
-// measure reads all gauges. With an error, the sample contains those that could be read.
+// measure reads all gauges. If it returns an error, the sample contains the readable gauges.
 func (h *Handler) measure(ctx context.Context, s sample) error {
 	s.setGauge("build_info", 1, h.Version)
 	s.setFlag("ready", h.Ready == nil || h.Ready(ctx) == nil)
@@ -94,30 +94,30 @@ func (h *Handler) measure(ctx context.Context, s sample) error {
 	s.setFlag("preferred_year_can_sign", err == nil && entry.Key.Signer != nil)
 	b, err := h.Board.Board(ctx)
 	if err != nil {
-		return fmt.Errorf("read the board: %w", err)
+		return fmt.Errorf("read the migration board: %w", err)
 	}
-	st, err := h.Rotation.Status(ctx, b.CountUnmoved())
+	status, err := h.Rotation.Status(ctx, b.CountUnmoved())
 	if err != nil {
-		return fmt.Errorf("read the rotation: %w", err)
+		return fmt.Errorf("read the rotation's status: %w", err)
 	}
 	s.setFlag("rotation_automatic", !h.Rotation.Policy.Manual)
-	s.setRotation(st)
+	s.setRotation(status)
 	s.setBoard(b)
 	if err := h.measureBackups(ctx, s); err != nil {
 		return err
 	}
-	s.setAttention(slices.Concat(st.Attention, b.Attention()))
+	s.setAttention(slices.Concat(status.Attention, b.Attention()))
 	return nil
 }
 
 // setChecks adds the results of the doctor's last run, if it has run.
 func (s sample) setChecks(m doctor.Measures) {
 	s.setTime("doctor_last_run_timestamp_seconds", m.At)
-	for code, found := range m.Problems {
-		s.setFlag("doctor_finding", found, string(code))
+	for code, hasProblem := range m.Problems {
+		s.setFlag("doctor_finding", hasProblem, string(code))
 	}
-	for name, failed := range m.Failed {
-		s.setFlag("doctor_check_failed", failed, name)
+	for name, hasFailed := range m.Failed {
+		s.setFlag("doctor_check_failed", hasFailed, name)
 	}
 }
 
@@ -141,7 +141,7 @@ func (h *Handler) measureBackups(ctx context.Context, s sample) error {
 	return nil
 }
 
-// setAttention counts the points that need attention, by code. It sets every known code, so that a
+// setAttention counts the matters that need attention, by code. It sets every known code, so that a
 // rule finds a 0 to compare with.
 func (s sample) setAttention(list []rotation.Attention) {
 	counts := map[rotation.AttentionCode]int{}
@@ -161,29 +161,29 @@ var gauges = []struct {
 	name, help string
 	labels     []string
 }{
-	{"build_info", "Always 1; the label says which version runs.", []string{"version"}},
-	{"ready", "1 if the store answers and takes changes and the preferred year can sign, like /readyz.", nil},
-	{"state_readable", "1 if the rotation and the board could be read; otherwise their gauges are missing.", nil},
+	{"build_info", "Always 1. The label is the version of the server.", []string{"version"}},
+	{"ready", "1 if the store can be read and written and the preferred year can sign, like /readyz.", nil},
+	{"state_readable", "1 if the rotation and the migration board could be read. If 0, their gauges are missing.", nil},
 	{"preferred_year_can_sign", "1 if the preferred year has its private key and its certificate.", nil},
 	{"signing_certificate_end_timestamp_seconds", "End of our signing certificate, by year.", []string{"year"}},
 	{"year_state", "1 for the state that the year is in, 0 for the others.", []string{"year", "state"}},
-	{"year_key_destroyed", "1 once the private key of the year was destroyed.", []string{"year"}},
-	{"year_last_use_timestamp_seconds", "Last use of the year by a service provider; missing if there was none.", []string{"year"}},
-	{"rotation_step_due_timestamp_seconds", "Date in the calendar of a step that comes next.", []string{"year", "step"}},
-	{"rotation_step_ready_timestamp_seconds", "When the rules allow a next step at the earliest; missing while it waits for an operator.", []string{"year", "step"}},
-	{"rotation_automatic", "1 if the server takes the steps itself, 0 if it only reminds.", nil},
-	{"rotation_hold", "1 while a rollback keeps a newer year from being preferred.", nil},
+	{"year_key_destroyed", "1 after the private key of the year was destroyed.", []string{"year"}},
+	{"year_last_use_timestamp_seconds", "Last use of the year by a service provider. Missing if the year was never used.", []string{"year"}},
+	{"rotation_step_due_timestamp_seconds", "Calendar date of the next step of a year.", []string{"year", "step"}},
+	{"rotation_step_ready_timestamp_seconds", "Earliest time at which the rules allow the next step. Missing while it waits for an operator.", []string{"year", "step"}},
+	{"rotation_automatic", "1 if the server takes the steps automatically, 0 if it only reminds operators.", nil},
+	{"rotation_hold", "1 while a rollback prevents the preference of a newer year.", nil},
 	{"restore_hold", "1 after a restore, until an operator resumes the automatic steps.", nil},
 	{"clock_trusted", "0 after a jump of the clock, while no year is retired.", nil},
-	{"attention", "What needs attention, by code.", []string{"code"}},
-	{"backup_last_success_timestamp_seconds", "Time of the last backup; missing if there was none.", nil},
+	{"attention", "Number of matters that need attention, by code.", []string{"code"}},
+	{"backup_last_success_timestamp_seconds", "Time of the last backup. Missing before the first one.", nil},
 	{"backup_last_success_bytes", "Size of the last backup.", nil},
-	{"backup_last_failure_timestamp_seconds", "Time of the last backup that failed; missing if none did.", nil},
-	{"doctor_finding", "1 if the last check found this problem, by code; missing before the first run.", []string{"code"}},
-	{"doctor_check_failed", "1 if the last run of the check could not be completed, by check; missing before its first run.", []string{"check"}},
+	{"backup_last_failure_timestamp_seconds", "Time of the last failed backup. Missing if no backup failed.", nil},
+	{"doctor_finding", "1 if the last check found this problem, by code. Missing before the first run.", []string{"code"}},
+	{"doctor_check_failed", "1 if the last run of the check could not be completed, by check. Missing before its first run.", []string{"check"}},
 	{"doctor_last_run_timestamp_seconds", "End of the last run of the doctor's checks.", nil},
 	{"year_sps", "Active service providers that used the year within 30 days.", []string{"year"}},
-	{"year_unmoved_sps", "Active service providers that have still to move from the year; missing for a year that no one has to leave.", []string{"year"}},
+	{"year_unmoved_sps", "Active service providers that must still leave the year. Missing for a year that no one must leave.", []string{"year"}},
 	{"sps", "Active service providers, by how far they have moved to the newest published year.", []string{"move"}},
 	{"request_certificate_end_timestamp_seconds", "End of an active service provider's request certificate.", []string{"entity_id", "fingerprint"}},
 }
@@ -202,8 +202,8 @@ func newSample() sample {
 	return s
 }
 
-// setGauge sets a gauge. The same one can come twice: a registration may hold a certificate
-// twice, and two entity IDs may be the same once made valid.
+// setGauge sets a gauge. The same gauge can be set twice: a registration may contain a certificate
+// twice, and two entity IDs may be equal after invalid UTF-8 is replaced.
 func (s sample) setGauge(name string, value float64, labels ...string) {
 	for i, l := range labels {
 		labels[i] = strings.ToValidUTF8(l, "�") // invalid UTF-8 would fail the whole scrape
@@ -211,9 +211,9 @@ func (s sample) setGauge(name string, value float64, labels ...string) {
 	s.vecs[name].WithLabelValues(labels...).Set(value)
 }
 
-func (s sample) setFlag(name string, on bool, labels ...string) {
+func (s sample) setFlag(name string, isOn bool, labels ...string) {
 	value := 0.0
-	if on {
+	if isOn {
 		value = 1
 	}
 	s.setGauge(name, value, labels...)
@@ -227,8 +227,8 @@ func (s sample) setTime(name string, t time.Time, labels ...string) {
 }
 
 // setRotation adds the gauges of the years.
-func (s sample) setRotation(st rotation.Status) {
-	for _, y := range st.Years {
+func (s sample) setRotation(status rotation.Status) {
+	for _, y := range status.Years {
 		year := string(y.Year)
 		s.setTime("signing_certificate_end_timestamp_seconds", y.CertEndAt, year)
 		s.setTime("year_last_use_timestamp_seconds", y.UsedAt, year)
@@ -237,13 +237,13 @@ func (s sample) setRotation(st rotation.Status) {
 			s.setFlag("year_state", y.State == state, year, string(state))
 		}
 	}
-	for _, d := range st.DueSteps {
+	for _, d := range status.DueSteps {
 		s.setTime("rotation_step_due_timestamp_seconds", d.DueAt, string(d.Year), string(d.Kind))
 		s.setTime("rotation_step_ready_timestamp_seconds", d.ReadyAt, string(d.Year), string(d.Kind))
 	}
-	s.setFlag("rotation_hold", st.Hold.IsActive(st.At))
-	s.setFlag("restore_hold", st.Restoration.Holds())
-	s.setFlag("clock_trusted", st.Clock.IsTrusted())
+	s.setFlag("rotation_hold", status.Hold.IsActive(status.At))
+	s.setFlag("restore_hold", status.Restoration.Holds())
+	s.setFlag("clock_trusted", status.Clock.IsTrusted())
 }
 
 // shortFingerprint is the number of characters of a SHA-256 that distinguish the

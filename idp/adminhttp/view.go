@@ -9,7 +9,7 @@ import (
 	"vernal/templates"
 )
 
-// readView has the data of the pages, read at one moment.
+// view has the data of the pages, read at one moment.
 type view struct {
 	Status rotation.Status
 	Plan   []rotation.UpcomingStep
@@ -24,7 +24,7 @@ func (h *Handler) readView(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := h.Rotation.Status(ctx, b.CountUnmoved())
+	status, err := h.Rotation.Status(ctx, b.CountUnmoved())
 	if err != nil {
 		return nil, err
 	}
@@ -32,12 +32,12 @@ func (h *Handler) readView(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.Attention = append(st.Attention, b.Attention()...)
-	return &view{Status: st, Plan: plan, Board: b}, nil
+	status.Attention = append(status.Attention, b.Attention()...)
+	return &view{Status: status, Plan: plan, Board: b}, nil
 }
 
 // listYears lists the years that have not ended, oldest first.
-func (v *view) listYears(policy rotation.Policy) (all []templates.BoardYear) {
+func (v *view) listYears(policy rotation.Policy) (rows []templates.BoardYear) {
 	for _, y := range v.Status.Years {
 		if y.State.IsOver() {
 			continue
@@ -58,9 +58,9 @@ func (v *view) listYears(policy rotation.Policy) (all []templates.BoardYear) {
 			next := renderStep(*y.Next)
 			row.Next = &next
 		}
-		all = append(all, row)
+		rows = append(rows, row)
 	}
-	return all
+	return rows
 }
 
 // listYearsToLeave lists the live years that service providers must leave, oldest first.
@@ -71,27 +71,27 @@ func (v *view) listYearsToLeave() []migration.Year {
 // maxNextSteps bounds the list of future steps.
 const maxNextSteps = 8
 
-func (v *view) listNextSteps() (all []templates.BoardStep) {
+func (v *view) listNextSteps() (rows []templates.BoardStep) {
 	for _, c := range v.Plan {
 		if c.Step == "" && c.FromState != c.ToState && c.ToState != rotation.Grace {
-			continue // follows from the step before it
+			continue // the step before it causes this change
 		}
-		if len(all) == maxNextSteps {
+		if len(rows) == maxNextSteps {
 			break
 		}
-		all = append(all, renderStep(c))
+		rows = append(rows, renderStep(c))
 	}
-	return all
+	return rows
 }
 
 // renderStep renders a future step.
 func renderStep(c rotation.UpcomingStep) templates.BoardStep {
-	what := templates.StepKey(c.Step)
+	key := templates.StepKey(c.Step)
 	switch {
 	case c.Step == "" && c.ToState == rotation.Expiring:
-		what = templates.ComesExpiring
+		key = templates.ComesExpiring
 	case c.Step == "" && c.ToState == rotation.Published && c.FromState != c.ToState:
-		what = templates.ComesPublished
+		key = templates.ComesPublished
 	}
-	return templates.BoardStep{Year: c.Year, Text: what, At: c.At, IsManual: c.ByHand, IsStuck: c.Stuck, Waits: c.Waits}
+	return templates.BoardStep{Year: c.Year, Text: key, At: c.At, IsManual: c.ByHand, IsStuck: c.Stuck, Waits: c.Waits}
 }

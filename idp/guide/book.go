@@ -162,7 +162,7 @@ type yearData struct {
 
 type attribute struct{ Name, Format, When, Text string }
 
-// tokens replace values while a guide is rendered. They consist of letters and digits, which
+// tokenStore replace values while a guide is rendered. They consist of letters and digits, which
 // have no special meaning in Markdown, HTML and URLs.
 type tokenStore struct{ values []string }
 

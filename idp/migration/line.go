@@ -33,14 +33,14 @@ type lineBuilder struct {
 	state  func(idp.Year) rotation.State
 }
 
-func (l *lineBuilder) buildLine(p *sp.Provider, known *usage.Snapshot) Line {
-	uses := known.Uses[p.EntityID]
+func (l *lineBuilder) buildLine(p *sp.Provider, snapshot *usage.Snapshot) Line {
+	uses := snapshot.Uses[p.EntityID]
 	line := Line{
 		SP: p.EntityID, Name: p.Name, Active: p.Active, YearsToLeave: []idp.Year{},
 		Contacts: append([]string{}, p.Contacts...),
 		Years:    make([]YearUse, len(uses)),
 		Certs:    l.listCerts(p, uses),
-		Fetches:  append([]Fetches{}, known.Fetches[p.EntityID]...),
+		Fetches:  append([]Fetches{}, snapshot.Fetches[p.EntityID]...),
 	}
 	for i := range line.Fetches {
 		line.Fetches[i].Hint = ""
@@ -53,9 +53,9 @@ func (l *lineBuilder) buildLine(p *sp.Provider, known *usage.Snapshot) Line {
 			Signed: u.IsSigned, CertSHA256: u.Cert,
 		}
 	}
-	move, from := Judge(line.Years, l.state, l.target, l.now)
-	if line.Move = move; p.Active && from != nil {
-		line.YearsToLeave = from
+	move, yearsToLeave := Judge(line.Years, l.state, l.target, l.now)
+	if line.Move = move; p.Active && yearsToLeave != nil {
+		line.YearsToLeave = yearsToLeave
 	}
 	line.Warnings = append(append([]rotation.Reason{}, l.listCertWarnings(line.Certs)...), l.listRequestWarnings(uses)...)
 	return line
@@ -69,46 +69,46 @@ func (l *lineBuilder) buildLine(p *sp.Provider, known *usage.Snapshot) Line {
 // A live year is left when it was not used for 14 days and a newer live one was. A year
 // that is over is left when it was not used for 14 days and a live one was used since.
 // Until then sign-ins fail, even if a live year was used earlier.
-func Judge(years []YearUse, state func(idp.Year) rotation.State, target idp.Year, now time.Time) (move Move, from []idp.Year) {
-	var worked time.Time // the last use of a live year
-	var newest idp.Year  // the newest live year that was used
-	used, arrived, stuck := false, false, false
+func Judge(years []YearUse, state func(idp.Year) rotation.State, target idp.Year, now time.Time) (move Move, yearsToLeave []idp.Year) {
+	var liveUseAt time.Time // last use of a live year
+	var newestYear idp.Year // newest live year that was used
+	hasUse, usesTarget, isStuck := false, false, false
 	for _, u := range years {
 		s := state(u.Year)
 		if s.IsLive() {
-			newest = u.Year
-			if u.LastAt.After(worked) {
-				worked = u.LastAt
+			newestYear = u.Year
+			if u.LastAt.After(liveUseAt) {
+				liveUseAt = u.LastAt
 			}
 		}
-		used = used || s.IsLive() || s.IsOver()
-		arrived = arrived || s.IsLive() && !rotation.MustLeave(u.Year, s, target)
+		hasUse = hasUse || s.IsLive() || s.IsOver()
+		usesTarget = usesTarget || s.IsLive() && !rotation.MustLeave(u.Year, s, target)
 	}
 	for _, u := range years {
 		s := state(u.Year)
 		if !rotation.MustLeave(u.Year, s, target) {
 			continue
 		}
-		failing := s.IsOver() && !worked.After(u.LastAt)
-		if failing || s.IsLive() && u.Year == newest || isWithin(rotation.QuietTime, now, u.LastAt) {
-			from = append(from, u.Year)
+		isFailing := s.IsOver() && !liveUseAt.After(u.LastAt)
+		if isFailing || s.IsLive() && u.Year == newestYear || isWithin(rotation.QuietTime, now, u.LastAt) {
+			yearsToLeave = append(yearsToLeave, u.Year)
 		}
-		stuck = stuck || failing
+		isStuck = isStuck || isFailing
 	}
 	switch {
-	case !used:
+	case !hasUse:
 		return Unseen, nil
-	case !arrived || stuck:
-		return Unmoved, from
-	case from != nil:
-		return Both, from
+	case !usesTarget || isStuck:
+		return Unmoved, yearsToLeave
+	case yearsToLeave != nil:
+		return Both, yearsToLeave
 	}
 	return Moved, nil
 }
 
 // listCerts returns the registered request certificates with their last use.
 func (l *lineBuilder) listCerts(p *sp.Provider, uses []*usage.Tally) []RequestCert {
-	out := []RequestCert{}
+	certs := []RequestCert{}
 	for _, c := range p.RequestCerts {
 		rc := RequestCert{SHA256: p.CertSHA256(c), EndAt: c.NotAfter.UTC(), Ended: !l.now.Before(c.NotAfter)}
 		last := int64(0)
@@ -116,15 +116,15 @@ func (l *lineBuilder) listCerts(p *sp.Provider, uses []*usage.Tally) []RequestCe
 			last = max(last, u.Certs[rc.SHA256])
 		}
 		rc.LastAt = usage.ConvertMillis(last)
-		out = append(out, rc)
+		certs = append(certs, rc)
 	}
-	slices.SortStableFunc(out, func(a, b RequestCert) int { return a.EndAt.Compare(b.EndAt) })
-	return out
+	slices.SortStableFunc(certs, func(a, b RequestCert) int { return a.EndAt.Compare(b.EndAt) })
+	return certs
 }
 
 // listCertWarnings warns about request certificates that have expired or soon will.
-func (l *lineBuilder) listCertWarnings(all []RequestCert) (warnings []rotation.Reason) {
-	for _, c := range all {
+func (l *lineBuilder) listCertWarnings(certs []RequestCert) (warnings []rotation.Reason) {
+	for _, c := range certs {
 		code := WarnRequestCertEnds
 		switch {
 		case c.Ended:
@@ -139,28 +139,28 @@ func (l *lineBuilder) listCertWarnings(all []RequestCert) (warnings []rotation.R
 
 // listRequestWarnings returns the warnings about requests of the last 30 days, to any year.
 func (l *lineBuilder) listRequestWarnings(uses []*usage.Tally) (warnings []rotation.Reason) {
-	var all usage.Tally
+	var total usage.Tally
 	for _, u := range uses {
-		all.UnsignedAt = max(all.UnsignedAt, u.UnsignedAt)
-		all.Relay = all.Relay.PickLarger(u.Relay)
-		all.Clock = all.Clock.PickSmaller(u.Clock)
+		total.UnsignedAt = max(total.UnsignedAt, u.UnsignedAt)
+		total.Relay = total.Relay.PickLarger(u.Relay)
+		total.Clock = total.Clock.PickSmaller(u.Clock)
 	}
 	warn := func(code rotation.ReasonCode, date time.Time, count int) {
 		warnings = append(warnings, rotation.Reason{Code: code, Args: rotation.Args{At: date, Count: count}})
 	}
-	if l.isRecent(all.UnsignedAt) {
-		warn(WarnUnsigned, usage.ConvertMillis(all.UnsignedAt), 0)
+	if l.isRecent(total.UnsignedAt) {
+		warn(WarnUnsigned, usage.ConvertMillis(total.UnsignedAt), 0)
 	}
-	if l.isRecent(all.Relay.LastAt) {
-		warn(WarnRelayStateLong, usage.ConvertMillis(all.Relay.At), all.Relay.Bytes)
+	if l.isRecent(total.Relay.LastAt) {
+		warn(WarnRelayStateLong, usage.ConvertMillis(total.Relay.At), total.Relay.Bytes)
 	}
-	off := time.Duration(all.Clock.Millis) * time.Millisecond
-	if off.Abs() > clockBound && usage.ComputeDay(l.now)-all.Clock.Day < usage.KeepDays {
+	clockError := time.Duration(total.Clock.Millis) * time.Millisecond
+	if clockError.Abs() > clockBound && usage.ComputeDay(l.now)-total.Clock.Day < usage.KeepDays {
 		code := WarnClockBehind
-		if off < 0 {
+		if clockError < 0 {
 			code = WarnClockAhead
 		}
-		warn(code, usage.ConvertMillis(all.Clock.Day*(24*time.Hour).Milliseconds()), int(off.Abs().Round(time.Second)/time.Second))
+		warn(code, usage.ConvertMillis(total.Clock.Day*(24*time.Hour).Milliseconds()), int(clockError.Abs().Round(time.Second)/time.Second))
 	}
 	return warnings
 }
@@ -188,13 +188,13 @@ func (l *Line) HasRequestCertEnded() bool {
 }
 
 // Attention lists the problems of service providers that need an operator, in the order of the
-// migration board. rotation.Status has those of the rotation itself.
-func (b *Board) Attention() (all []rotation.Attention) {
+// migration board. rotation.Status lists the problems of the rotation itself.
+func (b *Board) Attention() (attentions []rotation.Attention) {
 	for i := range b.SPs {
 		if l := &b.SPs[i]; l.HasRequestCertEnded() {
 			args := rotation.Args{SPs: []idp.EntityID{l.SP}, At: l.RequestCertsEndAt()}
-			all = append(all, rotation.Attention{Code: rotation.RequestCertEnded, Args: args}.Suggest())
+			attentions = append(attentions, rotation.Attention{Code: rotation.RequestCertEnded, Args: args}.Suggest())
 		}
 	}
-	return all
+	return attentions
 }

@@ -22,7 +22,7 @@ const (
 	Moved Move = "moved"
 	// Both: it used the target, and a year to leave within 14 days.
 	Both Move = "both"
-	// CountUnmoved: it used other years only, or last used one that is over now.
+	// Unmoved: it used other years only, or last used one that is over now.
 	Unmoved Move = "unmoved"
 	Unseen  Move = "unseen"
 )
@@ -51,9 +51,9 @@ type Year struct {
 	CertEndAt time.Time      `json:"certificate_end_at,omitzero"`
 	// RetireAt is the retirement date in the calendar.
 	RetireAt time.Time `json:"retire_at,omitzero"`
-	// SPs counts the active service providers that used the year within 30 days. Unmoved
-	// counts the lines that list it in UnmovedFrom, and is 0 for the target.
-	SPs     int `json:"sps"`
+	// SPs counts the active service providers that used the year within 30 days. UnmovedCount
+	// counts the lines that list it in YearsToLeave, and is 0 for the target.
+	SPs          int `json:"sps"`
 	UnmovedCount int `json:"unmoved"`
 }
 
@@ -63,10 +63,10 @@ type Line struct {
 	Name   string       `json:"name"`
 	Active bool         `json:"active"`
 	Move   Move         `json:"move"`
-	// ListUnmoved are the years that an active service provider must still leave, oldest
-	// first. Empty if it has moved or was never seen.
+	// YearsToLeave are the years that an active service provider must still leave, oldest
+	// first. The list is empty if it has moved or was never seen.
 	YearsToLeave []idp.Year `json:"unmoved_from"`
-	Contacts    []string   `json:"contacts"`
+	Contacts     []string   `json:"contacts"`
 	// Years has an entry for each year used, oldest first.
 	Years []YearUse `json:"years"`
 	// Certs are its request certificates, sorted by expiry.
@@ -97,7 +97,7 @@ type RequestCert struct {
 	SHA256 string    `json:"sha256"`
 	EndAt  time.Time `json:"end_at"`
 	Ended  bool      `json:"ended"`
-	// LastAt is when it last verified a request, or zero.
+	// LastAt is when the certificate last verified a request, or zero.
 	LastAt time.Time `json:"last_at,omitzero"`
 }
 
@@ -130,7 +130,7 @@ func isWithin(d time.Duration, now, t time.Time) bool { return !t.IsZero() && no
 // Board reads the stored uses and those not written yet.
 func (s *Service) Board(ctx context.Context) (*Board, error) {
 	now := s.Clock.Now()
-	known, err := s.Usage.Read(ctx)
+	snapshot, err := s.Usage.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -150,16 +150,16 @@ func (s *Service) Board(ctx context.Context) (*Board, error) {
 		return e.State
 	}}
 	for _, p := range providers {
-		b.SPs = append(b.SPs, l.buildLine(p, known))
-		delete(known.Fetches, p.EntityID)
+		b.SPs = append(b.SPs, l.buildLine(p, snapshot))
+		delete(snapshot.Fetches, p.EntityID)
 	}
 	sortLines(b.SPs)
 	b.Years = s.listColumns(b.SPs, now)
-	b.Fetches = append([]Fetches{}, known.ListOtherFetches()...)
+	b.Fetches = append([]Fetches{}, snapshot.ListOtherFetches()...)
 	return b, nil
 }
 
-// CountUnmoved returns Year.Unmoved of every live year.
+// CountUnmoved returns Year.UnmovedCount of every live year.
 func (b *Board) CountUnmoved() rotation.Counts {
 	counts := make(rotation.Counts)
 	for _, y := range b.Years {
@@ -170,33 +170,33 @@ func (b *Board) CountUnmoved() rotation.Counts {
 	return counts
 }
 
-// listColumns returns the years to show and counts their users.
+// listColumns returns the years to show, with the numbers of their users.
 func (s *Service) listColumns(lines []Line, now time.Time) []Year {
-	users, unmoved := map[idp.Year]int{}, map[idp.Year]int{}
+	userCounts, unmovedCounts := map[idp.Year]int{}, map[idp.Year]int{}
 	for _, e := range s.Years.Live(now) {
-		users[e.Year()] = 0
+		userCounts[e.Year()] = 0
 	}
 	for _, l := range lines {
-		for _, seen := range l.Years {
-			if !isWithin(recentTime, now, seen.LastAt) {
+		for _, use := range l.Years {
+			if !isWithin(recentTime, now, use.LastAt) {
 				continue
 			}
-			users[seen.Year] += 0 // shown even if no active service provider uses it
+			userCounts[use.Year] += 0 // shown even if no active service provider uses it
 			if l.Active {
-				users[seen.Year]++
+				userCounts[use.Year]++
 			}
 		}
 		for _, y := range l.YearsToLeave {
-			unmoved[y]++
+			unmovedCounts[y]++
 		}
 	}
-	years := make([]Year, 0, len(users))
-	for _, y := range slices.Sorted(maps.Keys(users)) {
-		c := Year{Year: y, State: rotation.Planned, SPs: users[y], UnmovedCount: unmoved[y]}
+	years := make([]Year, 0, len(userCounts))
+	for _, y := range slices.Sorted(maps.Keys(userCounts)) {
+		c := Year{Year: y, State: rotation.Planned, SPs: userCounts[y], UnmovedCount: unmovedCounts[y]}
 		if y.IsValid() { // the store can contain another text
 			c.RetireAt = s.Years.Dates(y).RetireAt
 		}
-		if e, made := s.Years.Lookup(y, now); made {
+		if e, exists := s.Years.Lookup(y, now); exists {
 			c.State = e.State
 			if e.Key.Cert != nil {
 				c.CertEndAt = e.Key.Cert.NotAfter.UTC()

@@ -35,13 +35,13 @@ func findReachedMark(at, now time.Time, marks []int) (int, bool) {
 type upcomingStep struct {
 	kind rotation.StepKind
 	year idp.Year
-	// at is the announced date, or zero without one.
+	// at is the announced date, or zero if it is unknown.
 	at    time.Time
 	waits []rotation.Reason
 	// isByHand means that an operator must take the step.
 	isByHand bool
-	// isCalendarDate means that at is the date in the calendar, and that the step is late if its conditions
-	// are met later.
+	// isCalendarDate means that at is the date in the calendar, and that the step is late if its
+	// conditions are met later.
 	isCalendarDate bool
 	// marks are the days before at on which operators are notified.
 	marks []int
@@ -59,20 +59,20 @@ const clockSlack = 10 * time.Minute
 // listPossibleIDs returns the IDs under which the notice may be recorded already. A date counted in
 // running time can move across midnight.
 func (c upcomingStep) listPossibleIDs(mark int) (ids []string) {
-	counted := slices.ContainsFunc(c.waits, func(r rotation.Reason) bool { return r.IsUse() || r.Code == rotation.WaitsClockJumped })
-	if !counted || c.isCalendarDate {
+	isCounted := slices.ContainsFunc(c.waits, func(r rotation.Reason) bool { return r.IsUse() || r.Code == rotation.WaitsClockJumped })
+	if !isCounted || c.isCalendarDate {
 		return nil
 	}
 	return []string{c.formatID(c.at.Add(-clockSlack), mark), c.formatID(c.at.Add(clockSlack), mark)}
 }
 
-// listUpcomingSteps lists the next steps, and the server's later steps from the plan.
-func listUpcomingSteps(due []rotation.DueStep, plan []rotation.UpcomingStep, policy rotation.Policy, now time.Time) (all []upcomingStep) {
-	for _, d := range due {
-		all = append(all, newUpcomingStep(d, policy.IsByHand(d), now))
+// listUpcomingSteps lists the next steps and, from the plan, the server's later steps.
+func listUpcomingSteps(dueSteps []rotation.DueStep, plan []rotation.UpcomingStep, policy rotation.Policy, now time.Time) (steps []upcomingStep) {
+	for _, d := range dueSteps {
+		steps = append(steps, newUpcomingStep(d, policy.IsByHand(d), now))
 	}
 	for _, p := range plan {
-		isDue := slices.ContainsFunc(due, func(d rotation.DueStep) bool { return d.Kind == p.Step && d.Year == p.Year })
+		isDue := slices.ContainsFunc(dueSteps, func(d rotation.DueStep) bool { return d.Kind == p.Step && d.Year == p.Year })
 		if p.Step == "" || p.ByHand || isDue {
 			continue
 		}
@@ -80,23 +80,23 @@ func listUpcomingSteps(due []rotation.DueStep, plan []rotation.UpcomingStep, pol
 		if p.Step == rotation.StepRetire && !p.DueAt.IsZero() {
 			c.marks = lastMark // it may be late because the year is used
 		}
-		all = append(all, c)
+		steps = append(steps, c)
 	}
-	return all
+	return steps
 }
 
 // newUpcomingStep returns a step that comes next. If its year is in use, every use moves the date, and a
 // hold without an end leaves no date. In both cases, at is the date in the calendar if that is in
 // the future.
-func newUpcomingStep(d rotation.DueStep, hand bool, now time.Time) upcomingStep {
-	c := upcomingStep{kind: d.Kind, year: d.Year, at: d.ReadyAt, waits: d.Waits, isByHand: hand, marks: serverMarks}
-	used := slices.ContainsFunc(d.Waits, rotation.Reason.IsUse)
+func newUpcomingStep(d rotation.DueStep, isByHand bool, now time.Time) upcomingStep {
+	c := upcomingStep{kind: d.Kind, year: d.Year, at: d.ReadyAt, waits: d.Waits, isByHand: isByHand, marks: serverMarks}
+	isUsed := slices.ContainsFunc(d.Waits, rotation.Reason.IsUse)
 	switch {
-	case hand:
+	case isByHand:
 		c.at, c.marks = d.DueAt, marks
-	case d.DueAt.After(now) && (used || d.ReadyAt.IsZero()):
+	case d.DueAt.After(now) && (isUsed || d.ReadyAt.IsZero()):
 		c.at, c.isCalendarDate = d.DueAt, true
-	case used:
+	case isUsed:
 		c.marks = lastMark
 		return c
 	}

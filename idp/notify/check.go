@@ -18,8 +18,8 @@ const Test Kind = "test"
 
 // Check connects to the mail server, protects the connection and signs in, and sends nothing.
 func (m *Mailer) Check(ctx context.Context) error {
-	ctx, hangUp := context.WithCancel(ctx)
-	defer hangUp()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	c, err := m.dial(ctx)
 	if err != nil {
 		return stripServerText(err)
@@ -34,7 +34,7 @@ func (h *Webhook) Check(ctx context.Context) error {
 	client := cmp.Or(h.Outbound, &outbound.Client{})
 	u, err := url.Parse(h.URL)
 	if err != nil {
-		return errors.New("the webhook's URL is not valid")
+		return errors.New("the webhook's URL is not valid: correct it in the configuration")
 	}
 	port := u.Port()
 	if port == "" {
@@ -50,28 +50,28 @@ func (h *Webhook) Check(ctx context.Context) error {
 	if u.Scheme != "https" {
 		return nil
 	}
-	secured := tls.Client(conn, &tls.Config{ServerName: u.Hostname(), RootCAs: client.Roots, MinVersion: tls.VersionTLS12})
-	return secured.HandshakeContext(ctx)
+	tlsConn := tls.Client(conn, &tls.Config{ServerName: u.Hostname(), RootCAs: client.Roots, MinVersion: tls.VersionTLS12})
+	return tlsConn.HandshakeContext(ctx)
 }
 
-// SendTest sends a test notice to the operators by mail and to the webhook, as far as they are
-// configured. The errors are those of each mail, and that of the call.
-func (s *Service) SendTest(ctx context.Context) (mails []error, hook error) {
+// SendTest sends a test notice to the operators by mail and to the webhook, if they are configured.
+// It returns the error of each mail, and that of the webhook call.
+func (s *Service) SendTest(ctx context.Context) (mailErrs []error, webhookErr error) {
 	n := Notice{ID: "test/" + rand.Text(), At: s.Clock.Now().UTC(), Kind: Test}
-	d := operatorData{Notice: n, sender: s.newSender(s.defaultLang())}
+	data := operatorData{Notice: n, sender: s.newSender(s.defaultLang())}
 	var err error
-	if n.Subject, n.Text, err = render(s.defaultLang(), "operator_test.txt", d); err != nil {
+	if n.Subject, n.Text, err = render(s.defaultLang(), "operator_test.txt", data); err != nil {
 		return []error{fmt.Errorf("write the test notice: %w", err)}, err
 	}
 	if s.Mail != nil && len(s.Notify) > 0 {
-		list := make([]Mail, len(s.Notify))
-		for i, to := range s.Notify {
-			list[i] = Mail{ID: n.ID, To: to, Subject: n.Subject, Text: n.Text}
+		mails := make([]Mail, len(s.Notify))
+		for i, email := range s.Notify {
+			mails[i] = Mail{ID: n.ID, To: email, Subject: n.Subject, Text: n.Text}
 		}
-		mails = s.Mail.Send(ctx, list)
+		mailErrs = s.Mail.Send(ctx, mails)
 	}
 	if s.Webhook != nil {
-		hook = s.Webhook.Send(ctx, &n)
+		webhookErr = s.Webhook.Send(ctx, &n)
 	}
-	return mails, hook
+	return mailErrs, webhookErr
 }

@@ -9,49 +9,49 @@ import (
 	"vernal/templates"
 )
 
-// contactGroup has the contacts of a service provider with one language.
+// contactGroup contains the contacts of a service provider that share a language.
 type contactGroup struct {
-	lang      templates.Lang
+	lang   templates.Lang
 	emails []string
 }
 
 // groupContacts groups the email addresses among the contacts by language, without duplicates. A contact
 // can begin with its language, es:team@agency.example. The default is the installation's language,
-// which comes first. The result has at least one reader, even without an email address.
-func (s *Service) groupContacts(all []string) []contactGroup {
-	byLang := []contactGroup{{lang: s.defaultLang(), emails: []string{}}}
+// which comes first. The result has at least one group, even without an email address.
+func (s *Service) groupContacts(contacts []string) []contactGroup {
+	groups := []contactGroup{{lang: s.defaultLang(), emails: []string{}}}
 	var seen []string
-	for _, c := range all {
-		lang, address := splitContact(c)
-		if !isMailAddress(address) || slices.Contains(seen, address) {
+	for _, c := range contacts {
+		lang, email := splitContact(c)
+		if !isMailAddress(email) || slices.Contains(seen, email) {
 			continue
 		}
-		seen = append(seen, address)
+		seen = append(seen, email)
 		lang = cmp.Or(lang, s.defaultLang())
-		i := slices.IndexFunc(byLang, func(r contactGroup) bool { return r.lang == lang })
+		i := slices.IndexFunc(groups, func(r contactGroup) bool { return r.lang == lang })
 		if i < 0 {
-			i, byLang = len(byLang), append(byLang, contactGroup{lang: lang})
+			i, groups = len(groups), append(groups, contactGroup{lang: lang})
 		}
-		byLang[i].emails = append(byLang[i].emails, address)
+		groups[i].emails = append(groups[i].emails, email)
 	}
-	if len(byLang) > 1 && len(byLang[0].emails) == 0 {
-		byLang = byLang[1:]
+	if len(groups) > 1 && len(groups[0].emails) == 0 {
+		groups = groups[1:]
 	}
-	return byLang
+	return groups
 }
 
 // listEmails returns the email addresses among a registration's contacts, without duplicates.
-func (s *Service) listEmails(all []string) []string {
-	found := []string{}
-	for _, r := range s.groupContacts(all) {
-		found = append(found, r.emails...)
+func (s *Service) listEmails(contacts []string) []string {
+	emails := []string{}
+	for _, r := range s.groupContacts(contacts) {
+		emails = append(emails, r.emails...)
 	}
-	return found
+	return emails
 }
 
-// splitContact splits LANG:ADDRESS, either of which may be missing. An unsupported language
-// stays part of the rest.
-func splitContact(c string) (lang templates.Lang, address string) {
+// splitContact splits LANG:EMAIL. Either part may be missing. An unsupported language stays part of
+// the email.
+func splitContact(c string) (lang templates.Lang, email string) {
 	c = strings.TrimSpace(c)
 	if before, after, ok := strings.Cut(c, ":"); ok && templates.Lang(strings.ToLower(before)).IsKnown() {
 		lang, c = templates.Lang(strings.ToLower(before)), strings.TrimSpace(after)

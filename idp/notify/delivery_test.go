@@ -140,7 +140,7 @@ func TestUndeliveredNoticeIsGivenUp(t *testing.T) {
 		w.tick(s)
 		w.Clock.Set(w.Clock.Now().Add(time.Hour))
 	}
-	if n := strings.Count(log.String(), "given up"); n != 2 { // of the step, and of the next one three days later
+	if n := strings.Count(log.String(), "the last try is over"); n != 2 { // of the step, and of the next one three days later
 		t.Errorf("given up %d times:\n%s", n, log.String())
 	}
 	if strings.Contains(log.String(), w.hook.url) {

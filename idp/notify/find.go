@@ -17,17 +17,17 @@ import (
 // readAttention logs each reason for attention and notifies operators at once. A certificate that
 // ended causes one notice, any other reason one a day.
 func (s *Service) readAttention(ctx context.Context, now time.Time) error {
-	st, err := s.Rotation.Status(ctx, nil)
+	status, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
 		return err
 	}
-	s.logAttention(ctx, st.Attention, now)
+	s.logAttention(ctx, status.Attention, now)
 	if s.isOff() {
 		return nil
 	}
 	phrases := s.loadPhrases()
 	var errs []error
-	for _, a := range st.Attention {
+	for _, a := range status.Attention {
 		n := Notice{At: now, Kind: NeedsAttention, Year: a.Year, ID: fmt.Sprintf("attention/%s/%s/%s", now.Format(time.DateOnly), a.Code, a.Year)}
 		switch a.Code {
 		case rotation.CertEnded:
@@ -37,7 +37,7 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 			n.ID += "/" + hex.EncodeToString(sum[:4])
 		case rotation.StepHeld, rotation.StepOverdue, rotation.NoSigningKey, rotation.KeyUnusable, rotation.ClockUntrusted,
 			rotation.RestoreHeld, rotation.BackupFailed, rotation.BackupOld:
-		default: // readBoard reminds operators of its date
+		default: // readBoard reminds operators of the date
 			continue
 		}
 		errs = append(errs, s.notify(ctx, operatorData{Notice: n, Code: a.Code, Cause: cleanText(phrases.Attention(a))}, nil))
@@ -49,37 +49,37 @@ func (s *Service) readAttention(ctx context.Context, now time.Time) error {
 func (s *Service) readBoard(ctx context.Context, now time.Time) error {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
-		return fmt.Errorf("read the board: %w", err)
+		return fmt.Errorf("read the migration board: %w", err)
 	}
-	st, err := s.Rotation.Status(ctx, b.CountUnmoved())
+	status, err := s.Rotation.Status(ctx, b.CountUnmoved())
 	if err != nil {
 		return err
 	}
-	s.logAttention(ctx, slices.Concat(st.Attention, b.Attention()), now)
+	s.logAttention(ctx, slices.Concat(status.Attention, b.Attention()), now)
 	if s.isOff() {
 		return nil
 	}
-	return errors.Join(s.notifyCertDates(ctx, st, b, now), s.notifyStepDates(ctx, st, b, now), s.notifyRequestCerts(ctx, b, now))
+	return errors.Join(s.notifyCertDates(ctx, status, b, now), s.notifyStepDates(ctx, status, b, now), s.notifyRequestCerts(ctx, b, now))
 }
 
 // planYears is how far ahead the plan is searched for later steps.
 const planYears = 1
 
 // notifyStepDates reminds operators of future steps.
-func (s *Service) notifyStepDates(ctx context.Context, st rotation.Status, b *migration.Board, now time.Time) error {
+func (s *Service) notifyStepDates(ctx context.Context, status rotation.Status, b *migration.Board, now time.Time) error {
 	plan, err := s.Rotation.Plan(ctx, planYears)
 	if err != nil {
 		return err
 	}
 	phrases := s.loadPhrases()
 	var errs []error
-	for _, c := range listUpcomingSteps(st.DueSteps, plan, s.Rotation.Policy, now) {
+	for _, c := range listUpcomingSteps(status.DueSteps, plan, s.Rotation.Policy, now) {
 		m, ok := findReachedMark(c.at, now, c.marks)
 		if !ok {
 			continue
 		}
-		posted, err := s.isRecorded(ctx, c.listPossibleIDs(m)...)
-		if err != nil || posted {
+		isRecorded, err := s.isRecorded(ctx, c.listPossibleIDs(m)...)
+		if err != nil || isRecorded {
 			errs = append(errs, err)
 			continue
 		}
@@ -100,23 +100,23 @@ func (s *Service) notifyStepDates(ctx context.Context, st rotation.Status, b *mi
 // notifyCertDates reminds operators of the ends of our live certificates while service providers must
 // still move. If no service provider must leave a year, it sends the reminders while the year is
 // used. Near the end it always sends them, because a newer year is missing or held.
-func (s *Service) notifyCertDates(ctx context.Context, st rotation.Status, b *migration.Board, now time.Time) error {
+func (s *Service) notifyCertDates(ctx context.Context, status rotation.Status, b *migration.Board, now time.Time) error {
 	var errs []error
-	for _, y := range st.Years {
+	for _, y := range status.Years {
 		m, ok := findReachedMark(y.CertEndAt, now, marks)
 		if !ok || !y.Live {
 			continue
 		}
-		newer := rotation.MustLeave(y.Year, y.State, b.Target)
+		mustLeave := rotation.MustLeave(y.Year, y.State, b.Target)
 		users := b.ListUnmoved(y.Year)
-		used := slices.ContainsFunc(b.Years, func(c migration.Year) bool { return c.Year == y.Year && c.SPs > 0 })
-		if len(users) == 0 && (newer || m > 30 && !used) {
+		isUsed := slices.ContainsFunc(b.Years, func(c migration.Year) bool { return c.Year == y.Year && c.SPs > 0 })
+		if len(users) == 0 && (mustLeave || m > 30 && !isUsed) {
 			continue
 		}
-		held := !newer && slices.ContainsFunc(st.Years, func(o rotation.YearStatus) bool { return o.Live && o.Year > y.Year })
+		isHeld := !mustLeave && slices.ContainsFunc(status.Years, func(o rotation.YearStatus) bool { return o.Live && o.Year > y.Year })
 		n := Notice{ID: fmt.Sprintf("certificate_ends/%s/%s/%d", y.Year, y.CertEndAt.Format(time.DateOnly), m),
 			At: now, Kind: CertEnds, Year: y.Year, DueAt: y.CertEndAt}
-		errs = append(errs, s.notify(ctx, operatorData{Notice: n, MustLeave: newer, IsHeld: held}, users))
+		errs = append(errs, s.notify(ctx, operatorData{Notice: n, MustLeave: mustLeave, IsHeld: isHeld}, users))
 	}
 	return errors.Join(errs...)
 }
@@ -144,20 +144,20 @@ func findDayStart(date int64) time.Time { return time.Unix(date*int64(day/time.S
 
 // listEndingCerts returns the service providers whose last request certificate passed one of
 // marks, or its end, after last and not after today, sorted by the end.
-func listEndingCerts(b *migration.Board, last, today, now time.Time) (found []requestCert, sps []idp.EntityID) {
+func listEndingCerts(b *migration.Board, last, today, now time.Time) (certs []requestCert, sps []idp.EntityID) {
 	lines := slices.Clone(b.SPs)
 	slices.SortStableFunc(lines, func(a, b migration.Line) int { return a.RequestCertsEndAt().Compare(b.RequestCertsEndAt()) })
 	for _, line := range lines {
 		endAt := line.RequestCertsEndAt()
-		passed := func(days int) bool {
+		hasPassed := func(days int) bool {
 			at := endAt.AddDate(0, 0, -days)
 			return at.After(last) && !at.After(today)
 		}
-		// When notices are turned on, an end long ago is not news.
-		if line.HasRequestCertEnded() && passed(0) && now.Sub(endAt) < keepTime || endAt.After(now) && slices.ContainsFunc(marks, passed) {
-			found = append(found, requestCert{SP: cleanText(string(line.SP)), EndAt: endAt, Ended: line.HasRequestCertEnded(), Days: countDaysTo(endAt, now)})
+		// An end long ago needs no notice when notices are turned on.
+		if line.HasRequestCertEnded() && hasPassed(0) && now.Sub(endAt) < keepTime || endAt.After(now) && slices.ContainsFunc(marks, hasPassed) {
+			certs = append(certs, requestCert{SP: cleanText(string(line.SP)), EndAt: endAt, Ended: line.HasRequestCertEnded(), Days: countDaysTo(endAt, now)})
 			sps = append(sps, line.SP)
 		}
 	}
-	return found, sps
+	return certs, sps
 }

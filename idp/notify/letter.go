@@ -29,16 +29,16 @@ const (
 type Letter struct {
 	SP   idp.EntityID `json:"entity_id"`
 	Name string       `json:"name"`
-	// FromYears are the years to leave, oldest first, and To is the year to move to. Both are
+	// FromYears are the years to leave, oldest first, and ToYear is the year to move to. Both are
 	// empty if the letter is only about request certificates.
 	FromYears []idp.Year `json:"from"`
-	ToYear   idp.Year   `json:"to,omitzero"`
-	// LastAt is the last use of one of From.
+	ToYear    idp.Year   `json:"to,omitzero"`
+	// LastAt is the last use of one of FromYears.
 	LastAt time.Time `json:"last_at,omitzero"`
 	// DueAt is the deadline, or zero for at once.
 	DueAt time.Time `json:"due_at,omitzero"`
 	// RequestCerts are its request certificates, sorted by expiry, if the last of them has
-	// expired or soon will. Empty otherwise.
+	// expired or soon will. Otherwise the list is empty.
 	RequestCerts []migration.RequestCert `json:"request_certificates"`
 	// Contacts are the email addresses of its contacts.
 	Contacts []string `json:"contacts"`
@@ -50,11 +50,11 @@ type Letter struct {
 
 // Letters returns the letters to every active service provider that must act, in the order
 // of the migration board, one for each language of its contacts. With a year, they go only
-// target its users.
+// to its users.
 func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the board: %w", err)
+		return nil, fmt.Errorf("read the migration board: %w", err)
 	}
 	w := &writer{Service: s, boardAt: b.At, target: b.Target}
 	letters := []Letter{}
@@ -78,7 +78,7 @@ func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 type writer struct {
 	*Service
 	boardAt time.Time
-	target idp.Year
+	target  idp.Year
 	// revokedYear is a year that counts as revoked already, or "".
 	revokedYear idp.Year
 }
@@ -113,7 +113,7 @@ func (w *writer) findCertEnd(y idp.Year) (at time.Time) {
 
 // newLetter returns the content of the letter to one service provider, without its wording. It
 // returns false if the service provider has nothing to do.
-func (w *writer) newLetter(line migration.Line, only idp.Year) (Letter, bool) {
+func (w *writer) newLetter(line migration.Line, year idp.Year) (Letter, bool) {
 	l := Letter{SP: line.SP, Name: line.Name, FromYears: []idp.Year{}, RequestCerts: []migration.RequestCert{}}
 	if !line.Active {
 		return l, false
@@ -121,15 +121,15 @@ func (w *writer) newLetter(line migration.Line, only idp.Year) (Letter, bool) {
 	if w.target != "" && len(line.YearsToLeave) > 0 {
 		l.FromYears, l.ToYear = line.YearsToLeave, w.target
 	}
-	for _, seen := range line.Years {
-		if slices.Contains(l.FromYears, seen.Year) && seen.LastAt.After(l.LastAt) {
-			l.LastAt = seen.LastAt
+	for _, use := range line.Years {
+		if slices.Contains(l.FromYears, use.Year) && use.LastAt.After(l.LastAt) {
+			l.LastAt = use.LastAt
 		}
 	}
-	if ends := line.RequestCertsEndAt(); !ends.IsZero() && !ends.After(w.boardAt.Add(endingTime)) {
+	if endAt := line.RequestCertsEndAt(); !endAt.IsZero() && !endAt.After(w.boardAt.Add(endingTime)) {
 		l.RequestCerts = slices.Clone(line.Certs)
 	}
-	if only != "" && !slices.Contains(l.FromYears, only) || len(l.FromYears) == 0 && len(l.RequestCerts) == 0 {
+	if year != "" && !slices.Contains(l.FromYears, year) || len(l.FromYears) == 0 && len(l.RequestCerts) == 0 {
 		return l, false
 	}
 	l.DueAt = w.findDueDate(l)
@@ -137,39 +137,39 @@ func (w *writer) newLetter(line migration.Line, only idp.Year) (Letter, bool) {
 }
 
 // findDueDate returns the first date on which sign-ins or requests fail, or zero if they fail already.
-func (w *writer) findDueDate(l Letter) (due time.Time) {
-	for _, from := range l.FromYears {
-		at := w.findCertEnd(from)
+func (w *writer) findDueDate(l Letter) (dueAt time.Time) {
+	for _, year := range l.FromYears {
+		at := w.findCertEnd(year)
 		if !at.After(w.boardAt) {
-			at = w.Years.Dates(from).RetireAt
+			at = w.Years.Dates(year).RetireAt
 		}
-		if w.findState(from).IsOver() || !at.After(w.boardAt) {
+		if w.findState(year).IsOver() || !at.After(w.boardAt) {
 			return time.Time{}
 		}
-		if due.IsZero() || at.Before(due) {
-			due = at
+		if dueAt.IsZero() || at.Before(dueAt) {
+			dueAt = at
 		}
 	}
 	if last := len(l.RequestCerts) - 1; len(l.FromYears) == 0 && !l.RequestCerts[last].Ended {
-		due = l.RequestCerts[last].EndAt
+		dueAt = l.RequestCerts[last].EndAt
 	}
-	return due
+	return dueAt
 }
 
 // letterData is the data of the letter's template.
 type letterData struct {
 	Letter
 	sender
-	ID       string // of the service provider; Name is "" in a letter to all service providers
+	ID       string // of the service provider
 	EntityID string
-	// IsClosed and Grace say that the oldest of From is closed, or its certificate ended.
-	IsClosed, IsGrace       bool
+	// IsClosed and IsGrace report that the oldest of FromYears is closed, or its certificate ended.
+	IsClosed, IsGrace   bool
 	CertEndAt, RetireAt time.Time
 	Changes             []change
-	HintedURL              string // the metadata URL with the SP's hint
+	HintedURL           string // the metadata URL with the SP's hint
 	PEM, SHA256         string
-	NewCertEndAt           time.Time
-	LastCert            migration.RequestCert // the one that ends last
+	NewCertEndAt        time.Time
+	LastCert            migration.RequestCert // the certificate that ends last
 }
 
 // change is one line of the list of changes.
@@ -181,46 +181,46 @@ type change struct {
 
 // writeTexts returns a letter's subject and text.
 func (w *writer) writeTexts(l Letter) (subject, text string, err error) {
-	d := letterData{Letter: l, sender: w.newSender(l.Lang), ID: cleanText(string(l.SP)), EntityID: string(w.IdP.EntityID())}
-	d.Name = cmp.Or(cleanText(l.Name), d.ID)
-	d.RequestCerts = slices.Clone(l.RequestCerts)
-	for i, c := range d.RequestCerts {
-		d.RequestCerts[i].SHA256 = formatFingerprint(c.SHA256)
-		d.LastCert = d.RequestCerts[i]
+	data := letterData{Letter: l, sender: w.newSender(l.Lang), ID: cleanText(string(l.SP)), EntityID: string(w.IdP.EntityID())}
+	data.Name = cmp.Or(cleanText(l.Name), data.ID)
+	data.RequestCerts = slices.Clone(l.RequestCerts)
+	for i, c := range data.RequestCerts {
+		data.RequestCerts[i].SHA256 = formatFingerprint(c.SHA256)
+		data.LastCert = data.RequestCerts[i]
 	}
 	if len(l.FromYears) == 0 {
-		return render(l.Lang, "requestcert.txt", d)
+		return render(l.Lang, "requestcert.txt", data)
 	}
 	first := l.FromYears[0]
-	d.CertEndAt, d.RetireAt = w.findCertEnd(first), w.Years.Dates(first).RetireAt
-	d.IsClosed, d.IsGrace = w.findState(first).IsOver(), !d.CertEndAt.After(w.boardAt)
+	data.CertEndAt, data.RetireAt = w.findCertEnd(first), w.Years.Dates(first).RetireAt
+	data.IsClosed, data.IsGrace = w.findState(first).IsOver(), !data.CertEndAt.After(w.boardAt)
 	if l.ToYear != "" {
-		d.Changes = w.listChanges(l.FromYears, l.ToYear)
-		d.HintedURL = w.IdP.MetadataURL(l.ToYear) + "?sp=" + url.QueryEscape(string(l.SP))
+		data.Changes = w.listChanges(l.FromYears, l.ToYear)
+		data.HintedURL = w.IdP.MetadataURL(l.ToYear) + "?sp=" + url.QueryEscape(string(l.SP))
 	}
 	if c := w.findCert(w.target); c != nil {
-		d.PEM, d.SHA256, d.NewCertEndAt = strings.TrimSpace(certs.EncodePEM(c)), formatFingerprint(certs.CertSHA256(c)), c.NotAfter.UTC()
+		data.PEM, data.SHA256, data.NewCertEndAt = strings.TrimSpace(certs.EncodePEM(c)), formatFingerprint(certs.CertSHA256(c)), c.NotAfter.UTC()
 	}
 	if slices.ContainsFunc(l.FromYears, func(y idp.Year) bool { return w.findState(y) == rotation.Revoked }) {
-		return render(l.Lang, "revoked.txt", d)
+		return render(l.Lang, "revoked.txt", data)
 	}
-	return render(l.Lang, "move.txt", d)
+	return render(l.Lang, "move.txt", data)
 }
 
 // listChanges returns the changes of URLs from some years to another.
-func (w *writer) listChanges(from []idp.Year, to idp.Year) (all []change) {
+func (w *writer) listChanges(oldYears []idp.Year, target idp.Year) (changes []change) {
 	for _, k := range []struct {
-		what string
+		kind string
 		url  func(idp.Year) string
 	}{
 		{"auth", w.IdP.AuthnURL}, {"logout", w.IdP.LogoutURL}, {"remotelogout", w.IdP.RemoteLogoutURL},
 		{"metadata", w.IdP.MetadataURL}, {"certificate", w.IdP.CertificateURL},
 	} {
-		c := change{Kind: k.what, New: k.url(to)}
-		for _, y := range from {
+		c := change{Kind: k.kind, New: k.url(target)}
+		for _, y := range oldYears {
 			c.Old = append(c.Old, k.url(y))
 		}
-		all = append(all, c)
+		changes = append(changes, c)
 	}
-	return all
+	return changes
 }

@@ -206,7 +206,7 @@ func TestLettersGoToMailContactsOnly(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(w.mail.Mails()) != 0 {
 		t.Errorf("dry run: %d mails (-want +got):\n%s", len(w.mail.Mails()), diff)
 	}
-	want[0].To, want[0].Failed = want[0].To[:2], []notify.FailedMail{{To: "gone@a.example", Reason: "the mail server refused it (550)"}}
+	want[0].To, want[0].Failed = want[0].To[:2], []notify.FailedMail{{To: "gone@a.example", Reason: "the mail server refused the mail (550)"}}
 	got, err = s.Send(t.Context(), letters, "cli", false)
 	ok(t, err)
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -12,17 +12,17 @@ import (
 
 // logAttention logs each reason for attention once a day, by the round's date. Logs are always in
 // English, so that they can be searched in one language.
-func (s *Service) logAttention(ctx context.Context, all []rotation.Attention, now time.Time) {
+func (s *Service) logAttention(ctx context.Context, attentions []rotation.Attention, now time.Time) {
 	phrases := templates.TerminalPhrases()
-	for _, a := range all {
-		thing := fmt.Sprint(a.Code, " ", a.Year, " ", a.Args.Step, " ", a.Args.Value)
+	for _, a := range attentions {
+		key := fmt.Sprint(a.Code, " ", a.Year, " ", a.Args.Step, " ", a.Args.Value)
 		if a.Code == rotation.RequestCertEnded {
-			thing += fmt.Sprint(a.Args.SPs)
+			key += fmt.Sprint(a.Args.SPs)
 		}
-		if s.round.loggedKeys[thing] {
+		if s.round.loggedKeys[key] {
 			continue
 		}
-		s.round.loggedKeys[thing] = true
+		s.round.loggedKeys[key] = true
 		attrs := []slog.Attr{slog.String("code", string(a.Code)), slog.String("year", string(a.Year)), slog.String("args", a.Args.JSON())}
 		if len(a.Reasons) > 0 {
 			attrs = append(attrs, slog.Any("because", a.Reasons))

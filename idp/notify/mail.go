@@ -44,7 +44,7 @@ type Mailer struct {
 	Server string
 	// From is the sender's bare email address, FromName the display name.
 	From, FromName string
-	// ReplyTo is the email address for answers, or "" for the sender's.
+	// ReplyTo is the email address for answers. If "", answers go to the sender.
 	ReplyTo string
 	// Username and Password sign in to the server, or are both "". They are never sent over
 	// a connection that others could read.
@@ -66,26 +66,27 @@ type Mail struct {
 	Subject, Text string
 }
 
-// Send hands over the mails, perConnection at a time. It returns an error for each mail that
-// was not accepted and nil for the others. No error contains an email address.
+// Send gives the mails to the mail server, maxPerConnection at a time. It returns an error for each
+// mail that
+// was not accepted and nil for an accepted one. No error contains an email address.
 func (m *Mailer) Send(ctx context.Context, mails []Mail) (errs []error) {
-	for part := range slices.Chunk(mails, maxPerConnection) {
-		errs = append(errs, m.sendBatch(ctx, part)...)
+	for batch := range slices.Chunk(mails, maxPerConnection) {
+		errs = append(errs, m.sendBatch(ctx, batch)...)
 	}
 	return errs
 }
 
-// sendBatch is Send on one connection, which ends with ctx at the latest.
+// sendBatch sends mails over one connection, which ends with ctx at the latest.
 func (m *Mailer) sendBatch(ctx context.Context, mails []Mail) []error {
 	errs := make([]error, len(mails))
-	ctx, hangUp := context.WithCancel(ctx)
-	defer hangUp()
-	c, broken := m.dial(ctx)
-	if broken != nil {
-		broken = fmt.Errorf("reach the mail server: %w", stripServerText(broken))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c, connErr := m.dial(ctx)
+	if connErr != nil {
+		connErr = fmt.Errorf("connect to the mail server: %w", stripServerText(connErr))
 	}
 	for i, mail := range mails {
-		if errs[i] = broken; broken != nil {
+		if errs[i] = connErr; connErr != nil {
 			continue
 		}
 		msg, err := m.buildMessage(mail)
@@ -97,11 +98,11 @@ func (m *Mailer) sendBatch(ctx context.Context, mails []Mail) []error {
 			continue
 		}
 		errs[i] = stripServerText(err)
-		if _, refused := errors.AsType[*refusedError](errs[i]); !refused {
-			broken = errs[i] // the connection can no longer be used
+		if _, isRefused := errors.AsType[*refusedError](errs[i]); !isRefused {
+			connErr = errs[i] // the connection can no longer be used
 		}
 	}
-	if broken == nil {
+	if connErr == nil {
 		_ = c.Close()
 	}
 	return errs
@@ -119,8 +120,8 @@ func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 		return nil, err
 	}
 	tlsConfig := &tls.Config{ServerName: host, RootCAs: m.Roots, MinVersion: tls.VersionTLS12}
-	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(dialing, network, address)
+	dial := func(dialCtx context.Context, network, hostPort string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(dialCtx, network, hostPort)
 		if err != nil {
 			return nil, err
 		}
@@ -128,8 +129,8 @@ func (m *Mailer) dial(ctx context.Context) (*gomail.Client, error) {
 		if m.TLS != ImplicitTLS {
 			return conn, nil
 		}
-		secured := tls.Client(conn, tlsConfig)
-		return secured, secured.HandshakeContext(dialing)
+		tlsConn := tls.Client(conn, tlsConfig)
+		return tlsConn, tlsConn.HandshakeContext(dialCtx)
 	}
 	policy := gomail.TLSMandatory
 	if m.TLS == NoTLS || m.TLS == ImplicitTLS {
@@ -159,7 +160,7 @@ func (m *Mailer) buildMessage(mail Mail) (*gomail.Msg, error) {
 		err = errors.Join(err, msg.ReplyTo(m.ReplyTo))
 	}
 	if err != nil || !isMailAddress(mail.To) || !isMailAddress(m.From) {
-		return nil, errors.New("not an email address")
+		return nil, errors.New("the mail needs a valid email address of its sender and its recipient")
 	}
 	msg.Subject(cleanText(mail.Subject))
 	msg.SetDateWithValue(m.Clock.Now())
@@ -179,20 +180,20 @@ func (e *refusedError) Error() string {
 	if e.code == 535 || e.code == 534 || e.code == 530 {
 		return fmt.Sprintf("the mail server does not accept mail.username and its password (%d)", e.code)
 	}
-	return fmt.Sprintf("the mail server refused it (%d)", e.code)
+	return fmt.Sprintf("the mail server refused the mail (%d)", e.code)
 }
 
 // stripServerText strips the server's text from an error.
 func stripServerText(err error) error {
-	send, unsent := errors.AsType[*gomail.SendError](err)
-	if unsent && send.ErrorCode() != 0 {
-		return &refusedError{send.ErrorCode()}
+	sendErr, isSendError := errors.AsType[*gomail.SendError](err)
+	if isSendError && sendErr.ErrorCode() != 0 {
+		return &refusedError{sendErr.ErrorCode()}
 	}
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return &refusedError{reply.Code}
 	}
-	if unsent {
-		return errors.New("the connection to the mail server broke: " + send.Reason.String())
+	if isSendError {
+		return errors.New("the connection to the mail server broke: " + sendErr.Reason.String())
 	}
 	return err
 }

@@ -121,7 +121,7 @@ func TestRefusedRecipientKeepsOthersMail(t *testing.T) {
 		{ID: "1", To: "a@example.gov", Subject: "1", Text: "x"}, {ID: "1", To: "gone@example.gov", Subject: "1", Text: "x"},
 		{ID: "1", To: "b@example.gov", Subject: "1", Text: "x"},
 	})
-	if errs[0] != nil || errs[2] != nil || errs[1] == nil || errs[1].Error() != "the mail server refused it (550)" {
+	if errs[0] != nil || errs[2] != nil || errs[1] == nil || errs[1].Error() != "the mail server refused the mail (550)" {
 		t.Errorf("errors %v", errs)
 	}
 	got := box.Mails()

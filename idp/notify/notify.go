@@ -10,13 +10,13 @@
 // the server takes, and at once when the server took a step or failed to, a certificate expired or
 // a year was revoked. A round runs every minute:
 //
-//	audit trail, dates, attention -> notice in the store -> claim -> send -> settle
+//	audit trail, dates, attention -> notice in the store -> claim -> send -> record
 //
 // Each reason for attention is also logged once a day, even if no one is notified.
 //
 // A notice is recorded once, under an ID derived from its subject, so that restarts and other
-// servers do not repeat it. Each of its deliveries is claimed before it is sent, and settled
-// afterwards. The claim contains the time of the next try. After a crash in between, the notice is
+// servers do not repeat it. Each of its deliveries is claimed before it is sent, and its
+// result is recorded afterwards. The claim contains the time of the next try. After a crash in between, the notice is
 // sent again. A duplicate is harmless and has the same ID, while a lost notice can cost the whole
 // migration period.
 //
@@ -51,7 +51,7 @@ type Service struct {
 	// Branding names the organization and its support. Optional.
 	Branding *templates.Brand
 	// Langs are the languages of the installation. The first is used for notices to
-	// operators and for contacts without a language. English if empty.
+	// operators and for contacts without a language. An empty list means English.
 	Langs []templates.Lang
 	Clock idp.Clock
 	Log   *slog.Logger

@@ -16,13 +16,13 @@ type operatorData struct {
 	Notice
 	sender
 	Days int // until DueAt
-	// Code is the code of the attention, and Why is its reason.
-	Code rotation.AttentionCode
-	Cause  string
+	// Code is the code of the attention, and Cause is its reason.
+	Code  rotation.AttentionCode
+	Cause string
 	// IsByHand means that an operator takes the step. Waits are the reasons why it waits.
-	IsByHand  bool
-	Waits string
-	// IsConditional: the server takes the step on DueAt only if it waits for nothing then.
+	IsByHand bool
+	Waits    string
+	// IsConditional means that the server takes the step on DueAt only if it no longer waits then.
 	IsConditional bool
 	// Reason is the reason that the operator gave.
 	Reason string
@@ -31,11 +31,11 @@ type operatorData struct {
 	// MustLeave: users of the year must move to a newer one. Held: they need not, although a newer one
 	// is live, because a rollback holds.
 	MustLeave, IsHeld bool
-	// Names are the first of Count service providers. More is the number of the others.
-	Names      []string
+	// Names are the first of Count service providers, and MoreCount is the number not named.
+	Names            []string
 	MoreCount, Count int
-	Certs       []requestCert
-	MoreCertCount   int
+	Certs            []requestCert
+	MoreCertCount    int
 }
 
 // requestCert is the last request certificate of a service provider.
@@ -48,22 +48,22 @@ type requestCert struct {
 
 // notify records the notice with the text of its kind, unless it is recorded already. sps are the
 // service providers that it is about.
-func (s *Service) notify(ctx context.Context, d operatorData, sps []idp.EntityID) error {
-	if posted, err := s.isRecorded(ctx, d.ID); posted || err != nil {
+func (s *Service) notify(ctx context.Context, data operatorData, sps []idp.EntityID) error {
+	if isRecorded, err := s.isRecorded(ctx, data.ID); isRecorded || err != nil {
 		return err
 	}
-	d.sender, d.Commands, d.Days = s.newSender(s.defaultLang()), s.renderCommands(d.Notice), countDaysTo(d.DueAt, d.At)
-	d.Count = len(sps)
+	data.sender, data.Commands, data.Days = s.newSender(s.defaultLang()), s.renderCommands(data.Notice), countDaysTo(data.DueAt, data.At)
+	data.Count = len(sps)
 	for _, id := range sps[:min(len(sps), maxListed)] {
-		d.Names = append(d.Names, cleanText(string(id)))
+		data.Names = append(data.Names, cleanText(string(id)))
 	}
-	d.MoreCount = len(sps) - len(d.Names)
-	d.MoreCertCount = max(len(d.Certs)-maxListed, 0)
-	d.Certs = d.Certs[:len(d.Certs)-d.MoreCertCount]
-	n := d.Notice
+	data.MoreCount = len(sps) - len(data.Names)
+	data.MoreCertCount = max(len(data.Certs)-maxListed, 0)
+	data.Certs = data.Certs[:len(data.Certs)-data.MoreCertCount]
+	n := data.Notice
 	n.SPs = sps[:min(len(sps), maxSPs)]
 	var err error
-	if n.Subject, n.Text, err = render(s.defaultLang(), "operator_"+string(n.Kind)+".txt", d); err != nil {
+	if n.Subject, n.Text, err = render(s.defaultLang(), "operator_"+string(n.Kind)+".txt", data); err != nil {
 		return err
 	}
 	return s.post(ctx, n)
@@ -77,7 +77,7 @@ func countDaysTo(at, now time.Time) int {
 	return int((at.Sub(now) + day - 1) / day)
 }
 
-// renderCommands are the command lines that the texts mention.
+// commands are the command lines that the texts mention.
 type commands struct {
 	Status, Plan, Report, Send string
 	// Step takes the step that the notice is about.
@@ -85,9 +85,9 @@ type commands struct {
 }
 
 // renderCommands renders the command lines of a notice. They are empty without a CommandLine.
-func (s *Service) renderCommands(n Notice) (c commands) {
+func (s *Service) renderCommands(n Notice) (lines commands) {
 	if s.CommandLine == nil {
-		return c
+		return lines
 	}
 	report := idp.Suggest(idp.DoRotationReport)
 	if n.Kind != StepTaken && n.Kind != RequestCerts {

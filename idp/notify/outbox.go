@@ -22,7 +22,7 @@ const (
 	markKind   = "notice_mark"
 )
 
-// The marks.
+// The keys of the marks.
 const (
 	trailMark       = "trail"                // the Seq of an audit record
 	requestCertMark = "request_certificates" // a day since 1970
@@ -49,26 +49,26 @@ var backoff = [...]time.Duration{
 type record struct {
 	// Notice is nil after all deliveries are done.
 	Notice *Notice `json:"notice,omitempty"`
-	// Deliveries are the deliveries that are not done, by target.
+	// Deliveries are the deliveries that are not done yet, by target.
 	Deliveries map[string]delivery `json:"open,omitempty"`
 }
 
 // delivery is the progress of a notice to one target.
 type delivery struct {
 	Tries int `json:"tries"`
-	// NextAt is when it is sent again unless it is settled before.
+	// NextAt is when it is sent again unless its result is recorded before.
 	NextAt time.Time `json:"next_at,omitzero"`
 }
 
-// isDue reports whether to send it now. A NextAt far in the future comes from a clock that
+// isDue reports whether the delivery is due now. A NextAt far in the future comes from a clock that
 // was set back, and does not delay it.
 func (d delivery) isDue(now time.Time) bool {
 	return !d.NextAt.After(now) || d.NextAt.Sub(now) > backoff[len(backoff)-1]
 }
 
 // hashEmail hashes an email address, so that the store does not disclose it.
-func hashEmail(address string) string {
-	sum := sha256.Sum256([]byte("vernal notice\x00" + strings.ToLower(address)))
+func hashEmail(email string) string {
+	sum := sha256.Sum256([]byte("vernal notice\x00" + strings.ToLower(email)))
 	return "mail:" + hex.EncodeToString(sum[:8])
 }
 
@@ -79,8 +79,8 @@ func (s *Service) listTargets() map[string]string {
 		t[webhookTarget] = ""
 	}
 	if s.Mail != nil {
-		for _, address := range s.Notify {
-			t[hashEmail(address)] = address
+		for _, email := range s.Notify {
+			t[hashEmail(email)] = email
 		}
 	}
 	return t
@@ -115,20 +115,20 @@ func (s *Service) post(ctx context.Context, n Notice) error {
 
 // isRecorded reports whether one of the notices is recorded.
 func (s *Service) isRecorded(ctx context.Context, ids ...string) (bool, error) {
-	posted, err := s.openNotices().Find(ctx, ids...)
-	return len(posted) > 0, err
+	records, err := s.openNotices().Find(ctx, ids...)
+	return len(records) > 0, err
 }
 
 // readMark returns the position that a search has reached, or false before the first saveMark.
-func (s *Service) readMark(ctx context.Context, key string) (mark uint64, found bool, err error) {
-	stored, err := s.openMarks().Get(ctx, key)
+func (s *Service) readMark(ctx context.Context, key string) (mark uint64, exists bool, err error) {
+	position, err := s.openMarks().Get(ctx, key)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
 		return 0, false, nil
 	case err != nil:
 		return 0, false, err
 	}
-	return *stored, true, nil
+	return *position, true, nil
 }
 
 // saveMark moves a mark forward, and never back, because another server may be ahead.
@@ -141,7 +141,7 @@ func (s *Service) saveMark(ctx context.Context, key string, mark uint64) error {
 	})
 }
 
-// claimedDelivery is a claimed delivery.
+// claimedDelivery is a delivery that no other server sends.
 type claimedDelivery struct {
 	notice Notice
 	target string
@@ -166,11 +166,11 @@ func (s *Service) deliver(ctx context.Context, now time.Time) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	parcels, err := s.claim(ctx, keys, now)
+	deliveries, err := s.claim(ctx, keys, now)
 	if err != nil {
 		return err
 	}
-	return s.send(ctx, parcels)
+	return s.send(ctx, deliveries)
 }
 
 // discardSent keeps only the key of a notice that has no more deliveries.
@@ -184,26 +184,26 @@ func discardSent(r *idp.Record[record]) {
 // those with too many tries or without a recipient.
 func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]claimedDelivery, error) {
 	targets := s.listTargets()
-	claimed := map[string][]claimedDelivery{}
+	deliveriesByKey := map[string][]claimedDelivery{}
 	err := s.openNotices().Update(ctx, keys, func(r *idp.Record[record]) error {
-		claimed[r.Key] = nil // it may be called again
+		deliveriesByKey[r.Key] = nil // the store may repeat the call
 		if r.Value == nil {
 			return nil
 		}
-		open := r.Value.Deliveries
-		for target, d := range open {
-			_, known := targets[target]
+		deliveries := r.Value.Deliveries
+		for target, d := range deliveries {
+			_, exists := targets[target]
 			switch {
-			case !known:
-				delete(open, target)
+			case !exists:
+				delete(deliveries, target)
 			case !d.isDue(now):
 			case d.Tries > len(backoff):
-				delete(open, target) // its last sender crashed
+				delete(deliveries, target) // its last sender crashed
 			default:
 				wait := backoff[min(d.Tries, len(backoff)-1)]
 				d = delivery{Tries: d.Tries + 1, NextAt: now.Add(wait)}
-				open[target] = d
-				claimed[r.Key] = append(claimed[r.Key], claimedDelivery{*r.Value.Notice, target, d.Tries})
+				deliveries[target] = d
+				deliveriesByKey[r.Key] = append(deliveriesByKey[r.Key], claimedDelivery{*r.Value.Notice, target, d.Tries})
 			}
 		}
 		discardSent(r)
@@ -212,46 +212,46 @@ func (s *Service) claim(ctx context.Context, keys []string, now time.Time) ([]cl
 	if err != nil {
 		return nil, fmt.Errorf("claim notices: %w", err)
 	}
-	var all []claimedDelivery
+	var deliveries []claimedDelivery
 	for _, key := range keys {
-		all = append(all, claimed[key]...)
+		deliveries = append(deliveries, deliveriesByKey[key]...)
 	}
-	slices.SortStableFunc(all, func(a, b claimedDelivery) int { return a.notice.At.Compare(b.notice.At) })
-	return all, nil
+	slices.SortStableFunc(deliveries, func(a, b claimedDelivery) int { return a.notice.At.Compare(b.notice.At) })
+	return deliveries, nil
 }
 
-// send sends the parcels, the mails together, and settles them.
-func (s *Service) send(ctx context.Context, parcels []claimedDelivery) error {
+// send sends the claimed deliveries, the mails together, and records the results.
+func (s *Service) send(ctx context.Context, deliveries []claimedDelivery) error {
 	targets := s.listTargets()
 	var mails []Mail
-	var mailed []claimedDelivery
+	var mailDeliveries []claimedDelivery
 	var errs []error
-	for _, p := range parcels {
+	for _, p := range deliveries {
 		if p.target == webhookTarget {
 			errs = append(errs, s.recordResult(ctx, p, s.Webhook.Send(ctx, &p.notice)))
 			continue
 		}
 		mails = append(mails, Mail{ID: p.notice.ID, To: targets[p.target], Subject: p.notice.Subject, Text: p.notice.Text})
-		mailed = append(mailed, p)
+		mailDeliveries = append(mailDeliveries, p)
 	}
 	if len(mails) > 0 { // Mail is nil without a mail server
 		for i, err := range s.Mail.Send(ctx, mails) {
-			errs = append(errs, s.recordResult(ctx, mailed[i], err))
+			errs = append(errs, s.recordResult(ctx, mailDeliveries[i], err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // recordResult records the result of a delivery. A failed one is due again by its claim.
-func (s *Service) recordResult(ctx context.Context, p claimedDelivery, failed error) error {
+func (s *Service) recordResult(ctx context.Context, p claimedDelivery, sendErr error) error {
 	attrs := []slog.Attr{slog.String("notice", p.notice.ID), slog.String("to", p.target), slog.Int("try", p.tries)}
-	if failed != nil {
-		attrs = append(attrs, slog.String("error", failed.Error()))
+	if sendErr != nil {
+		attrs = append(attrs, slog.String("error", sendErr.Error()))
 		if p.tries <= len(backoff) {
-			s.Log.LogAttrs(ctx, slog.LevelWarn, "notice not sent, it will be tried again", attrs...)
+			s.Log.LogAttrs(ctx, slog.LevelWarn, "the notice was not sent and will be tried again", attrs...)
 			return nil
 		}
-		s.Log.LogAttrs(ctx, slog.LevelError, "notice not sent, given up", attrs...)
+		s.Log.LogAttrs(ctx, slog.LevelError, "the notice was not sent, and the last try is over", attrs...)
 	}
 	// Record the delivery even if the server is about to stop.
 	err := s.openNotices().Update(context.WithoutCancel(ctx), []string{p.notice.ID}, func(r *idp.Record[record]) error {
@@ -262,9 +262,9 @@ func (s *Service) recordResult(ctx context.Context, p claimedDelivery, failed er
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("note that notice %s was sent: %w", p.notice.ID, err)
+		return fmt.Errorf("record that notice %s was sent: %w", p.notice.ID, err)
 	}
-	if failed == nil {
+	if sendErr == nil {
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "notice sent", attrs...)
 	}
 	return nil

@@ -32,22 +32,22 @@ type Revocation struct {
 // Revocation writes the notice of a revocation, after it or, for a dry run, before it. to is the
 // year that service providers should then move to, or "". The operator's reason is internal and
 // left out.
-func (s *Service) Revocation(ctx context.Context, y, to idp.Year) (*Revocation, error) {
+func (s *Service) Revocation(ctx context.Context, y, target idp.Year) (*Revocation, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the board: %w", err)
+		return nil, fmt.Errorf("read the migration board: %w", err)
 	}
-	w := &writer{Service: s, boardAt: b.At, target: to, revokedYear: y} // in a dry run it is not revoked yet
+	w := &writer{Service: s, boardAt: b.At, target: target, revokedYear: y} // in a dry run it is not revoked yet
 	r := &Revocation{MustAct: []User{}}
 	for _, line := range b.SPs {
-		_, from := migration.Judge(line.Years, w.findState, to, b.At)
-		for _, seen := range line.Years {
-			if line.Active && seen.Year == y && slices.Contains(from, y) {
-				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: seen.LastAt, Contacts: s.listEmails(line.Contacts)})
+		_, yearsToLeave := migration.Judge(line.Years, w.findState, target, b.At)
+		for _, use := range line.Years {
+			if line.Active && use.Year == y && slices.Contains(yearsToLeave, y) {
+				r.MustAct = append(r.MustAct, User{SP: line.SP, Name: line.Name, LastAt: use.LastAt, Contacts: s.listEmails(line.Contacts)})
 			}
 		}
 	}
 	slices.SortStableFunc(r.MustAct, func(a, b User) int { return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SP, b.SP)) })
-	r.Subject, r.Text, err = w.writeTexts(Letter{Lang: s.defaultLang(), FromYears: []idp.Year{y}, ToYear: to})
+	r.Subject, r.Text, err = w.writeTexts(Letter{Lang: s.defaultLang(), FromYears: []idp.Year{y}, ToYear: target})
 	return r, err
 }

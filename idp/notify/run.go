@@ -17,11 +17,11 @@ const (
 
 // round is the state that a server keeps in memory between rounds. Losing it only costs look-ups.
 type round struct {
-	day      string          // of logged
-	datesReadAt  time.Time       // when dates were looked at
-	loggedKeys   map[string]bool // attention that was logged
-	trailSeq    uint64          // how far the audit trail was read
-	hasBegun bool            // trailSeq is set
+	day         string          // the day of loggedKeys
+	datesReadAt time.Time       // when dates were last checked
+	loggedKeys  map[string]bool // attention that was logged
+	trailSeq    uint64          // the Seq of the last audit record read
+	hasBegun    bool            // trail is set
 }
 
 // Run logs each reason for attention, and finds and sends notices, every minute until ctx ends.

@@ -57,8 +57,8 @@ func (s *Service) beginTrail(ctx context.Context) error {
 	if s.round.hasBegun {
 		return nil
 	}
-	end, found, err := s.readMark(ctx, trailMark)
-	if err == nil && !found {
+	end, exists, err := s.readMark(ctx, trailMark)
+	if err == nil && !exists {
 		if end, err = s.findTrailEnd(ctx); err == nil {
 			err = s.notify(ctx, operatorData{Notice: Notice{ID: "began", At: s.Clock.Now(), Kind: NoticesStarted}}, nil)
 		}
@@ -80,7 +80,7 @@ func (s *Service) findTrailEnd(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	if !page.IsHeadAuthentic && page.RecordCount > 0 {
-		return 0, errors.New("its head is not authentic")
+		return 0, errors.New("the head of the audit trail is not authentic: run vernal audit verify")
 	}
 	return page.Head.Seq, nil
 }
@@ -89,21 +89,21 @@ func (s *Service) findTrailEnd(ctx context.Context) (uint64, error) {
 func (s *Service) notifyStep(ctx context.Context, r idp.AuditRecord, now time.Time) error {
 	name, ok := strings.CutPrefix(string(r.Kind), "rotation.")
 	step := rotation.StepKind(name)
-	revoked := step == rotation.StepRevoke
-	if !ok || r.Outcome != "ok" || !revoked && (r.Actor != "server" || !step.IsAutomatic()) {
+	isRevoke := step == rotation.StepRevoke
+	if !ok || r.Outcome != "ok" || !isRevoke && (r.Actor != "server" || !step.IsAutomatic()) {
 		return nil
 	}
-	d := operatorData{
+	data := operatorData{
 		Notice: Notice{ID: fmt.Sprintf("audit/%d", r.Seq), At: now, Kind: StepTaken, Year: r.Year, Step: step, DueAt: r.At},
-		Cause:    cleanText(s.loadPhrases().Reason(rotation.ReadReason(r.Detail))), Reason: cleanText(r.Detail["reason"]),
+		Cause:  cleanText(s.loadPhrases().Reason(rotation.ReadReason(r.Detail))), Reason: cleanText(r.Detail["reason"]),
 	}
-	if !revoked {
-		return s.notify(ctx, d, nil)
+	if !isRevoke {
+		return s.notify(ctx, data, nil)
 	}
 	b, err := s.Board.Board(ctx)
 	if err != nil {
 		return fmt.Errorf("read the migration board: %w", err)
 	}
-	d.Kind = Revoked
-	return s.notify(ctx, d, b.ListUnmoved(r.Year))
+	data.Kind = Revoked
+	return s.notify(ctx, data, b.ListUnmoved(r.Year))
 }

@@ -31,54 +31,54 @@ type sender struct {
 	Support      string // how to reach support, "" if no way is known
 }
 
-func (s *Service) newSender(lang templates.Lang) sender {
-	b := s.Branding.Branding(lang)
-	from := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
-	if from.Organization == from.Us {
-		from.Organization = ""
+func (s *Service) newSender(defaultLang templates.Lang) sender {
+	b := s.Branding.Branding(defaultLang)
+	data := sender{Us: cleanText(cmp.Or(b.Name, s.Name)), BaseURL: s.IdP.BaseURL, Organization: cleanText(b.Organization)}
+	if data.Organization == data.Us {
+		data.Organization = ""
 	}
 	if b.Contact == "" {
 		b.Contact = s.IdP.Contact
 	}
 	if len(b.SupportLinks()) > 0 {
-		from.Support = templates.PhrasesIn(lang).SupportText(b)
+		data.Support = templates.PhrasesIn(defaultLang).SupportText(b)
 	}
-	return from
+	return data
 }
 
 // render fills in a text and lays it out.
-func render(lang templates.Lang, name string, data any) (subject, text string, err error) {
-	subject, text, err = templates.PhrasesIn(lang).Mail(name, data)
+func render(defaultLang templates.Lang, name string, data any) (subject, text string, err error) {
+	subject, text, err = templates.PhrasesIn(defaultLang).Mail(name, data)
 	return cleanText(subject), layOut(text), err
 }
 
 // layOut breaks the lines of paragraphs, keeps indented lines and certificates as they are,
 // and drops repeated empty lines.
 func layOut(text string) string {
-	out := []string{""}
-	inPEM, inParagraph := false, false
+	lines := []string{""}
+	isInPEM, isInParagraph := false, false
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimRight(line, " ")
-		pem := strings.HasPrefix(line, "-----")
-		if inPEM || pem || line == "" || line[0] == ' ' {
-			if line != "" || out[len(out)-1] != "" {
-				out = append(out, line)
+		isPEMLine := strings.HasPrefix(line, "-----")
+		if isInPEM || isPEMLine || line == "" || line[0] == ' ' {
+			if line != "" || lines[len(lines)-1] != "" {
+				lines = append(lines, line)
 			}
-			inPEM, inParagraph = inPEM != pem, false
+			isInPEM, isInParagraph = isInPEM != isPEMLine, false
 			continue
 		}
 		// Break only at these spaces, because French has others at which no line may break.
 		for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ' ' || r == '\t' }) {
-			last := &out[len(out)-1]
-			if inParagraph && utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= width {
+			last := &lines[len(lines)-1]
+			if isInParagraph && utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= width {
 				*last += " " + word
 			} else {
-				out = append(out, word)
+				lines = append(lines, word)
 			}
-			inParagraph = true
+			isInParagraph = true
 		}
 	}
-	return strings.TrimSpace(strings.Join(out, "\n")) + "\n"
+	return strings.TrimSpace(strings.Join(lines, "\n")) + "\n"
 }
 
 // cleanText makes foreign text safe in a line: one line, nothing invisible, no change of

@@ -27,8 +27,8 @@ func (w *Walk) readByLibrary(context.Context) (string, error) {
 	for i := range w.answers {
 		a, err := &w.answers[i], error(nil)
 		a.assertion, err = w.newSP().ParseXMLResponse(a.response, []string{a.request.ID}, acs)
-		if invalid, ok := errors.AsType[*crewjam.InvalidResponseError](err); ok {
-			err = invalid.PrivateErr
+		if libraryErr, ok := errors.AsType[*crewjam.InvalidResponseError](err); ok {
+			err = libraryErr.PrivateErr
 		}
 		if err != nil {
 			return "", fmt.Errorf("by %s: %w", a.binding, err)
@@ -73,29 +73,29 @@ func (w *Walk) checkAssertions(context.Context) (string, error) {
 }
 
 func (w *Walk) checkAssertion(a answer) error {
-	s := a.assertion
-	if s.Issuer.Value != w.buildURL("/api/saml") {
-		return fmt.Errorf("the Issuer is %q", s.Issuer.Value)
+	assertion := a.assertion
+	if assertion.Issuer.Value != w.buildURL("/api/saml") {
+		return fmt.Errorf("the Issuer is %q, not the entity ID of base_url", assertion.Issuer.Value)
 	}
-	if s.Subject == nil || s.Subject.NameID == nil || s.Subject.NameID.Value == "" || s.Subject.NameID.Format != saml.NameIDFormatPersistent {
+	if assertion.Subject == nil || assertion.Subject.NameID == nil || assertion.Subject.NameID.Value == "" || assertion.Subject.NameID.Format != saml.NameIDFormatPersistent {
 		return errors.New("the persistent NameID is missing")
 	}
-	if len(s.Subject.SubjectConfirmations) != 1 || s.Subject.SubjectConfirmations[0].SubjectConfirmationData == nil {
-		return errors.New("it does not have exactly one SubjectConfirmation")
+	if len(assertion.Subject.SubjectConfirmations) != 1 || assertion.Subject.SubjectConfirmations[0].SubjectConfirmationData == nil {
+		return errors.New("the assertion does not have exactly one SubjectConfirmation")
 	}
-	now, data := w.Clock.Now(), s.Subject.SubjectConfirmations[0].SubjectConfirmationData
+	now, data := w.Clock.Now(), assertion.Subject.SubjectConfirmations[0].SubjectConfirmationData
 	switch {
 	case data.Recipient != acsURL:
-		return fmt.Errorf("the Recipient is %q", data.Recipient)
+		return fmt.Errorf("the Recipient is %q, not the ACS", data.Recipient)
 	case data.InResponseTo != a.request.ID:
 		return fmt.Errorf("InResponseTo is %q, not the request's ID", data.InResponseTo)
 	case !now.Before(data.NotOnOrAfter):
-		return fmt.Errorf("it could only be presented until %s", data.NotOnOrAfter.Format(time.RFC3339))
-	case s.Conditions == nil || len(s.Conditions.AudienceRestrictions) != 1 ||
-		s.Conditions.AudienceRestrictions[0].Audience.Value != string(idp.RehearsalSP):
+		return fmt.Errorf("the assertion could only be presented until %s", data.NotOnOrAfter.Format(time.RFC3339))
+	case assertion.Conditions == nil || len(assertion.Conditions.AudienceRestrictions) != 1 ||
+		assertion.Conditions.AudienceRestrictions[0].Audience.Value != string(idp.RehearsalSP):
 		return errors.New("the audience is not the service provider")
-	case !now.Before(s.Conditions.NotOnOrAfter) || now.Add(maxClockGap).Before(s.Conditions.NotBefore):
-		return errors.New("it is not valid now")
+	case !now.Before(assertion.Conditions.NotOnOrAfter) || now.Add(maxClockGap).Before(assertion.Conditions.NotBefore):
+		return errors.New("the assertion is not valid now")
 	}
 	return nil
 }
@@ -121,30 +121,30 @@ func (w *Walk) sendOtherYear(ctx context.Context) (string, error) {
 		return "", err
 	}
 	p, err := w.get(ctx, http.StatusBadRequest, url, w.Terms.newCookie())
-	return "a request whose Destination is another year's is refused", checkRefused(p, err, "a Destination of another year")
+	return "a request with the Destination of another year is refused", checkRefused(p, err, "a request with the Destination of another year")
 }
 
 // checkRefused returns an error unless the page is a 400 without a Response.
-func checkRefused(p page, err error, what string) error {
+func checkRefused(p page, err error, message string) error {
 	if findField(formResponse, p.body) != "" {
-		return fmt.Errorf("%s was answered with a Response", what)
+		return fmt.Errorf("%s was answered with a Response", message)
 	}
 	return err
 }
 
 func (w *Walk) checkClock(context.Context) (string, error) {
 	if !w.Terms.ClockTrusted {
-		return "", &RefusedError{"the server's clock is not trusted after a jump or drift: if the time is correct, confirm it",
+		return "", &RefusedError{"the server's clock is not trusted after a jump or drift: if its time is correct, confirm it",
 			[]idp.Suggestion{idp.Suggest(idp.DoRotationConfirmClock)}}
 	}
-	worst := w.Clock.Now().Sub(w.Terms.At) - Lifetime // allows for the duration of a rehearsal
+	maxGap := w.Clock.Now().Sub(w.Terms.At) - Lifetime // allows for the duration of a rehearsal
 	for _, a := range w.answers {
 		if a.assertion != nil {
-			worst = max(worst, a.assertion.IssueInstant.Sub(a.request.IssueInstant).Abs())
+			maxGap = max(maxGap, a.assertion.IssueInstant.Sub(a.request.IssueInstant).Abs())
 		}
 	}
-	if worst > maxClockGap {
-		return "", fmt.Errorf("the server's clock and this machine's are %s apart", worst.Round(time.Second))
+	if maxGap > maxClockGap {
+		return "", fmt.Errorf("the server's clock and this machine's clock differ by %s: set both from a time server", maxGap.Round(time.Second))
 	}
-	return "the server's clock is trusted, and agrees with this machine's", nil
+	return "the server's clock is trusted, and agrees with this machine's clock", nil
 }

@@ -41,7 +41,7 @@ func NewKey(name string, now, end time.Time) (*rsa.PrivateKey, *x509.Certificate
 	return key, cert, err
 }
 
-// newSP returns the SP in crewjam/saml, a third-party library.
+// newSP returns the rehearsal's SP in crewjam/saml, a third-party library.
 func (w *Walk) newSP() *crewjam.ServiceProvider {
 	return &crewjam.ServiceProvider{
 		EntityID: string(idp.RehearsalSP), Key: w.Key, Certificate: w.Cert, AcsURL: acs, IDPMetadata: w.metadata,
@@ -50,7 +50,7 @@ func (w *Walk) newSP() *crewjam.ServiceProvider {
 	}
 }
 
-// newRequest is an AuthnRequest of the rehearsal's SP.
+// request is an AuthnRequest of the rehearsal's SP.
 type request struct {
 	*crewjam.AuthnRequest
 	relayState string
@@ -65,11 +65,11 @@ func (w *Walk) newRequest(destination idp.Year, binding string) (request, error)
 // buildRedirectURL returns the message by HTTP-Redirect to the rehearsed year, regardless of its
 // Destination.
 func (w *Walk) buildRedirectURL(r request) (string, error) {
-	to, err := r.Redirect(r.relayState, w.newSP())
+	target, err := r.Redirect(r.relayState, w.newSP())
 	if err != nil {
 		return "", err
 	}
-	return w.buildAuthURL() + "?" + to.RawQuery, nil
+	return w.buildAuthURL() + "?" + target.RawQuery, nil
 }
 
 // encodeForm returns the message by HTTP-POST.
@@ -88,11 +88,11 @@ var (
 
 // findField returns the unescaped first match of the pattern on a page.
 func findField(pattern *regexp.Regexp, page []byte) string {
-	m := pattern.FindSubmatch(page)
-	if m == nil {
+	match := pattern.FindSubmatch(page)
+	if match == nil {
 		return ""
 	}
-	return html.UnescapeString(string(m[1]))
+	return html.UnescapeString(string(match[1]))
 }
 
 // parseResponse returns the Response that a page posts.
@@ -102,11 +102,11 @@ func (r request) parseResponse(page []byte) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the SAMLResponse on the page is not base64: %w", err)
 	case len(xml) == 0:
-		return nil, errors.New("the page has no SAMLResponse")
+		return nil, errors.New("the page does not contain a SAMLResponse")
 	case findField(formAction, page) != acsURL:
 		return nil, fmt.Errorf("the Response is posted to %q, not to the ACS", findField(formAction, page))
 	case findField(formRelay, page) != r.relayState:
-		return nil, fmt.Errorf("RelayState came back as %q, not %q", findField(formRelay, page), r.relayState)
+		return nil, fmt.Errorf("the returned RelayState is %q, not %q", findField(formRelay, page), r.relayState)
 	}
 	return xml, nil
 }

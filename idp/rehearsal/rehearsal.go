@@ -62,7 +62,7 @@ func (t *Terms) newCookie() *http.Cookie {
 
 // RefusedError reports a rehearsal that cannot begin, or a failed step that can be fixed.
 type RefusedError struct {
-	// Text is the reason. Suggestions say how to fix it.
+	// Text is the reason. Suggestions are steps that fix it.
 	Text        string
 	Suggestions []idp.Suggestion
 }

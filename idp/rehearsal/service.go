@@ -34,11 +34,11 @@ type Service struct {
 	BaseURL  string
 	Clock    idp.Clock
 
-	mu      sync.Mutex
-	run *rehearsalRun // the latest, guarded by mu
+	mu  sync.Mutex
+	run *rehearsalRun // the latest one, guarded by mu
 }
 
-// rehearsalRun is a rehearsal that has begun and not ended.
+// running is a rehearsal that has begun and not ended.
 type rehearsalRun struct {
 	terms   *Terms
 	session idp.SessionID // "" before it was made
@@ -58,16 +58,16 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.run != nil && now.Before(s.run.terms.EndAt) {
-		return nil, &RefusedError{Text: fmt.Sprintf("another rehearsal is under way; if it was cut off, it ends automatically at %s",
+		return nil, &RefusedError{Text: fmt.Sprintf("another rehearsal is running: wait until it ends, at %s at the latest",
 			s.run.terms.EndAt.Format(time.RFC3339))}
 	}
 	if err := s.clearCredentials(ctx); err != nil {
 		return nil, err
 	}
-	until := now.Add(Lifetime)
+	endAt := now.Add(Lifetime)
 	r := &rehearsalRun{terms: &Terms{
 		ID: rand.Text(), Year: y, State: string(entry.State), BaseURL: s.BaseURL,
-		CertSHA256: certs.CertSHA256(entry.Key.Cert), ClockTrusted: true, At: now, EndAt: until,
+		CertSHA256: certs.CertSHA256(entry.Key.Cert), ClockTrusted: true, At: now, EndAt: endAt,
 	}}
 	s.run = r
 	if err := s.makeCredentials(ctx, r, entry, cert, actor); err != nil {
@@ -79,26 +79,26 @@ func (s *Service) Begin(ctx context.Context, y idp.Year, cert *x509.Certificate,
 // makeCredentials makes the SP, the link and the session. The session and its audit record are stored
 // together, so no request is answered without a record.
 func (s *Service) makeCredentials(ctx context.Context, r *rehearsalRun, entry keyring.Entry, cert *x509.Certificate, actor string) error {
-	t := r.terms
-	if err := s.Registry.Rehearse(newProvider(t.Year, cert), t.EndAt); err != nil {
+	terms := r.terms
+	if err := s.Registry.Rehearse(newProvider(terms.Year, cert), terms.EndAt); err != nil {
 		return err
 	}
 	if entry.State == rotation.Created {
 		_, token, err := s.Links.Create(ctx, sharelink.Link{
-			Kind: sharelink.Preview, Year: t.Year, SP: idp.RehearsalSP, ExpiresAt: t.EndAt,
+			Kind: sharelink.Preview, Year: terms.Year, SP: idp.RehearsalSP, ExpiresAt: terms.EndAt,
 		}, actor)
 		if err != nil {
 			return err
 		}
-		t.Token = token
+		terms.Token = token
 	}
 	cookie, id, err := s.Sessions.MintRehearsal(ctx, Lifetime, idp.AuditEvent{
-		Kind: idp.AuditRotationRehearse, Outcome: "begun", Actor: actor, SP: idp.RehearsalSP, Year: t.Year,
+		Kind: idp.AuditRotationRehearse, Outcome: "begun", Actor: actor, SP: idp.RehearsalSP, Year: terms.Year,
 	})
 	if err != nil {
 		return err
 	}
-	t.CookieName, t.CookieValue, r.session = cookie.Name, cookie.Value, id
+	terms.CookieName, terms.CookieValue, r.session = cookie.Name, cookie.Value, id
 	return nil
 }
 
@@ -117,33 +117,33 @@ func (s *Service) findYear(y idp.Year, now time.Time) (keyring.Entry, error) {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:
-		return entry, &RefusedError{Text: fmt.Sprintf("%s was never made", y), Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationCreate, string(y))}}
+		return entry, &RefusedError{Text: fmt.Sprintf("year %s was never made: create it first", y), Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationCreate, string(y))}}
 	case entry.State.IsOver():
-		return entry, &RefusedError{Text: fmt.Sprintf("%s is %s: its URLs no longer answer", y, entry.State)}
+		return entry, &RefusedError{Text: fmt.Sprintf("year %s is %s, so its URLs no longer answer: rehearse another year", y, entry.State)}
 	case entry.Fault != "":
-		return entry, &RefusedError{Text: fmt.Sprintf("%s cannot sign: %s", y, templates.TerminalPhrases().Reason(entry.Fault.Reason(y)))}
+		return entry, &RefusedError{Text: fmt.Sprintf("year %s cannot sign: %s", y, templates.TerminalPhrases().Reason(entry.Fault.Reason(y)))}
 	case entry.Key.Cert == nil:
-		return entry, &RefusedError{Text: fmt.Sprintf("the key of %s waits for its certificate", y),
+		return entry, &RefusedError{Text: fmt.Sprintf("the key of year %s waits for its certificate: import the certificate first", y),
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationImport, string(y)).WithOption(idp.OptionCert, "")}}
 	case entry.Key.Signer == nil:
-		return entry, &RefusedError{Text: fmt.Sprintf("%s has no private key here: it cannot sign", y)}
+		return entry, &RefusedError{Text: fmt.Sprintf("year %s cannot sign, because its private key is missing: restore it from a backup", y)}
 	}
 	return entry, nil
 }
 
-// End ends a rehearsal and records its failed steps. An expired rehearsal is ended too. It
-// returns idp.ErrNotFound if another one has begun since.
-func (s *Service) End(ctx context.Context, id string, failed []string, actor string) error {
+// End ends a rehearsal, even an expired one, and records its failed steps. It returns
+// idp.ErrNotFound if another rehearsal has begun since.
+func (s *Service) End(ctx context.Context, id string, failedSteps []string, actor string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.run
 	if r == nil || r.terms.ID != id {
-		return fmt.Errorf("rehearsal: %w", idp.ErrNotFound)
+		return fmt.Errorf("rehearsal %s: %w", id, idp.ErrNotFound)
 	}
-	failed = slices.DeleteFunc(slices.Clone(failed), func(name string) bool { return !isStep(name) })
+	failedSteps = slices.DeleteFunc(slices.Clone(failedSteps), func(name string) bool { return !isStep(name) })
 	event := idp.AuditEvent{Kind: idp.AuditRotationRehearse, Outcome: "ok", Actor: actor, SP: idp.RehearsalSP, Year: r.terms.Year}
-	if len(failed) > 0 {
-		event.Outcome, event.Detail = "failed", map[string]string{"steps": strings.Join(failed, " ")}
+	if len(failedSteps) > 0 {
+		event.Outcome, event.Detail = "failed", map[string]string{"steps": strings.Join(failedSteps, " ")}
 	}
 	return s.clearCredentials(ctx, event)
 }
@@ -159,8 +159,8 @@ func (s *Service) clearCredentials(ctx context.Context, events ...idp.AuditEvent
 		}
 	}
 	if s.run != nil && s.run.session != "" {
-		_, ended := s.Sessions.Store.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{s.run.session}}, events...)
-		err = errors.Join(err, ended)
+		_, endErr := s.Sessions.Store.EndSessions(ctx, idp.SessionEnd{IDs: []idp.SessionID{s.run.session}}, events...)
+		err = errors.Join(err, endErr)
 	}
 	if err != nil {
 		return fmt.Errorf("end rehearsal: %w", err)

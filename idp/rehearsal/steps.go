@@ -38,15 +38,15 @@ type notTriedError string
 func (e notTriedError) Error() string { return string(e) }
 
 const (
-	errUnreached   notTriedError = "not tried, as the server was not reached"
-	errNoMetadata  notTriedError = "not tried, as the metadata could not be read"
-	errNoAnswers   notTriedError = "not tried, as no Response came"
-	errNoAssertion notTriedError = "not tried, as the library could not read the assertion"
+	errUnreached   notTriedError = "not tried, because the server was not reached"
+	errNoMetadata  notTriedError = "not tried, because the metadata could not be read"
+	errNoAnswers   notTriedError = "not tried, because no Response was received"
+	errNoAssertion notTriedError = "not tried, because the library could not read the assertion"
 )
 
-// isMissing reports whether no earlier step found the prerequisite of a step.
-func (w *Walk) isMissing(needs notTriedError) bool {
-	return needs == errUnreached && w.isUnreached || needs == errNoMetadata && w.metadata == nil || needs == errNoAnswers && len(w.answers) == 0
+// isMissing reports whether no earlier step found the prerequisite.
+func (w *Walk) isMissing(prerequisite notTriedError) bool {
+	return prerequisite == errUnreached && w.isUnreached || prerequisite == errNoMetadata && w.metadata == nil || prerequisite == errNoAnswers && len(w.answers) == 0
 }
 
 // steps are in the order in which an SP meets them. Later steps use the findings of earlier ones.
@@ -91,8 +91,8 @@ func (w *Walk) takeStep(ctx context.Context, s step) Result {
 	if _, ok := errors.AsType[notTriedError](err); ok {
 		r.Outcome = OutcomeNotTried
 	}
-	if fixable, ok := errors.AsType[*RefusedError](err); ok {
-		r.Suggestions = fixable.Suggestions
+	if refusal, ok := errors.AsType[*RefusedError](err); ok {
+		r.Suggestions = refusal.Suggestions
 	}
 	return r
 }
@@ -108,54 +108,54 @@ func (w *Walk) reach(ctx context.Context) (string, error) {
 // loadMetadata loads the year's metadata. The "sp" hint asks the server not to notify
 // anyone of this load.
 func (w *Walk) loadMetadata(ctx context.Context) (string, error) {
-	address := w.buildURL("/api/saml/metadata" + string(w.Terms.Year) + "?sp=" + string(idp.RehearsalSP))
+	url := w.buildURL("/api/saml/metadata" + string(w.Terms.Year) + "?sp=" + string(idp.RehearsalSP))
 	text := "loaded from its public URL"
 	if w.Terms.Token != "" {
-		address += "&preview=" + w.Terms.Token
-		text = "loaded by a preview link of our own, as it is not published"
+		url += "&preview=" + w.Terms.Token
+		text = "loaded by a preview link of our own, because the year is not published"
 	}
-	p, err := w.get(ctx, http.StatusOK, address)
+	p, err := w.get(ctx, http.StatusOK, url)
 	if err != nil {
 		return "", err
 	}
-	md := new(crewjam.EntityDescriptor)
-	if err := xml.Unmarshal(p.body, md); err != nil {
-		return "", fmt.Errorf("the metadata is no EntityDescriptor: %w", err)
+	document := new(crewjam.EntityDescriptor)
+	if err := xml.Unmarshal(p.body, document); err != nil {
+		return "", fmt.Errorf("the metadata is not an EntityDescriptor: %w", err)
 	}
-	cert, err := w.checkDescriptor(md)
+	cert, err := w.checkDescriptor(document)
 	if err != nil {
 		return "", err
 	}
-	w.document, w.metadata, w.signingCert = p.body, md, cert
+	w.document, w.metadata, w.signingCert = p.body, document, cert
 	return text, nil
 }
 
 // checkDescriptor checks a year's metadata and returns its one signing certificate.
-func (w *Walk) checkDescriptor(md *crewjam.EntityDescriptor) (*x509.Certificate, error) {
-	if want := w.buildURL("/api/saml"); md.EntityID != want {
-		return nil, fmt.Errorf("the entity ID is %q, not %q", md.EntityID, want)
+func (w *Walk) checkDescriptor(document *crewjam.EntityDescriptor) (*x509.Certificate, error) {
+	if want := w.buildURL("/api/saml"); document.EntityID != want {
+		return nil, fmt.Errorf("the entity ID is %q, not %q", document.EntityID, want)
 	}
-	if len(md.IDPSSODescriptors) != 1 {
-		return nil, fmt.Errorf("%d IDPSSODescriptor, not 1", len(md.IDPSSODescriptors))
+	if len(document.IDPSSODescriptors) != 1 {
+		return nil, fmt.Errorf("the metadata has %d IDPSSODescriptor elements, not 1", len(document.IDPSSODescriptors))
 	}
-	d := md.IDPSSODescriptors[0]
+	descriptor := document.IDPSSODescriptors[0]
 	for _, binding := range []string{saml.BindingURIRedirect, saml.BindingURIPOST} {
-		if !slices.ContainsFunc(d.SingleSignOnServices, func(e crewjam.Endpoint) bool { return e.Binding == binding && e.Location == w.buildAuthURL() }) {
-			return nil, fmt.Errorf("no SingleSignOnService at %s with %s", w.buildAuthURL(), binding)
+		if !slices.ContainsFunc(descriptor.SingleSignOnServices, func(e crewjam.Endpoint) bool { return e.Binding == binding && e.Location == w.buildAuthURL() }) {
+			return nil, fmt.Errorf("the metadata has no SingleSignOnService at %s with %s", w.buildAuthURL(), binding)
 		}
 	}
-	signing := []string{}
-	for _, k := range d.KeyDescriptors {
+	encodedCerts := []string{}
+	for _, k := range descriptor.KeyDescriptors {
 		if k.Use != "encryption" {
 			for _, c := range k.KeyInfo.X509Data.X509Certificates {
-				signing = append(signing, c.Data)
+				encodedCerts = append(encodedCerts, c.Data)
 			}
 		}
 	}
-	if len(signing) != 1 {
-		return nil, fmt.Errorf("%d signing certificates, not 1", len(signing))
+	if len(encodedCerts) != 1 {
+		return nil, fmt.Errorf("the metadata has %d signing certificates, not 1", len(encodedCerts))
 	}
-	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(signing[0]), ""))
+	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(encodedCerts[0]), ""))
 	if err != nil {
 		return nil, fmt.Errorf("the certificate is not base64: %w", err)
 	}
@@ -181,11 +181,11 @@ func (w *Walk) compareCertificate(ctx context.Context) (string, error) {
 	if got := certs.CertSHA256(w.signingCert); got != w.Terms.CertSHA256 {
 		return "", fmt.Errorf("the metadata has the certificate %s, the data folder %s", got, w.Terms.CertSHA256)
 	}
-	address := w.buildURL("/api/saml/certificate" + string(w.Terms.Year) + ".pem")
+	url := w.buildURL("/api/saml/certificate" + string(w.Terms.Year) + ".pem")
 	if w.Terms.Token != "" {
-		address += "?preview=" + w.Terms.Token
+		url += "?preview=" + w.Terms.Token
 	}
-	p, err := w.get(ctx, http.StatusOK, address)
+	p, err := w.get(ctx, http.StatusOK, url)
 	if err != nil {
 		return "", err
 	}
@@ -193,18 +193,18 @@ func (w *Walk) compareCertificate(ctx context.Context) (string, error) {
 	if block == nil || !bytes.Equal(block.Bytes, w.signingCert.Raw) {
 		return "", fmt.Errorf("certificate%s.pem is not the certificate in the metadata", w.Terms.Year)
 	}
-	return "SHA-256 " + w.Terms.CertSHA256 + ", as in the data folder", nil
+	return "SHA-256 " + w.Terms.CertSHA256 + ", the same as in the data folder", nil
 }
 
 func (w *Walk) checkDates(context.Context) (string, error) {
-	now, from, to := w.Clock.Now(), w.signingCert.NotBefore.UTC(), w.signingCert.NotAfter.UTC()
+	now, beginAt, endAt := w.Clock.Now(), w.signingCert.NotBefore.UTC(), w.signingCert.NotAfter.UTC()
 	switch {
-	case now.Before(from):
-		return "", fmt.Errorf("the certificate is not valid before %s", from.Format(time.RFC3339))
-	case !now.Before(to):
-		return "", fmt.Errorf("the certificate ended on %s", to.Format(time.RFC3339))
+	case now.Before(beginAt):
+		return "", fmt.Errorf("the certificate is not valid before %s", beginAt.Format(time.RFC3339))
+	case !now.Before(endAt):
+		return "", fmt.Errorf("the certificate ended on %s", endAt.Format(time.RFC3339))
 	}
-	return fmt.Sprintf("valid from %s to %s", from.Format(time.DateOnly), to.Format(time.DateOnly)), nil
+	return fmt.Sprintf("valid from %s to %s", beginAt.Format(time.DateOnly), endAt.Format(time.DateOnly)), nil
 }
 
 func (w *Walk) sendByRedirect(ctx context.Context) (string, error) {
@@ -220,8 +220,8 @@ func (w *Walk) sendByRedirect(ctx context.Context) (string, error) {
 	return w.recordAnswer(answer{binding: "HTTP-Redirect", request: r, url: url}, p, err)
 }
 
-// sendByPost acts as a browser that leaves out cookies when another site posts: the Response
-// comes with the GET that follows.
+// sendByPost acts as a browser that leaves out cookies when another site posts: the Response is
+// on the page of the GET that follows.
 func (w *Walk) sendByPost(ctx context.Context) (string, error) {
 	r, err := w.newRequest(w.Terms.Year, saml.BindingURIPOST)
 	if err != nil {
@@ -231,15 +231,15 @@ func (w *Walk) sendByPost(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	to := p.header.Get("Location")
-	if strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "//") {
-		to = w.Terms.BaseURL + to
+	location := p.header.Get("Location")
+	if strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//") {
+		location = w.Terms.BaseURL + location
 	}
-	if !strings.HasPrefix(to, w.Terms.BaseURL+"/") {
+	if !strings.HasPrefix(location, w.Terms.BaseURL+"/") {
 		return "", errors.New("the 303 leads to another host")
 	}
-	cookies := (&http.Response{Header: p.header}).Cookies() // the request's own
-	p, err = w.get(ctx, http.StatusOK, to, append(cookies, w.Terms.newCookie())...)
+	cookies := (&http.Response{Header: p.header}).Cookies() // set by the POST
+	p, err = w.get(ctx, http.StatusOK, location, append(cookies, w.Terms.newCookie())...)
 	return w.recordAnswer(answer{binding: "HTTP-POST", request: r}, p, err)
 }
 

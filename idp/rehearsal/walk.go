@@ -34,11 +34,11 @@ type Walk struct {
 	Client *http.Client
 	Clock  idp.Clock
 
-	// The results of earlier steps.
-	document []byte
-	metadata *crewjam.EntityDescriptor
-	signingCert  *x509.Certificate
-	answers  []answer
+	// The following fields are results of earlier steps.
+	document    []byte
+	metadata    *crewjam.EntityDescriptor
+	signingCert *x509.Certificate
+	answers     []answer
 	// isUnreached means that no server answers over HTTP.
 	isUnreached bool
 }
@@ -71,7 +71,7 @@ type Result struct {
 	Outcome Outcome `json:"result"`
 	// Text is the finding or, if the step failed or was not tried, the reason.
 	Text string `json:"text"`
-	// Suggestions say how to fix it.
+	// Suggestions say how to fix the failure.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 }
 
@@ -90,7 +90,7 @@ type Connection struct {
 	// HostPort, HOST:PORT, replaces the host of every URL for the connection. TLS and the
 	// Host header keep the name in the URL.
 	HostPort string
-	// Plain means that Address speaks plain http, like the server itself behind a proxy
+	// Plain means that HostPort speaks plain http, like the server itself behind a proxy
 	// that ends TLS. It is never detected automatically, because any listener without TLS
 	// would then get the session cookie.
 	Plain bool
@@ -108,7 +108,7 @@ func (t plainTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // NewClient makes a client for Walk that does not follow redirects.
-func NewClient(way Connection) *http.Client {
+func NewClient(connection Connection) *http.Client {
 	dialer := &net.Dialer{Timeout: answerTime}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: answerTime, DisableKeepAlives: true,
@@ -118,14 +118,14 @@ func NewClient(way Connection) *http.Client {
 		Transport: transport, Timeout: answerTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	if way.HostPort == "" {
+	if connection.HostPort == "" {
 		return client
 	}
 	transport.Proxy = nil
 	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, network, way.HostPort)
+		return dialer.DialContext(ctx, network, connection.HostPort)
 	}
-	if way.Plain {
+	if connection.Plain {
 		client.Transport = plainTransport{transport}
 	}
 	return client
@@ -168,8 +168,8 @@ func (w *Walk) send(req *http.Request, status int) (page, error) {
 	req.Header.Set("User-Agent", "vernal-rehearsal")
 	resp, err := w.Client.Do(req)
 	if err != nil {
-		if failed, ok := errors.AsType[*url.Error](err); ok {
-			err = failed.Err // the URL may hold a token
+		if urlErr, ok := errors.AsType[*url.Error](err); ok {
+			err = urlErr.Err // the URL may hold a token
 		}
 		return page{}, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
 	}
@@ -187,7 +187,7 @@ func (w *Walk) send(req *http.Request, status int) (page, error) {
 	}
 	text := fmt.Sprintf("the answer is %d %s, not %d", p.status, http.StatusText(p.status), status)
 	if id := findField(errorID, body); id != "" {
-		text += "; the server's log says why at error_id=" + id
+		text += ": see error_id=" + id + " in the server's log"
 	}
 	return p, errors.New(text)
 }

@@ -6,7 +6,7 @@ import (
 	"vernal/idp"
 )
 
-// CreateStep returns the create of a year by hand. Its certificate ends with the calendar or, for a
+// CreateStep returns the step that creates a year by hand. Its certificate ends with the calendar or, for a
 // letter, with the certificate that it replaces, so that the yearly dates stay the same. If that
 // end has passed, the certificate ends at the calendar's next end.
 func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
@@ -30,10 +30,10 @@ func (p Policy) CreateStep(h History, y idp.Year, now time.Time) Step {
 }
 
 // FindRollbackYear returns the default year of a rollback: the newest live one that is older than
-// the preferred year. It returns false without one.
+// the preferred year. It returns false if no year qualifies.
 func (h History) FindRollbackYear() (idp.Year, bool) {
-	to := findLast(h.Records, func(r Record) bool { return r.Year < h.Preferred && r.isLive() }).Year
-	return to, to != ""
+	year := findLast(h.Records, func(r Record) bool { return r.Year < h.Preferred && r.isLive() }).Year
+	return year, year != ""
 }
 
 // RevokeSteps returns the steps that revoke a year, in order. If no newer year can replace
@@ -67,12 +67,12 @@ func (p Policy) RevokeSteps(h History, y idp.Year, reason string, now time.Time)
 	return []Step{create, revoke}, nil
 }
 
-// Span is the period that a certificate must cover: it must have begun at BeginBy and must not end
-// before EndFrom. EndAt is the end of the calendar, which a request should name.
+// Span is the period that a certificate must cover: it must begin at LatestBeginAt or earlier, and
+// must not end before EarliestEndAt. EndAt is the end of the calendar, which a request should name.
 type Span struct {
 	LatestBeginAt time.Time `json:"begin_by"`
 	EarliestEndAt time.Time `json:"end_from"`
-	EndAt   time.Time `json:"end_at"`
+	EndAt         time.Time `json:"end_at"`
 }
 
 // Span returns the time that the certificate of a year must cover if it is imported at now.
@@ -81,9 +81,8 @@ type Span struct {
 func (p Policy) Span(h History, y idp.Year, now time.Time) Span {
 	d, next := p.Dates(y), p.computeDates(parseNumber(y)+1)
 	s := Span{LatestBeginAt: maxTime(d.PublishAt, now.UTC()), EndAt: p.CreateStep(h, y, now).CertEndAt}
-	// For a late letter, the calendar's end belongs to another year, with the same time to
-	// spare.
-	spare := d.CertEndAt.Sub(maxTime(next.PreferAt, next.PublishAt.Add(moveTime)))
-	s.EarliestEndAt = s.EndAt.Add(-spare)
+	// For a late letter, the calendar's end belongs to another year, with the same margin.
+	margin := d.CertEndAt.Sub(maxTime(next.PreferAt, next.PublishAt.Add(moveTime)))
+	s.EarliestEndAt = s.EndAt.Add(-margin)
 	return s
 }

@@ -9,17 +9,17 @@ import (
 
 // RefusedError is returned for a step that the rules refuse.
 type RefusedError struct {
-	Kind    StepKind
-	Year    idp.Year
+	Kind   StepKind
+	Year   idp.Year
 	Reason Reason
-	// Suggestions say how to fix it.
+	// Suggestions say how to fix the refusal.
 	Suggestions []idp.Suggestion
 }
 
-// ListSuggestions returns Suggestions.
-func (e *RefusedError) ListSuggestions() []idp.Suggestion { return e.Suggestions }
+// Suggested returns Suggestions.
+func (e *RefusedError) Suggested() []idp.Suggestion { return e.Suggestions }
 
-// Error returns a text for logs. Package templates renders Because for users.
+// Error returns a text for logs. Package templates renders Reason for users.
 func (e *RefusedError) Error() string {
 	if e.Year == "" {
 		return fmt.Sprintf("%s refused: %s", e.Kind, e.Reason)
@@ -51,97 +51,97 @@ func (p Policy) CheckStep(s Step, h History, now time.Time) error {
 	return nil
 }
 
-// rule refuses a step if it holds.
+// rule refuses a step if it applies.
 type rule struct {
 	applies bool
-	code  ReasonCode
-	args  Args
+	code    ReasonCode
+	args    Args
 }
 
 // listRules returns the rules that can refuse the step, in order. The first that applies gives
 // the reason.
 func (p Policy) listRules(s Step, h History, now time.Time) []rule {
-	r, made := h.Record(s.Year)
+	r, exists := h.Record(s.Year)
 	state := h.State(s.Year, now)
-	closed := rule{r.KeyFault != "", ReasonCode(r.KeyFault), Args{Year: r.Year}}
-	certEnded := rule{r.hasCertEnded(now), WaitsCertEnded, Args{At: r.CertEndAt}}
-	noReason := rule{s.Reason == "", RefusedReasonMissing, Args{}}
-	valid := rule{!s.Year.IsValid(), RefusedNotAYear, Args{Value: string(s.Year)}}
-	known := []rule{valid, {!made, RefusedNeverMade, Args{}}}
-	running := append(known, rule{state.IsOver(), RefusedOver, Args{State: state}})
+	faultRule := rule{r.KeyFault != "", ReasonCode(r.KeyFault), Args{Year: r.Year}}
+	certEndRule := rule{r.hasCertEnded(now), WaitsCertEnded, Args{At: r.CertEndAt}}
+	reasonRule := rule{s.Reason == "", RefusedReasonMissing, Args{}}
+	yearRule := rule{!s.Year.IsValid(), RefusedNotAYear, Args{Value: string(s.Year)}}
+	recordRules := []rule{yearRule, {!exists, RefusedNeverMade, Args{}}}
+	lifeRules := append(recordRules, rule{state.IsOver(), RefusedOver, Args{State: state}})
 	switch s.Kind {
 	case StepResume:
 		return []rule{{h.Hold.BeganAt.IsZero() && h.Clock.IsTrusted() && !h.Restoration.Holds(), RefusedNothingHeld, Args{}}}
 	case StepConfirm:
 		return []rule{{h.Clock.IsTrusted(), RefusedClockTrusted, Args{}}}
 	case StepCreate, StepCSR, StepImport:
-		create := s.Kind == StepCreate
-		ends := s.Kind != StepCSR // the step brings a certificate
+		isCreate := s.Kind == StepCreate
+		bringsCert := s.Kind != StepCSR // the step brings a certificate
 		return []rule{
-			valid,
+			yearRule,
 			{state.IsOver(), RefusedOver, Args{State: state}},
-			{made && r.KeyFault == "" && r.IsOther(s.CertificateSHA256, s.PublicKeySHA256), RefusedOtherKey, Args{}},
-			{closed.applies && !r.isWaitingFor(s), closed.code, closed.args},
-			{made && !create && !r.CertEndAt.IsZero(), RefusedHasCertificate, Args{}},
-			{made && create && r.CertEndAt.IsZero(), RefusedAwaitsCertificate, Args{}},
-			{made && s.Kind != StepImport, RefusedExists, Args{}},
+			{exists && r.KeyFault == "" && r.IsOther(s.CertificateSHA256, s.PublicKeySHA256), RefusedOtherKey, Args{}},
+			{faultRule.applies && !r.isWaitingFor(s), faultRule.code, faultRule.args},
+			{exists && !isCreate && !r.CertEndAt.IsZero(), RefusedHasCertificate, Args{}},
+			{exists && isCreate && r.CertEndAt.IsZero(), RefusedAwaitsCertificate, Args{}},
+			{exists && s.Kind != StepImport, RefusedExists, Args{}},
 			{s.Year < h.Preferred, RefusedOlderThanPreferred, Args{Year: h.Preferred}},
-			{create && p.KeySource == SourceImport, RefusedExternalKeys, Args{}},
-			{ends && s.CertEndAt.IsZero(), RefusedNoCertificate, Args{}},
-			{ends && !s.CertEndAt.After(now), WaitsCertEnded, Args{At: s.CertEndAt}},
+			{isCreate && p.KeySource == SourceImport, RefusedExternalKeys, Args{}},
+			{bringsCert && s.CertEndAt.IsZero(), RefusedNoCertificate, Args{}},
+			{bringsCert && !s.CertEndAt.After(now), WaitsCertEnded, Args{At: s.CertEndAt}},
 		}
 	case StepPublish:
-		return append(running,
+		return append(lifeRules,
 			rule{state != Created, RefusedAlready, Args{State: state}},
-			closed,
+			faultRule,
 			rule{r.CertEndAt.IsZero(), WaitsCertificate, Args{}},
-			certEnded,
+			certEndRule,
 			rule{r.Year < h.Preferred, RefusedPassedBy, Args{Year: h.Preferred}})
 	case StepPrefer:
-		return append(running,
-			closed,
+		return append(lifeRules,
+			faultRule,
 			rule{state == Created, RefusedNotPublished, Args{}},
 			rule{state == Preferred, RefusedAlready, Args{State: state}},
 			rule{r.Year < h.Preferred, RefusedPreferredIsNewer, Args{Year: h.Preferred}},
-			certEnded)
+			certEndRule)
 	case StepRollback:
-		return append(running,
-			closed,
-			certEnded,
+		return append(lifeRules,
+			faultRule,
+			certEndRule,
 			rule{state != Expiring, RefusedNotExpiring, Args{State: state}},
 			rule{!s.HoldEndAt.IsZero() && !s.HoldEndAt.After(now), RefusedHoldEnded, Args{At: s.HoldEndAt}})
 	case StepRetire:
-		noReason.applies = noReason.applies && s.Force
-		rules := append(running,
+		reasonRule.applies = reasonRule.applies && s.Force
+		rules := append(lifeRules,
 			rule{r.Year == h.Preferred, RefusedPreferred, Args{}},
 			rule{r.Year > h.Preferred, RefusedNewerThanPreferred, Args{Year: h.Preferred}},
-			noReason)
+			reasonRule)
 		for _, b := range h.retireBlockers(r, now) {
 			rules = append(rules, rule{!s.Force || !b.IsUse(), b.Code, b.Args})
 		}
 		return rules
 	case StepDestroy:
-		return append(known,
+		return append(recordRules,
 			rule{!state.IsOver(), RefusedNotOver, Args{State: state}},
 			rule{!r.KeyDestroyedAt.IsZero(), RefusedKeyDestroyed, Args{At: r.KeyDestroyedAt}})
 	case StepRevoke:
-		_, replaced := h.findSuccessor(s.Year, now)
+		_, hasSuccessor := h.findSuccessor(s.Year, now)
 		letter, _ := h.findNextLetter(parseNumber(s.Year))
-		return append(known,
+		return append(recordRules,
 			rule{state == Revoked, RefusedAlready, Args{State: state}},
-			noReason,
-			rule{state == Preferred && !replaced, RefusedNoSuccessor, Args{Year: letter}})
+			reasonRule,
+			rule{state == Preferred && !hasSuccessor, RefusedNoSuccessor, Args{Year: letter}})
 	}
-	return append(running, rule{true, RefusedUnknownStep, Args{Value: string(s.Kind)}})
+	return append(lifeRules, rule{true, RefusedUnknownStep, Args{Value: string(s.Kind)}})
 }
 
 // CheckExport reports whether a year's proof may be exported, which makes service providers
 // trust its certificate. The error is a *RefusedError.
 func (h History) CheckExport(y idp.Year, now time.Time) error {
-	r, made := h.Record(y)
+	r, exists := h.Record(y)
 	e := &RefusedError{Kind: "export", Year: y}
 	switch state := h.State(y, now); {
-	case !made:
+	case !exists:
 		if e.Reason = newReason(RefusedNeverMade, Args{}); y > h.Preferred {
 			e.Suggestions = []idp.Suggestion{StepCreate.Suggest(y).WithLabel("create_first")}
 		}

@@ -18,11 +18,11 @@ type Clock struct {
 	SeenAt time.Time `json:"seen_at,omitzero"`
 	// RunningTime is the total running time of the server over all runs.
 	RunningTime time.Duration `json:"running_ns,omitzero"`
-	// BeforeJumpAt and JumpedTo are the times before and after the last jump, or zero if the
+	// BeforeJumpAt and AfterJumpAt are the times before and after the last jump, or zero if the
 	// clock is trusted again.
 	BeforeJumpAt time.Time `json:"jumped_from,omitzero"`
-	AfterJumpAt   time.Time `json:"jumped_to,omitzero"`
-	// JumpReading is the reading of Running at the jump.
+	AfterJumpAt  time.Time `json:"jumped_to,omitzero"`
+	// JumpReading is the reading of RunningTime at the jump.
 	JumpReading time.Duration `json:"jumped_at_ns,omitzero"`
 	// MeasuredAt is the time of the last measurement of drift, or of the start after it.
 	MeasuredAt time.Time `json:"measured_at,omitzero"`
@@ -37,7 +37,7 @@ type Clock struct {
 // IsTrusted reports whether the clock neither jumped nor drifted.
 func (c Clock) IsTrusted() bool { return !c.HasJumped() && !c.HasDrifted() }
 
-// HasJumped reports whether the clock jumped and is not trusted again since.
+// HasJumped reports whether the clock jumped and is not trusted again yet.
 func (c Clock) HasJumped() bool { return !c.AfterJumpAt.IsZero() }
 
 // HasDrifted reports whether drift blocks automatic steps.
@@ -76,22 +76,22 @@ func (h History) StartClock(now time.Time) History {
 // A step backward, or forward by more than 45 days beyond ran, is a jump. Downtime of that
 // length cannot be distinguished from a wrong clock. A few seconds backward are tolerated,
 // because concurrent callers can overtake one another.
-func (h History) Tick(now time.Time, ran time.Duration) History {
-	now, ran = now.UTC(), max(ran, 0)
+func (h History) Tick(now time.Time, elapsed time.Duration) History {
+	now, elapsed = now.UTC(), max(elapsed, 0)
 	c := &h.Clock
-	seen := c.SeenAt
-	c.RunningTime += ran
-	if step := now.Sub(seen); step >= 0 || step < -jitterTime {
+	last := c.SeenAt
+	c.RunningTime += elapsed
+	if step := now.Sub(last); step >= 0 || step < -jitterTime {
 		c.SeenAt = now
 	}
 	switch {
-	case !seen.IsZero() && (c.SeenAt.Before(seen) || now.Sub(seen)-ran > jumpTime):
-		c.BeforeJumpAt, c.AfterJumpAt, c.JumpReading = seen, now, c.RunningTime
+	case !last.IsZero() && (c.SeenAt.Before(last) || now.Sub(last)-elapsed > jumpTime):
+		c.BeforeJumpAt, c.AfterJumpAt, c.JumpReading = last, now, c.RunningTime
 	case c.HasJumped() && c.countUntrustedTime() <= 0:
 		*c = c.endJump()
 	}
-	if ran > 0 {
-		c.measure(now, ran)
+	if elapsed > 0 {
+		c.measure(now, elapsed)
 	}
 	return h
 }
@@ -124,7 +124,7 @@ const maxStep = 100 * 365 * day
 // fast clock. The permitted difference between clocks is a share of the running time. A fixed
 // number of seconds per measurement would depend on the frequency of measurements: 4 seconds a
 // minute are 96 minutes a day.
-func (c *Clock) measure(now time.Time, ran time.Duration) {
+func (c *Clock) measure(now time.Time, elapsed time.Duration) {
 	last := c.MeasuredAt
 	c.MeasuredAt = now
 	if last.IsZero() {
@@ -132,7 +132,7 @@ func (c *Clock) measure(now time.Time, ran time.Duration) {
 	}
 	// Extreme times must not overflow the sum.
 	step := min(max(now.Sub(last), -maxStep), maxStep)
-	c.Drift = min(max(c.Drift+step-ran-ran/clockShare, 0), maxStep)
+	c.Drift = min(max(c.Drift+step-elapsed-elapsed/clockShare, 0), maxStep)
 	if c.Drift > driftTime && !c.HasDrifted() {
 		c.DriftedAt = now
 	}

@@ -40,7 +40,7 @@
 // trust that certificate and no other. A year that has lost its key, or has a different
 // one, has a KeyFault: it is closed, and no step relies on it.
 //
-// The files: policy.go (dates, periods), history.go and state.go (years, and the one to move to),
+// The files: policy.go (dates, periods), history.go and state.go (years and their states),
 // fault.go (years and their existing keys), clock.go (trust in the time), restored.go (the hold
 // after a restore), replay.go (steps after a backup), step.go, check.go and byhand.go (steps),
 // due.go, status.go and plan.go (next steps), reason.go and suggest.go (codes and suggestions).

@@ -13,7 +13,7 @@ type DueStep struct {
 	// ReadyAt is when the rules allow it at the earliest, at or after DueAt, if a year to
 	// retire is not used from now on. Zero means that an operator must act first.
 	ReadyAt time.Time `json:"ready_at,omitzero"`
-	// Waits are the reasons why the step waits after DueAt.
+	// Waits are the reasons why the step waits past DueAt.
 	Waits []Reason `json:"waits,omitempty"`
 	// ByHand marks a step that automatic mode never takes.
 	ByHand bool `json:"by_hand,omitzero"`
@@ -36,62 +36,62 @@ func (p Policy) listDue(h History, now time.Time) []DueStep {
 
 // listNewerSteps returns the steps of years newer than the preferred one.
 func (p Policy) listNewerSteps(h History, now time.Time) []DueStep {
-	preferred, _ := h.Record(h.Preferred)
-	current, last := p.findNumber(now), findLast(h.Records, func(Record) bool { return true })
-	var due, prefer []DueStep
-	ahead := false // past the first making date in the future
+	preferredRecord, _ := h.Record(h.Preferred)
+	currentNumber, last := p.findNumber(now), findLast(h.Records, func(Record) bool { return true })
+	var dueSteps, preferSteps []DueStep
+	isPastNextMake := false // n is past the first making date in the future
 	for n := parseNumber(h.Preferred) + 1; ; n++ {
-		rs := h.listSlotRecords(n)
-		published := findLast(rs, Record.isAnswering)
+		records := h.listSlotRecords(n)
+		publishedRecord := findLast(records, Record.isAnswering)
 		switch {
-		case published.Year != "":
+		case publishedRecord.Year != "":
 			// Newest first: if two are ready, the older one is skipped.
-			if !published.hasCertEnded(now) {
-				prefer = slices.Insert(prefer, 0, p.planPrefer(h, published, preferred, now))
+			if !publishedRecord.hasCertEnded(now) {
+				preferSteps = slices.Insert(preferSteps, 0, p.planPrefer(h, publishedRecord, preferredRecord, now))
 			}
-		case n < current:
+		case n < currentNumber:
 			// Skipped during downtime, so it is neither made nor published.
-		case len(rs) > 0:
-			due = append(due, p.planPublish(rs, n, now))
-		case !ahead:
-			due = append(due, p.planMake(h, n, current))
+		case len(records) > 0:
+			dueSteps = append(dueSteps, p.planPublish(records, n, now))
+		case !isPastNextMake:
+			dueSteps = append(dueSteps, p.planMake(h, n, currentNumber))
 		}
-		ahead = ahead || n >= current && p.MakeAt.Resolve(n).After(now)
-		if ahead && n >= parseNumber(last.Year) {
+		isPastNextMake = isPastNextMake || n >= currentNumber && p.MakeAt.Resolve(n).After(now)
+		if isPastNextMake && n >= parseNumber(last.Year) {
 			break
 		}
 	}
-	return append(due, prefer...)
+	return append(dueSteps, preferSteps...)
 }
 
 // listOlderSteps returns the steps of years that are older than the preferred one, or over.
-func (p Policy) listOlderSteps(h History, now time.Time) (due []DueStep) {
+func (p Policy) listOlderSteps(h History, now time.Time) (dueSteps []DueStep) {
 	for _, r := range h.Records {
 		switch {
 		case r.IsOver() && r.KeyDestroyedAt.IsZero():
-			due = append(due, h.planDestroy(r, now))
+			dueSteps = append(dueSteps, h.planDestroy(r, now))
 		case !r.IsOver() && r.Year < h.Preferred:
-			due = append(due, p.planRetire(h, r, now))
+			dueSteps = append(dueSteps, p.planRetire(h, r, now))
 		}
 	}
-	return due
+	return dueSteps
 }
 
 // listFirstStep returns the step towards a first preferred year. The newest year whose
 // preferring date has passed comes first. If none has passed, the oldest comes first, so
 // that a new installation can sign.
 func (p Policy) listFirstStep(h History, now time.Time) []DueStep {
-	var pick Record
+	var record Record
 	for _, r := range h.Records {
-		if r.canSign() && (pick.Year == "" || !p.Dates(r.Year).PreferAt.After(now)) {
-			pick = r
+		if r.canSign() && (record.Year == "" || !p.Dates(r.Year).PreferAt.After(now)) {
+			record = r
 		}
 	}
-	d := DueStep{Step: Step{Kind: StepPrefer, Year: pick.Year, Cause: newReason(WhyNoPreferredYear, Args{})}, DueAt: now, ReadyAt: now}
+	d := DueStep{Step: Step{Kind: StepPrefer, Year: record.Year, Cause: newReason(WhyNoPreferredYear, Args{})}, DueAt: now, ReadyAt: now}
 	switch n := parseNumber(p.FirstYears(now)[0]); {
-	case pick.Year != "" && pick.PublishedAt.IsZero():
+	case record.Year != "" && record.PublishedAt.IsZero():
 		d.Kind = StepPublish
-	case pick.Year != "":
+	case record.Year != "":
 	case len(h.listSlotRecords(n)) > 0:
 		d = p.planPublish(h.listSlotRecords(n), n, now)
 	default:
@@ -101,8 +101,8 @@ func (p Policy) listFirstStep(h History, now time.Time) []DueStep {
 	return []DueStep{d}
 }
 
-// planMake returns the making of number n if no year of that number exists.
-func (p Policy) planMake(h History, n, current int) DueStep {
+// planMake returns the step that makes number n if no year of that number exists.
+func (p Policy) planMake(h History, n, currentNumber int) DueStep {
 	at := p.MakeAt.Resolve(n)
 	y, ok := h.findNextLetter(n)
 	if !ok {
@@ -111,7 +111,7 @@ func (p Policy) planMake(h History, n, current int) DueStep {
 			Waits: []Reason{newReason(WaitsLettersUsedUp, Args{Year: formatYear(n)})}}
 	}
 	d := DueStep{Step: Step{Kind: StepCreate, Year: y, CertEndAt: p.Dates(y).CertEndAt, Cause: newReason(WhyKeyDue, Args{At: at})}, DueAt: at, ReadyAt: at}
-	if n == current {
+	if n == currentNumber {
 		d.Cause = newReason(WhyCalendarYear, Args{At: p.PreferAt.Resolve(n)})
 	}
 	if p.KeySource == SourceImport {
@@ -121,10 +121,10 @@ func (p Policy) planMake(h History, n, current int) DueStep {
 	return d
 }
 
-// planPublish returns the publishing of number n, whose years are rs.
-func (p Policy) planPublish(rs []Record, n int, now time.Time) DueStep {
+// planPublish returns the publish step of number n, whose years are records.
+func (p Policy) planPublish(records []Record, n int, now time.Time) DueStep {
 	at := p.PublishAt.Resolve(n)
-	r, last := findLast(rs, Record.canSign), rs[len(rs)-1]
+	r, last := findLast(records, Record.canSign), records[len(records)-1]
 	switch {
 	case r.Year == "" && last.KeyFault != "":
 		return p.planFaultyYear(last, at)
@@ -149,19 +149,19 @@ func (p Policy) planFaultyYear(r Record, at time.Time) DueStep {
 	return d
 }
 
-// planPrefer returns the preferring of r, which is published and newer than the preferred
+// planPrefer returns the prefer step of r, which is published and newer than the preferred
 // year. A year published on time is preferred on its date. A late one gives service
 // providers time to move, unless the certificate of the preferred year has expired.
-func (p Policy) planPrefer(h History, r, preferred Record, now time.Time) DueStep {
+func (p Policy) planPrefer(h History, r, preferredRecord Record, now time.Time) DueStep {
 	at := p.Dates(r.Year).PreferAt
 	d := DueStep{Step: Step{Kind: StepPrefer, Year: r.Year, Cause: newReason(WhyPreferDue, Args{At: at})}, DueAt: at, ReadyAt: at}
 	if !r.PublishedAt.Before(at) {
 		d.ReadyAt = r.PublishedAt.Add(moveTime)
 		d.Cause = newReason(WhyTimeToMoveOver, Args{At: r.PublishedAt})
 		d.Waits = []Reason{newReason(WaitsPublishedLate, Args{At: r.PublishedAt, Days: int(moveTime / day)})}
-		if end := preferred.CertEndAt; end.Before(d.ReadyAt) {
-			d.ReadyAt = maxTime(end, at)
-			d.Cause = newReason(WhyOurCertEnded, Args{Year: preferred.Year, At: end})
+		if endAt := preferredRecord.CertEndAt; endAt.Before(d.ReadyAt) {
+			d.ReadyAt = maxTime(endAt, at)
+			d.Cause = newReason(WhyOurCertEnded, Args{Year: preferredRecord.Year, At: endAt})
 		}
 	}
 	if h.Hold.IsActive(maxTime(now, d.ReadyAt)) {
@@ -171,7 +171,7 @@ func (p Policy) planPrefer(h History, r, preferred Record, now time.Time) DueSte
 	return d
 }
 
-// planRetire returns the retirement of r, which is older than the preferred year.
+// planRetire returns the retire step of r, which is older than the preferred year.
 func (p Policy) planRetire(h History, r Record, now time.Time) DueStep {
 	at := p.Dates(r.Year).RetireAt
 	d := DueStep{Step: Step{Kind: StepRetire, Year: r.Year, Cause: newReason(WhyRetireDue, Args{At: at})}, DueAt: at, ReadyAt: at}
@@ -192,7 +192,7 @@ func (p Policy) planRetire(h History, r Record, now time.Time) DueStep {
 	return d
 }
 
-// planDestroy returns the destruction of the key of a year that is over.
+// planDestroy returns the step that destroys the key of a year that is over.
 func (h History) planDestroy(r Record, now time.Time) DueStep {
 	at := r.RetiredAt.Add(keepKeyTime)
 	d := DueStep{Step: Step{Kind: StepDestroy, Year: r.Year, Cause: newReason(WhyRetired, Args{At: r.RetiredAt})}, DueAt: at, ReadyAt: at}
@@ -202,14 +202,14 @@ func (h History) planDestroy(r Record, now time.Time) DueStep {
 	return d
 }
 
-// blocker is a reason against the retirement of a year.
+// blocker is a reason that prevents the retirement of a year.
 type blocker struct {
 	Reason
-	// endAt is when it ends at the earliest, or zero if it does not end by waiting.
+	// endAt is when the reason ends at the earliest, or zero if waiting does not end it.
 	endAt time.Time
 }
 
-// retireBlockers lists the reasons against retiring r at now, regardless of its date.
+// retireBlockers lists the reasons that prevent the retirement of r at now, regardless of its date.
 func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
 	if !h.Clock.IsTrusted() {
 		b := blocker{Reason: h.Clock.explain()}
@@ -218,26 +218,26 @@ func (h History) retireBlockers(r Record, now time.Time) (blockers []blocker) {
 		}
 		blockers = append(blockers, b)
 	}
-	var successor time.Time
+	var successorAt time.Time
 	for _, s := range h.Records {
-		if s.Year > r.Year && s.isLive() && (successor.IsZero() || s.PublishedAt.Before(successor)) {
-			successor = s.PublishedAt
+		if s.Year > r.Year && s.isLive() && (successorAt.IsZero() || s.PublishedAt.Before(successorAt)) {
+			successorAt = s.PublishedAt
 		}
 	}
-	switch ready := successor.Add(successorTime); {
-	case successor.IsZero():
+	switch readyAt := successorAt.Add(successorTime); {
+	case successorAt.IsZero():
 		blockers = append(blockers, blocker{Reason: newReason(WaitsNoNewerYear, Args{})})
-	case ready.After(now):
-		blockers = append(blockers, blocker{newReason(WaitsSuccessorTooNew, Args{At: successor, Days: int(successorTime / day), EndAt: ready}), ready})
+	case readyAt.After(now):
+		blockers = append(blockers, blocker{newReason(WaitsSuccessorTooNew, Args{At: successorAt, Days: int(successorTime / day), EndAt: readyAt}), readyAt})
 	}
-	if quiet := h.Clock.RunningTime - r.QuietReading; quiet < QuietTime {
-		args := Args{Days: int(QuietTime / day), DaysLeft: roundUpDays(QuietTime - quiet)}
-		reason := newReason(WaitsNotSeenUnused, args)
+	if quietTime := h.Clock.RunningTime - r.QuietReading; quietTime < QuietTime {
+		args := Args{Days: int(QuietTime / day), DaysLeft: roundUpDays(QuietTime - quietTime)}
+		explain := newReason(WaitsNotSeenUnused, args)
 		if !r.UsedAt.IsZero() {
 			args.At = r.UsedAt
-			reason = newReason(WaitsUsed, args)
+			explain = newReason(WaitsUsed, args)
 		}
-		blockers = append(blockers, blocker{reason, now.Add(QuietTime - quiet)})
+		blockers = append(blockers, blocker{explain, now.Add(QuietTime - quietTime)})
 	}
 	return blockers
 }
@@ -262,10 +262,10 @@ func (h Hold) explain() Reason {
 	return newReason(WaitsHoldUntil, Args{At: h.BeganAt, EndAt: h.EndAt})
 }
 
-// findLast returns the last of rs for which so holds, or zero.
-func findLast(rs []Record, so func(Record) bool) Record {
-	for _, r := range slices.Backward(rs) {
-		if so(r) {
+// findLast returns the last matching record, or the zero Record.
+func findLast(records []Record, matches func(Record) bool) Record {
+	for _, r := range slices.Backward(records) {
+		if matches(r) {
 			return r
 		}
 	}

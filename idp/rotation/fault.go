@@ -11,7 +11,7 @@ import (
 // MadeKey describes the existing key files of a year.
 type MadeKey struct {
 	Year idp.Year
-	// CertEndAt is the end of its certificate; zero while it has none.
+	// CertEndAt is the end of its certificate, or zero while it has none.
 	CertEndAt time.Time
 	// HasKey is false once the private key was destroyed.
 	HasKey bool
@@ -20,8 +20,8 @@ type MadeKey struct {
 	CertSHA256, PublicKeySHA256 string
 }
 
-// KeyFault is the reason code of a recorded year that cannot sign: its files are not those that the
-// history records. Service providers trust the recorded certificate, so no other one may silently
+// KeyFault is the reason code of a recorded year that cannot sign: its files differ from the
+// recorded ones. Service providers trust the recorded certificate, so no other one may silently
 // replace it. The year is closed until the files are back, or it is revoked.
 type KeyFault string
 
@@ -85,7 +85,7 @@ func (r Record) FindFault(m MadeKey) KeyFault {
 	return ""
 }
 
-// WithFaults returns the history with only the given faults. They are not stored, because
+// WithFaults returns the history with these faults and no others. They are not stored, because
 // they describe the folder of one process.
 func (h History) WithFaults(faults map[idp.Year]KeyFault) History {
 	if !slices.ContainsFunc(h.Records, func(r Record) bool { return r.KeyFault != faults[r.Year] }) {
@@ -102,11 +102,11 @@ func (h History) WithFaults(faults map[idp.Year]KeyFault) History {
 // history after the steps of a first start, in manual mode too, so that one year is
 // preferred. Only vernal init begins a history: if it is lost, keys and dates do not show
 // which year service providers trust.
-func (p Policy) Begin(made []MadeKey, now time.Time) History {
+func (p Policy) Begin(keys []MadeKey, now time.Time) History {
 	p.Manual = false
-	h := p.Adopt(History{}, made, now)
+	h := p.Adopt(History{}, keys, now)
 	for _, s := range p.Steps(h, now) {
-		if _, made := h.Record(s.Year); made {
+		if _, exists := h.Record(s.Year); exists {
 			h = h.Apply(s, now.UTC())
 		}
 	}
@@ -121,10 +121,10 @@ func (p Policy) Begin(made []MadeKey, now time.Time) History {
 // and the end of the key of a year that is over. It never changes a digest, and records
 // nothing about a certificate or key that differs from the recorded one. A process adopts at
 // its start, and so starts the clock.
-func (p Policy) Adopt(h History, made []MadeKey, now time.Time) History {
+func (p Policy) Adopt(h History, keys []MadeKey, now time.Time) History {
 	now = now.UTC()
 	h = h.StartClock(now)
-	for _, m := range made {
+	for _, m := range keys {
 		if _, ok := h.Record(m.Year); !ok && m.Year.IsValid() && m.HasKey {
 			h = h.add(m.Year, now)
 		}

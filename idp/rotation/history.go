@@ -16,7 +16,7 @@ type History struct {
 	Records []Record `json:"records"`
 	// Preferred is the preferred year, or "" before the first start.
 	Preferred idp.Year `json:"preferred,omitzero"`
-	// Hold is set by a rollback. Zero permits automatic preference.
+	// Hold is set by a rollback. The zero Hold permits automatic preference.
 	Hold Hold `json:"hold,omitzero"`
 	// Restoration is set when the installation was restored from a backup. No automatic step is
 	// taken until an operator resumes them.
@@ -48,7 +48,7 @@ type Record struct {
 	Reason string `json:"reason,omitzero"`
 	// UsedAt is the last use by a service provider.
 	UsedAt time.Time `json:"used_at,omitzero"`
-	// QuietReading is the reading of Clock.Running at the last use.
+	// QuietReading is the reading of Clock.RunningTime at the last use.
 	QuietReading time.Duration `json:"quiet_from_ns,omitzero"`
 	// CertificateSHA256 and PublicKeySHA256 are the digests of the year's certificate (DER)
 	// and public key (SubjectPublicKeyInfo), in hexadecimal digits. Once recorded they
@@ -85,9 +85,9 @@ type Hold struct {
 	BeganAt time.Time `json:"since,omitzero"`
 	// EndAt is when the hold ends automatically. If zero, only prefer or resume by hand ends
 	// it.
-	EndAt  time.Time `json:"until,omitzero"`
-	FromYear   idp.Year  `json:"from,omitzero"`
-	Reason string    `json:"reason,omitzero"`
+	EndAt    time.Time `json:"until,omitzero"`
+	FromYear idp.Year  `json:"from,omitzero"`
+	Reason   string    `json:"reason,omitzero"`
 }
 
 // IsActive reports whether the hold is in effect at now.
@@ -171,10 +171,10 @@ func (h History) Use(y idp.Year, at time.Time) History {
 	})
 }
 
-// Fail records that an automatic step failed. why is the text of the error.
-func (h History) Fail(s Step, now time.Time, why string) History {
+// Fail records that an automatic step failed. text is the error.
+func (h History) Fail(s Step, now time.Time, text string) History {
 	h = h.clear(s)
-	h.Failures = append(h.Failures, Failure{Kind: s.Kind, Year: s.Year, At: now.UTC(), Error: why})
+	h.Failures = append(h.Failures, Failure{Kind: s.Kind, Year: s.Year, At: now.UTC(), Error: text})
 	return h
 }
 
@@ -208,13 +208,13 @@ func (h History) add(y idp.Year, now time.Time) History {
 
 // listSlotRecords lists the records of a number that are not over, in order: the year itself and its
 // letters.
-func (h History) listSlotRecords(n int) (rs []Record) {
+func (h History) listSlotRecords(n int) (records []Record) {
 	for _, r := range h.Records {
 		if parseNumber(r.Year) == n && !r.IsOver() {
-			rs = append(rs, r)
+			records = append(records, r)
 		}
 	}
-	return rs
+	return records
 }
 
 // findNextLetter returns the next year of a number: the number itself if none was made, then
@@ -234,16 +234,16 @@ func (h History) findNextLetter(n int) (idp.Year, bool) {
 
 // FindSteadyPeriod returns the period around now in which no state changes without a step. Only the
 // end of a certificate limits it.
-func (h History) FindSteadyPeriod(now time.Time) (from, until time.Time) {
-	from, until = now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)
+func (h History) FindSteadyPeriod(now time.Time) (beginAt, endAt time.Time) {
+	beginAt, endAt = now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)
 	for _, r := range h.Records {
-		if at := r.CertEndAt; at.After(now) && at.Before(until) {
-			until = at
-		} else if !at.After(now) && at.After(from) {
-			from = at
+		if at := r.CertEndAt; at.After(now) && at.Before(endAt) {
+			endAt = at
+		} else if !at.After(now) && at.After(beginAt) {
+			beginAt = at
 		}
 	}
-	return from, until
+	return beginAt, endAt
 }
 
 // Target returns the year that service providers should move to: the newest published one

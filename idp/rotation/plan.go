@@ -15,12 +15,12 @@ type UpcomingStep struct {
 	Year idp.Year `json:"year"`
 	// Step is the step, or "" for a change without one.
 	Step StepKind `json:"step,omitzero"`
-	// FromState and To are the states of the year before and after, and can be the same.
+	// FromState and ToState are the states of the year before and after, and can be the same.
 	FromState State  `json:"from"`
 	ToState   State  `json:"to"`
-	Cause  Reason `json:"why"`
-	// DueAt is the calendar date, if the step comes later. Waits are the reasons for that, or
-	// the reasons why a step by hand waits.
+	Cause     Reason `json:"why"`
+	// DueAt is the calendar date if the step is later than that. Waits are the reasons why it is
+	// later, or why a step by hand waits.
 	DueAt time.Time `json:"due_at,omitzero"`
 	Waits []Reason  `json:"waits,omitempty"`
 	// ByHand means that only an operator can take the step.
@@ -36,16 +36,16 @@ type UpcomingStep struct {
 func (p Policy) Plan(h History, now time.Time, years int) []UpcomingStep {
 	now = now.UTC()
 	w := walk{policy: p, h: h.Tick(now, 0), startAt: now, stuckKeys: map[string]bool{}}
-	end := now.AddDate(years, 0, 0)
-	for t := now; !t.After(end); {
+	endAt := now.AddDate(years, 0, 0)
+	for t := now; !t.After(endAt); {
 		for w.takeNext(t) {
 		}
-		next := w.findNextTime(t)
-		if next.IsZero() || next.After(end) {
+		nextAt := w.findNextTime(t)
+		if nextAt.IsZero() || nextAt.After(endAt) {
 			break
 		}
-		w.h = w.h.Tick(next, next.Sub(t))
-		t = next
+		w.h = w.h.Tick(nextAt, nextAt.Sub(t))
+		t = nextAt
 		w.listCertEnds(t)
 	}
 	return w.steps
@@ -53,11 +53,11 @@ func (p Policy) Plan(h History, now time.Time, years int) []UpcomingStep {
 
 // walk simulates the future on its own copy of the history.
 type walk struct {
-	policy Policy
-	h      History
-	startAt  time.Time
-	steps []UpcomingStep
-	stuckKeys  map[string]bool
+	policy    Policy
+	h         History
+	startAt   time.Time
+	steps     []UpcomingStep
+	stuckKeys map[string]bool
 }
 
 // takeNext takes one step that is ready at t, or returns false.
@@ -84,16 +84,16 @@ func (w *walk) takeNext(t time.Time) bool {
 func (w *walk) take(d DueStep, t time.Time) {
 	before := w.h
 	w.h = w.h.Apply(d.Step, t)
-	own := w.newStep(t, d.Year, before)
-	own.Step, own.Cause = d.Kind, d.Cause
-	own.ByHand = w.policy.IsByHand(d)
+	upcoming := w.newStep(t, d.Year, before)
+	upcoming.Step, upcoming.Cause = d.Kind, d.Cause
+	upcoming.ByHand = w.policy.IsByHand(d)
 	if d.ByHand {
-		own.Waits = d.Waits
+		upcoming.Waits = d.Waits
 	}
-	if d.DueAt.Before(own.At) {
-		own.DueAt, own.Waits = d.DueAt, d.Waits
+	if d.DueAt.Before(upcoming.At) {
+		upcoming.DueAt, upcoming.Waits = d.DueAt, d.Waits
 	}
-	w.steps = append(w.steps, own)
+	w.steps = append(w.steps, upcoming)
 	for _, r := range w.h.Records {
 		if c := w.newStep(t, r.Year, before); r.Year != d.Year && c.FromState != c.ToState {
 			c.Cause = newReason(WhyOtherYearPreferred, Args{Year: w.h.Preferred})
@@ -135,22 +135,22 @@ func (w *walk) listCertEnds(t time.Time) {
 }
 
 // findNextTime returns the next time after t at which something can happen, or zero.
-func (w *walk) findNextTime(t time.Time) (next time.Time) {
-	soonest := func(at time.Time) {
-		if at.After(t) && (next.IsZero() || at.Before(next)) {
-			next = at
+func (w *walk) findNextTime(t time.Time) (nextAt time.Time) {
+	considerTime := func(at time.Time) {
+		if at.After(t) && (nextAt.IsZero() || at.Before(nextAt)) {
+			nextAt = at
 		}
 	}
 	for _, d := range w.policy.listDue(w.h, t) {
-		soonest(d.DueAt)
-		soonest(d.ReadyAt)
+		considerTime(d.DueAt)
+		considerTime(d.ReadyAt)
 	}
 	for _, r := range w.h.Records {
 		if !r.IsOver() {
-			soonest(r.CertEndAt)
+			considerTime(r.CertEndAt)
 		}
 	}
-	return next
+	return nextAt
 }
 
 func countDays(t time.Time) int { return int(t.Unix() / int64(day/time.Second)) }

@@ -52,7 +52,7 @@ type Date struct {
 	Day   int
 }
 
-// Resolve returns the moment of the date for year number n.
+// Resolve returns the time of the date for year number n.
 func (d Date) Resolve(n int) time.Time {
 	return time.Date(n+d.Years, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 }
@@ -67,7 +67,7 @@ type Policy struct {
 	Manual bool
 }
 
-// KeySource says where the keys of new years come from.
+// KeySource is the origin of the keys of new years.
 type KeySource string
 
 const (
@@ -98,12 +98,12 @@ type Dates struct {
 }
 
 // Dates returns the calendar of one year. A year with a letter has the dates of its number:
-// an emergency key takes over the rest of the life of the one before. The year must be
+// an emergency key has the remaining life of the key that it replaces. The year must be
 // Valid.
 func (p Policy) Dates(y idp.Year) Dates { return p.computeDates(parseNumber(y)) }
 
-// CheckEarlyCreate returns the calendar's date for the creation of y if that is so far ahead that an
-// operator should confirm a create now. Otherwise it returns false.
+// CheckEarlyCreate returns the calendar's date for the creation of y, and whether that is so far in
+// the future that an operator should confirm a create now.
 func (p Policy) CheckEarlyCreate(y idp.Year, now time.Time) (time.Time, bool) {
 	at := p.Dates(y).MakeAt
 	return at, at.Sub(now) > earlyTime
@@ -131,7 +131,7 @@ func (p Policy) FirstYears(now time.Time) []idp.Year {
 	return years
 }
 
-// parseNumber returns the number of the year that the calendar prefers at now.
+// findNumber returns the number of the year that the calendar prefers at now.
 func (p Policy) findNumber(now time.Time) int {
 	n := now.UTC().Year() + 2
 	for p.PreferAt.Resolve(n).After(now) {
@@ -189,7 +189,7 @@ func (p Policy) Validate() error {
 		exists := d.Month >= time.January && d.Month <= time.December && d.Day >= 1 &&
 			time.Date(2028, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Month() == d.Month
 		if !exists || d.Years < -1 || d.Years > 3 {
-			return &PolicyError{PolicyDate, fmt.Sprintf("rotation calendar: no such date: day %d of month %d, %+d years", d.Day, d.Month, d.Years)}
+			return &PolicyError{PolicyDate, fmt.Sprintf("rotation calendar: day %d of month %d in year N%+d does not exist: use a day of the month, and a year from N-1 to N+3", d.Day, d.Month, d.Years)}
 		}
 	}
 	// Check four years, because the order must hold in leap years too.
@@ -202,26 +202,26 @@ func (p Policy) Validate() error {
 	case "", SourceGenerate, SourceImport, SourcePKCS11:
 		return nil
 	}
-	return &PolicyError{PolicyKeySource, fmt.Sprintf("key source %q: use %s, %s or %s", p.KeySource, SourceGenerate, SourceImport, SourcePKCS11)}
+	return &PolicyError{PolicyKeySource, fmt.Sprintf("key source %q is unknown: use %s, %s or %s", p.KeySource, SourceGenerate, SourceImport, SourcePKCS11)}
 }
 
-// check finds the faults in the dates of a year, given those of the next year.
+// check returns the first fault in the dates of a year, which depend on those of the next year.
 func (d Dates) check(next Dates) error {
-	overlap, kept := d.CertEndAt.Sub(next.PublishAt), d.RetireAt.Sub(next.PublishAt)
+	overlap, keepTime := d.CertEndAt.Sub(next.PublishAt), d.RetireAt.Sub(next.PublishAt)
 	for _, w := range []struct {
-		wrong bool
-		code  PolicyCode
-		text  string
+		isWrong bool
+		code    PolicyCode
+		text    string
 	}{
-		{d.PublishAt.Before(d.MakeAt), PolicyPublishEarly, "published before the key is made"},
-		{d.PreferAt.Before(d.PublishAt), PolicyPreferEarly, "preferred before it is published"},
-		{d.PreferAt.Equal(d.PublishAt), PolicyPreferSameDay, "published and preferred on the same day: publish it earlier, so that service providers can load the new key first"},
-		{d.CertEndAt.Before(next.PreferAt), PolicyCertEndEarly, "the certificate ends before the next year is preferred"},
-		{overlap < moveTime, PolicyOverlap, fmt.Sprintf("no overlap: the next year is published %d days before the certificate ends; service providers need %d to move", overlap/day, moveTime/day)},
-		{d.RetireAt.Before(d.CertEndAt), PolicyRetireBeforeCertEnd, "retired before the certificate ends"},
-		{kept < successorTime, PolicyRetireEarly, fmt.Sprintf("retired %d days after the next year is published; it may be after %d at the earliest", kept/day, successorTime/day)},
+		{d.PublishAt.Before(d.MakeAt), PolicyPublishEarly, "the year is published before its key is made: publish it later"},
+		{d.PreferAt.Before(d.PublishAt), PolicyPreferEarly, "the year is preferred before it is published: prefer it later"},
+		{d.PreferAt.Equal(d.PublishAt), PolicyPreferSameDay, "the year is published and preferred on the same day: publish it earlier, so that service providers can load the new key first"},
+		{d.CertEndAt.Before(next.PreferAt), PolicyCertEndEarly, "the certificate ends before the next year is preferred: let it end later"},
+		{overlap < moveTime, PolicyOverlap, fmt.Sprintf("no overlap: the next year is published %d days before the certificate ends, but service providers need %d days to move", overlap/day, moveTime/day)},
+		{d.RetireAt.Before(d.CertEndAt), PolicyRetireBeforeCertEnd, "the year is retired before its certificate ends: retire it later"},
+		{keepTime < successorTime, PolicyRetireEarly, fmt.Sprintf("the year is retired %d days after the next year is published: retire it after %d days or more", keepTime/day, successorTime/day)},
 	} {
-		if w.wrong {
+		if w.isWrong {
 			return &PolicyError{w.code, "rotation calendar: " + w.text}
 		}
 	}

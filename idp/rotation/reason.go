@@ -25,14 +25,14 @@ type ReasonCode string
 type Args struct {
 	// Year is set if it is not the year that the reason is given for.
 	Year idp.Year `json:"year,omitzero"`
-	// FromAt and To are two times or years between which something happened.
+	// FromAt and ToAt are two times between which something happened.
 	FromAt time.Time `json:"from,omitzero"`
 	ToAt   time.Time `json:"to,omitzero"`
-	// At is when it happened or will.
+	// At is when the event happened or will happen.
 	At time.Time `json:"date,omitzero"`
-	// EndAt is when it ends.
+	// EndAt is when the state ends.
 	EndAt time.Time `json:"until,omitzero"`
-	// Days is a period of the rules, DaysLeft the rest of one.
+	// Days is a period of the rules. DaysLeft are the remaining days of one.
 	Days     int      `json:"days,omitzero"`
 	DaysLeft int      `json:"days_left,omitzero"`
 	Step     StepKind `json:"step,omitzero"`

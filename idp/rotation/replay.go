@@ -7,7 +7,7 @@ import (
 	"vernal/idp"
 )
 
-// PastStep is a step that was taken, with its time.
+// PastStep is a step with the time at which it was taken.
 type PastStep struct {
 	Step
 	At time.Time
@@ -22,13 +22,13 @@ type PastStep struct {
 // closed until the key is back in the folder, or they are revoked. No such year becomes preferred,
 // unless every other year that was preferred has ended: the installation must never prefer a year
 // that was revoked.
-func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
+func (h History) Replay(steps []PastStep) (after History, changes []PastStep) {
 	r := replay{h: h, lostYears: map[idp.Year]bool{}}
-	for _, s := range past {
+	for _, s := range steps {
 		before := r.h
 		r.take(s)
 		if !equalSteps(before, r.h) {
-			applied = append(applied, s)
+			changes = append(changes, s)
 		}
 	}
 	if rec, _ := r.h.Record(r.h.Preferred); rec.IsOver() {
@@ -37,7 +37,7 @@ func (h History) Replay(past []PastStep) (after History, applied []PastStep) {
 			r.h = r.h.prefer(last.Year, maxTime(last.PublishedAt, rec.RetiredAt))
 		}
 	}
-	return r.h, applied
+	return r.h, changes
 }
 
 // ReplaceSteps returns the steps that make another year preferred in the place of the preferred
@@ -48,30 +48,30 @@ func (p Policy) ReplaceSteps(h History, now time.Time) (steps []Step) {
 	if r, _ := h.Record(h.Preferred); r.KeyFault != KeyMissing {
 		return nil
 	}
-	why := newReason(WhyTakesOver, Args{Year: h.Preferred})
+	cause := newReason(WhyTakesOver, Args{Year: h.Preferred})
 	next, ok := h.findSuccessor(h.Preferred, now)
 	if !ok {
-		letter, left := h.findNextLetter(parseNumber(h.Preferred))
-		if !left || p.KeySource == SourceImport {
+		letter, hasLetter := h.findNextLetter(parseNumber(h.Preferred))
+		if !hasLetter || p.KeySource == SourceImport {
 			return nil
 		}
 		next = Record{Year: letter}
 		create := p.CreateStep(h, letter, now)
-		create.Cause = why
+		create.Cause = cause
 		steps = append(steps, create)
 	}
 	if next.PublishedAt.IsZero() {
-		steps = append(steps, Step{Kind: StepPublish, Year: next.Year, Cause: why})
+		steps = append(steps, Step{Kind: StepPublish, Year: next.Year, Cause: cause})
 	}
-	return append(steps, Step{Kind: StepPrefer, Year: next.Year, Cause: why})
+	return append(steps, Step{Kind: StepPrefer, Year: next.Year, Cause: cause})
 }
 
 // Reflects reports whether the history shows the effect of a past step.
 func (h History) Reflects(s PastStep) bool {
-	r, made := h.Record(s.Year)
+	r, exists := h.Record(s.Year)
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
-		return made && !r.IsOther(s.CertificateSHA256, s.PublicKeySHA256) && (s.CertEndAt.IsZero() || !r.CertEndAt.IsZero())
+		return exists && !r.IsOther(s.CertificateSHA256, s.PublicKeySHA256) && (s.CertEndAt.IsZero() || !r.CertEndAt.IsZero())
 	case StepPublish:
 		return !r.PublishedAt.IsZero() || r.IsOver()
 	case StepPrefer, StepRollback:
@@ -94,11 +94,11 @@ type replay struct {
 }
 
 func (r *replay) take(s PastStep) {
-	rec, known := r.h.Record(s.Year)
+	rec, exists := r.h.Record(s.Year)
 	switch s.Kind {
 	case StepCreate, StepCSR, StepImport:
 		// The certificate of a key that the backup has can be imported again.
-		if known && !r.lostYears[s.Year] || !s.Year.IsValid() || rec.IsOver() {
+		if exists && !r.lostYears[s.Year] || !s.Year.IsValid() || rec.IsOver() {
 			return
 		}
 		r.lostYears[s.Year] = true
@@ -116,7 +116,7 @@ func (r *replay) take(s PastStep) {
 			r.h = r.h.Apply(s.Step, s.At)
 		}
 	case StepRevoke:
-		if known && rec.RevokedAt.IsZero() {
+		if exists && rec.RevokedAt.IsZero() {
 			r.revoke(s)
 		}
 	case StepDestroy:
@@ -126,10 +126,10 @@ func (r *replay) take(s PastStep) {
 	}
 }
 
-// revoke ends a year. Its successor was then the next year with a key, which may be lost.
+// revoke ends a year. Its successor was the next year with a key, which may be lost now.
 func (r *replay) revoke(s PastStep) {
-	_, signs := r.h.findSuccessor(s.Year, s.At)
-	if s.Year == r.h.Preferred && !signs {
+	_, hasSuccessor := r.h.findSuccessor(s.Year, s.At)
+	if s.Year == r.h.Preferred && !hasSuccessor {
 		i := slices.IndexFunc(r.h.Records, func(rec Record) bool {
 			return rec.Year > s.Year && !rec.IsOver() && !rec.CertEndAt.IsZero()
 		})
@@ -140,7 +140,7 @@ func (r *replay) revoke(s PastStep) {
 			r.h = r.h.prefer(r.h.Records[i].Year, s.At)
 		}
 	}
-	if s.Year == r.h.Preferred && !signs {
+	if s.Year == r.h.Preferred && !hasSuccessor {
 		// The year ends even if no successor is known.
 		r.h = r.h.edit(s.Year, func(rec *Record) { rec.RevokedAt, rec.RetiredAt, rec.Reason = s.At, s.At, s.Reason })
 		return

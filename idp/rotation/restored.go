@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Restoration says when the installation was restored, and when the backup was made. Its zero value
-// holds nothing.
+// Restoration says when the installation was restored, and when the backup was made. The zero
+// value means that automatic steps are not held.
 type Restoration struct {
 	At       time.Time `json:"at,omitzero"`
 	BackupAt time.Time `json:"backup_at,omitzero"`
@@ -34,9 +34,9 @@ func (h History) Restore(backupAt, now time.Time) History {
 	return h
 }
 
-// holdSteps makes the automatic steps in due wait for an operator: after a restore, and while the
+// holdSteps makes the automatic steps wait for an operator: after a restore, and while the
 // clock is not trusted because of drift.
-func (p Policy) holdSteps(h History, due []DueStep) []DueStep {
+func (p Policy) holdSteps(h History, dueSteps []DueStep) []DueStep {
 	var reasons []Reason
 	if h.Restoration.Holds() {
 		reasons = append(reasons, h.Restoration.explain())
@@ -45,12 +45,12 @@ func (p Policy) holdSteps(h History, due []DueStep) []DueStep {
 		reasons = append(reasons, h.Clock.explain())
 	}
 	if len(reasons) == 0 {
-		return due
+		return dueSteps
 	}
-	for i, d := range due {
+	for i, d := range dueSteps {
 		if !p.IsByHand(d) {
-			due[i].ReadyAt, due[i].Waits = time.Time{}, append(slices.Clip(due[i].Waits), reasons...)
+			dueSteps[i].ReadyAt, dueSteps[i].Waits = time.Time{}, append(slices.Clip(dueSteps[i].Waits), reasons...)
 		}
 	}
-	return due
+	return dueSteps
 }

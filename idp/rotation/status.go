@@ -15,15 +15,15 @@ func (p Policy) Steps(h History, now time.Time) (steps []Step) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	for {
-		due := p.listDue(h, now)
-		i := slices.IndexFunc(due, func(d DueStep) bool {
+		dueSteps := p.listDue(h, now)
+		i := slices.IndexFunc(dueSteps, func(d DueStep) bool {
 			return d.isReady(now) && !p.leavesToOperator(d.Kind)
 		})
 		if i < 0 {
 			return steps
 		}
-		steps = append(steps, due[i].Step)
-		h = h.Apply(due[i].Step, now)
+		steps = append(steps, dueSteps[i].Step)
+		h = h.Apply(dueSteps[i].Step, now)
 	}
 }
 
@@ -40,10 +40,10 @@ type Status struct {
 	DueSteps []DueStep `json:"due"`
 	// Attention lists the matters that need an operator's attention. The exit code is 4 if it
 	// is not empty.
-	Attention []Attention `json:"attention"`
-	Hold      Hold        `json:"hold,omitzero"`
-	Restoration  Restoration    `json:"restored,omitzero"`
-	Clock     Clock       `json:"clock"`
+	Attention   []Attention `json:"attention"`
+	Hold        Hold        `json:"hold,omitzero"`
+	Restoration Restoration `json:"restored,omitzero"`
+	Clock       Clock       `json:"clock"`
 }
 
 // YearStatus is one year at one moment.
@@ -57,24 +57,24 @@ type YearStatus struct {
 	Next *UpcomingStep `json:"next,omitempty"`
 }
 
-// horizon is how many years Status looks ahead for the next event.
+// horizon is the number of years in which Status searches for the next event.
 const horizon = 4
 
 // Counts is a number of service providers for each year, or nil if unknown.
 type Counts map[idp.Year]int
 
 // Status returns the state of every year, the next steps and the matters that need attention.
-// unmoved counts the service providers that must still leave each year.
-func (p Policy) Status(h History, now time.Time, unmoved Counts) Status {
+// counts has the service providers that must still leave each year.
+func (p Policy) Status(h History, now time.Time, counts Counts) Status {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	s := Status{
 		At: now, Preferred: h.Preferred, Hold: h.Hold, Restoration: h.Restoration, Clock: h.Clock,
-		Steps: p.Steps(h, now), DueSteps: p.listDue(h, now), Attention: p.Attention(h, now, unmoved),
+		Steps: p.Steps(h, now), DueSteps: p.listDue(h, now), Attention: p.Attention(h, now, counts),
 	}
 	records := slices.Clone(h.Records)
 	for _, d := range s.DueSteps {
-		if _, made := h.Record(d.Year); !made {
+		if _, exists := h.Record(d.Year); !exists {
 			records = append(records, Record{Year: d.Year})
 		}
 	}
@@ -108,7 +108,7 @@ type Attention struct {
 	Args Args          `json:"args,omitzero"`
 	// Reasons are the reasons why a step waits, or the fault of a key.
 	Reasons []Reason `json:"because,omitempty"`
-	// Suggestions say how to fix it. Suggest sets them.
+	// Suggestions say how to fix the matter. Suggest sets them.
 	Suggestions []idp.Suggestion `json:"suggestions,omitempty"`
 	// Text is the rendered attention in an answer for users and programs, "" before that.
 	// No decision may depend on it.
@@ -152,7 +152,7 @@ const (
 	BackupFailed AttentionCode = "backup_failed"
 	BackupOld    AttentionCode = "backup_old"
 	// RestoreHeld: the installation was restored from a backup, and no automatic step is
-	// taken until an operator resumes them. See Restored.
+	// taken until an operator resumes them. See Restoration.
 	RestoreHeld AttentionCode = "restored"
 )
 
@@ -164,69 +164,69 @@ func AttentionCodes() []AttentionCode {
 	}
 }
 
-// Attention lists the matters that need an operator's attention now, most urgent first. unmoved
-// counts the service providers that must still leave each year.
-func (p Policy) Attention(h History, now time.Time, unmoved Counts) (all []Attention) {
+// Attention lists the matters that need an operator's attention now, most urgent first. counts
+// has the service providers that must still leave each year.
+func (p Policy) Attention(h History, now time.Time, counts Counts) (attentions []Attention) {
 	now = now.UTC()
 	h = h.Tick(now, 0)
 	if h.Preferred == "" {
-		all = append(all, p.explainNoSigningKey(h, now))
+		attentions = append(attentions, p.explainNoSigningKey(h, now))
 	}
 	for _, r := range h.Records {
 		if r.KeyFault != "" {
-			all = append(all, Attention{Code: KeyUnusable, Year: r.Year, Reasons: []Reason{r.KeyFault.Reason(r.Year)}})
+			attentions = append(attentions, Attention{Code: KeyUnusable, Year: r.Year, Reasons: []Reason{r.KeyFault.Reason(r.Year)}})
 		}
 	}
 	for _, r := range h.Records {
 		switch {
 		case !r.isLive():
 		case r.hasCertEnded(now):
-			all = append(all, Attention{Code: CertEnded, Year: r.Year, Args: Args{At: r.CertEndAt}})
+			attentions = append(attentions, Attention{Code: CertEnded, Year: r.Year, Args: Args{At: r.CertEndAt}})
 		case r.hasCertEnded(now.Add(endingTime)):
-			if why := h.explainCertEnding(r, unmoved, now); !why.IsZero() {
-				all = append(all, Attention{Code: CertEnding, Year: r.Year, Args: Args{At: r.CertEndAt}, Reasons: []Reason{why}})
+			if reason := h.explainCertEnding(r, counts, now); !reason.IsZero() {
+				attentions = append(attentions, Attention{Code: CertEnding, Year: r.Year, Args: Args{At: r.CertEndAt}, Reasons: []Reason{reason}})
 			}
 		}
 	}
-	due := p.listDue(h, now)
+	dueSteps := p.listDue(h, now)
 	for _, f := range h.Failures {
-		if !slices.ContainsFunc(due, func(d DueStep) bool { return d.Kind == f.Kind && d.Year == f.Year }) {
-			continue // another way was found in the meantime
+		if !slices.ContainsFunc(dueSteps, func(d DueStep) bool { return d.Kind == f.Kind && d.Year == f.Year }) {
+			continue // the step is no longer due
 		}
-		all = append(all, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, At: f.At, Value: f.Error}})
+		attentions = append(attentions, Attention{Code: StepFailed, Year: f.Year, Args: Args{Step: f.Kind, At: f.At, Value: f.Error}})
 	}
 	if h.Restoration.Holds() {
-		all = append(all, Attention{Code: RestoreHeld, Reasons: []Reason{h.Restoration.explain()}})
+		attentions = append(attentions, Attention{Code: RestoreHeld, Reasons: []Reason{h.Restoration.explain()}})
 	}
 	if !h.Clock.IsTrusted() {
-		all = append(all, Attention{Code: ClockUntrusted, Reasons: []Reason{h.Clock.explain()}})
+		attentions = append(attentions, Attention{Code: ClockUntrusted, Reasons: []Reason{h.Clock.explain()}})
 	}
-	for _, d := range due {
+	for _, d := range dueSteps {
 		if a, ok := p.checkDueStep(d, now); ok {
-			all = append(all, a)
+			attentions = append(attentions, a)
 		}
 	}
-	for i := range all {
-		if all[i].Suggestions == nil {
-			all[i] = all[i].Suggest()
+	for i := range attentions {
+		if attentions[i].Suggestions == nil {
+			attentions[i] = attentions[i].Suggest()
 		}
 	}
-	return all
+	return attentions
 }
 
 // explainNoSigningKey returns the attention of an installation without a preferred year, with the
 // step that leads to one.
 func (p Policy) explainNoSigningKey(h History, now time.Time) Attention {
 	a := Attention{Code: NoSigningKey}
-	due := p.listDue(h, now)
-	if len(due) == 0 {
+	dueSteps := p.listDue(h, now)
+	if len(dueSteps) == 0 {
 		return a
 	}
-	first := due[0]
+	first := dueSteps[0]
 	a.Reasons, a.Suggestions = first.Waits, []idp.Suggestion{first.Kind.Suggest(first.Year)}
 	if first.Kind == StepImport {
 		a.Suggestions = suggestExternalKey(first.Year)
-		if _, made := h.Record(first.Year); made {
+		if _, exists := h.Record(first.Year); exists {
 			a.Suggestions = []idp.Suggestion{suggestImport(first.Year)}
 		}
 	}
@@ -236,28 +236,28 @@ func (p Policy) explainNoSigningKey(h History, now time.Time) Attention {
 // explainCertEnding returns why the end of r's certificate needs attention, or no reason if all
 // service providers have moved. They cannot move without a newer year, while a rollback
 // keeps them on r, or while the newer year is closed.
-func (h History) explainCertEnding(r Record, unmoved Counts, now time.Time) Reason {
-	newer := findLast(h.Records, func(o Record) bool { return o.Year > r.Year && o.isLive() })
+func (h History) explainCertEnding(r Record, counts Counts, now time.Time) Reason {
+	successor := findLast(h.Records, func(o Record) bool { return o.Year > r.Year && o.isLive() })
 	switch {
-	case newer.Year == "":
+	case successor.Year == "":
 		return newReason(WaitsNoNewerYear, Args{})
-	case unmoved[r.Year] > 0:
-		return newReason(EndsNotMoved, Args{Count: unmoved[r.Year]})
+	case counts[r.Year] > 0:
+		return newReason(EndsNotMoved, Args{Count: counts[r.Year]})
 	case r.UsedAt.IsZero() || r.Year != h.Target(now):
 		return Reason{}
 	case h.Hold.IsActive(now):
 		return h.Hold.explain()
 	}
-	return newer.KeyFault.Reason(newer.Year)
+	return successor.KeyFault.Reason(successor.Year)
 }
 
 // checkDueStep returns why a next step needs attention, or false.
 func (p Policy) checkDueStep(d DueStep, now time.Time) (Attention, bool) {
-	byHand := p.IsByHand(d)
+	isByHand := p.IsByHand(d)
 	a := Attention{Year: d.Year, Args: Args{Step: d.Kind, At: d.DueAt}}
 	switch {
 	case d.DueAt.After(now):
-		if !p.Manual || !byHand || d.DueAt.After(now.Add(remindTime)) {
+		if !p.Manual || !isByHand || d.DueAt.After(now.Add(remindTime)) {
 			return Attention{}, false
 		}
 		a.Code, a.Args.DaysLeft = StepSoon, roundUpDays(d.DueAt.Sub(now))
@@ -265,7 +265,7 @@ func (p Policy) checkDueStep(d DueStep, now time.Time) (Attention, bool) {
 		a.Code, a.Reasons = StepOverdue, d.Waits
 	case !d.isReady(now):
 		a.Code, a.Reasons = StepHeld, d.Waits
-	case byHand || now.Sub(d.ReadyAt) >= lateTime:
+	case isByHand || now.Sub(d.ReadyAt) >= lateTime:
 		a.Code = StepOverdue
 	default:
 		return Attention{}, false

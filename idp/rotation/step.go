@@ -8,7 +8,7 @@ import (
 	"vernal/idp"
 )
 
-// StepKind names a step of the rotation. Names are the same as those of the commands.
+// StepKind names a step of the rotation, in the same way as its command.
 type StepKind string
 
 const (
@@ -127,9 +127,9 @@ func (h History) Apply(s Step, now time.Time) History {
 	case StepPrefer:
 		h = h.prefer(s.Year, now)
 	case StepRollback:
-		from := h.Preferred
+		fromYear := h.Preferred
 		h = h.prefer(s.Year, now)
-		h.Hold = Hold{BeganAt: now, EndAt: s.HoldEndAt.UTC(), FromYear: from, Reason: s.Reason}
+		h.Hold = Hold{BeganAt: now, EndAt: s.HoldEndAt.UTC(), FromYear: fromYear, Reason: s.Reason}
 	case StepResume:
 		h.Hold, h.Restoration, h.Clock = Hold{}, Restoration{}, h.Clock.trust()
 	case StepRetire:

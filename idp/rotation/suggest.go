@@ -16,13 +16,13 @@ func (h History) Refuse(kind StepKind, y idp.Year, reason Reason, now time.Time)
 
 // suggest returns the suggestions for a refusal, or none.
 func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
-	r, made := h.Record(e.Year)
+	r, exists := h.Record(e.Year)
 	state, code := h.State(e.Year, now), e.Reason.Code
-	making := e.Kind == StepCreate || e.Kind == StepCSR || e.Kind == StepImport
-	opening := e.Kind == StepPublish || e.Kind == StepPrefer
-	retiring := e.Kind == StepRetire
+	isMake := e.Kind == StepCreate || e.Kind == StepCSR || e.Kind == StepImport
+	isOpen := e.Kind == StepPublish || e.Kind == StepPrefer
+	isRetire := e.Kind == StepRetire
 	revoke := StepRevoke.Suggest(e.Year)
-	one := func(s idp.Suggestion, label idp.SuggestionLabel) []idp.Suggestion {
+	suggestOne := func(s idp.Suggestion, label idp.SuggestionLabel) []idp.Suggestion {
 		return []idp.Suggestion{s.WithLabel(label)}
 	}
 	switch {
@@ -30,41 +30,41 @@ func (h History) suggest(e *RefusedError, now time.Time) []idp.Suggestion {
 		return []idp.Suggestion{KeyDiffers.Suggestion(e.Year)}
 	case KeyFault(code).isKnown():
 		return []idp.Suggestion{KeyFault(code).Suggestion(e.Year)}
-	case made && r.CertEndAt.IsZero() && (making && !state.IsOver() || opening && state == Created):
+	case exists && r.CertEndAt.IsZero() && (isMake && !state.IsOver() || isOpen && state == Created):
 		return []idp.Suggestion{suggestImport(e.Year)}
-	case e.Kind == StepCreate && code == RefusedExternalKeys, e.Kind == StepImport && !made && e.Year >= h.Preferred:
+	case e.Kind == StepCreate && code == RefusedExternalKeys, e.Kind == StepImport && !exists && e.Year >= h.Preferred:
 		return suggestExternalKey(e.Year)
-	case making && (e.Year < h.Preferred || state == Preferred):
+	case isMake && (e.Year < h.Preferred || state == Preferred):
 		letter, _ := h.findNextLetter(parseNumber(h.Preferred))
-		return one(suggestStep(StepCreate, letter), idp.LabelNewKeySameYear)
-	case making && state == Created:
-		return one(suggestStep(StepPublish, e.Year), idp.LabelNextStep)
-	case making && state == Published:
-		return one(suggestStep(StepPrefer, e.Year), idp.LabelNextStep)
-	case opening && !made && e.Year > h.Preferred:
-		return one(suggestStep(StepCreate, e.Year), idp.LabelCreateFirst)
-	case opening && state == Created && e.Kind == StepPrefer && e.Year > h.Preferred:
-		return one(suggestStep(StepPublish, e.Year), idp.LabelPublishFirst)
-	case opening && state == Expiring:
-		return one(StepRollback.Suggest(""), idp.LabelReturnToOlderYear)
-	case opening && made && state != Preferred && state != Published:
-		return one(suggestStep(StepCreate, ""), idp.LabelNewYear)
-	case retiring && e.Reason.IsUse():
-		return one(suggestStep(StepRetire, e.Year).WithOption(idp.OptionForce, "").WithOption(idp.OptionReason, "").WithOption(idp.OptionYes, string(e.Year)), idp.LabelRetireAnyway)
-	case retiring && state == Preferred:
+		return suggestOne(suggestStep(StepCreate, letter), idp.LabelNewKeySameYear)
+	case isMake && state == Created:
+		return suggestOne(suggestStep(StepPublish, e.Year), idp.LabelNextStep)
+	case isMake && state == Published:
+		return suggestOne(suggestStep(StepPrefer, e.Year), idp.LabelNextStep)
+	case isOpen && !exists && e.Year > h.Preferred:
+		return suggestOne(suggestStep(StepCreate, e.Year), idp.LabelCreateFirst)
+	case isOpen && state == Created && e.Kind == StepPrefer && e.Year > h.Preferred:
+		return suggestOne(suggestStep(StepPublish, e.Year), idp.LabelPublishFirst)
+	case isOpen && state == Expiring:
+		return suggestOne(StepRollback.Suggest(""), idp.LabelReturnToOlderYear)
+	case isOpen && exists && state != Preferred && state != Published:
+		return suggestOne(suggestStep(StepCreate, ""), idp.LabelNewYear)
+	case isRetire && e.Reason.IsUse():
+		return suggestOne(suggestStep(StepRetire, e.Year).WithOption(idp.OptionForce, "").WithOption(idp.OptionReason, "").WithOption(idp.OptionYes, string(e.Year)), idp.LabelRetireAnyway)
+	case isRetire && state == Preferred:
 		return []idp.Suggestion{suggestPlan().WithLabel(idp.LabelPreferNewerFirst), revoke.WithLabel(idp.LabelKeyLeaked)}
-	case retiring && made && e.Year > h.Preferred:
-		return one(revoke, idp.LabelEndUnneededYear)
-	case retiring && (code == WaitsClockJumped || code == WaitsClockDrifted):
-		return one(idp.Suggest(idp.DoRotationConfirmClock), idp.LabelConfirmTime)
-	case retiring && (state == Expiring || state == Grace):
+	case isRetire && exists && e.Year > h.Preferred:
+		return suggestOne(revoke, idp.LabelEndUnneededYear)
+	case isRetire && (code == WaitsClockJumped || code == WaitsClockDrifted):
+		return suggestOne(idp.Suggest(idp.DoRotationConfirmClock), idp.LabelConfirmTime)
+	case isRetire && (state == Expiring || state == Grace):
 		return []idp.Suggestion{suggestPlan().WithLabel(idp.LabelShowDates), revoke.WithLabel(idp.LabelKeyLeaked)}
 	case e.Kind == StepRollback && state == Grace:
-		return one(idp.Suggest(idp.DoRotationStatus), idp.LabelListUses)
-	case e.Kind == StepRevoke && !made:
-		return one(idp.Suggest(idp.DoRotationStatus), idp.LabelListYears)
+		return suggestOne(idp.Suggest(idp.DoRotationStatus), idp.LabelListUses)
+	case e.Kind == StepRevoke && !exists:
+		return suggestOne(idp.Suggest(idp.DoRotationStatus), idp.LabelListYears)
 	case e.Kind == StepDestroy && r.KeyDestroyedAt.IsZero():
-		return one(StepRetire.Suggest(e.Year), idp.LabelRetireFirst)
+		return suggestOne(StepRetire.Suggest(e.Year), idp.LabelRetireFirst)
 	}
 	return nil
 }
@@ -75,24 +75,24 @@ func (a Attention) Suggest() Attention {
 	if a.Year != "" {
 		report = report.WithOption(idp.OptionYear, string(a.Year))
 	}
-	because := func(codes ...ReasonCode) bool {
+	hasReason := func(codes ...ReasonCode) bool {
 		return slices.ContainsFunc(a.Reasons, func(r Reason) bool { return slices.Contains(codes, r.Code) })
 	}
 	next := a.Args.Step.Suggest(a.Year)
 	switch {
 	case a.Code == NoSigningKey:
 		next = suggestPlan()
-	case a.Code == RestoreHeld, because(WaitsRestored):
+	case a.Code == RestoreHeld, hasReason(WaitsRestored):
 		next = idp.Suggest(idp.DoRotationResume).WithLabel(idp.LabelRestoreChecked)
-	case a.Code == ClockUntrusted, because(WaitsClockJumped, WaitsClockDrifted): // resume would end a rollback too
+	case a.Code == ClockUntrusted, hasReason(WaitsClockJumped, WaitsClockDrifted): // resume would end a rollback too
 		next = idp.Suggest(idp.DoRotationConfirmClock)
 	case a.Code == BackupFailed, a.Code == BackupOld:
 		next = idp.Suggest(idp.DoBackup, "")
-	case because(WaitsHold, WaitsHoldUntil):
+	case hasReason(WaitsHold, WaitsHoldUntil):
 		next = idp.Suggest(idp.DoRotationResume)
 	case a.Code == CertEnded, a.Code == CertEnding, a.Code == RequestCertEnded, a.IsUse():
 		next = report
-	case because(WaitsCertificate, WaitsExternalKey):
+	case hasReason(WaitsCertificate, WaitsExternalKey):
 		next = StepImport.Suggest(a.Year)
 	case len(a.Reasons) > 0 && KeyFault(a.Reasons[0].Code).isKnown():
 		next = KeyFault(a.Reasons[0].Code).Suggestion(a.Year)
@@ -114,7 +114,7 @@ func (k StepKind) Suggest(y idp.Year) idp.Suggestion {
 		return s.WithOption(idp.OptionReason, "").WithOption(idp.OptionYes, string(y))
 	case StepImport:
 		return s.WithOption(idp.OptionCert, "")
-	case StepDestroy: // has no command of its own
+	case StepDestroy: // no command of its own
 		return suggestStep(StepRetire, y).WithOption(idp.OptionDestroyNow, "").WithOption(idp.OptionYes, string(y))
 	case StepRollback:
 		return idp.Suggest(s.Do).WithOption(idp.OptionReason, "")

@@ -19,7 +19,7 @@ type Request struct {
 	*Outcome
 	// DER is the certification request (PKCS#10), or nil in a dry run that would make the key.
 	DER []byte
-	// IsNewKey reports that the key was made now, or would be.
+	// IsNewKey reports that the key was made now, or would be made without the dry run.
 	IsNewKey bool
 	// Span is the period that the certificate must cover.
 	Span rotation.Span
@@ -27,7 +27,7 @@ type Request struct {
 
 // Import is an external certificate with or without its key.
 type Import struct {
-	// Chain has the certificate, and possibly others.
+	// Chain contains the certificate, and possibly others.
 	Chain []*x509.Certificate
 	// Signer is the private key, or nil for the waiting key.
 	Signer crypto.Signer
@@ -57,42 +57,42 @@ func (s *Service) MakeRequest(ctx context.Context, y idp.Year, actor string, dry
 		// make its certificate useless without notice.
 		return nil, s.Policy.CheckStep(step, h, now)
 	}
-	k, err := s.Dir.LoadYear(y)
+	key, err := s.Dir.LoadYear(y)
 	if err != nil {
 		return nil, err
 	}
-	t := &stepBatch{policy: s.Policy, steps: []rotation.Step{step}, actor: actor, now: now}
+	batch := &stepBatch{policy: s.Policy, steps: []rotation.Step{step}, actor: actor, now: now}
 	if isWaitingForCert(h, y) {
-		t.steps = nil
-		if err := checkWaitingKey(h, step, k, now); err != nil {
+		batch.steps = nil
+		if err := checkWaitingKey(h, step, key, now); err != nil {
 			return nil, err
 		}
 	}
-	r := &Request{IsNewKey: k == nil, Span: s.Policy.Span(h, y, now)}
-	if r.Outcome, err = s.takeBatch(ctx, h, t, dryRun); err != nil {
+	request := &Request{IsNewKey: key == nil, Span: s.Policy.Span(h, y, now)}
+	if request.Outcome, err = s.takeBatch(ctx, h, batch, dryRun); err != nil {
 		return nil, err
 	}
-	if dryRun && r.IsNewKey {
-		return r, nil
+	if dryRun && request.IsNewKey {
+		return request, nil
 	}
-	if k, err = s.Dir.LoadYear(y); err != nil {
+	if key, err = s.Dir.LoadYear(y); err != nil {
 		return nil, err
 	}
-	if k == nil || k.Signer == nil || k.Cert != nil {
-		return nil, fmt.Errorf("signing key %s: no key waits in the folder", y)
+	if key == nil || key.Signer == nil || key.Cert != nil {
+		return nil, fmt.Errorf("signing key %s: the folder contains no key that waits for a certificate: restore keys/ from a backup", y)
 	}
-	r.DER, err = certs.CreateRequest(rand.Reader, k.Signer, y, s.Spec, s.BaseURL)
-	return r, err
+	request.DER, err = certs.CreateRequest(rand.Reader, key.Signer, y, s.Spec, s.BaseURL)
+	return request, err
 }
 
 // isWaitingForCert reports whether the year was made and has no certificate.
 func isWaitingForCert(h rotation.History, y idp.Year) bool {
-	r, made := h.Record(y)
-	return made && r.CertEndAt.IsZero() && !r.IsOver()
+	r, exists := h.Record(y)
+	return exists && r.CertEndAt.IsZero() && !r.IsOver()
 }
 
 // checkWaitingKey checks that the key in the folder is the recorded one, which waits for its
-// certificate. Its file may be lost or replaced while memory still has the key. The error
+// certificate. Its file may be lost or replaced while the key is still in memory. The error
 // is a *rotation.RefusedError.
 func checkWaitingKey(h rotation.History, step rotation.Step, k *certs.Key, now time.Time) error {
 	r, _ := h.Record(step.Year)
@@ -109,7 +109,7 @@ func checkWaitingKey(h rotation.History, step rotation.Step, k *certs.Key, now t
 // Import takes an external certificate, for the waiting key or with its own key. The error is a
 // *rotation.RefusedError for a step that the rules refuse, and a *certs.ImportError for a
 // certificate that is not suitable for the year.
-func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor string, dryRun bool) (*ImportResult, error) {
+func (s *Service) Import(ctx context.Context, y idp.Year, source Import, actor string, dryRun bool) (*ImportResult, error) {
 	s.stepLock.Lock()
 	defer s.stepLock.Unlock()
 	h, now, err := s.catchUp(ctx)
@@ -120,61 +120,61 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	if err != nil && findDamagedYears(err) == nil {
 		return nil, err
 	}
-	if len(in.Chain) == 0 {
+	if len(source.Chain) == 0 {
 		return nil, errors.New("no certificate to import: name a file that contains one")
 	}
 	// First check the refusals that do not depend on the certificate.
-	may := rotation.Step{Kind: rotation.StepImport, Year: y, CertEndAt: now.AddDate(1, 0, 0)}
-	if in.Signer != nil {
-		may.PublicKeySHA256 = certs.PublicKeySHA256(in.Signer.Public())
+	step := rotation.Step{Kind: rotation.StepImport, Year: y, CertEndAt: now.AddDate(1, 0, 0)}
+	if source.Signer != nil {
+		step.PublicKeySHA256 = certs.PublicKeySHA256(source.Signer.Public())
 	}
-	if err := s.Policy.CheckStep(may, h, now); err != nil {
+	if err := s.Policy.CheckStep(step, h, now); err != nil {
 		return nil, err
 	}
-	existing, err := s.Dir.LoadYear(y)
+	folderKey, err := s.Dir.LoadYear(y)
 	if err != nil {
 		return nil, err
 	}
-	if isWaitingForCert(h, y) && in.Signer == nil {
-		if err := checkWaitingKey(h, may, existing, now); err != nil {
+	if isWaitingForCert(h, y) && source.Signer == nil {
+		if err := checkWaitingKey(h, step, folderKey, now); err != nil {
 			return nil, err
 		}
 	}
-	signer, refused := selectSigner(in.Signer, existing)
-	if refused != "" {
-		return nil, h.Refuse(rotation.StepImport, y, rotation.Reason{Code: refused}, now)
+	signer, code := selectSigner(source.Signer, folderKey)
+	if code != "" {
+		return nil, h.Refuse(rotation.StepImport, y, rotation.Reason{Code: code}, now)
 	}
-	i := &ImportResult{}
-	i.Cert, i.IgnoredCerts = certs.Pick(in.Chain, signer.Public())
-	recorded := map[idp.Year]string{}
+	result := &ImportResult{}
+	result.Cert, result.IgnoredCerts = certs.Pick(source.Chain, signer.Public())
+	recordedKeys := map[idp.Year]string{}
 	for _, r := range h.Records {
-		recorded[r.Year] = r.PublicKeySHA256
+		recordedKeys[r.Year] = r.PublicKeySHA256
 	}
 	problems, warnings := certs.CheckImport(certs.ExternalCert{
-		Year: y, Cert: i.Cert, Public: signer.Public(), Keys: keys, KeyDigests: recorded, Span: s.Policy.Span(h, y, now),
+		Year: y, Cert: result.Cert, Public: signer.Public(), Keys: keys, KeyDigests: recordedKeys, Span: s.Policy.Span(h, y, now),
 	}, now)
 	if len(problems) > 0 {
 		return nil, &certs.ImportError{Year: y, Problems: problems, Warnings: warnings}
 	}
-	i.Warnings = warnings
-	t := &stepBatch{policy: s.Policy, steps: []rotation.Step{{Kind: rotation.StepImport, Year: y}}, actor: actor, now: now}
-	t.importKey = &certs.Key{Year: y, Signer: signer, Cert: i.Cert, External: true}
-	identify(&t.steps[0], t.importKey)
-	i.Outcome, err = s.takeBatch(ctx, h, t, dryRun)
-	return i, err
+	result.Warnings = warnings
+	batch := &stepBatch{policy: s.Policy, steps: []rotation.Step{{Kind: rotation.StepImport, Year: y}}, actor: actor, now: now}
+	batch.importKey = &certs.Key{Year: y, Signer: signer, Cert: result.Cert, External: true}
+	identify(&batch.steps[0], batch.importKey)
+	result.Outcome, err = s.takeBatch(ctx, h, batch, dryRun)
+	return result, err
 }
 
 // selectSigner returns the private key of an import, or the reason to refuse it.
-func selectSigner(given crypto.Signer, existing *certs.Key) (crypto.Signer, rotation.ReasonCode) {
+func selectSigner(signer crypto.Signer, folderKey *certs.Key) (crypto.Signer, rotation.ReasonCode) {
 	switch {
-	case existing != nil && (existing.Cert != nil || existing.Signer == nil):
+	case folderKey != nil && (folderKey.Cert != nil || folderKey.Signer == nil):
 		return nil, rotation.RefusedFolderHasCert
-	case existing == nil && given == nil:
+	case folderKey == nil && signer == nil:
 		return nil, rotation.RefusedNoKeyWaits
-	case existing == nil:
-		return given, ""
-	case given == nil || certs.EqualPublic(given.Public(), existing.Signer.Public()):
-		return existing.Signer, ""
+	case folderKey == nil:
+		return signer, ""
+	case signer == nil || certs.EqualPublic(signer.Public(), folderKey.Signer.Public()):
+		return folderKey.Signer, ""
 	}
 	return nil, rotation.RefusedOtherKeyWaits
 }

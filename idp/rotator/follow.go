@@ -24,24 +24,24 @@ func (s *Service) loadFaults() map[idp.Year]rotation.KeyFault {
 	return nil
 }
 
-// showHistory makes the recorded history visible to requests. made are new keys of steps. The
+// showHistory makes the recorded history visible to requests. newKeys are made by steps. The
 // error is about keys that could not be opened or destroyed. Every year that ended is
 // closed in any case.
-func (s *Service) showHistory(ctx context.Context, h rotation.History, made ...*certs.Key) error {
-	s.closeEnded(h, made)
+func (s *Service) showHistory(ctx context.Context, h rotation.History, newKeys ...*certs.Key) error {
+	s.closeEnded(h, newKeys)
 	return errors.Join(s.openYears(ctx, h), s.destroyEndedKeys(ctx))
 }
 
 // closeEnded makes the history visible with the keys in memory only, so it cannot fail. After
 // it, no request is answered or signed for a year that ended.
-func (s *Service) closeEnded(h rotation.History, made []*certs.Key) {
-	keys := slices.DeleteFunc(slices.Clone(s.keys), func(old *certs.Key) bool { return certs.FindKey(made, old.Year) != nil })
-	s.setRing(h, append(keys, made...), nil)
+func (s *Service) closeEnded(h rotation.History, newKeys []*certs.Key) {
+	keys := slices.DeleteFunc(slices.Clone(s.keys), func(old *certs.Key) bool { return certs.FindKey(newKeys, old.Year) != nil })
+	s.setRing(h, append(keys, newKeys...), nil)
 }
 
 // setRing sets the Ring, and records which years are closed because of their key.
-func (s *Service) setRing(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) {
-	faults := keyring.FindFaults(h, keys, damaged)
+func (s *Service) setRing(h rotation.History, keys []*certs.Key, damagedYears []certs.DamagedYear) {
+	faults := keyring.FindFaults(h, keys, damagedYears)
 	s.faults.Store(&faults)
 	s.shownHistory = h.WithFaults(faults)
 	s.keys = keyring.SelectUsable(s.shownHistory, keys)
@@ -58,11 +58,11 @@ func (s *Service) openYears(ctx context.Context, h rotation.History) error {
 		return nil
 	}
 	keys, err := s.Dir.Load()
-	damaged := findDamagedYears(err)
-	if err != nil && damaged == nil {
+	damagedYears := findDamagedYears(err)
+	if err != nil && damagedYears == nil {
 		return s.checkSigning(err)
 	}
-	s.setRing(h, s.mergeKeys(keys, damaged), damaged)
+	s.setRing(h, s.mergeKeys(keys, damagedYears), damagedYears)
 	for y := range before {
 		if s.loadFaults()[y] == "" {
 			s.Log.LogAttrs(ctx, slog.LevelInfo, "rotation: the recorded key of a year is loaded", slog.String("year", string(y)))
@@ -79,18 +79,18 @@ func (s *Service) isLoaded(r rotation.Record) bool {
 }
 
 // mergeKeys returns the keys in memory of the years that can sign, and the keys in the
-// folder of the others.
-func (s *Service) mergeKeys(folder []*certs.Key, damaged []certs.DamagedYear) []*certs.Key {
+// folder of all other years.
+func (s *Service) mergeKeys(folderKeys []*certs.Key, damagedYears []certs.DamagedYear) []*certs.Key {
 	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k *certs.Key) bool {
-		r, recorded := s.shownHistory.Record(k.Year)
-		return recorded && !s.isLoaded(r)
+		r, exists := s.shownHistory.Record(k.Year)
+		return exists && !s.isLoaded(r)
 	})
-	for _, d := range damaged {
-		if d.Cert != nil { // integrators can still load the recorded one
-			folder = append(folder, &certs.Key{Year: d.Year, Cert: d.Cert})
+	for _, d := range damagedYears {
+		if d.Cert != nil { // integrators can still load the recorded certificate
+			folderKeys = append(folderKeys, &certs.Key{Year: d.Year, Cert: d.Cert})
 		}
 	}
-	for _, k := range folder {
+	for _, k := range folderKeys {
 		if certs.FindKey(keys, k.Year) == nil {
 			keys = append(keys, k)
 		}
@@ -100,8 +100,8 @@ func (s *Service) mergeKeys(folder []*certs.Key, damaged []certs.DamagedYear) []
 
 // findDamagedYears returns the damaged years in an error of Keys, nil for any other error.
 func findDamagedYears(err error) []certs.DamagedYear {
-	if damaged, ok := errors.AsType[*certs.DamagedError](err); ok {
-		return damaged.Years
+	if damagedYears, ok := errors.AsType[*certs.DamagedError](err); ok {
+		return damagedYears.Years
 	}
 	return nil
 }
@@ -153,13 +153,13 @@ func (s *Service) catchUp(ctx context.Context) (rotation.History, time.Time, err
 	}
 	if s.isStale(h) || len(s.loadFaults()) > 0 {
 		if err := s.showHistory(ctx, h); err != nil {
-			s.Log.LogAttrs(ctx, slog.LevelWarn, "rotation", slog.String("error", err.Error()))
+			s.Log.LogAttrs(ctx, slog.LevelWarn, "rotation: a year could not be opened or a key not destroyed", slog.String("error", err.Error()))
 		}
 	}
 	return s.readNow(ctx)
 }
 
-// isStale reports whether requests see another state than h.
+// isStale reports whether requests see a state other than h.
 func (s *Service) isStale(h rotation.History) bool {
 	return h.Preferred != s.shownHistory.Preferred || !reflect.DeepEqual(stripUses(h), stripUses(s.shownHistory))
 }

@@ -18,33 +18,33 @@ import (
 // already exists and adds a missing certificate, because an interrupted create left the key, or
 // another server that takes the same step made it first.
 func (s *Service) makeKey(step rotation.Step, now time.Time) (*certs.Key, error) {
-	waits := step.Kind == rotation.StepCSR
+	isRequest := step.Kind == rotation.StepCSR
 	for tries := 3; ; tries-- {
-		k, err := s.Dir.LoadYear(step.Year)
+		key, err := s.Dir.LoadYear(step.Year)
 		switch {
 		case err != nil:
 			return nil, err
-		case k == nil:
+		case key == nil:
 			signer, err := s.newSigner(step.Year)
 			if err != nil {
 				return nil, fmt.Errorf("signing key %s: %w", step.Year, err)
 			}
-			k = &certs.Key{Year: step.Year, Signer: signer, External: waits}
-		case k.Signer == nil:
-			return nil, fmt.Errorf("signing key %s: there is a certificate whose key is gone", step.Year)
-		case waits && k.Cert != nil:
-			return nil, fmt.Errorf("signing key %s: there is a certificate for it already", step.Year)
-		case waits || k.Cert != nil:
-			return k, nil
+			key = &certs.Key{Year: step.Year, Signer: signer, External: isRequest}
+		case key.Signer == nil:
+			return nil, fmt.Errorf("signing key %s: the folder contains its certificate without its private key: restore the key from a backup, or move the year's files out of the folder", step.Year)
+		case isRequest && key.Cert != nil:
+			return nil, fmt.Errorf("signing key %s: the folder already contains its certificate: move the year's files out of the folder to make another key", step.Year)
+		case isRequest || key.Cert != nil:
+			return key, nil
 		}
-		if !waits {
-			if k, err = certs.Certify(rand.Reader, k.Signer, step.Year, step.CertEndAt, s.Spec, s.BaseURL, now); err != nil {
+		if !isRequest {
+			if key, err = certs.Certify(rand.Reader, key.Signer, step.Year, step.CertEndAt, s.Spec, s.BaseURL, now); err != nil {
 				return nil, err
 			}
 		}
-		err = s.Dir.Save(k)
+		err = s.Dir.Save(key)
 		if err == nil || tries == 1 || !errors.Is(err, idp.ErrExists) {
-			return k, err
+			return key, err
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (s *Service) readHistory(ctx context.Context) (rotation.History, error) {
 	case errors.Is(err, idp.ErrNotFound):
 		return rotation.History{}, nil
 	case err != nil:
-		return rotation.History{}, fmt.Errorf("read the rotation: %w", err)
+		return rotation.History{}, fmt.Errorf("read the rotation's history: %w", err)
 	}
 	return h.WithFaults(s.loadFaults()), nil
 }
@@ -37,7 +37,7 @@ func EndedYears(doc []byte) (years []idp.Year, err error) {
 	}
 	var h rotation.History
 	if err := json.Unmarshal(doc, &h); err != nil {
-		return nil, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
+		return nil, fmt.Errorf("the rotation's history in the store is damaged (%w): restore the store from a backup", err)
 	}
 	for _, r := range h.Records {
 		if r.IsOver() {
@@ -48,16 +48,16 @@ func EndedYears(doc []byte) (years []idp.Year, err error) {
 }
 
 // updateHistory changes the history in one transaction and returns it. change gets the history
-// with all uses until now, so that it decides a step by every use before the record. While
-// the uses are unknown, it returns an error instead of retiring a year. It returns an error
+// with all uses until now, so that every use before the record counts in its decision. While the
+// uses are unknown, updateHistory returns an error instead of retiring a year. It returns an error
 // of change unchanged.
 func (s *Service) updateHistory(ctx context.Context, change func(rotation.History) (rotation.History, error), events ...idp.AuditEvent) (rotation.History, error) {
-	uses, unknown := s.readUses(ctx)
+	uses, usesErr := s.readUses(ctx)
 	return s.writeHistory(ctx, func(h rotation.History) (rotation.History, error) {
 		before := uses.apply(h)
 		after, err := change(before)
-		if err == nil && unknown != nil && retiresYear(before, after) {
-			return before, unknown
+		if err == nil && usesErr != nil && retiresYear(before, after) {
+			return before, usesErr
 		}
 		return after, err
 	}, events...)
@@ -70,8 +70,8 @@ func (s *Service) writeHistory(ctx context.Context, change func(rotation.History
 			return err
 		}
 		// Faults belong to this process and its folder, not to the installation.
-		stored := h.WithFaults(nil)
-		r.Value = &stored
+		document := h.WithFaults(nil)
+		r.Value = &document
 		return nil
 	}, events...)
 	return h, err

@@ -19,7 +19,7 @@ import (
 func RestoreDocument(doc []byte, backupAt, now time.Time) ([]byte, error) {
 	var h rotation.History
 	if err := json.Unmarshal(doc, &h); err != nil {
-		return nil, fmt.Errorf("the rotation's history in the store is damaged: %w", err)
+		return nil, fmt.Errorf("the rotation's history in the store is damaged (%w): restore the store from a backup", err)
 	}
 	return json.Marshal(h.Restore(backupAt, now))
 }
@@ -47,7 +47,7 @@ func ReadPastStep(rec *idp.AuditRecord) (s rotation.PastStep, ok bool) {
 	return s, false
 }
 
-// parseTime reads a time in the format of moment. It returns the zero time for other text.
+// parseTime reads a time in the format of formatTime. It returns the zero time for other text.
 func parseTime(text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -56,23 +56,23 @@ func parseTime(text string) time.Time {
 	return t.UTC()
 }
 
-// Replay repeats steps that an exported audit trail has and the restored store lacks, before
+// Replay repeats steps of an exported audit trail that are missing in the restored store, before
 // Start, and returns the history. Each step that changed something is recorded again with the
 // time at which it was taken. Start removes the keys whose end is recorded. See
 // rotation.Replay.
-func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor string) (rotation.History, error) {
+func (s *Service) Replay(ctx context.Context, pastSteps []rotation.PastStep, actor string) (rotation.History, error) {
 	s.stepLock.Lock()
 	defer s.stepLock.Unlock()
 	h, err := s.readHistory(ctx)
 	if err != nil {
 		return h, err
 	}
-	_, applied := h.Replay(past)
-	if len(applied) == 0 {
+	_, changes := h.Replay(pastSteps)
+	if len(changes) == 0 {
 		return h, nil
 	}
-	events := make([]idp.AuditEvent, len(applied))
-	for i, step := range applied {
+	events := make([]idp.AuditEvent, len(changes))
+	for i, step := range changes {
 		events[i] = newEvent(step.Step, actor)
 		events[i].Detail = maps.Clone(events[i].Detail)
 		if events[i].Detail == nil {
@@ -81,7 +81,7 @@ func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor st
 		events[i].Detail["taken_at"] = formatTime(step.At)
 	}
 	h, err = s.writeHistory(ctx, func(h rotation.History) (rotation.History, error) {
-		after, _ := h.Replay(past)
+		after, _ := h.Replay(pastSteps)
 		return after, nil
 	}, events...)
 	if err != nil {
@@ -90,17 +90,17 @@ func (s *Service) Replay(ctx context.Context, past []rotation.PastStep, actor st
 	return h, nil
 }
 
-// ReplaceLost makes another year preferred if the preferred one is among the lost ones, whose
+// ReplaceLost makes another year preferred if the preferred one is among the lost years, whose
 // keys are missing, so that a restored installation can sign. It is called instead of Start and
-// returns the new preferred year, "" if none was needed or none can be made.
-func (s *Service) ReplaceLost(ctx context.Context, lost []idp.Year, actor string) (idp.Year, error) {
+// returns the new preferred year, or "" if none was needed or none can be made.
+func (s *Service) ReplaceLost(ctx context.Context, lostYears []idp.Year, actor string) (idp.Year, error) {
 	if err := s.Start(ctx); !errors.Is(err, keyring.ErrNoSigner) {
 		return "", err
 	}
 	s.stepLock.Lock()
 	defer s.stepLock.Unlock()
 	h, now, err := s.catchUp(ctx)
-	if err != nil || !slices.Contains(lost, h.Preferred) {
+	if err != nil || !slices.Contains(lostYears, h.Preferred) {
 		return "", err
 	}
 	steps := s.Policy.ReplaceSteps(h, now)

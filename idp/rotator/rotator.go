@@ -28,7 +28,7 @@
 // The files: rotator.go, start.go, step.go (by hand), external.go (csr and import), run.go (every
 // minute, and the due steps), keys.go (making keys), follow.go (closing, opening, destroying),
 // record.go (the store), restored.go (after a restore), users.go (the ledger of uses, and the users
-// of a year), uptime.go (the clock that no one sets).
+// of a year), uptime.go (a clock that cannot be set).
 package rotator
 
 import (
@@ -60,8 +60,8 @@ type Uses interface {
 	// LastUses returns when each year was last used. Another server's uses may be missing
 	// for a minute.
 	LastUses(ctx context.Context) (map[idp.Year]time.Time, error)
-	// Users lists the active service providers that used a year since a moment, sorted.
-	Users(ctx context.Context, y idp.Year, since time.Time) ([]idp.EntityID, error)
+	// Users lists the active service providers that used a year since a time, sorted.
+	Users(ctx context.Context, y idp.Year, beginAt time.Time) ([]idp.EntityID, error)
 }
 
 // Backups are the backups of the installation. *backup.Service implements it.
@@ -84,13 +84,13 @@ type Service struct {
 	Clock   idp.Clock
 	Log     *slog.Logger
 	// Uptime reads a clock that cannot be set and does not stop in suspension. nil means
-	// the system's.
+	// the system's clock.
 	Uptime func() time.Duration
 	// NewSigner makes private keys. nil means RSA with the system's randomness.
 	NewSigner func(bits int) (crypto.Signer, error)
 	// Vault makes and keeps private keys if the policy's source is a token. Otherwise it is nil.
 	Vault certs.Vault
-	// Backups reports backups that need attention; optional.
+	// Backups reports backups that need attention. Optional.
 	Backups Backups
 	// Uses prevents the retirement of a year in use. While it cannot be read, no year is
 	// retired.
@@ -99,31 +99,31 @@ type Service struct {
 	stepLock sync.Mutex // held while a step is taken
 	// countedTime is the reading of Uptime up to which Start recorded the running time. Run
 	// continues from there.
-	countedTime time.Duration
-	keys      []*certs.Key     // last set in the Ring, after SelectUsable
-	shownHistory     rotation.History // last set in the Ring
+	countedTime  time.Duration
+	keys         []*certs.Key     // those last set in the Ring, after SelectUsable
+	shownHistory rotation.History // last set in the Ring
 	// destroyedYears are the years whose key is known to be destroyed.
 	destroyedYears map[idp.Year]bool
-	faults    atomic.Pointer[map[idp.Year]rotation.KeyFault] // see closedYears
-	loggedAt  map[string]time.Time                           // when logDaily last logged each text
+	faults         atomic.Pointer[map[idp.Year]rotation.KeyFault] // see loadFaults
+	loggedAt       map[string]time.Time                           // when logDaily last logged each text
 }
 
-// Status returns the rotation now. unmoved counts the service providers that must still
-// leave each live year, as on the migration board. nil means unknown.
-func (s *Service) Status(ctx context.Context, unmoved rotation.Counts) (rotation.Status, error) {
+// Status returns the rotation now. counts has the service providers that must still leave
+// each live year, as on the migration board. nil means unknown.
+func (s *Service) Status(ctx context.Context, counts rotation.Counts) (rotation.Status, error) {
 	h, now, err := s.readNow(ctx)
 	if err != nil {
 		return rotation.Status{}, err
 	}
-	st := s.nameHeldUsers(ctx, s.Policy.Status(h, now, unmoved), h)
+	status := s.nameHeldUsers(ctx, s.Policy.Status(h, now, counts), h)
 	if s.Backups != nil {
-		also, err := s.Backups.Attention(ctx, now)
+		attention, err := s.Backups.Attention(ctx, now)
 		if err != nil {
 			return rotation.Status{}, err
 		}
-		st.Attention = append(st.Attention, also...)
+		status.Attention = append(status.Attention, attention...)
 	}
-	return st, nil
+	return status, nil
 }
 
 // PauseSteps calls do while no step is under way, so that do sees the store and the folder both

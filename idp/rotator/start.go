@@ -32,7 +32,7 @@ func (s *Service) Start(ctx context.Context) error { return s.start(ctx, false) 
 // (rotation.Policy.Begin). If a year is recorded already, it is the same as Start.
 func (s *Service) Begin(ctx context.Context) error { return s.start(ctx, true) }
 
-func (s *Service) start(ctx context.Context, first bool) error {
+func (s *Service) start(ctx context.Context, isNew bool) error {
 	s.stepLock.Lock()
 	defer s.stepLock.Unlock()
 	now := s.Clock.Now()
@@ -41,15 +41,15 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	if err != nil {
 		return err
 	}
-	if len(h.Records) == 0 && !first && s.Policy.KeySource != rotation.SourceImport {
+	if len(h.Records) == 0 && !isNew && s.Policy.KeySource != rotation.SourceImport {
 		s.setRing(h, nil, nil)
 		return fmt.Errorf("start the rotation: %w", ErrNoHistory)
 	}
 	keys, folderErr := s.Dir.Load()
-	damaged := findDamagedYears(folderErr)
-	if folderErr != nil && (damaged == nil || len(h.Records) == 0) {
+	damagedYears := findDamagedYears(folderErr)
+	if folderErr != nil && (damagedYears == nil || len(h.Records) == 0) {
 		// Without a record, a damaged year could be the preferred one.
-		return fmt.Errorf("start the rotation: %w; restore keys/ from a backup, or move the files of that year away", folderErr)
+		return fmt.Errorf("start the rotation: %w: restore keys/ from a backup, or move the year's files out of the folder", folderErr)
 	}
 	if keys, err = s.completeKeys(h, keys, now); err != nil {
 		return err
@@ -59,11 +59,11 @@ func (s *Service) start(ctx context.Context, first bool) error {
 			return err
 		}
 	}
-	s.findDestroyed(h, keys, damaged)
-	s.setRing(h, s.mergeKeys(keys, damaged), damaged)
-	s.reportFaults(ctx, damaged)
+	s.findDestroyed(h, keys, damagedYears)
+	s.setRing(h, s.mergeKeys(keys, damagedYears), damagedYears)
+	s.reportFaults(ctx, damagedYears)
 	if err := s.destroyEndedKeys(ctx); err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a key is not destroyed yet and will be tried again", slog.String("error", err.Error()))
+		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: a key could not be destroyed, and this will be tried again", slog.String("error", err.Error()))
 	}
 	if h.Preferred == "" && s.Policy.KeySource != rotation.SourceImport {
 		policy := s.Policy
@@ -82,18 +82,18 @@ func (s *Service) start(ctx context.Context, first bool) error {
 	return nil
 }
 
-// findDestroyed finds the years whose end is recorded and whose key is gone.
-func (s *Service) findDestroyed(h rotation.History, keys []*certs.Key, damaged []certs.DamagedYear) {
+// findDestroyed finds the years whose end is recorded and whose key is no longer in the folder.
+func (s *Service) findDestroyed(h rotation.History, keys []*certs.Key, damagedYears []certs.DamagedYear) {
 	for _, r := range h.Records {
 		k := certs.FindKey(keys, r.Year)
-		unread := slices.ContainsFunc(damaged, func(d certs.DamagedYear) bool { return d.Year == r.Year })
-		s.destroyedYears[r.Year] = !r.KeyDestroyedAt.IsZero() && !unread && (k == nil || k.Signer == nil)
+		isDamaged := slices.ContainsFunc(damagedYears, func(d certs.DamagedYear) bool { return d.Year == r.Year })
+		s.destroyedYears[r.Year] = !r.KeyDestroyedAt.IsZero() && !isDamaged && (k == nil || k.Signer == nil)
 	}
 }
 
 // reportFaults logs the faults in the folder.
-func (s *Service) reportFaults(ctx context.Context, damaged []certs.DamagedYear) {
-	for _, d := range damaged {
+func (s *Service) reportFaults(ctx context.Context, damagedYears []certs.DamagedYear) {
+	for _, d := range damagedYears {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the key files of a year are damaged", slog.String("year", string(d.Year)),
 			slog.String("error", d.Err.Error()))
 	}
@@ -111,7 +111,7 @@ func (s *Service) completeKeys(h rotation.History, keys []*certs.Key, now time.T
 		return keys, nil
 	}
 	for i, k := range keys {
-		if _, known := h.Record(k.Year); known || k.Cert != nil || k.External {
+		if _, exists := h.Record(k.Year); exists || k.Cert != nil || k.External {
 			continue
 		}
 		step := s.Policy.CreateStep(h, k.Year, now)
@@ -122,7 +122,7 @@ func (s *Service) completeKeys(h rotation.History, keys []*certs.Key, now time.T
 		if keys[i], err = s.makeKey(step, now); err != nil {
 			return nil, err
 		}
-		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "rotation: the create of a year was interrupted, and is completed now",
+		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "rotation: the interrupted create of a year is completed",
 			slog.String("year", string(k.Year)))
 	}
 	return keys, nil
@@ -130,19 +130,19 @@ func (s *Service) completeKeys(h rotation.History, keys []*certs.Key, now time.T
 
 // adoptKeys updates the history from the keys in the folder.
 func (s *Service) adoptKeys(ctx context.Context, before rotation.History, keys []*certs.Key, now time.Time) (rotation.History, error) {
-	made := make([]rotation.MadeKey, len(keys))
+	facts := make([]rotation.MadeKey, len(keys))
 	for i, k := range keys {
-		made[i] = keyring.DescribeKey(k)
+		facts[i] = keyring.DescribeKey(k)
 	}
 	change := func(h rotation.History) rotation.History {
 		if len(h.Records) == 0 && s.Policy.KeySource != rotation.SourceImport { // only reached from Begin
-			return s.Policy.Begin(made, now)
+			return s.Policy.Begin(facts, now)
 		}
-		return s.Policy.Adopt(h, made, now)
+		return s.Policy.Adopt(h, facts, now)
 	}
 	h, err := s.updateHistory(ctx, func(h rotation.History) (rotation.History, error) { return change(h), nil }, listAdoptEvents(before, change(before), now)...)
 	if err != nil {
-		return h, fmt.Errorf("write the rotation: %w", err)
+		return h, fmt.Errorf("write the rotation's history: %w", err)
 	}
 	return h, nil
 }
@@ -150,13 +150,13 @@ func (s *Service) adoptKeys(ctx context.Context, before rotation.History, keys [
 // listAdoptEvents returns the audit events of an adoption.
 func listAdoptEvents(before, after rotation.History, now time.Time) (events []idp.AuditEvent) {
 	for _, r := range after.Records {
-		was, known := before.Record(r.Year)
+		old, exists := before.Record(r.Year)
 		e := idp.AuditEvent{Outcome: "ok", Actor: "server", Year: r.Year}
 		switch {
-		case !known:
+		case !exists:
 			e.Kind, e.Detail = idp.AuditRotationAdopt, map[string]string{"state": string(after.State(r.Year, now))}
 			addIdentity(e.Detail, r.CertificateSHA256, r.PublicKeySHA256)
-		case was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero():
+		case old.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero():
 			e.Kind, e.Detail = idp.AuditRotationDestroy, map[string]string{"why": string(rotation.WhyKeyFoundGone)}
 		default:
 			continue

@@ -4,5 +4,5 @@ package rotator
 
 import "time"
 
-// bootTime reports that it is not available, so uptime uses Go's monotonic clock.
-func bootTime() (time.Duration, bool) { return 0, false }
+// readBootTime reports that it is not available, so uptime uses Go's monotonic clock.
+func readBootTime() (time.Duration, bool) { return 0, false }

@@ -14,7 +14,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-// readUses has the last use of each year.
+// yearUses has the last use of each year.
 type yearUses map[idp.Year]time.Time
 
 func (l yearUses) apply(h rotation.History) rotation.History {
@@ -29,18 +29,18 @@ var errUsesUnknown = errors.New("the last uses cannot be read, so no year is ret
 
 // readUses reads the ledger of uses. The error matches errUsesUnknown.
 func (s *Service) readUses(ctx context.Context) (yearUses, error) {
-	last, err := s.Uses.LastUses(ctx)
+	uses, err := s.Uses.LastUses(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsesUnknown, err)
 	}
-	return last, nil
+	return uses, nil
 }
 
 // retiresYear reports whether a year is retired between two histories. Revoking does not count.
 func retiresYear(before, after rotation.History) bool {
 	return slices.ContainsFunc(after.Records, func(r rotation.Record) bool {
-		was, _ := before.Record(r.Year)
-		return was.RetiredAt.IsZero() && !r.RetiredAt.IsZero() && r.RevokedAt.IsZero()
+		old, _ := before.Record(r.Year)
+		return old.RetiredAt.IsZero() && !r.RetiredAt.IsZero() && r.RevokedAt.IsZero()
 	})
 }
 
@@ -48,11 +48,11 @@ func retiresYear(before, after rotation.History) bool {
 // false if the ledger cannot be read. The server may not have run since the last use, so the
 // last user is included.
 func (s *Service) listUsers(ctx context.Context, h rotation.History, y idp.Year, now time.Time) (users []idp.EntityID, ok bool) {
-	since := now.Add(-rotation.QuietTime)
-	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(since) {
-		since = r.UsedAt
+	beginAt := now.Add(-rotation.QuietTime)
+	if r, _ := h.Record(y); !r.UsedAt.IsZero() && r.UsedAt.Before(beginAt) {
+		beginAt = r.UsedAt
 	}
-	users, err := s.Uses.Users(ctx, y, since)
+	users, err := s.Uses.Users(ctx, y, beginAt)
 	if err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "rotation: the users of a year cannot be read", slog.String("year", string(y)), slog.String("error", err.Error()))
 	}
@@ -61,21 +61,21 @@ func (s *Service) listUsers(ctx context.Context, h rotation.History, y idp.Year,
 
 // nameUsers adds the users of the year to a refusal because of use.
 func (s *Service) nameUsers(ctx context.Context, err error, h rotation.History, now time.Time) error {
-	if refused, ok := errors.AsType[*rotation.RefusedError](err); ok && refused.Reason.IsUse() {
-		refused.Reason.Args.SPs, _ = s.listUsers(ctx, h, refused.Year, now)
+	if refusal, ok := errors.AsType[*rotation.RefusedError](err); ok && refusal.Reason.IsUse() {
+		refusal.Reason.Args.SPs, _ = s.listUsers(ctx, h, refusal.Year, now)
 	}
 	return err
 }
 
-// nameHeldUsers adds the users of a year to the attention about its held retirement.
-func (s *Service) nameHeldUsers(ctx context.Context, st rotation.Status, h rotation.History) rotation.Status {
-	for i, a := range st.Attention {
+// nameHeldUsers adds the users of a year to the attention about its retirement that is held.
+func (s *Service) nameHeldUsers(ctx context.Context, status rotation.Status, h rotation.History) rotation.Status {
+	for i, a := range status.Attention {
 		if a.IsUse() {
-			users, _ := s.listUsers(ctx, h, a.Year, st.At)
-			st.Attention[i] = a.WithUsers(users)
+			users, _ := s.listUsers(ctx, h, a.Year, status.At)
+			status.Attention[i] = a.WithUsers(users)
 		}
 	}
-	return st
+	return status
 }
 
 // maxNamedSPs bounds the service providers named in an audit record.

@@ -51,10 +51,10 @@ type yearCache struct {
 // the key of the entry that decide returns. A command that closes the year or changes the
 // registration waits until sign has returned. The error is that of decide or sign unchanged,
 // idp.ErrNotFound for a provider that was removed, or the signer's.
-func (d *Signer) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provider) (keyring.Entry, error), sign func(*xmldsig.Signer) error) error {
-	defer d.Registry.BeginAnswer()()
-	defer d.Years.BeginSigning()()
-	p, err := d.Registry.Lookup(ctx, id)
+func (s *Signer) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Provider) (keyring.Entry, error), sign func(*xmldsig.Signer) error) error {
+	defer s.Registry.BeginAnswer()()
+	defer s.Years.BeginSigning()()
+	p, err := s.Registry.Lookup(ctx, id)
 	if err != nil {
 		return fmt.Errorf("look up service provider %q: %w", id, err)
 	}
@@ -69,61 +69,61 @@ func (d *Signer) Sign(ctx context.Context, id idp.EntityID, decide func(*sp.Prov
 	return sign(signer)
 }
 
-// CheckKey returns idp.ErrKeyUnavailable if the year's key is in a token that does not answer. It is
+// CheckKey returns idp.ErrKeyAway if the year's key is in a token that does not answer. It is
 // called before an answer is recorded: once recorded, the request could not be sent again.
-func (d *Signer) CheckKey(y idp.Year, now time.Time) error {
-	entry, _ := d.Years.Lookup(y, now)
+func (s *Signer) CheckKey(y idp.Year, now time.Time) error {
+	entry, _ := s.Years.Lookup(y, now)
 	if entry.Key == nil {
-		return nil // the year's own check says why
+		return nil // Check reports the fault of the year
 	}
-	if kept, ok := entry.Key.Signer.(*certs.VaultKey); ok {
-		return kept.CheckReady()
+	if vaultKey, ok := entry.Key.Signer.(*certs.VaultKey); ok {
+		return vaultKey.CheckReady()
 	}
 	return nil
 }
 
-// LookupSigner returns the Signer of a year's key. It is cached with the key, so that it ends with
-// it. Callers must use it at once, between BeginSigning and its end.
+// LookupSigner returns the signer of a year's key, which is cached with the key. Callers must use
+// the signer at once, between BeginSigning and its end.
 func LookupSigner(k *certs.Key) (*xmldsig.Signer, error) {
-	s, err := certs.LookupDerived(k, func(k *certs.Key) (*xmldsig.Signer, error) { return xmldsig.NewSigner(k.Signer, k.Cert) })
+	signer, err := certs.LookupDerived(k, func(k *certs.Key) (*xmldsig.Signer, error) { return xmldsig.NewSigner(k.Signer, k.Cert) })
 	if err != nil {
-		return nil, fmt.Errorf("key of %s: %w", k.Year, err)
+		return nil, fmt.Errorf("signing key %s: %w", k.Year, err)
 	}
-	return s, nil
+	return signer, nil
 }
 
 // Check returns the check for a write whose answer is signed by the year for p. It fails with
-// idp.ErrYearEnded if the year is closed, and with idp.ErrProviderChanged if the registration has
-// changed since p was read, or is gone.
-func (d *Signer) Check(y idp.Year, p *sp.Provider) idp.Check {
-	return func(s idp.Standing) error {
-		over, err := d.isOver(s.Rotation, y)
+// idp.ErrYearEnded if the year is closed, and with idp.ErrProviderChanged if the registration was
+// changed or removed since p was read.
+func (s *Signer) Check(y idp.Year, p *sp.Provider) idp.Check {
+	return func(standing idp.Standing) error {
+		isOver, err := s.isOver(standing.Rotation, y)
 		if err != nil {
 			return err
 		}
-		if over {
+		if isOver {
 			return idp.ErrYearEnded
 		}
 		if p.EntityID == idp.RehearsalSP {
 			return nil // only the registry contains it
 		}
-		return p.CheckStanding(s)
+		return p.CheckStanding(standing)
 	}
 }
 
 // isOver reports whether the rotation's document says that the year is retired or revoked.
-func (d *Signer) isOver(document []byte, y idp.Year) (bool, error) {
-	known := d.cache.Load()
-	if known == nil || !bytes.Equal(known.document, document) {
+func (s *Signer) isOver(document []byte, y idp.Year) (bool, error) {
+	cache := s.cache.Load()
+	if cache == nil || !bytes.Equal(cache.document, document) {
 		years, err := rotator.EndedYears(document)
 		if err != nil {
 			return false, err
 		}
-		known = &yearCache{document: bytes.Clone(document), years: years}
-		d.cache.Store(known)
+		cache = &yearCache{document: bytes.Clone(document), years: years}
+		s.cache.Store(cache)
 	}
-	for _, over := range known.years {
-		if over == y {
+	for _, endedYear := range cache.years {
+		if endedYear == y {
 			return true, nil
 		}
 	}

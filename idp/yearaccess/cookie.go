@@ -25,11 +25,11 @@ const maxCookies = 8
 // Preview is a link with the state of its year.
 type Preview struct {
 	sharelink.Link
-	// Token is the link's secret: for the URLs that take it.
+	// Token is the link's secret, for the URLs that take it.
 	Token string
-	// IsPublished is set once the year answers everyone.
+	// IsPublished is true once the year answers everyone.
 	IsPublished bool
-	// Cookie names the preview for Leave. It is no secret.
+	// Cookie names the preview for Leave. It is not secret.
 	Cookie string
 }
 
@@ -45,24 +45,24 @@ func (g *Gate) Lookup(ctx context.Context, token string) (*Preview, error) {
 }
 
 func (g *Gate) checkYear(p *Preview) error {
-	entry, hidden, err := g.lookupYear(p.Year)
+	entry, isHidden, err := g.lookupYear(p.Year)
 	if err == nil && entry.Key == nil {
 		return idp.ErrNotFound
 	}
-	p.IsPublished = !hidden
+	p.IsPublished = !isHidden
 	return err
 }
 
 // ListPreviews returns the previews that the browser has entered, in the order in which they end.
 func (g *Gate) ListPreviews(r *http.Request) ([]Preview, error) {
-	all, err := g.readCookies(r)
-	answering := all[:0]
-	for _, p := range all {
-		if g.checkYear(&p) == nil { // otherwise the year is over, and the preview opens nothing
-			answering = append(answering, p)
+	previews, err := g.readCookies(r)
+	livePreviews := previews[:0]
+	for _, p := range previews {
+		if g.checkYear(&p) == nil { // the preview of a year that is over opens nothing
+			livePreviews = append(livePreviews, p)
 		}
 	}
-	return answering, err
+	return livePreviews, err
 }
 
 // readCookies returns the previews whose links the browser brings, regardless of the state of their
@@ -71,14 +71,14 @@ func (g *Gate) readCookies(r *http.Request) ([]Preview, error) {
 	if !isNavigation(r) {
 		return nil, nil
 	}
-	var all []Preview
-	prefix, tried := g.formatCookieName(""), 0
+	var previews []Preview
+	prefix, tries := g.formatCookieName(""), 0
 	for _, c := range r.Cookies() {
-		id, ours := strings.CutPrefix(c.Name, prefix)
-		if !ours || tried == 4*maxCookies { // a client that sends more made them up
+		id, isOurs := strings.CutPrefix(c.Name, prefix)
+		if !isOurs || tries == 4*maxCookies { // only a client that invents cookies sends more
 			continue
 		}
-		tried++
+		tries++
 		l, err := g.Links.Check(r.Context(), sharelink.Preview, c.Value)
 		if errors.Is(err, idp.ErrNotFound) {
 			continue
@@ -87,26 +87,26 @@ func (g *Gate) readCookies(r *http.Request) ([]Preview, error) {
 			return nil, err
 		}
 		if id == hashCookieID(l.SP, l.Year) {
-			all = append(all, Preview{Link: *l, Token: c.Value, Cookie: id})
+			previews = append(previews, Preview{Link: *l, Token: c.Value, Cookie: id})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Preview) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
-	return all, nil
+	slices.SortStableFunc(previews, func(a, b Preview) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
+	return previews, nil
 }
 
-// Enter puts the browser into a preview that Lookup found. If the browser is in too many, it leaves
-// the one that ends first.
+// Enter sets the cookie of a preview that Lookup found. If the browser has too many previews, Enter
+// removes the one that ends first.
 func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Preview) error {
 	if r.Method != http.MethodGet || !isNavigation(r) {
 		return nil // a HEAD, or a page of another site that embeds the link
 	}
-	inside, err := g.readCookies(r)
+	previews, err := g.readCookies(r)
 	if err != nil {
 		return err
 	}
-	inside = slices.DeleteFunc(inside, func(i Preview) bool { return i.Cookie == p.Cookie })
-	for ; len(inside) >= maxCookies; inside = inside[1:] {
-		g.Leave(w, inside[0].Cookie)
+	previews = slices.DeleteFunc(previews, func(i Preview) bool { return i.Cookie == p.Cookie })
+	for ; len(previews) >= maxCookies; previews = previews[1:] {
+		g.Leave(w, previews[0].Cookie)
 	}
 	c := g.newCookie(p.Cookie, p.Token)
 	if !p.ExpiresAt.IsZero() {
@@ -119,7 +119,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Preview) error {
 
 var cookieIDForm = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
-// Leave takes the browser out of a preview, by its Preview.Cookie.
+// Leave removes the cookie of a preview, which Preview.Cookie names.
 func (g *Gate) Leave(w http.ResponseWriter, id string) {
 	if !cookieIDForm.MatchString(id) {
 		return

@@ -4,7 +4,7 @@
 //	live               the year
 //	retired, revoked   *web.GoneYear
 //	key missing        *web.ClosedYear
-//	not published      the year, if a preview opens it to the request; else the 404 of
+//	not published      the year, if a preview opens it to the request, or the 404 of
 //	                   a year that was never made
 //	never made         that 404
 //
@@ -71,7 +71,7 @@ const PreviewField = "field"
 // ErrNotPublished is the cause, for the log, of the 404 of a year that no preview opens.
 var ErrNotPublished = errors.New("the year is not published, and no preview opens it to this request")
 
-// Gate knows the years and the previews. LookupLive and EndedYear need only Years and Clock. All
+// Gate knows the years and the previews. LookupLive and CheckEnded need only Years and Clock. All
 // fields are required for the rest.
 type Gate struct {
 	Years *keyring.Ring
@@ -87,9 +87,9 @@ type Gate struct {
 
 // Visit is a request at a yearly URL whose sender is not known yet.
 type Visit struct {
-	gate   *Gate
-	r      *http.Request
-	entry  keyring.Entry // zero if the year was never made
+	gate     *Gate
+	r        *http.Request
+	entry    keyring.Entry // zero if the year was never made
 	isHidden bool          // not published, or never made
 	isServer bool
 }
@@ -101,86 +101,86 @@ func (g *Gate) Begin(r *http.Request) (Visit, error) { return g.beginVisit(r, fa
 // registration of its SP opens an unpublished year.
 func (g *Gate) BeginServer(r *http.Request) (Visit, error) { return g.beginVisit(r, true) }
 
-func (g *Gate) beginVisit(r *http.Request, server bool) (Visit, error) {
-	entry, hidden, err := g.lookupYear(web.Year(r))
+func (g *Gate) beginVisit(r *http.Request, isServer bool) (Visit, error) {
+	entry, isHidden, err := g.lookupYear(web.Year(r))
 	if err != nil {
 		return Visit{}, err
 	}
-	if hidden {
-		if expected, err := g.isExpecting(r.Context()); err != nil {
+	if isHidden {
+		if isExpected, err := g.isExpecting(r.Context()); err != nil {
 			return Visit{}, fmt.Errorf("find previews: %w", err)
-		} else if !expected {
+		} else if !isExpected {
 			return Visit{}, newNotPublishedError(nil)
 		}
 	}
-	return Visit{gate: g, r: r, entry: entry, isHidden: hidden, isServer: server}, nil
+	return Visit{gate: g, r: r, entry: entry, isHidden: isHidden, isServer: isServer}, nil
 }
 
-// Refuse returns the error for a message that cannot be read: why on a live year, otherwise the 404
-// of a year that was never made. A nil error stays nil.
-func (v *Visit) Refuse(why error) error {
-	if why != nil && v.isHidden {
-		return newNotPublishedError(why)
+// Refuse returns the error for a message that cannot be read: cause on a live year, otherwise the
+// 404 of a year that was never made. A nil error stays nil.
+func (v *Visit) Refuse(cause error) error {
+	if cause != nil && v.isHidden {
+		return newNotPublishedError(cause)
 	}
-	return why
+	return cause
 }
 
 // Admit decides whether a message from p may use the year, and names the preview that opened the
-// year if it is not published. p is nil if the sender is unknown. verified means that p's signature
-// was verified. failed is the fault of the message, if any. The caller answers with it if Admit
+// year if it is not published. p is nil if the sender is unknown. isVerified means that p's
+// signature was verified. fault is that of the message, if any. The caller answers with it if Admit
 // returns no error, because then the sender may see it.
-func (v *Visit) Admit(p *sp.Provider, verified bool, failed error) (keyring.Entry, string, error) {
+func (v *Visit) Admit(p *sp.Provider, isVerified bool, fault error) (keyring.Entry, string, error) {
 	if !v.isHidden {
 		return v.entry, "", nil
 	}
 	var refusal *idp.Refusal
-	if failed != nil && !errors.As(failed, &refusal) {
-		return keyring.Entry{}, "", failed // ours
+	if fault != nil && !errors.As(fault, &refusal) {
+		return keyring.Entry{}, "", fault // an error of this server
 	}
 	// Nothing is explained to a message that anyone can make in the name of p.
-	if p == nil || failed != nil && !verified {
-		return keyring.Entry{}, "", newNotPublishedError(failed)
+	if p == nil || fault != nil && !isVerified {
+		return keyring.Entry{}, "", newNotPublishedError(fault)
 	}
 	year := web.Year(v.r)
-	by, err := v.gate.findPreview(v.r, p, year, v.isServer)
+	preview, err := v.gate.findPreview(v.r, p, year, v.isServer)
 	switch {
 	case err != nil:
 		return keyring.Entry{}, "", err
-	case by == "" || v.entry.Key == nil:
-		return keyring.Entry{}, "", newNotPublishedError(failed)
+	case preview == "" || v.entry.Key == nil:
+		return keyring.Entry{}, "", newNotPublishedError(fault)
 	}
-	web.EventOf(v.r).Note(slog.String("preview", by))
-	if failed == nil {
-		v.gate.Pages.RecordPreview(v.r, audit.PreviewAdmitted, p.EntityID, year, by)
+	web.EventOf(v.r).Note(slog.String("preview", preview))
+	if fault == nil {
+		v.gate.Pages.RecordPreview(v.r, audit.PreviewAdmitted, p.EntityID, year, preview)
 	}
-	return v.entry, by, nil
+	return v.entry, preview, nil
 }
 
 // Recheck decides again for a message from p that was admitted before, with the current
-// registration, link and browser. by names the preview that opened the year before. It stays if the
+// registration, link and browser. preview opened the year before. It stays if the
 // year has been published since, because the message still counts as a preview.
-func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, by string) (keyring.Entry, string, error) {
-	entry, hidden, err := g.lookupYear(y)
-	if err != nil || !hidden {
-		return entry, by, err
+func (g *Gate) Recheck(r *http.Request, p *sp.Provider, y idp.Year, preview string) (keyring.Entry, string, error) {
+	entry, isHidden, err := g.lookupYear(y)
+	if err != nil || !isHidden {
+		return entry, preview, err
 	}
-	opened, err := g.findPreview(r, p, y, false)
+	newPreview, err := g.findPreview(r, p, y, false)
 	switch {
 	case err != nil:
-		return keyring.Entry{}, by, err
-	case opened == "" || entry.Key == nil:
-		return keyring.Entry{}, by, newNotPublishedError(nil)
+		return keyring.Entry{}, preview, err
+	case newPreview == "" || entry.Key == nil:
+		return keyring.Entry{}, preview, newNotPublishedError(nil)
 	}
-	return entry, opened, nil
+	return entry, newPreview, nil
 }
 
 // OpenDocument returns the year of a URL at which documents are loaded. An unpublished one
 // takes the token of a link in the parameter "preview", whichever SP the link is for:
 // documents are loaded without cookies, and are the same for all.
-func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished bool, err error) {
+func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, isUnpublished bool, err error) {
 	y := web.Year(r)
-	entry, hidden, err := g.lookupYear(y)
-	if err != nil || !hidden {
+	entry, isHidden, err := g.lookupYear(y)
+	if err != nil || !isHidden {
 		return entry, false, err
 	}
 	l, err := g.Links.Check(r.Context(), sharelink.Preview, r.URL.Query().Get("preview"))
@@ -188,7 +188,7 @@ func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished b
 	case errors.Is(err, idp.ErrNotFound) || err == nil && (l.Year != y || entry.Key == nil):
 		return keyring.Entry{}, false, newNotPublishedError(nil)
 	case err != nil:
-		return keyring.Entry{}, false, fmt.Errorf("check preview of %s: %w", y, err)
+		return keyring.Entry{}, false, fmt.Errorf("check the preview of year %s: %w", y, err)
 	}
 	web.EventOf(r).Note(slog.String("preview", l.ID))
 	g.Pages.RecordPreview(r, audit.PreviewFetched, l.SP, l.Year, l.ID)
@@ -197,8 +197,8 @@ func (g *Gate) OpenDocument(r *http.Request) (entry keyring.Entry, unpublished b
 
 // LookupLive returns a year that answers everyone.
 func (g *Gate) LookupLive(y idp.Year) (keyring.Entry, error) {
-	entry, hidden, err := g.lookupYear(y)
-	if err == nil && hidden {
+	entry, isHidden, err := g.lookupYear(y)
+	if err == nil && isHidden {
 		return keyring.Entry{}, newNotPublishedError(nil)
 	}
 	return entry, err
@@ -208,9 +208,9 @@ func (g *Gate) LookupLive(y idp.Year) (keyring.Entry, error) {
 // a moment before Years does.
 func (g *Gate) CheckEnded(y idp.Year) error { return web.EndedYear(g.Years, y, g.Clock.Now()) }
 
-// lookupYear returns a year. hidden is set for one that is not published and, with a zero
+// lookupYear returns a year. isHidden is set for one that is not published and, with a zero
 // entry, for one that was never made.
-func (g *Gate) lookupYear(y idp.Year) (entry keyring.Entry, hidden bool, err error) {
+func (g *Gate) lookupYear(y idp.Year) (entry keyring.Entry, isHidden bool, err error) {
 	entry, err = web.LookupYear(g.Years, y, g.Clock.Now())
 	if errors.Is(err, web.ErrNotFound) {
 		return keyring.Entry{}, true, nil
@@ -221,8 +221,8 @@ func (g *Gate) lookupYear(y idp.Year) (entry keyring.Entry, hidden bool, err err
 // isExpecting reports whether some registration or some link opens some year. Neither the
 // request nor the year that it names plays a part, so the answer discloses nothing of them.
 func (g *Gate) isExpecting(ctx context.Context) (bool, error) {
-	if found, err := g.HasFields(ctx); found || err != nil {
-		return found, err
+	if hasFields, err := g.HasFields(ctx); hasFields || err != nil {
+		return hasFields, err
 	}
 	links, err := g.Links.List(ctx, sharelink.Preview)
 	if err != nil {
@@ -232,13 +232,13 @@ func (g *Gate) isExpecting(ctx context.Context) (bool, error) {
 	return slices.ContainsFunc(links, func(l sharelink.Link) bool { return l.IsLive(now) }), nil
 }
 
-// findPreview returns the preview that opens an unpublished year to a request of an SP: ByField, the
+// findPreview returns the preview that opens an unpublished year to a request of an SP: PreviewField, the
 // ID of a link, or "" if none does.
-func (g *Gate) findPreview(r *http.Request, p *sp.Provider, y idp.Year, server bool) (string, error) {
+func (g *Gate) findPreview(r *http.Request, p *sp.Provider, y idp.Year, isServer bool) (string, error) {
 	if p.Preview == y {
 		return PreviewField, nil
 	}
-	if server || !isNavigation(r) {
+	if isServer || !isNavigation(r) {
 		return "", nil
 	}
 	c, err := r.Cookie(g.formatCookieName(hashCookieID(p.EntityID, y)))
@@ -248,20 +248,20 @@ func (g *Gate) findPreview(r *http.Request, p *sp.Provider, y idp.Year, server b
 	l, err := g.Links.Check(r.Context(), sharelink.Preview, c.Value)
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || err == nil && (l.SP != p.EntityID || l.Year != y):
-		return "", nil // ended, or another preview's token under this one's name
+		return "", nil // the link has ended, or the token is another preview's
 	case err != nil:
-		return "", fmt.Errorf("find what opens %s: %w", y, err)
+		return "", fmt.Errorf("find the preview that opens year %s: %w", y, err)
 	}
 	return l.ID, nil
 }
 
-// newNotPublishedError returns the 404 of a year that was never made. why may be nil. It is another
-// fault of the request and goes only to the log.
-func newNotPublishedError(why error) error {
+// newNotPublishedError returns the 404 of a year that was never made. cause is another fault of the
+// request, or nil. It goes only to the log.
+func newNotPublishedError(cause error) error {
 	err := ErrNotPublished
-	if why != nil {
-		// Not wrapped: a refusal in there would become the page.
-		err = fmt.Errorf("%w; also: %v", ErrNotPublished, why)
+	if cause != nil {
+		// A wrapped refusal would become the page.
+		err = fmt.Errorf("%w (fault of the request: %v)", ErrNotPublished, cause)
 	}
 	return &web.Error{Status: web.ErrNotFound.Status, Key: web.ErrNotFound.Key, Err: err}
 }
