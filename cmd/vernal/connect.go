@@ -57,7 +57,7 @@ func (a *app) connect(ctx context.Context) (client *admin.Client, release func()
 
 // connectOnce tries the socket, then the store.
 func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func(), error) {
-	client := admin.OverSocket(c.DataDir)
+	client := admin.NewSocketClient(c.DataDir)
 	pingCtx, cancel := context.WithTimeout(ctx, pingWait)
 	defer cancel()
 	_, err := admin.Call(pingCtx, client, ops.Ping, ops.Empty{})
@@ -89,7 +89,7 @@ func (a *app) openHere(c *Config) (*admin.Client, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	client := admin.InProcess(d.service("").Endpoint(self.UID), self)
+	client := admin.NewProcessClient(d.service("").Endpoint(self.UID), self)
 	return client, func() {
 		if err := d.Close(); err != nil {
 			a.Say("vernal: close the store: %v", err)

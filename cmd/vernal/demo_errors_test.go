@@ -54,7 +54,7 @@ func TestDemoRecordsWrongCode(t *testing.T) {
 	v := newVisitor(t)
 	page := v.send(v.get(d.URL+"/sign-in"), "email", d.Email, "password", d.Password)
 	v.send(page, "code", "000000")
-	client := admin.OverSocket(d.DataDir)
+	client := admin.NewSocketClient(d.DataDir)
 	defer client.Close()
 	found, err := admin.Call(t.Context(), client, ops.FindAudit, ops.AuditQuery{Filter: audit.Filter{Kind: "refusal"}, Limit: 10})
 	if err != nil {

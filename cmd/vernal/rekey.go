@@ -110,10 +110,10 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 	case f.begin:
 		var key string
 		if key, err = newMasterKey(f.newKey); err == nil {
-			st, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBegin{NewKey: key, All: f.all})
+			st, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBeginRequest{NewKey: key, All: f.all})
 		}
 	case f.finish:
-		st, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinish{All: f.all})
+		st, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinishRequest{All: f.all})
 	case f.cancel:
 		st, err = cli.Ask(ctx, a.App, ops.CancelRekey, ops.Empty{})
 	case f.all:

@@ -73,7 +73,7 @@ func TestRotationStatusPrintsBoard(t *testing.T) {
 			"ENTITY ID   NAME", "MOVE     LAST        30 DAYS  SIGNED  CERT ENDS\n",
 			"unmoved  2031-11-30  2        yes     -\n",
 			"urn:moved   Moved, Ltd          moved    -           0        -       -\n", "urn:unseen"}},
-		{"no such year", []string{"status", "--year", "2033"}, cli.ExitError, []string{"the year 2033 was never made"}},
+		{"no such year", []string{"status", "--year", "2033"}, cli.ExitError, []string{"the year 2033 was never created"}},
 		{"no year", []string{"status", "--year", "next"}, cli.ExitUsage, []string{`"next" is not a year`}},
 		{"an empty year", []string{"status", "--year", ""}, cli.ExitUsage, []string{`"" is not a year`}},
 		{"two forms", []string{"status", "--csv", "--json"}, cli.ExitUsage, []string{"exclude each other"}},

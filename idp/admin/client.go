@@ -10,18 +10,18 @@ import (
 	"net/http"
 )
 
-// maxAnswer is the maximum length of an answer, in bytes: a long list of providers with their
+// maxAnswer bounds an answer, in bytes. The longest answer is a list of service providers with their
 // certificates.
 const maxAnswer = 256 << 20
 
-// Client gives commands; see Call.
+// Client sends commands to the installation. Call sends one with types.
 type Client struct {
 	send  func(ctx context.Context, path string, body []byte, w io.Writer) ([]byte, error)
 	close func()
 }
 
-// OverSocket makes a client of the server that uses the data folder.
-func OverSocket(dataDir string) *Client {
+// NewSocketClient makes a client of the server that uses the data folder.
+func NewSocketClient(dataDir string) *Client {
 	c := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return Dial(ctx, dataDir) },
 	}}
@@ -33,8 +33,8 @@ func OverSocket(dataDir string) *Client {
 	}
 }
 
-// InProcess makes a client that calls the endpoint in this process, as caller.
-func InProcess(e *Endpoint, caller Caller) *Client {
+// NewProcessClient makes a client that calls the endpoint in this process, as caller.
+func NewProcessClient(e *Endpoint, caller Caller) *Client {
 	return &Client{
 		send: func(ctx context.Context, path string, body []byte, w io.Writer) ([]byte, error) {
 			return e.do(ctx, caller, path, body, w)
@@ -43,7 +43,7 @@ func InProcess(e *Endpoint, caller Caller) *Client {
 	}
 }
 
-// Send gives the command at a path and returns the answer, both as JSON. Call is Send with
+// Send sends the command at a path and returns the answer, both as JSON. Call is Send with
 // types. The data of a Stream is discarded.
 func (c *Client) Send(ctx context.Context, path string, body []byte) ([]byte, error) {
 	return c.send(ctx, path, body, io.Discard)
@@ -54,7 +54,7 @@ func (c *Client) Close() { c.close() }
 
 // post sends one command. The host in the URL is not used, because the transport knows the socket.
 func post(ctx context.Context, c *http.Client, path string, body []byte, w io.Writer) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://vernal"+prefix+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://vernal"+pathPrefix+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("write command %s: %w", path, err)
 	}
@@ -74,9 +74,9 @@ func post(ctx context.Context, c *http.Client, path string, body []byte, w io.Wr
 	if resp.StatusCode == http.StatusOK {
 		return data, nil
 	}
-	failed := new(Error)
-	if err := json.Unmarshal(data, failed); err != nil || failed.Code == "" {
-		return nil, fmt.Errorf("command %s: the server answers %q; is it of another version than this command?", path, resp.Status)
+	answerErr := new(Error)
+	if err := json.Unmarshal(data, answerErr); err != nil || answerErr.Code == "" {
+		return nil, fmt.Errorf("command %s: the server answered %q: if it runs another version than this command, restart it", path, resp.Status)
 	}
-	return nil, failed
+	return nil, answerErr
 }

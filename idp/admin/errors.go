@@ -24,7 +24,7 @@ const (
 	CodeRefused    Code = "refused"     // not allowed in this state, or not without an option
 	CodeBusy       Code = "busy"        // too many changes are waiting
 	CodeInternal   Code = "internal"    // a fault on our side
-	// CodeStoreDisk means that the disk does not take the change; see idp.ErrNotWritten.
+	// CodeStoreDisk means that the disk rejected the change; see idp.ErrNotWritten.
 	CodeStoreDisk Code = "store_disk"
 	// CodeStoreDamaged means that the store's file is damaged; see idp.ErrDamaged.
 	CodeStoreDamaged Code = "store_damaged"
@@ -98,19 +98,19 @@ func (e *Error) status() int {
 	return http.StatusInternalServerError
 }
 
-// toError converts any error to an Error.
-func toError(err error) *Error {
+// convertError converts any error to an Error.
+func convertError(err error) *Error {
 	var e *Error
-	var invalid *sp.InvalidError
-	var refused *sp.RefusedError
+	var invalidErr *sp.InvalidError
+	var refusedErr *sp.RefusedError
 	suggestions := idp.SuggestionsOf(err)
 	switch {
 	case errors.As(err, &e):
 		return e
-	case errors.As(err, &invalid):
-		return &Error{Code: invalidCode(invalid), Message: "the registration is not valid", Problems: invalid.Problems, Suggestions: suggestions}
-	case errors.As(err, &refused):
-		return &Error{Code: CodeRefused, Message: refused.Text, Permissions: refused.Permissions, Suggestions: suggestions}
+	case errors.As(err, &invalidErr):
+		return &Error{Code: chooseInvalidCode(invalidErr), Message: "the registration is not valid", Problems: invalidErr.Problems, Suggestions: suggestions}
+	case errors.As(err, &refusedErr):
+		return &Error{Code: CodeRefused, Message: refusedErr.Text, Permissions: refusedErr.Permissions, Suggestions: suggestions}
 	}
 	e = &Error{Code: CodeInternal, Message: err.Error(), Suggestions: suggestions}
 	for _, k := range kinds {
@@ -122,9 +122,9 @@ func toError(err error) *Error {
 	return e
 }
 
-// invalidCode returns CodeRefused for a registration that an option would make valid, and
+// chooseInvalidCode returns CodeRefused for a registration that an option would make valid, and
 // CodeInvalid for one that no option does.
-func invalidCode(e *sp.InvalidError) Code {
+func chooseInvalidCode(e *sp.InvalidError) Code {
 	if slices.ContainsFunc(e.Problems, func(p sp.Problem) bool { return p.Option == (idp.Option{}) }) {
 		return CodeInvalid
 	}

@@ -36,7 +36,7 @@ func TestErrorsKeepAdvice(t *testing.T) {
 			return none, fmt.Errorf("wrapped: %w", tt.err)
 		}}
 		endpoint := NewEndpoint(struct{}{}, 0, slog.New(slog.DiscardHandler), Route[struct{}](fails))
-		_, err := Call(t.Context(), InProcess(endpoint, Caller{}), fails, struct{}{})
+		_, err := Call(t.Context(), NewProcessClient(endpoint, Caller{}), fails, struct{}{})
 		var e *Error
 		if !errors.As(err, &e) {
 			t.Fatalf("%s: %v", tt.name, err)
@@ -52,7 +52,7 @@ func TestErrorsKeepAdvice(t *testing.T) {
 // to write returns its own code.
 func TestBusyStoreHasItsOwnCode(t *testing.T) {
 	t.Parallel()
-	e := toError(fmt.Errorf("lock user: %w", idp.ErrBusy))
+	e := convertError(fmt.Errorf("lock user: %w", idp.ErrBusy))
 	if e.Code != CodeBusy || e.status() != http.StatusServiceUnavailable || !errors.Is(e, idp.ErrBusy) || errors.Is(e, idp.ErrNotFound) {
 		t.Errorf("%s, status %d", e.Code, e.status())
 	}

@@ -67,7 +67,7 @@ func (a *commands) verifyAudit(ctx context.Context, at *audit.Place) error {
 	var p audit.Progress
 	for !p.Done {
 		var err error
-		if p, err = cli.Ask(ctx, a.App, ops.VerifyAudit, ops.AuditVerify{Progress: p, At: at}); err != nil {
+		if p, err = cli.Ask(ctx, a.App, ops.VerifyAudit, ops.AuditVerifyRequest{Progress: p, At: at}); err != nil {
 			return err
 		}
 		if !p.Done {

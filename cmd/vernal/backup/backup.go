@@ -112,7 +112,7 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 	if errors.Is(err, fs.ErrExist) {
 		return cli.Refuse("%s exists already: name a new file, because a backup never replaces another one", file)
 	}
-	done := ops.BackupDone{File: req.File}
+	done := ops.BackupResult{File: req.File}
 	if err != nil {
 		done.Error = err.Error()
 		if c.Context().Err() == nil {

@@ -117,7 +117,7 @@ property that old or strict service providers refuse is a warning.`,
 				}
 				a.warnOpen(key)
 			}
-			return cli.ReportAnswer(c.Context(), a.App, ops.ImportCertificate, req, func(done ops.Imported) error {
+			return cli.ReportAnswer(c.Context(), a.App, ops.ImportCertificate, req, func(done ops.ImportedCertificate) error {
 				return a.reportImport(req, done, key)
 			})
 		},
@@ -131,7 +131,7 @@ property that old or strict service providers refuse is a warning.`,
 
 // reportImport reports the imported certificate, its properties that service providers may
 // reject, and the next step.
-func (a *commands) reportImport(req ops.ImportRequest, done ops.Imported, key string) error {
+func (a *commands) reportImport(req ops.ImportRequest, done ops.ImportedCertificate, key string) error {
 	for _, w := range done.Warnings {
 		a.Say("warning: %s", idp.OneLine(w.String()))
 	}

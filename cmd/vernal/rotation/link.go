@@ -71,7 +71,7 @@ func (a *commands) linkCreateCommand(kind sharelink.Kind, c *cobra.Command) *cob
 }
 
 // reportLink prints a new URL to standard output, and notes about it to standard error.
-func (a *commands) reportLink(made ops.LinkMade) error {
+func (a *commands) reportLink(made ops.CreatedLink) error {
 	end := "it never expires"
 	if !made.Link.ExpiresAt.IsZero() {
 		end = "it ends on " + cli.Day(made.Link.ExpiresAt)
@@ -169,7 +169,7 @@ func linkState(l ops.LinkState) string {
 }
 
 func (a *commands) linkRevokeCommand() *cobra.Command {
-	req := ops.LinkRevoke{}
+	req := ops.RevokeLinkRequest{}
 	c := &cobra.Command{
 		Use:   "revoke ID [--dry-run]",
 		Short: "Revoke a secret URL permanently",
@@ -188,10 +188,10 @@ that of vernal rotation link list.`,
 	return c
 }
 
-func (a *commands) reportRevoked(done ops.LinkRevoked) {
+func (a *commands) reportRevoked(done ops.RevokedLink) {
 	l := done.Link
 	switch {
-	case done.Before:
+	case done.WasRevoked:
 		a.Say("link %s (%s) was revoked on %s; nothing was changed", l.ID, l.Kind, cli.Day(l.RevokedAt))
 	case done.DryRun:
 		a.Say("dry run: nothing was changed; link %s (%s), made on %s, would be revoked", l.ID, l.Kind, cli.Day(l.CreatedAt))

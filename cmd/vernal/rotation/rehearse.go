@@ -120,7 +120,7 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 	// End the rehearsal on the server even if this command was interrupted.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 	defer cancel()
-	if _, err := cli.Ask(end, a.App, ops.EndRehearsal, ops.RehearsalEnd{ID: terms.ID, Failed: failed}); err != nil {
+	if _, err := cli.Ask(end, a.App, ops.EndRehearsal, ops.RehearsalEndRequest{ID: terms.ID, Failed: failed}); err != nil {
 		a.Say("vernal: end the rehearsal: %v", err)
 	}
 	if err := a.printRehearsal(terms, results); err != nil {

@@ -72,7 +72,7 @@ func (a *commands) rotationStatus(ctx context.Context, y idp.Year, csv bool) err
 		return err
 	}
 	if y != "" && yearStatus(st, y).CreatedAt.IsZero() {
-		return fmt.Errorf("the year %s was never made; those that were: vernal rotation status", y)
+		return fmt.Errorf("the year %s was never created: to list the years, run vernal rotation status", y)
 	}
 	switch {
 	case a.JSON:

@@ -245,7 +245,7 @@ otherwise. To close it for a while, use 'sp edit --active=false'.`,
 			if err := a.Confirm("remove the service provider "+id, id, yes); err != nil {
 				return err
 			}
-			return cli.Change(c.Context(), a.App, ops.RemoveSP, ops.SPRequest{EntityID: idp.EntityID(id)}, func(ops.Removed) {
+			return cli.Change(c.Context(), a.App, ops.RemoveSP, ops.SPRequest{EntityID: idp.EntityID(id)}, func(ops.RemovedSP) {
 				a.Say("removed %s; its NameIDs stay taken (sp add --resume gives them back to it)", id)
 			})
 		},

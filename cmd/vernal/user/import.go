@@ -21,35 +21,36 @@ import (
 const maxImportBody = 2 << 20
 
 func (a *commands) importCommand() *cobra.Command {
-	im := &importing{app: a}
+	im := &importer{app: a}
 	var format string
 	c := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Add users from a file, with the NameIDs that service providers know them by",
+		Short: "Add users from a file, with their NameIDs",
 		Long: `Add users from a file, or standard input for "-": CSV whose first line names
 the columns, JSON lines, or a JSON array. The names are the same in all:
 
-    email, or emails      email addresses, the first one primary; they count as
+    email, or emails      email addresses, the first one primary. They count as
                           confirmed. In JSON each may be an object: address,
                           confirmed_at, last_sign_in_at, and disclosed_to, the
                           service providers that got it as a NameID
-    password_hash         PHC form, argon2id or pbkdf2-sha256; without it a user
+    password_hash         PHC form, argon2id or pbkdf2-sha256. Without it a user
                           needs 'user set-password' before the first sign-in
-    totp_secret           base32; with totp_period 60 for tokens of 60 seconds
+    totp_secret           base32, with totp_period 60 for tokens of 60 seconds
     profile               a proofed identity: level (verified, facial-match) and the
-                          fields of 'user verify'; in CSV a column for each
-    name_ids              NameIDs by agency or entity ID, permanent as if they
-                          had been issued here; in CSV a column name_ids.KEY each
+                          fields of 'user verify', in CSV a column for each
+    name_ids              NameIDs by agency or entity ID, as permanent as if they
+                          had been issued here, in CSV a column name_ids.KEY each
     locked, lock_reason   users that cannot sign in
     role, created_at, password_changed_at, deleted
 
-Good lines are imported, in batches of one transaction each; bad ones are listed
-with their numbers, and the exit code is then 1. It is safe to run it again:
-users that exist are not changed, except for NameIDs that they do not have yet. --dry-run checks every line and changes nothing.
+Valid lines are imported, in batches of one transaction each. Invalid ones are
+listed with their numbers, and the exit code is then 1. It is safe to run it again:
+existing users are not changed, except for NameIDs that they do not have yet.
+--dry-run checks every line and changes nothing.
 
-A NameID of an agency or service provider that is not registered is refused, as
-it could be a typing error. --unregistered takes it: a name with a colon as an
-entity ID, others as an agency.`,
+A NameID of an agency or service provider that is not registered is refused,
+because it could be a typing error. --unregistered accepts it: a name with a colon
+is an entity ID, any other name is an agency.`,
 		Example: `    vernal user import users.csv --dry-run
     line 3: profile.zipcode: must be five digits, or a ZIP+4 code of which the first five are kept
     dry run: 118 users would be added, 1 line is refused
@@ -57,29 +58,29 @@ entity ID, others as an agency.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if format != "" && format != account.FormatCSV && format != account.FormatJSON {
-				return cli.Usage(c, "--format is csv or json")
+				return cli.Usage(c, "--format must be csv or json, not %q", format)
 			}
-			in, err := a.OpenInput(args[0])
+			input, err := a.OpenInput(args[0])
 			if err != nil {
 				return err
 			}
-			defer in.Close()
-			reader, err := account.NewRecordReader(in, format)
+			defer input.Close()
+			reader, err := account.NewRecordReader(input, format)
 			if err != nil {
 				return fmt.Errorf("read %s: %w", args[0], err)
 			}
 			return im.run(c.Context(), reader)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "", "the `FORMAT` of the file; if not given, its beginning shows it")
+	c.Flags().StringVar(&format, "format", "", "the `FORMAT` of the file (default: detected)")
 	c.Flags().BoolVar(&im.options.DryRun, "dry-run", false, "check every line, and change nothing")
-	c.Flags().BoolVar(&im.options.Unregistered, "unregistered", false, "take NameIDs of agencies and service providers that are not registered")
+	c.Flags().BoolVar(&im.options.Unregistered, "unregistered", false, "accept NameIDs of agencies and service providers that are not registered")
 	cli.SetValues(c, "format", account.FormatCSV, account.FormatJSON)
 	return c
 }
 
-// imported is the result for a whole file, as --json prints it.
-type imported struct {
+// importSummary is the result for a whole file, as --json prints it.
+type importSummary struct {
 	DryRun   bool `json:"dry_run,omitempty"`
 	Lines    int  `json:"lines"`
 	Added    int  `json:"added"`
@@ -91,23 +92,23 @@ type imported struct {
 	Problems     []account.ImportProblem `json:"problems"`
 }
 
-// importing sends a file in batches, so that neither side holds all of it.
-type importing struct {
+// importer sends a file in batches, so that neither side holds all of it.
+type importer struct {
 	app     *commands
 	options account.ImportOptions
 
-	batch   []account.ImportLine
-	bad     []account.ImportProblem // among those of the batch, so that the list is in order
-	size    int
-	total   imported
-	present []int
-	refused int // the last line that counted as refused
-	sent    int // the last line that was answered for
+	batch           []account.ImportLine
+	problems        []account.ImportProblem // of unreadable lines, reported in order with those of the batch
+	size            int
+	summary         importSummary
+	presentLines    []int
+	lastRefusedLine int // so that a line with several problems counts once
+	lastSentLine    int // the last line that the server answered
 }
 
-func (im *importing) run(ctx context.Context, r *account.RecordReader) error {
-	im.total.DryRun, im.total.Problems = im.options.DryRun, []account.ImportProblem{}
-	err := im.read(ctx, r)
+func (im *importer) run(ctx context.Context, r *account.RecordReader) error {
+	im.summary.DryRun, im.summary.Problems = im.options.DryRun, []account.ImportProblem{}
+	err := im.readLines(ctx, r)
 	if err == nil || !errors.As(err, new(*sendError)) {
 		// The lines before the malformed one are valid.
 		if sendErr := im.sendBatch(ctx); sendErr != nil {
@@ -119,9 +120,9 @@ func (im *importing) run(ctx context.Context, r *account.RecordReader) error {
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w\n  %s; fix the error and run it again; existing users are skipped", err, im.progressText())
-	case im.total.Refused > 0:
-		return fmt.Errorf("%d of %s refused", im.total.Refused, cli.PluralIs(im.total.Lines, "line"))
+		return fmt.Errorf("%w\n  %s: fix the error and run the import again, which skips existing users", err, im.progressText())
+	case im.summary.Refused > 0:
+		return fmt.Errorf("%d of %s refused", im.summary.Refused, cli.PluralIs(im.summary.Lines, "line"))
 	}
 	return nil
 }
@@ -131,23 +132,23 @@ type sendError struct{ error }
 
 func (e *sendError) Unwrap() error { return e.error }
 
-func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
+func (im *importer) readLines(ctx context.Context, r *account.RecordReader) error {
 	for {
-		l, err := r.Next()
+		line, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		im.total.Lines++
+		im.summary.Lines++
 		switch {
-		case l.Same > 0:
-			im.notePresent(l.Number)
-		case l.Record == nil:
-			err = im.addUnreadable(ctx, &l)
+		case line.Same > 0:
+			im.notePresent(line.Number)
+		case line.Record == nil:
+			err = im.addUnreadable(ctx, &line)
 		default:
-			err = im.addRecord(ctx, account.ImportLine{Line: l.Number, Record: *l.Record})
+			err = im.addRecord(ctx, account.ImportLine{Line: line.Number, Record: *line.Record})
 		}
 		if err != nil {
 			return err
@@ -156,18 +157,18 @@ func (im *importing) read(ctx context.Context, r *account.RecordReader) error {
 }
 
 // addUnreadable records the problems of a line that could not be read.
-func (im *importing) addUnreadable(ctx context.Context, l *account.Line) error {
+func (im *importer) addUnreadable(ctx context.Context, l *account.Line) error {
 	for _, p := range l.Problems {
-		im.bad = append(im.bad, account.ImportProblem{Line: l.Number, Field: p.Field, Text: p.Detail})
+		im.problems = append(im.problems, account.ImportProblem{Line: l.Number, Field: p.Field, Text: p.Detail})
 	}
-	if len(im.bad) > ops.ImportBatch {
+	if len(im.problems) > ops.ImportBatch {
 		return im.sendBatch(ctx)
 	}
 	return nil
 }
 
 // addRecord adds a record to the batch, and sends the batch when it is full.
-func (im *importing) addRecord(ctx context.Context, l account.ImportLine) error {
+func (im *importer) addRecord(ctx context.Context, l account.ImportLine) error {
 	text, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("line %d: %w", l.Line, err)
@@ -182,94 +183,94 @@ func (im *importing) addRecord(ctx context.Context, l account.ImportLine) error 
 }
 
 // sendBatch sends the batch and reports its result.
-func (im *importing) sendBatch(ctx context.Context) error {
+func (im *importer) sendBatch(ctx context.Context) error {
 	result := &account.ImportResult{}
 	if len(im.batch) > 0 {
 		var err error
-		result, err = cli.Ask(ctx, im.app.App, ops.ImportUsers, ops.PeopleRequest{Lines: im.batch, ImportOptions: im.options})
+		result, err = cli.Ask(ctx, im.app.App, ops.ImportUsers, ops.ImportUsersRequest{Lines: im.batch, ImportOptions: im.options})
 		if err != nil {
 			return &sendError{err}
 		}
-		im.sent = im.batch[len(im.batch)-1].Line
+		im.lastSentLine = im.batch[len(im.batch)-1].Line
 	}
-	im.total.Added += result.Added
-	im.total.Extended += result.Extended
+	im.summary.Added += result.Added
+	im.summary.Extended += result.Extended
 	for _, line := range result.Present {
 		im.notePresent(line)
 	}
-	problems := append(im.bad, result.Problems...)
+	problems := append(im.problems, result.Problems...)
 	slices.SortStableFunc(problems, func(a, b account.ImportProblem) int { return a.Line - b.Line })
 	for _, p := range problems {
 		im.reportProblem(p)
 	}
 	for _, key := range result.Unregistered {
-		if !slices.Contains(im.total.Unregistered, key) {
-			im.total.Unregistered = append(im.total.Unregistered, key)
+		if !slices.Contains(im.summary.Unregistered, key) {
+			im.summary.Unregistered = append(im.summary.Unregistered, key)
 		}
 	}
-	im.batch, im.size, im.bad = im.batch[:0], 0, im.bad[:0]
+	im.batch, im.size, im.problems = im.batch[:0], 0, im.problems[:0]
 	return nil
 }
 
-func (im *importing) notePresent(line int) {
-	im.total.Present++
-	im.present = append(im.present, line)
+func (im *importer) notePresent(line int) {
+	im.summary.Present++
+	im.presentLines = append(im.presentLines, line)
 }
 
 // reportProblem reports a problem of a line. Several problems of one line count once.
-func (im *importing) reportProblem(p account.ImportProblem) {
-	if p.Line != im.refused {
-		im.total.Refused++
-		im.refused = p.Line
+func (im *importer) reportProblem(p account.ImportProblem) {
+	if p.Line != im.lastRefusedLine {
+		im.summary.Refused++
+		im.lastRefusedLine = p.Line
 	}
 	if im.app.JSON {
-		im.total.Problems = append(im.total.Problems, p)
+		im.summary.Problems = append(im.summary.Problems, p)
 		return
 	}
 	text := p.String()
 	if p.Option.Name != "" {
-		text += ", or say " + cli.OptionFlag(p.Option)
+		text += ", or use " + cli.OptionFlag(p.Option)
 	}
 	im.app.Say("%s", idp.OneLine(text))
 }
 
 // progressText describes how far the import has come.
-func (im *importing) progressText() string {
+func (im *importer) progressText() string {
 	switch {
 	case im.options.DryRun:
 		return "nothing was changed"
-	case im.sent == 0:
+	case im.lastSentLine == 0:
 		return "no user was imported"
 	}
-	return fmt.Sprintf("the good lines up to line %d are imported", im.sent)
+	return fmt.Sprintf("the valid lines up to line %d are imported", im.lastSentLine)
 }
 
-func (im *importing) printSummary() error {
-	t := &im.total
-	would, mode := "", ""
-	if t.DryRun {
-		would, mode = "would be ", "dry run: "
+func (im *importer) printSummary() error {
+	summary := &im.summary
+	auxiliary, mode := "", ""
+	if summary.DryRun {
+		auxiliary, mode = "would be ", "dry run: "
 	}
-	parts := []string{pluralUsers(t.Added) + " " + would + "added"}
-	if t.Extended > 0 {
-		parts = append(parts, pluralUsers(t.Extended)+" "+would+"given more NameIDs")
+	parts := []string{pluralUsers(summary.Added) + " " + auxiliary + "added"}
+	if summary.Extended > 0 {
+		parts = append(parts, pluralUsers(summary.Extended)+" "+auxiliary+"given more NameIDs")
 	}
-	if t.Present > 0 {
-		parts = append(parts, fmt.Sprintf("%d there already (line %s)", t.Present, lineRanges(im.present)))
+	if summary.Present > 0 {
+		parts = append(parts, fmt.Sprintf("%d already present (line %s)", summary.Present, lineRanges(im.presentLines)))
 	}
-	if t.Refused > 0 {
-		parts = append(parts, cli.PluralIs(t.Refused, "line")+" refused")
+	if summary.Refused > 0 {
+		parts = append(parts, cli.PluralIs(summary.Refused, "line")+" refused")
 	}
 	im.app.Say("%s%s", mode, strings.Join(parts, ", "))
-	if len(t.Unregistered) > 0 {
+	if len(summary.Unregistered) > 0 {
 		var names []string
-		for _, key := range t.Unregistered {
+		for _, key := range summary.Unregistered {
 			names = append(names, idp.OneLine(key))
 		}
-		im.app.Say("warning: no service provider is registered as %s; the NameIDs are kept for a later registration", strings.Join(names, ", "))
+		im.app.Say("warning: no service provider is registered as %s, so the NameIDs are kept for a later registration", strings.Join(names, ", "))
 	}
 	if im.app.JSON {
-		return im.app.PrintJSON(t)
+		return im.app.PrintJSON(summary)
 	}
 	return nil
 }

@@ -23,10 +23,10 @@ type AuditQuery struct {
 	After  *uint64 `json:"after,omitempty"`
 }
 
-// AuditVerify asks to verify a part of the trail that follows Progress.
-type AuditVerify struct {
+// AuditVerifyRequest asks to verify a part of the trail that follows Progress.
+type AuditVerifyRequest struct {
 	Progress audit.Progress `json:"progress"`
-	// At is a place recorded outside the store that the trail must go through.
+	// At is a place recorded outside the store that the trail must contain.
 	At *audit.Place `json:"at,omitempty"`
 }
 
@@ -49,8 +49,8 @@ type AuditLine struct {
 	JSON  string `json:"json"`
 }
 
-// AuditPruned is the answer to audit/prune.
-type AuditPruned struct {
+// AuditPruneAnswer is the answer to audit/prune.
+type AuditPruneAnswer struct {
 	Removed int  `json:"removed"`
 	More    bool `json:"more"`
 }
@@ -67,41 +67,41 @@ type AuditJudgement struct {
 	// checkpoint is ours.
 	Wrong []string `json:"wrong"`
 	// Last is "present" if the last record is in the store, "checkpoint" if the store begins
-	// after it, "differs" if the store has another one there, and "unknown" if the store
-	// cannot know.
+	// after it, "differs" if the store has another record at its place, and "unknown" if the store
+	// does not reach that place.
 	Last string `json:"last"`
 }
 
 // verifyTime bounds one call of verify, so that the client can show the progress.
 const verifyTime = 2 * time.Second
 
-const maxFound = 1000
+const maxRecords = 1000
 
 // FindAudit finds records of the audit trail.
 var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ admin.Caller, req AuditQuery) (*audit.Found, error) {
 	if req.Email != "" {
 		u, err := s.Accounts.Lookup(ctx, req.Email)
 		if err != nil {
-			return nil, unknownUser(err)
+			return nil, explainUnknownUser(req.Email, err)
 		}
 		req.User = u.ID
 	}
-	limit := min(max(req.Limit, 1), maxFound)
+	limit := min(max(req.Limit, 1), maxRecords)
 	if req.After != nil {
 		return s.Trail.FindAfter(ctx, *req.After, req.Filter, limit)
 	}
 	return s.Trail.FindBefore(ctx, req.Before, req.Filter, limit)
 })
 
-func unknownUser(err error) error {
+func explainUnknownUser(email string, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return notFoundError("no user has that email address; for a deleted user, give the ID")
+		return notFoundError("no user has the email address %s: for a deleted user, give the ID", email)
 	}
 	return err
 }
 
 // VerifyAudit verifies a part of the audit trail.
-var VerifyAudit = declare("audit/verify", func(s *Service, ctx context.Context, _ admin.Caller, req AuditVerify) (audit.Progress, error) {
+var VerifyAudit = declare("audit/verify", func(s *Service, ctx context.Context, _ admin.Caller, req AuditVerifyRequest) (audit.Progress, error) {
 	return s.Trail.Verify(ctx, req.Progress, req.At, verifyTime)
 })
 
@@ -111,33 +111,33 @@ var ReadAudit = declare("audit/lines", func(s *Service, ctx context.Context, _ a
 	if err != nil {
 		return nil, err
 	}
-	out := &AuditLines{Lines: make([]AuditLine, len(page.Lines)), Head: page.Head, Checkpoint: page.Checkpoint}
+	answer := &AuditLines{Lines: make([]AuditLine, len(page.Lines)), Head: page.Head, Checkpoint: page.Checkpoint}
 	for i, line := range page.Lines {
-		out.Lines[i] = AuditLine{Place: line.Place, JSON: string(line.JSON)}
+		answer.Lines[i] = AuditLine{Place: line.Place, JSON: string(line.JSON)}
 	}
-	return out, nil
+	return answer, nil
 })
 
 // SignCheckpoint signs a checkpoint for the records up to a place.
-var SignCheckpoint = declare("audit/checkpoint", func(s *Service, ctx context.Context, _ admin.Caller, at audit.Place) (*idp.AuditCheckpoint, error) {
-	return s.Trail.Checkpoint(ctx, at)
+var SignCheckpoint = declare("audit/checkpoint", func(s *Service, ctx context.Context, _ admin.Caller, place audit.Place) (*idp.AuditCheckpoint, error) {
+	return s.Trail.Checkpoint(ctx, place)
 })
 
 // PruneAudit removes some of the records before a checkpoint of ours.
-var PruneAudit = declare("audit/prune", func(s *Service, ctx context.Context, by admin.Caller, c idp.AuditCheckpoint) (out AuditPruned, err error) {
-	out.Removed, out.More, err = s.Trail.Prune(ctx, c, by.Actor())
-	return out, err
+var PruneAudit = declare("audit/prune", func(s *Service, ctx context.Context, caller admin.Caller, checkpoint idp.AuditCheckpoint) (answer AuditPruneAnswer, err error) {
+	answer.Removed, answer.More, err = s.Trail.Prune(ctx, checkpoint, caller.Actor())
+	return answer, err
 })
 
 // CheckAudit compares the claim of an exported file with the store.
 var CheckAudit = declare("audit/check", func(s *Service, ctx context.Context, _ admin.Caller, claim AuditClaim) (*AuditJudgement, error) {
-	out := &AuditJudgement{Wrong: make([]string, len(claim.Checkpoints))}
+	answer := &AuditJudgement{Wrong: make([]string, len(claim.Checkpoints))}
 	for i, c := range claim.Checkpoints {
 		if err := s.Trail.Check(c); err != nil {
-			out.Wrong[i] = err.Error()
+			answer.Wrong[i] = err.Error()
 		}
 	}
 	var err error
-	out.Last, err = s.Trail.LookupPlace(ctx, claim.Last)
-	return out, err
+	answer.Last, err = s.Trail.LookupPlace(ctx, claim.Last)
+	return answer, err
 })

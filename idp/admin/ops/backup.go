@@ -19,8 +19,8 @@ type BackupRequest struct {
 	Recipients string `json:"recipients,omitempty"`
 }
 
-// BackupDone reports the result of the caller's attempt.
-type BackupDone struct {
+// BackupResult reports the result of the caller's attempt.
+type BackupResult struct {
 	File       string   `json:"file"`
 	MasterKeys []string `json:"master_keys,omitempty"`
 	Bytes      int64    `json:"bytes,omitempty"`
@@ -31,21 +31,21 @@ type BackupDone struct {
 // WriteBackup sends a backup. The caller writes the file under its own user ID, and then calls
 // RecordBackup.
 var WriteBackup = declareStream("backup/write",
-	func(s *Service, ctx context.Context, by admin.Caller, req BackupRequest, w io.Writer) (*backup.Summary, error) {
-		o := backup.Options{MasterKey: backup.Protection{Passphrase: req.Passphrase, Recipients: req.Recipients}}
-		if !o.MasterKey.IsZero() {
-			if err := o.MasterKey.Check(); err != nil {
+	func(s *Service, ctx context.Context, caller admin.Caller, req BackupRequest, w io.Writer) (*backup.Summary, error) {
+		options := backup.Options{MasterKey: backup.Protection{Passphrase: req.Passphrase, Recipients: req.Recipients}}
+		if !options.MasterKey.IsZero() {
+			if err := options.MasterKey.Check(); err != nil {
 				return nil, invalidError("%v", err)
 			}
 		}
-		if err := s.Backups.Begin(ctx, by.Actor(), req.File, o); err != nil {
+		if err := s.Backups.Begin(ctx, caller.Actor(), req.File, options); err != nil {
 			return nil, err
 		}
-		return s.Backups.WriteArchive(ctx, w, o)
+		return s.Backups.WriteArchive(ctx, w, options)
 	})
 
 // RecordBackup records the result of an attempt, once the file is durable.
-var RecordBackup = declare("backup/record", func(s *Service, ctx context.Context, _ admin.Caller, req BackupDone) (Empty, error) {
+var RecordBackup = declare("backup/record", func(s *Service, ctx context.Context, _ admin.Caller, req BackupResult) (Empty, error) {
 	return Empty{}, s.Backups.Finish(ctx, backup.Record{
 		File: req.File, MasterKeys: req.MasterKeys, Bytes: req.Bytes, SHA256: req.SHA256, Error: req.Error,
 	})

@@ -20,7 +20,7 @@ func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
 	by := admin.Caller{UID: os.Geteuid(), Name: "ops"}
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), by)
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), by)
 	foretold, err := admin.Call(t.Context(), c, ops.CreateLink, ops.LinkRequest{Kind: sharelink.Wall, Days: 7, DryRun: true})
 	if err != nil || !foretold.DryRun || foretold.URL != "" || foretold.Link.ID != "" {
 		t.Fatalf("dry run: %+v, %v", foretold, err)
@@ -44,11 +44,11 @@ func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if done, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.LinkRevoke{ID: preview.ID, DryRun: true}); err != nil || !done.Link.RevokedAt.IsZero() {
+	if done, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.RevokeLinkRequest{ID: preview.ID, DryRun: true}); err != nil || !done.Link.RevokedAt.IsZero() {
 		t.Errorf("dry run: %+v, %v", done, err)
 	}
 	for _, before := range []bool{false, true} {
-		if done, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.LinkRevoke{ID: preview.ID}); err != nil || done.Before != before || done.Link.RevokedAt.IsZero() {
+		if done, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.RevokeLinkRequest{ID: preview.ID}); err != nil || done.WasRevoked != before || done.Link.RevokedAt.IsZero() {
 			t.Errorf("revoke: %+v, %v", done, err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestLinksAreCreatedListedAndRevoked(t *testing.T) {
 func TestInvalidLinkIsRefused(t *testing.T) {
 	t.Parallel()
 	s, f := newService(t)
-	c := admin.InProcess(s.Endpoint(os.Geteuid()), admin.Self())
+	c := admin.NewProcessClient(s.Endpoint(os.Geteuid()), admin.Self())
 	code := func(err error) admin.Code {
 		var e *admin.Error
 		errors.As(err, &e)
@@ -89,7 +89,7 @@ func TestInvalidLinkIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.LinkRevoke{ID: "nobody"}); code(err) != admin.CodeNotFound {
+	if _, err := admin.Call(t.Context(), c, ops.RevokeLink, ops.RevokeLinkRequest{ID: "nobody"}); code(err) != admin.CodeNotFound {
 		t.Errorf("revoke of nothing: %v", err)
 	}
 	s.AdminURL = ""

@@ -14,8 +14,8 @@ type SPRequest struct {
 	EntityID idp.EntityID `json:"entity_id"`
 }
 
-// Removed is the answer to RemoveSP.
-type Removed struct {
+// RemovedSP is the answer to RemoveSP.
+type RemovedSP struct {
 	EntityID idp.EntityID `json:"removed"`
 }
 
@@ -40,8 +40,8 @@ type SPList struct {
 }
 
 // AddSP registers a service provider.
-var AddSP = declare("sp/add", func(s *Service, ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
-	c, err := s.Registry.AddEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
+var AddSP = declare("sp/add", func(s *Service, ctx context.Context, caller admin.Caller, req SPChange) (*sp.Change, error) {
+	c, err := s.Registry.AddEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, caller.Actor())
 	if errors.Is(err, idp.ErrExists) {
 		return nil, &admin.Error{Code: admin.CodeExists, Message: "a service provider with this entity ID is registered already",
 			Permissions: []sp.Permission{sp.PermitReplace},
@@ -51,9 +51,9 @@ var AddSP = declare("sp/add", func(s *Service, ctx context.Context, by admin.Cal
 })
 
 // EditSP changes a registration.
-var EditSP = declare("sp/edit", func(s *Service, ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
-	c, err := s.Registry.ApplyEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
-	return c, unknownSP(req.EntityID, err)
+var EditSP = declare("sp/edit", func(s *Service, ctx context.Context, caller admin.Caller, req SPChange) (*sp.Change, error) {
+	c, err := s.Registry.ApplyEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, caller.Actor())
+	return c, explainUnknownSP(req.EntityID, err)
 })
 
 func (c SPChange) document() sp.Document {
@@ -61,14 +61,14 @@ func (c SPChange) document() sp.Document {
 }
 
 // RemoveSP removes a registration.
-var RemoveSP = declare("sp/remove", func(s *Service, ctx context.Context, by admin.Caller, req SPRequest) (Removed, error) {
-	return Removed(req), unknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
+var RemoveSP = declare("sp/remove", func(s *Service, ctx context.Context, caller admin.Caller, req SPRequest) (RemovedSP, error) {
+	return RemovedSP(req), explainUnknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, caller.Actor()))
 })
 
 // ShowSP returns one registration.
 var ShowSP = declare("sp/show", func(s *Service, ctx context.Context, _ admin.Caller, req SPRequest) (*idp.ServiceProvider, error) {
 	p, err := s.Registry.Get(ctx, req.EntityID)
-	return p, unknownSP(req.EntityID, err)
+	return p, explainUnknownSP(req.EntityID, err)
 })
 
 // ListSPs returns all registrations.
@@ -78,15 +78,15 @@ var ListSPs = declare("sp/list", func(s *Service, ctx context.Context, _ admin.C
 		list = []*idp.ServiceProvider{}
 	}
 	answer := SPList{SPs: list}
-	var tampered *idp.TamperedError
-	if errors.As(err, &tampered) {
-		answer.Tampered, err = tampered.Providers, nil
+	var tamperedErr *idp.TamperedError
+	if errors.As(err, &tamperedErr) {
+		answer.Tampered, err = tamperedErr.Providers, nil
 	}
 	return answer, err
 })
 
-// unknownSP returns the error for a service provider that is not registered.
-func unknownSP(id idp.EntityID, err error) error {
+// explainUnknownSP returns the error for a service provider that is not registered.
+func explainUnknownSP(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
 		return notFoundError("no service provider is registered as %q", id)
 	}
