@@ -79,8 +79,8 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 // made if it is missing; "" means one that is removed at the end.
 func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err error) {
 	defer ports.Close()
-	scratch := dir == ""
-	if scratch {
+	isTemporary := dir == ""
+	if isTemporary {
 		if dir, err = os.MkdirTemp("", "vernal-demo-"); err != nil {
 			return fmt.Errorf("make a folder for the demo: %w", err)
 		}
@@ -91,12 +91,12 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 		return err
 	}
 	// The log goes to a file, so that the terminal stays readable.
-	log, err := os.OpenFile(demoLog(c), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(demoLogPath(c), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	defer log.Close()
-	d, err := openDeps(c, slog.New(slog.NewTextHandler(log, nil)), a.Clock, noEnv, demoLockWait, true)
+	d, err := openDeps(c, slog.New(slog.NewTextHandler(log, nil)), a.Clock, getNoEnv, demoLockWait, true)
 	if errors.Is(err, idp.ErrLocked) {
 		return cli.Refuse("%s is in use; does another demo run there?", dir)
 	} else if err != nil {
@@ -107,7 +107,7 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 	if err != nil {
 		return err
 	}
-	running, err := demo.Start(ctx, demo.Options{
+	runningDemo, err := demo.Start(ctx, demo.Options{
 		Server: srv, Ports: ports, Commands: d.service(ports.IdP.Addr().String()).Endpoint(os.Geteuid()), Folder: c.DataDir,
 	})
 	if errors.Is(err, demo.ErrNoAuthenticator) {
@@ -115,16 +115,16 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 	} else if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, running.Close()) }()
+	defer func() { err = errors.Join(err, runningDemo.Close()) }()
 	if !config.IsLoopbackListener(c.Listen) {
 		a.Say("vernal: %s is not a loopback IP address: others on your network can sign in to the demo", c.Listen)
 	}
-	if err := a.printDemo(running, c, scratch); err != nil {
+	if err := a.printDemo(runningDemo, c, isTemporary); err != nil {
 		return err
 	}
-	a.showCodes(running)
+	a.showCodes(runningDemo)
 	return nil
 }
 
-// demoLog returns the path of the demo's log.
-func demoLog(c *Config) string { return filepath.Join(c.DataDir, "demo.log") }
+// demoLogPath returns the path of the demo's log.
+func demoLogPath(c *Config) string { return filepath.Join(c.DataDir, "demo.log") }

@@ -32,7 +32,7 @@ func TestDemoShowsErrors(t *testing.T) {
 	}
 
 	var out, errOut bytes.Buffer
-	a := newProgram(strings.NewReader(""), &out, &errOut, noEnv, time.Now)
+	a := newProgram(strings.NewReader(""), &out, &errOut, getNoEnv, time.Now)
 	if code := a.run([]string{"errors", "show", id, "--config", d.Config, "--json"}); code != cli.ExitDone {
 		t.Fatalf("exit code %d: %s", code, errOut.String())
 	}

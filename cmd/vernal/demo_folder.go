@@ -21,8 +21,8 @@ import (
 // demoMark is the file that marks a folder as the demo's.
 const demoMark = "demo"
 
-// noEnv keeps the environment of a real installation away from the demo.
-func noEnv(string) string { return "" }
+// getNoEnv keeps the environment of a real installation away from the demo.
+func getNoEnv(string) string { return "" }
 
 // demoFolder makes the folder ready: configuration, master key, signing keys.
 // An existing folder must be a demo's, because the password of its user is
@@ -59,21 +59,21 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
-	c, err := config.Load(file, noEnv)
+	c, err := config.Load(file, getNoEnv)
 	if err != nil {
 		return nil, err
 	}
-	bare, shared := *a, *a.App
-	shared.Getenv = noEnv
-	bare.App = &shared
-	master, err := bare.initMaster(c, result)
+	demoApp, sharedApp := *a, *a.App
+	sharedApp.Getenv = getNoEnv
+	demoApp.App = &sharedApp
+	master, err := demoApp.initMaster(c, result)
 	if err != nil {
 		return nil, err
 	}
-	if used, err := hasStore(c); used || err != nil {
+	if isUsed, err := hasStore(c); isUsed || err != nil {
 		return c, err
 	}
-	return c, bare.initKeys(c, master, "", result)
+	return c, demoApp.initKeys(c, master, "", result)
 }
 
 // listenDemo opens the ports of a demo: three consecutive ports, or free ones for port 0,
@@ -94,14 +94,14 @@ func listenDemo(listen string) (_ *demo.Ports, err error) {
 		role string
 		l    *net.Listener
 	}{{"the identity provider", &ports.IdP}, {"Sample A", &ports.Samples[0]}, {"Sample B", &ports.Samples[1]}} {
-		at := port
+		number := port
 		if port != 0 {
-			at += uint64(i)
+			number += uint64(i)
 		}
-		*p.l, err = listenPort(host, int(at))
+		*p.l, err = listenPort(host, int(number))
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("port %d, for %s, is taken by another program; choose others with --listen, such as --listen 127.0.0.1:%d",
-				at, p.role, otherPort(port))
+				number, p.role, proposePort(port))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("listen for %s (--listen): %w", p.role, err)
@@ -115,8 +115,8 @@ func listenDemo(listen string) (_ *demo.Ports, err error) {
 	return ports, nil
 }
 
-// otherPort returns a port to propose.
-func otherPort(port uint64) uint64 {
+// proposePort returns a port to propose.
+func proposePort(port uint64) uint64 {
 	if port >= 9000 && port < 60000 {
 		return port + 1000
 	}
@@ -130,11 +130,11 @@ func listenPort(host string, port int) (net.Listener, error) {
 	if err != nil || port == 0 || !idp.IsLoopback(host) || runtime.GOOS == "windows" {
 		return l, err
 	}
-	other := "::1"
+	otherHost := "::1"
 	if l.Addr().(*net.TCPAddr).IP.To4() == nil {
-		other = "127.0.0.1"
+		otherHost = "127.0.0.1"
 	}
-	probe, err := net.Listen("tcp", net.JoinHostPort(other, strconv.Itoa(port)))
+	probe, err := net.Listen("tcp", net.JoinHostPort(otherHost, strconv.Itoa(port)))
 	switch {
 	case err == nil:
 		_ = probe.Close()

@@ -39,65 +39,65 @@ type demoSample struct {
 }
 
 // printDemo prints the URLs to open and the text to type.
-func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
+func (a *app) printDemo(d *demo.Demo, c *Config, isTemporary bool) error {
 	code, err := d.User.Code(context.Background())
 	if err != nil {
 		return err
 	}
-	r := demoResult{
+	result := demoResult{
 		URL: c.BaseURL, MetadataURL: d.YearMetadata(), RotationURL: d.RotationURL(), MailURL: d.MailURL(), Email: demo.Email, Password: demo.Password,
-		TOTPSecret: d.User.Secret, TOTPURL: d.User.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.DataDir, Config: c.File, Log: demoLog(c),
+		TOTPSecret: d.User.Secret, TOTPURL: d.User.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.DataDir, Config: c.File, Log: demoLogPath(c),
 	}
 	for _, s := range d.Samples {
-		r.Samples = append(r.Samples, demoSample{Name: s.Name, URL: s.URL, EntityID: s.EntityID()})
+		result.Samples = append(result.Samples, demoSample{Name: s.Name, URL: s.URL, EntityID: s.EntityID()})
 	}
 	if a.JSON {
-		return a.PrintJSON(r)
+		return a.PrintJSON(result)
 	}
-	folder := r.DataDir + "  (kept; --data-dir)"
-	if scratch {
-		folder = r.DataDir + "  (goes away at the end)"
+	folder := result.DataDir + "  (kept; --data-dir)"
+	if isTemporary {
+		folder = result.DataDir + "  (goes away at the end)"
 	}
-	shown := code.String()
+	codeText := code.String()
 	if canRewriteLine(a.Out) {
-		shown = "on the last line here"
+		codeText = "on the last line here"
 	}
 	w := a.Out
 	fmt.Fprint(w, "\nVernal runs, with two sample service providers to sign in to.\n")
-	section(w, "Open", [][2]string{
-		{r.Samples[0].Name, r.Samples[0].URL},
-		{r.Samples[1].Name, r.Samples[1].URL + "  (then go on here: it asks for no password)"},
+	printSection(w, "Open", [][2]string{
+		{result.Samples[0].Name, result.Samples[0].URL},
+		{result.Samples[1].Name, result.Samples[1].URL + "  (then go on here: it asks for no password)"},
 	})
-	section(w, "Sign in as", [][2]string{
-		{"Email", r.Email},
-		{"Password", r.Password},
-		{"Code", shown},
+	printSection(w, "Sign in as", [][2]string{
+		{"Email", result.Email},
+		{"Password", result.Password},
+		{"Code", codeText},
 		{"", "each code works once: to sign in again, wait for the next"},
 	})
-	section(w, "The code in an authenticator app of your own", [][2]string{
-		{"TOTP secret", r.TOTPSecret},
-		{"otpauth URL", r.TOTPURL},
+	printSection(w, "The code in an authenticator app of your own", [][2]string{
+		{"TOTP secret", result.TOTPSecret},
+		{"otpauth URL", result.TOTPURL},
 	})
-	section(w, "The identity provider", [][2]string{
-		{"Pages", r.URL},
-		{"Metadata", r.MetadataURL + "  (the key of " + string(d.Year()) + ")"},
-		{"", r.URL + "/api/saml/metadata  (all years)"},
-		{"Rotation", r.RotationURL + "  (who uses which year)"},
-		{"Mail", r.MailURL + "  (what it sends, caught here)"},
+	printSection(w, "The identity provider", [][2]string{
+		{"Pages", result.URL},
+		{"Metadata", result.MetadataURL + "  (the key of " + string(d.Year()) + ")"},
+		{"", result.URL + "/api/saml/metadata  (all years)"},
+		{"Rotation", result.RotationURL + "  (who uses which year)"},
+		{"Mail", result.MailURL + "  (what it sends, caught here)"},
 	})
-	section(w, "Behind it", [][2]string{
+	printSection(w, "Behind it", [][2]string{
 		{"Data", folder},
-		{"Log", r.Log},
-		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(r.Config)},
-		{"Error IDs", shellquote.Quote(os.Args[0]) + " errors show ID --config " + shellquote.Quote(r.Config)},
+		{"Log", result.Log},
+		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(result.Config)},
+		{"Error IDs", shellquote.Quote(os.Args[0]) + " errors show ID --config " + shellquote.Quote(result.Config)},
 	})
 	_, err = fmt.Fprint(w, "\nCtrl-C ends the demo.\n\n")
 	return err
 }
 
-// section prints names and values in two columns under a heading. All sections have their values
+// printSection prints names and values in two columns under a heading. All sections have their values
 // in the same column.
-func section(w io.Writer, heading string, rows [][2]string) {
+func printSection(w io.Writer, heading string, rows [][2]string) {
 	fmt.Fprintf(w, "\n%s\n", heading)
 	for _, r := range rows {
 		fmt.Fprintf(w, "  %-13s%s\n", r[0], idp.OneLine(r[1]))
@@ -118,11 +118,11 @@ func (a *app) showCodes(d *demo.Demo) {
 	defer tick.Stop()
 	for {
 		if code, err := d.User.Code(context.Background()); err == nil {
-			fmt.Fprintf(cli.Unfiltered(a.Out), "\r\x1b[K  %-13s%s", "Code now", code)
+			fmt.Fprintf(cli.UnwrapWriter(a.Out), "\r\x1b[K  %-13s%s", "Code now", code)
 		}
 		select {
 		case <-d.Done():
-			fmt.Fprint(cli.Unfiltered(a.Out), "\r\x1b[K")
+			fmt.Fprint(cli.UnwrapWriter(a.Out), "\r\x1b[K")
 			return
 		case <-tick.C:
 		}

@@ -23,7 +23,7 @@ import (
 )
 
 // initMaster makes the master key, unless one exists. It refuses if data is
-// sealed with another master key; see explainMaster.
+// sealedErr with another master key; see explainMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	env := a.Getenv(config.MasterKeyEnv)
 	file := c.MasterKeyFile
@@ -38,9 +38,9 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	var sealed *sealedError
-	if errors.As(explainMaster(c), &sealed) {
-		return nil, cli.Refuse("%v", sealed)
+	var sealedErr *sealedError
+	if errors.As(explainMaster(c), &sealedErr) {
+		return nil, cli.Refuse("%v", sealedErr)
 	}
 	if key, err = seal.CreateMaster(file); err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (a *app) recordYears(ctx context.Context, c *Config, r *initResult) error {
 	st, err := d.Rotation.Status(ctx, nil)
 	for _, y := range st.Years {
 		if !y.CreatedAt.IsZero() {
-			r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
+			r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.FormatTime(y.CertEndAt)})
 		}
 	}
 	return errors.Join(err, d.Close())
@@ -165,7 +165,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 			continue
 		}
 		r.Kept = append(r.Kept, fmt.Sprintf("signing key %s", y.Year))
-		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.Moment(y.CertEndAt)})
+		r.Years = append(r.Years, initYear{Year: y.Year, State: string(y.State), NotAfter: cli.FormatTime(y.CertEndAt)})
 	}
 	if len(faults) > 0 {
 		return cli.Refuse("init creates no key for a recorded year:\n  %s", strings.Join(faults, "\n  "))

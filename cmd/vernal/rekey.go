@@ -83,8 +83,8 @@ work when it starts.`,
 
 func (f *rekeyFlags) check(c *cobra.Command) error {
 	n := 0
-	for _, set := range []bool{f.begin, f.finish, f.cancel} {
-		if set {
+	for _, isSet := range []bool{f.begin, f.finish, f.cancel} {
+		if isSet {
 			n++
 		}
 	}
@@ -102,7 +102,7 @@ func (f *rekeyFlags) check(c *cobra.Command) error {
 }
 
 func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
-	st, err := cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}) // first: without an installation no key is made
+	state, err := cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}) // first: without an installation no key is made
 	if err != nil {
 		return err
 	}
@@ -110,29 +110,29 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 	case f.begin:
 		var key string
 		if key, err = newMasterKey(f.newKey); err == nil {
-			st, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBeginRequest{NewKey: key, All: f.all})
+			state, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBeginRequest{NewKey: key, All: f.all})
 		}
 	case f.finish:
-		st, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinishRequest{All: f.all})
+		state, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinishRequest{All: f.all})
 	case f.cancel:
-		st, err = cli.Ask(ctx, a.App, ops.CancelRekey, ops.Empty{})
+		state, err = cli.Ask(ctx, a.App, ops.CancelRekey, ops.Empty{})
 	case f.all:
-		st, err = cli.Ask(ctx, a.App, ops.RenewKeys, ops.Empty{})
+		state, err = cli.Ask(ctx, a.App, ops.RenewKeys, ops.Empty{})
 	default:
-		return a.printRekey(st)
+		return a.printRekey(state)
 	}
 	if err != nil {
 		return err
 	}
-	if st, err = a.awaitRekey(ctx, st); err != nil {
+	if state, err = a.awaitRekey(ctx, state); err != nil {
 		return err
 	}
 	cfg, err := a.config()
 	if err != nil {
 		return err
 	}
-	a.reportRekey(cfg, f, st)
-	return a.Print(st, nil)
+	a.reportRekey(cfg, f, state)
+	return a.Print(state, nil)
 }
 
 // newMasterKey reads the new master key, and makes it if the file is missing.
@@ -174,22 +174,22 @@ func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, erro
 }
 
 // reportRekey prints the changes and the next command.
-func (a *app) reportRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
+func (a *app) reportRekey(cfg *Config, f *rekeyFlags, state rekey.State) {
 	switch {
 	case f.begin:
 		a.Say("every key is wrapped by both master keys, and either of them opens the installation")
-		place := cfg.MasterKeyFile
+		path := cfg.MasterKeyFile
 		if strings.TrimSpace(a.Getenv(config.MasterKeyEnv)) != "" {
 			a.Say("set %s to the key in %s and restart the server", config.MasterKeyEnv, shellquote.Quote(f.newKey))
 		} else {
-			a.Say("put %s in the place of %s", shellquote.Quote(f.newKey), shellquote.Quote(place))
+			a.Say("put %s in the place of %s", shellquote.Quote(f.newKey), shellquote.Quote(path))
 		}
 		a.Say("then: vernal rekey --finish")
 		a.Say("to go back: vernal rekey --cancel")
 	case f.cancel:
-		a.Say("the new master key opens nothing; %s stays in use", st.Configured)
+		a.Say("the new master key opens nothing; %s stays in use", state.Configured)
 	case f.finish:
-		a.Say("the old master key does not open the installation any more; %s is in use", st.Configured)
+		a.Say("the old master key does not open the installation any more; %s is in use", state.Configured)
 		a.Say("destroy every copy of the old one when no backup is needed that was made with it")
 		a.Say("make a backup now: older ones need the old master key")
 	}
@@ -200,38 +200,38 @@ func (a *app) reportRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
 }
 
 // printRekey prints which keys are in force.
-func (a *app) printRekey(st rekey.State) error {
+func (a *app) printRekey(status rekey.State) error {
 	if a.JSON {
-		return a.PrintJSON(st)
+		return a.PrintJSON(status)
 	}
 	state := "in use"
-	switch st.Phase {
+	switch status.Phase {
 	case seal.PhaseBegin:
 		state = "being replaced: keys are being wrapped by both"
 	case seal.PhaseBoth:
 		state = "being replaced: put the new key in its place, then 'vernal rekey --finish'"
-		if st.Configured == st.To {
+		if status.Configured == status.To {
 			state = "new: end the old one with 'vernal rekey --finish'"
 		}
 	case seal.PhaseFinish:
 		state = "in use: the other one is being ended"
 	}
-	rows := [][]string{{"master key", st.Configured, state}}
-	if st.Phase != "" && st.Phase != seal.PhaseFinish {
-		other := st.To
-		if st.Configured == st.To {
-			other = st.From
+	rows := [][]string{{"master key", status.Configured, state}}
+	if status.Phase != "" && status.Phase != seal.PhaseFinish {
+		otherID := status.To
+		if status.Configured == status.To {
+			otherID = status.From
 		}
-		rows = append(rows, []string{"other master key", other, ""})
+		rows = append(rows, []string{"other master key", otherID, ""})
 	}
-	renewed := "in use"
-	if st.Renewing {
-		renewed = "in use: records are being written again"
+	keysState := "in use"
+	if status.Renewing {
+		keysState = "in use: records are being written again"
 	}
-	rows = append(rows, []string{"other keys", fmt.Sprintf("generation %d", st.Generation), renewed})
-	err := cli.Table(a.Out, []string{"KEY", "ID", "STATE"}, rows)
-	if st.Failed != "" {
-		a.Say("the work stopped: %s", st.Failed)
+	rows = append(rows, []string{"other keys", fmt.Sprintf("generation %d", status.Generation), keysState})
+	err := cli.WriteTable(a.Out, []string{"KEY", "ID", "STATE"}, rows)
+	if status.Failed != "" {
+		a.Say("the work stopped: %s", status.Failed)
 	}
 	return err
 }

@@ -24,7 +24,7 @@ func putBackup(t *testing.T, a *app, folder string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := openDeps(c, slog.New(slog.DiscardHandler), testClock, noEnv, 0, false)
+	d, err := openDeps(c, slog.New(slog.DiscardHandler), testClock, getNoEnv, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func runWithFileClock() {
 	a := defaultApp(os.Stdin, os.Stdout, os.Stderr)
 	if file := os.Getenv(clockEnv); file != "" {
 		a.Clock = fileClock(file)
-		a.opened = func(ctx context.Context, d *deps) { follow(ctx, d, file+".server") }
+		a.onOpen = func(ctx context.Context, d *deps) { follow(ctx, d, file+".server") }
 	}
 	os.Exit(a.run(os.Args[1:]))
 }

@@ -30,7 +30,7 @@ func TestStartNamesTheDisk(t *testing.T) {
 			t.Parallel()
 			folder, fill, _ := fixture.SmallDisk(t)
 			errOut := new(bytes.Buffer)
-			a := newProgram(strings.NewReader(""), new(bytes.Buffer), errOut, noEnv, testClock)
+			a := newProgram(strings.NewReader(""), new(bytes.Buffer), errOut, getNoEnv, testClock)
 			file := filepath.Join(t.TempDir(), "vernal.yaml")
 			if code := call(t, a, "--config", file, "init", "--data-dir", folder); code != cli.ExitDone {
 				t.Fatalf("init: %d, %s", code, errOut)

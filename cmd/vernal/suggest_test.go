@@ -31,7 +31,7 @@ func TestSuggestionIsTypedAsCommand(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := tree.Render(newCommandTree, tt.suggestion)
+			got, err := commandTree.Render(newCommandTree, tt.suggestion)
 			if got != tt.want || (err == nil) != (tt.want != "") {
 				t.Errorf("%q, %v; want %q", got, err, tt.want)
 			}

@@ -195,7 +195,7 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 		{"a configuration of a third user", func(dir, data string) {
 			changeOwner(t, nobodyUID, data)
 			changeOwner(t, 12345, filepath.Join(dir, config.DefaultFile))
-		}, true, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 12345, who is not the owner of the data folder"},
+		}, true, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 12345, which does not own the data folder"},
 		{"an impostor on their socket", func(dir, data string) {
 			changeOwner(t, nobodyUID, dir, data, filepath.Join(dir, config.DefaultFile))
 		}, true, cli.ExitRefused, "the program that answers is run by uid 0, and the folder belongs to uid 65534"},
@@ -290,7 +290,7 @@ func TestStickyFolderAndDeviceAreTrusted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{filepath.Join(dir, "v.yaml"), os.DevNull} {
-		if _, err := config.Load(file, noEnv); err != nil {
+		if _, err := config.Load(file, getNoEnv); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

@@ -35,8 +35,8 @@ func TestAuditExportReadsBack(t *testing.T) {
 			}
 		}
 		var text bytes.Buffer
-		out, w := bufio.NewWriter(&text), &written{}
-		if _, err := w.writeLines(out, lines, 0, uint64(len(lines)), &auditExport{}); err != nil {
+		out, w := bufio.NewWriter(&text), &exportSummary{}
+		if _, err := w.writeLines(out, lines, 0, uint64(len(lines)), &exportOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		last := records[len(records)-1]

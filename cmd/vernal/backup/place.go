@@ -37,9 +37,9 @@ const (
 //
 // After a crash the same backup can be restored again, from the beginning.
 type target struct {
-	dir     string
-	pending *restore.Marker // of an interrupted restore; nil without one
-	lock    *os.File        // the folder; its lock ends with it
+	dir    string
+	marker *restore.Marker // of an interrupted restore; nil without one
+	lock   *os.File        // the folder; its lock ends with it
 }
 
 // close lets other restores use the folder.
@@ -86,11 +86,11 @@ func openTarget(dir string) (*target, error) {
 // checkEmpty refuses a folder with other files than those that a new or interrupted restore may
 // find.
 func (t *target) checkEmpty() (err error) {
-	if t.pending, err = restore.ReadMarker(t.dir); err != nil {
+	if t.marker, err = restore.ReadMarker(t.dir); err != nil {
 		return err
 	}
 	allowed := []string{masterKeyName, configName, restoredConfig, stagingName, restore.SinceName}
-	if t.pending != nil {
+	if t.marker != nil {
 		allowed = append(allowed, restore.MarkerName, keysName, backup.StoreName)
 	}
 	entries, err := os.ReadDir(t.dir)
@@ -128,7 +128,7 @@ func isLeftover(name string) bool {
 
 // checkMarker refuses a backup other than the one whose restore was interrupted.
 func (t *target) checkMarker(sha256 string) error {
-	if t.pending != nil && t.pending.FileSHA256 != sha256 {
+	if t.marker != nil && t.marker.FileSHA256 != sha256 {
 		return cli.Refuse("in %s the restore of another backup was interrupted: restore that one again, or name an empty folder with --data-dir", t.dir)
 	}
 	return nil
@@ -190,17 +190,17 @@ func extractTo(ctx context.Context, dir string, r *backup.Reader) (*stagedFiles,
 
 // checkSpace refuses a backup that does not fit, before the disk is full.
 func checkSpace(dir string, m *backup.Manifest) error {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(dir, &stat); err != nil {
 		return nil // a full disk then fails the write
 	}
-	need, free := uint64(0), uint64(st.Bavail)*uint64(st.Bsize)
+	neededBytes, freeBytes := uint64(0), uint64(stat.Bavail)*uint64(stat.Bsize)
 	for _, member := range m.Members {
-		need += uint64(member.Size)
+		neededBytes += uint64(member.Size)
 	}
-	if need > free {
+	if neededBytes > freeBytes {
 		return fmt.Errorf("the backup needs %s in %s, where %s are free: make room, or use another disk (for --check: TMPDIR)",
-			formatSize(int64(min(need, 1<<62))), dir, formatSize(int64(min(free, 1<<62))))
+			formatSize(int64(min(neededBytes, 1<<62))), dir, formatSize(int64(min(freeBytes, 1<<62))))
 	}
 	return nil
 }
@@ -252,7 +252,7 @@ func (t *target) planPlacement(files *stagedFiles, m restore.Marker) []step {
 // planRemoval returns the steps that remove the files of an interrupted restore of the same
 // backup: the store first, so that it never exists beside the marker of another attempt.
 func (t *target) planRemoval() (steps []step) {
-	if t.pending == nil {
+	if t.marker == nil {
 		return nil
 	}
 	for _, name := range []string{backup.StoreName, keysName, restore.MarkerName} {
@@ -275,13 +275,13 @@ func (t *target) copySince(file string) error {
 	if file == "" {
 		return nil
 	}
-	in, err := openExport(file)
+	export, err := openExport(file)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer export.Close()
 	return durable.WriteNewFrom(path, func(w io.Writer) error {
-		_, err := io.Copy(w, in)
+		_, err := io.Copy(w, export)
 		return err
 	})
 }

@@ -20,16 +20,16 @@ const maxPassword = 4096
 
 // Confirm makes sure that the operator means the thing named: by --yes NAME or,
 // at a terminal, by typing the name.
-func (a *App) Confirm(what, name, yes string) error {
+func (a *App) Confirm(effect, name, yes string) error {
 	switch {
 	case yes == name:
 		return nil
 	case yes != "":
 		return Refuse("--yes names %q, not %q; nothing was changed", yes, name)
 	case a.Terminal() == nil:
-		return Refuse("this would %s; confirm it with --yes %s", what, shellquote.Quote(name))
+		return Refuse("this would %s; confirm it with --yes %s", effect, shellquote.Quote(name))
 	}
-	fmt.Fprintf(a.Err, "this will %s\ntype %s to confirm: ", what, name)
+	fmt.Fprintf(a.Err, "this will %s\ntype %s to confirm: ", effect, name)
 	line, err := bufio.NewReader(a.In).ReadString('\n')
 	if err != nil && line == "" {
 		return Refuse("not confirmed; nothing was changed")
@@ -85,17 +85,17 @@ func (a *App) Passphrase(c *cobra.Command, fromStdin, isNew bool) (string, error
 }
 
 // readSecretLine reads all of standard input, which must be one line.
-func (a *App) readSecretLine(what string) (string, error) {
+func (a *App) readSecretLine(secretName string) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(a.In, maxPassword+1))
 	if err != nil {
-		return "", fmt.Errorf("read the %s: %w", what, err)
+		return "", fmt.Errorf("read the %s: %w", secretName, err)
 	}
 	if len(data) > maxPassword {
-		return "", Refuse("the %s is longer than %d bytes", what, maxPassword)
+		return "", Refuse("the %s is longer than %d bytes", secretName, maxPassword)
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if strings.ContainsAny(text, "\r\n") {
-		return "", Refuse("the %s has more than one line", what)
+		return "", Refuse("the %s has more than one line", secretName)
 	}
 	return text, nil
 }

@@ -32,8 +32,8 @@ type exitError interface {
 	ExitCode() int
 }
 
-// Coded is an error with a code of its own for --json.
-type Coded interface {
+// ErrorWithCode is an error with a code of its own for --json.
+type ErrorWithCode interface {
 	error
 	ReportedCode() admin.Code
 }
@@ -89,10 +89,10 @@ func (a *App) Report(err error) int {
 	if err == nil {
 		return ExitDone
 	}
-	var wrong *codedError
+	var usageErr *codedError
 	help := ""
-	if errors.As(err, &wrong) && wrong.command != "" {
-		help = wrong.command + " --help"
+	if errors.As(err, &usageErr) && usageErr.command != "" {
+		help = usageErr.command + " --help"
 	}
 	if a.JSON {
 		a.reportJSON(err, help)
@@ -108,12 +108,12 @@ func (a *App) Report(err error) int {
 
 // exitCode returns the exit code that goes with an error.
 func exitCode(err error) int {
-	var coded exitError
-	var remote *admin.Error
+	var codedErr exitError
+	var answerErr *admin.Error
 	switch {
-	case errors.As(err, &coded):
-		return coded.ExitCode()
-	case errors.As(err, &remote) && (remote.Code == admin.CodeRefused || remote.Code == admin.CodeForbidden):
+	case errors.As(err, &codedErr):
+		return codedErr.ExitCode()
+	case errors.As(err, &answerErr) && (answerErr.Code == admin.CodeRefused || answerErr.Code == admin.CodeForbidden):
 		return ExitRefused
 	}
 	return ExitError
@@ -146,16 +146,16 @@ type ReportedAdvice struct {
 
 func (a *App) reportJSON(err error, help string) {
 	r := ReportedError{Code: codeError, Message: err.Error()}
-	var remote *admin.Error
-	var coded Coded
+	var answerErr *admin.Error
+	var codedErr ErrorWithCode
 	switch {
-	case errors.As(err, &remote):
-		r.Code, r.Message, r.Problems, r.Permissions = remote.Code, remote.Message, remote.Problems, remote.Permissions
-		if remote.Reason != nil {
-			r.Reason = remote.Reason.Code
+	case errors.As(err, &answerErr):
+		r.Code, r.Message, r.Problems, r.Permissions = answerErr.Code, answerErr.Message, answerErr.Problems, answerErr.Permissions
+		if answerErr.Reason != nil {
+			r.Reason = answerErr.Reason.Code
 		}
-	case errors.As(err, &coded):
-		r.Code = coded.ReportedCode()
+	case errors.As(err, &codedErr):
+		r.Code = codedErr.ReportedCode()
 	default:
 		switch exitCode(err) {
 		case ExitUsage:
@@ -172,7 +172,7 @@ func (a *App) reportJSON(err error, help string) {
 	if help != "" {
 		r.Suggestions = append(r.Suggestions, ReportedAdvice{idp.Suggestion{Do: "help"}, help})
 	}
-	enc := json.NewEncoder(JSONWriter(a.Err))
+	enc := json.NewEncoder(NewJSONWriter(a.Err))
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(map[string]ReportedError{"error": r}) // a failed write cannot be reported
 }
@@ -198,8 +198,8 @@ func Strict(c *cobra.Command) {
 				_ = c.Help()
 				return Usage(c, "a command is missing after %q", c.CommandPath())
 			}
-			if near := nearestCommand(c, args[0]); near != "" {
-				return Usage(c, "unknown command %q; did you mean %s?", args[0], near)
+			if nearest := nearestCommand(c, args[0]); nearest != "" {
+				return Usage(c, "unknown command %q; did you mean %s?", args[0], nearest)
 			}
 			return Usage(c, "unknown command %q", args[0])
 		}
@@ -233,36 +233,36 @@ func flagErrorText(c *cobra.Command, err error) string {
 			names = append(names, f.Name)
 		}
 	})
-	if near := suggest.Nearest(name, names, len(name)/3); near != "" {
-		return fmt.Sprintf("%v; did you mean --%s?", err, near)
+	if nearest := suggest.Nearest(name, names, len(name)/3); nearest != "" {
+		return fmt.Sprintf("%v; did you mean --%s?", err, nearest)
 	}
 	return err.Error()
 }
 
 // argsError names the missing argument, or the first superfluous one.
 func argsError(c *cobra.Command, args []string, err error) error {
-	required, most := arguments(c)
+	required, maxArgs := parseArguments(c)
 	switch {
 	case len(args) < len(required):
 		return Usage(c, "%s is required: %s %s", required[len(args)], c.CommandPath(), strings.Join(required, " "))
-	case len(args) > most:
-		return Usage(c, "unexpected argument %q: %s", args[most], UsageLine(c))
+	case len(args) > maxArgs:
+		return Usage(c, "unexpected argument %q: %s", args[maxArgs], UsageLine(c))
 	}
 	return Usage(c, "%v", err)
 }
 
-// arguments returns the required arguments and the maximum number of arguments, from a command's
+// parseArguments returns the required arguments and the maximum number of arguments, from a command's
 // usage.
-func arguments(c *cobra.Command) (required []string, most int) {
+func parseArguments(c *cobra.Command) (required []string, maxArgs int) {
 	for _, word := range strings.Fields(c.Use)[1:] {
 		switch {
 		case strings.HasPrefix(word, "-"), strings.HasPrefix(word, "("), strings.HasPrefix(word, "[-"):
-			return required, most
+			return required, maxArgs
 		case strings.HasPrefix(word, "["):
-		case len(required) == most:
+		case len(required) == maxArgs:
 			required = append(required, word)
 		}
-		most++
+		maxArgs++
 	}
-	return required, most
+	return required, maxArgs
 }

@@ -68,12 +68,12 @@ func SetHelp(root *cobra.Command) {
 			c.Long, c.Example = "", "    vernal help sp add"
 		}
 	}
-	for c := range commandsOf(root) {
+	for c := range walkCommands(root) {
 		c.InitDefaultHelpFlag()
 		if f := c.Flags().Lookup("help"); f != nil {
 			f.Usage = "show this help"
 		}
-		if _, most := arguments(c); most == 0 && c.ValidArgsFunction == nil && c.Runnable() {
+		if _, maxArgs := parseArguments(c); maxArgs == 0 && c.ValidArgsFunction == nil && c.Runnable() {
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
 	}
@@ -83,7 +83,7 @@ func SetHelp(root *cobra.Command) {
 func WriteHelp(w io.Writer, c *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString(WrapText(strings.TrimSpace(cmp.Or(c.Long, c.Short)), HelpWidth) + "\n")
-	b.WriteString("\nUsage:\n" + hang(helpIndent+UsageLine(c), len(helpIndent)+4, HelpWidth) + "\n")
+	b.WriteString("\nUsage:\n" + wrapLine(helpIndent+UsageLine(c), len(helpIndent)+4, HelpWidth) + "\n")
 	if c.Example != "" {
 		b.WriteString("\nExamples:\n")
 		for line := range strings.SplitSeq(strings.Trim(c.Example, "\n"), "\n") {
@@ -101,7 +101,7 @@ func WriteHelp(w io.Writer, c *cobra.Command) error {
 		}
 		for _, sub := range commands {
 			line := fmt.Sprintf("%s%-*s  %s", helpIndent, width, sub.Name(), sub.Short)
-			b.WriteString(hang(line, len(helpIndent)+width+2, HelpWidth) + "\n")
+			b.WriteString(wrapLine(line, len(helpIndent)+width+2, HelpWidth) + "\n")
 		}
 	}
 	for _, g := range FlagGroups(c) {
@@ -208,7 +208,7 @@ func writeFlags(b *strings.Builder, flags []*pflag.Flag) {
 			left = ""
 		}
 		for line := range strings.SplitSeq(FlagText(f), "\n") {
-			b.WriteString(hang(fmt.Sprintf("%-*s%s", column, left, line), column, HelpWidth) + "\n")
+			b.WriteString(wrapLine(fmt.Sprintf("%-*s%s", column, left, line), column, HelpWidth) + "\n")
 			left = ""
 		}
 	}
@@ -227,10 +227,10 @@ func visibleCommands(c *cobra.Command) (list []*cobra.Command) {
 // WrapText fills paragraphs to the width. Indented lines stay separate lines. The rest of a line
 // that is too long continues below the text of its last column.
 func WrapText(text string, width int) string {
-	var out, paragraph []string
+	var lines, paragraph []string
 	flush := func() {
 		if len(paragraph) > 0 {
-			out = append(out, hang(strings.Join(paragraph, " "), 0, width))
+			lines = append(lines, wrapLine(strings.Join(paragraph, " "), 0, width))
 			paragraph = nil
 		}
 	}
@@ -240,10 +240,10 @@ func WrapText(text string, width int) string {
 			continue
 		}
 		flush()
-		out = append(out, hang(line, textColumn(line), width))
+		lines = append(lines, wrapLine(line, textColumn(line), width))
 	}
 	flush()
-	return strings.Join(out, "\n")
+	return strings.Join(lines, "\n")
 }
 
 // textColumn returns the column at which the last column of an indented line starts.
@@ -255,9 +255,9 @@ func textColumn(line string) int {
 	return column
 }
 
-// hang breaks a line at spaces, and continues it on the next line at the column indent.
-func hang(line string, indent, width int) string {
-	var out []string
+// wrapLine breaks a line at spaces, and continues it on the next line at the column indent.
+func wrapLine(line string, indent, width int) string {
+	var lines []string
 	for utf8.RuneCountInString(line) > width {
 		cut := -1
 		for i, n := 0, 0; i < len(line) && n <= width; n++ {
@@ -270,14 +270,14 @@ func hang(line string, indent, width int) string {
 		if cut < 0 {
 			break
 		}
-		out = append(out, strings.TrimRight(line[:cut], " "))
+		lines = append(lines, strings.TrimRight(line[:cut], " "))
 		line = strings.Repeat(" ", indent) + strings.TrimLeft(line[cut:], " ")
 	}
-	return strings.Join(append(out, line), "\n")
+	return strings.Join(append(lines, line), "\n")
 }
 
-// commandsOf yields a command and all its subcommands.
-func commandsOf(c *cobra.Command) func(yield func(*cobra.Command) bool) {
+// walkCommands yields a command and all its subcommands.
+func walkCommands(c *cobra.Command) func(yield func(*cobra.Command) bool) {
 	var walk func(*cobra.Command, func(*cobra.Command) bool) bool
 	walk = func(c *cobra.Command, yield func(*cobra.Command) bool) bool {
 		if !yield(c) {

@@ -43,13 +43,13 @@ func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, 
 		return "", fmt.Errorf("no command does %q", s.Do)
 	}
 	words := []string{c.CommandPath()}
-	var last []string // subjects that look like an option
+	var dashSubjects []string // subjects that look like an option
 	for i, subject := range s.Subjects {
 		switch {
 		case subject == "":
-			words = append(words, placeholder(c, i))
+			words = append(words, lookupPlaceholder(c, i))
 		case strings.HasPrefix(subject, "-"):
-			last = append(last, shellquote.Quote(subject))
+			dashSubjects = append(dashSubjects, shellquote.Quote(subject))
 		default:
 			words = append(words, shellquote.Quote(subject))
 		}
@@ -68,14 +68,14 @@ func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, 
 			words = append(words, value)
 		}
 	}
-	if len(last) > 0 {
-		words = append(append(words, "--"), last...)
+	if len(dashSubjects) > 0 {
+		words = append(append(words, "--"), dashSubjects...)
 	}
 	return strings.Join(words, " "), nil
 }
 
-// placeholder returns the name of the i-th argument in the command's usage.
-func placeholder(c *cobra.Command, i int) string {
+// lookupPlaceholder returns the name of the i-th argument in the command's usage.
+func lookupPlaceholder(c *cobra.Command, i int) string {
 	var names []string
 	for _, word := range strings.Fields(c.Use)[1:] {
 		if strings.HasPrefix(word, "-") || strings.HasPrefix(word, "[-") {

@@ -23,15 +23,15 @@ const (
 	ellipsis = "…"
 )
 
-// Table writes rows in columns under a header. On a terminal it cuts the widest columns until
+// WriteTable writes rows in columns under a header. On a terminal it cuts the widest columns until
 // each row fits. Other output is never cut.
-func Table(w io.Writer, header []string, rows [][]string) error {
+func WriteTable(w io.Writer, header []string, rows [][]string) error {
 	return writeColumns(w, cleanCells(header, rows), false)
 }
 
-// TextTable is Table for a last column of text, which on a terminal is wrapped instead of
+// WriteTextTable is Table for a last column of text, which on a terminal is wrapped instead of
 // cut.
-func TextTable[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
+func WriteTextTable[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
 	rows := make([][]string, len(list))
 	for i, item := range list {
 		rows[i] = row(item)
@@ -41,42 +41,42 @@ func TextTable[T any](w io.Writer, header []string, list []T, row func(T) []stri
 
 // cleanCells returns the rows under their header, each cell on one line.
 func cleanCells(header []string, rows [][]string) [][]string {
-	all := make([][]string, 0, len(rows)+1)
+	cells := make([][]string, 0, len(rows)+1)
 	for _, row := range append([][]string{header}, rows...) {
-		clean := make([]string, len(row))
+		cleanRow := make([]string, len(row))
 		for i, cell := range row {
-			clean[i] = idp.OneLine(cell)
+			cleanRow[i] = idp.OneLine(cell)
 		}
-		all = append(all, clean)
+		cells = append(cells, cleanRow)
 	}
-	return all
+	return cells
 }
 
-// TableOf writes a row for each of a list under a header.
-func TableOf[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
+// WriteList writes a row for each of a list under a header.
+func WriteList[T any](w io.Writer, header []string, list []T, row func(T) []string) error {
 	rows := make([][]string, len(list))
 	for i, item := range list {
 		rows[i] = row(item)
 	}
-	return Table(w, header, rows)
+	return WriteTable(w, header, rows)
 }
 
-// List writes the items as a table. If there are none, it writes empty to standard error.
-func List[T any](a *App, header []string, list []T, empty string, row func(T) []string) error {
+// PrintList writes the items as a table. If there are none, it writes empty to standard error.
+func PrintList[T any](a *App, header []string, list []T, empty string, row func(T) []string) error {
 	if len(list) == 0 {
 		a.Say("%s", empty)
 		return nil
 	}
-	return TableOf(a.Out, header, list, row)
+	return WriteList(a.Out, header, list, row)
 }
 
-// FirstOf returns the first n items of a list, and reports on standard error if it omits some. 0
+// LimitList returns the first n items of a list, and reports on standard error if it omits some. 0
 // means no limit.
-func FirstOf[T any](a *App, list []T, n int) []T {
+func LimitList[T any](a *App, list []T, n int) []T {
 	if n <= 0 || len(list) <= n {
 		return list
 	}
-	a.Say("there are more; this is the first %d", n)
+	a.Say("only the first %d are listed", n)
 	return list[:n]
 }
 
@@ -118,19 +118,19 @@ func writeColumns(w io.Writer, rows [][]string, text bool) error {
 }
 
 // splitText gives each line of the last column's text a row of its own.
-func splitText(rows [][]string, width int) (out [][]string) {
+func splitText(rows [][]string, width int) (lines [][]string) {
 	for _, row := range rows {
 		last := len(row) - 1
-		for i, line := range strings.Split(hang(row[last], 0, width), "\n") {
+		for i, line := range strings.Split(wrapLine(row[last], 0, width), "\n") {
 			next := make([]string, last+1)
 			if i == 0 {
 				copy(next, row)
 			}
 			next[last] = line
-			out = append(out, next)
+			lines = append(lines, next)
 		}
 	}
-	return out
+	return lines
 }
 
 func sumWidths(widths []int) (sum int) {
@@ -163,7 +163,7 @@ func fitWidths(widths []int, limit int) {
 }
 
 // narrowWidest takes from the widest columns until their sum is limit, or each is least.
-func narrowWidest(widths []int, limit, least int) {
+func narrowWidest(widths []int, limit, minWidth int) {
 	for sum := sumWidths(widths); sum > limit; sum-- {
 		widest := 0
 		for i, n := range widths {
@@ -171,7 +171,7 @@ func narrowWidest(widths []int, limit, least int) {
 				widest = i
 			}
 		}
-		if widths[widest] <= least {
+		if widths[widest] <= minWidth {
 			return
 		}
 		widths[widest]--
@@ -194,7 +194,7 @@ func shorten(text string, width int) string {
 
 // terminalWidth returns the number of columns of the terminal that w writes to, 0 for none.
 func terminalWidth(w io.Writer) int {
-	f, ok := Unfiltered(w).(*os.File)
+	f, ok := UnwrapWriter(w).(*os.File)
 	if !ok {
 		return 0
 	}
@@ -244,9 +244,9 @@ func (a *App) allowsColor(w io.Writer) bool {
 	return IsTerminal(w)
 }
 
-// Pairs writes names and values in two columns. A value with several lines has one row for
+// WritePairs writes names and values in two columns. A value with several lines has one row for
 // each, an empty value none. Values are never cut.
-func Pairs(w io.Writer, list [][2]string) error {
+func WritePairs(w io.Writer, list [][2]string) error {
 	width := 0
 	for _, p := range list {
 		if p[1] != "" {

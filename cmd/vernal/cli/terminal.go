@@ -33,32 +33,32 @@ type terminalWriter struct {
 	// color lets WriteVerdict color verdicts.
 	color bool
 
-	mu   sync.Mutex
-	rest []byte // the beginning of a character that the next Write completes
+	mu      sync.Mutex
+	partial []byte // the beginning of a character that the next Write completes
 }
 
 func (t *terminalWriter) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	in := append(t.rest, p...)
-	out := make([]byte, 0, len(in))
-	for len(in) > 0 && utf8.FullRune(in) {
-		r, size := utf8.DecodeRune(in)
+	input := append(t.partial, p...)
+	output := make([]byte, 0, len(input))
+	for len(input) > 0 && utf8.FullRune(input) {
+		r, size := utf8.DecodeRune(input)
 		switch {
 		// A byte that is not UTF-8 can be a C1 control on an 8-bit terminal.
 		case r == utf8.RuneError && size == 1:
-			out = utf8.AppendRune(out, utf8.RuneError)
+			output = utf8.AppendRune(output, utf8.RuneError)
 		case r == '\n' || r == '\t' || !idp.IsControl(r):
-			out = append(out, in[:size]...)
+			output = append(output, input[:size]...)
 		case t.escape:
-			out = fmt.Appendf(out, `\u%04x`, r)
+			output = fmt.Appendf(output, `\u%04x`, r)
 		default:
-			out = utf8.AppendRune(out, utf8.RuneError)
+			output = utf8.AppendRune(output, utf8.RuneError)
 		}
-		in = in[size:]
+		input = input[size:]
 	}
-	t.rest = append([]byte(nil), in...)
-	if _, err := t.w.Write(out); err != nil {
+	t.partial = append([]byte(nil), input...)
+	if _, err := t.w.Write(output); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -73,35 +73,35 @@ func (a *App) FilterOutput() {
 	}
 }
 
-// Unfiltered returns the stream behind the filter.
-func Unfiltered(w io.Writer) io.Writer {
+// UnwrapWriter returns the stream behind the filter.
+func UnwrapWriter(w io.Writer) io.Writer {
 	if t, ok := w.(*terminalWriter); ok {
 		return t.w
 	}
 	return w
 }
 
-// JSONWriter returns w for JSON that the program writes.
-func JSONWriter(w io.Writer) io.Writer { return &terminalWriter{w: Unfiltered(w), escape: true} }
+// NewJSONWriter returns w for JSON that the program writes.
+func NewJSONWriter(w io.Writer) io.Writer { return &terminalWriter{w: UnwrapWriter(w), escape: true} }
 
 // Data returns standard output for data that programs read unchanged.
 func (a *App) Data() io.Writer {
 	if IsTerminal(a.Out) {
 		return a.Out
 	}
-	return Unfiltered(a.Out)
+	return UnwrapWriter(a.Out)
 }
 
 // JSONData is Data for JSON that must not change in a single byte, because it is hashed.
 func (a *App) JSONData() io.Writer {
 	if IsTerminal(a.Out) {
-		return JSONWriter(a.Out)
+		return NewJSONWriter(a.Out)
 	}
-	return Unfiltered(a.Out)
+	return UnwrapWriter(a.Out)
 }
 
 // IsTerminal reports whether w writes to a terminal.
 func IsTerminal(w io.Writer) bool {
-	f, ok := Unfiltered(w).(*os.File)
+	f, ok := UnwrapWriter(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

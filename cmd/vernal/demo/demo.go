@@ -24,8 +24,8 @@ import (
 	"vernal/templates"
 )
 
-// grace is the time that a shutdown after Ctrl-C may take.
-const grace = 500 * time.Millisecond
+// shutdownTime is the time that a shutdown after Ctrl-C may take.
+const shutdownTime = 500 * time.Millisecond
 
 // Ports are the listeners of a demo.
 type Ports struct {
@@ -65,16 +65,16 @@ type Demo struct {
 	User    *User
 	Samples []*Sample
 
-	ctx   context.Context
-	stop  context.CancelFunc
-	group *errgroup.Group
-	pages *templates.Set
-	box   *smtptest.Server
+	ctx     context.Context
+	stop    context.CancelFunc
+	group   *errgroup.Group
+	pages   *templates.Set
+	mailbox *smtptest.Server
 }
 
 // Start starts everything and returns once all of it answers. Close ends it.
 func Start(ctx context.Context, o Options) (_ *Demo, err error) {
-	d := &Demo{Options: o, box: new(smtptest.Server)}
+	d := &Demo{Options: o, mailbox: new(smtptest.Server)}
 	ctx, d.stop = context.WithCancel(ctx)
 	d.group, d.ctx = errgroup.WithContext(ctx)
 	defer func() {
@@ -114,7 +114,7 @@ func (d *Demo) Close() error {
 // serveIdP runs the identity provider on the demo's listeners.
 func (d *Demo) serveIdP() {
 	srv := d.Server
-	srv.Listener, srv.AdminListener, srv.Grace = d.Ports.IdP, d.Ports.Admin, grace
+	srv.Listener, srv.AdminListener, srv.Grace = d.Ports.IdP, d.Ports.Admin, shutdownTime
 	d.group.Go(func() error {
 		err := srv.Run(d.ctx)
 		if d.ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
@@ -131,8 +131,8 @@ func (d *Demo) serveSamples() error {
 	var group errgroup.Group // making keys takes a moment
 	for i, kind := range sampleKinds {
 		group.Go(func() (err error) {
-			from := []string{d.YearMetadata(), d.BaseURL() + "/api/saml/metadata"}[i]
-			d.Samples[i], err = newSample(d.ctx, d, kind, BaseURL(kind.host, d.Ports.Samples[i]), from)
+			metadataURL := []string{d.YearMetadata(), d.BaseURL() + "/api/saml/metadata"}[i]
+			d.Samples[i], err = newSample(d.ctx, d, kind, BaseURL(kind.host, d.Ports.Samples[i]), metadataURL)
 			return err
 		})
 	}
@@ -150,12 +150,12 @@ func (d *Demo) serveSamples() error {
 }
 
 // serve answers until the demo ends.
-func (d *Demo) serve(what string, l net.Listener, handler http.Handler) {
+func (d *Demo) serve(name string, l net.Listener, handler http.Handler) {
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 256 << 10}
 	context.AfterFunc(d.ctx, func() { _ = srv.Close() })
 	d.group.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve %s: %w", what, err)
+			return fmt.Errorf("serve %s: %w", name, err)
 		}
 		return nil
 	})

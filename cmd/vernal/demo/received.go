@@ -20,34 +20,34 @@ import (
 
 // memory keeps values by random handles, the latest ones at least.
 type memory[T any] struct {
-	mu   sync.Mutex
-	kept map[string]T
+	mu     sync.Mutex
+	values map[string]T
 }
 
-// maxKept bounds a memory.
-const maxKept = 100
+// maxValues bounds a memory.
+const maxValues = 100
 
 func (m *memory[T]) keep(value T) (handle string) {
 	handle = rand.Text()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.kept == nil {
-		m.kept = make(map[string]T)
+	if m.values == nil {
+		m.values = make(map[string]T)
 	}
-	for old := range m.kept {
-		if len(m.kept) < maxKept {
+	for old := range m.values {
+		if len(m.values) < maxValues {
 			break
 		}
-		delete(m.kept, old)
+		delete(m.values, old)
 	}
-	m.kept[handle] = value
+	m.values[handle] = value
 	return handle
 }
 
 func (m *memory[T]) get(handle string) (value T, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	value, ok = m.kept[handle]
+	value, ok = m.values[handle]
 	return value, ok
 }
 
@@ -55,21 +55,21 @@ func (m *memory[T]) get(handle string) (value T, ok bool) {
 func (m *memory[T]) take(handle string) (value T, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	value, ok = m.kept[handle]
-	delete(m.kept, handle)
+	value, ok = m.values[handle]
+	delete(m.values, handle)
 	return value, ok
 }
 
-// received is a session of a sample: the assertion that the library accepted, the message
+// sampleSession is a session of a sample: the assertion that the library accepted, the message
 // that carried it, and the decrypted XML if it was encrypted.
-type received struct {
-	assertion        *saml.Assertion
-	response, inside string
-	encryption       string // the algorithm
+type sampleSession struct {
+	assertion              *saml.Assertion
+	response, decryptedXML string
+	encryption             string // the algorithm
 }
 
 // GetNameID implements the interface of the library's logout.
-func (v *received) GetNameID() string {
+func (v *sampleSession) GetNameID() string {
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
 		return s.NameID.Value
 	}
@@ -79,7 +79,7 @@ func (v *received) GetNameID() string {
 // sessions implements the library's sessions with a cookie that names a received assertion.
 type sessions struct {
 	samlsp.CookieSessionProvider
-	received memory[*received]
+	sampleSessions memory[*sampleSession]
 }
 
 func newSessions(o samlsp.Options) *sessions {
@@ -94,14 +94,14 @@ const signedOutCookie = "signed_out"
 // CreateSession creates a session for an accepted assertion.
 func (s *sessions) CreateSession(w http.ResponseWriter, r *http.Request, assertion *saml.Assertion) error {
 	provider := s.CookieSessionProvider
-	provider.Codec = codec{s: s, response: bodyOf(r)}
+	provider.Codec = codec{s: s, response: readMessage(r)}
 	return provider.CreateSession(w, r, assertion)
 }
 
 // DeleteSession ends the session.
 func (s *sessions) DeleteSession(w http.ResponseWriter, r *http.Request) error {
 	if c, err := r.Cookie(s.Name); err == nil {
-		s.received.take(c.Value)
+		s.sampleSessions.take(c.Value)
 	}
 	http.SetCookie(w, &http.Cookie{Name: signedOutCookie, Value: "1", Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	return s.CookieSessionProvider.DeleteSession(w, r)
@@ -114,72 +114,74 @@ type codec struct {
 }
 
 func (c codec) New(a *saml.Assertion) (samlsp.Session, error) {
-	v := &received{assertion: a, response: indent(c.response)}
+	v := &sampleSession{assertion: a, response: indent(c.response)}
 	doc := etree.NewDocument()
 	if err := doc.ReadFromBytes(c.response); err != nil {
 		return nil, err
 	}
-	m := doc.FindElement("//EncryptedData/EncryptionMethod")
-	if m == nil {
+	method := doc.FindElement("//EncryptedData/EncryptionMethod")
+	if method == nil {
 		return v, nil
 	}
-	v.encryption = m.SelectAttrValue("Algorithm", "")
-	inside, err := etree.NewDocumentWithRoot(a.Element()).WriteToBytes()
-	v.inside = indent(inside)
+	v.encryption = method.SelectAttrValue("Algorithm", "")
+	text, err := etree.NewDocumentWithRoot(a.Element()).WriteToBytes()
+	v.decryptedXML = indent(text)
 	return v, err
 }
 
-func (c codec) Encode(v samlsp.Session) (string, error) { return c.s.received.keep(v.(*received)), nil }
+func (c codec) Encode(v samlsp.Session) (string, error) {
+	return c.s.sampleSessions.keep(v.(*sampleSession)), nil
+}
 
 func (c codec) Decode(handle string) (samlsp.Session, error) {
-	if v, ok := c.s.received.get(handle); ok {
+	if v, ok := c.s.sampleSessions.get(handle); ok {
 		return v, nil
 	}
 	return nil, errors.New("the session is over")
 }
 
-// page returns the page that shows the assertion. years are those of the identity provider,
+// buildPage returns the page that shows the assertion. years are those of the identity provider,
 // to name the one whose certificate signed.
-func (v *received) page(years []keyring.Entry) templates.DemoSignedInPage {
-	p := templates.DemoSignedInPage{Response: v.response, Assertion: v.inside, Encryption: v.encryption, NameID: v.GetNameID()}
+func (v *sampleSession) buildPage(years []keyring.Entry) templates.DemoSignedInPage {
+	page := templates.DemoSignedInPage{Response: v.response, Assertion: v.decryptedXML, Encryption: v.encryption, NameID: v.GetNameID()}
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
-		p.Format = s.NameID.Format
+		page.Format = s.NameID.Format
 	}
 	for _, a := range v.assertion.AuthnStatements {
-		p.SessionIndex, p.AuthnAt = a.SessionIndex, a.AuthnInstant
+		page.SessionIndex, page.AuthnAt = a.SessionIndex, a.AuthnInstant
 		if a.AuthnContext.AuthnContextClassRef != nil {
-			p.ClassRef = a.AuthnContext.AuthnContextClassRef.Value
+			page.ClassRef = a.AuthnContext.AuthnContextClassRef.Value
 		}
 	}
 	for _, statement := range v.assertion.AttributeStatements {
 		for _, a := range statement.Attributes {
-			p.Attributes = append(p.Attributes, shownAttribute(&p, a))
+			page.Attributes = append(page.Attributes, showAttribute(&page, a))
 		}
 	}
 	if v.assertion.Signature != nil {
-		showSignature(&p, v.assertion.Signature, years)
+		showSignature(&page, v.assertion.Signature, years)
 	}
-	return p
+	return page
 }
 
-// shownAttribute returns an attribute to show, and sets the field of the page that repeats its
+// showAttribute returns an attribute to show, and sets the field of the page that repeats its
 // value.
-func shownAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.DemoAttribute {
-	shown := templates.DemoAttribute{Name: a.Name}
+func showAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.DemoAttribute {
+	attribute := templates.DemoAttribute{Name: a.Name}
 	for _, value := range a.Values {
-		shown.Values = append(shown.Values, value.Value)
+		attribute.Values = append(attribute.Values, value.Value)
 	}
-	if len(shown.Values) > 0 {
+	if len(attribute.Values) > 0 {
 		switch a.Name {
 		case "email":
-			p.Email = shown.Values[0]
+			p.Email = attribute.Values[0]
 		case "ial":
-			p.IAL = shown.Values[0]
+			p.IAL = attribute.Values[0]
 		case "aal":
-			p.AAL = shown.Values[0]
+			p.AAL = attribute.Values[0]
 		}
 	}
-	return shown
+	return attribute
 }
 
 // showSignature sets which key signed the assertion. The library has verified the
@@ -209,8 +211,8 @@ func showSignature(p *templates.DemoSignedInPage, signature *etree.Element, year
 	}
 }
 
-// bodyOf returns the message in a form, nil without one.
-func bodyOf(r *http.Request) []byte {
+// readMessage returns the message in a form, nil without one.
+func readMessage(r *http.Request) []byte {
 	message, _ := base64.StdEncoding.DecodeString(r.PostForm.Get("SAMLResponse"))
 	return message
 }

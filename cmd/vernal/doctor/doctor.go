@@ -81,15 +81,15 @@ type jsonReport struct {
 
 // addCommands adds the command lines of suggestions to a report.
 func (a *commands) addCommands(report *doctor.Report) jsonReport {
-	out := jsonReport{Report: report, Findings: []jsonFinding{}}
+	result := jsonReport{Report: report, Findings: []jsonFinding{}}
 	for _, f := range report.Findings {
-		r := jsonFinding{Finding: f}
+		finding := jsonFinding{Finding: f}
 		for _, s := range f.Suggestions {
-			r.Suggestions = append(r.Suggestions, cli.ReportedAdvice{Suggestion: s, Command: a.CommandLine(s)})
+			finding.Suggestions = append(finding.Suggestions, cli.ReportedAdvice{Suggestion: s, Command: a.CommandLine(s)})
 		}
-		out.Findings = append(out.Findings, r)
+		result.Findings = append(result.Findings, finding)
 	}
-	return out
+	return result
 }
 
 // printReport prints the findings, problems first.
@@ -105,9 +105,9 @@ func (a *commands) printReport(report *doctor.Report) error {
 		fmt.Fprintln(a.Out, "no problem found")
 	}
 	if n := report.Next; n != nil {
-		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.Day(n.At), n.By)
+		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.FormatDay(n.At), n.By)
 	}
-	a.sayUnchecked(report)
+	a.reportUnchecked(report)
 	return nil
 }
 
@@ -120,8 +120,8 @@ func (a *commands) printFinding(f doctor.Finding) {
 	fmt.Fprintln(a.Out)
 }
 
-// sayUnchecked names the checks that did not run.
-func (a *commands) sayUnchecked(report *doctor.Report) {
+// reportUnchecked names the checks that did not run.
+func (a *commands) reportUnchecked(report *doctor.Report) {
 	for _, c := range report.Checks {
 		switch c.Cause {
 		case doctor.NeedsServer:

@@ -28,8 +28,8 @@ import (
 
 // Bounds, in bytes.
 const (
-	maxInspected = 64 << 20 // of the input: a HAR file may contain images, too
-	maxMessage   = 1 << 20  // of a message in it: metadata is the longest
+	maxInput   = 64 << 20 // of the input: a HAR file may contain images, too
+	maxMessage = 1 << 20  // of a message in it: metadata is the longest
 )
 
 // inspectFlags are the flags of the command.
@@ -96,66 +96,66 @@ that brings the message.`,
 }
 
 func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) error {
-	m := inspect.Message{}
+	message := inspect.Message{}
 	if f.at != "" {
 		t, err := time.Parse(time.RFC3339, f.at)
 		if err != nil {
 			return cli.Usage(c, "--at %q is no time such as 2027-03-01T09:00:00Z", f.at)
 		}
-		m.At = t
+		message.At = t
 	}
 	if f.number < 1 {
 		return cli.Usage(c, "--message counts from 1")
 	}
-	text, err := a.inspectedText(args)
+	text, err := a.readInspectedText(args)
 	if err != nil {
 		return err
 	}
 	// Metadata in a single-byte encoding: JSON would lose bytes that are not UTF-8. The
 	// finder detects UTF-16 by its zero bytes.
 	if !utf8.ValidString(text) && !strings.Contains(text, "\x00") {
-		if plain, err := filetext.Decode([]byte(text)); err == nil {
-			text = string(plain)
+		if utf8Text, err := filetext.Decode([]byte(text)); err == nil {
+			text = string(utf8Text)
 		}
 	}
-	if err := pickMessage(&m, text, f.number); err != nil {
+	if err := pickMessage(&message, text, f.number); err != nil {
 		return err
 	}
 	if f.key != "" {
-		if m.Opened, err = a.openAssertion(m, f.key); err != nil {
+		if message.Opened, err = a.openAssertion(message, f.key); err != nil {
 			return err
 		}
 	}
-	return a.inspectMessage(c.Context(), m)
+	return a.inspectMessage(c.Context(), message)
 }
 
-// inspectedText returns the text: the argument, the file that it names or, without one,
+// readInspectedText returns the text: the argument, the file that it names or, without one,
 // standard input.
-func (a *commands) inspectedText(args []string) (string, error) {
-	in := a.In
+func (a *commands) readInspectedText(args []string) (string, error) {
+	input := a.In
 	if len(args) > 0 && args[0] != "-" {
 		f, err := os.Open(args[0])
 		if err != nil { // usually text: too long for a name, or no such file
 			return args[0], nil
 		}
 		defer f.Close()
-		in = f
+		input = f
 	}
 	var b strings.Builder
-	n, err := io.Copy(&b, io.LimitReader(in, maxInspected+1))
+	n, err := io.Copy(&b, io.LimitReader(input, maxInput+1))
 	if err != nil {
 		return "", fmt.Errorf("read the message: %w", err)
 	}
-	if n > maxInspected {
-		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInspected>>20)
+	if n > maxInput {
+		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInput>>20)
 	}
 	return b.String(), nil
 }
 
 // pickMessage takes one of the messages in a text.
 func pickMessage(m *inspect.Message, text string, number int) error {
-	all := inspect.Find(text)
-	if len(all) == 0 {
+	messages := inspect.Find(text)
+	if len(messages) == 0 {
 		seen := inspect.See(text)
 		err := fmt.Errorf("no SAML message found: %s", seen.Advice())
 		if s, ok := seen.Suggestion(); ok {
@@ -163,12 +163,12 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 		}
 		return err
 	}
-	if number > len(all) {
-		return fmt.Errorf("message %d not found in the text, which has %d", number, len(all))
+	if number > len(messages) {
+		return fmt.Errorf("message %d not found in the text, which has %d", number, len(messages))
 	}
-	m.Sent = all[number-1]
-	if len(all) > 1 {
-		m.Number, m.Of = number, len(all)
+	m.Sent = messages[number-1]
+	if len(messages) > 1 {
+		m.Number, m.Of = number, len(messages)
 	}
 	// An escaped query is longer than the pasted text, so a byte count would confuse the user.
 	if len(m.XML)+len(m.Query)+len(m.InURL) > maxMessage {
@@ -193,11 +193,11 @@ func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opene
 	if !ok {
 		return nil, fmt.Errorf("the private key in %s is not RSA", file)
 	}
-	opened := inspect.Open(m.Sent, key)
-	if opened == nil {
+	assertion := inspect.Open(m.Sent, key)
+	if assertion == nil {
 		a.Say("vernal: no encrypted assertion in the message, so --key is not needed")
 	}
-	return opened, nil
+	return assertion, nil
 }
 
 func (a *commands) inspectMessage(ctx context.Context, m inspect.Message) error {
@@ -230,9 +230,9 @@ func (a *commands) inspectMessage(ctx context.Context, m inspect.Message) error 
 
 // askInspector asks the installation or, without one, decodes in this process.
 func (a *commands) askInspector(ctx context.Context, m inspect.Message) (*inspect.Report, error) {
-	client, done, err := a.Connect(ctx)
+	client, release, err := a.Connect(ctx)
 	if err == nil {
-		defer done()
+		defer release()
 		return admin.Call(ctx, client, ops.Inspect, m)
 	}
 	idp, configErr := a.offline()

@@ -12,70 +12,70 @@ import (
 
 // printReport writes a report as text: the rules, the result of the request, and the
 // message.
-func (a *commands) printReport(r *inspect.Report) error {
-	if err := cli.WriteVerdict(a.Out, verdictText(r)+"\n"); err != nil {
+func (a *commands) printReport(report *inspect.Report) error {
+	if err := cli.WriteVerdict(a.Out, formatVerdict(report)+"\n"); err != nil {
 		return err
 	}
-	what := cmp.Or(r.Kind, "unreadable message")
-	if r.SP != "" {
-		what += ": " + idp.OneLine(string(r.SP))
+	title := cmp.Or(report.Kind, "unreadable message")
+	if report.SP != "" {
+		title += ": " + idp.OneLine(string(report.SP))
 	}
-	if r.SPName != "" {
-		what += " (" + idp.OneLine(r.SPName) + ")"
+	if report.SPName != "" {
+		title += " (" + idp.OneLine(report.SPName) + ")"
 	}
-	fmt.Fprintln(a.Out, what+", at "+cli.Moment(r.At))
-	if r.Messages > 0 {
-		fmt.Fprintf(a.Out, "message %d of %d in the text; --message takes another\n", r.Number, r.Messages)
+	fmt.Fprintln(a.Out, title+", at "+cli.FormatTime(report.At))
+	if report.Messages > 0 {
+		fmt.Fprintf(a.Out, "message %d of %d in the text; --message takes another\n", report.Number, report.Messages)
 	}
-	if text := foundText(r.Place, r.Steps); text != "" {
+	if text := describePlace(report.Place, report.Steps); text != "" {
 		fmt.Fprintln(a.Out, text)
 	}
-	for _, c := range r.Checks {
+	for _, c := range report.Checks {
 		a.printCheck(c)
 	}
-	if r.Cert != nil {
-		fmt.Fprintf(a.Out, "\nverified by the certificate with SHA-256 %s, which ends %s\n", r.Cert.SHA256, cli.Day(r.Cert.EndAt))
+	if report.Cert != nil {
+		fmt.Fprintf(a.Out, "\nverified by the certificate with SHA-256 %s, which ends %s\n", report.Cert.SHA256, cli.FormatDay(report.Cert.EndAt))
 	}
-	if l := r.Levels; l != nil {
+	if l := report.Levels; l != nil {
 		fmt.Fprintln(a.Out)
-		if err := a.printLevels(l, r.SP); err != nil {
+		if err := a.printLevels(l, report.SP); err != nil {
 			return err
 		}
 	}
-	for i, attr := range r.Attributes {
+	for i, attr := range report.Attributes {
 		if i == 0 {
 			fmt.Fprintln(a.Out, "\nattributes:")
 		}
 		fmt.Fprintf(a.Out, "  %s = %s\n", idp.OneLine(attr.Name), idp.OneLine(strings.Join(attr.Values, ", ")))
 	}
-	if r.XML != "" {
+	if report.XML != "" {
 		fmt.Fprintln(a.Out)
-		for line := range strings.SplitSeq(r.XML, "\n") {
+		for line := range strings.SplitSeq(report.XML, "\n") {
 			fmt.Fprintln(a.Out, idp.OneLine(line))
 		}
 	}
 	return nil
 }
 
-// verdictText sums a report up in a line: the rules that fail, or those that are open.
-func verdictText(r *inspect.Report) string {
-	var failed, open []string
-	for _, c := range r.Checks {
+// formatVerdict sums a report up in a line: the rules that fail, or those that are open.
+func formatVerdict(report *inspect.Report) string {
+	var failedRules, openRules []string
+	for _, c := range report.Checks {
 		switch c.Outcome {
 		case inspect.Refused:
-			failed = append(failed, idp.OneLine(c.Field))
+			failedRules = append(failedRules, idp.OneLine(c.Field))
 		case inspect.Warned, inspect.Skipped:
-			open = append(open, idp.OneLine(c.Field))
+			openRules = append(openRules, idp.OneLine(c.Field))
 		}
 	}
-	rules := cli.Plural(len(r.Checks), "rule")
+	rules := cli.FormatCount(len(report.Checks), "rule")
 	switch {
-	case r.Refused && len(failed) == 1:
-		return "REFUSED: 1 of " + rules + " fails: " + failed[0]
-	case r.Refused:
-		return fmt.Sprintf("REFUSED: %d of %s fail: %s", len(failed), rules, strings.Join(failed, ", "))
-	case r.Unknown:
-		return "unknown: it cannot be said whether the message would be taken: " + strings.Join(open, ", ")
+	case report.Refused && len(failedRules) == 1:
+		return "REFUSED: 1 of " + rules + " fails: " + failedRules[0]
+	case report.Refused:
+		return fmt.Sprintf("REFUSED: %d of %s fail: %s", len(failedRules), rules, strings.Join(failedRules, ", "))
+	case report.Unknown:
+		return "unknown: it cannot be said whether the message would be taken: " + strings.Join(openRules, ", ")
 	}
 	return "ok: none of " + rules + " fails"
 }
@@ -96,19 +96,19 @@ var (
 	}
 )
 
-// foundText returns where a message was found and how it was decoded. It is "" if the
+// describePlace returns where a message was found and how it was decoded. It is "" if the
 // message was not encoded.
-func foundText(place inspect.Place, undone []inspect.Step) string {
-	if len(undone) == 0 || places[place] == "" {
+func describePlace(place inspect.Place, decodedSteps []inspect.Step) string {
+	if len(decodedSteps) == 0 || places[place] == "" {
 		return ""
 	}
 	text := "found " + places[place]
-	for i := 0; i < len(undone); {
+	for i := 0; i < len(decodedSteps); {
 		n := 1
-		for i+n < len(undone) && undone[i+n] == undone[i] {
+		for i+n < len(decodedSteps) && decodedSteps[i+n] == decodedSteps[i] {
 			n++
 		}
-		text += ", " + steps[undone[i]]
+		text += ", " + steps[decodedSteps[i]]
 		if n > 1 {
 			text += " " + []string{"twice", "three times", "four times", "five times", "six times"}[min(n-2, 4)]
 		}
@@ -139,23 +139,23 @@ func (a *commands) printCheck(c inspect.Check) {
 	}
 }
 
-func (a *commands) printLevels(l *inspect.Levels, sp idp.EntityID) error {
-	second := "a second factor in this session"
-	if l.RememberedDevice {
-		second = "a second factor, or a remembered device"
+func (a *commands) printLevels(levels *inspect.Levels, sp idp.EntityID) error {
+	factorText := "a second factor in this session"
+	if levels.RememberedDevice {
+		factorText = "a second factor, or a remembered device"
 	}
 	list := [][2]string{
-		{"identity", l.IAL}, {"sign-in", l.AAL + ": " + second}, {"stated", l.ClassRef}, {"attributes", strings.Join(l.Attributes, ", ")},
+		{"identity", levels.IAL}, {"sign-in", levels.AAL + ": " + factorText}, {"stated", levels.ClassRef}, {"attributes", strings.Join(levels.Attributes, ", ")},
 	}
-	for _, d := range l.Dropped {
+	for _, d := range levels.Dropped {
 		text := inspect.DropText(d)
 		if s, ok := inspect.DropSuggestion(d, sp); ok {
 			text += ": " + a.CommandLine(s)
 		}
 		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason) + " (" + text + ")"})
 	}
-	for _, u := range l.Unknown {
+	for _, u := range levels.Unknown {
 		list = append(list, [2]string{"unknown", u})
 	}
-	return cli.Pairs(a.Out, list)
+	return cli.WritePairs(a.Out, list)
 }

@@ -39,7 +39,7 @@ func (a *commands) changeUser(c *cobra.Command, op ops.Op[ops.UserRequest, ops.C
 	}
 	a.Say("%s %s", primaryEmail(answer.User), result)
 	if n := answer.SessionsEnded; n > 0 {
-		a.Say("%s ended", cli.Plural(n, "session"))
+		a.Say("%s ended", cli.FormatCount(n, "session"))
 	}
 	if op.Path == ops.ResetMFA.Path && answer.TOTPSecret == "" {
 		a.Say("the user cannot sign in where a second factor is needed: run vernal user reset-mfa %s --totp", shellquote.Quote(req.Email))
@@ -63,7 +63,7 @@ func (a *commands) setPasswordCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
-	a.CompleteArg(c, cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -90,7 +90,7 @@ func (a *commands) resetMFACommand() *cobra.Command {
 		},
 	}
 	totp.addFlags(c)
-	a.CompleteArg(c, cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -106,7 +106,7 @@ func (a *commands) lockCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "the reason, a `TEXT` that 'user show' prints")
-	a.CompleteArg(c, cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -120,7 +120,7 @@ func (a *commands) unlockCommand() *cobra.Command {
 			return a.changeUser(c, ops.UnlockUser, ops.UserRequest{Email: args[0]}, "can sign in")
 		},
 	}
-	a.CompleteArg(c, cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -152,7 +152,7 @@ use at that time. To replace it, run 'vernal rekey'.`,
 		},
 	}
 	c.Flags().StringVar(&yes, "yes", "", "confirm with the `EMAIL` or ID that you gave")
-	a.CompleteArg(c, cli.Emails)
-	a.CompleteFlag(c, "yes", cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
+	a.CompleteFlag(c, "yes", cli.FindEmails)
 	return c
 }

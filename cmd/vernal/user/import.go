@@ -122,7 +122,7 @@ func (im *importer) run(ctx context.Context, r *account.RecordReader) error {
 	case err != nil:
 		return fmt.Errorf("%w\n  %s: fix the error and run the import again, which skips existing users", err, im.progressText())
 	case im.summary.Refused > 0:
-		return fmt.Errorf("%d of %s refused", im.summary.Refused, cli.PluralIs(im.summary.Lines, "line"))
+		return fmt.Errorf("%d of %s refused", im.summary.Refused, cli.FormatCountIs(im.summary.Lines, "line"))
 	}
 	return nil
 }
@@ -259,7 +259,7 @@ func (im *importer) printSummary() error {
 		parts = append(parts, fmt.Sprintf("%d already present (line %s)", summary.Present, lineRanges(im.presentLines)))
 	}
 	if summary.Refused > 0 {
-		parts = append(parts, cli.PluralIs(summary.Refused, "line")+" refused")
+		parts = append(parts, cli.FormatCountIs(summary.Refused, "line")+" refused")
 	}
 	im.app.Say("%s%s", mode, strings.Join(parts, ", "))
 	if len(summary.Unregistered) > 0 {

@@ -125,7 +125,7 @@ func (a *commands) printTOTP(secret, totpURL string) error {
 		return nil
 	}
 	a.Say("give this to the user now: it is not shown again")
-	return cli.Pairs(a.Out, [][2]string{{"TOTP secret", secret}, {"TOTP URL", totpURL}})
+	return cli.WritePairs(a.Out, [][2]string{{"TOTP secret", secret}, {"TOTP URL", totpURL}})
 }
 
 // The values of --sort. Without it, the server lists users by ID, page by page.
@@ -176,7 +176,7 @@ users are sorted by ID.`,
 			if order != nil {
 				slices.SortStableFunc(users, order)
 			}
-			users = cli.FirstOf(a.App, users, limit)
+			users = cli.LimitList(a.App, users, limit)
 			return a.Print(users, func() error { return a.printUsers(users) })
 		},
 	}
@@ -206,8 +206,8 @@ func (a *commands) findUsers(ctx context.Context, req ops.UsersRequest, limit in
 
 func (a *commands) printUsers(users []ops.User) error {
 	header := []string{"EMAIL", "PASSWORD", "TOTP", "LOCKED", "LAST SIGN-IN", "ADDED"}
-	return cli.List(a.App, header, users, "no user found", func(u ops.User) []string {
-		return []string{primaryEmail(u), cli.YesNo(u.HasPassword), fmt.Sprint(len(u.TOTPs)), cli.YesNo(u.Locked), cli.Day(lastSignIn(u)), cli.Day(u.CreatedAt)}
+	return cli.PrintList(a.App, header, users, "no user found", func(u ops.User) []string {
+		return []string{primaryEmail(u), cli.FormatBool(u.HasPassword), fmt.Sprint(len(u.TOTPs)), cli.FormatBool(u.Locked), cli.FormatDay(lastSignIn(u)), cli.FormatDay(u.CreatedAt)}
 	})
 }
 
@@ -237,14 +237,14 @@ NameID that a service provider has for the user, for example in its log.`,
 				return cli.Usage(c, "--name-id needs --sp ENTITY_ID: every service provider has its own NameIDs")
 			}
 			return cli.Read(c.Context(), a.App, ops.ShowUser, req, func(u ops.User) error {
-				return cli.Pairs(a.Out, describeUser(u))
+				return cli.WritePairs(a.Out, describeUser(u))
 			})
 		},
 	}
 	c.Flags().StringVar(&nameID, "name-id", "", "the user that has the NameID `VALUE` at --sp")
 	c.Flags().StringVar(&sp, "sp", "", "the service provider `ENTITY_ID` that has the NameID")
-	a.CompleteArg(c, cli.Emails)
-	a.CompleteFlag(c, "sp", cli.EntityIDs)
+	a.CompleteArg(c, cli.FindEmails)
+	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
 	return c
 }
 
@@ -254,11 +254,11 @@ func describeUser(u ops.User) [][2]string {
 		emails = append(emails, e.Address)
 	}
 	for _, t := range u.TOTPs {
-		totps = append(totps, strings.TrimSpace(fmt.Sprintf("%s every %d s, since %s", t.Name, t.Period, cli.Day(t.AddedAt))))
+		totps = append(totps, strings.TrimSpace(fmt.Sprintf("%s every %d s, since %s", t.Name, t.Period, cli.FormatDay(t.AddedAt))))
 	}
 	lockText := "no"
 	if u.Locked {
-		lockText = "since " + cli.Moment(u.LockedAt)
+		lockText = "since " + cli.FormatTime(u.LockedAt)
 		if u.LockReason != "" {
 			lockText += ": " + u.LockReason
 		}
@@ -267,24 +267,24 @@ func describeUser(u ops.User) [][2]string {
 		{"id", string(u.ID)},
 		{"emails", strings.Join(emails, "\n")},
 		{"role", u.Role},
-		{"password", cli.YesNo(u.HasPassword)},
-		{"password changed", cli.Moment(u.PasswordChangedAt)},
+		{"password", cli.FormatBool(u.HasPassword)},
+		{"password changed", cli.FormatTime(u.PasswordChangedAt)},
 		{"TOTP", strings.Join(totps, "\n")},
 		{"remembered in", strings.Join(describeDevices(u), "\n")},
 		{"identity", identityText(u.Profile)},
 		{"locked", lockText},
-		{"last sign-in", cli.Moment(lastSignIn(u))},
-		{"added", cli.Moment(u.CreatedAt)},
-		{"changed", cli.Moment(u.UpdatedAt)},
+		{"last sign-in", cli.FormatTime(lastSignIn(u))},
+		{"added", cli.FormatTime(u.CreatedAt)},
+		{"changed", cli.FormatTime(u.UpdatedAt)},
 	}
 }
 
 // describeDevices describes the browsers in which a user is remembered.
 func describeDevices(u ops.User) (texts []string) {
 	for _, d := range u.Devices {
-		text := cmp.Or(strings.Trim(d.Browser+", "+d.System, ", "), "unknown browser") + ", until " + cli.Moment(d.RememberedUntil)
+		text := cmp.Or(strings.Trim(d.Browser+", "+d.System, ", "), "unknown browser") + ", until " + cli.FormatTime(d.RememberedUntil)
 		if !d.UsedAt.IsZero() {
-			text += ", last used " + cli.Moment(d.UsedAt)
+			text += ", last used " + cli.FormatTime(d.UsedAt)
 		}
 		texts = append(texts, text)
 	}

@@ -49,7 +49,7 @@ No one has to sign in again, because every request reads the record.`,
 	c.Flags().StringVar(&file, "file", "", "the `FILE` of the profile; - for standard input")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "check the profile and print the changes, but change nothing")
 	cli.SetValues(c, "level", idp.IALVerified, idp.IALFacialMatch, account.LevelNone)
-	a.CompleteArg(c, cli.Emails)
+	a.CompleteArg(c, cli.FindEmails)
 	return c
 }
 
@@ -120,7 +120,7 @@ func identityText(p *ops.Profile) string {
 	}
 	text := p.Level
 	if !p.VerifiedAt.IsZero() {
-		text += " since " + cli.Moment(p.VerifiedAt)
+		text += " since " + cli.FormatTime(p.VerifiedAt)
 	}
 	return text + ": " + strings.Join(p.Fields, ", ")
 }
