@@ -49,7 +49,7 @@ func (a *app) connect(ctx context.Context) (client *admin.Client, release func()
 		}
 		if time.Now().After(deadline) {
 			return nil, nil, fmt.Errorf(
-				"another process holds the store in %s and does not answer on %s there; is a server starting, or hanging?",
+				"another process holds the store in %s and does not answer on %s there: wait if a server is starting, or restart it if it hangs",
 				c.DataDir, admin.SocketName)
 		}
 	}
@@ -72,7 +72,7 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 	case errors.Is(err, admin.ErrImpostor):
 		return nil, nil, cli.Refuse("%v", err)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, nil, cli.Refuse("%s belongs to another user; run this as its owner or as root", c.DataDir)
+		return nil, nil, cli.Refuse("%s belongs to another user: run this as its owner or as root", c.DataDir)
 	}
 	return a.openLocally(c)
 }
@@ -82,7 +82,7 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 func (a *app) openLocally(c *Config) (*admin.Client, func(), error) {
 	self := admin.Self()
 	if owner, ok := config.OwnerOf(c.DataDir); ok && owner != self.UID {
-		return nil, nil, cli.Refuse("%s belongs to uid %d, you are uid %d, and no server runs there; run this as that user",
+		return nil, nil, cli.Refuse("%s belongs to uid %d, this command runs as uid %d, and no server runs there: run it as that user",
 			c.DataDir, owner, self.UID)
 	}
 	d, err := openDeps(c, a.newWarningLog(), a.Clock, a.Getenv, lockTry, false)
@@ -111,9 +111,9 @@ func (a *app) trustDataDir(c *Config) error {
 	case !ok:
 		return nil
 	case owner != self && self == 0 && !c.Explicit:
-		return cli.Refuse("%s belongs to uid %d, you are root: name the configuration with --config to work on another user's installation", dir, owner)
+		return cli.Refuse("%s belongs to uid %d, and this command runs as root: to use another user's installation, name its configuration with --config", dir, owner)
 	case owner != self && self != 0:
-		return cli.Refuse("%s belongs to uid %d, you are uid %d; run this as that user, or as root with --config", dir, owner, self)
+		return cli.Refuse("%s belongs to uid %d, and this command runs as uid %d: run it as that user, or as root with --config", dir, owner, self)
 	}
 	for _, err := range []error{config.CheckTrust(dir, info, self, owner), config.CheckFolderTrust(dir, self, owner), checkDataFiles(c, self, owner)} {
 		if err != nil {

@@ -38,7 +38,7 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 		return nil, fmt.Errorf("look into the folder: %w", err)
 	}
 	if _, err := os.Stat(mark); err != nil && len(entries) > 0 {
-		return nil, cli.Refuse("%s contains files that are not of a demo; name a new folder with --data-dir", dir)
+		return nil, cli.Refuse("%s contains files that do not belong to a demo: name a new folder with --data-dir", dir)
 	}
 	result := &initResult{}
 	if err := initFolder(dir, result); err != nil {
@@ -100,7 +100,7 @@ func listenDemo(listen string) (_ *demo.Ports, err error) {
 		}
 		*p.l, err = listenPort(host, int(number))
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("port %d, for %s, is taken by another program; choose others with --listen, such as --listen 127.0.0.1:%d",
+			return nil, fmt.Errorf("another program uses port %d, which %s needs: choose other ports with --listen, such as --listen 127.0.0.1:%d",
 				number, p.role, proposePort(port))
 		}
 		if err != nil {

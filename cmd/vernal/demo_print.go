@@ -56,7 +56,7 @@ func (a *app) printDemo(d *demo.Demo, c *Config, isTemporary bool) error {
 	}
 	folder := result.DataDir + "  (kept; --data-dir)"
 	if isTemporary {
-		folder = result.DataDir + "  (goes away at the end)"
+		folder = result.DataDir + "  (removed at the end)"
 	}
 	codeText := code.String()
 	if canRewriteLine(a.Out) {
@@ -66,13 +66,13 @@ func (a *app) printDemo(d *demo.Demo, c *Config, isTemporary bool) error {
 	fmt.Fprint(w, "\nVernal runs, with two sample service providers to sign in to.\n")
 	printSection(w, "Open", [][2]string{
 		{result.Samples[0].Name, result.Samples[0].URL},
-		{result.Samples[1].Name, result.Samples[1].URL + "  (then go on here: it asks for no password)"},
+		{result.Samples[1].Name, result.Samples[1].URL + "  (then open this one: it asks for no password)"},
 	})
 	printSection(w, "Sign in as", [][2]string{
 		{"Email", result.Email},
 		{"Password", result.Password},
 		{"Code", codeText},
-		{"", "each code works once: to sign in again, wait for the next"},
+		{"", "each code works once: to sign in again, wait for the next one"},
 	})
 	printSection(w, "The code in an authenticator app of your own", [][2]string{
 		{"TOTP secret", result.TOTPSecret},
@@ -82,8 +82,8 @@ func (a *app) printDemo(d *demo.Demo, c *Config, isTemporary bool) error {
 		{"Pages", result.URL},
 		{"Metadata", result.MetadataURL + "  (the key of " + string(d.Year()) + ")"},
 		{"", result.URL + "/api/saml/metadata  (all years)"},
-		{"Rotation", result.RotationURL + "  (who uses which year)"},
-		{"Mail", result.MailURL + "  (what it sends, caught here)"},
+		{"Rotation", result.RotationURL + "  (the years that service providers use)"},
+		{"Mail", result.MailURL + "  (all sent mail, kept here)"},
 	})
 	printSection(w, "Behind it", [][2]string{
 		{"Data", folder},

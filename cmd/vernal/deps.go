@@ -67,7 +67,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		return nil, &startError{code: codeMasterMissing, err: explainMaster(c)}
 	}
 	if err != nil {
-		return nil, &startError{codeMasterUnreadable, err, "restore the file from where you keep a copy, or give the key as " + config.MasterKeyEnv}
+		return nil, &startError{codeMasterUnreadable, err, "restore the file from your copy, or give the key as " + config.MasterKeyEnv}
 	}
 	policy := c.Policy()
 	vault, err := openVault(c, getenv)
@@ -163,7 +163,7 @@ func explainStore(c *Config, err error) error {
 // restoreFix describes how to restore the installation.
 func restoreFix(c *Config) string {
 	dir := shellquote.Quote(c.DataDir)
-	return fmt.Sprintf("put %s aside, and restore a backup in its place: vernal restore FILE --data-dir %s", dir, dir)
+	return fmt.Sprintf("move %s away, and restore a backup in its place: vernal restore FILE --data-dir %s", dir, dir)
 }
 
 // loadKeys reads the keys of an installation without a store. A damaged year could
@@ -195,7 +195,7 @@ func checkStore(c *Config) error {
 	}
 	name := filepath.Join(c.DataDir, storeName)
 	if _, err := os.Lstat(filepath.Join(c.DataDir, keysName)); err == nil {
-		return &startError{codeStoreMissing, fmt.Errorf("no store at %s beside the signing keys: restore it from a backup, or run 'vernal init' again if an init was cut short", name), restoreFix(c)}
+		return &startError{codeStoreMissing, fmt.Errorf("no store at %s beside the signing keys: restore it from a backup, or run 'vernal init' again if an init was interrupted", name), restoreFix(c)}
 	}
 	return &startError{code: codeStoreMissing, err: fmt.Errorf("no store at %s: run 'vernal init' first", name)}
 }

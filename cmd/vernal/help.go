@@ -46,7 +46,7 @@ contain its URLs and its live years.`,
 			}
 			topic := book.Lookup(args[0])
 			if topic == nil || len(args) > 1 {
-				return cli.Usage(c, "no command and no guide is called %q; 'vernal help' lists them", strings.Join(args, " "))
+				return cli.Usage(c, "no command and no guide is called %q: 'vernal help' lists them", strings.Join(args, " "))
 			}
 			return a.printGuide(c.Context(), book, topic)
 		},

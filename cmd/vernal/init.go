@@ -45,13 +45,12 @@ func (a *app) initCommand() *cobra.Command {
 	var baseURL, dataDir, year string
 	c := &cobra.Command{
 		Use:   "init",
-		Short: "Make what a server needs: configuration, data folder, master key, signing keys",
-		Long: `Make what a server needs: a vernal.yaml in which every key is
-explained, the data folder, the master key, and the signing keys that the
-calendar asks for today. Existing files are not changed, so that an interrupted
-init can be run again. Once a year is recorded, init makes no key: a year never
-gets another certificate without notice. Nor does it record keys that it did not
-make.`,
+		Short: "Make a configuration, a data folder, a master key and signing keys",
+		Long: `Make the files that a server needs: a vernal.yaml that explains every key,
+the data folder, the master key, and the signing keys that the calendar requires
+today. Existing files are not changed, so that an interrupted init can be run again.
+Once a year is recorded, init makes no key, because a year never gets another
+certificate without notice. It does not record keys that it did not make.`,
 		Example: `    vernal init --base-url https://login.example.gov
     vernal init --config /etc/vernal/vernal.yaml --data-dir /var/lib/vernal`,
 		Args: cobra.NoArgs,
@@ -71,7 +70,7 @@ make.`,
 	}
 	c.Flags().StringVar(&baseURL, "base-url", "", "the `URL` of this server (default http://localhost:8080)")
 	c.Flags().StringVar(&dataDir, "data-dir", "", "the data `FOLDER` (default vernal-data beside the configuration)")
-	c.Flags().StringVar(&year, "year", "", "make the signing key of this `YEAR` and not those of the calendar")
+	c.Flags().StringVar(&year, "year", "", "make the signing key of this `YEAR` instead of those of the calendar")
 	return c
 }
 
@@ -80,7 +79,7 @@ func (a *app) init(ctx context.Context, settings map[string]string, year idp.Yea
 	// Check this before anything is written, because a partial installation would block the
 	// next attempt.
 	if now := a.Clock.Now(); year != "" && !rotation.DefaultPolicy().Dates(year).CertEndAt.After(now) {
-		return cli.Refuse("the signing certificate of %s would have ended on %s; --year is for this year's or a later one",
+		return cli.Refuse("the signing certificate of %s would have ended on %s: give this year or a later one with --year",
 			year, rotation.DefaultPolicy().Dates(year).CertEndAt.Format(time.DateOnly))
 	}
 	c, err := a.initConfig(settings, result)
@@ -148,7 +147,7 @@ func (a *app) initConfig(settings map[string]string, r *initResult) (*Config, er
 		{"data_dir", c.Path(settings["data_dir"]), c.DataDir},
 	} {
 		if _, ok := settings[key.path]; ok && key.flag != key.value {
-			return nil, cli.Refuse("%s is set to %q already (%s), not %q; change it there, or leave the flag out",
+			return nil, cli.Refuse("%s is already set to %q (%s), not %q: change it there, or leave out the flag",
 				key.path, key.value, c.Origin(key.path), settings[key.path])
 		}
 	}
@@ -183,13 +182,13 @@ func initFolder(dir string, r *initResult) error {
 		return fmt.Errorf("look at the data folder: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s is no folder", dir)
+		return fmt.Errorf("%s is not a folder", dir)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellquote.Quote(dir))
 	}
 	if owner, ok := config.UIDOf(info); ok && owner != os.Geteuid() {
-		return cli.Refuse("%s belongs to uid %d; run this as that user", dir, owner)
+		return cli.Refuse("%s belongs to uid %d: run this as that user", dir, owner)
 	}
 	if isNew {
 		r.Created = append(r.Created, dir)
@@ -204,7 +203,7 @@ func (a *app) reportInit(c *Config, result *initResult) error {
 		a.Say("made %s", path)
 	}
 	for _, path := range result.Kept {
-		a.Say("kept %s, which was there", path)
+		a.Say("kept %s, which already existed", path)
 	}
 	for _, y := range result.Years {
 		if y.NotAfter == "" {
@@ -214,20 +213,20 @@ func (a *app) reportInit(c *Config, result *initResult) error {
 		a.Say("our signing certificate (%s) is %s and ends %s", y.Year, y.State, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
 	}
 	if len(result.Created) == 0 {
-		a.Say("nothing was missing; nothing was changed")
+		a.Say("nothing was missing, so nothing was changed")
 	}
 	if len(result.TrustedProxies) > 0 {
 		a.Say("trusted_proxies is %s, a proxy on this machine that ends TLS: change it in %s if the proxy is another, or set tls.cert and tls.key",
 			strings.Join(result.TrustedProxies, " and "), result.Config)
 	}
 	if strings.HasPrefix(c.BaseURL, "http:") {
-		a.Say("base_url is %s: to let others in, set it to your https URL in %s first", c.BaseURL, result.Config)
+		a.Say("base_url is %s: before others can sign in, set it to your https URL in %s", c.BaseURL, result.Config)
 	}
-	a.Say("keep a copy of the master key apart from the data folder: without it nothing there can be read")
+	a.Say("keep a copy of the master key apart from the data folder, which cannot be read without it")
 	switch {
 	case result.Waits != "":
-		a.Say("keys are external (rotation.key_source import); none is made here")
-		a.Say("next: vernal rotation csr %s, and import %s when its certificate has come; or import an external pair", result.Waits, result.Waits)
+		a.Say("keys are external (rotation.key_source import), so none is made here")
+		a.Say("next: vernal rotation csr %s, and import %s when its certificate has arrived, or import an external pair", result.Waits, result.Waits)
 	case c.Rotation.KeySource == string(rotation.SourceImport):
 		a.Say("next: vernal rotation status%s", a.configHint())
 	case canSign(result.Years):

@@ -79,7 +79,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	hasKey := make(map[idp.Year]bool)
 	for _, k := range keys {
 		if !slices.Contains(want, k.Year) || k.External || k.Signer == nil {
-			return cli.Refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup; "+
+			return cli.Refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup, or "+
 				"if this is a new installation, move the files of %s away",
 				k.Year, filepath.Join(c.DataDir, keysName), filepath.Join(c.DataDir, storeName), k.Year)
 		}

@@ -22,7 +22,7 @@ import (
 // rekeyPoll is the interval at which a command asks whether the work has ended.
 const rekeyPoll = 50 * time.Millisecond
 
-// rekeyFlags select the operation. Without a flag the command shows the keys in force.
+// rekeyFlags select the operation. Without a flag the command shows the keys in use.
 type rekeyFlags struct {
 	begin, finish, cancel, all bool
 	newKey                     string
@@ -48,19 +48,19 @@ func (a *app) rekeyCommand() *cobra.Command {
 The master key wraps other keys and nothing else: one for each user, one for each
 year, and those for MACs and look-ups. Deleting a user or destroying a year's key
 deletes the key that sealed it. Copies in backups and in free pages of vernal.db can
-be read for as long as the master key exists that was in use then. Users deleted and
-keys destroyed before --begin cannot be read with the new master key. Destroy every
-copy of the old one when no backup is needed that was made with it.
+be read as long as the master key exists that was in use at that time. Users deleted
+and keys destroyed before --begin cannot be read with the new master key. Destroy
+every copy of the old one when you no longer need backups that were made with it.
 
 After a leak of the master key, add --all to --finish, or give it alone afterwards:
-every other key is made new too, and every record is written again in the
+every other key is replaced too, and every record is written again in the
 background. Counters of failed sign-ins start again, and secret links (previews,
 wallboards, calendars) end. Signing keys are sealed with a new key but stay the same:
 'vernal rotation revoke' replaces one that leaked.
 
-Without a flag, rekey prints which keys are in use and what is under way. A crash at
-any moment leaves the old or the new key in force, and the server goes on with the
-work when it starts.`,
+Without a flag, rekey prints the keys in use and the change in progress. After a crash
+at any moment, the old or the new key is in use, and the server continues the work
+when it starts.`,
 		Example: `    vernal rekey --begin --new-key master-2027.key
     every key is wrapped by both master keys, and either of them opens the installation
     put master-2027.key in the place of vernal-data/master.key
@@ -74,10 +74,10 @@ work when it starts.`,
 		},
 	}
 	c.Flags().BoolVar(&f.begin, "begin", false, "wrap every key by a new master key too")
-	c.Flags().StringVar(&f.newKey, "new-key", "", "with --begin: the `FILE` of the new master key; made if it does not exist")
+	c.Flags().StringVar(&f.newKey, "new-key", "", "with --begin: the `FILE` of the new master key, made if it does not exist")
 	c.Flags().BoolVar(&f.finish, "finish", false, "end the old master key")
 	c.Flags().BoolVar(&f.cancel, "cancel", false, "end the new master key")
-	c.Flags().BoolVar(&f.all, "all", false, "make all other keys new too (with --begin: when the change is finished)")
+	c.Flags().BoolVar(&f.all, "all", false, "replace all other keys too (with --begin: when the change is finished)")
 	return c
 }
 
@@ -94,15 +94,15 @@ func (f *rekeyFlags) check(c *cobra.Command) error {
 	case f.begin && f.newKey == "":
 		return cli.Usage(c, "--begin needs --new-key FILE")
 	case !f.begin && c.Flags().Changed("new-key"):
-		return cli.Usage(c, "--new-key goes with --begin")
+		return cli.Usage(c, "--new-key needs --begin")
 	case f.cancel && f.all:
-		return cli.Usage(c, "--all does not go with --cancel: the old master key stays")
+		return cli.Usage(c, "give --all or --cancel, not both, because --cancel keeps the old master key")
 	}
 	return nil
 }
 
 func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
-	state, err := cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}) // first: without an installation no key is made
+	state, err := cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}) // ask first, so that no key is made without an installation
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, erro
 		}
 	}
 	if st.Failed != "" {
-		return st, fmt.Errorf("the change of keys stopped: %s; repeat the command to go on", st.Failed)
+		return st, fmt.Errorf("the change of keys stopped: %s: repeat the command to continue", st.Failed)
 	}
 	return st, nil
 }
@@ -187,10 +187,10 @@ func (a *app) reportRekey(cfg *Config, f *rekeyFlags, state rekey.State) {
 		a.Say("then: vernal rekey --finish")
 		a.Say("to go back: vernal rekey --cancel")
 	case f.cancel:
-		a.Say("the new master key opens nothing; %s stays in use", state.Configured)
+		a.Say("the new master key opens nothing, and %s stays in use", state.Configured)
 	case f.finish:
-		a.Say("the old master key does not open the installation any more; %s is in use", state.Configured)
-		a.Say("destroy every copy of the old one when no backup is needed that was made with it")
+		a.Say("the old master key no longer opens the installation, and %s is in use", state.Configured)
+		a.Say("destroy every copy of the old one when you no longer need backups that were made with it")
 		a.Say("make a backup now: older ones need the old master key")
 	}
 	if f.all && !f.begin {
@@ -199,7 +199,7 @@ func (a *app) reportRekey(cfg *Config, f *rekeyFlags, state rekey.State) {
 	}
 }
 
-// printRekey prints which keys are in force.
+// printRekey prints the keys in use.
 func (a *app) printRekey(status rekey.State) error {
 	if a.JSON {
 		return a.PrintJSON(status)

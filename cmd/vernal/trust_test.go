@@ -164,7 +164,7 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			changeOwner(t, nobodyUID, dir, data)
-		}, false, cli.ExitRefused, "vernal-data belongs to uid 65534, you are root: name the configuration with --config"},
+		}, false, cli.ExitRefused, "vernal-data belongs to uid 65534, and this command runs as root: to use another user's installation, name its configuration with --config"},
 		{"a link of theirs to root's file", func(dir, data string) {
 			file := filepath.Join(dir, config.DefaultFile)
 			if err := errors.Join(os.Rename(file, file+".root"), os.Symlink(file+".root", file)); err != nil {

@@ -96,7 +96,7 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 		}
 		req.File = abs
 		if _, err := os.Lstat(file); err == nil {
-			return cli.Refuse("%s exists already: name a new file, because a backup never replaces another one", file)
+			return cli.Refuse("%s already exists: name a new file, because a backup never replaces another one", file)
 		}
 	}
 	switch {
@@ -110,7 +110,7 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 	}
 	summary, err := a.receive(c.Context(), file, req)
 	if errors.Is(err, fs.ErrExist) {
-		return cli.Refuse("%s exists already: name a new file, because a backup never replaces another one", file)
+		return cli.Refuse("%s already exists: name a new file, because a backup never replaces another one", file)
 	}
 	record := ops.BackupResult{File: req.File}
 	if err != nil {

@@ -99,7 +99,7 @@ func (t *target) checkEmpty() (err error) {
 	}
 	for _, e := range entries {
 		if !slices.Contains(allowed, e.Name()) && !isLeftover(e.Name()) {
-			return cli.Refuse("%s is not empty: it has %s; name an empty folder with --data-dir, or move what is there away", t.dir, e.Name())
+			return cli.Refuse("%s is not empty, because it has %s: name an empty folder with --data-dir, or move its files away", t.dir, e.Name())
 		}
 	}
 	return nil

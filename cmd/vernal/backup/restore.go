@@ -93,7 +93,7 @@ complete and can sign for each live year.`,
 	c.Flags().StringVar(&f.identity, "identity", "", "the `FILE` with the age private key that opens the master key in the backup")
 	c.Flags().StringVar(&f.passphraseFile, "passphrase-file", "", "the `FILE` with the passphrase that opens the master key in the backup")
 	c.Flags().BoolVar(&f.passphraseStdin, "passphrase-stdin", false, "read that passphrase from standard input")
-	c.Flags().StringVar(&f.since, "since", "", "end again what the export of the audit trail, `AUDIT_EXPORT`, shows as ended since the backup")
+	c.Flags().StringVar(&f.since, "since", "", "repeat changes since the backup from `AUDIT_EXPORT`, an export of the audit trail")
 	return c
 }
 
@@ -116,7 +116,7 @@ func (a *commands) restore(c *cobra.Command, file string, f *restoreFlags) error
 	}
 	if f.check {
 		if f.since != "" {
-			return cli.Usage(c, "--since does not go with --check, which changes nothing: omit one of them")
+			return cli.Usage(c, "give --since or --check, not both, because --check changes nothing")
 		}
 		return a.check(c, file, f, place)
 	}
@@ -248,7 +248,7 @@ func (a *commands) reportRestore(r *restoreResult, place Place) {
 	case err != nil:
 		a.Say("the configuration of the backup is in %s: read it before you copy it to %s", r.Config, place.ConfigFile)
 	default:
-		a.Say("%s is kept; the configuration of the backup is in %s", place.ConfigFile, r.Config)
+		a.Say("kept %s, and wrote the configuration of the backup to %s", place.ConfigFile, r.Config)
 	}
 	if !r.Verified {
 		a.Say("not authenticated yet: the master key at %s is missing", place.MasterKeyFile)

@@ -77,7 +77,7 @@ func (a *commands) reportSince(since *restore.Since) {
 	}{
 		{len(since.Deleted), "deleted again: %s"},
 		{len(since.Locked), "locked again: %s"},
-		{len(since.PasswordChanged), "locked because the password was changed after the backup: %s; set a new one, then 'vernal user unlock'"},
+		{len(since.PasswordChanged), "locked because the password was changed after the backup: %s (set a new one, then run 'vernal user unlock')"},
 		{len(since.FactorsRemoved), "second factors removed again: %s"},
 		{len(since.ProofRemoved), "proofed identity removed again: %s"},
 	} {

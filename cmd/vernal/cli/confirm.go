@@ -18,24 +18,24 @@ import (
 // limit.
 const maxPassword = 4096
 
-// Confirm makes sure that the operator means the thing named: by --yes NAME or,
+// Confirm makes sure that the operator means the named object: by --yes NAME or,
 // at a terminal, by typing the name.
 func (a *App) Confirm(effect, name, yes string) error {
 	switch {
 	case yes == name:
 		return nil
 	case yes != "":
-		return Refuse("--yes names %q, not %q; nothing was changed", yes, name)
+		return Refuse("nothing was changed, because --yes is %q and not %q", yes, name)
 	case a.Terminal() == nil:
-		return Refuse("this would %s; confirm it with --yes %s", effect, shellquote.Quote(name))
+		return Refuse("this would %s: confirm it with --yes %s", effect, shellquote.Quote(name))
 	}
 	fmt.Fprintf(a.Err, "this will %s\ntype %s to confirm: ", effect, name)
 	line, err := bufio.NewReader(a.In).ReadString('\n')
 	if err != nil && line == "" {
-		return Refuse("not confirmed; nothing was changed")
+		return Refuse("nothing was changed, because it was not confirmed")
 	}
 	if strings.TrimSpace(line) != name {
-		return Refuse("that is not %q; nothing was changed", name)
+		return Refuse("nothing was changed, because the answer is not %q", name)
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func (a *App) Terminal() *os.File {
 func (a *App) Password(c *cobra.Command, fromStdin bool) (string, error) {
 	text, err := a.readPassword(c, fromStdin)
 	if err == nil && account.IsWeakPassword(text) {
-		a.Say("warning: this password is one of those that are tried first")
+		a.Say("warning: this is one of the passwords that attackers try first")
 	}
 	return text, err
 }
@@ -106,12 +106,12 @@ func (a *App) readTwice(tty *os.File, prompt string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	second, err := a.readHidden(tty, "the same again: ")
+	second, err := a.readHidden(tty, "repeat it: ")
 	if err != nil {
 		return "", err
 	}
 	if first != second {
-		return "", Refuse("the two are not the same; nothing was changed")
+		return "", Refuse("nothing was changed, because the two entries differ")
 	}
 	return first, nil
 }

@@ -101,7 +101,7 @@ func (a *App) Report(err error) int {
 	a.Say("vernal: %s", errorText(err))
 	a.SaySuggestions(idp.SuggestionsOf(err))
 	if help != "" {
-		a.Say("run '%s' for how to use it", help)
+		a.Say("for help, run '%s'", help)
 	}
 	return exitCode(err)
 }
@@ -128,7 +128,7 @@ const (
 
 // ReportedError is an error as --json prints it.
 type ReportedError struct {
-	// Code is the code of an admin.Error or a Coded, or "usage", "attention" or "error".
+	// Code is the code of an admin.Error or an ErrorWithCode, or "usage", "attention" or "error".
 	Code    admin.Code `json:"code"`
 	Message string     `json:"message"`
 	// Reason is the reason code of a refused rotation step.
@@ -209,7 +209,7 @@ func Strict(c *cobra.Command) {
 	}
 }
 
-// nearestCommand returns the subcommand that a word was probably meant to be, or "".
+// nearestCommand returns the subcommand with the most similar name, or "".
 func nearestCommand(c *cobra.Command, word string) string {
 	var names []string
 	for _, sub := range visibleCommands(c) {
@@ -221,7 +221,7 @@ func nearestCommand(c *cobra.Command, word string) string {
 	return suggest.Nearest(word, names, max(len(word)/2, 1))
 }
 
-// flagErrorText suggests the flag that an unknown one was probably meant to be.
+// flagErrorText suggests the flag with the name most similar to an unknown one.
 func flagErrorText(c *cobra.Command, err error) string {
 	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !ok {

@@ -18,7 +18,7 @@ import (
 	"vernal/metadata"
 )
 
-// Bounds of metadata that is fetched.
+// Bounds of fetched metadata.
 const (
 	metadataWait   = 60 * time.Second // a federation's metadata is large
 	maxRedirects   = 5
@@ -29,7 +29,7 @@ const (
 var MaxMetadata = xmltree.MetadataLimits().Bytes
 
 // longHelp is the fix for a longer document, such as a federation's.
-const longHelp = "; name the service provider in it with --entity-id, or give a document with its EntityDescriptor alone"
+const longHelp = ": name the service provider in it with --entity-id, or give a document with its EntityDescriptor alone"
 
 // IsURL reports whether an argument is a URL and not a file.
 func IsURL(s string) bool {
@@ -82,13 +82,13 @@ func (a *App) fetch(ctx context.Context, source string, limit int, insecure bool
 		MaxBytes: limit, Timeout: metadataWait, Redirects: maxRedirects, AllowHTTP: insecure,
 	})
 	if outboundErr, ok := errors.AsType[*outbound.Error](err); ok && outboundErr.Code == outbound.CodePlain {
-		return nil, Refuse("http://%s is not safe: anyone on the way could put their own certificate into it; use https, a file, or --allow-insecure-url", outboundErr.Host)
+		return nil, Refuse("http://%s is not safe, because an attacker on the network could insert a certificate: use https, a file, or --allow-insecure-url", outboundErr.Host)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if resp.Status != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %d %s", source, resp.Status, http.StatusText(resp.Status))
+		return nil, fmt.Errorf("%s answered %d %s", source, resp.Status, http.StatusText(resp.Status))
 	}
 	return resp.Body, nil
 }
@@ -139,7 +139,7 @@ func (a *App) WriteOut(path string, write func(io.Writer) error) error {
 	}
 	err := durable.WriteNewFrom(path, write)
 	if errors.Is(err, fs.ErrExist) {
-		return Refuse("%s already exists; nothing was written", path)
+		return Refuse("%s already exists, so nothing was written: name a new file", path)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)

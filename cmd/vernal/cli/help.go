@@ -87,7 +87,7 @@ func WriteHelp(w io.Writer, c *cobra.Command) error {
 	if c.Example != "" {
 		b.WriteString("\nExamples:\n")
 		for line := range strings.SplitSeq(strings.Trim(c.Example, "\n"), "\n") {
-			if !strings.HasPrefix(line, "    vernal ") { // the output of a command
+			if !strings.HasPrefix(line, "    vernal ") { // a line of output
 				line = shorten(line, HelpWidth)
 			}
 			b.WriteString(line + "\n")

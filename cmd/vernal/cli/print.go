@@ -14,7 +14,7 @@ func ParseTime(text string) (time.Time, error) {
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
+	return time.Time{}, fmt.Errorf("%q is not a date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
 }
 
 // FormatDay returns the date of a time, "-" for none.

@@ -136,9 +136,9 @@ func errorText(err error) string {
 
 // PermissionHelp describes each permission.
 var PermissionHelp = map[sp.Permission]string{
-	sp.PermitInsecureURL: "let URLs be http on other hosts than this one",
-	sp.PermitResume:      "give a provider that was removed and comes back its old NameIDs",
-	sp.PermitReplace:     "replace a registration that exists",
-	sp.PermitNewNameIDs:  "when the agency changes: give everyone a new NameID",
-	sp.PermitKeepNameIDs: "when the agency changes: copy the NameIDs, so that the provider knows everyone as before",
+	sp.PermitInsecureURL: "allow http URLs on other hosts than this one",
+	sp.PermitResume:      "restore the old NameIDs of a provider that was removed",
+	sp.PermitReplace:     "replace an existing registration",
+	sp.PermitNewNameIDs:  "when the agency changes: give every user a new NameID",
+	sp.PermitKeepNameIDs: "when the agency changes: copy the NameIDs, so that they stay the same",
 }

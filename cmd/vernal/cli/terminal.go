@@ -16,7 +16,7 @@ import (
 //
 //   - Text, on standard output and standard error, goes through a
 //     terminalWriter, whatever its source: certificates, metadata, HTTP reason
-//     phrases, file names and errors all contain text that strangers chose.
+//     phrases, file names and errors all contain text from third parties.
 //   - JSON that the program writes (--json, log.format json) goes through one
 //     that escapes the same characters instead. A reader gets the same values.
 //   - Data that programs use as it is (audit and user exports, metadata, PEM,

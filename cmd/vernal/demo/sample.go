@@ -71,7 +71,7 @@ func fetchMetadata(ctx context.Context, client *outbound.Client, metadataURL str
 		return nil, err
 	}
 	if resp.Status != http.StatusOK {
-		return nil, fmt.Errorf("the server answers %d", resp.Status)
+		return nil, fmt.Errorf("the server answered %d", resp.Status)
 	}
 	return samlsp.ParseMetadata(resp.Body)
 }

@@ -30,7 +30,7 @@ proxy, cookies, store, signing keys, disk space, modes and owners of files, mast
 key, backups, mail, webhook, the next steps of the rotation, and certificates of
 service providers. Nothing is changed, and nothing is sent without --send-test.
 
-Each finding has a code, what was seen, why it matters and how to fix it. The
+Each finding has a code, the observation, the reason why it matters and the fix. The
 exit code is 4 if there is a problem, or if a check could not be completed.
 Information alone exits 0. While no server runs, the checks that need one are
 left out.
@@ -129,7 +129,7 @@ func (a *commands) reportUnchecked(report *doctor.Report) {
 		case doctor.TimedOut:
 			a.Say("not checked: %s did not end in time", c.Check)
 		case doctor.StillRunning:
-			a.Say("not checked: %s still runs since an earlier call: look for a disk or token that hangs", c.Check)
+			a.Say("not checked: %s has not ended since an earlier call: look for a disk or token that hangs", c.Check)
 		case doctor.Broken:
 			a.Say("not checked: %s: %s", c.Check, idp.OneLine(c.Error))
 		}

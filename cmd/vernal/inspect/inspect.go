@@ -51,7 +51,7 @@ func Command(app *cli.App, offline func() (metadata.IdP, error)) *cobra.Command 
 	var f inspectFlags
 	c := &cobra.Command{
 		Use:   "inspect [TEXT|FILE|-]",
-		Short: "Take a SAML message apart: what is right, what is wrong, how to fix it",
+		Short: "Check a SAML message against every rule, and explain how to fix it",
 		Long: `Decode a SAML message and check it against every rule of the server,
 one by one: AuthnRequest, LogoutRequest, Response, LogoutResponse, and metadata.
 TEXT contains the message: a URL, a form or its HTML page, a log line, a curl
@@ -62,16 +62,16 @@ line breaks, escapes, percent-encoding, rewritten links, UTF-16. Without TEXT,
 it is read from standard input. Of several messages in a text the first is
 taken, unless --message names another.
 
-A request is good for five minutes, and once: with --at, the rules are applied as
-if it had arrived then. Nothing is kept, and no ID is used up.
+A request is valid for five minutes, and once. With --at, the rules are applied as
+if it had arrived at that time. The message is not stored, and its ID stays unused.
 
 An encrypted assertion is opened with --key, the private key of the service
 provider: PEM, PKCS#8 or PKCS#1, not encrypted. The key is used in this process
-alone: it is not written anywhere, and a running server does not get it. A
+alone: it is never written, and a running server does not get it. A
 NameID that a LogoutRequest encrypts to us is opened with our own key of its
 year. The user that it names is looked up as in the server, and no session ends.
 
-The verdict comes first. The exit code is 0 if the message would be taken, 3 if
+The verdict comes first. The exit code is 0 if the message would be accepted, 3 if
 it would be refused, and 1 if that is unknown: the text has no message, no
 registry is available, the assertion is encrypted, or it depends on the browser
 that brings the message.`,
@@ -91,7 +91,7 @@ that brings the message.`,
 	}
 	c.Flags().StringVar(&f.at, "at", "", "apply the rules as at this `TIME`, such as 2027-03-01T09:00:00Z")
 	c.Flags().StringVar(&f.key, "key", "", "the `FILE` with the service provider's private key, to open an encrypted assertion")
-	c.Flags().IntVar(&f.number, "message", 1, "the `NUMBER` of the message in a text that holds several")
+	c.Flags().IntVar(&f.number, "message", 1, "the `NUMBER` of the message in a text that contains several")
 	return c
 }
 
@@ -100,12 +100,12 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 	if f.at != "" {
 		t, err := time.Parse(time.RFC3339, f.at)
 		if err != nil {
-			return cli.Usage(c, "--at %q is no time such as 2027-03-01T09:00:00Z", f.at)
+			return cli.Usage(c, "--at %q is not a time such as 2027-03-01T09:00:00Z", f.at)
 		}
 		message.At = t
 	}
 	if f.number < 1 {
-		return cli.Usage(c, "--message counts from 1")
+		return cli.Usage(c, "--message must be 1 or more")
 	}
 	text, err := a.readInspectedText(args)
 	if err != nil {
@@ -147,7 +147,7 @@ func (a *commands) readInspectedText(args []string) (string, error) {
 		return "", fmt.Errorf("read the message: %w", err)
 	}
 	if n > maxInput {
-		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInput>>20)
+		return "", fmt.Errorf("the text is over %d MiB: leave out the text around the message, or save the HAR file without contents", maxInput>>20)
 	}
 	return b.String(), nil
 }
@@ -223,7 +223,7 @@ func (a *commands) inspectMessage(ctx context.Context, m inspect.Message) error 
 	case report.Refused:
 		return cli.Refuse("the message would be refused")
 	case report.Unknown:
-		return errors.New("whether the message would be taken cannot be said: see the lines marked - and warning")
+		return errors.New("it is unknown whether the message would be accepted: see the lines marked - and warning")
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func (a *commands) printReport(report *inspect.Report) error {
 	}
 	fmt.Fprintln(a.Out, title+", at "+cli.FormatTime(report.At))
 	if report.Messages > 0 {
-		fmt.Fprintf(a.Out, "message %d of %d in the text; --message takes another\n", report.Number, report.Messages)
+		fmt.Fprintf(a.Out, "message %d of %d in the text (--message selects another)\n", report.Number, report.Messages)
 	}
 	if text := describePlace(report.Place, report.Steps); text != "" {
 		fmt.Fprintln(a.Out, text)
@@ -75,7 +75,7 @@ func formatVerdict(report *inspect.Report) string {
 	case report.Refused:
 		return fmt.Sprintf("REFUSED: %d of %s fail: %s", len(failedRules), rules, strings.Join(failedRules, ", "))
 	case report.Unknown:
-		return "unknown: it cannot be said whether the message would be taken: " + strings.Join(openRules, ", ")
+		return "unknown: the server might accept or refuse the message: " + strings.Join(openRules, ", ")
 	}
 	return "ok: none of " + rules + " fails"
 }
