@@ -267,7 +267,7 @@ func (a *commands) reportPreview(preview ops.PreviewLink) error {
 		return nil
 	}
 	a.Say("send these lines to the integrator of %s: a browser that opens the link can try %s", idp.OneLine(preview.Name), link.Year)
-	a.Say("they contain a secret and are printed this once (to revoke it: vernal rotation link revoke %s)", link.ID)
+	a.Say("they contain a secret and are printed this once. To revoke the link: vernal rotation link revoke %s", link.ID)
 	a.Say("next: vernal rotation rehearse %s", link.Year)
 	return nil
 }
