@@ -60,19 +60,19 @@ func (d *Dir) writeSigner(k *Key) error {
 		if k.External {
 			block.Headers = map[string]string{externalHeader: externalValue}
 		}
-		return writeNew(d.filePath(k.Year, extToken), pem.EncodeToMemory(block))
+		return writeNewFile(d.filePath(k.Year, extToken), pem.EncodeToMemory(block))
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(k.Signer)
 	if err != nil {
 		return err
 	}
-	return writeNew(d.filePath(k.Year, extKey), d.sealer.Seal(sealContext(k.Year, k.External), der))
+	return writeNewFile(d.filePath(k.Year, extKey), d.sealer.Seal(sealContext(k.Year, k.External), der))
 }
 
 // loadSigner reads the file of a private key into k.
 func (d *Dir) loadSigner(k *Key, ext string) (err error) {
 	if ext == extToken {
-		return d.loadKept(k)
+		return d.loadVaultKey(k)
 	}
 	sealed, err := os.ReadFile(d.filePath(k.Year, extKey))
 	if err != nil {
@@ -98,9 +98,9 @@ func (d *Dir) loadSigner(k *Key, ext string) (err error) {
 	return nil
 }
 
-// loadKept reads the public half of a private key that a Vault keeps. It does not
+// loadVaultKey reads the public half of a private key that a Vault keeps. It does not
 // ask the vault.
-func (d *Dir) loadKept(k *Key) error {
+func (d *Dir) loadVaultKey(k *Key) error {
 	if d.vault == nil {
 		return ErrNoVault
 	}
@@ -127,11 +127,11 @@ func (d *Dir) loadKept(k *Key) error {
 // key that wrapped the year's own key exists. A key in a Vault is destroyed there first, so that
 // its file records the key until the Vault has removed it.
 func (d *Dir) Destroy(y idp.Year) error {
-	if !y.Valid() {
+	if !y.IsValid() {
 		return fmt.Errorf("destroy signing key: %q is not a year", y)
 	}
-	d.writing.Lock()
-	defer d.writing.Unlock()
+	d.fileMu.Lock()
+	defer d.fileMu.Unlock()
 	if err := d.destroyKey(y); err != nil {
 		return fmt.Errorf("destroy signing key %s: %w", y, err)
 	}
@@ -142,7 +142,7 @@ func (d *Dir) destroyKey(y idp.Year) error {
 	gone := d.filePath(y, extKey)
 	if _, err := os.Lstat(d.filePath(y, extToken)); err == nil {
 		k := &Key{Year: y}
-		if err := d.loadKept(k); err != nil {
+		if err := d.loadVaultKey(k); err != nil {
 			return err
 		}
 		if err := d.vault.Destroy(y, k.Signer.Public()); err != nil {
@@ -180,9 +180,9 @@ func (d *Dir) Reseal(ctx context.Context) error {
 }
 
 func (d *Dir) resealAll(ctx context.Context, change func(sealContext string, sealed []byte) ([]byte, bool, error)) error {
-	d.writing.Lock()
-	defer d.writing.Unlock()
-	years, err := d.years(extKey)
+	d.fileMu.Lock()
+	defer d.fileMu.Unlock()
+	years, err := d.listYears(extKey)
 	if err != nil {
 		return err
 	}

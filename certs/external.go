@@ -18,8 +18,8 @@ import (
 	"vernal/idp/partnercert"
 )
 
-// MaxForeign is the longest file with certificates or a key, in bytes.
-const MaxForeign = partnercert.MaxFile
+// MaxExternalFile is the longest file with certificates or a key, in bytes.
+const MaxExternalFile = partnercert.MaxFile
 
 // ParseCertificates reads the certificates in an external file, in any form that package
 // partnercert reads. We publish them as ours, so each must parse in full: strict software would
@@ -32,15 +32,15 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	}
 	all := make([]*x509.Certificate, len(file.Certificates))
 	for i, der := range file.Certificates {
-		if all[i], err = parseForeign(der); err != nil {
+		if all[i], err = parseExternal(der); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-// parseForeign parses a certificate strictly. Its error names the fix that the authority can make.
-func parseForeign(der []byte) (*x509.Certificate, error) {
+// parseExternal parses a certificate strictly. Its error names the fix that the authority can make.
+func parseExternal(der []byte) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err == nil {
 		return cert, nil
@@ -64,31 +64,31 @@ const (
 	KeyFileNotRSA     partnercert.Code = "not_rsa"
 )
 
-func keyError(code partnercert.Code, format string, args ...any) error {
+func newKeyError(code partnercert.Code, format string, args ...any) error {
 	return &partnercert.Error{Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
-// indent matches the indentation that YAML and editors add to each line of a PEM block.
-var indent = regexp.MustCompile(`(?m)^[ \t]+`)
+// indentation matches the indentation that YAML and editors add to each line of a PEM block.
+var indentation = regexp.MustCompile(`(?m)^[ \t]+`)
 
 // ParsePrivateKey reads the one private key in an external file: PEM,
 // PKCS#8 or PKCS#1, RSA, not encrypted. The error is a *partnercert.Error, which never
 // quotes the file.
 func ParsePrivateKey(data []byte) (crypto.Signer, error) {
-	if len(data) > MaxForeign {
-		return nil, keyError(partnercert.TooLong, "it is longer than %d bytes", MaxForeign)
+	if len(data) > MaxExternalFile {
+		return nil, newKeyError(partnercert.TooLong, "it is longer than %d bytes", MaxExternalFile)
 	}
 	text, err := filetext.Decode(data)
 	if err != nil { // DER, which is named below
 		text = data
 	}
 	var found *pem.Block
-	for block, rest := pem.Decode(indent.ReplaceAll(text, nil)); block != nil; block, rest = pem.Decode(rest) {
+	for block, rest := pem.Decode(indentation.ReplaceAll(text, nil)); block != nil; block, rest = pem.Decode(rest) {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
 		if found != nil {
-			return nil, keyError(KeyFileSeveral, "it holds more than one private key")
+			return nil, newKeyError(KeyFileSeveral, "it holds more than one private key")
 		}
 		found = block
 	}
@@ -97,37 +97,37 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	}
 	_, err = partnercert.Extract(data)
 	if other, ok := errors.AsType[*partnercert.Error](err); ok && other.Code == partnercert.IsPKCS12 {
-		return nil, keyError(partnercert.IsPKCS12, "it is PKCS#12: run openssl pkcs12 -in FILE -nocerts -nodes -out key.pem first, and remove key.pem afterwards")
+		return nil, newKeyError(partnercert.IsPKCS12, "it is PKCS#12: run openssl pkcs12 -in FILE -nocerts -nodes -out key.pem first, and remove key.pem afterwards")
 	}
 	if len(data) > 0 && data[0] == 0x30 {
-		return nil, keyError(partnercert.BadDER, "it is not PEM: run openssl pkey -inform DER -in FILE -out key.pem first, and remove key.pem afterwards")
+		return nil, newKeyError(partnercert.BadDER, "it is not PEM: run openssl pkey -inform DER -in FILE -out key.pem first, and remove key.pem afterwards")
 	}
-	return nil, keyError(partnercert.NotFound, "no PEM private key found (-----BEGIN PRIVATE KEY-----)")
+	return nil, newKeyError(partnercert.NotFound, "no PEM private key found (-----BEGIN PRIVATE KEY-----)")
 }
 
 func parsePrivate(block *pem.Block) (key crypto.Signer, err error) {
 	var parsed any
 	switch {
 	case block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
-		return nil, keyError(KeyFileEncrypted, "it is encrypted: run openssl pkey -in FILE -out key.pem first, and remove key.pem afterwards")
+		return nil, newKeyError(KeyFileEncrypted, "it is encrypted: run openssl pkey -in FILE -out key.pem first, and remove key.pem afterwards")
 	case block.Type == "PRIVATE KEY":
 		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	case block.Type == "RSA PRIVATE KEY":
 		parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	}
 	if err != nil {
-		return nil, keyError(KeyFileUnreadable, "its %s cannot be read", block.Type)
+		return nil, newKeyError(KeyFileUnreadable, "its %s cannot be read", block.Type)
 	}
 	if key, ok := parsed.(*rsa.PrivateKey); ok {
 		return key, nil
 	}
-	return nil, keyError(KeyFileNotRSA, "it is a key of another kind (%s, %T): service providers need RSA", block.Type, parsed)
+	return nil, newKeyError(KeyFileNotRSA, "it is a key of another kind (%s, %T): service providers need RSA", block.Type, parsed)
 }
 
-// Request returns a certification request (PKCS#10, RFC 2986) for a private key, as DER. It is
+// CreateRequest returns a certification request (PKCS#10, RFC 2986) for a private key, as DER. It is
 // signed with RSA-SHA256, and has the subject of a self-signed certificate and the key usage to ask
 // for. The same key and Spec give the same bytes.
-func Request(rand io.Reader, signer crypto.Signer, y idp.Year, spec Spec, baseURL string) ([]byte, error) {
+func CreateRequest(rand io.Reader, signer crypto.Signer, y idp.Year, spec Spec, baseURL string) ([]byte, error) {
 	name, err := spec.Subject.pkixName(baseURL)
 	if err != nil {
 		return nil, fmt.Errorf("certification request %s: %w", y, err)

@@ -20,16 +20,16 @@ type Finding struct {
 	Code FindingCode `json:"code"`
 	// Text describes the finding and its consequence, for operators.
 	Text string `json:"text"`
-	// Ask is the change to request from the CA. It is empty if the CA cannot help.
-	Ask string `json:"ask,omitempty"`
+	// Request is the change to request from the CA. It is empty if the CA cannot help.
+	Request string `json:"ask,omitempty"`
 }
 
 // String returns the text and the change to request from the CA.
 func (f Finding) String() string {
-	if f.Ask == "" {
+	if f.Request == "" {
 		return f.Text
 	}
-	return f.Text + "; ask for " + f.Ask
+	return f.Text + "; ask for " + f.Request
 }
 
 // FindingCode names a finding, for programs.
@@ -71,17 +71,17 @@ const (
 	maxBits  = 8192 // the maximum that crypto/tls and most libraries verify
 )
 
-// Foreign is an external certificate for the private key of a year.
-type Foreign struct {
+// ExternalCert is an external certificate for the private key of a year.
+type ExternalCert struct {
 	Year idp.Year
 	Cert *x509.Certificate
 	// Public is the private key's other half.
 	Public crypto.PublicKey
-	// Others are the keys of all years, including years that have ended.
-	Others []*Key
-	// Recorded has the SHA-256 of the public key of every recorded year, also of
+	// Keys are the keys of all years, including years that have ended.
+	Keys []*Key
+	// KeyDigests has the SHA-256 of the public key of every recorded year, also of
 	// years whose key is lost or destroyed.
-	Recorded map[idp.Year]string
+	KeyDigests map[idp.Year]string
 	// Span is the time that the certificate must cover.
 	Span rotation.Span
 }
@@ -108,8 +108,8 @@ func (e *ImportError) Error() string {
 // CheckImport finds all faults of an external certificate: problems, any of which refuses
 // it, and warnings. It does not check the issuer: service providers pin the certificate or
 // trust our metadata.
-func CheckImport(f Foreign, now time.Time) (problems, warnings []Finding) {
-	c := &check{Foreign: f}
+func CheckImport(f ExternalCert, now time.Time) (problems, warnings []Finding) {
+	c := &importCheck{ExternalCert: f}
 	if c.checkReuse(); !EqualPublic(f.Public, f.Cert.PublicKey) {
 		// Further findings about the certificate of another key would mislead.
 		c.addProblem(FoundMismatch, "", "it is the certificate of another key: %s (SHA-256 %s…)", f.Cert.Subject, CertSHA256(f.Cert)[:16])
@@ -138,21 +138,21 @@ func Pick(chain []*x509.Certificate, pub crypto.PublicKey) (leaf *x509.Certifica
 	return chain[pick], slices.Delete(slices.Clone(chain), pick, pick+1)
 }
 
-// check gathers findings.
-type check struct {
-	Foreign
+// importCheck gathers findings.
+type importCheck struct {
+	ExternalCert
 	problems, warnings []Finding
 }
 
-func (c *check) addProblem(code FindingCode, ask, format string, args ...any) {
+func (c *importCheck) addProblem(code FindingCode, ask, format string, args ...any) {
 	c.problems = append(c.problems, Finding{code, fmt.Sprintf(format, args...), ask})
 }
 
-func (c *check) addWarning(code FindingCode, ask, format string, args ...any) {
+func (c *importCheck) addWarning(code FindingCode, ask, format string, args ...any) {
 	c.warnings = append(c.warnings, Finding{code, fmt.Sprintf(format, args...), ask})
 }
 
-func (c *check) checkKey() {
+func (c *importCheck) checkKey() {
 	pub, ok := c.Cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		c.addProblem(FoundNotRSA, "", "its key is %s: service providers need RSA", c.Cert.PublicKeyAlgorithm)
@@ -175,14 +175,14 @@ func (c *check) checkKey() {
 
 // checkReuse finds keys and serial numbers of other years. Software that trusts one year must not
 // trust another because of them. A recorded key counts even if it is lost or destroyed.
-func (c *check) checkReuse() {
-	for _, y := range slices.Sorted(maps.Keys(c.Recorded)) {
-		recorded := y != c.Year && c.Recorded[y] != "" && c.Recorded[y] == PublicKeySHA256(c.Public)
-		if recorded && !slices.ContainsFunc(c.Others, func(o *Key) bool { return o.Year == y }) {
+func (c *importCheck) checkReuse() {
+	for _, y := range slices.Sorted(maps.Keys(c.KeyDigests)) {
+		recorded := y != c.Year && c.KeyDigests[y] != "" && c.KeyDigests[y] == PublicKeySHA256(c.Public)
+		if recorded && !slices.ContainsFunc(c.Keys, func(o *Key) bool { return o.Year == y }) {
 			c.addProblem(FoundReused, "", "its key is that of %s: every year has its own", y)
 		}
 	}
-	for _, o := range c.Others {
+	for _, o := range c.Keys {
 		if o.Year == c.Year {
 			continue
 		}
@@ -198,25 +198,25 @@ func (c *check) checkReuse() {
 	}
 }
 
-func (c *check) checkDates(now time.Time) {
+func (c *importCheck) checkDates(now time.Time) {
 	span := c.Span
 	from, until := c.Cert.NotBefore.UTC(), c.Cert.NotAfter.UTC()
-	ask := fmt.Sprintf("one that is valid from %s or before until %s", date(span.BeginBy), date(span.EndAt))
+	ask := fmt.Sprintf("one that is valid from %s or before until %s", formatDate(span.LatestBeginAt), formatDate(span.EndAt))
 	switch {
 	case !until.After(now):
-		c.addProblem(FoundEnded, ask, "it ended on %s", date(until))
-	case until.Before(span.EndFrom):
+		c.addProblem(FoundEnded, ask, "it ended on %s", formatDate(until))
+	case until.Before(span.EarliestEndAt):
 		c.addProblem(FoundShort, ask, "it ends on %s: that is before %s, until when service providers need it to have time to move to the next year",
-			date(until), date(span.EndFrom))
+			formatDate(until), formatDate(span.EarliestEndAt))
 	case until.Before(span.EndAt):
-		c.addWarning(FoundEndsSooner, "", "it ends on %s, before the calendar's %s: service providers have that much less time to move to the next year", date(until), date(span.EndAt))
+		c.addWarning(FoundEndsSooner, "", "it ends on %s, before the calendar's %s: service providers have that much less time to move to the next year", formatDate(until), formatDate(span.EndAt))
 	}
 	switch {
-	case from.After(span.BeginBy):
-		c.addProblem(FoundLate, ask, "it is not valid before %s, and %s is published on %s", from.Format(time.RFC3339), c.Year, date(span.BeginBy))
+	case from.After(span.LatestBeginAt):
+		c.addProblem(FoundLate, ask, "it is not valid before %s, and %s is published on %s", from.Format(time.RFC3339), c.Year, formatDate(span.LatestBeginAt))
 	case from.After(now):
 		c.addWarning(FoundBeginsAhead, "", "it is not valid before %s: publish %s no earlier", from.Format(time.RFC3339), c.Year)
 	}
 }
 
-func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+func formatDate(t time.Time) string { return t.UTC().Format(time.DateOnly) }

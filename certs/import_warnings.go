@@ -9,7 +9,7 @@ import (
 
 // checkSignature checks how the certificate itself is signed. No one needs to verify that
 // signature, but old software reads it, and strict software may refuse it.
-func (c *check) checkSignature() {
+func (c *importCheck) checkSignature() {
 	const ask = "one that is signed with RSA and SHA-256"
 	switch a := c.Cert.SignatureAlgorithm; a {
 	case x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA:
@@ -34,12 +34,12 @@ func (c *check) checkSignature() {
 
 // isSelfSigned reports whether the certificate names its own key as its issuer. Comparing names is
 // not enough, because an authority may have the name of its customer.
-func (c *check) isSelfSigned() bool {
+func (c *importCheck) isSelfSigned() bool {
 	return bytes.Equal(c.Cert.RawIssuer, c.Cert.RawSubject) &&
 		(len(c.Cert.AuthorityKeyId) == 0 || bytes.Equal(c.Cert.AuthorityKeyId, c.Cert.SubjectKeyId))
 }
 
-func (c *check) checkUses() {
+func (c *importCheck) checkUses() {
 	if c.Cert.Version < 3 {
 		c.addWarning(FoundVersion, "one of version 3", "it is of X.509 version %d, which some software refuses", c.Cert.Version)
 	}
@@ -60,7 +60,7 @@ func (c *check) checkUses() {
 
 // checkSerial checks the serial number (RFC 5280 §4.1.2.2): positive, at most 20 octets. A
 // certificate with a negative one does not parse.
-func (c *check) checkSerial() {
+func (c *importCheck) checkSerial() {
 	n := c.Cert.SerialNumber
 	switch bits := n.BitLen(); {
 	case n.Sign() == 0:
@@ -73,7 +73,7 @@ func (c *check) checkSerial() {
 }
 
 // checkNames warns of empty names.
-func (c *check) checkNames() {
+func (c *importCheck) checkNames() {
 	if len(c.Cert.Subject.Names) == 0 {
 		c.addWarning(FoundName, "one with a common name", "its subject is empty: some software shows or stores certificates by it")
 	}

@@ -41,19 +41,19 @@ type Key struct {
 	// External is set if an external authority issues the certificate. Vernal then makes none.
 	External bool
 
-	derived atomic.Value
+	derivedValue atomic.Value
 }
 
 // LookupDerived returns the value that build makes from the key. The value is built once and kept
 // with the key, so that no object that can sign remains when the Ring drops the key. All callers
 // must use the same T.
 func LookupDerived[T any](k *Key, build func(*Key) (T, error)) (T, error) {
-	if v, ok := k.derived.Load().(T); ok {
+	if v, ok := k.derivedValue.Load().(T); ok {
 		return v, nil
 	}
 	v, err := build(k)
-	if err == nil && !k.derived.CompareAndSwap(nil, v) {
-		v, _ = k.derived.Load().(T) // another caller was first
+	if err == nil && !k.derivedValue.CompareAndSwap(nil, v) {
+		v, _ = k.derivedValue.Load().(T) // another caller was first
 	}
 	return v, err
 }
@@ -109,7 +109,7 @@ func NewKey(rand io.Reader, y idp.Year, end time.Time, spec Spec, baseURL string
 // digital signatures only, no CA, serial of 128 random bits from rand, valid
 // from five minutes before now to end.
 func Certify(rand io.Reader, signer crypto.Signer, y idp.Year, end time.Time, spec Spec, baseURL string, now time.Time) (*Key, error) {
-	if !y.Valid() {
+	if !y.IsValid() {
 		return nil, fmt.Errorf("signing key: %q is not a year", y)
 	}
 	if !end.After(now) {
@@ -158,11 +158,11 @@ func newSerial(rand io.Reader) (*big.Int, error) {
 func (s Subject) pkixName(baseURL string) (pkix.Name, error) {
 	name := pkix.Name{
 		CommonName:         s.CommonName,
-		Country:            list(s.Country),
-		Province:           list(s.Province),
-		Locality:           list(s.Locality),
-		Organization:       list(s.Organization),
-		OrganizationalUnit: list(s.OrganizationalUnit),
+		Country:            listValue(s.Country),
+		Province:           listValue(s.Province),
+		Locality:           listValue(s.Locality),
+		Organization:       listValue(s.Organization),
+		OrganizationalUnit: listValue(s.OrganizationalUnit),
 	}
 	if name.CommonName == "" {
 		u, err := url.Parse(baseURL)
@@ -178,7 +178,7 @@ func (s Subject) pkixName(baseURL string) (pkix.Name, error) {
 	return name, nil
 }
 
-func list(s string) []string {
+func listValue(s string) []string {
 	if s == "" {
 		return nil
 	}
@@ -196,7 +196,7 @@ func (k *Key) Public() crypto.PublicKey {
 
 // check returns an error if the parts of the key do not belong together.
 func (k *Key) check() error {
-	if !k.Year.Valid() {
+	if !k.Year.IsValid() {
 		return fmt.Errorf("%q is not a year", k.Year)
 	}
 	if k.Signer == nil && k.Cert == nil {
@@ -251,8 +251,8 @@ func CertSHA256(c *x509.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Colons formats a digest as openssl prints a fingerprint.
-func Colons(sum []byte) string {
+// FormatFingerprint formats a digest as openssl prints a fingerprint.
+func FormatFingerprint(sum []byte) string {
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
 }
 

@@ -21,8 +21,8 @@ type Vault interface {
 	Make(y idp.Year, bits int) (crypto.PublicKey, error)
 	// Sign signs a digest with the key of the year whose public half is pub.
 	Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) ([]byte, error)
-	// Ready reports whether Sign would work now, without signing anything.
-	Ready(y idp.Year, pub crypto.PublicKey) error
+	// CheckReady reports whether Sign would work now, without signing anything.
+	CheckReady(y idp.Year, pub crypto.PublicKey) error
 	// Destroy removes the key permanently. Destroying a missing key is no error.
 	Destroy(y idp.Year, pub crypto.PublicKey) error
 }
@@ -42,15 +42,15 @@ func (k *VaultKey) Public() crypto.PublicKey { return k.Pub }
 func (k *VaultKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	signature, err := k.Vault.Sign(k.Year, k.Pub, digest, opts)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", idp.ErrKeyAway, err)
+		return nil, fmt.Errorf("%w: %w", idp.ErrKeyUnavailable, err)
 	}
 	return signature, nil
 }
 
-// Ready reports whether the key could sign now.
-func (k *VaultKey) Ready() error {
-	if err := k.Vault.Ready(k.Year, k.Pub); err != nil {
-		return fmt.Errorf("%w: %w", idp.ErrKeyAway, err)
+// CheckReady reports whether the key could sign now.
+func (k *VaultKey) CheckReady() error {
+	if err := k.Vault.CheckReady(k.Year, k.Pub); err != nil {
+		return fmt.Errorf("%w: %w", idp.ErrKeyUnavailable, err)
 	}
 	return nil
 }

@@ -19,15 +19,15 @@ const MaxAggregate = 256 << 20
 // ReadSP. It keeps the EntitiesDescriptors around it, whose namespaces and dates apply to it.
 // It checks nothing else, because ReadSP checks the result.
 func Cut(doc []byte, id idp.EntityID) ([]byte, error) {
-	if kind := filetext.KindOf(doc); kind != filetext.XML {
+	if kind := filetext.DetectKind(doc); kind != filetext.XML {
 		return nil, fmt.Errorf("this is %s, not SAML metadata", kind.Article())
 	}
-	doc, _, err := filetext.Document(doc)
+	doc, _, err := filetext.ExtractDocument(doc)
 	if err != nil {
 		return nil, err
 	}
 	d := xml.NewDecoder(bytes.NewReader(doc))
-	var around []opening
+	var around []startTag
 	for {
 		at := d.InputOffset()
 		token, err := d.RawToken()
@@ -40,7 +40,7 @@ func Cut(doc []byte, id idp.EntityID) ([]byte, error) {
 		switch token := token.(type) {
 		case xml.StartElement:
 			if token.Name.Local == "EntitiesDescriptor" {
-				around = append(around, opening{token.Name, doc[at:d.InputOffset()]})
+				around = append(around, startTag{token.Name, doc[at:d.InputOffset()]})
 				continue
 			}
 			if err := skipElement(d); err != nil {
@@ -57,8 +57,8 @@ func Cut(doc []byte, id idp.EntityID) ([]byte, error) {
 	}
 }
 
-// opening is the start tag of an EntitiesDescriptor.
-type opening struct {
+// startTag is the start tag of an EntitiesDescriptor.
+type startTag struct {
 	name xml.Name // with the prefix as Space
 	tag  []byte
 }
@@ -91,7 +91,7 @@ func skipElement(d *xml.Decoder) error {
 }
 
 // wrapElement writes an element with start tags around it.
-func wrapElement(around []opening, element []byte) []byte {
+func wrapElement(around []startTag, element []byte) []byte {
 	var b bytes.Buffer
 	for _, o := range around {
 		b.Write(o.tag)

@@ -53,7 +53,7 @@ type ACS struct {
 // names, or else the only service provider. The document may have any encoding that package
 // filetext reads. The error is Problems.
 func ReadSP(data []byte, now time.Time, o Options) (*SPDescriptor, error) {
-	r := &spReader{now: now, o: o, d: &SPDescriptor{
+	r := &spReader{now: now, options: o, descriptor: &SPDescriptor{
 		Encryption: idp.EncryptionNone, EncryptionDigest: idp.DigestSHA1,
 	}}
 	if root := r.parseXML(data); root != nil {
@@ -64,22 +64,22 @@ func ReadSP(data []byte, now time.Time, o Options) (*SPDescriptor, error) {
 	if len(r.problems) > 0 {
 		return nil, r.problems
 	}
-	return r.d, nil
+	return r.descriptor, nil
 }
 
 // spReader reads one document. It continues after a problem, so that all of them are reported
 // at once.
 type spReader struct {
 	now      time.Time
-	o        Options
-	d        *SPDescriptor
+	options        Options
+	descriptor        *SPDescriptor
 	problems Problems
-	waiting  []Note // faults of parts of which one is enough, see settleParts
+	pendingNotes  []Note // faults of parts of which one is enough, see settleParts
 }
 
 // parseXML parses the XML. It returns nil and records a problem if that fails.
 func (r *spReader) parseXML(data []byte) *xmltree.Element {
-	switch kind := filetext.KindOf(data); kind {
+	switch kind := filetext.DetectKind(data); kind {
 	case filetext.Empty:
 		r.addFault(PartDocument, "The metadata is empty. Get the document from the service provider again.")
 		return nil
@@ -96,7 +96,7 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 		r.addFault(PartDocument, "This is not XML: it does not begin with <. Give the metadata as it is, without text around it.")
 		return nil
 	}
-	doc, skipped, err := filetext.Document(data)
+	doc, skipped, err := filetext.ExtractDocument(data)
 	if err != nil {
 		r.addFault(PartDocument, "The characters of the metadata cannot be read: %v.", err)
 		return nil
@@ -106,7 +106,7 @@ func (r *spReader) parseXML(data []byte) *xmltree.Element {
 	switch {
 	case errors.As(err, &syntax):
 		line := 1 + skipped + bytes.Count(doc[:min(syntax.Offset, len(doc))], []byte("\n"))
-		r.addFault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntax.What)
+		r.addFault(PartDocument, "The metadata cannot be read: on line %d, %s. Get the document again, without changes by a browser or an editor.", line, syntax.Problem)
 	case err != nil:
 		r.addFault(PartDocument, "The metadata cannot be read: %v.", err)
 	}
@@ -126,22 +126,22 @@ func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 	}
 	var all []member
 	collectMembers(root, nil, &all)
-	named := slices.DeleteFunc(slices.Clone(all), func(m member) bool { return m.id != string(r.o.EntityID) })
+	named := slices.DeleteFunc(slices.Clone(all), func(m member) bool { return m.id != string(r.options.EntityID) })
 	if len(all) == 1 {
 		named = all
 	}
 	switch {
 	case len(all) == 0:
 		r.addFault(PartEntity, "The EntitiesDescriptor has no service provider: no EntityDescriptor in it has an SPSSODescriptor.")
-	case len(all) > 1 && r.o.EntityID == "":
-		r.fileNote(Note{PartEntity, fmt.Sprintf("The EntitiesDescriptor has %d service providers: %s. Name the one to register by its entity ID.", len(all), listIDs(all)),
+	case len(all) > 1 && r.options.EntityID == "":
+		r.recordNote(Note{PartEntity, fmt.Sprintf("The EntitiesDescriptor has %d service providers: %s. Name the one to register by its entity ID.", len(all), listIDs(all)),
 			idp.Option{Name: idp.OptionEntityID}})
 	case len(named) == 0:
-		r.addFault(PartEntity, "The EntitiesDescriptor has no service provider %q. It has %s.", r.o.EntityID, listIDs(all))
+		r.addFault(PartEntity, "The EntitiesDescriptor has no service provider %q. It has %s.", r.options.EntityID, listIDs(all))
 	case len(named) > 1:
-		r.addFault(PartEntity, "The EntitiesDescriptor has %d service providers with the entityID %q, and nothing says which one is meant.", len(named), r.o.EntityID)
+		r.addFault(PartEntity, "The EntitiesDescriptor has %d service providers with the entityID %q, and nothing says which one is meant.", len(named), r.options.EntityID)
 	default:
-		for _, group := range named[0].around { // the dates of the enclosing elements apply, too
+		for _, group := range named[0].ancestors { // the dates of the enclosing elements apply, too
 			r.readValidUntil(group)
 		}
 		return named[0].entity
@@ -153,7 +153,7 @@ func (r *spReader) findEntity(root *xmltree.Element) *xmltree.Element {
 type member struct {
 	id     string
 	entity *xmltree.Element
-	around []*xmltree.Element
+	ancestors []*xmltree.Element
 }
 
 // collectMembers lists the service providers below an EntitiesDescriptor.
@@ -197,7 +197,7 @@ func (r *spReader) readEntity(e *xmltree.Element) {
 	case strings.ContainsAny(id, " \t\r\n"):
 		r.addFault(PartEntityID, "The entityID %q has white space in it.", id)
 	}
-	r.d.EntityID = idp.EntityID(id)
+	r.descriptor.EntityID = idp.EntityID(id)
 	role := r.findRole(e)
 	if role == nil {
 		return
@@ -213,9 +213,9 @@ func (r *spReader) readEntity(e *xmltree.Element) {
 
 // readSigning reads the provider's attributes about signatures.
 func (r *spReader) readSigning(role *xmltree.Element) {
-	r.d.WantAssertionsSigned, _ = r.readBoolean(role, PartWantsSigned)
+	r.descriptor.WantAssertionsSigned, _ = r.readBoolean(role, PartWantsSigned)
 	signed, known := r.readBoolean(role, PartSignsRequests)
-	r.d.AuthnRequestsSigned = signed
+	r.descriptor.AuthnRequestsSigned = signed
 	if _, said := role.Attr(string(PartSignsRequests)); !signed && (known || !said) {
 		r.addNote(PartSignsRequests, "The metadata does not say AuthnRequestsSigned=\"true\". Requests must be signed all the same, unless the provider is registered with sign_requests optional.")
 	}
@@ -264,12 +264,12 @@ func (r *spReader) findRole(e *xmltree.Element) *xmltree.Element {
 func (r *spReader) noteFormats(sp *xmltree.Element) {
 	for _, f := range sp.Children(namespace, "NameIDFormat") {
 		if text := strings.TrimSpace(f.Text()); text != "" {
-			r.d.NameIDFormats = append(r.d.NameIDFormats, text)
+			r.descriptor.NameIDFormats = append(r.descriptor.NameIDFormats, text)
 		} else {
 			r.addFault(PartFormat, "A NameIDFormat is empty and was left out.")
 		}
 	}
-	formats := r.d.NameIDFormats
+	formats := r.descriptor.NameIDFormats
 	if slices.Contains(formats, saml.NameIDFormatEmail) {
 		r.addNote(PartFormat, "The metadata asks for email addresses as NameID. Metadata cannot grant that; an operator can, with name_id_formats.")
 	}

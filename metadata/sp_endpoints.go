@@ -15,11 +15,11 @@ import (
 type consumer struct {
 	binding    string
 	url        string     // "" if the binding is not HTTP-POST, or the URL cannot be used
-	refused    string     // reason why the registry refuses url, or ""
+	refusal    string     // reason why the registry refuses url, or ""
 	permission idp.Option // option that permits it
 	index      int        // -1 if absent
-	isTrue     bool       // isDefault="true"
-	isFalse    bool       // isDefault="false"
+	isDefault     bool       // isDefault="true"
+	isNotDefault    bool       // isDefault="false"
 }
 
 // readConsumers reads the Assertion Consumer Services and keeps those that we can post to.
@@ -33,9 +33,9 @@ func (r *spReader) readConsumers(sp *xmltree.Element) {
 		}
 		others = append(others, c)
 	}
-	kept = r.keepRegistrable(kept)
+	kept = r.dropRefused(kept)
 	if len(kept) == 0 {
-		if !slices.ContainsFunc(r.waiting, func(n Note) bool { return n.Part == PartACS }) {
+		if !slices.ContainsFunc(r.pendingNotes, func(n Note) bool { return n.Part == PartACS }) {
 			r.addFault(PartACS, "The metadata has no AssertionConsumerService.")
 		}
 		r.settleParts(false, PartACS)
@@ -43,17 +43,17 @@ func (r *spReader) readConsumers(sp *xmltree.Element) {
 	}
 	r.settleParts(true, PartACS)
 	kept = r.settleIndexes(kept, others)
-	if slices.ContainsFunc(others, func(c consumer) bool { return c.isTrue }) {
-		r.addNote(PartDefault, "The default AssertionConsumerService cannot be used; %s is the default.", kept[defaultOf(kept)].url)
+	if slices.ContainsFunc(others, func(c consumer) bool { return c.isDefault }) {
+		r.addNote(PartDefault, "The default AssertionConsumerService cannot be used; %s is the default.", kept[findDefault(kept)].url)
 	}
 	for _, c := range kept {
-		r.d.ACS = append(r.d.ACS, ACS{c.url, c.index})
+		r.descriptor.ACS = append(r.descriptor.ACS, ACS{c.url, c.index})
 	}
-	first := defaultOf(kept)
-	r.d.ACS = slices.Concat(r.d.ACS[first:first+1], r.d.ACS[:first], r.d.ACS[first+1:])
-	if n := len(r.d.ACS); n > idp.MaxList {
+	first := findDefault(kept)
+	r.descriptor.ACS = slices.Concat(r.descriptor.ACS[first:first+1], r.descriptor.ACS[:first], r.descriptor.ACS[first+1:])
+	if n := len(r.descriptor.ACS); n > idp.MaxList {
 		r.addNote(PartACS, "The metadata has %d AssertionConsumerServices; the first %d are used.", n, idp.MaxList)
-		r.d.ACS = r.d.ACS[:idp.MaxList]
+		r.descriptor.ACS = r.descriptor.ACS[:idp.MaxList]
 	}
 }
 
@@ -61,7 +61,7 @@ func (r *spReader) readConsumer(e *xmltree.Element) consumer {
 	binding, _ := e.Attr("Binding")
 	c := consumer{binding: strings.TrimSpace(binding), index: -1}
 	value, known := r.readBoolean(e, PartDefault)
-	c.isTrue, c.isFalse = value, known && !value
+	c.isDefault, c.isNotDefault = value, known && !value
 	if text, ok := e.Attr("index"); ok {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
 		if err != nil {
@@ -71,23 +71,23 @@ func (r *spReader) readConsumer(e *xmltree.Element) consumer {
 		}
 	}
 	if c.binding != saml.BindingURIPOST {
-		r.addFault(PartACS, "One AssertionConsumerService cannot be used: its binding is %s, and Responses are sent by HTTP-POST only.", shortBinding(c.binding))
+		r.addFault(PartACS, "One AssertionConsumerService cannot be used: its binding is %s, and Responses are sent by HTTP-POST only.", shortenBinding(c.binding))
 		return c
 	}
-	c.url, c.refused, c.permission = r.readLocation(e, "Location", PartACS)
+	c.url, c.refusal, c.permission = r.readLocation(e, "Location", PartACS)
 	return c
 }
 
-// keepRegistrable leaves out URLs that the registry refuses, unless none would be left. Then
+// dropRefused leaves out URLs that the registry refuses, unless none would be left. Then
 // the registry reports the refusal, with the option that permits the URL.
-func (r *spReader) keepRegistrable(list []consumer) []consumer {
-	good := slices.DeleteFunc(slices.Clone(list), func(c consumer) bool { return c.refused != "" })
-	if len(good) == 0 && !r.o.HasACS {
+func (r *spReader) dropRefused(list []consumer) []consumer {
+	good := slices.DeleteFunc(slices.Clone(list), func(c consumer) bool { return c.refusal != "" })
+	if len(good) == 0 && !r.options.HasACS {
 		return list
 	}
 	for _, c := range list {
-		if c.refused != "" {
-			r.fileNote(Note{PartACS, fmt.Sprintf("The AssertionConsumerService %q cannot be used: it %s.", c.url, c.refused), c.permission})
+		if c.refusal != "" {
+			r.recordNote(Note{PartACS, fmt.Sprintf("The AssertionConsumerService %q cannot be used: it %s.", c.url, c.refusal), c.permission})
 		}
 	}
 	return good
@@ -104,7 +104,7 @@ func (r *spReader) settleIndexes(kept, others []consumer) []consumer {
 	for _, c := range kept {
 		same := func(o consumer) bool { return o.url == c.url && (o.index == c.index || c.index < 0) }
 		if i := slices.IndexFunc(once, same); i >= 0 {
-			once[i].isTrue = once[i].isTrue || c.isTrue
+			once[i].isDefault = once[i].isDefault || c.isDefault
 			r.addNote(PartACS, "The AssertionConsumerService %s is there twice.", c.url)
 			continue
 		}
@@ -133,7 +133,7 @@ func (r *spReader) settleIndexes(kept, others []consumer) []consumer {
 		if c.index >= 0 && !double[c.index] {
 			continue
 		}
-		n := firstFree(taken)
+		n := findFreeIndex(taken)
 		if c.index < 0 {
 			r.addNote(PartIndex, "The AssertionConsumerService %s has no index that can be used; it was given %d.", c.url, n)
 		}
@@ -142,7 +142,7 @@ func (r *spReader) settleIndexes(kept, others []consumer) []consumer {
 	return once
 }
 
-func firstFree(taken map[int]bool) int {
+func findFreeIndex(taken map[int]bool) int {
 	for n := 0; ; n++ {
 		if !taken[n] {
 			return n
@@ -150,13 +150,13 @@ func firstFree(taken map[int]bool) int {
 	}
 }
 
-// defaultOf applies saml-metadata §2.2.3: the first with isDefault="true", else the first
+// findDefault applies saml-metadata §2.2.3: the first with isDefault="true", else the first
 // without isDefault="false", else the first.
-func defaultOf(list []consumer) int {
-	if i := slices.IndexFunc(list, func(c consumer) bool { return c.isTrue }); i >= 0 {
+func findDefault(list []consumer) int {
+	if i := slices.IndexFunc(list, func(c consumer) bool { return c.isDefault }); i >= 0 {
 		return i
 	}
-	return max(0, slices.IndexFunc(list, func(c consumer) bool { return !c.isFalse }))
+	return max(0, slices.IndexFunc(list, func(c consumer) bool { return !c.isNotDefault }))
 }
 
 // readLogout reads the URL for a LogoutResponse.
@@ -166,7 +166,7 @@ func (r *spReader) readLogout(sp *xmltree.Element) {
 		binding, _ := e.Attr("Binding")
 		if strings.TrimSpace(binding) != saml.BindingURIPOST {
 			location, _ := e.Attr("Location")
-			other = append(other, shortBinding(binding)+" at "+strings.TrimSpace(location))
+			other = append(other, shortenBinding(binding)+" at "+strings.TrimSpace(location))
 			continue
 		}
 		where := "Location"
@@ -180,20 +180,20 @@ func (r *spReader) readLogout(sp *xmltree.Element) {
 		url, refused, permission := r.readLocation(e, where, PartLogout)
 		switch {
 		case refused != "":
-			r.fileNote(Note{PartLogout, fmt.Sprintf("The SingleLogoutService %q cannot be used: it %s.", url, refused), permission})
-		case r.d.LogoutURL == "":
-			r.d.LogoutURL = url
-		case url != "" && url != r.d.LogoutURL:
-			r.addNote(PartLogout, "There are several SingleLogoutServices with the binding HTTP-POST; %s is used, not %s.", r.d.LogoutURL, url)
+			r.recordNote(Note{PartLogout, fmt.Sprintf("The SingleLogoutService %q cannot be used: it %s.", url, refused), permission})
+		case r.descriptor.LogoutURL == "":
+			r.descriptor.LogoutURL = url
+		case url != "" && url != r.descriptor.LogoutURL:
+			r.addNote(PartLogout, "There are several SingleLogoutServices with the binding HTTP-POST; %s is used, not %s.", r.descriptor.LogoutURL, url)
 		}
 	}
-	if r.d.LogoutURL == "" && len(other) > 0 {
+	if r.descriptor.LogoutURL == "" && len(other) > 0 {
 		r.addNote(PartLogout, "No SingleLogoutService has the binding HTTP-POST (only %s), so no LogoutResponse can be sent. If one of these takes a posted LogoutResponse, too, register it as logout_url.", strings.Join(other, ", "))
 	}
 }
 
-// shortBinding returns a binding's name without the common prefix.
-func shortBinding(binding string) string {
+// shortenBinding returns a binding's name without the common prefix.
+func shortenBinding(binding string) string {
 	if binding = strings.TrimSpace(binding); binding == "" {
 		return "(none)"
 	}

@@ -28,10 +28,10 @@ func (r *spReader) readKeys(sp *xmltree.Element) {
 		if !said {
 			where = fmt.Sprintf("KeyDescriptor %d (without use)", i+1)
 		}
-		part, list := PartSigningKey, &r.d.RequestCerts
+		part, list := PartSigningKey, &r.descriptor.RequestCerts
 		switch strings.ToLower(strings.TrimSpace(use)) {
 		case "encryption":
-			part, list = PartEncryptionKey, &r.d.EncryptionCerts
+			part, list = PartEncryptionKey, &r.descriptor.EncryptionCerts
 		case "signing", "":
 		default:
 			r.addFault(PartUse, "%s cannot be used: use is neither signing nor encryption.", where)
@@ -48,14 +48,14 @@ func (r *spReader) readKeys(sp *xmltree.Element) {
 			*list = append(*list, cert)
 		}
 	}
-	r.settleParts(len(r.d.RequestCerts) > 0, PartSigningKey, PartUse)
-	r.settleParts(len(r.d.EncryptionCerts) > 0, PartEncryptionKey)
-	r.d.RequestCerts = r.keepBest(r.d.RequestCerts, PartSigningKey)
-	r.d.EncryptionCerts = r.keepBest(r.d.EncryptionCerts, PartEncryptionKey)
-	if len(r.d.EncryptionCerts) > 0 {
+	r.settleParts(len(r.descriptor.RequestCerts) > 0, PartSigningKey, PartUse)
+	r.settleParts(len(r.descriptor.EncryptionCerts) > 0, PartEncryptionKey)
+	r.descriptor.RequestCerts = r.keepBest(r.descriptor.RequestCerts, PartSigningKey)
+	r.descriptor.EncryptionCerts = r.keepBest(r.descriptor.EncryptionCerts, PartEncryptionKey)
+	if len(r.descriptor.EncryptionCerts) > 0 {
 		r.chooseEncryption(methods)
 	}
-	if len(r.d.RequestCerts) == 0 && !r.o.HasKeys {
+	if len(r.descriptor.RequestCerts) == 0 && !r.options.HasKeys {
 		r.addNote(PartSigningKey, "The metadata has no certificate for signing. Without one no signed request can be verified.")
 	}
 }
@@ -103,7 +103,7 @@ func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string
 		r.addFault(part, "%s cannot be used: its X509Certificate %s.", where, unread)
 		return nil
 	case len(texts) == 0:
-		r.addFault(part, "%s cannot be used: %s. The certificate itself is needed, in KeyInfo/X509Data/X509Certificate.", where, insteadOfCertificate(key, beside))
+		r.addFault(part, "%s cannot be used: %s. The certificate itself is needed, in KeyInfo/X509Data/X509Certificate.", where, describeKeyInfo(key, beside))
 		return nil
 	}
 	listed, err := partnercert.Read([]byte(texts[0]))
@@ -129,9 +129,9 @@ func (r *spReader) readCertificate(key *xmltree.Element, part Part, where string
 	return cert
 }
 
-// insteadOfCertificate describes the content that a KeyDescriptor has in place of a certificate.
+// describeKeyInfo describes the content that a KeyDescriptor has in place of a certificate.
 // beside lists the elements in its KeyInfo.
-func insteadOfCertificate(key *xmltree.Element, beside []string) string {
+func describeKeyInfo(key *xmltree.Element, beside []string) string {
 	if len(beside) > 0 {
 		return "its KeyInfo has no X509Certificate, only " + strings.Join(slices.Compact(beside), ", ")
 	}
@@ -159,7 +159,7 @@ func nameCertificate(cert *x509.Certificate) string {
 // isUsable checks a certificate's key and dates, and that it is not ours. It records a fault
 // if one check fails.
 func (r *spReader) isUsable(cert *x509.Certificate, part Part, where string) bool {
-	if slices.ContainsFunc(r.o.Ours, cert.Equal) {
+	if slices.ContainsFunc(r.options.OurCerts, cert.Equal) {
 		r.addFault(part, "%s cannot be used: this is our own signing certificate (%s). The service provider must publish its own certificate here.", where, nameCertificate(cert))
 		return false
 	}
@@ -186,19 +186,19 @@ const (
 // for the content and for the digest inside OAEP. It records unsupported ones if no other
 // fits.
 func (r *spReader) chooseEncryption(methods []*xmltree.Element) {
-	r.d.Encryption = ""
+	r.descriptor.Encryption = ""
 	oaep, pkcs1, oaep11 := false, false, false
 	var content []string
 	for _, m := range methods {
 		algorithm, _ := m.Attr("Algorithm")
 		switch algorithm = strings.TrimSpace(algorithm); algorithm {
 		case xmlenc.AlgorithmCBC:
-			r.d.Encryption = cmp.Or(r.d.Encryption, idp.EncryptionCBC)
+			r.descriptor.Encryption = cmp.Or(r.descriptor.Encryption, idp.EncryptionCBC)
 		case xmlenc.AlgorithmGCM:
-			r.d.Encryption = cmp.Or(r.d.Encryption, idp.EncryptionGCM)
+			r.descriptor.Encryption = cmp.Or(r.descriptor.Encryption, idp.EncryptionGCM)
 		case xmlenc.AlgorithmOAEP:
 			if !oaep {
-				r.oaepDigest(m)
+				r.readOAEPDigest(m)
 			}
 			oaep = true
 		case algorithmPKCS1:
@@ -211,8 +211,8 @@ func (r *spReader) chooseEncryption(methods []*xmltree.Element) {
 			content = append(content, algorithm)
 		}
 	}
-	if r.d.Encryption == "" {
-		r.d.Encryption = idp.EncryptionCBC
+	if r.descriptor.Encryption == "" {
+		r.descriptor.Encryption = idp.EncryptionCBC
 		if len(content) > 0 {
 			r.addNote(PartMethod, "The metadata names neither aes256-cbc nor aes256-gcm for encryption (only %s); aes256-cbc is used.", strings.Join(content, ", "))
 		}
@@ -226,15 +226,15 @@ func (r *spReader) chooseEncryption(methods []*xmltree.Element) {
 	}
 }
 
-// oaepDigest applies the digest that an EncryptionMethod of RSA-OAEP asks for.
-func (r *spReader) oaepDigest(method *xmltree.Element) {
+// readOAEPDigest applies the digest that an EncryptionMethod of RSA-OAEP asks for.
+func (r *spReader) readOAEPDigest(method *xmltree.Element) {
 	d := method.Child(xmldsig.Namespace, "DigestMethod")
 	if d == nil {
 		return
 	}
 	switch a, _ := d.Attr("Algorithm"); strings.TrimSpace(a) {
 	case xmlenc.AlgorithmSHA256:
-		r.d.EncryptionDigest = idp.DigestSHA256
+		r.descriptor.EncryptionDigest = idp.DigestSHA256
 	case xmlenc.AlgorithmSHA1:
 	default:
 		r.addNote(PartMethod, "The metadata names the digest %q inside RSA-OAEP, which is not supported; SHA-1 is used.", a)

@@ -25,8 +25,8 @@ func (r *spReader) readValidUntil(e *xmltree.Element) {
 	if !until.After(r.now) {
 		r.addFault(PartExpiry, "%s was valid until %s. Get a newer document from the service provider.", e.Local, until.Format(saml.TimeFormat))
 	}
-	if r.d.ValidUntil.IsZero() || until.Before(r.d.ValidUntil) {
-		r.d.ValidUntil = until
+	if r.descriptor.ValidUntil.IsZero() || until.Before(r.descriptor.ValidUntil) {
+		r.descriptor.ValidUntil = until
 	}
 }
 
@@ -82,8 +82,8 @@ func (r *spReader) readLocation(e *xmltree.Element, name string, part Part) (loc
 		r.addFault(part, "One %s cannot be used: %s.", e.Local, what)
 		return "", "", idp.Option{}
 	}
-	if r.o.CheckURL != nil {
-		refused, permission = r.o.CheckURL(text)
+	if r.options.CheckURL != nil {
+		refused, permission = r.options.CheckURL(text)
 	}
 	return text, refused, permission
 }
@@ -95,7 +95,7 @@ func (r *spReader) readName(entity, sp *xmltree.Element) {
 	for _, role := range []*xmltree.Element{sp, entity} {
 		for _, ext := range role.Children(namespace, "Extensions") {
 			for _, ui := range ext.Children(namespaceUI, "UIInfo") {
-				if r.d.Name = r.preferEnglish(ui.Children(namespaceUI, "DisplayName")); r.d.Name != "" {
+				if r.descriptor.Name = r.preferEnglish(ui.Children(namespaceUI, "DisplayName")); r.descriptor.Name != "" {
 					return
 				}
 			}
@@ -104,18 +104,18 @@ func (r *spReader) readName(entity, sp *xmltree.Element) {
 	for _, holder := range []*xmltree.Element{sp, entity} {
 		for _, org := range holder.Children(namespace, "Organization") {
 			for _, local := range []string{"OrganizationDisplayName", "OrganizationName"} {
-				if r.d.Name = r.preferEnglish(org.Children(namespace, local)); r.d.Name == "" {
+				if r.descriptor.Name = r.preferEnglish(org.Children(namespace, local)); r.descriptor.Name == "" {
 					continue
 				}
-				if !r.o.HasName {
-					r.noteName("The name is that of the organization, %q.", r.d.Name)
+				if !r.options.HasName {
+					r.noteName("The name is that of the organization, %q.", r.descriptor.Name)
 				}
 				return
 			}
 		}
 	}
-	r.d.Name = r.d.EntityID.DisplayName()
-	if service := sp.Child(namespace, "AttributeConsumingService"); service != nil && !r.o.HasName {
+	r.descriptor.Name = r.descriptor.EntityID.DisplayName()
+	if service := sp.Child(namespace, "AttributeConsumingService"); service != nil && !r.options.HasName {
 		if text := r.preferEnglish(service.Children(namespace, "ServiceName")); text != "" {
 			r.noteName("The metadata calls a set of attributes %q (ServiceName). That is not the provider's name, unless users know it by that name.", text)
 		}
@@ -140,7 +140,7 @@ func (r *spReader) preferEnglish(elements []*xmltree.Element) string {
 		}
 	}
 	if short := idp.Shorten(first, idp.MaxName); short != first {
-		if !r.o.HasName {
+		if !r.options.HasName {
 			r.noteName("The name %q is longer than %d characters and was cut.", first, idp.MaxName)
 		}
 		return short

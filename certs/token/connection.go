@@ -17,13 +17,13 @@ import (
 type conn struct {
 	*crypto11.Context
 	keys sync.Map // idp.Year -> crypto11.Signer
-	// found records when each key was last found in the token.
-	found sync.Map // idp.Year -> sighting
+	// sightings records when each key was last found in the token.
+	sightings sync.Map // idp.Year -> sighting
 }
 
 type sighting struct {
 	pub crypto.PublicKey
-	at  time.Time
+	foundAt  time.Time
 }
 
 // withConnection calls do, and calls it again on a new connection if the existing one was lost.
@@ -49,18 +49,18 @@ func (t *Token) openConnection() (*conn, error) {
 		return t.conn, nil
 	}
 	// This uses the process's own clock, because it only spaces attempts.
-	if t.failed != nil && (errors.Is(t.failed, ErrPIN) || time.Since(t.failedAt) < retryAfter) {
-		return nil, t.failed
+	if t.lastErr != nil && (errors.Is(t.lastErr, ErrPIN) || time.Since(t.failedAt) < retryWait) {
+		return nil, t.lastErr
 	}
 	ctx, err := crypto11.Configure(&crypto11.Config{
 		Path: t.config.Module, TokenLabel: t.config.Label, Pin: t.config.PIN,
 		MaxSessions: maxSessions, PoolWaitTimeout: sessionWait,
 	})
 	if err != nil {
-		t.failed, t.failedAt = fmt.Errorf("connect to it: %w", pinError(err)), time.Now()
-		return nil, t.failed
+		t.lastErr, t.failedAt = fmt.Errorf("connect to it: %w", convertPINError(err)), time.Now()
+		return nil, t.lastErr
 	}
-	t.conn, t.failed = &conn{Context: ctx}, nil
+	t.conn, t.lastErr = &conn{Context: ctx}, nil
 	return t.conn, nil
 }
 
@@ -96,8 +96,8 @@ func (t *Token) isConnectionLost(c *conn, err error) bool {
 	return dropped
 }
 
-// pinError converts a token's error about a wrong PIN to ErrPIN.
-func pinError(err error) error {
+// convertPINError converts a token's error about a wrong PIN to ErrPIN.
+func convertPINError(err error) error {
 	var code pkcs11.Error
 	if errors.As(err, &code) {
 		switch code {

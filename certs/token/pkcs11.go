@@ -22,12 +22,12 @@ const (
 	maxSessions = 32
 	// sessionWait is how long a signature waits for a session.
 	sessionWait = 10 * time.Second
-	// retryAfter is the time during which a failed connection is not tried again, because
+	// retryWait is the time during which a failed connection is not tried again, because
 	// every request would wait for it.
-	retryAfter = 2 * time.Second
-	// readyFor is the time for which a found key counts as ready, so that readiness checks
+	retryWait = 2 * time.Second
+	// readyAge is the time for which a found key counts as ready, so that readiness checks
 	// do not keep the token busy.
-	readyFor = 5 * time.Second
+	readyAge = 5 * time.Second
 )
 
 // Token is a PKCS#11 token.
@@ -36,7 +36,7 @@ type Token struct {
 
 	mu       sync.Mutex // held while a connection is made or closed
 	conn     *conn
-	failed   error // of the last connection attempt
+	lastErr   error // of the last connection attempt
 	failedAt time.Time
 }
 
@@ -123,16 +123,16 @@ func (t *Token) Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypt
 	return signature, nil
 }
 
-// Ready looks the key up in the token, unless it was found less than readyFor ago.
-func (t *Token) Ready(y idp.Year, pub crypto.PublicKey) error {
+// CheckReady looks the key up in the token, unless it was found less than readyFor ago.
+func (t *Token) CheckReady(y idp.Year, pub crypto.PublicKey) error {
 	err := t.withConnection(func(c *conn) error {
-		seen, ok := c.found.Load(y)
-		if ok && certs.EqualPublic(seen.(sighting).pub, pub) && time.Since(seen.(sighting).at) < readyFor {
+		seen, ok := c.sightings.Load(y)
+		if ok && certs.EqualPublic(seen.(sighting).pub, pub) && time.Since(seen.(sighting).foundAt) < readyAge {
 			return nil
 		}
 		_, err := t.findKey(c, y, pub)
 		if err == nil {
-			c.found.Store(y, sighting{pub, time.Now()})
+			c.sightings.Store(y, sighting{pub, time.Now()})
 		}
 		return err
 	})
@@ -153,7 +153,7 @@ func (t *Token) Destroy(y idp.Year, pub crypto.PublicKey) error {
 			return err
 		}
 		c.keys.Delete(y)
-		c.found.Delete(y)
+		c.sightings.Delete(y)
 		return key.Delete()
 	})
 	if err != nil {

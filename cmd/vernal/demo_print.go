@@ -100,7 +100,7 @@ func (a *app) printDemo(d *demo.Demo, c *Config, isTemporary bool) error {
 func printSection(w io.Writer, heading string, rows [][2]string) {
 	fmt.Fprintf(w, "\n%s\n", heading)
 	for _, r := range rows {
-		fmt.Fprintf(w, "  %-13s%s\n", r[0], idp.OneLine(r[1]))
+		fmt.Fprintf(w, "  %-13s%s\n", r[0], idp.ReplaceControls(r[1]))
 	}
 }
 

@@ -90,7 +90,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 	}
 	mailErr := setNotices(c, &settings, getenv)
 	store, err := bolt.Open(filepath.Join(c.DataDir, storeName), bolt.Options{
-		Masters: masters, Clock: clock, Log: log, LockWait: lockWait, Existing: !isFirst,
+		Masters: masters, Clock: clock, Log: log, LockWait: lockWait, MustExist: !isFirst,
 	})
 	if err != nil {
 		return nil, explainStore(c, err)
@@ -102,7 +102,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		err = d.start(isFirst)
 	}
 	if err == nil { // an older installation gets its ID now
-		_, err = backup.InstallationID(context.Background(), store)
+		_, err = backup.EnsureInstallationID(context.Background(), store)
 	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

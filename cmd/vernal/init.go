@@ -62,7 +62,7 @@ certificate without notice. It does not record keys that it did not make.`,
 			if c.Flags().Changed("data-dir") {
 				settings["data_dir"] = dataDir
 			}
-			if year != "" && !idp.Year(year).Valid() {
+			if year != "" && !idp.Year(year).IsValid() {
 				return cli.Usage(c, "--year %q is not a year, such as 2027", year)
 			}
 			return a.init(c.Context(), settings, idp.Year(year))

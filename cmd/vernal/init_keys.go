@@ -171,7 +171,7 @@ func (a *app) checkYears(ctx context.Context, c *Config, year idp.Year, r *initR
 		return cli.Refuse("init creates no key for a recorded year:\n  %s", strings.Join(faults, "\n  "))
 	}
 	if c.Rotation.KeySource == string(rotation.SourceImport) && len(r.Years) == 0 {
-		for _, d := range st.Due {
+		for _, d := range st.DueSteps {
 			r.Waits = d.Year
 		}
 	}

@@ -210,7 +210,7 @@ func (a *app) printRekey(status rekey.State) error {
 		state = "being replaced: keys are being wrapped by both"
 	case seal.PhaseBoth:
 		state = "being replaced: put the new key in its place, then 'vernal rekey --finish'"
-		if status.Configured == status.To {
+		if status.Configured == status.ToID {
 			state = "new: end the old one with 'vernal rekey --finish'"
 		}
 	case seal.PhaseFinish:
@@ -218,14 +218,14 @@ func (a *app) printRekey(status rekey.State) error {
 	}
 	rows := [][]string{{"master key", status.Configured, state}}
 	if status.Phase != "" && status.Phase != seal.PhaseFinish {
-		otherID := status.To
-		if status.Configured == status.To {
-			otherID = status.From
+		otherID := status.ToID
+		if status.Configured == status.ToID {
+			otherID = status.FromID
 		}
 		rows = append(rows, []string{"other master key", otherID, ""})
 	}
 	keysState := "in use"
-	if status.Renewing {
+	if status.IsRenewing {
 		keysState = "in use: records are being written again"
 	}
 	rows = append(rows, []string{"other keys", fmt.Sprintf("generation %d", status.Generation), keysState})

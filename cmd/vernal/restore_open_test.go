@@ -97,7 +97,7 @@ func TestEveryOpeningFinishesRestore(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &st); err != nil {
 		t.Fatal(err)
 	}
-	if !st.Restored.Holds() || len(st.Attention) == 0 || st.Attention[0].Code != rotation.RestoreHeld {
+	if !st.Restoration.Holds() || len(st.Attention) == 0 || st.Attention[0].Code != rotation.RestoreHeld {
 		t.Errorf("status: %+v", st)
 	}
 	if _, err := os.Lstat(marker); !errors.Is(err, os.ErrNotExist) {

@@ -90,7 +90,7 @@ func follow(ctx context.Context, d *deps, file string) {
 // minute runs the server's jobs of one minute. ran is the uptime since the last run.
 func minute(ctx context.Context, d *deps, ran time.Duration) error {
 	tick := d.Rotation.Tick(ctx, ran)
-	_, automatic := d.Rotation.Automatic(ctx)
+	_, automatic := d.Rotation.TakeDueSteps(ctx)
 	return errors.Join(tick, automatic, d.Usage.Flush(ctx), d.Trail.Refusals.Flush(ctx), d.Notices.Tick(ctx))
 }
 

@@ -142,8 +142,8 @@ func TestRefusalsSuggestCommands(t *testing.T) {
 
 // refusalLabels are those of suggestions about a refused step.
 var refusalLabels = []idp.SuggestionLabel{
-	idp.LabelRevokeLostKey, idp.LabelWhoStillUsesIt, idp.LabelYearsMade, idp.LabelRetireFirst, idp.LabelMakeKeyAndRequest,
-	idp.LabelBringKeyToo, idp.LabelNewKeySameYear, idp.LabelNextStep, idp.LabelCreateFirst, idp.LabelPublishFirst,
+	idp.LabelRevokeLostKey, idp.LabelListUses, idp.LabelListYears, idp.LabelRetireFirst, idp.LabelCreateKeyAndRequest,
+	idp.LabelImportKeyToo, idp.LabelNewKeySameYear, idp.LabelNextStep, idp.LabelCreateFirst, idp.LabelPublishFirst,
 	idp.LabelReturnToOlderYear, idp.LabelNewYear, idp.LabelRetireAnyway, idp.LabelPreferNewerFirst, idp.LabelKeyLeaked,
-	idp.LabelEndUnwantedYear, idp.LabelTimeIsRight, idp.LabelSeeDates, idp.LabelWhenCertificateHasCome,
+	idp.LabelEndUnneededYear, idp.LabelConfirmTime, idp.LabelShowDates, idp.LabelImportCertificate,
 }

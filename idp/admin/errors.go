@@ -103,7 +103,7 @@ func convertError(err error) *Error {
 	var e *Error
 	var invalidErr *sp.InvalidError
 	var refusedErr *sp.RefusedError
-	suggestions := idp.SuggestionsOf(err)
+	suggestions := idp.FindSuggestions(err)
 	switch {
 	case errors.As(err, &e):
 		return e

@@ -17,7 +17,7 @@ import (
 // TestErrorsKeepAdvice checks that the caller gets the suggestions of every error as values.
 func TestErrorsKeepAdvice(t *testing.T) {
 	t.Parallel()
-	next := []idp.Suggestion{idp.Suggest(idp.DoSPEdit, "urn:a").With(idp.OptionName, "").Labeled(idp.LabelNameProvider)}
+	next := []idp.Suggestion{idp.Suggest(idp.DoSPEdit, "urn:a").WithOption(idp.OptionName, "").WithLabel(idp.LabelNameProvider)}
 	permit := []sp.Permission{sp.PermitResume}
 	tests := []struct {
 		name string
@@ -41,7 +41,7 @@ func TestErrorsKeepAdvice(t *testing.T) {
 		if !errors.As(err, &e) {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		got := Error{Code: e.Code, Permissions: e.Permissions, Suggestions: idp.SuggestionsOf(e)}
+		got := Error{Code: e.Code, Permissions: e.Permissions, Suggestions: idp.FindSuggestions(e)}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}

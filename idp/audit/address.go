@@ -19,21 +19,21 @@ const (
 	saltLen = 16
 )
 
-func newAddress(address string, at time.Time) []byte {
+func newSidecar(address string, at time.Time) []byte {
 	kept := make([]byte, timeLen+saltLen, timeLen+saltLen+len(address))
 	binary.BigEndian.PutUint64(kept, uint64(at.Unix()))
 	rand.Read(kept[timeLen:])
 	return append(kept, address...)
 }
 
-func sumOf(kept []byte) string {
+func hashSidecar(kept []byte) string {
 	sum := sha256.Sum256(kept)
 	return hex.EncodeToString(sum[:])
 }
 
-// Address parses the sidecar of a record. It returns the IP address and the time of the record, and
+// ParseAddress parses the sidecar of a record. It returns the IP address and the time of the record, and
 // false if kept is not a sidecar.
-func Address(kept []byte) (address string, at time.Time, ok bool) {
+func ParseAddress(kept []byte) (address string, at time.Time, ok bool) {
 	if len(kept) < timeLen+saltLen {
 		return "", time.Time{}, false
 	}

@@ -38,12 +38,12 @@ import (
 	"vernal/idp"
 )
 
-// First is the Prev of record 1.
-const First = "0000000000000000000000000000000000000000000000000000000000000000"
+// FirstPrev is the Prev of record 1.
+const FirstPrev = "0000000000000000000000000000000000000000000000000000000000000000"
 
-// unhashed is an AuditRecord without its Hash. Hash is the last field, so the JSON of a record is
+// recordBody is an AuditRecord without its Hash. Hash is the last field, so the JSON of a record is
 // the JSON of its unhashed form and a tail.
-type unhashed struct {
+type recordBody struct {
 	Seq uint64    `json:"seq"`
 	At  time.Time `json:"at"`
 	idp.AuditEvent
@@ -59,9 +59,9 @@ type unhashed struct {
 // the same hash after it was read back.
 func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, body, address []byte) {
 	rec = idp.AuditRecord{Seq: after.Seq + 1, At: truncateTime(at), AuditEvent: cleanEvent(ev), Prev: after.HashOrFirst()}
-	if rec.Address != "" {
-		address = newAddress(rec.Address, rec.At)
-		rec.AddressSum = sumOf(address)
+	if rec.IPAddress != "" {
+		address = newSidecar(rec.IPAddress, rec.At)
+		rec.IPAddressSum = hashSidecar(address)
 	}
 	body = encodeRecord(&rec)
 	rec.Hash = hashBody(body)
@@ -74,19 +74,19 @@ func Link(after Place, ev idp.AuditEvent, at time.Time) (rec idp.AuditRecord, bo
 type BrokenError struct {
 	// Seq is the number of the first faulty record.
 	Seq uint64 `json:"seq"`
-	// What describes the fault, for an operator.
-	What string `json:"what"`
+	// Problem describes the fault, for an operator.
+	Problem string `json:"what"`
 }
 
 func (e *BrokenError) Error() string {
-	return fmt.Sprintf("audit record %d %s", e.Seq, e.What)
+	return fmt.Sprintf("audit record %d %s", e.Seq, e.Problem)
 }
 
 // encodeRecord returns the JSON that is hashed. The IP address is never part of it. It cannot fail:
 // every field is a string, a number, or a time that truncateTime has checked.
 func encodeRecord(rec *idp.AuditRecord) []byte {
-	u := unhashed{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.AddressSum, Prev: rec.Prev}
-	u.Address = ""
+	u := recordBody{Seq: rec.Seq, At: rec.At, AuditEvent: rec.AuditEvent, AddressSum: rec.IPAddressSum, Prev: rec.Prev}
+	u.IPAddress = ""
 	body, err := json.Marshal(&u)
 	if err != nil {
 		return []byte("{}")
@@ -119,7 +119,7 @@ func cleanEvent(ev idp.AuditEvent) idp.AuditEvent {
 	ev.Year = idp.Year(cleanString(string(ev.Year)))
 	ev.RequestID = cleanString(ev.RequestID)
 	ev.ErrorID = cleanString(ev.ErrorID)
-	ev.Address = cleanString(ev.Address)
+	ev.IPAddress = cleanString(ev.IPAddress)
 	if ev.Detail != nil {
 		detail := make(map[string]string, len(ev.Detail))
 		for name, value := range ev.Detail {

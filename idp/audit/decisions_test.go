@@ -19,13 +19,13 @@ func TestEveryDecisionHasRule(t *testing.T) {
 			t.Errorf("decision %d has the name %q", d, r.Name)
 		}
 		names[r.Name] = true
-		if (r.Kind == "") != (r.Writer == audit.NoRecord) {
+		if (r.Kind == "") != (r.Writer == audit.WriterNone) {
 			t.Errorf("%s: kind %q with writer %d", d, r.Kind, r.Writer)
 		}
 		if r.Kind != "" && !slices.ContainsFunc(idp.AuditKinds(), func(k idp.AuditMeaning) bool { return k.Kind == r.Kind }) {
 			t.Errorf("%s: kind %q is not in the list of kinds", d, r.Kind)
 		}
-		if r.Outcome == "" && r.Writer != audit.OnPage && r.Writer != audit.NoRecord {
+		if r.Outcome == "" && r.Writer != audit.WriterPage && r.Writer != audit.WriterNone {
 			t.Errorf("%s has no outcome", d)
 		}
 		if r.Must&r.May != 0 {
@@ -40,7 +40,7 @@ func TestEveryDecisionHasRule(t *testing.T) {
 // TestCheckRecord checks that a record with more or fewer fields than its rule is found.
 func TestCheckRecord(t *testing.T) {
 	t.Parallel()
-	good := idp.AuditEvent{Kind: "refusal", Outcome: "code", User: "u1", RequestID: "r", Address: "192.0.2.7", Detail: map[string]string{"route": "/sign-in/code"}}
+	good := idp.AuditEvent{Kind: "refusal", Outcome: "code", User: "u1", RequestID: "r", IPAddress: "192.0.2.7", Detail: map[string]string{"route": "/sign-in/code"}}
 	tests := []struct {
 		name   string
 		change func(*idp.AuditEvent)
@@ -51,7 +51,7 @@ func TestCheckRecord(t *testing.T) {
 		{"another kind", func(e *idp.AuditEvent) { e.Kind = "failure" }, false},
 		{"another outcome", func(e *idp.AuditEvent) { e.Outcome = "password" }, false},
 		{"no user", func(e *idp.AuditEvent) { e.User = "" }, false},
-		{"no IP address", func(e *idp.AuditEvent) { e.Address = "" }, false},
+		{"no IP address", func(e *idp.AuditEvent) { e.IPAddress = "" }, false},
 		{"an actor", func(e *idp.AuditEvent) { e.Actor = "user:u1" }, false},
 		{"no route", func(e *idp.AuditEvent) { e.Detail = nil }, false},
 		{"more detail", func(e *idp.AuditEvent) { e.Detail = map[string]string{"route": "/", "email": "x"} }, false},

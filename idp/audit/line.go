@@ -40,7 +40,7 @@ type Line struct {
 	Seq              uint64
 	Prev, Hash       string
 	AddressSum       string
-	fits, addressFit bool
+	isHashValid, isAddressValid bool
 }
 
 // ReadLine reads the hashes of a stored record. ok is false if the line is not a record.
@@ -71,13 +71,13 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 	var sum [sha256.Size]byte
 	var text [hexLen]byte
 	hex.Encode(text[:], h.Sum(sum[:0]))
-	l.fits = string(text[:]) == l.Hash
+	l.isHashValid = string(text[:]) == l.Hash
 
 	// The hash of the IP address, if any, ends where the tail begins.
 	if at := cut - hexLen - 1; at > len(sumMark) && bytes.Equal(raw[at-len(sumMark):at], []byte(sumMark)) {
 		l.AddressSum = string(raw[at : at+hexLen])
 	}
-	l.addressFit = stored.Address == nil || len(stored.Address) >= timeLen+saltLen && sumOf(stored.Address) == l.AddressSum
+	l.isAddressValid = stored.IPAddress == nil || len(stored.IPAddress) >= timeLen+saltLen && hashSidecar(stored.IPAddress) == l.AddressSum
 	return l, true
 }
 
@@ -85,7 +85,7 @@ func ReadLine(stored idp.AuditLine) (l Line, ok bool) {
 // record, or a *BrokenError.
 func (p Place) Next(stored idp.AuditLine) (Place, error) {
 	broken := func(format string, args ...any) (Place, error) {
-		return p, &BrokenError{Seq: p.Seq + 1, What: fmt.Sprintf(format, args...)}
+		return p, &BrokenError{Seq: p.Seq + 1, Problem: fmt.Sprintf(format, args...)}
 	}
 	l, ok := ReadLine(stored)
 	switch {
@@ -95,20 +95,20 @@ func (p Place) Next(stored idp.AuditLine) (Place, error) {
 		return broken("is missing: record %d is the next", stored.Place)
 	case !ok:
 		return broken("was changed: its content is not a record")
-	case !l.fits:
+	case !l.isHashValid:
 		return broken("was changed: its hash does not fit its content")
 	case l.Seq != stored.Place:
 		return broken("was moved: record %d is in its place", l.Seq)
 	case l.Prev != p.HashOrFirst():
 		return broken("does not follow the record before it: one of the two was replaced")
-	case !l.addressFit:
+	case !l.isAddressValid:
 		return broken("has another IP address beside it than it was written with")
 	}
 	return Place{Seq: l.Seq, Hash: l.Hash}, nil
 }
 
 // HashOrFirst returns the Prev of the record after the place.
-func (p Place) HashOrFirst() string { return cmp.Or(p.Hash, First) }
+func (p Place) HashOrFirst() string { return cmp.Or(p.Hash, FirstPrev) }
 
 // CheckpointText returns the text that the signature and the MAC of a checkpoint cover.
 func CheckpointText(c idp.AuditCheckpoint) []byte {

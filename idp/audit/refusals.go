@@ -32,8 +32,8 @@ type Refusals struct {
 	budgets budget.Ledger[group]
 
 	mu      sync.Mutex
-	counted map[subject]map[string]int // countName -> number of events beyond a budget
-	waiting []subject                  // the named subjects of counted, oldest first
+	counts map[subject]map[string]int // nameCount -> number of events beyond a budget
+	queue []subject                  // the named subjects of counted, oldest first
 }
 
 // Group is a kind of sender.
@@ -41,8 +41,8 @@ type Group int
 
 // The groups differ in the proof that the sender has given.
 const (
-	// Strangers have proved nothing. All of them share one budget.
-	Strangers Group = iota
+	// UnknownSenders have proved nothing. All of them share one budget.
+	UnknownSenders Group = iota
 	// Visitors are senders at the sign-in pages who have proved nothing: a wrong password,
 	// whether or not the email address has an account. They share one budget.
 	Visitors
@@ -52,10 +52,10 @@ const (
 	User
 	// Preview is one link, or one registration, that opens an unpublished year.
 	Preview
-	// Passive is one registered service provider whose signed request forbids questions to the user
+	// PassiveProvider is one registered service provider whose signed request forbids questions to the user
 	// (IsPassive). Anyone can get such a request from its public sign-in link, so these requests do
 	// not spend the budget of Provider.
-	Passive
+	PassiveProvider
 )
 
 // group identifies the senders that share a budget.
@@ -66,10 +66,10 @@ type group struct {
 	outcome string
 }
 
-// groupOf returns the group whose budget the event spends.
-func groupOf(kind Group, ev *idp.AuditEvent) group {
+// chooseGroup returns the group whose budget the event spends.
+func chooseGroup(kind Group, ev *idp.AuditEvent) group {
 	switch kind {
-	case Provider, Passive:
+	case Provider, PassiveProvider:
 		return group{kind: kind, sp: ev.SP}
 	case User:
 		return group{kind: kind, user: ev.User, outcome: string(ev.Kind) + "/" + ev.Outcome}
@@ -81,7 +81,7 @@ func groupOf(kind Group, ev *idp.AuditEvent) group {
 
 // IsShared reports whether strangers can spend the group's budget. Other budgets can be forgotten
 // and begin full again, which costs extra records and never loses one.
-func (g group) IsShared() bool { return g.kind == Strangers || g.kind == Visitors || g.kind == Passive }
+func (g group) IsShared() bool { return g.kind == UnknownSenders || g.kind == Visitors || g.kind == PassiveProvider }
 
 // Allowance returns how many records a group may have at once, and how many more each
 // minute. A user's wrong codes always fit: the throttle lets 10 through in 10 minutes.
@@ -115,19 +115,19 @@ type subject struct {
 	sp   idp.EntityID
 }
 
-func subjectOf(kind Group, ev *idp.AuditEvent) subject {
+func findSubject(kind Group, ev *idp.AuditEvent) subject {
 	switch {
 	case ev.User != "":
 		return subject{user: ev.User}
-	case kind == Provider || kind == Preview || kind == Passive:
+	case kind == Provider || kind == Preview || kind == PassiveProvider:
 		return subject{sp: ev.SP}
 	}
 	return subject{}
 }
 
-// countName returns the name under which an event is counted: the kind of a success, the
+// nameCount returns the name under which an event is counted: the kind of a success, the
 // outcome of anything else.
-func countName(ev *idp.AuditEvent) string {
+func nameCount(ev *idp.AuditEvent) string {
 	if ev.Outcome == "ok" {
 		return string(ev.Kind)
 	}
@@ -150,7 +150,7 @@ func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
 // in the same step as the change that it is about. If the budget is spent, Take counts the event
 // and reports false, and the caller must not write it.
 func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
-	if r.budgets.Take(r.Clock.Now(), 1, groupOf(kind, &ev)) {
+	if r.budgets.Take(r.Clock.Now(), 1, chooseGroup(kind, &ev)) {
 		return true
 	}
 	r.Count(kind, ev)
@@ -161,25 +161,25 @@ func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
 func (r *Refusals) Count(kind Group, ev idp.AuditEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.addCount(subjectOf(kind, &ev), countName(&ev), 1)
+	r.addCount(findSubject(kind, &ev), nameCount(&ev), 1)
 }
 
 // addCount adds n events beyond a budget. The caller holds r.mu.
 func (r *Refusals) addCount(s subject, outcome string, n int) {
-	if r.counted == nil {
-		r.counted = make(map[subject]map[string]int)
+	if r.counts == nil {
+		r.counts = make(map[subject]map[string]int)
 	}
-	of := r.counted[s]
+	of := r.counts[s]
 	if of == nil && s != (subject{}) {
-		if len(r.waiting) >= maxSubjects {
+		if len(r.queue) >= maxSubjects {
 			r.addCount(subject{}, outcome, n)
 			return
 		}
-		r.waiting = append(r.waiting, s)
+		r.queue = append(r.queue, s)
 	}
 	if of == nil {
 		of = make(map[string]int)
-		r.counted[s] = of
+		r.counts[s] = of
 	}
 	if _, ok := of[outcome]; !ok && len(of) >= maxOutcomes {
 		outcome = "other"
@@ -197,16 +197,16 @@ func (r *Refusals) FlushAll(ctx context.Context) error { return r.writeCounts(ct
 
 func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 	r.mu.Lock()
-	n := min(limit, len(r.waiting))
-	subjects := append([]subject{{}}, r.waiting[:n]...)
-	r.waiting = append([]subject(nil), r.waiting[n:]...)
+	n := min(limit, len(r.queue))
+	subjects := append([]subject{{}}, r.queue[:n]...)
+	r.queue = append([]subject(nil), r.queue[n:]...)
 	taken := make(map[subject]map[string]int, len(subjects))
 	var events []idp.AuditEvent
 	for _, s := range subjects {
-		if of := r.counted[s]; of != nil {
+		if of := r.counts[s]; of != nil {
 			taken[s] = of
-			delete(r.counted, s)
-			events = append(events, countEvent(s, of))
+			delete(r.counts, s)
+			events = append(events, newCountEvent(s, of))
 		}
 	}
 	r.mu.Unlock()
@@ -226,8 +226,8 @@ func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 	return err
 }
 
-// countEvent returns the record of the events beyond a budget.
-func countEvent(s subject, of map[string]int) idp.AuditEvent {
+// newCountEvent returns the record of the events beyond a budget.
+func newCountEvent(s subject, of map[string]int) idp.AuditEvent {
 	detail := make(map[string]string, len(of))
 	for outcome, n := range of {
 		detail[outcome] = strconv.Itoa(n)

@@ -68,7 +68,7 @@ func (s *Service) checkEnd(ctx context.Context) {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err == nil && page.Head.Seq > 0 {
 		if page, err = s.Store.AuditPage(ctx, page.Head.Seq-1, 2); err == nil {
-			err = lastFits(page)
+			err = checkLast(page)
 		}
 	}
 	if err != nil {
@@ -76,22 +76,22 @@ func (s *Service) checkEnd(ctx context.Context) {
 	}
 }
 
-// lastFits compares the last record with the head.
-func lastFits(page *idp.AuditPage) error {
+// checkLast compares the last record with the head.
+func checkLast(page *idp.AuditPage) error {
 	head := page.Head
 	c := page.Checkpoint
 	switch {
-	case !page.Authentic:
-		return brokenAt(head.Seq, "is said to be the last, and nothing proves it")
+	case !page.IsHeadAuthentic:
+		return newBrokenError(head.Seq, "is said to be the last, and nothing proves it")
 	case len(page.Lines) == 0 && c != nil && c.Seq == head.Seq && c.Hash == head.Hash:
 		return nil
 	case len(page.Lines) == 0:
-		return brokenAt(head.Seq, "was cut off")
+		return newBrokenError(head.Seq, "was cut off")
 	case len(page.Lines) > 1:
-		return brokenAt(head.Seq+1, "was not written by us")
+		return newBrokenError(head.Seq+1, "was not written by us")
 	}
-	if l, ok := ReadLine(page.Lines[0]); !ok || l.Hash != head.Hash || page.Counted != head.Seq {
-		return brokenAt(head.Seq, "is not the one that was written")
+	if l, ok := ReadLine(page.Lines[0]); !ok || l.Hash != head.Hash || page.RecordCount != head.Seq {
+		return newBrokenError(head.Seq, "is not the one that was written")
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (s *Service) Verify(ctx context.Context, p Progress, at *Place, budget time
 		err = s.verifyPage(&p, page, at)
 		if err == nil && len(page.Lines) < pageSize {
 			p.Done = true
-			err = checkEndOf(&p, page, at)
+			err = compareHead(&p, page, at)
 		}
 		if broken, ok := errors.AsType[*BrokenError](err); ok {
 			p.Done, p.Broken = true, broken
@@ -79,25 +79,25 @@ func (s *Service) verifyPage(p *Progress, page *idp.AuditPage, at *Place) error 
 		if c := p.Checkpoint; c != nil && place.Seq <= c.Seq {
 			p.Leftover++
 			if place.Seq == c.Seq && place.Hash != c.Hash {
-				return brokenAt(place.Seq, "is not the one that was exported")
+				return newBrokenError(place.Seq, "is not the one that was exported")
 			}
 		}
 		if at != nil && place.Seq == at.Seq {
 			p.Compared = true
 			if place.Hash != at.Hash {
-				return brokenAt(place.Seq, "is not the recorded one: it, or the trail before it, was replaced")
+				return newBrokenError(place.Seq, "is not the recorded one: it, or the trail before it, was replaced")
 			}
 		}
 		// IP addresses are deleted in the order of their records, so none can be missing between
 		// two that are present.
-		if line.Address != nil {
+		if line.IPAddress != nil {
 			addressed = true
 		} else if l, _ := ReadLine(line); addressed && l.AddressSum != "" {
-			return brokenAt(place.Seq, "has lost its IP address too early")
+			return newBrokenError(place.Seq, "has lost its IP address too early")
 		}
 	}
-	if page.Stray {
-		return brokenAt(place.Seq, "or one before it has an IP address near it that belongs to no record")
+	if page.HasStrayIPAddress {
+		return newBrokenError(place.Seq, "or one before it has an IP address near it that belongs to no record")
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 		return nil
 	}
 	if err := s.Check(*c); err != nil {
-		return brokenAt(c.Seq, "is where the trail begins, and its checkpoint was changed: "+err.Error())
+		return newBrokenError(c.Seq, "is where the trail begins, and its checkpoint was changed: "+err.Error())
 	}
 	p.Checkpoint = c
 	p.Seq, p.Hash = c.Seq, c.Hash
@@ -129,30 +129,30 @@ func (s *Service) findBeginning(p *Progress, page *idp.AuditPage) error {
 	return nil
 }
 
-// checkEndOf compares the last record with the store's head of the whole trail.
-func checkEndOf(p *Progress, page *idp.AuditPage, at *Place) error {
+// compareHead compares the last record with the store's head of the whole trail.
+func compareHead(p *Progress, page *idp.AuditPage, at *Place) error {
 	head := page.Head
 	switch {
-	case !page.Authentic:
-		return brokenAt(p.Seq, "is the last, and nothing proves it: the head of the trail was changed")
+	case !page.IsHeadAuthentic:
+		return newBrokenError(p.Seq, "is the last, and nothing proves it: the head of the trail was changed")
 	case head.Seq > p.Seq:
-		return brokenAt(p.Seq+1, fmt.Sprintf("was cut off, with all after it: %d records were written", head.Seq))
+		return newBrokenError(p.Seq+1, fmt.Sprintf("was cut off, with all after it: %d records were written", head.Seq))
 	case head.Seq < p.Seq:
-		return brokenAt(head.Seq+1, "was not written by us: the trail ended before it")
-	case head.Hash != cmp.Or(p.Hash, First):
-		return brokenAt(p.Seq, "is not the one that was written: the trail was replaced")
-	case page.Counted != p.Seq:
-		return brokenAt(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.Counted))
+		return newBrokenError(head.Seq+1, "was not written by us: the trail ended before it")
+	case head.Hash != cmp.Or(p.Hash, FirstPrev):
+		return newBrokenError(p.Seq, "is not the one that was written: the trail was replaced")
+	case page.RecordCount != p.Seq:
+		return newBrokenError(p.Seq, fmt.Sprintf("is the last, but the store has counted %d", page.RecordCount))
 	case at != nil && at.Seq > p.Seq:
-		return brokenAt(p.Seq+1, fmt.Sprintf("was cut off, or an older store was put back: record %d is known from outside", at.Seq))
+		return newBrokenError(p.Seq+1, fmt.Sprintf("was cut off, or an older store was put back: record %d is known from outside", at.Seq))
 	}
 	if c := p.Checkpoint; at != nil && c != nil && at.Seq == c.Seq {
 		p.Compared = true
 		if at.Hash != c.Hash {
-			return brokenAt(c.Seq, "is not the one that was noted")
+			return newBrokenError(c.Seq, "is not the one that was noted")
 		}
 	}
 	return nil
 }
 
-func brokenAt(seq uint64, what string) error { return &BrokenError{Seq: seq, What: what} }
+func newBrokenError(seq uint64, what string) error { return &BrokenError{Seq: seq, Problem: what} }

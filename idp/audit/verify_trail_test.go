@@ -81,7 +81,7 @@ func TestVerifyTrail(t *testing.T) {
 			w.edit(tt.tamper)
 			p, err := w.verify(nil)
 			ok(t, err)
-			if p.Broken == nil || p.Broken.Seq != tt.seq || !strings.Contains(p.Broken.What, tt.says) {
+			if p.Broken == nil || p.Broken.Seq != tt.seq || !strings.Contains(p.Broken.Problem, tt.says) {
 				t.Errorf("Broken = %+v; want record %d, %q", p.Broken, tt.seq, tt.says)
 			}
 		})

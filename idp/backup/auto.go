@@ -51,7 +51,7 @@ func (s *Service) Tick(ctx context.Context) error {
 	if !s.isDue(list, s.Clock.Now()) {
 		return nil
 	}
-	id, err := InstallationID(ctx, s.Store)
+	id, err := EnsureInstallationID(ctx, s.Store)
 	if err != nil {
 		return err
 	}
@@ -200,11 +200,11 @@ func (s *Service) Attention(ctx context.Context, now time.Time) ([]rotation.Atte
 	}
 	var all []rotation.Attention
 	if last := findLastFailure(list); last != nil {
-		all = append(all, rotation.Attention{Code: rotation.BackupFailed, Args: rotation.Args{Date: last.At, Value: last.Error}}.Suggest())
+		all = append(all, rotation.Attention{Code: rotation.BackupFailed, Args: rotation.Args{At: last.At, Value: last.Error}}.Suggest())
 	}
-	good := (&attempts{List: list}).lastSuccess()
+	good := (&attempts{List: list}).findLastSuccess()
 	if good != nil && now.Sub(good.At) > maxAge*s.Policy.Every {
-		all = append(all, rotation.Attention{Code: rotation.BackupOld, Args: rotation.Args{Date: good.At}}.Suggest())
+		all = append(all, rotation.Attention{Code: rotation.BackupOld, Args: rotation.Args{At: good.At}}.Suggest())
 	}
 	return all, nil
 }

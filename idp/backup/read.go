@@ -47,7 +47,7 @@ type Reader struct {
 	sum      hash.Hash // of the file
 	file     *bufio.Reader
 	zipped   *hashingReader
-	unzipped *gzip.Reader
+	decompressor *gzip.Reader
 	tar      *tar.Reader
 	limits   Limits
 	next     int
@@ -61,7 +61,7 @@ func Open(r io.Reader, l Limits) (*Reader, error) {
 	sum := sha256.New()
 	b := &Reader{sum: sum, file: bufio.NewReaderSize(io.TeeReader(&sourceReader{r}, sum), 1<<16), limits: l}
 	if err := b.open(); err != nil {
-		return nil, toRefusal(err, ManifestName)
+		return nil, convertError(err, ManifestName)
 	}
 	return b, nil
 }
@@ -69,11 +69,11 @@ func Open(r io.Reader, l Limits) (*Reader, error) {
 func (b *Reader) open() error {
 	b.zipped = &hashingReader{r: b.file, sum: sha256.New()}
 	var err error
-	if b.unzipped, err = gzip.NewReader(b.zipped); err != nil {
+	if b.decompressor, err = gzip.NewReader(b.zipped); err != nil {
 		return err
 	}
-	b.unzipped.Multistream(false)
-	b.tar = tar.NewReader(b.unzipped)
+	b.decompressor.Multistream(false)
+	b.tar = tar.NewReader(b.decompressor)
 	size, err := b.readHeader(ManifestName)
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (b *Reader) advance() error {
 	size, err := b.readHeader(m.Name)
 	switch {
 	case err != nil:
-		return toRefusal(err, m.Name)
+		return convertError(err, m.Name)
 	case size != m.Size:
 		return refuse(CodeDamaged, m.Name)
 	}
@@ -153,11 +153,11 @@ func (b *Reader) readEnd() error {
 		if err == nil {
 			err = refuse(CodeUnknownMember, h.Name)
 		}
-		return toRefusal(err, "")
+		return convertError(err, "")
 	}
 	rest := make([]byte, 1<<12)
 	for n := 0; n < 1<<16; {
-		k, err := b.unzipped.Read(rest)
+		k, err := b.decompressor.Read(rest)
 		n += k
 		if len(bytes.Trim(rest[:k], "\x00")) > 0 {
 			return refuse(CodeDamaged, "")
@@ -166,7 +166,7 @@ func (b *Reader) readEnd() error {
 			return b.readTrailer()
 		}
 		if err != nil {
-			return toRefusal(err, "")
+			return convertError(err, "")
 		}
 	}
 	return refuse(CodeDamaged, "")
@@ -174,10 +174,10 @@ func (b *Reader) readEnd() error {
 
 // readTrailer checks that the file ends with the trailer, see makeTrailer.
 func (b *Reader) readTrailer() error {
-	want := makeTrailer(b.zipped.digest())
+	want := makeTrailer(b.zipped.finishDigest())
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(b.file, got); err != nil {
-		return toRefusal(err, "")
+		return convertError(err, "")
 	}
 	if !bytes.Equal(got, want) {
 		return refuse(CodeDamaged, "")
@@ -234,7 +234,7 @@ func (h *hashingReader) flush() {
 	h.buffer = h.buffer[:0]
 }
 
-func (h *hashingReader) digest() []byte {
+func (h *hashingReader) finishDigest() []byte {
 	h.flush()
 	return h.sum.Sum(nil)
 }
@@ -259,7 +259,7 @@ func (m *memberReader) Read(p []byte) (n int, err error) {
 			err = refuse(CodeDamaged, m.member.Name)
 		}
 	case err != nil:
-		err = toRefusal(err, m.member.Name)
+		err = convertError(err, m.member.Name)
 	}
 	m.err = err
 	return n, err
@@ -281,8 +281,8 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// toRefusal returns the refusal for an error of a decoder, and other errors unchanged.
-func toRefusal(err error, name string) error {
+// convertError returns the refusal for an error of a decoder, and other errors unchanged.
+func convertError(err error, name string) error {
 	var refused *Refusal
 	var source *sourceError
 	if errors.As(err, &refused) || errors.As(err, &source) {

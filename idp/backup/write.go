@@ -47,7 +47,7 @@ type content struct {
 // WriteArchive writes a backup of this moment. It reads the store twice instead of holding it in
 // memory, because the digest comes first. After an error, the written bytes are not a backup.
 func (s *Service) WriteArchive(ctx context.Context, w io.Writer, o Options) (*Summary, error) {
-	id, err := InstallationID(ctx, s.Store)
+	id, err := EnsureInstallationID(ctx, s.Store)
 	if err != nil {
 		return nil, err
 	}

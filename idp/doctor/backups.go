@@ -15,7 +15,7 @@ import (
 // interval, if that is longer.
 const backupAge = 7 * day
 
-func backupChecks() []Check {
+func listBackupChecks() []Check {
 	return []Check{{
 		Name: "backups", Codes: []Code{BackupMissing, BackupFailed, BackupOld, BackupOldMasterKey}, Run: (*Service).checkBackups,
 	}}
@@ -38,7 +38,7 @@ func (s *Service) checkBackups(ctx context.Context, _ Options) ([]Finding, error
 	}
 	opens := func(r backup.Record) bool {
 		return slices.ContainsFunc(r.MasterKeys, func(id string) bool {
-			return id != "" && slices.Contains([]string{keys.Configured, keys.From, keys.To}, id)
+			return id != "" && slices.Contains([]string{keys.Configured, keys.FromID, keys.ToID}, id)
 		})
 	}
 	findings := judgeBackups(records, s.Clock.Now(), max(backupAge, 2*s.Settings.BackupEvery), opens)
@@ -61,7 +61,7 @@ func judgeBackups(records []backup.Record, now time.Time, age time.Duration, ope
 	made := slices.DeleteFunc(slices.Clone(records), func(r backup.Record) bool { return r.Error != "" })
 	if last := len(records) - 1; last >= 0 && records[last].Error != "" {
 		r := records[last]
-		add(BackupFailed, Problem, Args{Path: r.File, Date: r.At, Value: errorText(errors.New(r.Error))})
+		add(BackupFailed, Problem, Args{Path: r.File, Date: r.At, Value: formatError(errors.New(r.Error))})
 	}
 	if len(made) == 0 {
 		add(BackupMissing, Problem, Args{})

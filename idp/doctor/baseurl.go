@@ -18,7 +18,7 @@ import (
 	"vernal/idp/web"
 )
 
-func baseURLChecks() []Check {
+func listBaseURLChecks() []Check {
 	return []Check{
 		{Name: "listen", Codes: []Code{BaseURLLocal, ForwardedForIgnored}, Run: (*Service).checkListen},
 		{
@@ -40,7 +40,7 @@ func (s *Service) checkListen(context.Context, Options) (findings []Finding, err
 	if err == nil && idp.IsLoopback(base.Hostname()) && !idp.IsLoopback(host) {
 		findings = append(findings, Finding{Code: BaseURLLocal, Level: Problem, Args: Args{URL: s.IdP.BaseURL, Host: s.Settings.Listen}})
 	}
-	if last, ok := s.Strangers.Last(); ok && s.Clock.Now().Sub(last.At).Abs() < day {
+	if last, ok := s.UntrustedPeers.Last(); ok && s.Clock.Now().Sub(last.At).Abs() < day {
 		args := Args{Peer: last.Peer.String(), Date: last.At}
 		findings = append(findings, Finding{Code: ForwardedForIgnored, Level: Information, Args: args})
 	}
@@ -73,12 +73,12 @@ func (s *Service) checkBaseURL(ctx context.Context, _ Options) ([]Finding, error
 	case outbound.HasCode(err, outbound.CodeCertificate):
 		return nil, fmt.Errorf("the TLS certificate of %s is not accepted: see the findings about it", s.IdP.BaseURL) // of checkTLS
 	case err != nil:
-		return found(BaseURLUnreachable, Args{Value: errorText(err)}), nil
+		return found(BaseURLUnreachable, Args{Value: formatError(err)}), nil
 	case resp.Status != http.StatusOK:
 		return found(BaseURLStatus, Args{Count: resp.Status}), nil
 	}
 	sum := sha256.Sum256(preferred.Key.Cert.Raw)
-	if !slices.ContainsFunc(certificatesIn(resp.Body), func(der []byte) bool { return sha256.Sum256(der) == sum }) {
+	if !slices.ContainsFunc(findCertificates(resp.Body), func(der []byte) bool { return sha256.Sum256(der) == sum }) {
 		return found(BaseURLOtherInstallation, Args{Year: preferred.Year(), Value: hex.EncodeToString(sum[:])}), nil
 	}
 	if seen == nil {
@@ -90,8 +90,8 @@ func (s *Service) checkBaseURL(ctx context.Context, _ Options) ([]Finding, error
 
 var certificateElement = regexp.MustCompile(`X509Certificate[^>]*>([^<]+)<`)
 
-// certificatesIn returns the certificates in a metadata document.
-func certificatesIn(doc []byte) (all [][]byte) {
+// findCertificates returns the certificates in a metadata document.
+func findCertificates(doc []byte) (all [][]byte) {
 	for _, m := range certificateElement.FindAllSubmatch(doc, -1) {
 		if der, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(m[1]), nil))); err == nil {
 			all = append(all, der)

@@ -20,7 +20,7 @@ import (
 // allow 30 seconds and more, but a clock that is 5 seconds off is not synchronized.
 const clockBound = 5 * time.Second
 
-func clockChecks() []Check {
+func listClockChecks() []Check {
 	return []Check{{
 		Name: "clock", Codes: []Code{ClockOff, TimeURLUnreachable}, Network: true,
 		Configured: func(s *Service) bool { return len(s.Settings.TimeURLs) > 0 },
@@ -49,7 +49,7 @@ func (s *Service) checkTimeURL(ctx context.Context, timeURL string) []Finding {
 	theirs, precision, err := s.fetchTime(ctx, timeURL)
 	end := s.Clock.Now()
 	if err != nil {
-		return []Finding{{Code: TimeURLUnreachable, Level: Information, Args: Args{URL: timeURL, Value: errorText(err)}}}
+		return []Finding{{Code: TimeURLUnreachable, Level: Information, Args: Args{URL: timeURL, Value: formatError(err)}}}
 	}
 	off := time.Duration(0)
 	switch {

@@ -78,14 +78,14 @@ const maxSPs = 100
 
 // Render fills in the texts of the finding.
 func (f *Finding) Render(p *templates.Phrases) {
-	values := f.Args.values(p)
+	values := f.Args.mapValues(p)
 	f.Seen = p.Fill("finding."+templates.Key(f.Code)+".seen", values)
 	f.Why = p.Fill("finding."+templates.Key(f.Code)+".why", values)
 	f.Fix = p.Fill("finding."+templates.Key(f.Code)+".fix", values)
 }
 
-// values returns the arguments by their JSON names.
-func (a Args) values(p *templates.Phrases) map[string]any {
+// mapValues returns the arguments by their JSON names.
+func (a Args) mapValues(p *templates.Phrases) map[string]any {
 	v := map[string]any{
 		"year": string(a.Year), "url": a.URL, "host": a.Host, "peer": a.Peer, "path": a.Path, "mode": a.Mode, "want": a.Want, "uid": a.UID,
 		"date": a.Date, "days": templates.Days(a.Days), "count": a.Count, "megabytes": a.Megabytes, "entity_ids": a.SPs,

@@ -14,7 +14,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-func keyChecks() []Check {
+func listKeyChecks() []Check {
 	return []Check{
 		{Name: "key_files", Codes: []Code{KeyFiles}, Run: (*Service).checkKeyFiles},
 		{Name: "signing", Codes: []Code{SigningFailed}, Run: (*Service).checkSigning},
@@ -37,7 +37,7 @@ func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Find
 	if damaged != nil {
 		years = damaged.Years
 	}
-	faults := keyring.Faults(st.History(), keys, years)
+	faults := keyring.FindFaults(st.History(), keys, years)
 	for _, e := range s.Years.All(s.Clock.Now()) {
 		// A fault that the server knows of is in the rotation's attention.
 		if fault := faults[e.Year()]; fault != "" && e.Fault == "" {
@@ -59,7 +59,7 @@ func (s *Service) checkSigning(ctx context.Context, _ Options) (findings []Findi
 			return findings, ctx.Err()
 		}
 		if err := s.trySigning(e); err != nil {
-			findings = append(findings, Finding{Code: SigningFailed, Level: Problem, Args: Args{Year: e.Year(), Value: errorText(err)}})
+			findings = append(findings, Finding{Code: SigningFailed, Level: Problem, Args: Args{Year: e.Year(), Value: formatError(err)}})
 		}
 	}
 	return findings, nil
@@ -67,7 +67,7 @@ func (s *Service) checkSigning(ctx context.Context, _ Options) (findings []Findi
 
 func (s *Service) trySigning(e keyring.Entry) error {
 	if kept, ok := e.Key.Signer.(*certs.VaultKey); ok {
-		return kept.Ready()
+		return kept.CheckReady()
 	}
 	end := s.Years.BeginSigning()
 	defer end()
@@ -87,7 +87,7 @@ func (s *Service) trySigning(e keyring.Entry) error {
 	return rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], signature)
 }
 
-func rotationChecks() []Check {
+func listRotationChecks() []Check {
 	return []Check{{Name: "rotation", Codes: []Code{PreferredYearUnusable, RotationAttention}, Run: (*Service).checkRotation}}
 }
 
@@ -98,7 +98,7 @@ func (s *Service) checkRotation(ctx context.Context, _ Options) (findings []Find
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.Rotation.Status(ctx, board.Unmoved())
+	st, err := s.Rotation.Status(ctx, board.CountUnmoved())
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +115,8 @@ func (s *Service) checkRotation(ctx context.Context, _ Options) (findings []Find
 // planYears is the number of years that the report looks ahead for the next step.
 const planYears = 2
 
-// nextStep returns the next step of the rotation, or nil if none is known.
-func (s *Service) nextStep(ctx context.Context) *Next {
+// findNextStep returns the next step of the rotation, or nil if none is known.
+func (s *Service) findNextStep(ctx context.Context) *NextStep {
 	plan, err := s.Rotation.Plan(ctx, planYears)
 	if err != nil {
 		return nil
@@ -125,9 +125,9 @@ func (s *Service) nextStep(ctx context.Context) *Next {
 		if c.Step == "" {
 			continue
 		}
-		n := &Next{By: "server", UpcomingStep: c}
+		n := &NextStep{Actor: "server", UpcomingStep: c}
 		if c.ByHand || c.Stuck {
-			n.By = "operator"
+			n.Actor = "operator"
 		}
 		return n
 	}

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-func machineChecks() []Check {
+func listMachineChecks() []Check {
 	return []Check{
 		{Name: "disk", Codes: []Code{DiskSpace}, Run: (*Service).checkDisk},
 		{Name: "files", Codes: []Code{FileOpen, FileOwner}, Run: (*Service).checkFiles},

@@ -14,7 +14,7 @@ import (
 // §5.3.6).
 const masterKeyAge = 2 * 365 * day
 
-func masterChecks() []Check {
+func listMasterChecks() []Check {
 	return []Check{{
 		Name: "master_key", Codes: []Code{MasterKeyUnreadable, MasterKeyOther, MasterKeyOld, RekeyUnfinished},
 		Configured: func(s *Service) bool { return s.Master != nil }, Run: (*Service).checkMasterKey,
@@ -34,17 +34,17 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 	switch {
 	case errors.Is(err, seal.ErrPermissions): // checkFiles reports it
 	case err != nil:
-		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: errorText(err)}})
-	case !slices.Contains([]string{st.Configured, st.From, st.To}, master.ID()):
+		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: formatError(err)}})
+	case !slices.Contains([]string{st.Configured, st.FromID, st.ToID}, master.ID()):
 		findings = append(findings, Finding{
 			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: st.Configured, Value: master.ID()},
-			Suggestions: []idp.Suggestion{rekey.With(idp.OptionBegin, "").With(idp.OptionNewKey, "")},
+			Suggestions: []idp.Suggestion{rekey.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "")},
 		})
 	}
-	if !st.Working && (st.Phase != "" || st.Renewing) {
+	if !st.Working && (st.Phase != "" || st.IsRenewing) {
 		suggestions := []idp.Suggestion{rekey}
 		if st.Phase != "" {
-			suggestions = append(suggestions, rekey.With(idp.OptionFinish, ""))
+			suggestions = append(suggestions, rekey.WithOption(idp.OptionFinish, ""))
 		}
 		findings = append(findings, Finding{Code: RekeyUnfinished, Level: Problem, Args: Args{Value: st.Failed}, Suggestions: suggestions})
 	}
@@ -52,7 +52,7 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 		findings = append(findings, Finding{
 			Code: MasterKeyOld, Level: Information,
 			Args:        Args{Path: path, Date: info.ModTime().UTC(), Days: int(s.Clock.Now().Sub(info.ModTime()) / day)},
-			Suggestions: []idp.Suggestion{rekey.With(idp.OptionBegin, "").With(idp.OptionNewKey, "")},
+			Suggestions: []idp.Suggestion{rekey.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "")},
 		})
 	}
 	return findings, nil

@@ -10,10 +10,10 @@ import (
 	"vernal/idp/sp"
 )
 
-// certificateEnding is the time before its end in which an SP's certificate should be replaced.
-const certificateEnding = 30 * day
+// certificateWarning is the time before its end in which an SP's certificate should be replaced.
+const certificateWarning = 30 * day
 
-func partnerChecks() []Check {
+func listPartnerChecks() []Check {
 	return []Check{
 		{Name: "sp_certificates", Codes: []Code{SPCertificateEnded, SPCertificateEnding, SPCertificateWeak}, Run: (*Service).checkCertificates},
 		{Name: "fips", Codes: []Code{FIPSNotApproved}, Configured: func(s *Service) bool { return s.isFIPS() }, Run: (*Service).checkFIPS},
@@ -45,10 +45,10 @@ func (s *Service) checkCertificates(ctx context.Context, _ Options) (findings []
 		case end.IsZero():
 		case !now.Before(end):
 			add(SPCertificateEnded, p.EntityID, end)
-		case end.Sub(now) <= certificateEnding:
+		case end.Sub(now) <= certificateWarning:
 			add(SPCertificateEnding, p.EntityID, end)
 		}
-		if hasWeak(p.RequestCerts) || hasWeak(p.EncryptionX509) {
+		if hasWeakKey(p.RequestCerts) || hasWeakKey(p.EncryptionX509) {
 			add(SPCertificateWeak, p.EntityID, time.Time{})
 		}
 	}
@@ -62,7 +62,7 @@ func (s *Service) checkCertificates(ctx context.Context, _ Options) (findings []
 		if f.Args.Date.IsZero() {
 			f.Args.Date = time.Time{}
 		}
-		f.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(f.Args.SPs[0])).With(option, "")}
+		f.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(f.Args.SPs[0])).WithOption(option, "")}
 		findings = append(findings, f)
 	}
 	return findings, nil
@@ -85,9 +85,9 @@ func findCertEnd(p *sp.Provider, now time.Time) (end time.Time) {
 	return end
 }
 
-// hasWeak reports whether one of the certificates has a key that an attacker could break, or
+// hasWeakKey reports whether one of the certificates has a key that an attacker could break, or
 // that we cannot use. A registration refuses them now.
-func hasWeak(list []*x509.Certificate) bool {
+func hasWeakKey(list []*x509.Certificate) bool {
 	for _, c := range list {
 		if partnercert.CheckKey(c) != "" {
 			return true
@@ -113,6 +113,6 @@ func (s *Service) checkFIPS(ctx context.Context, _ Options) ([]Finding, error) {
 	}
 	return []Finding{{
 		Code: FIPSNotApproved, Level: Problem, Args: listSPs(ids),
-		Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(ids[0])).With(idp.OptionEncryptionDigest, idp.DigestSHA256)},
+		Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(ids[0])).WithOption(idp.OptionEncryptionDigest, idp.DigestSHA256)},
 	}}, nil
 }

@@ -16,23 +16,23 @@ func (s *Service) judgeSighting(seen *web.Sighting) (findings []Finding) {
 	}
 	peer := seen.Peer.String()
 	// If base_url is https and TLS does not end at this server, it ends at a proxy.
-	proxied := s.Secure() && s.serverTLS == nil || seen.ForwardedFor
+	proxied := s.isHTTPS() && s.serverTLS == nil || seen.HasForwardedFor
 	switch {
-	case proxied && !seen.Trusted:
+	case proxied && !seen.IsTrusted:
 		add(ProxyNotTrusted, Problem, Args{Peer: peer})
-	case proxied && !seen.ForwardedFor:
+	case proxied && !seen.HasForwardedFor:
 		add(ForwardedForMissing, Problem, Args{Peer: peer})
 	}
-	if s.Secure() && seen.ForwardedProto == "http" {
+	if s.isHTTPS() && seen.ForwardedProto == "http" {
 		add(ForwardedProtoHTTP, Problem, Args{Peer: peer})
 	}
-	if base, err := url.Parse(s.IdP.BaseURL); err == nil && !strings.EqualFold(hostOf(seen.Host), base.Hostname()) {
+	if base, err := url.Parse(s.IdP.BaseURL); err == nil && !strings.EqualFold(extractHost(seen.Host), base.Hostname()) {
 		add(HostChanged, Information, Args{Host: seen.Host, URL: s.IdP.BaseURL})
 	}
 	return findings
 }
 
-func hostOf(hostPort string) string { return (&url.URL{Host: hostPort}).Hostname() }
+func extractHost(hostPort string) string { return (&url.URL{Host: hostPort}).Hostname() }
 
 // judgeAnswer looks for changes by a proxy in the answer: the attributes of the cookie that
 // came with it, and the headers that protect pages.
@@ -44,7 +44,7 @@ func (s *Service) judgeAnswer(h http.Header) (findings []Finding) {
 		missing = []string{"Set-Cookie"}
 	default:
 		for name, kept := range map[string]bool{
-			"Secure": cookie.Secure || !s.Secure(), "HttpOnly": cookie.HttpOnly,
+			"Secure": cookie.Secure || !s.isHTTPS(), "HttpOnly": cookie.HttpOnly,
 			"SameSite=Lax": cookie.SameSite == http.SameSiteLaxMode, "Path=/": cookie.Path == "/", "no Domain": cookie.Domain == "",
 		} {
 			if !kept {
@@ -56,7 +56,7 @@ func (s *Service) judgeAnswer(h http.Header) (findings []Finding) {
 		findings = append(findings, Finding{Code: CookieChanged, Level: Problem, Args: Args{Value: joinSorted(missing)}})
 	}
 	wanted := []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options"}
-	if s.Secure() {
+	if s.isHTTPS() {
 		wanted = append(wanted, "Strict-Transport-Security")
 	}
 	var lost []string

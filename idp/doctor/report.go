@@ -13,18 +13,18 @@ type State string
 // The states of a check. Skipped means that the check is not configured, or needs a
 // running server.
 const (
-	Done    State = "done"
-	Skipped State = "skipped"
-	Failed  State = "failed"
+	StateDone    State = "done"
+	StateSkipped State = "skipped"
+	StateFailed  State = "failed"
 )
 
 // The causes of Skipped and Failed.
 const (
-	NeedsServer   = "needs_server"
-	NotConfigured = "not_configured"
-	TimedOut      = "timed_out"
-	StillRunning  = "still_running"
-	Broken        = "error"
+	CauseNeedsServer   = "needs_server"
+	CauseNotConfigured = "not_configured"
+	CauseTimedOut      = "timed_out"
+	CauseStillRunning  = "still_running"
+	CauseError        = "error"
 )
 
 // Outcome says whether a check was done.
@@ -46,14 +46,14 @@ type Report struct {
 	FIPS     bool      `json:"fips"`
 	Findings []Finding `json:"findings"`
 	Checks   []Outcome `json:"checks"`
-	// Next is the next step of the rotation, if one is known.
-	Next *Next `json:"next,omitempty"`
+	// NextStep is the next step of the rotation, if one is known.
+	Next *NextStep `json:"next,omitempty"`
 }
 
-// Next is the next step of the rotation.
-type Next struct {
-	// By is the actor: "server" or "operator".
-	By string `json:"by"`
+// NextStep is the next step of the rotation.
+type NextStep struct {
+	// Actor is the actor: "server" or "operator".
+	Actor string `json:"by"`
 	rotation.UpcomingStep
 }
 
@@ -65,7 +65,7 @@ func (r *Report) Attention() (n int) {
 		}
 	}
 	for _, c := range r.Checks {
-		if c.State == Failed {
+		if c.State == StateFailed {
 			n++
 		}
 	}
@@ -78,7 +78,7 @@ func (r *Report) Render(p *templates.Phrases) {
 		r.Findings[i].Render(p)
 	}
 	if r.Next != nil {
-		r.Next.Why.Text = p.Reason(r.Next.Why)
+		r.Next.Cause.Text = p.Reason(r.Next.Cause)
 		p.FillReasons(r.Next.Waits)
 	}
 }

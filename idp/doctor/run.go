@@ -27,7 +27,7 @@ func (s *Service) Last() Measures {
 		m.Problems[code] = false
 	}
 	for _, r := range s.results {
-		m.Failed[r.outcome.Check] = r.outcome.State == Failed
+		m.Failed[r.outcome.Check] = r.outcome.State == StateFailed
 		for _, f := range r.findings {
 			m.Problems[f.Code] = m.Problems[f.Code] || f.Level == Problem
 		}
@@ -36,9 +36,9 @@ func (s *Service) Last() Measures {
 }
 
 const (
-	// firstAfter is the time until the first run in the background, which must not slow down
+	// firstWait is the time until the first run in the background, which must not slow down
 	// the start of a server.
-	firstAfter = time.Minute
+	firstWait = time.Minute
 	// localEvery is the interval of the local checks.
 	localEvery = 10 * time.Minute
 )
@@ -47,7 +47,7 @@ const (
 // Settings.Every is set.
 func (s *Service) Run(ctx context.Context) {
 	var askedAt time.Time
-	for wait := firstAfter; ; wait = localEvery {
+	for wait := firstWait; ; wait = localEvery {
 		select {
 		case <-ctx.Done():
 			return

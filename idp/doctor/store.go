@@ -14,7 +14,7 @@ import (
 // the pages in use that changes replace.
 const storeBatch = 500
 
-func storeChecks() []Check {
+func listStoreChecks() []Check {
 	return []Check{
 		{
 			Name: "store", Codes: []Code{StoreDamaged, StoreTampered, StoreLarge},
@@ -28,7 +28,7 @@ func storeChecks() []Check {
 func (s *Service) checkWrites(ctx context.Context, _ Options) ([]Finding, error) {
 	err := s.Installation.Store.CheckWrites(ctx)
 	if errors.Is(err, idp.ErrNotWritten) {
-		return []Finding{{Code: StoreNotWritten, Level: Problem, Args: Args{Path: s.Settings.StoreFile, Value: errorText(err)}}}, nil
+		return []Finding{{Code: StoreNotWritten, Level: Problem, Args: Args{Path: s.Settings.StoreFile, Value: formatError(err)}}}, nil
 	}
 	return nil, err
 }
@@ -50,7 +50,7 @@ func (s *Service) checkStore(ctx context.Context, _ Options) (findings []Finding
 	}
 	if errors.Is(err, idp.ErrDamaged) {
 		findings = append(findings, Finding{Code: StoreDamaged, Level: Problem,
-			Args: Args{Path: s.Settings.StoreFile, Value: errorText(err)}})
+			Args: Args{Path: s.Settings.StoreFile, Value: formatError(err)}})
 		err = nil
 	}
 	return findings, err
@@ -59,9 +59,9 @@ func (s *Service) checkStore(ctx context.Context, _ Options) (findings []Finding
 // pass is one pass through the store, over several runs.
 type pass struct {
 	next idp.StorePlace
-	// tampered has the buckets of the records that are not authentic, lastTampered those of
+	// tamperedBuckets has the buckets of the records that are not authentic, lastTampered those of
 	// the pass before, which must not be forgotten while other records are examined.
-	tampered, lastTampered []string
+	tamperedBuckets, lastTamperedBuckets []string
 }
 
 // examineStore continues the pass, and returns the buckets of the known tampered records.
@@ -72,20 +72,20 @@ func (s *Service) examineStore(ctx context.Context) (tampered []string, err erro
 	for n := 0; n < s.limits.records && err == nil; {
 		var seen idp.StoreExamination
 		seen, err = s.Store.Examine(ctx, p.next, storeBatch)
-		p.tampered = append(slices.Clip(p.tampered), seen.Tampered...)
+		p.tamperedBuckets = append(slices.Clip(p.tamperedBuckets), seen.Tampered...)
 		n, p.next = n+seen.Records, seen.Next
 		if err == nil && p.next.IsZero() {
-			p.lastTampered, p.tampered = p.tampered, nil
+			p.lastTamperedBuckets, p.tamperedBuckets = p.tamperedBuckets, nil
 			break
 		}
 	}
 	s.mu.Lock()
 	s.pass = p
 	s.mu.Unlock()
-	if len(p.lastTampered) > len(p.tampered) {
-		return p.lastTampered, err
+	if len(p.lastTamperedBuckets) > len(p.tamperedBuckets) {
+		return p.lastTamperedBuckets, err
 	}
-	return p.tampered, err
+	return p.tamperedBuckets, err
 }
 
 // joinSorted lists different names in order.

@@ -82,7 +82,7 @@ func (h *Handler) showGuide(w http.ResponseWriter, r *http.Request, t *Topic) er
 	if err != nil {
 		return err
 	}
-	page := templates.GuidePage{Base: h.Pages.Base(r, ""), Title: t.Title, Body: body, Developers: t.Audience == Integrators}
+	page := templates.GuidePage{Base: h.Pages.Base(r, ""), Title: t.Title, Body: body, IsForIntegrators: t.Audience == Integrators}
 	return sendPage(w, r, func(b io.Writer) error { return h.Pages.Set.WriteHTML(b, page) })
 }
 
@@ -105,7 +105,7 @@ func (h *Handler) renderBody(t *Topic) (htmltemplate.HTML, error) {
 	v := Values{BaseURL: h.BaseURL}
 	for _, y := range years {
 		sum := sha256.Sum256(y.cert.Raw)
-		v.Years = append(v.Years, Year{Year: y.year, State: y.state, EndAt: y.cert.NotAfter, SHA256: certs.Colons(sum[:])})
+		v.Years = append(v.Years, Year{Year: y.year, State: y.state, EndAt: y.cert.NotAfter, SHA256: certs.FormatFingerprint(sum[:])})
 	}
 	body, err := t.HTML(v)
 	if err == nil {

@@ -30,8 +30,8 @@ var (
 // answerRequest judges the request by the current sessions, records the decision together with
 // the sessions that end, and answers. Without an audit record, no session ends and no answer
 // is sent.
-func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	s, err := h.Sessions.Current(r)
+func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
+	s, err := h.Sessions.LookupCurrent(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		s, err = nil, nil
 	}
@@ -47,8 +47,8 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	// Only the browser whose own session ended loses its cookie and learns which SPs took part
 	// in it. Another browser may be an attacker's.
 	var still []idp.EntityID
-	if own := logoutscope.Current(ended, s); own != nil {
-		h.Sessions.Forget(w)
+	if own := logoutscope.FindCurrent(ended, s); own != nil {
+		h.Sessions.DropCookies(w)
 		still = logoutscope.ListOthers(own, a.request.SP)
 	}
 	return h.postResponse(w, r, a, still)
@@ -56,7 +56,7 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 
 // recordLogout makes the one write. Afterwards a.request is the request as it was first
 // received, with the status to answer.
-func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
+func (h *Handler) recordLogout(r *http.Request, a *acceptedRequest, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
 	e := web.EventOf(r)
 	year := a.request.Year
 	if a.provider.SignLogoutResponse {
@@ -68,7 +68,7 @@ func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind,
 	for tries := 3; tries > 0; tries-- {
 		out, err = h.Store.RecordLogout(r.Context(), &idp.Logout{
 			Request: a.request, At: h.Clock.Now(), Check: h.Signing.Check(year, a.provider), Decide: decide,
-			Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return auditEvent(answered, kind, a.preview, e) },
+			Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return newAuditEvent(answered, kind, a.preview, e) },
 		})
 		if !errors.Is(err, idp.ErrProviderChanged) {
 			break
@@ -79,23 +79,23 @@ func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind,
 	}
 	switch {
 	case errors.Is(err, idp.ErrYearEnded):
-		return nil, h.offerSignOut(h.Access.EndedYear(year))
+		return nil, h.offerSignOut(h.Access.CheckEnded(year))
 	case err != nil:
 		return nil, fmt.Errorf("record %s: %w", kind, err)
 	}
 	a.request = out.Request
 	a.request.Year = year // the key of its URL signs, wherever the message arrived first
-	e.Note(slog.String("outcome", string(kind)+" "+auditDecision(a.request, kind).Rule().Outcome), slog.String("user", string(namedUser(a.request, kind))),
-		slog.Int("sessions_ended", len(out.Ended)))
-	return out.Ended, nil
+	e.Note(slog.String("outcome", string(kind)+" "+chooseDecision(a.request, kind).Rule().Outcome), slog.String("user", string(findUser(a.request, kind))),
+		slog.Int("sessions_ended", len(out.EndedSessions)))
+	return out.EndedSessions, nil
 }
 
 // renewProvider replaces the registration by the current one for a request that was accepted
 // under the previous one, if the current one would accept it, too.
-func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
+func (h *Handler) renewProvider(ctx context.Context, a *acceptedRequest) error {
 	p, err := h.Registry.Reload(ctx, a.request.SP)
 	if err != nil {
-		return unknownProvider(a.request.SP, fmt.Errorf("look up service provider %q: %w", a.request.SP, err))
+		return refuseUnknown(a.request.SP, fmt.Errorf("look up service provider %q: %w", a.request.SP, err))
 	}
 	if err := checkRegistration(p, a.request); err != nil {
 		return err
@@ -104,19 +104,19 @@ func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 	return nil
 }
 
-// auditEvent returns the audit record of an answer.
-func auditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
-	event := auditDecision(req, kind).Event()
-	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), namedUser(req, kind), req.SP, req.Year
-	event.RequestID, event.Address = e.ID, e.Address
+// newAuditEvent returns the audit record of an answer.
+func newAuditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
+	event := chooseDecision(req, kind).Event()
+	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), findUser(req, kind), req.SP, req.Year
+	event.RequestID, event.IPAddress = e.ID, e.ClientIP
 	if preview != "" {
 		event.Detail = map[string]string{"preview": preview}
 	}
 	return event
 }
 
-// auditDecision returns the name of the answer in the table of decisions.
-func auditDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
+// chooseDecision returns the name of the answer in the table of decisions.
+func chooseDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
 	success := req.Status == saml.StatusSuccess
 	switch {
 	case kind == frontKind && success:
@@ -129,8 +129,8 @@ func auditDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
 	return audit.RemoteLogoutUnknown
 }
 
-// namedUser returns the user that the request names on the channel.
-func namedUser(req *idp.LogoutRequest, kind idp.AuditKind) idp.UserID {
+// findUser returns the user that the request names on the channel.
+func findUser(req *idp.LogoutRequest, kind idp.AuditKind) idp.UserID {
 	if kind == remoteKind && req.IndexUser != "" {
 		return req.IndexUser
 	}
@@ -149,7 +149,7 @@ func (h *Handler) newResponse(req *idp.LogoutRequest, destination string) *saml.
 // writeResponse writes the document of an answer with build. It is unsigned or, for an SP that
 // wants it, signed by the year's key, if year, registration and preview still allow that after
 // the answer was recorded.
-func (h *Handler) writeResponse(r *http.Request, a *accepted, build func(*xmldsig.Signer) ([]byte, error)) (doc []byte, err error) {
+func (h *Handler) writeResponse(r *http.Request, a *acceptedRequest, build func(*xmldsig.Signer) ([]byte, error)) (doc []byte, err error) {
 	if !a.provider.SignLogoutResponse {
 		return build(nil)
 	}
@@ -163,21 +163,21 @@ func (h *Handler) writeResponse(r *http.Request, a *accepted, build func(*xmldsi
 		return err
 	})
 	if err != nil {
-		return nil, unknownProvider(a.request.SP, fmt.Errorf("write logout response: %w", err))
+		return nil, refuseUnknown(a.request.SP, fmt.Errorf("write logout response: %w", err))
 	}
 	return doc, nil
 }
 
 // postResponse writes the page that sends the LogoutResponse to the SP's registered logout URL
 // through the browser. still lists the SPs where the user may still be signed in.
-func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accepted, still []idp.EntityID) error {
+func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *acceptedRequest, still []idp.EntityID) error {
 	response := h.newResponse(a.request, a.provider.LogoutURL)
 	doc, err := h.writeResponse(r, a, func(s *xmldsig.Signer) ([]byte, error) { return response.Write(nil, s) })
 	if err != nil {
 		return err
 	}
 	page := templates.LogoutPage{
-		Base: h.Pages.SenderBase(r, a.sender()), Ended: a.request.Status == saml.StatusSuccess,
+		Base: h.Pages.SenderBase(r, a.describeSender()), HasEnded: a.request.Status == saml.StatusSuccess,
 		Action: a.provider.LogoutURL, SAMLResponse: base64.StdEncoding.EncodeToString(doc),
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
@@ -186,7 +186,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 	page.Languages = templates.Languages{}
 	page.Nonce = web.AllowPost(w, a.provider.FormAction(a.provider.LogoutURL))
 	for _, id := range still {
-		page.Still = append(page.Still, h.Registry.NameOf(r.Context(), id))
+		page.OpenServices = append(page.OpenServices, h.Registry.LookupName(r.Context(), id))
 	}
 	return h.Pages.Render(w, http.StatusOK, page)
 }

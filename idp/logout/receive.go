@@ -13,7 +13,7 @@ import (
 // receiveRequest serves GET and POST /api/saml/logout{year}. A GET brings the session's cookie
 // and is judged at once. A POST from another site does not, so the request is stored and then
 // judged by the GET that follows the 303.
-func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	visit, err := h.Access.Begin(r)
 	if err != nil {
 		return h.offerSignOut(err)

@@ -20,7 +20,7 @@ import (
 // a browser or cookie. The decision depends only on the signature and on the users that were
 // disclosed to the SP.
 func (h *Handler) receiveRemote(w http.ResponseWriter, r *http.Request) error {
-	ch := &channel{h: h, w: w, r: r, soap: isSOAP(r)}
+	ch := &channel{handler: h, w: w, r: r, soap: isSOAP(r)}
 	visit, err := h.Access.BeginServer(r)
 	if err != nil {
 		return err // 404, 410 or 503, as text because the client is not a browser
@@ -29,7 +29,7 @@ func (h *Handler) receiveRemote(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return ch.refuseMessage(visit.Refuse(err))
 	}
-	var a accepted
+	var a acceptedRequest
 	if err := h.acceptRequest(r, &a, &visit, msg, inbound.RemoteLogoutRequest, h.Clock.Now()); err != nil {
 		return ch.refuseMessage(err)
 	}
@@ -48,7 +48,7 @@ func isSOAP(r *http.Request) bool {
 
 // channel is the HTTP exchange with the SP's server.
 type channel struct {
-	h    *Handler
+	handler    *Handler
 	w    http.ResponseWriter
 	r    *http.Request
 	soap bool
@@ -61,13 +61,13 @@ func (c *channel) readMessage() (*saml.Message, error) {
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
-		return nil, idp.Refuse(idp.RefusedRequestTooLarge, "body", "", strconv.FormatInt(tooLong.Limit, 10)).With(err)
+		return nil, idp.Refuse(idp.RefusedRequestTooLarge, "body", "", strconv.FormatInt(tooLong.Limit, 10)).WithCause(err)
 	case err != nil:
 		seen := c.r.Header.Get("Content-Type")
 		if escape, ok := errors.AsType[url.EscapeError](err); ok {
 			seen = string(escape)
 		}
-		return nil, idp.Refuse(idp.RefusedParameterInvalid, "body", seen).With(err)
+		return nil, idp.Refuse(idp.RefusedParameterInvalid, "body", seen).WithCause(err)
 	}
 	if c.soap {
 		return saml.ReadSOAP(in.Body)
@@ -77,15 +77,15 @@ func (c *channel) readMessage() (*saml.Message, error) {
 
 // answerRequest writes the LogoutResponse: 200, or 400 for a user that the SP does not know.
 // With SOAP it is always 200 (saml-bindings §3.2.3.3).
-func (c *channel) answerRequest(a *accepted) error {
-	response := c.h.newResponse(a.request, "")
+func (c *channel) answerRequest(a *acceptedRequest) error {
+	response := c.handler.newResponse(a.request, "")
 	write, status := response.Write, http.StatusOK
 	if c.soap {
 		write = response.WriteSOAP
 	} else if a.request.Status != saml.StatusSuccess {
 		status = http.StatusBadRequest
 	}
-	doc, err := c.h.writeResponse(c.r, a, func(s *xmldsig.Signer) ([]byte, error) { return write(nil, s) })
+	doc, err := c.handler.writeResponse(c.r, a, func(s *xmldsig.Signer) ([]byte, error) { return write(nil, s) })
 	if err != nil {
 		return c.refuseMessage(err)
 	}
@@ -109,9 +109,9 @@ func (c *channel) refuseMessage(err error) error {
 	if !c.soap {
 		return &web.Error{Plain: true, Err: err}
 	}
-	id := c.h.Pages.Note(c.r, err)
+	id := c.handler.Pages.Note(c.r, err)
 	response := &saml.LogoutResponse{
-		ID: newID(), IssueInstant: c.h.Clock.Now(), Issuer: string(c.h.IdP.EntityID()),
+		ID: newID(), IssueInstant: c.handler.Clock.Now(), Issuer: string(c.handler.IdP.EntityID()),
 		Status: saml.Status{
 			Code: saml.StatusRequester, Detail: saml.StatusRequestDenied,
 			Message: fmt.Sprintf("%s (%s), error %s", refused.Code, refused.Field, id),

@@ -8,11 +8,11 @@ import (
 )
 
 var (
-	success = saml.Status{Code: saml.StatusSuccess}
-	// partial is a success, too: the sessions here ended, and other SPs that took part in them
+	statusSuccess = saml.Status{Code: saml.StatusSuccess}
+	// statusPartial is a success, too: the sessions here ended, and other SPs that took part in them
 	// are not asked to end theirs (saml-core §3.2.2.2).
-	partial   = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
-	notTheirs = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
+	statusPartial   = saml.Status{Code: saml.StatusSuccess, Detail: saml.StatusPartialLogout}
+	statusUnknown = saml.Status{Code: saml.StatusRequester, Detail: saml.StatusUnknownPrincipal}
 )
 
 // Judge decides, for the front channel, which sessions end, and the answer to the SP. It has no
@@ -33,11 +33,11 @@ var (
 // passive AuthnRequest would not disclose first.
 func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) idp.LogoutDecision {
 	if s != nil && (first.User == "" || s.User != first.User) {
-		return newDecision(notTheirs, nil)
+		return newDecision(statusUnknown, nil)
 	}
-	sessions = sessionsOf(sessions, first.User)
-	own := Current(sessions, s)
-	every := first.EverySession()
+	sessions = filterSessions(sessions, first.User)
+	own := FindCurrent(sessions, s)
+	every := first.AppliesToEverySession()
 	var end []*idp.Session
 	for _, x := range sessions {
 		if isBegunBefore(x, first) && (isDisclosed(x, first, every) || every && x == own) {
@@ -46,31 +46,31 @@ func Judge(first *idp.LogoutRequest, sessions []*idp.Session, s *idp.Session) id
 	}
 	switch {
 	case slices.ContainsFunc(end, func(x *idp.Session) bool { return len(ListOthers(x, first.SP)) > 0 }):
-		return newDecision(partial, end)
+		return newDecision(statusPartial, end)
 	case len(end) > 0:
-		return newDecision(success, end)
+		return newDecision(statusSuccess, end)
 	case first.Status == saml.StatusSuccess:
 		return idp.LogoutDecision{Status: first.Status, StatusDetail: first.StatusDetail}
 	case own != nil && !every && !isDisclosed(own, first, every):
-		return newDecision(notTheirs, nil) // another session than this one is meant
+		return newDecision(statusUnknown, nil) // another session than this one is meant
 	}
 	// No user is signed in here, or the user signed in again since: the session that the
 	// message named has ended.
-	return newDecision(success, nil)
+	return newDecision(statusSuccess, nil)
 }
 
 // JudgeRemote is Judge for the back channel, which has no browser. A UUID that is the only
 // SessionIndex names the user, and the NameID is then ignored. An SP that knows the user gets
 // Success even if no session is left.
 func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
-	user, every := first.User, first.EverySession()
+	user, every := first.User, first.AppliesToEverySession()
 	if first.IndexUser != "" {
 		user, every = first.IndexUser, true
 	}
 	if user == "" {
-		return newDecision(notTheirs, nil)
+		return newDecision(statusUnknown, nil)
 	}
-	return newDecision(success, slices.DeleteFunc(sessionsOf(sessions, user), func(x *idp.Session) bool {
+	return newDecision(statusSuccess, slices.DeleteFunc(filterSessions(sessions, user), func(x *idp.Session) bool {
 		return !isBegunBefore(x, first) || !isDisclosed(x, first, every)
 	}))
 }
@@ -78,13 +78,13 @@ func JudgeRemote(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDe
 func newDecision(status saml.Status, end []*idp.Session) idp.LogoutDecision {
 	d := idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail}
 	for _, x := range end {
-		d.End = append(d.End, x.ID)
+		d.SessionIDs = append(d.SessionIDs, x.ID)
 	}
 	return d
 }
 
-// sessionsOf returns the sessions of one user.
-func sessionsOf(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
+// filterSessions returns the sessions of one user.
+func filterSessions(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session) {
 	for _, x := range sessions {
 		if x.User == user {
 			theirs = append(theirs, x)
@@ -93,15 +93,15 @@ func sessionsOf(sessions []*idp.Session, user idp.UserID) (theirs []*idp.Session
 	return theirs
 }
 
-// Current returns the present version of the browser's session s, or nil if it has ended. A
+// FindCurrent returns the present version of the browser's session s, or nil if it has ended. A
 // step-up in another tab gives it another ID and keeps its beginning.
-func Current(sessions []*idp.Session, s *idp.Session) *idp.Session {
+func FindCurrent(sessions []*idp.Session, s *idp.Session) *idp.Session {
 	if s == nil {
 		return nil
 	}
 	i := slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.ID == s.ID })
 	if i < 0 {
-		i = slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.User == s.User && x.Began().Equal(s.Began()) })
+		i = slices.IndexFunc(sessions, func(x *idp.Session) bool { return x.User == s.User && x.SignedInAt().Equal(s.SignedInAt()) })
 	}
 	if i < 0 {
 		return nil
@@ -112,7 +112,7 @@ func Current(sessions []*idp.Session, s *idp.Session) *idp.Session {
 // isBegunBefore reports whether the session began before the message was first received. A
 // session of the same instant counts, because Success must not leave it out.
 func isBegunBefore(x *idp.Session, first *idp.LogoutRequest) bool {
-	return !x.Pending && !x.Began().After(first.ReceivedAt)
+	return !x.Pending && !x.SignedInAt().After(first.ReceivedAt)
 }
 
 // isDisclosed reports whether the message's SP takes part in the session, under one of the

@@ -65,50 +65,50 @@ func TestJudgeChoosesSessionsToEnd(t *testing.T) {
 		front    idp.LogoutDecision
 		remote   idp.LogoutDecision
 	}{
-		{"one index, own", message("u", "i-a"), all, a, decided(success, "a"), decided(success, "a")},
-		{"one index, another of the user's", message("u", "i-b"), all, a, decided(partial, "b"), decided(success, "b")},
-		{"one index, without a session", message("u", "i-a"), all, nil, decided(success, "a"), decided(success, "a")},
-		{"one index, another user's browser", message("u", "i-a"), all, v, decided(notTheirs), decided(success, "a")},
-		{"two indexes", message("u", "i-a", "i-b", "x"), all, c, decided(partial, "a", "b"), decided(success, "a", "b")},
-		{"an index of another SP's", message("u", "i-c"), all, c, decided(notTheirs), decided(success)},
-		{"an index that is not ours", message("u", "x"), all, a, decided(notTheirs), decided(success)},
-		{"an index that is not ours, without a session", message("u", "x"), all, nil, decided(success), decided(success)},
-		{"an index of a session that is newer, own", message("u", "i-d"), all, d, decided(success), decided(success)},
-		{"an index of a session that is newer, not own", message("u", "i-d"), all, a, decided(notTheirs), decided(success)},
-		{"an index that a newer session took over, own", message("u", "i-a"), []*idp.Session{carried}, carried, decided(success), decided(success)},
-		{"an index of a pending session", message("u", "i-p"), all, nil, decided(success), decided(success)},
+		{"one index, own", message("u", "i-a"), all, a, decided(statusSuccess, "a"), decided(statusSuccess, "a")},
+		{"one index, another of the user's", message("u", "i-b"), all, a, decided(statusPartial, "b"), decided(statusSuccess, "b")},
+		{"one index, without a session", message("u", "i-a"), all, nil, decided(statusSuccess, "a"), decided(statusSuccess, "a")},
+		{"one index, another user's browser", message("u", "i-a"), all, v, decided(statusUnknown), decided(statusSuccess, "a")},
+		{"two indexes", message("u", "i-a", "i-b", "x"), all, c, decided(statusPartial, "a", "b"), decided(statusSuccess, "a", "b")},
+		{"an index of another SP's", message("u", "i-c"), all, c, decided(statusUnknown), decided(statusSuccess)},
+		{"an index that is not ours", message("u", "x"), all, a, decided(statusUnknown), decided(statusSuccess)},
+		{"an index that is not ours, without a session", message("u", "x"), all, nil, decided(statusSuccess), decided(statusSuccess)},
+		{"an index of a session that is newer, own", message("u", "i-d"), all, d, decided(statusSuccess), decided(statusSuccess)},
+		{"an index of a session that is newer, not own", message("u", "i-d"), all, a, decided(statusUnknown), decided(statusSuccess)},
+		{"an index that a newer session took over, own", message("u", "i-a"), []*idp.Session{carried}, carried, decided(statusSuccess), decided(statusSuccess)},
+		{"an index of a pending session", message("u", "i-p"), all, nil, decided(statusSuccess), decided(statusSuccess)},
 
-		{"no index, own", message("u"), all, a, decided(partial, "a", "b"), decided(success, "a", "b")},
-		{"no index, own without the SP", message("u"), all, c, decided(partial, "a", "b", "c"), decided(success, "a", "b")},
-		{"no index, own newer", message("u"), all, d, decided(partial, "a", "b"), decided(success, "a", "b")},
-		{"no index, without a session", message("u"), all, nil, decided(partial, "a", "b"), decided(success, "a", "b")},
-		{"no index, nothing left but newer, own", message("u"), []*idp.Session{d}, d, decided(success), decided(success)},
-		{"no index, nothing left", message("u"), nil, nil, decided(success), decided(success)},
-		{"no index, the SP in none", message("u"), []*idp.Session{c}, nil, decided(success), decided(success)},
-		{"no index, own ended meanwhile", message("u"), nil, a, decided(success), decided(success)},
-		{"no index, another user's browser", message("u"), all, v, decided(notTheirs), decided(success, "a", "b")},
+		{"no index, own", message("u"), all, a, decided(statusPartial, "a", "b"), decided(statusSuccess, "a", "b")},
+		{"no index, own without the SP", message("u"), all, c, decided(statusPartial, "a", "b", "c"), decided(statusSuccess, "a", "b")},
+		{"no index, own newer", message("u"), all, d, decided(statusPartial, "a", "b"), decided(statusSuccess, "a", "b")},
+		{"no index, without a session", message("u"), all, nil, decided(statusPartial, "a", "b"), decided(statusSuccess, "a", "b")},
+		{"no index, nothing left but newer, own", message("u"), []*idp.Session{d}, d, decided(statusSuccess), decided(statusSuccess)},
+		{"no index, nothing left", message("u"), nil, nil, decided(statusSuccess), decided(statusSuccess)},
+		{"no index, the SP in none", message("u"), []*idp.Session{c}, nil, decided(statusSuccess), decided(statusSuccess)},
+		{"no index, own ended meanwhile", message("u"), nil, a, decided(statusSuccess), decided(statusSuccess)},
+		{"no index, another user's browser", message("u"), all, v, decided(statusUnknown), decided(statusSuccess, "a", "b")},
 
-		{"own stepped up", message("u", "i-f"), []*idp.Session{stepped}, stepped, decided(partial, "f"), decided(success, "f")},
-		{"own stepped up meanwhile", message("u"), []*idp.Session{stepped}, &idp.Session{ID: "before", User: "u", CreatedAt: stepped.BegunAt}, decided(partial, "f"), decided(success, "f")},
-		{"begun at the same instant", message("u"), []*idp.Session{tie}, nil, decided(success, "g"), decided(success, "g")},
+		{"own stepped up", message("u", "i-f"), []*idp.Session{stepped}, stepped, decided(statusPartial, "f"), decided(statusSuccess, "f")},
+		{"own stepped up meanwhile", message("u"), []*idp.Session{stepped}, &idp.Session{ID: "before", User: "u", CreatedAt: stepped.BegunAt}, decided(statusPartial, "f"), decided(statusSuccess, "f")},
+		{"begun at the same instant", message("u"), []*idp.Session{tie}, nil, decided(statusSuccess, "g"), decided(statusSuccess, "g")},
 
-		{"UUID", uuidOf("u", message("u", "uuid")), all, c, decided(partial, "a", "b", "c"), decided(success, "a", "b")},
-		{"UUID beside an index", uuidOf("u", message("u", "uuid", "i-a")), all, nil, decided(partial, "a", "b"), decided(success, "a", "b")},
-		{"another user's UUID", uuidOf("v", message("u", "uuid")), append([]*idp.Session{v}, all...), a, decided(notTheirs), decided(success, "v")},
-		{"another user's UUID beside an index", uuidOf("v", message("u", "uuid", "i-a")), append([]*idp.Session{v}, all...), a, decided(success, "a"), decided(success, "a")},
-		{"UUID and no known name", uuidOf("v", message("", "uuid")), []*idp.Session{v}, v, decided(notTheirs), decided(success, "v")},
-		{"UUID and no known name, without a session", uuidOf("v", message("", "uuid")), []*idp.Session{v}, nil, decided(success), decided(success, "v")},
+		{"UUID", uuidOf("u", message("u", "uuid")), all, c, decided(statusPartial, "a", "b", "c"), decided(statusSuccess, "a", "b")},
+		{"UUID beside an index", uuidOf("u", message("u", "uuid", "i-a")), all, nil, decided(statusPartial, "a", "b"), decided(statusSuccess, "a", "b")},
+		{"another user's UUID", uuidOf("v", message("u", "uuid")), append([]*idp.Session{v}, all...), a, decided(statusUnknown), decided(statusSuccess, "v")},
+		{"another user's UUID beside an index", uuidOf("v", message("u", "uuid", "i-a")), append([]*idp.Session{v}, all...), a, decided(statusSuccess, "a"), decided(statusSuccess, "a")},
+		{"UUID and no known name", uuidOf("v", message("", "uuid")), []*idp.Session{v}, v, decided(statusUnknown), decided(statusSuccess, "v")},
+		{"UUID and no known name, without a session", uuidOf("v", message("", "uuid")), []*idp.Session{v}, nil, decided(statusSuccess), decided(statusSuccess, "v")},
 
-		{"unknown", message("", "i-v"), nil, v, decided(notTheirs), decided(notTheirs)},
-		{"unknown, without a session", message(""), nil, nil, decided(success), decided(notTheirs)},
+		{"unknown", message("", "i-v"), nil, v, decided(statusUnknown), decided(statusUnknown)},
+		{"unknown, without a session", message(""), nil, nil, decided(statusSuccess), decided(statusUnknown)},
 
-		{"again after a refusal", after(notTheirs, message("u", "i-a")), all, a, decided(success, "a"), decided(success, "a")},
-		{"again after Success, what is left", after(success, message("u")), []*idp.Session{a, d}, d, decided(success, "a"), decided(success, "a")},
-		{"again after Success, newer own", after(partial, message("u", "i-d")), all, d, decided(partial), decided(success)},
-		{"again after Success, not this one", after(success, message("u", "x")), all, a, decided(success), decided(success)},
-		{"again after Success, another user's browser", after(success, message("u", "i-a")), all, v, decided(notTheirs), decided(success, "a")},
-		{"again after a refusal, not this one", after(notTheirs, message("u", "x")), all, a, decided(notTheirs), decided(success)},
-		{"again after a refusal, without a session", after(notTheirs, message("u", "x")), all, nil, decided(success), decided(success)},
+		{"again after a refusal", after(statusUnknown, message("u", "i-a")), all, a, decided(statusSuccess, "a"), decided(statusSuccess, "a")},
+		{"again after Success, what is left", after(statusSuccess, message("u")), []*idp.Session{a, d}, d, decided(statusSuccess, "a"), decided(statusSuccess, "a")},
+		{"again after Success, newer own", after(statusPartial, message("u", "i-d")), all, d, decided(statusPartial), decided(statusSuccess)},
+		{"again after Success, not this one", after(statusSuccess, message("u", "x")), all, a, decided(statusSuccess), decided(statusSuccess)},
+		{"again after Success, another user's browser", after(statusSuccess, message("u", "i-a")), all, v, decided(statusUnknown), decided(statusSuccess, "a")},
+		{"again after a refusal, not this one", after(statusUnknown, message("u", "x")), all, a, decided(statusUnknown), decided(statusSuccess)},
+		{"again after a refusal, without a session", after(statusUnknown, message("u", "x")), all, nil, decided(statusSuccess), decided(statusSuccess)},
 	}
 	for _, tt := range tests {
 		if diff := cmp.Diff(tt.front, Judge(tt.first, tt.sessions, tt.own)); diff != "" {
@@ -121,5 +121,5 @@ func TestJudgeChoosesSessionsToEnd(t *testing.T) {
 }
 
 func decided(status saml.Status, end ...idp.SessionID) idp.LogoutDecision {
-	return idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail, End: end}
+	return idp.LogoutDecision{Status: status.Code, StatusDetail: status.Detail, SessionIDs: end}
 }

@@ -155,7 +155,7 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		next, err := redirectOf(&hop, resp)
+		next, err := findRedirect(&hop, resp)
 		if err != nil || next == nil || r.Redirects == 0 {
 			return resp, err
 		}
@@ -173,8 +173,8 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 	}
 }
 
-// redirectOf returns the target of a redirect of GET or HEAD; nil for any other answer.
-func redirectOf(r *Request, resp *Response) (*url.URL, error) {
+// findRedirect returns the target of a redirect of GET or HEAD; nil for any other answer.
+func findRedirect(r *Request, resp *Response) (*url.URL, error) {
 	switch resp.Status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 	default:
@@ -197,10 +197,10 @@ func isSameServer(from, to *url.URL) bool {
 	if !strings.EqualFold(from.Hostname(), to.Hostname()) {
 		return false
 	}
-	return portOf(from) == portOf(to) || portOf(from) == "80" && portOf(to) == "443" && to.Scheme == "https"
+	return findPort(from) == findPort(to) || findPort(from) == "80" && findPort(to) == "443" && to.Scheme == "https"
 }
 
-func portOf(u *url.URL) string {
+func findPort(u *url.URL) string {
 	if u.Scheme == "https" {
 		return cmp.Or(u.Port(), "443")
 	}
@@ -237,9 +237,9 @@ func (c *Client) send(ctx context.Context, r *Request, u *url.URL) (*Response, e
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "Vernal")
 	}
-	raw, err := c.transport(r, u).RoundTrip(req)
+	raw, err := c.newTransport(r, u).RoundTrip(req)
 	if err != nil {
-		return nil, callError(ctx, r.Trust, u, err)
+		return nil, classifyError(ctx, r.Trust, u, err)
 	}
 	defer raw.Body.Close()
 	resp := &Response{Status: raw.StatusCode, Header: raw.Header, URL: u, TLS: raw.TLS}
@@ -248,7 +248,7 @@ func (c *Client) send(ctx context.Context, r *Request, u *url.URL) (*Response, e
 	}
 	resp.Body, err = io.ReadAll(io.LimitReader(raw.Body, int64(r.MaxBytes)+1))
 	if err != nil {
-		return nil, callError(ctx, r.Trust, u, err)
+		return nil, classifyError(ctx, r.Trust, u, err)
 	}
 	if len(resp.Body) > r.MaxBytes {
 		return nil, &Error{Code: CodeTooLong, Host: u.Host, Limit: r.MaxBytes}
@@ -256,12 +256,12 @@ func (c *Client) send(ctx context.Context, r *Request, u *url.URL) (*Response, e
 	return resp, nil
 }
 
-// transport returns a transport for one request.
-func (c *Client) transport(r *Request, u *url.URL) *http.Transport {
+// newTransport returns a transport for one request.
+func (c *Client) newTransport(r *Request, u *url.URL) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		DialContext:            c.dialer(r.Trust, u.Hostname()).DialContext,
+		DialContext:            c.newDialer(r.Trust, u.Hostname()).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots},
 		Protocols:              protocols,
 		DisableKeepAlives:      true,
@@ -277,15 +277,15 @@ func (c *Client) Dial(ctx context.Context, network, address string, trust Trust)
 	if err != nil {
 		return nil, &Error{Code: CodeURL, Host: address}
 	}
-	conn, err := c.dialer(trust, host).DialContext(ctx, network, address)
+	conn, err := c.newDialer(trust, host).DialContext(ctx, network, address)
 	if err != nil {
-		return nil, callError(ctx, trust, &url.URL{Host: address}, err)
+		return nil, classifyError(ctx, trust, &url.URL{Host: address}, err)
 	}
 	return conn, nil
 }
 
-// dialer returns a dialer that checks every IP address that it connects to.
-func (c *Client) dialer(trust Trust, host string) *net.Dialer {
+// newDialer returns a dialer that checks every IP address that it connects to.
+func (c *Client) newDialer(trust Trust, host string) *net.Dialer {
 	return &net.Dialer{
 		Timeout:  DefaultTimeout,
 		Resolver: c.resolver,
@@ -307,9 +307,9 @@ type refusedError struct{ addr netip.Addr }
 
 func (e *refusedError) Error() string { return "the IP address is not allowed" }
 
-// callError classifies the failure of a call. The one who wrote a partner's URL may read the
+// classifyError classifies the failure of a call. The one who wrote a partner's URL may read the
 // error, so it does not name our IP address, nor those that an allowed host has.
-func callError(ctx context.Context, trust Trust, u *url.URL, err error) *Error {
+func classifyError(ctx context.Context, trust Trust, u *url.URL, err error) *Error {
 	e := &Error{Code: CodeConnection, Host: u.Host, Err: err}
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		e.Code, e.Addr, e.Err = CodeAddress, refused.addr, nil

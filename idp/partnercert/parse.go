@@ -33,16 +33,16 @@ func Parse(der []byte) (*x509.Certificate, error) {
 	in := cryptobyte.String(der)
 	var element cryptobyte.String
 	if !in.ReadASN1Element(&element, cryptoasn1.SEQUENCE) {
-		return nil, fault(BadDER, notCertificate)
+		return nil, newError(BadDER, notCertificate)
 	}
 	if len(in) > 0 { // trailing bytes
 		if c, err := x509.ParseCertificate(element); err == nil {
 			return c, nil
 		}
 	}
-	parts, ok := split(element)
+	parts, ok := splitCertificate(element)
 	if !ok {
-		return nil, fault(BadDER, notCertificate)
+		return nil, newError(BadDER, notCertificate)
 	}
 	c := &x509.Certificate{
 		Raw: element, RawTBSCertificate: parts.tbs, RawSubjectPublicKeyInfo: parts.key,
@@ -51,23 +51,23 @@ func Parse(der []byte) (*x509.Certificate, error) {
 	if len(parts.serial) > 0 && parts.serial[0] >= 0x80 { // two's complement
 		c.SerialNumber.Sub(c.SerialNumber, new(big.Int).Lsh(big.NewInt(1), uint(8*len(parts.serial))))
 	}
-	if c.NotBefore, c.NotAfter, ok = dates(parts.validity); !ok {
-		return nil, fault(BadDates, "the dates of the certificate cannot be read; ask the partner for another certificate")
+	if c.NotBefore, c.NotAfter, ok = parseValidity(parts.validity); !ok {
+		return nil, newError(BadDates, "the dates of the certificate cannot be read; ask the partner for another certificate")
 	}
 	var err error
-	if c.PublicKeyAlgorithm, c.PublicKey, err = publicKey(parts.key); err != nil {
+	if c.PublicKeyAlgorithm, c.PublicKey, err = parsePublicKey(parts.key); err != nil {
 		return nil, err
 	}
-	fill(&c.Subject, parts.subject)
-	fill(&c.Issuer, parts.issuer)
+	fillName(&c.Subject, parts.subject)
+	fillName(&c.Issuer, parts.issuer)
 	return c, nil
 }
 
 // parts are elements of a TBSCertificate (RFC 5280 §4.1).
 type parts struct{ tbs, serial, issuer, validity, subject, key cryptobyte.String }
 
-// split parses the elements of a certificate, up to its key.
-func split(der []byte) (p parts, ok bool) {
+// splitCertificate parses the elements of a certificate, up to its key.
+func splitCertificate(der []byte) (p parts, ok bool) {
 	in := cryptobyte.String(der)
 	var outer, body cryptobyte.String
 	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1Element(&p.tbs, cryptoasn1.SEQUENCE) {
@@ -84,8 +84,8 @@ func split(der []byte) (p parts, ok bool) {
 		body.ReadASN1Element(&p.key, cryptoasn1.SEQUENCE)
 }
 
-// dates reads a Validity. OpenSSL accepts both forms for any year.
-func dates(validity []byte) (from, until time.Time, ok bool) {
+// parseValidity reads a Validity. OpenSSL accepts both forms for any year.
+func parseValidity(validity []byte) (from, until time.Time, ok bool) {
 	in := cryptobyte.String(validity)
 	for _, t := range []*time.Time{&from, &until} {
 		var value cryptobyte.String
@@ -93,14 +93,14 @@ func dates(validity []byte) (from, until time.Time, ok bool) {
 		if !in.ReadAnyASN1(&value, &tag) {
 			return from, until, false
 		}
-		if *t, ok = moment(string(value), tag); !ok {
+		if *t, ok = parseTime(string(value), tag); !ok {
 			return from, until, false
 		}
 	}
 	return from, until, true
 }
 
-func moment(s string, tag cryptoasn1.Tag) (time.Time, bool) {
+func parseTime(s string, tag cryptoasn1.Tag) (time.Time, bool) {
 	if len(s) > 30 {
 		return time.Time{}, false
 	}
@@ -144,15 +144,15 @@ func CheckKey(c *x509.Certificate) string {
 
 var oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
 
-// publicKey reads a SubjectPublicKeyInfo. A key of an unknown kind is nil.
-func publicKey(spki []byte) (x509.PublicKeyAlgorithm, any, error) {
+// parsePublicKey reads a SubjectPublicKeyInfo. A key of an unknown kind is nil.
+func parsePublicKey(spki []byte) (x509.PublicKeyAlgorithm, any, error) {
 	in := cryptobyte.String(spki)
 	var outer, algorithm cryptobyte.String
 	var oid asn1.ObjectIdentifier
 	var bits asn1.BitString
 	if !in.ReadASN1(&outer, cryptoasn1.SEQUENCE) || !outer.ReadASN1(&algorithm, cryptoasn1.SEQUENCE) ||
 		!algorithm.ReadASN1ObjectIdentifier(&oid) || !outer.ReadASN1BitString(&bits) {
-		return 0, nil, fault(BadKey, badKey)
+		return 0, nil, newError(BadKey, badKeyText)
 	}
 	if !oid.Equal(oidRSA) {
 		switch key, _ := x509.ParsePKIXPublicKey(spki); key := key.(type) {
@@ -169,48 +169,48 @@ func publicKey(spki []byte) (x509.PublicKeyAlgorithm, any, error) {
 	if len(der) > maxKeyBits/8+64 || !der.ReadASN1(&numbers, cryptoasn1.SEQUENCE) ||
 		!numbers.ReadASN1Integer(n) || !numbers.ReadASN1Integer(e) ||
 		n.Sign() <= 0 || n.BitLen() > maxKeyBits || e.Sign() <= 0 || e.BitLen() > 31 {
-		return 0, nil, fault(BadKey, badKey)
+		return 0, nil, newError(BadKey, badKeyText)
 	}
 	return x509.RSA, &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
-const badKey = "the public key in the certificate cannot be read; ask the partner for another certificate"
+const badKeyText = "the public key in the certificate cannot be read; ask the partner for another certificate"
 
-// fill reads a name for display. An unreadable one stays empty.
-func fill(name *pkix.Name, der []byte) {
+// fillName reads a name for display. An unreadable one stays empty.
+func fillName(name *pkix.Name, der []byte) {
 	var rdn pkix.RDNSequence
 	if _, err := asn1.Unmarshal(der, &rdn); err == nil {
 		name.FillFromRDNSequence(&rdn)
 	}
 }
 
-// otherDER returns an error that names DER other than a certificate, or nil if it may be one.
-func otherDER(der []byte) *Error {
+// identifyDER returns an error that names DER other than a certificate, or nil if it may be one.
+func identifyDER(der []byte) *Error {
 	in := cryptobyte.String(der)
 	var body cryptobyte.String
 	if !in.ReadASN1(&body, cryptoasn1.SEQUENCE) {
 		return nil
 	}
 	if isPrivateKey(der) {
-		return fault(IsPrivateKey, "it is a private key, and only the certificate belongs here; treat that key as leaked if it has left its machine")
+		return newError(IsPrivateKey, "it is a private key, and only the certificate belongs here; treat that key as leaked if it has left its machine")
 	}
 	_, pkix := x509.ParsePKIXPublicKey(der)
 	if _, pkcs1 := x509.ParsePKCS1PublicKey(der); pkix == nil || pkcs1 == nil {
-		return fault(IsPublicKey, publicHelp)
+		return newError(IsPublicKey, publicHelp)
 	}
 	var oid asn1.ObjectIdentifier
 	if info := body; info.ReadASN1ObjectIdentifier(&oid) {
 		if oid.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}) { // signed-data, RFC 2315 §9
-			return fault(IsPKCS7, pkcs7Help)
+			return newError(IsPKCS7, pkcs7Help)
 		}
 		return nil
 	}
 	var version int
 	if pfx := body; pfx.ReadASN1Integer(&version) && version == 3 { // RFC 7292 §4
-		return fault(IsPKCS12, pkcs12Help)
+		return newError(IsPKCS12, pkcs12Help)
 	}
 	if isRequest(body) {
-		return fault(IsRequest, requestHelp)
+		return newError(IsRequest, requestHelp)
 	}
 	return nil
 }

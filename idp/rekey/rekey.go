@@ -33,9 +33,9 @@ import (
 	"vernal/idp/seal"
 )
 
-// batch is the number of records that one step of the store rewrites. It is small, so that no
+// batchSize is the number of records that one step of the store rewrites. It is small, so that no
 // sign-in waits long behind one.
-const batch = 200
+const batchSize = 200
 
 // Errors of the commands.
 var (
@@ -81,12 +81,12 @@ type Service struct {
 	Master func() (*seal.Master, error)
 	Log    *slog.Logger
 
-	changing sync.Mutex // held by the commands, one at a time
+	changeMu sync.Mutex // held by the commands, one at a time
 
 	mu      sync.Mutex
-	working chan struct{} // closed when the work under way has ended; nil if none is
+	workDone chan struct{} // closed when the work under way has ended; nil if none is
 	stop    func()        // interrupts it
-	failed  error         // why the last work stopped
+	workErr  error         // why the last work stopped
 }
 
 // State reports which keys are in force and which change is under way.
@@ -106,9 +106,9 @@ func (s *Service) State(ctx context.Context) (State, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := State{KeyState: keys, Working: s.working != nil}
-	if s.failed != nil {
-		st.Failed = s.failed.Error()
+	st := State{KeyState: keys, Working: s.workDone != nil}
+	if s.workErr != nil {
+		st.Failed = s.workErr.Error()
 	}
 	return st, nil
 }
@@ -121,10 +121,10 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 		switch {
 		case st.Configured == to.ID() && st.Phase == "":
 			return ErrSameKey
-		case (st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseBoth) && st.To == to.ID() && (st.RenewAll || !renewAll):
+		case (st.Phase == seal.PhaseBegin || st.Phase == seal.PhaseBoth) && st.ToID == to.ID() && (st.RenewAll || !renewAll):
 			return nil
 		}
-		err := s.Store.BeginMaster(ctx, to, renewAll, rekeyEvent(idp.AuditMasterKeyBegin, actor, "to", to.ID()))
+		err := s.Store.BeginMaster(ctx, to, renewAll, newEvent(idp.AuditMasterKeyBegin, actor, "to", to.ID()))
 		if err != nil {
 			return fmt.Errorf("change the master key: %w", err)
 		}
@@ -135,8 +135,8 @@ func (s *Service) Begin(ctx context.Context, to *seal.Master, renewAll bool, act
 // change begins a change of keys, one at a time, or continues the one that has begun. It starts the
 // remaining work.
 func (s *Service) change(ctx context.Context, begin func(State) error) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
+	s.changeMu.Lock()
+	defer s.changeMu.Unlock()
 	st, err := s.State(ctx)
 	if err == nil {
 		err = begin(st)
@@ -155,13 +155,13 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 		switch {
 		case st.Phase == seal.PhaseBegin:
 			return seal.ErrChangeUnderWay
-		case st.Phase == seal.PhaseFinish && st.Keep == st.To && (st.RenewAll || !renewAll):
+		case st.Phase == seal.PhaseFinish && st.KeepID == st.ToID && (st.RenewAll || !renewAll):
 			return nil
-		case st.Phase == seal.PhaseFinish && st.Keep == st.To:
+		case st.Phase == seal.PhaseFinish && st.KeepID == st.ToID:
 		case st.Phase != seal.PhaseBoth:
 			return seal.ErrNoChange
 		}
-		return s.finishChange(ctx, st.To, ErrOldKey, renewAll, idp.AuditMasterKeyFinish, actor)
+		return s.finishChange(ctx, st.ToID, ErrOldKey, renewAll, idp.AuditMasterKeyFinish, actor)
 	})
 }
 
@@ -170,12 +170,12 @@ func (s *Service) Finish(ctx context.Context, renewAll bool, actor string) error
 func (s *Service) Cancel(ctx context.Context, actor string) error {
 	return s.change(ctx, func(st State) error {
 		switch {
-		case st.Phase == seal.PhaseFinish && st.Keep == st.From:
+		case st.Phase == seal.PhaseFinish && st.KeepID == st.FromID:
 			return nil
 		case st.Phase != seal.PhaseBegin && st.Phase != seal.PhaseBoth:
 			return seal.ErrNoChange
 		}
-		return s.finishChange(ctx, st.From, ErrNewKey, false, idp.AuditMasterKeyCancel, actor)
+		return s.finishChange(ctx, st.FromID, ErrNewKey, false, idp.AuditMasterKeyCancel, actor)
 	})
 }
 
@@ -189,7 +189,7 @@ func (s *Service) finishChange(ctx context.Context, keep string, other error, re
 		return other
 	}
 	s.wait() // a Begin under way would wrap the same keys by both
-	if err := s.Store.FinishMaster(ctx, configured, renewAll, rekeyEvent(kind, actor, "keep", keep)); err != nil {
+	if err := s.Store.FinishMaster(ctx, configured, renewAll, newEvent(kind, actor, "keep", keep)); err != nil {
 		return fmt.Errorf("change the master key: %w", err)
 	}
 	return nil
@@ -199,10 +199,10 @@ func (s *Service) finishChange(ctx context.Context, keep string, other error, re
 // seal.ErrChangeUnderWay while the master key is changed.
 func (s *Service) RenewAll(ctx context.Context, actor string) error {
 	return s.change(ctx, func(st State) error {
-		if st.Renewing {
+		if st.IsRenewing {
 			return nil
 		}
-		if err := s.Store.BeginRenewal(ctx, rekeyEvent(idp.AuditKeysRenew, actor, "", "")); err != nil {
+		if err := s.Store.BeginRenewal(ctx, newEvent(idp.AuditKeysRenew, actor, "", "")); err != nil {
 			return fmt.Errorf("renew the keys: %w", err)
 		}
 		return nil
@@ -215,7 +215,7 @@ func (s *Service) Resume() { s.start() }
 // serverActor is the actor that audit records name for background work.
 const serverActor = "server"
 
-func rekeyEvent(kind idp.AuditKind, actor, name, value string) idp.AuditEvent {
+func newEvent(kind idp.AuditKind, actor, name, value string) idp.AuditEvent {
 	ev := idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor}
 	if name != "" {
 		ev.Detail = map[string]string{name: value}

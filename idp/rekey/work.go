@@ -15,12 +15,12 @@ import (
 func (s *Service) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.working != nil {
+	if s.workDone != nil {
 		return
 	}
 	done := make(chan struct{})
 	ctx, stop := context.WithCancel(context.Background())
-	s.working, s.failed, s.stop = done, nil, stop
+	s.workDone, s.workErr, s.stop = done, nil, stop
 	go func() {
 		defer stop()
 		err := s.work(ctx)
@@ -29,7 +29,7 @@ func (s *Service) start() {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.working, s.failed = nil, err
+		s.workDone, s.workErr = nil, err
 		close(done)
 	}()
 }
@@ -38,7 +38,7 @@ func (s *Service) start() {
 func (s *Service) Wait(ctx context.Context) error {
 	for {
 		s.mu.Lock()
-		working := s.working
+		working := s.workDone
 		s.mu.Unlock()
 		if working == nil {
 			return ctx.Err()
@@ -73,11 +73,11 @@ func (s *Service) work(ctx context.Context) error {
 		switch {
 		case st.Phase == seal.PhaseBegin:
 			if err = s.wrapAll(ctx); err == nil {
-				err = s.Store.CompleteMaster(ctx, rekeyEvent(idp.AuditMasterKeyBoth, serverActor, "to", st.To))
+				err = s.Store.CompleteMaster(ctx, newEvent(idp.AuditMasterKeyBoth, serverActor, "to", st.ToID))
 			}
 		case st.Phase == seal.PhaseFinish:
 			err = s.endMaster(ctx, st)
-		case st.Renewing:
+		case st.IsRenewing:
 			err = s.renewRecords(ctx)
 		default:
 			return nil
@@ -92,7 +92,7 @@ func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
 	if err := s.wrapAll(ctx); err != nil {
 		return err
 	}
-	ev := rekeyEvent(idp.AuditMasterKeyEnd, serverActor, "keep", st.Keep)
+	ev := newEvent(idp.AuditMasterKeyEnd, serverActor, "keep", st.KeepID)
 	if st.RenewAll {
 		ev.Detail["then"] = "keys.renew"
 	}
@@ -102,7 +102,7 @@ func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
 // wrapAll wraps the keys of users and years by the master keys in force.
 func (s *Service) wrapAll(ctx context.Context) error {
 	for after := idp.UserID(""); ; {
-		last, err := s.Store.RewrapUserKeys(ctx, after, batch)
+		last, err := s.Store.RewrapUserKeys(ctx, after, batchSize)
 		if err != nil {
 			return fmt.Errorf("wrap the keys of users: %w", err)
 		}
@@ -110,13 +110,13 @@ func (s *Service) wrapAll(ctx context.Context) error {
 			break
 		}
 	}
-	return s.passDamaged(s.Years.Rewrap(ctx))
+	return s.skipDamaged(s.Years.Rewrap(ctx))
 }
 
 // renewRecords writes every record again with the new keys.
 func (s *Service) renewRecords(ctx context.Context) error {
 	for place := (seal.RenewPlace{}); ; {
-		next, err := s.Store.Renew(ctx, place, batch)
+		next, err := s.Store.Renew(ctx, place, batchSize)
 		if err != nil {
 			return fmt.Errorf("write records again: %w", err)
 		}
@@ -127,15 +127,15 @@ func (s *Service) renewRecords(ctx context.Context) error {
 	if err := s.Trail.RenewCheckpoint(ctx); err != nil {
 		return err
 	}
-	if err := s.passDamaged(s.Years.Reseal(ctx)); err != nil {
+	if err := s.skipDamaged(s.Years.Reseal(ctx)); err != nil {
 		return err
 	}
-	return s.Store.EndRenewal(ctx, rekeyEvent(idp.AuditKeysRenewed, serverActor, "", ""))
+	return s.Store.EndRenewal(ctx, newEvent(idp.AuditKeysRenewed, serverActor, "", ""))
 }
 
-// passDamaged passes over the files of years that cannot be opened: they cannot sign
+// skipDamaged passes over the files of years that cannot be opened: they cannot sign
 // either, and a change of keys must not wait for them.
-func (s *Service) passDamaged(err error) error {
+func (s *Service) skipDamaged(err error) error {
 	if _, ok := errors.AsType[*certs.DamagedError](err); !ok {
 		return err
 	}

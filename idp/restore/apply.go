@@ -22,8 +22,8 @@ const (
 	PasswordAfterBackup = "restore: the password was changed after the backup; set a new one, then unlock"
 )
 
-// Since reports the changes after a backup, as an exported trail showed them, and their fate.
-type Since struct {
+// SinceReport reports the changes after a backup, as an exported trail showed them, and their fate.
+type SinceReport struct {
 	// End is the last record of the exported trail, and Records the number of those after the
 	// backup. Signed says that a checkpoint of this installation proves the end.
 	End     audit.Place `json:"end"`
@@ -64,8 +64,8 @@ type Step struct {
 
 // apply repeats the steps, locks and removals after the backup. It skips those that are done
 // already.
-func (s *Service) apply(ctx context.Context, p *plan, actor string) (*Since, error) {
-	out := &Since{End: p.end, Records: p.records, Signed: p.signed, Lost: p.lost}
+func (s *Service) apply(ctx context.Context, p *plan, actor string) (*SinceReport, error) {
+	out := &SinceReport{End: p.end, Records: p.recordCount, Signed: p.isSigned, Lost: p.lostCounts}
 	h, err := s.Rotation.Replay(ctx, p.steps, actor)
 	if err != nil {
 		return nil, err
@@ -76,12 +76,12 @@ func (s *Service) apply(ctx context.Context, p *plan, actor string) (*Since, err
 			return nil, err
 		}
 	}
-	for _, id := range sortedKeys(p.users) {
+	for _, id := range sortKeys(p.users) {
 		if err := s.applyUser(ctx, id, p.users[id], out, actor); err != nil {
 			return nil, fmt.Errorf("user %s: %w", id, err)
 		}
 	}
-	for _, id := range sortedKeys(p.sps) {
+	for _, id := range sortKeys(p.sps) {
 		if err := s.applySP(ctx, id, p.sps[id], out, actor); err != nil {
 			return nil, fmt.Errorf("service provider %s: %w", id, err)
 		}
@@ -91,7 +91,7 @@ func (s *Service) apply(ctx context.Context, p *plan, actor string) (*Since, err
 
 // addSteps reports the steps that the history shows, so that the report is the same after a
 // crash.
-func (since *Since) addSteps(h rotation.History, past []rotation.PastStep) {
+func (since *SinceReport) addSteps(h rotation.History, past []rotation.PastStep) {
 	for _, s := range past {
 		if !h.Reflects(s) {
 			since.Lost[idp.RotationAuditKind(string(s.Kind))]++
@@ -105,7 +105,7 @@ func (since *Since) addSteps(h rotation.History, past []rotation.PastStep) {
 	}
 }
 
-func sortedKeys[K idp.UserID | idp.EntityID, V any](m map[K]V) []K {
+func sortKeys[K idp.UserID | idp.EntityID, V any](m map[K]V) []K {
 	keys := make([]K, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
@@ -115,7 +115,7 @@ func sortedKeys[K idp.UserID | idp.EntityID, V any](m map[K]V) []K {
 }
 
 // applyUser repeats the deletion, locks and removals of a user who is in the backup.
-func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, out *Since, actor string) error {
+func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userChanges, out *SinceReport, actor string) error {
 	u, err := s.Store.User(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil
@@ -124,36 +124,36 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, ou
 		return err
 	}
 	email := u.PrimaryEmail()
-	if end.deleted {
+	if end.isDeleted {
 		out.Deleted = append(out.Deleted, id)
 		return s.Accounts.Delete(ctx, email, actor)
 	}
-	if end.factors && len(u.TOTPs) > 0 {
+	if end.hasLostFactors && len(u.TOTPs) > 0 {
 		if _, err := s.Accounts.ResetMFA(ctx, email, actor); err != nil {
 			return err
 		}
 	}
-	if end.factors {
+	if end.hasLostFactors {
 		out.FactorsRemoved = append(out.FactorsRemoved, id)
 	}
-	end.proof = end.proof || end.noFacialMatch && u.Proofed != nil && u.Proofed.Level == idp.IALFacialMatch
-	if end.proof && u.Proofed != nil {
+	end.hasLostProof = end.hasLostProof || end.hasLostFacialMatch && u.Proofing != nil && u.Proofing.Level == idp.IALFacialMatch
+	if end.hasLostProof && u.Proofing != nil {
 		if _, err := s.Accounts.Verify(ctx, email, nil, false, actor); err != nil {
 			return err
 		}
 	}
-	if end.proof {
+	if end.hasLostProof {
 		out.ProofRemoved = append(out.ProofRemoved, id)
 	}
 	reason := ""
 	switch {
-	case end.password:
+	case end.hasNewPassword:
 		out.PasswordChanged, reason = append(out.PasswordChanged, id), PasswordAfterBackup
-	case end.locked:
+	case end.isLocked:
 		out.Locked, reason = append(out.Locked, id), LockedAfterBackup
 	}
 	// An operator who ended a lock from before the backup ends it again, so it names the password.
-	if reason == "" || u.IsLocked() && (!end.password || u.LockReason == reason) {
+	if reason == "" || u.IsLocked() && (!end.hasNewPassword || u.LockReason == reason) {
 		return nil
 	}
 	_, err = s.Accounts.Lock(ctx, email, reason, actor)
@@ -161,7 +161,7 @@ func (s *Service) applyUser(ctx context.Context, id idp.UserID, end *userEnd, ou
 }
 
 // applySP repeats the removals of a service provider that is in the backup.
-func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spEnd, out *Since, actor string) error {
+func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spChanges, out *SinceReport, actor string) error {
 	p, err := s.Registry.Get(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil
@@ -169,11 +169,11 @@ func (s *Service) applySP(ctx context.Context, id idp.EntityID, end *spEnd, out 
 	if err != nil {
 		return err
 	}
-	if end.removed {
+	if end.isRemoved {
 		out.SPsRemoved = append(out.SPsRemoved, id)
 		return s.Registry.Remove(ctx, id, actor)
 	}
-	rest, inactive := dropEndedCerts(p.Certs, end.certs), end.inactive
+	rest, inactive := dropEndedCerts(p.Certs, end.certs), end.isInactive
 	if len(rest) == 0 && len(p.Certs) > 0 {
 		// A registration needs certificates. No one can use these while it is inactive.
 		rest, inactive = p.Certs, true
@@ -211,7 +211,7 @@ func dropEndedCerts(pems, known []string) (rest []string) {
 }
 
 // countNewNameIDs counts the NameIDs that are lost.
-func (s *Service) countNewNameIDs(ctx context.Context, p *plan, out *Since) error {
+func (s *Service) countNewNameIDs(ctx context.Context, p *plan, out *SinceReport) error {
 	for v := range p.visits {
 		provider, err := s.Registry.Get(ctx, v.sp)
 		if err == nil {
@@ -232,8 +232,8 @@ func (s *Service) countNewNameIDs(ctx context.Context, p *plan, out *Since) erro
 	return nil
 }
 
-// event returns the audit event about the repeated changes.
-func (since *Since) event(actor string) idp.AuditEvent {
+// newEvent returns the audit event about the repeated changes.
+func (since *SinceReport) newEvent(actor string) idp.AuditEvent {
 	detail := map[string]string{"seq": strconv.FormatUint(since.End.Seq, 10), "hash": since.End.HashOrFirst()}
 	lost := 0
 	for _, n := range since.Lost {

@@ -68,9 +68,9 @@ type Report struct {
 	FileSHA256 string `json:"file_sha256"`
 	Actor      string `json:"actor"`
 	// Ended counts the sessions, requests and documents that ended.
-	Ended idp.Ended `json:"ended"`
+	Ended idp.EndedRecords `json:"ended"`
 	// Since reports the changes in the exported trail; nil without one.
-	Since *Since `json:"since,omitempty"`
+	Since *SinceReport `json:"since,omitempty"`
 }
 
 // The document of the last restore.
@@ -87,13 +87,13 @@ type state struct {
 	Report   Report `json:"report"`
 }
 
-func (s *Service) states() idp.Records[state] {
+func (s *Service) openStates() idp.Records[state] {
 	return idp.Records[state]{Store: s.Store, Kind: documentKind, Clock: s.Clock}
 }
 
 // Last returns the report of the last finished restore, or idp.ErrNotFound.
 func (s *Service) Last(ctx context.Context) (*Report, error) {
-	st, err := s.states().Get(ctx, documentKey)
+	st, err := s.openStates().Get(ctx, documentKey)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (s *Service) findState(ctx context.Context, m *Marker, manifest *backup.Man
 	st := &state{Manifest: hex.EncodeToString(sum[:]), Report: Report{
 		BackupAt: manifest.CreatedAt, Head: manifest.Head, FileSHA256: m.FileSHA256, Actor: m.Actor,
 	}}
-	stored, err := s.states().Get(ctx, documentKey)
+	stored, err := s.openStates().Get(ctx, documentKey)
 	switch {
 	case err == nil && stored.Manifest == st.Manifest:
 		return stored, nil
@@ -173,7 +173,7 @@ func (s *Service) checkStore(ctx context.Context, manifest *backup.Manifest) err
 		return err
 	}
 	end := audit.Place{Seq: page.Head.Seq, Hash: page.Head.Hash}
-	if known.ID != manifest.Installation || !page.Authentic || end.Seq != manifest.Head.Seq ||
+	if known.ID != manifest.Installation || !page.IsHeadAuthentic || end.Seq != manifest.Head.Seq ||
 		end.HashOrFirst() != manifest.Head.HashOrFirst() || len(page.Lines) > 0 {
 		return refuse(CodeOtherStore, MarkerName)
 	}
@@ -190,7 +190,7 @@ func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manife
 		}
 	}
 	if st.Report.RestoredAt.IsZero() {
-		if err := s.endPast(ctx, st); err != nil {
+		if err := s.endSessions(ctx, st); err != nil {
 			return err
 		}
 	}
@@ -201,17 +201,17 @@ func (s *Service) finish(ctx context.Context, m *Marker, manifest *backup.Manife
 			return err
 		}
 		st.Report.Since = since
-		events = append(events, since.event(m.Actor))
+		events = append(events, since.newEvent(m.Actor))
 	}
 	st.Done = true
-	return s.states().Update(ctx, []string{documentKey}, func(r *idp.Record[state]) error {
+	return s.openStates().Update(ctx, []string{documentKey}, func(r *idp.Record[state]) error {
 		r.Value = st
 		return nil
 	}, events...)
 }
 
-// endPast ends all sessions, requests and links from before the restore, in one write.
-func (s *Service) endPast(ctx context.Context, st *state) error {
+// endSessions ends all sessions, requests and links from before the restore, in one write.
+func (s *Service) endSessions(ctx context.Context, st *state) error {
 	now := s.Clock.Now().UTC()
 	begun := *st
 	detail := map[string]string{
@@ -223,7 +223,7 @@ func (s *Service) endPast(ctx context.Context, st *state) error {
 		Change: func(kind string, d *idp.Document) error {
 			return changeDocument(kind, d, st.Report.BackupAt, now)
 		},
-		Add: func(e idp.Ended) (map[string]idp.Document, error) {
+		Add: func(e idp.EndedRecords) (map[string]idp.Document, error) {
 			begun.Report.RestoredAt, begun.Report.Ended = now, e
 			detail["sessions"], detail["login_requests"] = strconv.Itoa(e.Sessions), strconv.Itoa(e.LoginRequests)
 			detail["logout_requests"] = strconv.Itoa(e.LogoutRequests)

@@ -113,7 +113,7 @@ func (s *Server) checkReady(ctx context.Context) error {
 		return fmt.Errorf("preferred year %s has no key", entry.Key.Year)
 	}
 	if kept, ok := entry.Key.Signer.(*certs.VaultKey); ok {
-		return kept.Ready()
+		return kept.CheckReady()
 	}
 	return nil
 }

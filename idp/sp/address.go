@@ -9,9 +9,9 @@ import (
 	"vernal/idp"
 )
 
-// checkAddress returns why a URL cannot be registered. permitted reports whether an operator
+// checkURL returns why a URL cannot be registered. permitted reports whether an operator
 // may allow it (AllowInsecureURL).
-func checkAddress(address string, baseIsHTTP bool) (what string, permitted bool) {
+func checkURL(address string, baseIsHTTP bool) (what string, permitted bool) {
 	if len(address) > idp.MaxURL {
 		return fmt.Sprintf("is longer than %d bytes", idp.MaxURL), false
 	}

@@ -22,7 +22,7 @@ func (r *Registry) AddEdit(ctx context.Context, id idp.EntityID, doc Document, e
 			return nil, err
 		}
 	}
-	if err := e.onDefaults(p); err != nil {
+	if err := e.applyToDefaults(p); err != nil {
 		return nil, err
 	}
 	var c *Change
@@ -55,7 +55,7 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document,
 	err := r.changeLogo(ctx, id, e.Logo, func() (err error) {
 		c, err = r.Edit(ctx, id, func(p *idp.ServiceProvider) error {
 			if from != nil {
-				refreshFrom(p, from)
+				refreshProvider(p, from)
 			}
 			return e.Apply(p)
 		}, o, actor)
@@ -71,7 +71,7 @@ func (r *Registry) ApplyEdit(ctx context.Context, id idp.EntityID, doc Document,
 // addNotes puts the notes about the metadata before the other warnings. It keeps one of two
 // identical suggestions.
 func (c *Change) addNotes(notes []metadata.Note) {
-	warnings, suggestions := warningsOf(notes, c.Provider.EntityID)
+	warnings, suggestions := convertNotes(notes, c.Provider.EntityID)
 	c.Warnings = append(warnings, c.Warnings...)
 	var once []idp.Suggestion
 	for _, s := range append(suggestions, c.Suggestions...) {
@@ -82,15 +82,15 @@ func (c *Change) addNotes(notes []metadata.Note) {
 	c.Suggestions = once
 }
 
-func otherEntity(want, have idp.EntityID) error {
+func newEntityError(want, have idp.EntityID) error {
 	return &InvalidError{Problems: []Problem{{
 		Field: "entity_id", Value: string(have), Text: fmt.Sprintf("is the entity ID in the metadata, and %q was asked for", want),
 	}}}
 }
 
-// refreshFrom copies URLs and certificates from a provider's metadata. The provider's
+// refreshProvider copies URLs and certificates from a provider's metadata. The provider's
 // permissions stay as the operator set them. Metadata turns encryption on, never off.
-func refreshFrom(p, from *idp.ServiceProvider) {
+func refreshProvider(p, from *idp.ServiceProvider) {
 	from = cloneProvider(from)
 	p.ACSURLs, p.ACSIndexes = from.ACSURLs, from.ACSIndexes
 	p.Certs, p.EncryptionCerts = from.Certs, from.EncryptionCerts

@@ -8,8 +8,8 @@ import (
 	"vernal/idp/partnercert"
 )
 
-// expirySoon is how long before its expiry an operator is warned of a request certificate.
-const expirySoon = 30 * 24 * time.Hour
+// expiryWarning is how long before its expiry an operator is warned of a request certificate.
+const expiryWarning = 30 * 24 * time.Hour
 
 // parseAll parses a list of registered certificates, one per string.
 func parseAll(texts []string) ([]*x509.Certificate, error) {
@@ -33,14 +33,14 @@ func encodeEach(list []*x509.Certificate) []string {
 	return out
 }
 
-// certWarning returns the warning about a certificate's dates, or "".
-func certWarning(cert *x509.Certificate, now time.Time) string {
+// describeDates returns the warning about a certificate's dates, or "".
+func describeDates(cert *x509.Certificate, now time.Time) string {
 	const day = time.DateOnly
 	end := cert.NotAfter.UTC()
 	switch {
 	case now.After(end):
 		return "ended on " + end.Format(day) + "; it goes on working here, but ask the provider for a new one"
-	case now.Add(expirySoon).After(end):
+	case now.Add(expiryWarning).After(end):
 		return "ends on " + end.Format(day)
 	case now.Before(cert.NotBefore):
 		return "is not valid before " + cert.NotBefore.UTC().Format(day)

@@ -55,14 +55,14 @@ func (r *Registry) createProvider(ctx context.Context, p *idp.ServiceProvider, o
 	case !isNotFound(err):
 		return fmt.Errorf("find earlier NameIDs of %q: %w", p.EntityID, err)
 	}
-	if p.NameIDScope, err = r.scopeForNew(p, last, o); err != nil {
+	if p.NameIDScope, err = r.chooseScope(p, last, o); err != nil {
 		return err
 	}
-	p.CreatedAt = r.nowForRecord()
+	p.CreatedAt = r.truncateNow()
 	p.UpdatedAt = p.CreatedAt
 	detail := maps.Collect(diffFields(&idp.ServiceProvider{}, p))
-	err = r.store.CreateProvider(ctx, p, last, registryEvent(idp.AuditSPAdd, p.EntityID, actor, detail))
-	r.forgetParsed(p.EntityID)
+	err = r.store.CreateProvider(ctx, p, last, newEvent(idp.AuditSPAdd, p.EntityID, actor, detail))
+	r.forgetProvider(p.EntityID)
 	if err != nil {
 		return fmt.Errorf("register provider %q: %w", p.EntityID, err)
 	}
@@ -82,15 +82,15 @@ func (r *Registry) replaceProvider(ctx context.Context, p *idp.ServiceProvider, 
 	}, o, actor)
 }
 
-// scopeForNew returns the scope whose NameIDs a new provider will see. last is its scope when
+// chooseScope returns the scope whose NameIDs a new provider will see. last is its scope when
 // it was removed, "" if it never was.
-func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o Options) (idp.NameIDScope, error) {
+func (r *Registry) chooseScope(p *idp.ServiceProvider, last idp.NameIDScope, o Options) (idp.NameIDScope, error) {
 	switch {
 	case last == "" && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
 			"%s was never registered and removed here, so its NameIDs cannot be resumed; register it without that", p.EntityID)}
 	case last == "":
-		return firstScope(p), nil
+		return chooseFirstScope(p), nil
 	case p.Agency != "" && idp.AgencyScope(p.Agency) != last && o.Resume:
 		return "", &RefusedError{Code: "resume", Text: fmt.Sprintf(
 			"%s did not belong to the agency %q when it was removed: its old NameIDs are not that agency's; it can resume or join the agency, not both",
@@ -106,7 +106,7 @@ func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o O
 	case p.Agency != "":
 		return idp.AgencyScope(p.Agency), nil
 	}
-	return freshScope(p.EntityID, last, r.clock.Now()), nil
+	return makeFreshScope(p.EntityID, last, r.clock.Now()), nil
 }
 
 // Edit changes a registration, or returns idp.ErrNotFound. change must not call the registry, and
@@ -114,8 +114,8 @@ func (r *Registry) scopeForNew(p *idp.ServiceProvider, last idp.NameIDScope, o O
 // a *RefusedError if Agency changes and o neither keeps nor renews the NameIDs, or if they cannot
 // be kept.
 func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.ServiceProvider) error, o Options, actor string) (*Change, error) {
-	r.editing.Lock()
-	defer r.editing.Unlock()
+	r.editMu.Lock()
+	defer r.editMu.Unlock()
 	old, err := r.Get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -129,16 +129,16 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 		return r.newChange(old, old), nil
 	}
 	c := r.newChange(old, next)
-	c.NameIDsCopied, err = r.writeEdit(ctx, old, next, o, registryEvent(idp.AuditSPEdit, id, actor, detail))
-	r.forgetParsed(id)
+	c.NameIDsCopied, err = r.writeEdit(ctx, old, next, o, newEvent(idp.AuditSPEdit, id, actor, detail))
+	r.forgetProvider(id)
 	var clash *idp.ClashError
 	switch {
 	case errors.As(err, &clash):
-		return nil, clashRefused(next, clash)
+		return nil, newClashError(next, clash)
 	case err != nil:
 		return nil, fmt.Errorf("change provider %q: %w", id, err)
 	}
-	return c, r.settleParsed(ctx, id)
+	return c, r.settleCache(ctx, id)
 }
 
 // writeEdit replaces old by next, and copies the NameIDs in the same step if they are kept: a
@@ -147,7 +147,7 @@ func (r *Registry) Edit(ctx context.Context, id idp.EntityID, change func(*idp.S
 func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider, o Options, e idp.AuditEvent) (copied int, err error) {
 	u := idp.ProviderUpdate{ID: next.EntityID, Change: func(stored *idp.ServiceProvider) error {
 		if !reflect.DeepEqual(stored, old) { // the event contains the difference to old
-			return errMoved
+			return errChanged
 		}
 		*stored = *cloneProvider(next)
 		return nil
@@ -162,7 +162,7 @@ func (r *Registry) writeEdit(ctx context.Context, old, next *idp.ServiceProvider
 	return r.store.UpdateProvider(ctx, u, e)
 }
 
-func clashRefused(next *idp.ServiceProvider, clash *idp.ClashError) error {
+func newClashError(next *idp.ServiceProvider, clash *idp.ClashError) error {
 	where := "the agency " + strconv.Quote(next.Agency)
 	if next.Agency == "" {
 		where = string(next.NameIDScope)
@@ -180,7 +180,7 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 	}
 	normalizeProvider(next)
 	next.EntityID, next.CreatedAt = old.EntityID, old.CreatedAt
-	next.NameIDScope, next.UpdatedAt = old.NameIDScope, r.nowForRecord()
+	next.NameIDScope, next.UpdatedAt = old.NameIDScope, r.truncateNow()
 	if err := r.validateProvider(old, next, o); err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (r *Registry) editRecord(old, next *idp.ServiceProvider, change func(*idp.S
 	case next.Agency != "":
 		next.NameIDScope = idp.AgencyScope(next.Agency)
 	default:
-		next.NameIDScope = freshScope(next.EntityID, old.NameIDScope, r.clock.Now())
+		next.NameIDScope = makeFreshScope(next.EntityID, old.NameIDScope, r.clock.Now())
 	}
 	return nil
 }
@@ -211,13 +211,13 @@ func normalizeProvider(p *idp.ServiceProvider) {
 	if strings.TrimSpace(p.Name) == "" {
 		p.Name = p.EntityID.DisplayName()
 	}
-	(&applier{p: p}).dropPlainIndexes()
+	(&applier{p: p}).dropDefaultIndexes()
 	for _, list := range []*[]string{&p.Certs, &p.EncryptionCerts} {
 		parsed, err := parseAll(*list)
 		if err != nil {
 			continue
 		}
-		*list = appendNew(nil, encodeEach(parsed))
+		*list = appendMissing(nil, encodeEach(parsed))
 	}
 }
 

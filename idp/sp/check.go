@@ -36,8 +36,8 @@ func (p Problem) String() string {
 	return s + ": " + p.Text
 }
 
-// insecureURL is the option that allows http URLs.
-var insecureURL = idp.Option{Name: string(PermitInsecureURL)}
+// insecureURLOption is the option that allows http URLs.
+var insecureURLOption = idp.Option{Name: string(PermitInsecureURL)}
 
 // InvalidError lists all problems of a registration.
 type InvalidError struct {
@@ -61,23 +61,23 @@ func (e *InvalidError) Error() string {
 // all problems. baseIsHTTP reports that our own URL is http, which is only allowed on
 // loopback. allowInsecure is the operator's permission for http URLs on other hosts.
 func Validate(p *idp.ServiceProvider, baseIsHTTP, allowInsecure bool) []Problem {
-	c := checker{baseIsHTTP: baseIsHTTP, insecure: func(string) bool { return allowInsecure }}
+	c := checker{isBaseHTTP: baseIsHTTP, isHTTPAllowed: func(string) bool { return allowInsecure }}
 	return c.checkAll(p)
 }
 
 // checker collects the problems of one registration.
 type checker struct {
-	baseIsHTTP bool
-	// insecure reports whether an http URL is allowed.
-	insecure func(address string) bool
-	// ours are our own signing certificates, which a provider must not have.
-	ours     []*x509.Certificate
+	isBaseHTTP bool
+	// isHTTPAllowed reports whether an http URL is allowed.
+	isHTTPAllowed func(address string) bool
+	// ourCerts are our own signing certificates, which a provider must not have.
+	ourCerts     []*x509.Certificate
 	problems []Problem
 }
 
 func (c *checker) checkAll(p *idp.ServiceProvider) []Problem {
 	c.checkIdentity(p)
-	c.checkAddresses(p)
+	c.checkURLs(p)
 	c.checkCerts(p)
 	c.checkValues(p)
 	c.checkTexts(p)
@@ -110,7 +110,7 @@ func (c *checker) checkIdentity(p *idp.ServiceProvider) {
 	}
 }
 
-func (c *checker) checkAddresses(p *idp.ServiceProvider) {
+func (c *checker) checkURLs(p *idp.ServiceProvider) {
 	if len(p.ACSURLs) == 0 {
 		c.add("acs_urls", "", "is empty: no URL to send a Response to")
 	}
@@ -120,15 +120,15 @@ func (c *checker) checkAddresses(p *idp.ServiceProvider) {
 		c.add("acs_urls", "", "has %d entries; %d are allowed", len(p.ACSURLs), idp.MaxList)
 	}
 	c.checkList("redirect_uris", p.RedirectURIs, idp.MaxList)
-	for _, f := range addressFields(p) {
+	for _, f := range listURLFields(p) {
 		for _, a := range f.values {
-			what, permitted := checkAddress(a, c.baseIsHTTP)
-			if what == "" || permitted && c.insecure(a) {
+			what, permitted := checkURL(a, c.isBaseHTTP)
+			if what == "" || permitted && c.isHTTPAllowed(a) {
 				continue
 			}
 			c.add(f.name, a, "%s", what)
 			if permitted {
-				c.problems[len(c.problems)-1].Option = insecureURL
+				c.problems[len(c.problems)-1].Option = insecureURLOption
 			}
 		}
 	}
@@ -150,8 +150,8 @@ type namedValues struct {
 	values []string
 }
 
-// addressFields lists every URL in a registration.
-func addressFields(p *idp.ServiceProvider) []namedValues {
+// listURLFields lists every URL in a registration.
+func listURLFields(p *idp.ServiceProvider) []namedValues {
 	var fields []namedValues
 	for _, name := range []string{
 		"acs_urls", "redirect_uris", "logout_url", "return_to_sp_url", "failure_to_proof_url", "sp_initiated_login_url", "metadata_url", "logo",
@@ -180,10 +180,10 @@ func (c *checker) checkCerts(p *idp.ServiceProvider) {
 			}
 			for _, cert := range parsed {
 				if what := partnercert.CheckKey(cert); what != "" {
-					c.add(f.name, certName(cert), "%s", what)
+					c.add(f.name, nameCert(cert), "%s", what)
 				}
-				if slices.ContainsFunc(c.ours, cert.Equal) {
-					c.add(f.name, certName(cert), "is our own signing certificate; the provider's own is wanted here")
+				if slices.ContainsFunc(c.ourCerts, cert.Equal) {
+					c.add(f.name, nameCert(cert), "is our own signing certificate; the provider's own is wanted here")
 				}
 			}
 		}
@@ -208,7 +208,7 @@ func (c *checker) checkValues(p *idp.ServiceProvider) {
 	}
 	c.checkList("name_id_formats", p.NameIDFormats, idp.MaxList)
 	c.checkList("attributes", p.Attributes, idp.MaxList)
-	if p.Preview != "" && !p.Preview.Valid() {
+	if p.Preview != "" && !p.Preview.IsValid() {
 		c.add("preview", string(p.Preview), "is not a year, such as 2027 or 2027b")
 	}
 }

@@ -192,7 +192,7 @@ func TestWarningsReportCertificateDates(t *testing.T) {
 			t.Parallel()
 			p := newProvider(t, "https://sp.example.gov/")
 			p.Certs = []string{certs.EncodePEM(newCert(t, rsaKey(), "sp", tt.end))}
-			warnings, _ := sp.Warnings(p, testTime)
+			warnings, _ := sp.ListWarnings(p, testTime)
 			got := strings.Join(warnings, "\n")
 			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)

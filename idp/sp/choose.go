@@ -49,11 +49,11 @@ func (p *Provider) CheckSubject(id *saml.NameID, format string, us idp.EntityID)
 	return idp.Refuse(idp.RefusedSubjectForm, "Subject NameID "+field, seen)
 }
 
-// Recipient returns the certificate that an assertion is encrypted to at a time: the
+// ChooseRecipient returns the certificate that an assertion is encrypted to at a time: the
 // registered encryption certificate to use then, otherwise the one that verified the request
 // (nil if none did), otherwise the only request certificate. nil means no encryption. The
 // error is an *idp.Refusal.
-func (p *Provider) Recipient(verified *x509.Certificate, now time.Time) (*x509.Certificate, error) {
+func (p *Provider) ChooseRecipient(verified *x509.Certificate, now time.Time) (*x509.Certificate, error) {
 	switch {
 	case p.Encryption == idp.EncryptionNone || p.Encryption == "":
 		return nil, nil

@@ -10,8 +10,8 @@ import (
 	"vernal/idp"
 )
 
-// errMoved is returned for a change to a registration that was changed in the meantime.
-var errMoved = errors.New("the registration changed in the meantime")
+// errChanged is returned for a change to a registration that was changed in the meantime.
+var errChanged = errors.New("the registration changed in the meantime")
 
 // cloneProvider returns a deep copy of a registration.
 func cloneProvider(p *idp.ServiceProvider) *idp.ServiceProvider {
@@ -26,8 +26,8 @@ func cloneProvider(p *idp.ServiceProvider) *idp.ServiceProvider {
 	return &out
 }
 
-// IsAs reports whether the registration still equals the stored one.
-func (p *Provider) IsAs(stored *idp.ServiceProvider) bool {
+// Equals reports whether the registration still equals the stored one.
+func (p *Provider) Equals(stored *idp.ServiceProvider) bool {
 	return reflect.DeepEqual(p.ServiceProvider, *stored)
 }
 
@@ -43,7 +43,7 @@ func (p *Provider) CheckStanding(s idp.Standing) error {
 		return idp.ErrProviderChanged
 	case err != nil:
 		return err
-	case !p.IsAs(stored):
+	case !p.Equals(stored):
 		return idp.ErrProviderChanged
 	}
 	known := bytes.Clone(s.Revision)

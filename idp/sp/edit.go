@@ -35,15 +35,15 @@ func (e Edit) IsEmpty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 && e
 func (e Edit) Apply(p *idp.ServiceProvider) error {
 	a := applier{p: p}
 	for name := range e.Remove {
-		a.checkKnown(name)
+		a.checkField(name)
 	}
 	for name := range e.Set {
-		a.checkKnown(name)
+		a.checkField(name)
 	}
 	for i := range fieldTable {
 		f := &fieldTable[i]
 		if values, ok := e.Remove[f.Name]; ok {
-			a.removeFrom(f, values)
+			a.removeValues(f, values)
 		}
 		// The indexes are set together with the URLs they belong to.
 		if values, ok := e.Set[f.Name]; ok && f.Kind != KindInts {
@@ -67,9 +67,9 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 	return nil
 }
 
-// onDefaults applies the edit to a new registration: a list that the edit sets replaces the
+// applyToDefaults applies the edit to a new registration: a list that the edit sets replaces the
 // default one.
-func (e Edit) onDefaults(p *idp.ServiceProvider) error {
+func (e Edit) applyToDefaults(p *idp.ServiceProvider) error {
 	if len(e.Set["attributes"]) > 0 {
 		p.Attributes = nil
 	}
@@ -88,7 +88,7 @@ func (a *applier) addProblem(field, value, format string, args ...any) {
 	a.problems = append(a.problems, Problem{Field: field, Value: value, Text: fmt.Sprintf(format, args...)})
 }
 
-func (a *applier) checkKnown(name string) {
+func (a *applier) checkField(name string) {
 	if lookupField(name) == nil {
 		a.addProblem(name, "", "is not a field that can be changed")
 	}
@@ -123,12 +123,12 @@ func (a *applier) setField(f *Field, values, indexes []string) {
 		if f.Kind == KindCert {
 			values = a.readCerts(f, values)
 		}
-		*v = appendNew(*v, values)
+		*v = appendMissing(*v, values)
 	}
 }
 
-// appendNew appends the values that the list does not contain yet.
-func appendNew(list, values []string) []string {
+// appendMissing appends the values that the list does not contain yet.
+func appendMissing(list, values []string) []string {
 	for _, v := range values {
 		if !slices.Contains(list, v) {
 			list = append(list, v)
@@ -169,13 +169,13 @@ func (a *applier) addACS(values, indexes []string) {
 		a.addProblem("acs_indexes", "", "has %d values for %d URLs: give one for each", len(indexes), len(values))
 		return
 	}
-	a.spellIndexes()
+	a.fillIndexes()
 	for i, v := range values {
 		at := slices.Index(a.p.ACSURLs, v)
 		if at < 0 {
 			at = len(a.p.ACSURLs)
 			a.p.ACSURLs = append(a.p.ACSURLs, v)
-			a.p.ACSIndexes = append(a.p.ACSIndexes, nextIndex(a.p.ACSIndexes))
+			a.p.ACSIndexes = append(a.p.ACSIndexes, findNextIndex(a.p.ACSIndexes))
 		}
 		if len(indexes) == 0 {
 			continue
@@ -187,12 +187,12 @@ func (a *applier) addACS(values, indexes []string) {
 		}
 		a.p.ACSIndexes[at] = n
 	}
-	a.dropPlainIndexes()
+	a.dropDefaultIndexes()
 }
 
-// spellIndexes makes implied indexes explicit, so that they stay with their URLs when
+// fillIndexes makes implied indexes explicit, so that they stay with their URLs when
 // positions change.
-func (a *applier) spellIndexes() {
+func (a *applier) fillIndexes() {
 	if len(a.p.ACSIndexes) != 0 {
 		return
 	}
@@ -201,9 +201,9 @@ func (a *applier) spellIndexes() {
 	}
 }
 
-// dropPlainIndexes removes indexes that equal their position. A URL with two indexes keeps
+// dropDefaultIndexes removes indexes that equal their position. A URL with two indexes keeps
 // them. Without them, it would be in the list twice for no reason.
-func (a *applier) dropPlainIndexes() {
+func (a *applier) dropDefaultIndexes() {
 	for i, n := range a.p.ACSIndexes {
 		if i != n || i < len(a.p.ACSURLs) && slices.Contains(a.p.ACSURLs[:i], a.p.ACSURLs[i]) {
 			return
@@ -214,15 +214,15 @@ func (a *applier) dropPlainIndexes() {
 	}
 }
 
-func nextIndex(list []int) int {
+func findNextIndex(list []int) int {
 	if len(list) == 0 {
 		return 0
 	}
 	return max(0, slices.Max(list)+1)
 }
 
-func (a *applier) removeFrom(f *Field, values []string) {
-	if !f.Kind.IsList() && !f.Clears {
+func (a *applier) removeValues(f *Field, values []string) {
+	if !f.Kind.IsList() && !f.CanClear {
 		a.addProblem(f.Name, "", "cannot be emptied; give it another value")
 		return
 	}
@@ -258,14 +258,14 @@ func (a *applier) removeValue(f *Field, list *[]string, v string) {
 		*list = slices.DeleteFunc(*list, func(s string) bool { return s == v })
 		return
 	}
-	a.spellIndexes()
+	a.fillIndexes()
 	for i := slices.Index(*list, v); i >= 0; i = slices.Index(*list, v) { // it may have several indexes
 		*list = slices.Delete(*list, i, i+1)
 		if i < len(a.p.ACSIndexes) {
 			a.p.ACSIndexes = slices.Delete(a.p.ACSIndexes, i, i+1)
 		}
 	}
-	a.dropPlainIndexes()
+	a.dropDefaultIndexes()
 }
 
 // removeCert removes the certificates that v names. A fingerprint may be shortened, but not so

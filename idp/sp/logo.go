@@ -32,8 +32,8 @@ func (r *Registry) Logo(ctx context.Context, name string) (*logo.Image, error) {
 // one. The new logo is stored before a registration names it, and the old one is removed after,
 // so that a page never shows a missing one. A crash in between leaves a logo that no page shows.
 func (r *Registry) changeLogo(ctx context.Context, id idp.EntityID, file []byte, change func() error) error {
-	r.logos.Lock()
-	defer r.logos.Unlock()
+	r.logoMu.Lock()
+	defer r.logoMu.Unlock()
 	var names []string
 	old, err := r.store.Provider(ctx, id)
 	switch {

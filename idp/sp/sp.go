@@ -59,7 +59,7 @@ func Parse(p *idp.ServiceProvider) (*Provider, error) {
 	}
 	for _, address := range append([]string{p.LogoutURL}, p.ACSURLs...) {
 		if address != "" {
-			out.formActions[address] = formAction(address, p.RedirectURIs)
+			out.formActions[address] = listFormOrigins(address, p.RedirectURIs)
 		}
 	}
 	return out, nil
@@ -80,11 +80,11 @@ func (p *Provider) FormAction(address string) string {
 	return "'none'"
 }
 
-// formAction lists the origins of address and of more, each once.
-func formAction(address string, more []string) string {
+// listFormOrigins lists the origins of address and of more, each once.
+func listFormOrigins(address string, more []string) string {
 	var origins []string
 	for _, a := range append([]string{address}, more...) {
-		if o := originOf(a); o != "" && !slices.Contains(origins, o) {
+		if o := extractOrigin(a); o != "" && !slices.Contains(origins, o) {
 			origins = append(origins, o)
 		}
 	}
@@ -94,10 +94,10 @@ func formAction(address string, more []string) string {
 	return strings.Join(origins, " ")
 }
 
-// originOf returns the scheme, host and port of a URL (RFC 6454 §6.1), or "" if it is not a
+// extractOrigin returns the scheme, host and port of a URL (RFC 6454 §6.1), or "" if it is not a
 // web URL. It checks the characters of the host again, although Validate did, because one ";"
 // here would let a registration add its own directives.
-func originOf(address string) string {
+func extractOrigin(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !isPlainHost(u) {
 		return ""

@@ -76,7 +76,7 @@ type Handler struct {
 	Store    Store
 	Registry *sp.Registry
 	Sessions *session.Manager
-	Signing  *signing.Desk
+	Signing  *signing.Signer
 	Pages    *web.Pages
 	Clock    idp.Clock
 	Access   *yearaccess.Gate
@@ -86,8 +86,8 @@ type Handler struct {
 	// Uses records that a year was used, see recordUse. If nil, no use is recorded.
 	Uses Uses
 
-	waiting   budget.Ledger[waitingKey]
-	strangers lane // signs for senders who have not authenticated
+	budgets   budget.Ledger[budgetKey]
+	senderLimiter limiter // signs for senders who have not authenticated
 }
 
 // recordUse records that a year is in use: by a verified signature of an active service provider
@@ -100,7 +100,7 @@ func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 	}
 	h.Uses.Use(idp.Use{
 		SP: req.SP, Year: req.Year, At: at, CertSHA256: req.CertSHA256,
-		RelayState: len(req.RelayState), IssuedAt: req.IssuedAt, ReceivedAt: req.ReceivedAt,
+		RelayStateLength: len(req.RelayState), IssuedAt: req.IssuedAt, ReceivedAt: req.ReceivedAt,
 	})
 }
 
@@ -113,21 +113,21 @@ func (h *Handler) Mount(rt *web.Router) {
 
 // nameSender makes the page of an error name the service provider and link back to it, once
 // step has set it.
-func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) web.Handler {
+func nameSender(step func(http.ResponseWriter, *http.Request, *acceptedRequest) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		var a accepted
+		var a acceptedRequest
 		err := step(w, r, &a)
 		if a.provider == nil {
 			return err
 		}
-		return web.NameSender(a.sender(), err)
+		return web.NameSender(a.describeSender(), err)
 	}
 }
 
-// sender returns the provider's details for pages.
-func (a *accepted) sender() web.Sender {
+// describeSender returns the provider's details for pages.
+func (a *acceptedRequest) describeSender() web.Sender {
 	verified := a.cert != nil || a.request != nil && a.request.CertSHA256 != ""
-	return web.SenderOf(&a.provider.ServiceProvider, verified)
+	return web.NewSender(&a.provider.ServiceProvider, verified)
 }
 
 // recheckYear opens the year again for a request that was accepted before, if the request may
@@ -137,18 +137,18 @@ func (h *Handler) recheckYear(r *http.Request, p *sp.Provider, req *idp.LoginReq
 	return entry, err
 }
 
-// userError returns the refusal of a user with its page: the missing requirement, if the
+// newUserError returns the refusal of a user with its page: the missing requirement, if the
 // refusal is about one, or how to sign in as another user, and the link back.
-func (h *Handler) userError(a *accepted, s step) error {
+func (h *Handler) newUserError(a *acceptedRequest, s step) error {
 	switch {
 	case s.obstacle != nil:
-		return web.NewLackError(&a.provider.ServiceProvider, a.sender(), s.obstacle)
+		return web.NewLackError(&a.provider.ServiceProvider, a.describeSender(), s.obstacle)
 	case s.refusal.Code == idp.RefusedSubject:
-		return &web.Error{Sender: a.sender(), SignInURL: h.signInURL(a.request), Err: s.refusal}
+		return &web.Error{Sender: a.describeSender(), SignInURL: h.makeSignInURL(a.request), Err: s.refusal}
 	}
 	return s.refusal
 }
 
-func (h *Handler) signInURL(req *idp.LoginRequest) string {
+func (h *Handler) makeSignInURL(req *idp.LoginRequest) string {
 	return h.SignInPath + "?request=" + url.QueryEscape(string(req.Handle))
 }

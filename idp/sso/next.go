@@ -51,12 +51,12 @@ func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session
 	}
 	// The record is read each time, so an operator's change counts at once and without another
 	// sign-in. A user is never asked for a factor that would not help.
-	if o := need.Obstacle(s, assurance.ProofingOf(user.Proofed), user.Factors(), now); o != nil {
+	if o := need.FindObstacle(s, assurance.ReadProofing(user.Proofing), user.Factors(), now); o != nil {
 		refused := refuseStep(req, o.Refusal())
 		refused.obstacle = o
 		return refused
 	}
-	if missing != assurance.NothingMissing {
+	if missing != assurance.NoMissingProof {
 		if ask.kind == stepSignIn {
 			ask.kind = stepUp // the proven factor still counts
 		}
@@ -65,15 +65,15 @@ func nextStep(req *idp.LoginRequest, need *assurance.Requirement, s *idp.Session
 	return step{kind: stepIssue}
 }
 
-// forcedFresh is how long a sign-in counts for a request with ForceAuthn. A request left in a
+// maxForcedAge is how long a sign-in counts for a request with ForceAuthn. A request left in a
 // tab is not answered from a sign-in that was made for another request while it waited.
-const forcedFresh = 5 * time.Minute
+const maxForcedAge = 5 * time.Minute
 
 // isForcedSignIn reports whether the user signed in again after the request came, with every
 // factor and within forcedFresh. A remembered device does not count, because it was used
 // before.
 func isForcedSignIn(req *idp.LoginRequest, s *idp.Session, now time.Time) bool {
-	if !s.AuthnAt.After(req.ReceivedAt) || now.Sub(s.AuthnAt) >= forcedFresh ||
+	if !s.AuthnAt.After(req.ReceivedAt) || now.Sub(s.AuthnAt) >= maxForcedAge ||
 		s.LastUsedAt(idp.FactorPassword).Before(req.ReceivedAt) {
 		return false
 	}

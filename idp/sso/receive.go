@@ -19,7 +19,7 @@ import (
 // asking the user. Every other request is kept and redirected to the continue URL with a 303.
 // A POST always is, because a POST from another site carries no session cookie (SameSite) and
 // the GET that follows does.
-func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	now, year, e := h.Clock.Now(), web.Year(r), web.EventOf(r)
 	visit, err := h.Access.Begin(r)
 	if err != nil {
@@ -32,7 +32,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	found, q, err := h.acceptRequest(r.Context(), msg, year, now)
 	if found.provider != nil {
 		e.Note(slog.String("sp", string(found.provider.EntityID)))
-		e.SP, e.Year, e.Verified = found.provider.EntityID, year, found.cert != nil
+		e.SP, e.Year, e.IsVerified = found.provider.EntityID, year, found.cert != nil
 	}
 	found.noteNeed(e)
 	entry, preview, denied := visit.Admit(found.provider, found.cert != nil, err)
@@ -40,7 +40,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 		return denied
 	}
 	*a, a.year = found, entry // from here on an error may name the sender
-	e.Ask(msg.Locale, now)
+	e.RequestLocale(msg.Locale, now)
 	if err == nil {
 		err = h.readSubject(a, &q)
 	}
@@ -50,7 +50,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	a.request.Preview = preview
 	e.Note(slog.Bool("signed", a.cert != nil))
 	e.NoteMessage(a.request.RelayState, a.cert, now)
-	e.NoteEnded(entry, now)
+	e.NoteExpiredCert(entry, now)
 	if a.cert != nil {
 		h.recordUse(a.request, now)
 	}
@@ -65,20 +65,20 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 
 // noteNeed logs which parts of the request are ignored, even if the request is then refused, so
 // that the integrator finds the cause.
-func (a *accepted) noteNeed(e *web.Event) {
+func (a *acceptedRequest) noteNeed(e *web.Event) {
 	if a.need == nil {
 		return
 	}
-	if len(a.need.Unknown) > 0 {
-		e.Note(slog.Any("unknown_authn_contexts", a.need.Unknown))
+	if len(a.need.UnknownClassRefs) > 0 {
+		e.Note(slog.Any("unknown_authn_contexts", a.need.UnknownClassRefs))
 	}
-	if len(a.need.Dropped) > 0 {
-		e.Note(slog.String("dropped", dropReasons(a.need.Dropped)))
+	if len(a.need.DroppedAttributes) > 0 {
+		e.Note(slog.String("dropped", formatDropReasons(a.need.DroppedAttributes)))
 	}
 }
 
-// dropReasons formats for the log which requested attributes are not sent, and why.
-func dropReasons(list []assurance.Dropped) string {
+// formatDropReasons formats for the log which requested attributes are not sent, and why.
+func formatDropReasons(list []assurance.DroppedAttribute) string {
 	all := make([]string, len(list))
 	for i, d := range list {
 		all[i] = d.Name + ":" + string(d.Reason)
@@ -87,7 +87,7 @@ func dropReasons(list []assurance.Dropped) string {
 }
 
 // answerAtOnce answers or keeps a request that came by GET, together with its cookies.
-func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	s, user, err := h.loadSession(r, a.request)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 	case stepIssue:
 		err = h.issueAssertion(w, r, a, s, user)
 	case stepPassive:
-		h.Sessions.Trim(w, r) // the answer sets a cookie, and there may be many already
+		h.Sessions.TrimRequestCookies(w, r) // the answer sets a cookie, and there may be many already
 		err = h.refusePassive(w, r, a)
 	default:
 		return h.keepRequest(w, r, a)
@@ -122,7 +122,7 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 // A double click delivers a message twice before any cookie arrives. So within idp.ResubmitWindow,
 // and until the message is answered, each delivery gets a request and a cookie of its own. No
 // delivery can open the request of another, and all of them share one answer.
-func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	before, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err != nil {
 		return fmt.Errorf("find earlier request: %w", err)
@@ -133,24 +133,24 @@ func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accept
 	case before.IsAnswered() && tied:
 		return idp.Refuse(idp.RefusedAnswered, "ID", before.MessageID)
 	case !before.IsAnswered() && tied:
-		return redirectTo(w, r, continueURL(before))
+		return redirectTo(w, r, makeContinueURL(before))
 	case !before.IsAnswered() && a.request.IsResubmitted(before):
-		if a.inBrowser {
-			return redirectTo(w, r, continueURL(a.request)) // stored since the lookup
+		if a.isInBrowser {
+			return redirectTo(w, r, makeContinueURL(a.request)) // stored since the lookup
 		}
 		if err := h.holdRequest(w, r, a); err == nil {
-			return redirectTo(w, r, continueURL(a.request))
+			return redirectTo(w, r, makeContinueURL(a.request))
 		} else if !errors.Is(err, idp.ErrBusy) {
 			return err
 		}
 	}
 	if r.Method == http.MethodPost {
-		return redirectTo(w, r, continueURL(before))
+		return redirectTo(w, r, makeContinueURL(before))
 	}
 	return idp.Refuse(idp.RefusedReplay, "ID", before.MessageID)
 }
 
-func continueURL(req *idp.LoginRequest) string {
+func makeContinueURL(req *idp.LoginRequest) string {
 	return ContinuePath + "?request=" + url.QueryEscape(string(req.Handle))
 }
 

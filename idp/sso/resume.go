@@ -15,8 +15,8 @@ import (
 
 // resumeRequest serves GET /sign-in/continue. Every step of a sign-in returns here, and only
 // this function decides on the next step.
-func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	h.Sessions.Trim(w, r)
+func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
+	h.Sessions.TrimRequestCookies(w, r)
 	if err := h.loadRequest(r, a); err != nil {
 		return err
 	}
@@ -33,24 +33,24 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 	}
 	switch step.kind {
 	case stepSignIn:
-		return redirectTo(w, r, h.signInURL(a.request))
+		return redirectTo(w, r, h.makeSignInURL(a.request))
 	case stepUp:
 		return redirectTo(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
 	case stepRefuse:
-		return h.userError(a, step)
+		return h.newUserError(a, step)
 	case stepPassive:
 		err = h.refusePassive(w, r, a)
 	default:
 		err = h.issueAssertion(w, r, a, s, user)
 	}
 	switch {
-	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered) && a.inBrowser:
+	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered) && a.isInBrowser:
 		// It came twice, and the other delivery was faster.
 		return h.handleReplay(w, r, a)
 	case errors.Is(err, idp.ErrAnswered):
-		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
+		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).WithCause(err)
 	case isOutdated(err):
-		return redirectTo(w, r, continueURL(a.request)) // decide again with the current records
+		return redirectTo(w, r, makeContinueURL(a.request)) // decide again with the current records
 	}
 	return err
 }
@@ -60,16 +60,16 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 // in another tab, or an operator changed the user's profile or the registration of the SP.
 func isOutdated(err error) bool {
 	return errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrSessionUser) ||
-		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errReproofed)
+		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errProfileChanged)
 }
 
 // loadRequest loads the request that the URL names and resolves its needs again, because the
 // registration may have changed since.
-func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
+func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	handle := r.URL.Query().Get("request")
-	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
+	req, err := h.Sessions.LookupRequest(r, idp.RequestHandle(handle))
 	if errors.Is(err, idp.ErrNotFound) {
-		return idp.Refuse(idp.RefusedStale, "request", handle).With(err)
+		return idp.Refuse(idp.RefusedStale, "request", handle).WithCause(err)
 	}
 	other := errors.Is(err, session.ErrOtherBrowser)
 	if err != nil && !other {
@@ -77,7 +77,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	}
 	p, err := h.Registry.Lookup(r.Context(), req.SP)
 	if errors.Is(err, idp.ErrNotFound) {
-		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).With(err)
+		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(req.SP)).WithCause(err)
 	} else if err != nil {
 		return fmt.Errorf("look up service provider %q: %w", req.SP, err)
 	}
@@ -85,10 +85,10 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	e.Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
 	if other {
 		// The page does not name the sender, so that it equals the one for an unknown request.
-		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(session.ErrOtherBrowser)
+		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).WithCause(session.ErrOtherBrowser)
 	}
-	e.SP, e.Year, e.Verified = req.SP, req.Year, req.CertSHA256 != ""
-	e.Ask(req.Locale, req.ReceivedAt)
+	e.SP, e.Year, e.IsVerified = req.SP, req.Year, req.CertSHA256 != ""
+	e.RequestLocale(req.Locale, req.ReceivedAt)
 	// If the year was retired during the sign-in, nothing that was begun on it is signed. If
 	// its preview ended, the year answers as if it had never existed.
 	entry, err := h.recheckYear(r, p, req)
@@ -96,14 +96,14 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 		return err
 	}
 	inBrowser := h.Sessions.HoldsRequest(r, req.Handle)
-	*a = accepted{request: req, provider: p, year: entry, inBrowser: inBrowser, inStore: !inBrowser}
+	*a = acceptedRequest{request: req, provider: p, year: entry, isInBrowser: inBrowser, isInStore: !inBrowser}
 	if req.IsAnswered() {
 		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID)
 	}
 	if err := a.checkRegistration(); err != nil {
 		return err
 	}
-	a.need, err = assurance.Resolve(assurance.AskOf(req), &p.ServiceProvider)
+	a.need, err = assurance.Resolve(assurance.NewContextRequest(req), &p.ServiceProvider)
 	a.noteNeed(e)
 	return err
 }
@@ -111,9 +111,9 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 // loadSession returns the browser's session and its user, or nil for both without a usable session.
 // The user of a rehearsal has no record.
 func (h *Handler) loadSession(r *http.Request, req *idp.LoginRequest) (*idp.Session, *idp.User, error) {
-	load := h.Sessions.Current
+	load := h.Sessions.LookupCurrent
 	if req.SP == idp.RehearsalSP {
-		load = h.Sessions.Rehearsal
+		load = h.Sessions.LookupRehearsal
 	}
 	s, err := load(r)
 	switch {

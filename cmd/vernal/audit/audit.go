@@ -99,7 +99,7 @@ Kinds:
 func kindsHelp() string {
 	var b strings.Builder
 	for _, k := range idp.AuditKinds() {
-		fmt.Fprintf(&b, "    %-24s %s\n", k.Kind, k.What)
+		fmt.Fprintf(&b, "    %-24s %s\n", k.Kind, k.Meaning)
 	}
 	return strings.TrimRight(b.String(), "\n")
 }
@@ -188,8 +188,8 @@ func (a *commands) findAudit(ctx context.Context, query ops.AuditQuery, n int) (
 }
 
 func (a *commands) printRecords(records []idp.AuditRecord) error {
-	if slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == audit.Damaged }) {
-		defer a.SaySuggestions([]idp.Suggestion{idp.Suggest(idp.DoAuditVerify).Labeled(idp.LabelVerifyAudit)})
+	if slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == audit.KindDamaged }) {
+		defer a.SaySuggestions([]idp.Suggestion{idp.Suggest(idp.DoAuditVerify).WithLabel(idp.LabelVerifyAudit)})
 	}
 	enc := json.NewEncoder(cli.NewJSONWriter(a.Out))
 	enc.SetEscapeHTML(false)
@@ -216,7 +216,7 @@ func printRecord(w io.Writer, r *idp.AuditRecord) error {
 			line, separator = line+separator+p[0]+"="+quoteIfNeeded(p[1]), " "
 		}
 	}
-	_, err := fmt.Fprintln(w, idp.OneLine(line))
+	_, err := fmt.Fprintln(w, idp.ReplaceControls(line))
 	return err
 }
 
@@ -231,7 +231,7 @@ func quoteIfNeeded(s string) string {
 func listRecordPairs(r *idp.AuditRecord) [][2]string {
 	list := [][2]string{
 		{"by", r.Actor}, {"user", string(r.User)}, {"sp", string(r.SP)}, {"year", string(r.Year)},
-		{"from", r.Address}, {"error", r.ErrorID}, {"request", r.RequestID},
+		{"from", r.IPAddress}, {"error", r.ErrorID}, {"request", r.RequestID},
 	}
 	detail := addReasonText(r.Detail)
 	for _, name := range slices.Sorted(maps.Keys(detail)) {

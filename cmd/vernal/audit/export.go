@@ -201,7 +201,7 @@ func (a *commands) pruneAudit(ctx context.Context, options *exportOptions) error
 		return err
 	}
 	if broken := file.Broken; broken != nil {
-		return cli.Refuse("nothing was removed: audit record %d %s\n  if you know the reason and keep %s: --prune --broken %d", broken.Seq, broken.What, options.out, broken.Seq)
+		return cli.Refuse("nothing was removed: audit record %d %s\n  if you know the reason and keep %s: --prune --broken %d", broken.Seq, broken.Problem, options.out, broken.Seq)
 	}
 	if !file.Signed {
 		return cli.Refuse("nothing was removed: %s does not end with a checkpoint", options.out)

@@ -72,12 +72,12 @@ func (f *auditFile) verifyLine(line audit.ExportLine, recorded *audit.Place) err
 		return f.addCheckpoint(line.Checkpoint)
 	}
 	if f.Signed && f.Records > 0 {
-		return &audit.BrokenError{Seq: f.Last + 1, What: "follows the checkpoint that ends the file"}
+		return &audit.BrokenError{Seq: f.Last + 1, Problem: "follows the checkpoint that ends the file"}
 	}
 	stored := idp.AuditLine{JSON: line.Text}
 	record, ok := audit.ReadLine(stored)
 	if !ok {
-		return &audit.BrokenError{Seq: f.place.Seq + 1, What: "was changed: its content is not a record"}
+		return &audit.BrokenError{Seq: f.place.Seq + 1, Problem: "was changed: its content is not a record"}
 	}
 	stored.Place = record.Seq
 	if !f.hasBegun {
@@ -102,7 +102,7 @@ func (f *auditFile) verifyLine(line audit.ExportLine, recorded *audit.Place) err
 	if recorded != nil && recorded.Seq == next.Seq {
 		f.Compared = true
 		if recorded.Hash != next.Hash {
-			return &audit.BrokenError{Seq: next.Seq, What: "is not the recorded one: it, or the trail before it, was replaced"}
+			return &audit.BrokenError{Seq: next.Seq, Problem: "is not the recorded one: it, or the trail before it, was replaced"}
 		}
 	}
 	return nil
@@ -111,7 +111,7 @@ func (f *auditFile) verifyLine(line audit.ExportLine, recorded *audit.Place) err
 func (f *auditFile) addCheckpoint(c *idp.AuditCheckpoint) error {
 	place := audit.Place{Seq: c.Seq, Hash: c.Hash}
 	if f.hasBegun && place != f.place {
-		return &audit.BrokenError{Seq: place.Seq, What: fmt.Sprintf("has a checkpoint, but the file ends with record %d", f.place.Seq)}
+		return &audit.BrokenError{Seq: place.Seq, Problem: fmt.Sprintf("has a checkpoint, but the file ends with record %d", f.place.Seq)}
 	}
 	f.Signed = f.hasBegun
 	f.hasBegun, f.place = true, place
@@ -127,7 +127,7 @@ func (f *auditFile) lookAhead(r *audit.ExportReader) {
 			return
 		}
 		if l, ok := audit.ReadLine(idp.AuditLine{JSON: line.Text}); ok && l.Seq == f.Broken.Seq {
-			f.Broken.What = "was moved to a later place"
+			f.Broken.Problem = "was moved to a later place"
 			return
 		}
 	}

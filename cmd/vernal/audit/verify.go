@@ -142,12 +142,12 @@ func (a *commands) verifyAuditFile(ctx context.Context, name string, place *audi
 func (f *auditFile) addJudgement(judgement *ops.AuditJudgement) {
 	for i, fault := range judgement.Wrong {
 		if fault != "" && f.Broken == nil {
-			f.Broken = &audit.BrokenError{Seq: f.Checkpoints[i].Seq, What: "has a checkpoint that is not ours: " + fault}
+			f.Broken = &audit.BrokenError{Seq: f.Checkpoints[i].Seq, Problem: "has a checkpoint that is not ours: " + fault}
 		}
 	}
 	switch judgement.Last {
 	case "differs":
-		f.Broken = &audit.BrokenError{Seq: f.Last, What: "is another one in the store"}
+		f.Broken = &audit.BrokenError{Seq: f.Last, Problem: "is another one in the store"}
 	case "present":
 		f.Standing = "the trail in the store contains its last record"
 	case "checkpoint":

@@ -54,7 +54,7 @@ func (*sinceRefusal) ExitCode() int { return cli.ExitRefused }
 func (r *sinceRefusal) Unwrap() error { return r.cause }
 
 // reportSince prints the changes that an export of the audit trail showed, and those that are lost.
-func (a *commands) reportSince(since *restore.Since) {
+func (a *commands) reportSince(since *restore.SinceReport) {
 	if since == nil {
 		return
 	}

@@ -99,7 +99,7 @@ func (a *App) Report(err error) int {
 		return exitCode(err)
 	}
 	a.Say("vernal: %s", errorText(err))
-	a.SaySuggestions(idp.SuggestionsOf(err))
+	a.SaySuggestions(idp.FindSuggestions(err))
 	if help != "" {
 		a.Say("for help, run '%s'", help)
 	}
@@ -166,7 +166,7 @@ func (a *App) reportJSON(err error, help string) {
 			r.Code = codeAttention
 		}
 	}
-	for _, s := range idp.SuggestionsOf(err) {
+	for _, s := range idp.FindSuggestions(err) {
 		r.Suggestions = append(r.Suggestions, ReportedAdvice{s, a.CommandLine(s)})
 	}
 	if help != "" {

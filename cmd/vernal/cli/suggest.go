@@ -100,7 +100,7 @@ func (a *App) SuggestionLine(s idp.Suggestion) string {
 // SaySuggestions writes the suggestions below a message.
 func (a *App) SaySuggestions(list []idp.Suggestion) {
 	for _, s := range list {
-		a.Say("  %s", idp.OneLine(a.SuggestionLine(s)))
+		a.Say("  %s", idp.ReplaceControls(a.SuggestionLine(s)))
 	}
 }
 

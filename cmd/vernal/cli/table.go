@@ -45,7 +45,7 @@ func cleanCells(header []string, rows [][]string) [][]string {
 	for _, row := range append([][]string{header}, rows...) {
 		cleanRow := make([]string, len(row))
 		for i, cell := range row {
-			cleanRow[i] = idp.OneLine(cell)
+			cleanRow[i] = idp.ReplaceControls(cell)
 		}
 		cells = append(cells, cleanRow)
 	}
@@ -260,7 +260,7 @@ func WritePairs(w io.Writer, list [][2]string) error {
 		name := p[0]
 		for line := range strings.SplitSeq(p[1], "\n") {
 			pad := strings.Repeat(" ", width-utf8.RuneCountInString(name)+columnGap)
-			if _, err := fmt.Fprintf(w, "%s%s%s\n", name, pad, idp.OneLine(line)); err != nil {
+			if _, err := fmt.Fprintf(w, "%s%s%s\n", name, pad, idp.ReplaceControls(line)); err != nil {
 				return err
 			}
 			name = ""

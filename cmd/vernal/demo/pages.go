@@ -35,7 +35,7 @@ func (s *Sample) handler() http.Handler {
 	router.Handle(pathMetadata, web.Methods{http.MethodGet: s.serveMetadata})
 	router.Handle(pathACS, messages)
 	router.Handle(pathSLO, messages)
-	router.HandlePrefix(s.pages.Set.StaticPrefix(), web.Static(s.pages.Set.StaticPrefix(), templates.Static()))
+	router.HandlePrefix(s.pages.Set.StaticPrefix(), web.ServeStatic(s.pages.Set.StaticPrefix(), templates.Static()))
 	s.pages.Mount(router)
 
 	guard := http.NewCrossOriginProtection()
@@ -78,8 +78,8 @@ func (s *Sample) showHome(w http.ResponseWriter, r *http.Request) error {
 	page := templates.DemoHomePage{
 		Base: s.newBase(w, r), Sample: s.describeSample("/"), SignInURL: pathSignedIn,
 		Email: Email, Password: Password,
-		Code: code.Code, Seconds: code.Seconds, Used: code.Used, CodeURL: pathCode,
-		Post: s.binding == saml.HTTPPostBinding, Encrypted: s.encrypted,
+		Code: code.Code, Seconds: code.Seconds, IsUsed: code.Used, CodeURL: pathCode,
+		UsesPost: s.binding == saml.HTTPPostBinding, IsEncrypted: s.encrypted,
 		EntityID: s.EntityID(), MetadataURL: s.URL + pathMetadata, IdPMetadataURL: s.idpMetadata, IdPURL: s.demo.BaseURL(),
 	}
 	if _, err := r.Cookie(signedOutCookie); err == nil {
@@ -174,5 +174,5 @@ func (s *Sample) newBase(w http.ResponseWriter, r *http.Request) templates.Base 
 // describeSample returns the data about the sample that every page shows. other is the page of
 // the other sample to link to.
 func (s *Sample) describeSample(other string) templates.DemoSample {
-	return templates.DemoSample{Second: s.isSecond, Other: s.other.Name, OtherURL: s.other.URL + other}
+	return templates.DemoSample{IsSecond: s.isSecond, OtherName: s.other.Name, OtherURL: s.other.URL + other}
 }

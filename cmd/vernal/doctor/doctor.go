@@ -105,7 +105,7 @@ func (a *commands) printReport(report *doctor.Report) error {
 		fmt.Fprintln(a.Out, "no problem found")
 	}
 	if n := report.Next; n != nil {
-		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.FormatDay(n.At), n.By)
+		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.FormatDay(n.At), n.Actor)
 	}
 	a.reportUnchecked(report)
 	return nil
@@ -113,9 +113,9 @@ func (a *commands) printReport(report *doctor.Report) error {
 
 func (a *commands) printFinding(f doctor.Finding) {
 	fmt.Fprintf(a.Out, "%s  %s\n", f.Level, f.Code)
-	fmt.Fprintf(a.Out, "  %s\n  Why: %s\n  Fix: %s\n", idp.OneLine(f.Seen), idp.OneLine(f.Why), idp.OneLine(f.Fix))
+	fmt.Fprintf(a.Out, "  %s\n  Why: %s\n  Fix: %s\n", idp.ReplaceControls(f.Seen), idp.ReplaceControls(f.Why), idp.ReplaceControls(f.Fix))
 	for _, s := range f.Suggestions {
-		fmt.Fprintf(a.Out, "    %s\n", idp.OneLine(a.SuggestionLine(s)))
+		fmt.Fprintf(a.Out, "    %s\n", idp.ReplaceControls(a.SuggestionLine(s)))
 	}
 	fmt.Fprintln(a.Out)
 }
@@ -124,14 +124,14 @@ func (a *commands) printFinding(f doctor.Finding) {
 func (a *commands) reportUnchecked(report *doctor.Report) {
 	for _, c := range report.Checks {
 		switch c.Cause {
-		case doctor.NeedsServer:
+		case doctor.CauseNeedsServer:
 			a.Say("not checked: %s needs a running server", c.Check)
-		case doctor.TimedOut:
+		case doctor.CauseTimedOut:
 			a.Say("not checked: %s did not end in time", c.Check)
-		case doctor.StillRunning:
+		case doctor.CauseStillRunning:
 			a.Say("not checked: %s has not ended since an earlier call: look for a disk or token that hangs", c.Check)
-		case doctor.Broken:
-			a.Say("not checked: %s: %s", c.Check, idp.OneLine(c.Error))
+		case doctor.CauseError:
+			a.Say("not checked: %s: %s", c.Check, idp.ReplaceControls(c.Error))
 		}
 	}
 }

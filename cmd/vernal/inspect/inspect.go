@@ -102,7 +102,7 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 		if err != nil {
 			return cli.Usage(c, "--at %q is not a time such as 2027-03-01T09:00:00Z", f.at)
 		}
-		message.At = t
+		message.AssumedAt = t
 	}
 	if f.number < 1 {
 		return cli.Usage(c, "--message must be 1 or more")
@@ -122,7 +122,7 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 		return err
 	}
 	if f.key != "" {
-		if message.Opened, err = a.openAssertion(message, f.key); err != nil {
+		if message.OpenedAssertion, err = a.openAssertion(message, f.key); err != nil {
 			return err
 		}
 	}
@@ -166,12 +166,12 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 	if number > len(messages) {
 		return fmt.Errorf("message %d not found in the text, which has %d", number, len(messages))
 	}
-	m.Sent = messages[number-1]
+	m.FoundMessage = messages[number-1]
 	if len(messages) > 1 {
-		m.Number, m.Of = number, len(messages)
+		m.Number, m.Total = number, len(messages)
 	}
 	// An escaped query is longer than the pasted text, so a byte count would confuse the user.
-	if len(m.XML)+len(m.Query)+len(m.InURL) > maxMessage {
+	if len(m.XML)+len(m.Query)+len(m.URLQuery) > maxMessage {
 		return fmt.Errorf("the message is longer than the %d MiB that are inspected", maxMessage>>20)
 	}
 	return nil
@@ -179,8 +179,8 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 
 // openAssertion decrypts the message in this process. The server gets the assertion and
 // never the key.
-func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opened, error) {
-	data, err := cli.ReadFile(file, certs.MaxForeign)
+func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.OpenedAssertion, error) {
+	data, err := cli.ReadFile(file, certs.MaxExternalFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
 	}
@@ -193,7 +193,7 @@ func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opene
 	if !ok {
 		return nil, fmt.Errorf("the private key in %s is not RSA", file)
 	}
-	assertion := inspect.Open(m.Sent, key)
+	assertion := inspect.Open(m.FoundMessage, key)
 	if assertion == nil {
 		a.Say("vernal: no encrypted assertion in the message, so --key is not needed")
 	}
@@ -240,8 +240,8 @@ func (a *commands) askInspector(ctx context.Context, m inspect.Message) (*inspec
 		return nil, err
 	}
 	a.Say("vernal: no registry to ask: %v", err)
-	if m.At.IsZero() {
-		m.At = a.Clock.Now()
+	if m.AssumedAt.IsZero() {
+		m.AssumedAt = a.Clock.Now()
 	}
 	return (&inspect.Service{IdP: idp}).Inspect(ctx, m)
 }

@@ -18,12 +18,12 @@ func (a *commands) printReport(report *inspect.Report) error {
 	}
 	title := cmp.Or(report.Kind, "unreadable message")
 	if report.SP != "" {
-		title += ": " + idp.OneLine(string(report.SP))
+		title += ": " + idp.ReplaceControls(string(report.SP))
 	}
 	if report.SPName != "" {
-		title += " (" + idp.OneLine(report.SPName) + ")"
+		title += " (" + idp.ReplaceControls(report.SPName) + ")"
 	}
-	fmt.Fprintln(a.Out, title+", at "+cli.FormatTime(report.At))
+	fmt.Fprintln(a.Out, title+", at "+cli.FormatTime(report.AssumedAt))
 	if report.Messages > 0 {
 		fmt.Fprintf(a.Out, "message %d of %d in the text (--message selects another)\n", report.Number, report.Messages)
 	}
@@ -46,12 +46,12 @@ func (a *commands) printReport(report *inspect.Report) error {
 		if i == 0 {
 			fmt.Fprintln(a.Out, "\nattributes:")
 		}
-		fmt.Fprintf(a.Out, "  %s = %s\n", idp.OneLine(attr.Name), idp.OneLine(strings.Join(attr.Values, ", ")))
+		fmt.Fprintf(a.Out, "  %s = %s\n", idp.ReplaceControls(attr.Name), idp.ReplaceControls(strings.Join(attr.Values, ", ")))
 	}
 	if report.XML != "" {
 		fmt.Fprintln(a.Out)
 		for line := range strings.SplitSeq(report.XML, "\n") {
-			fmt.Fprintln(a.Out, idp.OneLine(line))
+			fmt.Fprintln(a.Out, idp.ReplaceControls(line))
 		}
 	}
 	return nil
@@ -62,10 +62,10 @@ func formatVerdict(report *inspect.Report) string {
 	var failedRules, openRules []string
 	for _, c := range report.Checks {
 		switch c.Outcome {
-		case inspect.Refused:
-			failedRules = append(failedRules, idp.OneLine(c.Field))
-		case inspect.Warned, inspect.Skipped:
-			openRules = append(openRules, idp.OneLine(c.Field))
+		case inspect.OutcomeRefused:
+			failedRules = append(failedRules, idp.ReplaceControls(c.Field))
+		case inspect.OutcomeWarning, inspect.OutcomeSkipped:
+			openRules = append(openRules, idp.ReplaceControls(c.Field))
 		}
 	}
 	rules := cli.FormatCount(len(report.Checks), "rule")
@@ -80,7 +80,7 @@ func formatVerdict(report *inspect.Report) string {
 	return "ok: none of " + rules + " fails"
 }
 
-var outcomes = map[inspect.Outcome]string{inspect.OK: "ok", inspect.Refused: "REFUSED", inspect.Warned: "warning", inspect.Skipped: "-"}
+var outcomes = map[inspect.Outcome]string{inspect.OutcomeOK: "ok", inspect.OutcomeRefused: "REFUSED", inspect.OutcomeWarning: "warning", inspect.OutcomeSkipped: "-"}
 
 // places and steps describe how a message was found.
 var (
@@ -118,24 +118,24 @@ func describePlace(place inspect.Place, decodedSteps []inspect.Step) string {
 }
 
 func (a *commands) printCheck(c inspect.Check) {
-	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], idp.OneLine(c.Field))
+	line := fmt.Sprintf("%-8s %s", outcomes[c.Outcome], idp.ReplaceControls(c.Field))
 	if c.Seen != "" {
-		line += "  " + idp.OneLine(c.Seen)
+		line += "  " + idp.ReplaceControls(c.Seen)
 	}
 	if c.Note != "" {
-		line += "  (" + idp.OneLine(c.Note) + ")"
+		line += "  (" + idp.ReplaceControls(c.Note) + ")"
 	}
 	_ = cli.WriteVerdict(a.Out, strings.TrimRight(line, " ")+"\n") // as the lines below
 	for _, text := range [][2]string{{"", c.Reason}, {"expected: ", c.Expected}, {"fix it:   ", c.Remedy}, {"code:     ", string(c.Code)}} {
 		if text[1] != "" {
-			fmt.Fprintln(a.Out, "         "+text[0]+idp.OneLine(text[1]))
+			fmt.Fprintln(a.Out, "         "+text[0]+idp.ReplaceControls(text[1]))
 		}
 	}
 	for _, hint := range c.Hints {
-		fmt.Fprintln(a.Out, "         look:     "+idp.OneLine(hint))
+		fmt.Fprintln(a.Out, "         look:     "+idp.ReplaceControls(hint))
 	}
 	for _, s := range c.Suggestions {
-		fmt.Fprintln(a.Out, "         next:     "+idp.OneLine(a.SuggestionLine(s)))
+		fmt.Fprintln(a.Out, "         next:     "+idp.ReplaceControls(a.SuggestionLine(s)))
 	}
 }
 
@@ -147,14 +147,14 @@ func (a *commands) printLevels(levels *inspect.Levels, sp idp.EntityID) error {
 	list := [][2]string{
 		{"identity", levels.IAL}, {"sign-in", levels.AAL + ": " + factorText}, {"stated", levels.ClassRef}, {"attributes", strings.Join(levels.Attributes, ", ")},
 	}
-	for _, d := range levels.Dropped {
-		text := inspect.DropText(d)
-		if s, ok := inspect.DropSuggestion(d, sp); ok {
+	for _, d := range levels.DroppedAttributes {
+		text := inspect.ExplainDrop(d)
+		if s, ok := inspect.SuggestForDrop(d, sp); ok {
 			text += ": " + a.CommandLine(s)
 		}
 		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason) + " (" + text + ")"})
 	}
-	for _, u := range levels.Unknown {
+	for _, u := range levels.UnknownClassRefs {
 		list = append(list, [2]string{"unknown", u})
 	}
 	return cli.WritePairs(a.Out, list)

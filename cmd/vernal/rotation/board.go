@@ -28,7 +28,7 @@ func (a *commands) printMoves(status ops.RotationStatus) error {
 	for _, y := range status.Board.Years {
 		unmovedCount, names := "-", ""
 		if status.Board.MustLeave(y) {
-			unmovedCount, names = strconv.Itoa(y.Unmoved), unmovedText(status.Board, y.Year)
+			unmovedCount, names = strconv.Itoa(y.UnmovedCount), unmovedText(status.Board, y.Year)
 		}
 		if y.State.IsLive() {
 			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), unmovedCount, cli.ReplaceEmpty(names)})
@@ -40,7 +40,7 @@ func (a *commands) printMoves(status ops.RotationStatus) error {
 
 // unmovedText names the service providers that must still leave a year, or returns "".
 func unmovedText(board *migration.Board, y idp.Year) string {
-	ids := board.UnmovedFrom(y)
+	ids := board.ListUnmoved(y)
 	if moreCount := len(ids) - maxNamedSPs; moreCount > 0 {
 		return fmt.Sprintf("%s and %d more", cli.JoinNames(ids[:maxNamedSPs], ", "), moreCount)
 	}
@@ -49,14 +49,14 @@ func unmovedText(board *migration.Board, y idp.Year) string {
 
 // yearUse is a service provider's use of a year, with its latest request certificate.
 type yearUse struct {
-	migration.Seen
+	migration.YearUse
 	certEndAt time.Time // zero if the certificate is no longer registered, or no request was signed
 }
 
 func findYearUse(line migration.Line, y idp.Year) (use yearUse) {
 	for _, seen := range line.Years {
 		if seen.Year == y {
-			use.Seen = seen
+			use.YearUse = seen
 		}
 	}
 	for _, c := range line.Certs {
@@ -72,7 +72,7 @@ func (u yearUse) daysLeft(now time.Time) string {
 	if u.certEndAt.IsZero() {
 		return ""
 	}
-	return strconv.Itoa(idp.DaysUntil(now, u.certEndAt))
+	return strconv.Itoa(idp.CountDaysUntil(now, u.certEndAt))
 }
 
 // boardHeader names the columns of boardRow. They fit 80 columns when entity IDs and names are
@@ -149,4 +149,4 @@ var formula = regexp.MustCompile(`(^|[;|,\t])(\s*)([=+\-@＝＋－＠])`)
 
 // escapeCell escapes external text for a spreadsheet. Names in a registration come from
 // metadata of third parties and must be shown, not run as formulas.
-func escapeCell(s string) string { return formula.ReplaceAllString(idp.OneLine(s), "$1$2'$3") }
+func escapeCell(s string) string { return formula.ReplaceAllString(idp.ReplaceControls(s), "$1$2'$3") }

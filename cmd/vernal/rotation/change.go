@@ -73,7 +73,7 @@ func (a *commands) printCutOff(change ops.RotationChange) {
 	}
 	fmt.Fprintln(a.Out, "cut off: "+countCutOff(change))
 	for _, id := range change.CutOff[:min(len(change.CutOff), maxCutOff)] {
-		fmt.Fprintln(a.Out, "  "+idp.OneLine(string(id)))
+		fmt.Fprintln(a.Out, "  "+idp.ReplaceControls(string(id)))
 	}
 	if moreCount := len(change.CutOff) - maxCutOff; moreCount > 0 {
 		fmt.Fprintf(a.Out, "and %d more: --json\n", moreCount)
@@ -149,7 +149,7 @@ func listStepNotes(req ops.StepRequest, change ops.RotationChange) []string {
 		return []string{fmt.Sprintf("service providers that used %s must move now: vernal metadata show %s", req.Year, status.Preferred),
 			fmt.Sprintf("to see the notice of each one: vernal rotation report --year %s", req.Year)}
 	case rotation.StepRetire:
-		for _, due := range status.Due {
+		for _, due := range status.DueSteps {
 			if due.Kind == rotation.StepDestroy && due.Year == req.Year {
 				return []string{fmt.Sprintf("its key is destroyed on %s, and its certificate is kept", cli.FormatDay(due.DueAt))}
 			}
@@ -173,7 +173,7 @@ func chooseNextCommand(req ops.StepRequest, change ops.RotationChange) string {
 	case rotation.StepPrefer:
 		return "vernal rotation plan (to undo this: vernal rotation rollback --reason TEXT)"
 	case rotation.StepRollback:
-		return fmt.Sprintf("vernal rotation prefer %s", status.Hold.From)
+		return fmt.Sprintf("vernal rotation prefer %s", status.Hold.FromYear)
 	case rotation.StepResume, rotation.StepConfirm:
 		return "vernal rotation plan"
 	}

@@ -65,7 +65,7 @@ func (a *commands) reportCSR(req ops.YearRequest, csr ops.CSR, out string) error
 		a.Say("this is the request of the key that waits already")
 	}
 	a.Say("its certificate must be valid from %s or before until %s, with the key usage digitalSignature, signed with RSA and SHA-256",
-		cli.FormatDay(csr.Certificate.BeginBy), cli.FormatDay(csr.Certificate.EndAt))
+		cli.FormatDay(csr.Certificate.LatestBeginAt), cli.FormatDay(csr.Certificate.EndAt))
 	if out != "" {
 		if err := cli.WriteNew(out, []byte(csr.Request)); err != nil {
 			return fmt.Errorf("%w: the key is made, so run the command again with another file", err)
@@ -109,11 +109,11 @@ year. A property that old or strict service providers refuse is a warning.`,
 			if cert == "" {
 				return cli.Usage(c, "--cert is missing: name the file of the certificate")
 			}
-			if req.Cert, err = cli.ReadFile(cert, certs.MaxForeign); err != nil {
+			if req.Cert, err = cli.ReadFile(cert, certs.MaxExternalFile); err != nil {
 				return fmt.Errorf("read the certificate: %w", err)
 			}
 			if key != "" {
-				if req.Key, err = cli.ReadFile(key, certs.MaxForeign); err != nil {
+				if req.Key, err = cli.ReadFile(key, certs.MaxExternalFile); err != nil {
 					return fmt.Errorf("read the private key: %w", err)
 				}
 				a.warnReadable(key)
@@ -134,10 +134,10 @@ year. A property that old or strict service providers refuse is a warning.`,
 // reject, and the next step.
 func (a *commands) reportImport(req ops.ImportRequest, answer ops.ImportedCertificate, key string) error {
 	for _, w := range answer.Warnings {
-		a.Say("warning: %s", idp.OneLine(w.String()))
+		a.Say("warning: %s", idp.ReplaceControls(w.String()))
 	}
 	for _, subject := range answer.Ignored {
-		a.Say("ignored a certificate of another key: %s", idp.OneLine(subject))
+		a.Say("ignored a certificate of another key: %s", idp.ReplaceControls(subject))
 	}
 	if req.DryRun {
 		return a.reportDryRun(answer.RotationChange, answer)

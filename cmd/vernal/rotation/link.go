@@ -26,7 +26,7 @@ admin_url, behind a proxy.`,
     vernal rotation link list`,
 	}
 	c.AddCommand(
-		a.linkCreateCommand(sharelink.Wall, &cobra.Command{
+		a.linkCreateCommand(sharelink.Wallboard, &cobra.Command{
 			Short: "Make a URL of the wallboard",
 			Long: `Make a URL of the wallboard: the days left, and which service providers have
 moved, by name. It shows no contact, certificate or IP address, and loads again
@@ -96,7 +96,7 @@ func (a *commands) reportLink(answer ops.CreatedLink) error {
 }
 
 // linkKinds are the kinds of links.
-var linkKinds = []sharelink.Kind{sharelink.Wall, sharelink.Calendar, sharelink.Preview}
+var linkKinds = []sharelink.Kind{sharelink.Wallboard, sharelink.Calendar, sharelink.Preview}
 
 // linkFilter selects the links to list.
 type linkFilter struct {
@@ -260,13 +260,13 @@ func (a *commands) reportPreview(preview ops.PreviewLink) error {
 		return err
 	}
 	for _, note := range preview.Notes {
-		a.Say("note: %s", idp.OneLine(note))
+		a.Say("note: %s", idp.ReplaceControls(note))
 	}
 	a.SaySuggestions(preview.Suggestions)
 	if preview.DryRun {
 		return nil
 	}
-	a.Say("send these lines to the integrator of %s: a browser that opens the link can try %s", idp.OneLine(preview.Name), link.Year)
+	a.Say("send these lines to the integrator of %s: a browser that opens the link can try %s", idp.ReplaceControls(preview.Name), link.Year)
 	a.Say("they contain a secret and are printed this once. To revoke the link: vernal rotation link revoke %s", link.ID)
 	a.Say("next: vernal rotation rehearse %s", link.Year)
 	return nil

@@ -70,12 +70,12 @@ needs the result of a failed step is not tried. The exit code is 1 if a step fai
 }
 
 // parseConnectFlag parses HOST:PORT, or http://HOST:PORT for a listener without TLS.
-func parseConnectFlag(c *cobra.Command, text string) (way rehearsal.Way, err error) {
+func parseConnectFlag(c *cobra.Command, text string) (way rehearsal.Connection, err error) {
 	if text == "" {
 		return way, nil
 	}
-	way.Address, way.Plain = strings.CutPrefix(text, plainScheme)
-	host, port, err := net.SplitHostPort(way.Address)
+	way.HostPort, way.Plain = strings.CutPrefix(text, plainScheme)
+	host, port, err := net.SplitHostPort(way.HostPort)
 	if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || strings.ContainsAny(host, "/@") {
 		return way, cli.Usage(c, "--connect %q is not HOST:PORT or http://HOST:PORT", text)
 	}
@@ -88,7 +88,7 @@ const (
 	endWait = 3 * time.Second
 )
 
-func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Way) error {
+func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Connection) error {
 	pong, err := cli.Ask(ctx, a.App, ops.Ping, ops.Empty{})
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 	if pong.Address == "" {
 		return fmt.Errorf("a rehearsal needs a running server: run vernal serve")
 	}
-	if way.Address == pong.Address && !pong.TLS {
+	if way.HostPort == pong.Address && !pong.TLS {
 		way.Plain = true // as our own server answered
 	}
 	now := a.Clock.Now()
@@ -129,8 +129,8 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Wa
 		a.Say("the rehearsal of %s succeeded: %s, all ok", year, cli.FormatCount(len(results), "step"))
 		return nil
 	}
-	if !results[0].OK && way.Address == "" {
-		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).With(idp.OptionConnect, formatConnect(pong))
+	if !results[0].OK && way.HostPort == "" {
+		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).WithOption(idp.OptionConnect, formatConnect(pong))
 		a.Say("to connect to the server on %s without its proxy: %s", pong.Address, a.CommandLine(direct))
 	}
 	text := fmt.Sprintf("%d of %s failed", len(failedSteps), cli.FormatCount(len(results), "step"))

@@ -145,8 +145,8 @@ func (a *commands) printRecipients(report ops.RotationReport, files []string) er
 // listDuties describes the duties of a service provider in a few words.
 func listDuties(l notify.Letter) string {
 	var duties []string
-	if len(l.From) > 0 {
-		duties = append(duties, fmt.Sprintf("move %s -> %s", cli.JoinNames(l.From, ", "), l.To))
+	if len(l.FromYears) > 0 {
+		duties = append(duties, fmt.Sprintf("move %s -> %s", cli.JoinNames(l.FromYears, ", "), l.ToYear))
 	}
 	if n := len(l.RequestCerts); n > 0 {
 		sha := l.RequestCerts[n-1].SHA256
@@ -174,11 +174,11 @@ func (a *commands) printSent(report ops.RotationReport) error {
 	if len(report.Sent) == 0 {
 		return nil
 	}
-	return cli.WriteTextTable(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, report.Sent, func(s notify.Sent) []string {
+	return cli.WriteTextTable(a.Out, []string{"SERVICE PROVIDER", "SENT TO", "NOT SENT"}, report.Sent, func(s notify.LetterResult) []string {
 		notSent := "-"
 		var failures []string
 		for _, f := range s.Failed {
-			failures = append(failures, f.To+": "+f.Why)
+			failures = append(failures, f.To+": "+f.Reason)
 		}
 		switch {
 		case len(failures) > 0:

@@ -51,7 +51,7 @@ moved.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			y := idp.Year(year)
 			switch {
-			case c.Flags().Changed("year") && !y.Valid():
+			case c.Flags().Changed("year") && !y.IsValid():
 				return cli.Usage(c, "--year: %q is not a year, such as 2027 or 2027b", year)
 			case a.JSON && csv:
 				return cli.Usage(c, "give --json or --csv, not both")
@@ -107,7 +107,7 @@ func (a *commands) printStatus(status ops.RotationStatus) error {
 		case y.CertExpired:
 			daysLeft = "ended"
 		default:
-			daysLeft = fmt.Sprint(idp.DaysUntil(status.At, y.CertEndAt))
+			daysLeft = fmt.Sprint(idp.CountDaysUntil(status.At, y.CertEndAt))
 		}
 		return []string{string(y.Year), stateCell(y), cli.FormatDay(y.CertEndAt), daysLeft, nextCell(y)}
 	})
@@ -143,18 +143,18 @@ func (a *commands) clockText(clock rotation.Clock) string {
 		return fmt.Sprintf("until %s it went forward by more than a day while the server did not run, so the server takes no step. If the time is correct, run %s",
 			cli.FormatTime(clock.DriftedAt), confirm)
 	}
-	return fmt.Sprintf("jumped from %s to %s, so no year is retired. If the time is correct, run %s", cli.FormatTime(clock.JumpedFrom), cli.FormatTime(clock.JumpedTo), confirm)
+	return fmt.Sprintf("jumped from %s to %s, so no year is retired. If the time is correct, run %s", cli.FormatTime(clock.BeforeJumpAt), cli.FormatTime(clock.AfterJumpAt), confirm)
 }
 
 func holdText(hold rotation.Hold) string {
-	text := "no newer year is preferred automatically since the rollback of " + cli.FormatDay(hold.Since)
+	text := "no newer year is preferred automatically since the rollback of " + cli.FormatDay(hold.BeganAt)
 	if hold.Reason != "" {
 		text += " (" + hold.Reason + ")"
 	}
-	if hold.Until.IsZero() {
+	if hold.EndAt.IsZero() {
 		return text + ", until you run vernal rotation prefer or resume"
 	}
-	return text + ", until " + cli.FormatTime(hold.Until)
+	return text + ", until " + cli.FormatTime(hold.EndAt)
 }
 
 // nextCell returns the next event of a year.
@@ -165,10 +165,10 @@ func nextCell(y rotation.YearStatus) string {
 	next := y.Next
 	event := string(next.Step)
 	switch {
-	case event == "" && next.From == next.To:
+	case event == "" && next.FromState == next.ToState:
 		event = "certificate ends"
 	case event == "":
-		event = string(next.To)
+		event = string(next.ToState)
 	}
 	if next.Stuck {
 		return fmt.Sprintf("%s %s, waits: %s", cli.FormatDay(next.At), event, reasonsText(next.Waits))
@@ -201,10 +201,10 @@ func (a *commands) printPlan(plan ops.RotationPlan) error {
 			actor = "you"
 		}
 		reasons := step.Waits
-		if !step.Why.IsZero() {
-			reasons = append([]rotation.Reason{step.Why}, reasons...)
+		if !step.Cause.IsZero() {
+			reasons = append([]rotation.Reason{step.Cause}, reasons...)
 		}
-		return []string{cli.FormatDay(step.At), fmt.Sprint(step.Days), string(step.Year), cli.ReplaceEmpty(string(step.Step)), string(step.From), string(step.To), actor, reasonsText(reasons)}
+		return []string{cli.FormatDay(step.At), fmt.Sprint(step.Days), string(step.Year), cli.ReplaceEmpty(string(step.Step)), string(step.FromState), string(step.ToState), actor, reasonsText(reasons)}
 	})
 	if err != nil {
 		return err

@@ -126,13 +126,13 @@ func (a *commands) confirmStep(ctx context.Context, options *stepFlags) error {
 // earlyText describes the effect of an early create.
 func earlyText(y idp.Year, change ops.RotationChange) string {
 	return fmt.Sprintf("create %s %s before its date in the calendar, %s",
-		y, cli.FormatCount(idp.DaysUntil(change.Status.At, change.CalendarAt), "day"), cli.FormatDay(change.CalendarAt))
+		y, cli.FormatCount(idp.CountDaysUntil(change.Status.At, change.CalendarAt), "day"), cli.FormatDay(change.CalendarAt))
 }
 
 // parseYearArg reads a year.
 func parseYearArg(c *cobra.Command, arg string) (idp.Year, error) {
 	year := idp.Year(arg)
-	if !year.Valid() {
+	if !year.IsValid() {
 		return "", cli.Usage(c, "%q is not a year, such as 2027 or 2027b", arg)
 	}
 	return year, nil

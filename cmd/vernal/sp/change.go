@@ -142,7 +142,7 @@ func addFieldFlags(c *cobra.Command, field sp.Field, edit bool) {
 		flags.StringArray(remove, nil, "remove the text of a `LANGUAGE`")
 	case field.Kind.IsList():
 		flags.StringArray(remove, nil, "remove this value (repeatable)")
-	case field.Clears:
+	case field.CanClear:
 		flags.Bool(remove, false, "empty "+field.Name)
 	}
 }
@@ -302,7 +302,7 @@ func (a *commands) reportSP(change *sp.Change) {
 	provider := change.Provider
 	switch {
 	case change.Created:
-		a.Say("added %s (%s)", provider.EntityID, idp.OneLine(provider.Name))
+		a.Say("added %s (%s)", provider.EntityID, idp.ReplaceControls(provider.Name))
 		a.Say("  may request %s, gets %s, NameID format %s", provider.IAL, joinAttributes(provider.Attributes), joinAttributes(provider.NameIDFormats))
 		a.Say("  %s, encryption %s", cli.FormatCount(len(provider.Certs), "request certificate"), provider.Encryption)
 	case len(change.Fields) == 0:
@@ -315,7 +315,7 @@ func (a *commands) reportSP(change *sp.Change) {
 		a.Say("  %s copied to %s", cli.FormatCount(n, "NameID"), provider.NameIDScope)
 	}
 	for _, w := range change.Warnings {
-		a.Say("note: %s", idp.OneLine(w))
+		a.Say("note: %s", idp.ReplaceControls(w))
 	}
 	a.SaySuggestions(change.Suggestions)
 }

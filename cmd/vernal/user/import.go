@@ -143,7 +143,7 @@ func (im *importer) readLines(ctx context.Context, r *account.RecordReader) erro
 		}
 		im.summary.Lines++
 		switch {
-		case line.Same > 0:
+		case line.DuplicateLine > 0:
 			im.notePresent(line.Number)
 		case line.Record == nil:
 			err = im.addUnreadable(ctx, &line)
@@ -193,9 +193,9 @@ func (im *importer) sendBatch(ctx context.Context) error {
 		}
 		im.lastSentLine = im.batch[len(im.batch)-1].Line
 	}
-	im.summary.Added += result.Added
-	im.summary.Extended += result.Extended
-	for _, line := range result.Present {
+	im.summary.Added += result.AddedCount
+	im.summary.Extended += result.ExtendedCount
+	for _, line := range result.PresentLines {
 		im.notePresent(line)
 	}
 	problems := append(im.problems, result.Problems...)
@@ -203,7 +203,7 @@ func (im *importer) sendBatch(ctx context.Context) error {
 	for _, p := range problems {
 		im.reportProblem(p)
 	}
-	for _, key := range result.Unregistered {
+	for _, key := range result.UnregisteredKeys {
 		if !slices.Contains(im.summary.Unregistered, key) {
 			im.summary.Unregistered = append(im.summary.Unregistered, key)
 		}
@@ -231,7 +231,7 @@ func (im *importer) reportProblem(p account.ImportProblem) {
 	if p.Option.Name != "" {
 		text += ", or use " + cli.OptionFlag(p.Option)
 	}
-	im.app.Say("%s", idp.OneLine(text))
+	im.app.Say("%s", idp.ReplaceControls(text))
 }
 
 // progressText describes how far the import has come.
@@ -265,7 +265,7 @@ func (im *importer) printSummary() error {
 	if len(summary.Unregistered) > 0 {
 		var names []string
 		for _, key := range summary.Unregistered {
-			names = append(names, idp.OneLine(key))
+			names = append(names, idp.ReplaceControls(key))
 		}
 		im.app.Say("warning: no service provider is registered as %s, so the NameIDs are kept for a later registration", strings.Join(names, ", "))
 	}

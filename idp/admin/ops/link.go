@@ -107,7 +107,7 @@ var RevokeLink = declare("link/revoke", func(s *Service, ctx context.Context, ca
 	i := slices.IndexFunc(links, func(l sharelink.Link) bool { return l.ID == req.ID })
 	if i < 0 {
 		return RevokedLink{}, &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf("unknown link %.40q", req.ID),
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).Labeled(idp.LabelListLinks)}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationLinkList).WithLabel(idp.LabelListLinks)}}
 	}
 	wasRevoked := !links[i].RevokedAt.IsZero()
 	if req.DryRun || wasRevoked {

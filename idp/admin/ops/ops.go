@@ -111,7 +111,7 @@ func notFoundError(format string, args ...any) *admin.Error {
 }
 
 func checkYear(y idp.Year) error {
-	if !y.Valid() {
+	if !y.IsValid() {
 		return invalidError("%q is not a year, such as 2027 or 2027b", y)
 	}
 	return nil

@@ -68,15 +68,15 @@ func rekeyError(err error) error {
 	case errors.Is(err, rekey.ErrSameKey):
 		return &admin.Error{Code: admin.CodeRefused, Message: "the new key file contains the master key in use: name a file that does not exist, in which a new key is made"}
 	case errors.Is(err, rekey.ErrOldKey):
-		return refuse(suggestion.With(idp.OptionFinish, "").Labeled(idp.LabelRepeat),
+		return refuse(suggestion.WithOption(idp.OptionFinish, "").WithLabel(idp.LabelRepeat),
 			"the old master key is still configured: replace it with the new key, and restart the server if the key is in the environment")
 	case errors.Is(err, rekey.ErrNewKey):
-		return refuse(suggestion.With(idp.OptionCancel, "").Labeled(idp.LabelRepeat),
+		return refuse(suggestion.WithOption(idp.OptionCancel, "").WithLabel(idp.LabelRepeat),
 			"the new master key is configured: replace it with the old key, and restart the server if the key is in the environment")
 	case errors.Is(err, seal.ErrChangeUnderWay):
-		return refuse(suggestion.Labeled(idp.LabelShowChange), "another change of keys has not ended: finish or cancel it first")
+		return refuse(suggestion.WithLabel(idp.LabelShowChange), "another change of keys has not ended: finish or cancel it first")
 	case errors.Is(err, seal.ErrNoChange):
-		return refuse(suggestion.With(idp.OptionBegin, "").With(idp.OptionNewKey, "").Labeled(idp.LabelBeginChange), "no change of the master key is in progress")
+		return refuse(suggestion.WithOption(idp.OptionBegin, "").WithOption(idp.OptionNewKey, "").WithLabel(idp.LabelBeginChange), "no change of the master key is in progress")
 	}
 	return err
 }

@@ -58,7 +58,7 @@ func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	status, err := s.Rotation.Status(ctx, board.Unmoved())
+	status, err := s.Rotation.Status(ctx, board.CountUnmoved())
 	answer := describeStatus(status, board, s.Rotation.Policy)
 	answer.Board = board
 	return answer, err
@@ -66,7 +66,7 @@ func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
 
 // describeStatus adds the service providers that need attention.
 func describeStatus(status rotation.Status, board *migration.Board, policy rotation.Policy) RotationStatus {
-	status.Years, status.Steps, status.Due = copyList(status.Years), copyList(status.Steps), copyList(status.Due)
+	status.Years, status.Steps, status.DueSteps = copyList(status.Years), copyList(status.Steps), copyList(status.DueSteps)
 	status.Attention = append(copyList(status.Attention), board.Attention()...)
 	templates.TerminalPhrases().FillStatus(&status)
 	return RotationStatus{Status: status, Automatic: !policy.Manual}

@@ -65,11 +65,11 @@ var RequestCertificate = declare("rotation/csr", func(s *Service, ctx context.Co
 	if err := checkYear(req.Year); err != nil {
 		return CSR{}, err
 	}
-	request, err := s.Rotation.CSR(ctx, req.Year, caller.Actor(), req.DryRun)
+	request, err := s.Rotation.MakeRequest(ctx, req.Year, caller.Actor(), req.DryRun)
 	if err != nil {
 		return CSR{}, stepError(err)
 	}
-	answer := CSR{MadeKey: request.Made, Certificate: request.Span}
+	answer := CSR{MadeKey: request.IsNewKey, Certificate: request.Span}
 	if request.DER != nil {
 		answer.Request = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request.DER}))
 	}
@@ -88,7 +88,7 @@ var ImportCertificate = declare("rotation/import", func(s *Service, ctx context.
 		return ImportedCertificate{}, stepError(err)
 	}
 	answer := ImportedCertificate{SHA256: certs.CertSHA256(result.Cert), Warnings: copyList(result.Warnings), Ignored: []string{}}
-	for _, c := range result.Ignored {
+	for _, c := range result.IgnoredCerts {
 		answer.Ignored = append(answer.Ignored, nameCertificate(c))
 	}
 	answer.RotationChange, err = s.describeRotationChange(ctx, result.Outcome)
@@ -150,14 +150,14 @@ func stepError(err error) error {
 // renderRefusal renders a refusal of the rotation.
 func renderRefusal(refusedErr *rotation.RefusedError) *admin.Error {
 	phrases := templates.TerminalPhrases()
-	reason := refusedErr.Because
+	reason := refusedErr.Reason
 	reason.Text = phrases.Reason(reason)
 	return &admin.Error{Code: admin.CodeRefused, Message: phrases.Refusal(refusedErr), Users: reason.Args.SPs, Reason: &reason, Suggestions: refusedErr.Suggestions}
 }
 
 // describeRotationChange describes the outcome of a step for operators.
 func (s *Service) describeRotationChange(ctx context.Context, outcome *rotator.Outcome) (c RotationChange, err error) {
-	c = RotationChange{DryRun: outcome.DryRun, Steps: copyList(outcome.Steps), CutOff: outcome.CutOff}
+	c = RotationChange{DryRun: outcome.DryRun, Steps: copyList(outcome.Steps), CutOff: outcome.CutOffSPs}
 	templates.TerminalPhrases().FillSteps(c.Steps)
 	c.Changed, c.Unchanged = compareStatus(outcome.Before, outcome.After)
 	board, err := s.Board.Board(ctx)
@@ -166,7 +166,7 @@ func (s *Service) describeRotationChange(ctx context.Context, outcome *rotator.O
 	}
 	after := outcome.After
 	if !outcome.DryRun {
-		if after, err = s.Rotation.Status(ctx, board.Unmoved()); err != nil {
+		if after, err = s.Rotation.Status(ctx, board.CountUnmoved()); err != nil {
 			return c, err
 		}
 	}

@@ -61,12 +61,12 @@ var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Con
 	provider, err := s.Registry.Lookup(ctx, req.SP)
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || req.SP == idp.RehearsalSP:
-		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPList).Labeled(idp.LabelListRegistered),
+		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPList).WithLabel(idp.LabelListRegistered),
 			"no service provider is registered as %q", req.SP)
 	case err != nil:
 		return PreviewLink{}, err
 	case !provider.Active:
-		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPEdit, string(req.SP)).With(idp.OptionActive, "").Labeled(idp.LabelActivate),
+		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPEdit, string(req.SP)).WithOption(idp.OptionActive, "").WithLabel(idp.LabelActivate),
 			"%s is not active: no one can sign in to it", req.SP)
 	}
 	document := metadata.IdP{BaseURL: s.IdP.BaseURL}
@@ -96,16 +96,16 @@ func (s *Service) findPreviewProblem(y idp.Year, now time.Time) *admin.Error {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:
-		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).Labeled(idp.LabelCreateFirst), "the year %s is not created yet", y)
+		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).WithLabel(idp.LabelCreateFirst), "the year %s is not created yet", y)
 	case entry.Fault != "":
-		return renderRefusal(&rotation.RefusedError{Kind: "preview", Year: y, Because: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
+		return renderRefusal(&rotation.RefusedError{Kind: "preview", Year: y, Reason: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
 	case entry.State.IsLive():
-		return refuse(idp.Suggest(idp.DoMetadataShow, string(y)).Labeled(idp.LabelShowMetadata),
+		return refuse(idp.Suggest(idp.DoMetadataShow, string(y)).WithLabel(idp.LabelShowMetadata),
 			"%s is %s: its URLs answer everyone, without a link", y, entry.State)
 	case entry.State.IsOver():
-		return refuse(idp.Suggest(idp.DoRotationStatus).Labeled(idp.LabelYearsMade), "%s is %s permanently", y, entry.State)
+		return refuse(idp.Suggest(idp.DoRotationStatus).WithLabel(idp.LabelListYears), "%s is %s permanently", y, entry.State)
 	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != rotation.Created:
-		return refuse(idp.Suggest(idp.DoRotationImport, string(y)).With(idp.OptionCert, "").Labeled(idp.LabelWhenCertificateHasCome),
+		return refuse(idp.Suggest(idp.DoRotationImport, string(y)).WithOption(idp.OptionCert, "").WithLabel(idp.LabelImportCertificate),
 			"the key of %s waits for its certificate", y)
 	}
 	return nil
@@ -118,7 +118,7 @@ func (s *Service) listPreviewNotes(p *idp.ServiceProvider, y idp.Year) (notes []
 	} else if strings.HasPrefix(s.IdP.BaseURL, "http://") {
 		// Without https, browsers withhold the link's cookie from other sites' posts.
 		notes = append(notes, "base_url is http, so a link does not let in requests by HTTP-POST")
-		suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).With(idp.OptionPreview, string(y)).Labeled(idp.LabelLetIn))
+		suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionPreview, string(y)).WithLabel(idp.LabelAllowPreview))
 	}
 	return notes, suggestions
 }

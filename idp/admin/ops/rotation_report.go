@@ -29,7 +29,7 @@ type RotationReport struct {
 	DryRun  bool            `json:"dry_run"`
 	Notices []notify.Letter `json:"notices"`
 	// Sent has an entry for each of Notices, if Send was set.
-	Sent []notify.Sent `json:"sent,omitempty"`
+	Sent []notify.LetterResult `json:"sent,omitempty"`
 }
 
 // Report returns the notices to service providers that must act, and sends them if asked.
@@ -57,7 +57,7 @@ var Report = declare("rotation/report", func(s *Service, ctx context.Context, ca
 	report.Sent, err = s.Notices.Send(ctx, letters, caller.Actor(), req.DryRun)
 	if errors.Is(err, notify.ErrNoMail) {
 		return report, &admin.Error{Code: admin.CodeRefused, Message: "no mail server is configured: set mail.server and mail.from, or print the notices",
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).With(idp.OptionOut, "").Labeled(idp.LabelWriteNotices)}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).WithOption(idp.OptionOut, "").WithLabel(idp.LabelWriteNotices)}}
 	}
 	return report, err
 })

@@ -78,10 +78,10 @@ var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, ca
 		answer.Revocation = s.writeRevocation(ctx, req.Year, outcome)
 	}
 	if len(answer.CutOff) > 0 {
-		report := idp.Suggest(idp.DoRotationReport).With(idp.OptionYear, string(req.Year))
-		answer.Suggestions = []idp.Suggestion{report.Labeled(idp.LabelSeeNotices), report.With(idp.OptionSend, "").Labeled(idp.LabelSendNotices)}
+		report := idp.Suggest(idp.DoRotationReport).WithOption(idp.OptionYear, string(req.Year))
+		answer.Suggestions = []idp.Suggestion{report.WithLabel(idp.LabelShowNotices), report.WithOption(idp.OptionSend, "").WithLabel(idp.LabelSendNotices)}
 	}
-	if calendarAt, isEarly := s.Rotation.Policy.EarlyCreate(req.Year, outcome.Before.At); isEarly && req.Step == rotation.StepCreate {
+	if calendarAt, isEarly := s.Rotation.Policy.CheckEarlyCreate(req.Year, outcome.Before.At); isEarly && req.Step == rotation.StepCreate {
 		answer.CalendarAt = calendarAt
 	}
 	return answer, err
@@ -89,7 +89,7 @@ var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, ca
 
 // takeStep takes the requested step.
 func (s *Service) takeStep(ctx context.Context, caller admin.Caller, req StepRequest) (*rotator.Outcome, error) {
-	step := rotation.Step{Kind: req.Step, Year: req.Year, Until: req.Until, Force: req.Force, Reason: req.Reason}
+	step := rotation.Step{Kind: req.Step, Year: req.Year, HoldEndAt: req.Until, Force: req.Force, Reason: req.Reason}
 	if req.DestroyNow {
 		return s.Rotation.Retire(ctx, step, caller.Actor(), req.DryRun)
 	}
@@ -106,7 +106,7 @@ func (r StepRequest) check() error {
 		return invalidError("unknown step %q", r.Step)
 	case !r.Step.NamesYear() && r.Year != "":
 		return invalidError("%s takes no year: leave out %s", r.Step, r.Year)
-	case r.Step.NamesYear() && !r.Year.Valid():
+	case r.Step.NamesYear() && !r.Year.IsValid():
 		return checkYear(r.Year)
 	case r.Step.NeedsReason() && r.Reason == "":
 		return invalidError("%s needs a reason: give one", r.Step)

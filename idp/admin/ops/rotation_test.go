@@ -203,7 +203,7 @@ func TestEndedRequestCertNeedsAttention(t *testing.T) {
 		t.Errorf("a second before: %v", got)
 	}
 	f.Clock.Set(cert.NotAfter)
-	want := []rotation.Args{{SPs: []idp.EntityID{"urn:one"}, Date: cert.NotAfter.UTC()}}
+	want := []rotation.Args{{SPs: []idp.EntityID{"urn:one"}, At: cert.NotAfter.UTC()}}
 	if diff := cmp.Diff(want, ended()); diff != "" {
 		t.Errorf("at its end (-want +got):\n%s", diff)
 	}

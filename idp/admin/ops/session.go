@@ -114,7 +114,7 @@ func (s *Service) endSessions(ctx context.Context, caller admin.Caller, q Sessio
 		ids = append(ids, sess.ID)
 		events = append(events, idp.AuditEvent{
 			Kind: idp.AuditSessionEnd, Outcome: "ok", Actor: caller.Actor(), User: sess.User, SP: q.SP,
-			Detail: map[string]string{"session": sess.ID.Short()},
+			Detail: map[string]string{"session": sess.ID.ShortID()},
 		})
 	}
 	n, err := s.Store.EndSessions(ctx, idp.SessionEnd{IDs: ids}, events...)
@@ -235,7 +235,7 @@ func (s *Service) lookupEmail(ctx context.Context, emails map[idp.UserID]string,
 
 func describeSession(sess *idp.Session) Session {
 	info := Session{
-		ID: sess.ID.Short(), User: sess.User, Pending: sess.Pending,
+		ID: sess.ID.ShortID(), User: sess.User, Pending: sess.Pending,
 		BegunAt: sess.CreatedAt, SeenAt: sess.SeenAt, EndsAt: sess.EndsAt(), Device: sess.Device, SPs: []idp.EntityID{},
 	}
 	for _, p := range sess.Participants {

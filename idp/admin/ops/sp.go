@@ -45,7 +45,7 @@ var AddSP = declare("sp/add", func(s *Service, ctx context.Context, caller admin
 	if errors.Is(err, idp.ErrExists) {
 		return nil, &admin.Error{Code: admin.CodeExists, Message: "a service provider with this entity ID is registered already",
 			Permissions: []sp.Permission{sp.PermitReplace},
-			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(req.EntityID)).Labeled(idp.LabelChangeRegistered)}}
+			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoSPEdit, string(req.EntityID)).WithLabel(idp.LabelChangeRegistered)}}
 	}
 	return c, err
 })

@@ -346,8 +346,8 @@ func (s *Service) describeUser(u *idp.User) User {
 		CreatedAt:         u.CreatedAt,
 		UpdatedAt:         u.UpdatedAt,
 	}
-	if u.Proofed != nil {
-		info.Profile = &Profile{Level: u.Proofed.Level, VerifiedAt: u.Proofed.VerifiedAt}
+	if u.Proofing != nil {
+		info.Profile = &Profile{Level: u.Proofing.Level, VerifiedAt: u.Proofing.VerifiedAt}
 	}
 	for _, e := range u.Emails {
 		info.Emails = append(info.Emails, Email{Address: e.Address, ConfirmedAt: e.ConfirmedAt, LastSignInAt: e.LastSignInAt})
@@ -357,12 +357,12 @@ func (s *Service) describeUser(u *idp.User) User {
 	}
 	now := s.Clock.Now()
 	for _, d := range u.Devices {
-		if !now.Before(session.RememberedUntil(d.At)) {
+		if !now.Before(session.RememberedEndsAt(d.At)) {
 			continue
 		}
 		info.Devices = append(info.Devices, RememberedDevice{
-			ID: d.Short(), Browser: d.Browser, System: d.System,
-			RememberedAt: d.At, RememberedUntil: session.RememberedUntil(d.At), UsedAt: d.UsedAt,
+			ID: d.ShortHash(), Browser: d.Browser, System: d.System,
+			RememberedAt: d.At, RememberedUntil: session.RememberedEndsAt(d.At), UsedAt: d.UsedAt,
 		})
 	}
 	return info

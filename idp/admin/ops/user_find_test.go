@@ -90,7 +90,7 @@ func TestUserIsNamedByEmailIDAndNameID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := idp.ImportedUser{User: &idp.User{ID: user}, NameIDs: map[idp.NameIDScope]idp.NameID{made.Provider.NameIDScope: "ana-there"}, Existing: true}
+	name := idp.ImportedUser{User: &idp.User{ID: user}, NameIDs: map[idp.NameIDScope]idp.NameID{made.Provider.NameIDScope: "ana-there"}, AlreadyExists: true}
 	if outcome, err := f.Store.ImportUsers(ctx, []idp.ImportedUser{name}); errors.Join(append(outcome, err)...) != nil {
 		t.Fatal(outcome, err)
 	}

@@ -50,7 +50,7 @@ var VerifyUser = declare("user/verify", func(s *Service, ctx context.Context, ca
 	if err != nil {
 		return VerifiedUser{}, userError(req.Email, err)
 	}
-	answer := VerifiedUser{User: s.describeUser(result.User), DryRun: req.DryRun, Before: result.Before, After: result.After, Changed: result.Changed}
+	answer := VerifiedUser{User: s.describeUser(result.User), DryRun: req.DryRun, Before: result.Before, After: result.After, Changed: result.ChangedFields}
 	if result.Profile != nil {
 		answer.User.Profile.Fields = account.ProfileFields(result.Profile)
 		answer.Missing = account.MissingFields(result.Profile)
