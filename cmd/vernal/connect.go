@@ -49,7 +49,7 @@ func (a *app) connect(ctx context.Context) (client *admin.Client, release func()
 		}
 		if time.Now().After(deadline) {
 			return nil, nil, fmt.Errorf(
-				"another process holds the store in %s and does not answer on %s there; is a server starting, or hanging?",
+				"another process holds the store in %s and does not answer on %s there: wait if a server is starting, or restart it if it hangs",
 				c.DataDir, admin.SocketName)
 		}
 	}
@@ -65,14 +65,14 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 		return client, client.Close, nil
 	}
 	client.Close()
-	var answered *admin.Error
+	var answerErr *admin.Error
 	switch {
-	case errors.As(err, &answered):
+	case errors.As(err, &answerErr):
 		return nil, nil, err
 	case errors.Is(err, admin.ErrImpostor):
 		return nil, nil, cli.Refuse("%v", err)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, nil, cli.Refuse("%s belongs to another user; run this as its owner or as root", c.DataDir)
+		return nil, nil, cli.Refuse("%s belongs to another user: run this as its owner or as root", c.DataDir)
 	}
 	return a.openLocally(c)
 }
@@ -82,7 +82,7 @@ func (a *app) connectOnce(ctx context.Context, c *Config) (*admin.Client, func()
 func (a *app) openLocally(c *Config) (*admin.Client, func(), error) {
 	self := admin.Self()
 	if owner, ok := config.OwnerOf(c.DataDir); ok && owner != self.UID {
-		return nil, nil, cli.Refuse("%s belongs to uid %d, you are uid %d, and no server runs there; run this as that user",
+		return nil, nil, cli.Refuse("%s belongs to uid %d, this command runs as uid %d, and no server runs there: run it as that user",
 			c.DataDir, owner, self.UID)
 	}
 	d, err := openDeps(c, a.newWarningLog(), a.Clock, a.Getenv, lockTry, false)
@@ -111,9 +111,9 @@ func (a *app) trustDataDir(c *Config) error {
 	case !ok:
 		return nil
 	case owner != self && self == 0 && !c.Explicit:
-		return cli.Refuse("%s belongs to uid %d, you are root: name the configuration with --config to work on another user's installation", dir, owner)
+		return cli.Refuse("%s belongs to uid %d, and this command runs as root: to use another user's installation, name its configuration with --config", dir, owner)
 	case owner != self && self != 0:
-		return cli.Refuse("%s belongs to uid %d, you are uid %d; run this as that user, or as root with --config", dir, owner, self)
+		return cli.Refuse("%s belongs to uid %d, and this command runs as uid %d: run it as that user, or as root with --config", dir, owner, self)
 	}
 	for _, err := range []error{config.CheckTrust(dir, info, self, owner), config.CheckFolderTrust(dir, self, owner), checkDataFiles(c, self, owner)} {
 		if err != nil {
@@ -123,7 +123,7 @@ func (a *app) trustDataDir(c *Config) error {
 	return nil
 }
 
-// checkDataFiles checks the files in the data folder, and the master key: only the owners and root
+// checkInside checks the files in the data folder, and the master key: only the owners and root
 // may have written them.
 func checkDataFiles(c *Config, owners ...int) error {
 	names := []string{c.MasterKeyFile}
@@ -187,11 +187,11 @@ func (a *app) configFor(dataDir string) (*Config, error) {
 	if err != nil || dataDir == "" {
 		return c, err
 	}
-	abs, err := filepath.Abs(dataDir)
+	absPath, err := filepath.Abs(dataDir)
 	if err != nil {
 		return nil, err
 	}
-	c.MoveTo(abs)
+	c.MoveTo(absPath)
 	return c, nil
 }
 

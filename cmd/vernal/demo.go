@@ -35,10 +35,10 @@ func (a *app) newDemoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Try it: an identity provider, two sample service providers and a user to sign in as",
 		Long: `Try Vernal with one command: an identity provider, two sample service providers,
-a user with password and authenticator, and a page of the mail it sends. It prints
-what to open and what to type. Everything is kept in a folder that goes away at the end, unless --data-dir
-names one; the demo started again with that folder knows the same user by the
-same names.
+a user with password and authenticator, and a page with the mail it sends. It prints
+the URLs to open and the text to type. Its data is in a folder that is removed at the
+end, unless --data-dir names one. With the same folder, the next demo has the same
+user and the same NameIDs.
 
 The samples have host names of their own, a.localhost and b.localhost, so that
 browsers treat them as other sites. Browsers resolve such names. If one does not,
@@ -49,8 +49,8 @@ add them to the hosts file as 127.0.0.1.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), o) },
 	}
-	c.Flags().StringVar(&o.listen, "listen", demoListen, "the `HOST:PORT` to listen on; the samples take the two ports that follow")
-	c.Flags().StringVar(&o.dataDir, "data-dir", "", "keep everything in this `FOLDER`")
+	c.Flags().StringVar(&o.listen, "listen", demoListen, "the `HOST:PORT` to listen on (the samples take the two following ports)")
+	c.Flags().StringVar(&o.dataDir, "data-dir", "", "keep the data in this `FOLDER`")
 	return c
 }
 
@@ -63,7 +63,7 @@ type demoOptions struct {
 
 // demo runs the demo until ctx ends.
 func (a *app) demo(ctx context.Context, o demoOptions) error {
-	if !signal.Ignored(syscall.SIGHUP) { // the window was closed: tidy up, too
+	if !signal.Ignored(syscall.SIGHUP) { // clean up when the window is closed, too
 		var stop context.CancelFunc
 		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
 		defer stop()
@@ -79,8 +79,8 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 // made if it is missing; "" means one that is removed at the end.
 func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err error) {
 	defer ports.Close()
-	scratch := dir == ""
-	if scratch {
+	isTemporary := dir == ""
+	if isTemporary {
 		if dir, err = os.MkdirTemp("", "vernal-demo-"); err != nil {
 			return fmt.Errorf("make a folder for the demo: %w", err)
 		}
@@ -98,7 +98,7 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 	defer log.Close()
 	d, err := openDeps(c, slog.New(slog.NewTextHandler(log, nil)), a.Clock, getNoEnv, demoLockWait, true)
 	if errors.Is(err, idp.ErrLocked) {
-		return cli.Refuse("%s is in use; does another demo run there?", dir)
+		return cli.Refuse("%s is in use: stop the other demo, or name another folder with --data-dir", dir)
 	} else if err != nil {
 		return err
 	}
@@ -107,22 +107,22 @@ func (a *app) runDemo(ctx context.Context, ports *demo.Ports, dir string) (err e
 	if err != nil {
 		return err
 	}
-	running, err := demo.Start(ctx, demo.Options{
+	runningDemo, err := demo.Start(ctx, demo.Options{
 		Server: srv, Ports: ports, Commands: d.service(ports.IdP.Addr().String()).Endpoint(os.Geteuid()), Folder: c.DataDir,
 	})
 	if errors.Is(err, demo.ErrNoAuthenticator) {
-		return cli.Refuse("%v; start the demo with a new folder", err)
+		return cli.Refuse("%v: start the demo with a new folder", err)
 	} else if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, running.Close()) }()
+	defer func() { err = errors.Join(err, runningDemo.Close()) }()
 	if !config.IsLoopbackListener(c.Listen) {
 		a.Say("vernal: %s is not a loopback IP address: others on your network can sign in to the demo", c.Listen)
 	}
-	if err := a.printDemo(running, c, scratch); err != nil {
+	if err := a.printDemo(runningDemo, c, isTemporary); err != nil {
 		return err
 	}
-	a.showCodes(running)
+	a.showCodes(runningDemo)
 	return nil
 }
 

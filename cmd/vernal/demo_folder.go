@@ -38,7 +38,7 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 		return nil, fmt.Errorf("look into the folder: %w", err)
 	}
 	if _, err := os.Stat(mark); err != nil && len(entries) > 0 {
-		return nil, cli.Refuse("%s contains files that are not of a demo; name a new folder with --data-dir", dir)
+		return nil, cli.Refuse("%s contains files that do not belong to a demo: name a new folder with --data-dir", dir)
 	}
 	result := &initResult{}
 	if err := initFolder(dir, result); err != nil {
@@ -63,17 +63,17 @@ func (a *app) demoFolder(dir string, ports *demo.Ports) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	bare, shared := *a, *a.App
-	shared.Getenv = getNoEnv
-	bare.App = &shared
-	master, err := bare.initMaster(c, result)
+	demoApp, sharedApp := *a, *a.App
+	sharedApp.Getenv = getNoEnv
+	demoApp.App = &sharedApp
+	master, err := demoApp.initMaster(c, result)
 	if err != nil {
 		return nil, err
 	}
-	if used, err := hasStore(c); used || err != nil {
+	if isUsed, err := hasStore(c); isUsed || err != nil {
 		return c, err
 	}
-	return c, bare.initKeys(c, master, "", result)
+	return c, demoApp.initKeys(c, master, "", result)
 }
 
 // listenDemo opens the ports of a demo: three consecutive ports, or free ones for port 0,
@@ -94,14 +94,14 @@ func listenDemo(listen string) (_ *demo.Ports, err error) {
 		role string
 		l    *net.Listener
 	}{{"the identity provider", &ports.IdP}, {"Sample A", &ports.Samples[0]}, {"Sample B", &ports.Samples[1]}} {
-		at := port
+		number := port
 		if port != 0 {
-			at += uint64(i)
+			number += uint64(i)
 		}
-		*p.l, err = listenPort(host, int(at))
+		*p.l, err = listenPort(host, int(number))
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("port %d, for %s, is taken by another program; choose others with --listen, such as --listen 127.0.0.1:%d",
-				at, p.role, proposePort(port))
+			return nil, fmt.Errorf("another program uses port %d, which %s needs: choose other ports with --listen, such as --listen 127.0.0.1:%d",
+				number, p.role, proposePort(port))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("listen for %s (--listen): %w", p.role, err)
@@ -130,11 +130,11 @@ func listenPort(host string, port int) (net.Listener, error) {
 	if err != nil || port == 0 || !idp.IsLoopback(host) || runtime.GOOS == "windows" {
 		return l, err
 	}
-	other := "::1"
+	otherHost := "::1"
 	if l.Addr().(*net.TCPAddr).IP.To4() == nil {
-		other = "127.0.0.1"
+		otherHost = "127.0.0.1"
 	}
-	probe, err := net.Listen("tcp", net.JoinHostPort(other, strconv.Itoa(port)))
+	probe, err := net.Listen("tcp", net.JoinHostPort(otherHost, strconv.Itoa(port)))
 	switch {
 	case err == nil:
 		_ = probe.Close()

@@ -39,57 +39,57 @@ type demoSample struct {
 }
 
 // printDemo prints the URLs to open and the text to type.
-func (a *app) printDemo(d *demo.Demo, c *Config, scratch bool) error {
+func (a *app) printDemo(d *demo.Demo, c *Config, isTemporary bool) error {
 	code, err := d.User.Code(context.Background())
 	if err != nil {
 		return err
 	}
-	r := demoResult{
+	result := demoResult{
 		URL: c.BaseURL, MetadataURL: d.YearMetadata(), RotationURL: d.RotationURL(), MailURL: d.MailURL(), Email: demo.Email, Password: demo.Password,
 		TOTPSecret: d.User.Secret, TOTPURL: d.User.URL, Code: strings.ReplaceAll(code.Code, " ", ""), DataDir: c.DataDir, Config: c.File, Log: demoLogPath(c),
 	}
 	for _, s := range d.Samples {
-		r.Samples = append(r.Samples, demoSample{Name: s.Name, URL: s.URL, EntityID: s.EntityID()})
+		result.Samples = append(result.Samples, demoSample{Name: s.Name, URL: s.URL, EntityID: s.EntityID()})
 	}
 	if a.JSON {
-		return a.PrintJSON(r)
+		return a.PrintJSON(result)
 	}
-	folder := r.DataDir + "  (kept; --data-dir)"
-	if scratch {
-		folder = r.DataDir + "  (goes away at the end)"
+	folder := result.DataDir + "  (kept; --data-dir)"
+	if isTemporary {
+		folder = result.DataDir + "  (removed at the end)"
 	}
-	shown := code.String()
+	codeText := code.String()
 	if canRewriteLine(a.Out) {
-		shown = "on the last line here"
+		codeText = "on the last line here"
 	}
 	w := a.Out
 	fmt.Fprint(w, "\nVernal runs, with two sample service providers to sign in to.\n")
 	printSection(w, "Open", [][2]string{
-		{r.Samples[0].Name, r.Samples[0].URL},
-		{r.Samples[1].Name, r.Samples[1].URL + "  (then go on here: it asks for no password)"},
+		{result.Samples[0].Name, result.Samples[0].URL},
+		{result.Samples[1].Name, result.Samples[1].URL + "  (then open this one: it asks for no password)"},
 	})
 	printSection(w, "Sign in as", [][2]string{
-		{"Email", r.Email},
-		{"Password", r.Password},
-		{"Code", shown},
-		{"", "each code works once: to sign in again, wait for the next"},
+		{"Email", result.Email},
+		{"Password", result.Password},
+		{"Code", codeText},
+		{"", "each code works once: to sign in again, wait for the next one"},
 	})
 	printSection(w, "The code in an authenticator app of your own", [][2]string{
-		{"TOTP secret", r.TOTPSecret},
-		{"otpauth URL", r.TOTPURL},
+		{"TOTP secret", result.TOTPSecret},
+		{"otpauth URL", result.TOTPURL},
 	})
 	printSection(w, "The identity provider", [][2]string{
-		{"Pages", r.URL},
-		{"Metadata", r.MetadataURL + "  (the key of " + string(d.Year()) + ")"},
-		{"", r.URL + "/api/saml/metadata  (all years)"},
-		{"Rotation", r.RotationURL + "  (who uses which year)"},
-		{"Mail", r.MailURL + "  (what it sends, caught here)"},
+		{"Pages", result.URL},
+		{"Metadata", result.MetadataURL + "  (the key of " + string(d.Year()) + ")"},
+		{"", result.URL + "/api/saml/metadata  (all years)"},
+		{"Rotation", result.RotationURL + "  (the years that service providers use)"},
+		{"Mail", result.MailURL + "  (all sent mail, kept here)"},
 	})
 	printSection(w, "Behind it", [][2]string{
 		{"Data", folder},
-		{"Log", r.Log},
-		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(r.Config)},
-		{"Error IDs", shellquote.Quote(os.Args[0]) + " errors show ID --config " + shellquote.Quote(r.Config)},
+		{"Log", result.Log},
+		{"Look inside", shellquote.Quote(os.Args[0]) + " sp list --config " + shellquote.Quote(result.Config)},
+		{"Error IDs", shellquote.Quote(os.Args[0]) + " errors show ID --config " + shellquote.Quote(result.Config)},
 	})
 	_, err = fmt.Fprint(w, "\nCtrl-C ends the demo.\n\n")
 	return err

@@ -181,8 +181,8 @@ func TestDemoRefusesTakenPortOrFolder(t *testing.T) {
 		want              string
 	}{
 		{"no port", "localhost", "", cli.ExitUsage, `--listen "localhost" is not HOST:PORT, such as 127.0.0.1:8080`},
-		{"port taken", taken.Addr().String(), "", cli.ExitError, "for the identity provider, is taken by another program; choose others with --listen"},
-		{"a folder of something else", "127.0.0.1:0", full, cli.ExitRefused, "contains files that are not of a demo; name a new folder with --data-dir"},
+		{"port taken", taken.Addr().String(), "", cli.ExitError, "which the identity provider needs: choose other ports with --listen"},
+		{"a folder of something else", "127.0.0.1:0", full, cli.ExitRefused, "contains files that do not belong to a demo: name a new folder with --data-dir"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -58,7 +58,7 @@ type deps struct {
 // says to run `vernal init`. If another process holds the store, openDeps waits
 // for lockWait, then returns idp.ErrLocked. first is true for a new installation,
 // whose keys were just made. openDeps then makes a missing store and records them.
-func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration, first bool) (*deps, error) {
+func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) string, lockWait time.Duration, isFirst bool) (*deps, error) {
 	if err := checkFolder(c); err != nil {
 		return nil, err
 	}
@@ -67,20 +67,20 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		return nil, &startError{code: codeMasterMissing, err: explainMaster(c)}
 	}
 	if err != nil {
-		return nil, &startError{codeMasterUnreadable, err, "restore the file from where you keep a copy, or give the key as " + config.MasterKeyEnv}
+		return nil, &startError{codeMasterUnreadable, err, "restore the file from your copy, or give the key as " + config.MasterKeyEnv}
 	}
 	policy := c.Policy()
 	vault, err := openVault(c, getenv)
 	if err != nil {
 		return nil, err
 	}
-	if !first {
+	if !isFirst {
 		if err := checkStore(c); err != nil {
 			return nil, err
 		}
 	}
 	masters := seal.NewMasters(master)
-	parts := installation.Config{
+	settings := installation.Config{
 		IdP: metadataIdP(c), Brand: c.Branding.Name.Text, Branding: c.Brand(), Languages: c.Langs(), CommandLine: commandLine,
 		Policy: policy, KeySpec: c.KeySpec(), DataDir: c.DataDir, Keys: keysDir(c, masters, vault), Vault: vault,
 		Master:     func() (*seal.Master, error) { return seal.LoadMaster(c.MasterKeyFile, getenv(config.MasterKeyEnv)) },
@@ -88,18 +88,18 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		ConfigText: []byte(c.WithoutSecrets()), Version: currentVersion().Version,
 		Outbound: c.OutboundClient(), Log: log, Clock: clock,
 	}
-	mailErr := setNotices(c, &parts, getenv)
+	mailErr := setNotices(c, &settings, getenv)
 	store, err := bolt.Open(filepath.Join(c.DataDir, storeName), bolt.Options{
-		Masters: masters, Clock: clock, Log: log, LockWait: lockWait, MustExist: !first,
+		Masters: masters, Clock: clock, Log: log, LockWait: lockWait, MustExist: !isFirst,
 	})
 	if err != nil {
 		return nil, explainStore(c, err)
 	}
-	d := &deps{Installation: installation.Build(parts, store), config: c, store: store, mailErr: mailErr}
+	d := &deps{Installation: installation.Build(settings, store), config: c, store: store, mailErr: mailErr}
 	d.doctor = doctor.New(d.Installation, c.DoctorSettings(storeName, keysName, getenv), store)
 	d.doctor.MailErr = mailErr
 	if d.restored, err = d.Restore.Finish(context.Background()); err == nil {
-		err = d.start(first)
+		err = d.start(isFirst)
 	}
 	if err == nil { // an older installation gets its ID now
 		_, err = backup.EnsureInstallationID(context.Background(), store)
@@ -142,7 +142,7 @@ func (e *startError) ReportedCode() admin.Code { return e.code }
 // explainStore adds the fix to an error of opening the store.
 func explainStore(c *Config, err error) error {
 	var path *fs.PathError
-	var number syscall.Errno
+	var errno syscall.Errno
 	switch {
 	case errors.Is(err, idp.ErrDamaged), errors.Is(err, idp.ErrTampered):
 		return &startError{admin.CodeStoreDamaged, err, restoreFix(c)}
@@ -153,7 +153,7 @@ func explainStore(c *Config, err error) error {
 		return &startError{code: codeStoreSchema, err: err}
 	case errors.Is(err, idp.ErrLocked):
 		return err
-	case errors.As(err, &path), errors.As(err, &number):
+	case errors.As(err, &path), errors.As(err, &errno):
 		return &startError{admin.CodeStoreDisk, err,
 			fmt.Sprintf("make sure that the user that runs Vernal can write to %s, and that its disk has space and is mounted for writing. The kernel's log shows disk errors", shellquote.Quote(c.DataDir))}
 	}
@@ -163,15 +163,15 @@ func explainStore(c *Config, err error) error {
 // restoreFix describes how to restore the installation.
 func restoreFix(c *Config) string {
 	dir := shellquote.Quote(c.DataDir)
-	return fmt.Sprintf("put %s aside, and restore a backup in its place: vernal restore FILE --data-dir %s", dir, dir)
+	return fmt.Sprintf("move %s away, and restore a backup in its place: vernal restore FILE --data-dir %s", dir, dir)
 }
 
 // loadKeys reads the keys of an installation without a store. A damaged year could
 // be the preferred one there, so none is left out.
 func loadKeys(dir *certs.Dir) ([]*certs.Key, error) {
 	keys, err := dir.Load()
-	var damaged *certs.DamagedError
-	if errors.As(err, &damaged) {
+	var damagedErr *certs.DamagedError
+	if errors.As(err, &damagedErr) {
 		err = fmt.Errorf("%w: restore keys/ from a backup, or move the files of that year away", err)
 	}
 	return keys, err
@@ -189,13 +189,13 @@ func hasStore(c *Config) (bool, error) {
 // checkStore refuses a missing store, with the fix. Only init makes one: keys do not show
 // which of their certificates service providers trust.
 func checkStore(c *Config) error {
-	used, err := hasStore(c)
-	if used || err != nil {
+	isUsed, err := hasStore(c)
+	if isUsed || err != nil {
 		return err
 	}
 	name := filepath.Join(c.DataDir, storeName)
 	if _, err := os.Lstat(filepath.Join(c.DataDir, keysName)); err == nil {
-		return &startError{codeStoreMissing, fmt.Errorf("no store at %s beside the signing keys: restore it from a backup, or run 'vernal init' again if an init was cut short", name), restoreFix(c)}
+		return &startError{codeStoreMissing, fmt.Errorf("no store at %s beside the signing keys: restore it from a backup, or run 'vernal init' again if an init was interrupted", name), restoreFix(c)}
 	}
 	return &startError{code: codeStoreMissing, err: fmt.Errorf("no store at %s: run 'vernal init' first", name)}
 }
@@ -220,9 +220,9 @@ func (e *sealedError) Error() string { return e.text }
 // start completes interrupted steps and fills the ring. Without a signer, commands can still fix
 // the installation, but the server cannot run. first means to record the keys of a new
 // installation.
-func (d *deps) start(first bool) error {
+func (d *deps) start(isFirst bool) error {
 	start := d.Rotation.Start
-	if first {
+	if isFirst {
 		start = d.Rotation.Begin
 	}
 	err := start(context.Background())
@@ -232,9 +232,9 @@ func (d *deps) start(first bool) error {
 	}
 	if errors.Is(err, keyring.ErrNoSigner) {
 		d.signErr = err
-		var unusable *keyring.UnusableKeyError
-		if errors.As(err, &unusable) {
-			d.signErr = &unusableYearError{unusable}
+		var keyErr *keyring.UnusableKeyError
+		if errors.As(err, &keyErr) {
+			d.signErr = &unusableYearError{keyErr}
 		}
 		st, statusErr := d.Rotation.Status(context.Background(), nil)
 		if statusErr == nil && st.Preferred == "" && d.Rotation.Policy.KeySource == rotation.SourceImport {

@@ -40,13 +40,13 @@ contain its URLs and its live years.`,
 			if len(args) == 0 {
 				return a.listHelp(c.Root(), book)
 			}
-			if found, rest, err := c.Root().Find(args); err == nil && found != c.Root() && len(rest) == 0 {
-				found.InitDefaultHelpFlag()
-				return found.Help()
+			if command, rest, err := c.Root().Find(args); err == nil && command != c.Root() && len(rest) == 0 {
+				command.InitDefaultHelpFlag()
+				return command.Help()
 			}
 			topic := book.Lookup(args[0])
 			if topic == nil || len(args) > 1 {
-				return cli.Usage(c, "no command and no guide is called %q; 'vernal help' lists them", strings.Join(args, " "))
+				return cli.Usage(c, "no command and no guide is called %q: 'vernal help' lists them", strings.Join(args, " "))
 			}
 			return a.printGuide(c.Context(), book, topic)
 		},
@@ -82,15 +82,15 @@ type guideText struct {
 
 // printGuide prints a guide for a terminal, or with --json as Markdown.
 func (a *app) printGuide(ctx context.Context, book *guide.Book, t *guide.Topic) error {
-	v := a.guideValues(ctx)
+	values := a.guideValues(ctx)
 	if a.JSON {
-		text, err := t.Markdown(v)
+		text, err := t.Markdown(values)
 		if err != nil {
 			return err
 		}
 		return a.PrintJSON(guideText{t, text})
 	}
-	text, err := book.Text(t, v, cli.HelpWidth)
+	text, err := book.Text(t, values, cli.HelpWidth)
 	if err != nil {
 		return err
 	}
@@ -105,15 +105,15 @@ func (a *app) guideValues(ctx context.Context) guide.Values {
 	if err != nil || c.File == "" {
 		return guide.Example()
 	}
-	v := guide.Values{BaseURL: c.BaseURL}
+	values := guide.Values{BaseURL: c.BaseURL}
 	client, release, err := a.connect(ctx)
 	if err != nil {
-		return v
+		return values
 	}
 	defer release()
 	list, err := admin.Call(ctx, client, ops.ListYears, ops.Empty{})
 	if err != nil {
-		return v
+		return values
 	}
 	for _, y := range list.Years {
 		state := rotation.State(y.State)
@@ -123,12 +123,12 @@ func (a *app) guideValues(ctx context.Context) guide.Values {
 		sum, _ := hex.DecodeString(y.SHA256)
 		year := guide.Year{Year: y.Year, State: state, EndAt: y.NotAfter, SHA256: certs.FormatFingerprint(sum)}
 		if state == rotation.Preferred {
-			v.Years = append([]guide.Year{year}, v.Years...)
+			values.Years = append([]guide.Year{year}, values.Years...)
 		} else {
-			v.Years = append(v.Years, year)
+			values.Years = append(values.Years, year)
 		}
 	}
-	return v
+	return values
 }
 
 func (a *app) manCommand() *cobra.Command {
@@ -145,7 +145,7 @@ not exist. Pages of the same name are replaced.`,
 				return fmt.Errorf("make the folder: %w", err)
 			}
 			pages := cli.RenderManPages(c.Root(), "vernal "+currentVersion().Version)
-			written := struct {
+			result := struct {
 				Files []string `json:"files"`
 			}{[]string{}}
 			for _, p := range pages {
@@ -153,10 +153,10 @@ not exist. Pages of the same name are replaced.`,
 				if err := os.WriteFile(path, p.Content, 0o644); err != nil {
 					return fmt.Errorf("write the manual page: %w", err)
 				}
-				written.Files = append(written.Files, path)
+				result.Files = append(result.Files, path)
 			}
 			a.Say("wrote %s to %s", cli.FormatCount(len(pages), "manual page"), dir)
-			return a.Print(written, nil)
+			return a.Print(result, nil)
 		},
 	}
 }

@@ -45,83 +45,82 @@ func (a *app) initCommand() *cobra.Command {
 	var baseURL, dataDir, year string
 	c := &cobra.Command{
 		Use:   "init",
-		Short: "Make what a server needs: configuration, data folder, master key, signing keys",
-		Long: `Make what a server needs: a vernal.yaml in which every key is
-explained, the data folder, the master key, and the signing keys that the
-calendar asks for today. Existing files are not changed, so that an interrupted
-init can be run again. Once a year is recorded, init makes no key: a year never
-gets another certificate without notice. Nor does it record keys that it did not
-make.`,
+		Short: "Make a configuration, a data folder, a master key and signing keys",
+		Long: `Make the files that a server needs: a vernal.yaml that explains every key,
+the data folder, the master key, and the signing keys that the calendar requires
+today. Existing files are not changed, so that an interrupted init can be run again.
+Once a year is recorded, init makes no key, because a year never gets another
+certificate without notice. It does not record keys that it did not make.`,
 		Example: `    vernal init --base-url https://login.example.gov
     vernal init --config /etc/vernal/vernal.yaml --data-dir /var/lib/vernal`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			given := make(map[string]string)
+			settings := make(map[string]string)
 			if c.Flags().Changed("base-url") {
-				given["base_url"] = baseURL
+				settings["base_url"] = baseURL
 			}
 			if c.Flags().Changed("data-dir") {
-				given["data_dir"] = dataDir
+				settings["data_dir"] = dataDir
 			}
 			if year != "" && !idp.Year(year).IsValid() {
 				return cli.Usage(c, "--year %q is not a year, such as 2027", year)
 			}
-			return a.init(c.Context(), given, idp.Year(year))
+			return a.init(c.Context(), settings, idp.Year(year))
 		},
 	}
 	c.Flags().StringVar(&baseURL, "base-url", "", "the `URL` of this server (default http://localhost:8080)")
 	c.Flags().StringVar(&dataDir, "data-dir", "", "the data `FOLDER` (default vernal-data beside the configuration)")
-	c.Flags().StringVar(&year, "year", "", "make the signing key of this `YEAR` and not those of the calendar")
+	c.Flags().StringVar(&year, "year", "", "make the signing key of this `YEAR` instead of those of the calendar")
 	return c
 }
 
-func (a *app) init(ctx context.Context, given map[string]string, year idp.Year) error {
-	r := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
+func (a *app) init(ctx context.Context, settings map[string]string, year idp.Year) error {
+	result := &initResult{Created: []string{}, Kept: []string{}, Years: []initYear{}}
 	// Check this before anything is written, because a partial installation would block the
 	// next attempt.
 	if now := a.Clock.Now(); year != "" && !rotation.DefaultPolicy().Dates(year).CertEndAt.After(now) {
-		return cli.Refuse("the signing certificate of %s would have ended on %s; --year is for this year's or a later one",
+		return cli.Refuse("the signing certificate of %s would have ended on %s: give this year or a later one with --year",
 			year, rotation.DefaultPolicy().Dates(year).CertEndAt.Format(time.DateOnly))
 	}
-	c, err := a.initConfig(given, r)
+	c, err := a.initConfig(settings, result)
 	if err != nil {
 		return err
 	}
-	if err := initFolder(c.DataDir, r); err != nil {
+	if err := initFolder(c.DataDir, result); err != nil {
 		return err
 	}
-	master, err := a.initMaster(c, r)
+	master, err := a.initMaster(c, result)
 	if err != nil {
 		return err
 	}
-	used, err := hasStore(c)
+	isUsed, err := hasStore(c)
 	if err != nil {
 		return err
 	}
-	if used {
-		err = a.checkYears(ctx, c, year, r)
+	if isUsed {
+		err = a.checkYears(ctx, c, year, result)
 	}
-	if !used || errors.Is(err, errNoYears) {
-		if err = a.initKeys(c, master, year, r); err == nil {
-			err = a.recordYears(ctx, c, r)
+	if !isUsed || errors.Is(err, errNoYears) {
+		if err = a.initKeys(c, master, year, result); err == nil {
+			err = a.recordYears(ctx, c, result)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return a.reportInit(c, r)
+	return a.reportInit(c, result)
 }
 
 // initConfig writes the configuration, or reads the existing one, which must not contradict
 // the flags.
-func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error) {
+func (a *app) initConfig(settings map[string]string, r *initResult) (*Config, error) {
 	name := cmp.Or(a.ConfigFile, config.DefaultFile)
-	set := map[string]string{"base_url": config.Default().BaseURL} // written out, so that a new default never changes it
-	maps.Copy(set, given)
-	if a.needsProxy(set["base_url"]) {
-		set["trusted_proxies"] = loopbackProxies
+	values := map[string]string{"base_url": config.Default().BaseURL} // written out, so that a new default never changes it
+	maps.Copy(values, settings)
+	if a.needsProxy(values["base_url"]) {
+		values["trusted_proxies"] = loopbackProxies
 	}
-	text, err := config.Write(set)
+	text, err := config.Write(values)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +131,7 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 		return nil, err
 	default:
 		r.Created = append(r.Created, name)
-		if set["trusted_proxies"] != "" {
+		if values["trusted_proxies"] != "" {
 			r.TrustedProxies = strings.Split(loopbackProxies, ",")
 		}
 	}
@@ -144,12 +143,12 @@ func (a *app) initConfig(given map[string]string, r *initResult) (*Config, error
 		return nil, err
 	}
 	for _, key := range []struct{ path, flag, value string }{
-		{"base_url", strings.TrimSuffix(given["base_url"], "/"), c.BaseURL},
-		{"data_dir", c.Path(given["data_dir"]), c.DataDir},
+		{"base_url", strings.TrimSuffix(settings["base_url"], "/"), c.BaseURL},
+		{"data_dir", c.Path(settings["data_dir"]), c.DataDir},
 	} {
-		if _, ok := given[key.path]; ok && key.flag != key.value {
-			return nil, cli.Refuse("%s is set to %q already (%s), not %q; change it there, or leave the flag out",
-				key.path, key.value, c.Origin(key.path), given[key.path])
+		if _, ok := settings[key.path]; ok && key.flag != key.value {
+			return nil, cli.Refuse("%s is already set to %q (%s), not %q: change it there, or leave out the flag",
+				key.path, key.value, c.Origin(key.path), settings[key.path])
 		}
 	}
 	r.Config, r.DataDir, r.BaseURL = c.File, c.DataDir, c.BaseURL
@@ -177,21 +176,21 @@ func initFolder(dir string, r *initResult) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	made := err == nil
+	isNew := err == nil
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("look at the data folder: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s is no folder", dir)
+		return fmt.Errorf("%s is not a folder", dir)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return cli.Refuse("%s is open to others (mode %04o): run 'chmod 700 %s' first", dir, mode, shellquote.Quote(dir))
 	}
 	if owner, ok := config.UIDOf(info); ok && owner != os.Geteuid() {
-		return cli.Refuse("%s belongs to uid %d; run this as that user", dir, owner)
+		return cli.Refuse("%s belongs to uid %d: run this as that user", dir, owner)
 	}
-	if made {
+	if isNew {
 		r.Created = append(r.Created, dir)
 	} else {
 		r.Kept = append(r.Kept, dir)
@@ -199,43 +198,43 @@ func initFolder(dir string, r *initResult) error {
 	return nil
 }
 
-func (a *app) reportInit(c *Config, r *initResult) error {
-	for _, what := range r.Created {
-		a.Say("made %s", what)
+func (a *app) reportInit(c *Config, result *initResult) error {
+	for _, path := range result.Created {
+		a.Say("made %s", path)
 	}
-	for _, what := range r.Kept {
-		a.Say("kept %s, which was there", what)
+	for _, path := range result.Kept {
+		a.Say("kept %s, which already existed", path)
 	}
-	for _, y := range r.Years {
+	for _, y := range result.Years {
 		if y.NotAfter == "" {
 			a.Say("the key of %s waits for its certificate", y.Year)
 			continue
 		}
 		a.Say("our signing certificate (%s) is %s and ends %s", y.Year, y.State, strings.TrimSuffix(y.NotAfter, "T00:00:00Z"))
 	}
-	if len(r.Created) == 0 {
-		a.Say("nothing was missing; nothing was changed")
+	if len(result.Created) == 0 {
+		a.Say("nothing was missing, so nothing was changed")
 	}
-	if len(r.TrustedProxies) > 0 {
+	if len(result.TrustedProxies) > 0 {
 		a.Say("trusted_proxies is %s, a proxy on this machine that ends TLS: change it in %s if the proxy is another, or set tls.cert and tls.key",
-			strings.Join(r.TrustedProxies, " and "), r.Config)
+			strings.Join(result.TrustedProxies, " and "), result.Config)
 	}
 	if strings.HasPrefix(c.BaseURL, "http:") {
-		a.Say("base_url is %s: to let others in, set it to your https URL in %s first", c.BaseURL, r.Config)
+		a.Say("base_url is %s: before others can sign in, set it to your https URL in %s", c.BaseURL, result.Config)
 	}
-	a.Say("keep a copy of the master key apart from the data folder: without it nothing there can be read")
+	a.Say("keep a copy of the master key apart from the data folder, which cannot be read without it")
 	switch {
-	case r.Waits != "":
-		a.Say("keys are external (rotation.key_source import); none is made here")
-		a.Say("next: vernal rotation csr %s, and import %s when its certificate has come; or import an external pair", r.Waits, r.Waits)
+	case result.Waits != "":
+		a.Say("keys are external (rotation.key_source import), so none is made here")
+		a.Say("next: vernal rotation csr %s, and import %s when its certificate has arrived, or import an external pair", result.Waits, result.Waits)
 	case c.Rotation.KeySource == string(rotation.SourceImport):
 		a.Say("next: vernal rotation status%s", a.configHint())
-	case canSign(r.Years):
+	case canSign(result.Years):
 		a.Say("next: vernal serve%s", a.configHint())
 	default:
 		a.Say("no year can sign: restore the private key of one of these to %s from a backup", filepath.Join(c.DataDir, keysName))
 	}
-	return a.Print(r, nil)
+	return a.Print(result, nil)
 }
 
 // configHint returns the --config that the next command needs too.

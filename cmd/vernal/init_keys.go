@@ -23,7 +23,7 @@ import (
 )
 
 // initMaster makes the master key, unless one exists. It refuses if data is
-// sealed with another master key; see explainMaster.
+// sealedErr with another master key; see explainMaster.
 func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	env := a.Getenv(config.MasterKeyEnv)
 	file := c.MasterKeyFile
@@ -38,9 +38,9 @@ func (a *app) initMaster(c *Config, r *initResult) (*seal.Master, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	var sealed *sealedError
-	if errors.As(explainMaster(c), &sealed) {
-		return nil, cli.Refuse("%v", sealed)
+	var sealedErr *sealedError
+	if errors.As(explainMaster(c), &sealedErr) {
+		return nil, cli.Refuse("%v", sealedErr)
 	}
 	if key, err = seal.CreateMaster(file); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (a *app) initKeys(c *Config, master *seal.Master, year idp.Year, r *initRes
 	hasKey := make(map[idp.Year]bool)
 	for _, k := range keys {
 		if !slices.Contains(want, k.Year) || k.External || k.Signer == nil {
-			return cli.Refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup; "+
+			return cli.Refuse("the signing key of %s is in %s, and no store records it: restore %s from a backup, or "+
 				"if this is a new installation, move the files of %s away",
 				k.Year, filepath.Join(c.DataDir, keysName), filepath.Join(c.DataDir, storeName), k.Year)
 		}

@@ -19,7 +19,7 @@ const (
 
 // setNotices sets how notices are delivered. The error says why they cannot be delivered as
 // configured. Letters can be written anyway.
-func setNotices(c *Config, to *installation.Config, getenv func(string) string) error {
+func setNotices(c *Config, settings *installation.Config, getenv func(string) string) error {
 	if c.Mail.Server != "" {
 		password, err := readSecret("mail.password", c.Mail.PasswordFile, getenv(config.MailPasswordEnv))
 		if err == nil && c.Mail.Username != "" && password == "" {
@@ -28,9 +28,9 @@ func setNotices(c *Config, to *installation.Config, getenv func(string) string) 
 		if err != nil {
 			return err
 		}
-		to.Mail = &notify.Mailer{
+		settings.Mail = &notify.Mailer{
 			Server: c.Mail.Server, TLS: c.Mail.TLS, Username: c.Mail.Username, Password: password,
-			From: c.Mail.From, FromName: c.Branding.Name.Text, ReplyTo: cmp.Or(c.Branding.SupportEmail, c.Branding.Contact), Clock: to.Clock,
+			From: c.Mail.From, FromName: c.Branding.Name.Text, ReplyTo: cmp.Or(c.Branding.SupportEmail, c.Branding.Contact), Clock: settings.Clock,
 		}
 	}
 	if c.Rotation.Webhook.URL != "" {
@@ -42,9 +42,9 @@ func setNotices(c *Config, to *installation.Config, getenv func(string) string) 
 		if err != nil {
 			return err
 		}
-		to.Webhook = &notify.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: to.Clock, Outbound: to.Outbound}
+		settings.Webhook = &notify.Webhook{URL: c.Rotation.Webhook.URL, Secret: []byte(secret), Clock: settings.Clock, Outbound: settings.Outbound}
 	}
-	to.Operators = c.Rotation.Notify
+	settings.Operators = c.Rotation.Notify
 	return nil
 }
 

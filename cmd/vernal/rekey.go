@@ -22,7 +22,7 @@ import (
 // rekeyPoll is the interval at which a command asks whether the work has ended.
 const rekeyPoll = 50 * time.Millisecond
 
-// rekeyFlags select the operation. Without a flag the command shows the keys in force.
+// rekeyFlags select the operation. Without a flag the command shows the keys in use.
 type rekeyFlags struct {
 	begin, finish, cancel, all bool
 	newKey                     string
@@ -48,19 +48,19 @@ func (a *app) rekeyCommand() *cobra.Command {
 The master key wraps other keys and nothing else: one for each user, one for each
 year, and those for MACs and look-ups. Deleting a user or destroying a year's key
 deletes the key that sealed it. Copies in backups and in free pages of vernal.db can
-be read for as long as the master key exists that was in use then. Users deleted and
-keys destroyed before --begin cannot be read with the new master key. Destroy every
-copy of the old one when no backup is needed that was made with it.
+be read as long as the master key exists that was in use at that time. Users deleted
+and keys destroyed before --begin cannot be read with the new master key. Destroy
+every copy of the old one when you no longer need backups that were made with it.
 
 After a leak of the master key, add --all to --finish, or give it alone afterwards:
-every other key is made new too, and every record is written again in the
+every other key is replaced too, and every record is written again in the
 background. Counters of failed sign-ins start again, and secret links (previews,
 wallboards, calendars) end. Signing keys are sealed with a new key but stay the same:
 'vernal rotation revoke' replaces one that leaked.
 
-Without a flag, rekey prints which keys are in use and what is under way. A crash at
-any moment leaves the old or the new key in force, and the server goes on with the
-work when it starts.`,
+Without a flag, rekey prints the keys in use and the change in progress. After a crash
+at any moment, the old or the new key is in use, and the server continues the work
+when it starts.`,
 		Example: `    vernal rekey --begin --new-key master-2027.key
     every key is wrapped by both master keys, and either of them opens the installation
     put master-2027.key in the place of vernal-data/master.key
@@ -74,17 +74,17 @@ work when it starts.`,
 		},
 	}
 	c.Flags().BoolVar(&f.begin, "begin", false, "wrap every key by a new master key too")
-	c.Flags().StringVar(&f.newKey, "new-key", "", "with --begin: the `FILE` of the new master key; made if it does not exist")
+	c.Flags().StringVar(&f.newKey, "new-key", "", "with --begin: the `FILE` of the new master key, made if it does not exist")
 	c.Flags().BoolVar(&f.finish, "finish", false, "end the old master key")
 	c.Flags().BoolVar(&f.cancel, "cancel", false, "end the new master key")
-	c.Flags().BoolVar(&f.all, "all", false, "make all other keys new too (with --begin: when the change is finished)")
+	c.Flags().BoolVar(&f.all, "all", false, "replace all other keys too (with --begin: when the change is finished)")
 	return c
 }
 
 func (f *rekeyFlags) check(c *cobra.Command) error {
 	n := 0
-	for _, set := range []bool{f.begin, f.finish, f.cancel} {
-		if set {
+	for _, isSet := range []bool{f.begin, f.finish, f.cancel} {
+		if isSet {
 			n++
 		}
 	}
@@ -94,15 +94,15 @@ func (f *rekeyFlags) check(c *cobra.Command) error {
 	case f.begin && f.newKey == "":
 		return cli.Usage(c, "--begin needs --new-key FILE")
 	case !f.begin && c.Flags().Changed("new-key"):
-		return cli.Usage(c, "--new-key goes with --begin")
+		return cli.Usage(c, "--new-key needs --begin")
 	case f.cancel && f.all:
-		return cli.Usage(c, "--all does not go with --cancel: the old master key stays")
+		return cli.Usage(c, "give --all or --cancel, not both, because --cancel keeps the old master key")
 	}
 	return nil
 }
 
 func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
-	st, err := cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}) // first: without an installation no key is made
+	state, err := cli.Ask(ctx, a.App, ops.ShowKeys, ops.Empty{}) // ask first, so that no key is made without an installation
 	if err != nil {
 		return err
 	}
@@ -110,29 +110,29 @@ func (a *app) rekey(ctx context.Context, f *rekeyFlags) error {
 	case f.begin:
 		var key string
 		if key, err = newMasterKey(f.newKey); err == nil {
-			st, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBeginRequest{NewKey: key, All: f.all})
+			state, err = cli.Ask(ctx, a.App, ops.BeginRekey, ops.RekeyBeginRequest{NewKey: key, All: f.all})
 		}
 	case f.finish:
-		st, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinishRequest{All: f.all})
+		state, err = cli.Ask(ctx, a.App, ops.FinishRekey, ops.RekeyFinishRequest{All: f.all})
 	case f.cancel:
-		st, err = cli.Ask(ctx, a.App, ops.CancelRekey, ops.Empty{})
+		state, err = cli.Ask(ctx, a.App, ops.CancelRekey, ops.Empty{})
 	case f.all:
-		st, err = cli.Ask(ctx, a.App, ops.RenewKeys, ops.Empty{})
+		state, err = cli.Ask(ctx, a.App, ops.RenewKeys, ops.Empty{})
 	default:
-		return a.printRekey(st)
+		return a.printRekey(state)
 	}
 	if err != nil {
 		return err
 	}
-	if st, err = a.awaitRekey(ctx, st); err != nil {
+	if state, err = a.awaitRekey(ctx, state); err != nil {
 		return err
 	}
 	cfg, err := a.config()
 	if err != nil {
 		return err
 	}
-	a.reportRekey(cfg, f, st)
-	return a.Print(st, nil)
+	a.reportRekey(cfg, f, state)
+	return a.Print(state, nil)
 }
 
 // newMasterKey reads the new master key, and makes it if the file is missing.
@@ -168,29 +168,29 @@ func (a *app) awaitRekey(ctx context.Context, st rekey.State) (rekey.State, erro
 		}
 	}
 	if st.Failed != "" {
-		return st, fmt.Errorf("the change of keys stopped: %s; repeat the command to go on", st.Failed)
+		return st, fmt.Errorf("the change of keys stopped: %s: repeat the command to continue", st.Failed)
 	}
 	return st, nil
 }
 
 // reportRekey prints the changes and the next command.
-func (a *app) reportRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
+func (a *app) reportRekey(cfg *Config, f *rekeyFlags, state rekey.State) {
 	switch {
 	case f.begin:
 		a.Say("every key is wrapped by both master keys, and either of them opens the installation")
-		place := cfg.MasterKeyFile
+		path := cfg.MasterKeyFile
 		if strings.TrimSpace(a.Getenv(config.MasterKeyEnv)) != "" {
 			a.Say("set %s to the key in %s and restart the server", config.MasterKeyEnv, shellquote.Quote(f.newKey))
 		} else {
-			a.Say("put %s in the place of %s", shellquote.Quote(f.newKey), shellquote.Quote(place))
+			a.Say("put %s in the place of %s", shellquote.Quote(f.newKey), shellquote.Quote(path))
 		}
 		a.Say("then: vernal rekey --finish")
 		a.Say("to go back: vernal rekey --cancel")
 	case f.cancel:
-		a.Say("the new master key opens nothing; %s stays in use", st.Configured)
+		a.Say("the new master key opens nothing, and %s stays in use", state.Configured)
 	case f.finish:
-		a.Say("the old master key does not open the installation any more; %s is in use", st.Configured)
-		a.Say("destroy every copy of the old one when no backup is needed that was made with it")
+		a.Say("the old master key no longer opens the installation, and %s is in use", state.Configured)
+		a.Say("destroy every copy of the old one when you no longer need backups that were made with it")
 		a.Say("make a backup now: older ones need the old master key")
 	}
 	if f.all && !f.begin {
@@ -199,39 +199,39 @@ func (a *app) reportRekey(cfg *Config, f *rekeyFlags, st rekey.State) {
 	}
 }
 
-// printRekey prints which keys are in force.
-func (a *app) printRekey(st rekey.State) error {
+// printRekey prints the keys in use.
+func (a *app) printRekey(status rekey.State) error {
 	if a.JSON {
-		return a.PrintJSON(st)
+		return a.PrintJSON(status)
 	}
 	state := "in use"
-	switch st.Phase {
+	switch status.Phase {
 	case seal.PhaseBegin:
 		state = "being replaced: keys are being wrapped by both"
 	case seal.PhaseBoth:
 		state = "being replaced: put the new key in its place, then 'vernal rekey --finish'"
-		if st.Configured == st.ToID {
+		if status.Configured == status.ToID {
 			state = "new: end the old one with 'vernal rekey --finish'"
 		}
 	case seal.PhaseFinish:
 		state = "in use: the other one is being ended"
 	}
-	rows := [][]string{{"master key", st.Configured, state}}
-	if st.Phase != "" && st.Phase != seal.PhaseFinish {
-		other := st.ToID
-		if st.Configured == st.ToID {
-			other = st.FromID
+	rows := [][]string{{"master key", status.Configured, state}}
+	if status.Phase != "" && status.Phase != seal.PhaseFinish {
+		otherID := status.ToID
+		if status.Configured == status.ToID {
+			otherID = status.FromID
 		}
-		rows = append(rows, []string{"other master key", other, ""})
+		rows = append(rows, []string{"other master key", otherID, ""})
 	}
-	renewed := "in use"
-	if st.IsRenewing {
-		renewed = "in use: records are being written again"
+	keysState := "in use"
+	if status.IsRenewing {
+		keysState = "in use: records are being written again"
 	}
-	rows = append(rows, []string{"other keys", fmt.Sprintf("generation %d", st.Generation), renewed})
+	rows = append(rows, []string{"other keys", fmt.Sprintf("generation %d", status.Generation), keysState})
 	err := cli.WriteTable(a.Out, []string{"KEY", "ID", "STATE"}, rows)
-	if st.Failed != "" {
-		a.Say("the work stopped: %s", st.Failed)
+	if status.Failed != "" {
+		a.Say("the work stopped: %s", status.Failed)
 	}
 	return err
 }

@@ -68,15 +68,15 @@ func TestRotationStatusPrintsBoard(t *testing.T) {
 		want []string // parts of what is printed
 	}{
 		{"summary", []string{"status"}, cli.ExitDone, []string{
-			"\nYEAR  SPS  UNMOVED  WHO\n2031  1    1        urn:late\n2032  1    -        -\n"}},
+			"\nYEAR  SPS  UNMOVED  SERVICE PROVIDERS\n2031  1    1        urn:late\n2032  1    -        -\n"}},
 		{"a year", []string{"status", "--year", "2031"}, cli.ExitDone, []string{
 			"ENTITY ID   NAME", "MOVE     LAST        30 DAYS  SIGNED  CERT ENDS\n",
 			"unmoved  2031-11-30  2        yes     -\n",
 			"urn:moved   Moved, Ltd          moved    -           0        -       -\n", "urn:unseen"}},
-		{"no such year", []string{"status", "--year", "2033"}, cli.ExitError, []string{"the year 2033 was never made"}},
+		{"no such year", []string{"status", "--year", "2033"}, cli.ExitError, []string{"the year 2033 was never created"}},
 		{"no year", []string{"status", "--year", "next"}, cli.ExitUsage, []string{`"next" is not a year`}},
 		{"an empty year", []string{"status", "--year", ""}, cli.ExitUsage, []string{`"" is not a year`}},
-		{"two forms", []string{"status", "--csv", "--json"}, cli.ExitUsage, []string{"exclude each other"}},
+		{"two forms", []string{"status", "--csv", "--json"}, cli.ExitUsage, []string{"not both"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

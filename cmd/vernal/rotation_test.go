@@ -141,8 +141,8 @@ func TestConfirmClockRestoresTrust(t *testing.T) {
 		code int
 		want string
 	}{
-		{"2031-05-17 10:00:00", []string{"create", "2032", "--yes", "2032"}, cli.ExitDone, "2032 is created (was planned); its certificate ends on 2033-04-01\n"},
-		{"2031-05-17 11:00:00", []string{"publish", "2032"}, cli.ExitDone, "the server does it on 2032-03-01\n"},
+		{"2031-05-17 10:00:00", []string{"create", "2032", "--yes", "2032"}, cli.ExitDone, "2032 is created (was planned), and its certificate ends on 2033-04-01\n"},
+		{"2031-05-17 11:00:00", []string{"publish", "2032"}, cli.ExitDone, "(the server takes this step on 2032-03-01)\n"},
 		{"2031-05-17 12:00:00", []string{"prefer", "2032"}, cli.ExitDone, "2032 is preferred (was published)\n"},
 		{"2031-10-01 12:00:00", []string{"retire", "2031", "--yes", "2031"}, cli.ExitRefused, "\n  if the time is correct: vernal rotation confirm-clock\n"},
 		{"2031-10-01 12:00:00", []string{"retire", "2031", "--dry-run"}, cli.ExitRefused, "the clock jumped from"},
@@ -153,7 +153,7 @@ func TestConfirmClockRestoresTrust(t *testing.T) {
 		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "no one is left", "--destroy-now", "--dry-run"}, cli.ExitDone,
 			"2031  expiring  retired  destroyed\n"},
 		{"2031-10-01 13:00:00", []string{"retire", "2031", "--force", "--reason", "no one is left", "--yes", "2031"}, cli.ExitDone,
-			"2031 is retired (was expiring)\nunchanged: 2032 is preferred\nits key is destroyed on 2031-10-31; its certificate is kept\n"},
+			"2031 is retired (was expiring)\nunchanged: 2032 is preferred\nits key is destroyed on 2031-10-31, and its certificate is kept\n"},
 		{"2031-10-01 14:00:00", []string{"retire", "2031", "--destroy-now", "--yes", "2031"}, cli.ExitDone, "the key of 2031, which is retired, is destroyed\n"},
 	} {
 		out.Reset()

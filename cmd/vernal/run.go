@@ -96,10 +96,10 @@ func (a *app) rootCommand() *cobra.Command {
 		Use:   "vernal",
 		Short: "A SAML 2.0 identity provider whose signing certificate changes every spring",
 		Long: `Vernal signs users in to service providers (SPs) by SAML 2.0. Its
-signing certificate changes every spring; the old and the new one are valid side
-by side.
+signing certificate changes every spring, and the old and the new one are valid
+side by side.
 
-Data goes to standard output, everything else to standard error. With --json an
+Data goes to standard output, messages and errors to standard error. With --json an
 error is one JSON object on the last line of standard error. Exit codes: 0 done,
 1 error, 2 wrong usage, 3 refused, 4 done and something needs attention.`,
 		Example: `    vernal demo

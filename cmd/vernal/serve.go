@@ -26,8 +26,8 @@ func (a *app) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the identity provider",
-		Long: `Run the identity provider until SIGINT or SIGTERM; requests under way are
-finished. The log goes to standard error. All other commands work while it runs.`,
+		Long: `Run the identity provider until SIGINT or SIGTERM. It finishes current requests.
+The log goes to standard error. All other commands work while it runs.`,
 		Example: `    vernal serve
     vernal serve --config /etc/vernal/vernal.yaml
     VERNAL_LOG_FORMAT=json vernal serve`,
@@ -50,9 +50,9 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	if a.Getenv("GOGC") == "" {
 		debug.SetGCPercent(server.GCPercent)
 	}
-	owner, known := config.OwnerOf(c.DataDir)
-	if known && owner != os.Geteuid() {
-		return cli.Refuse("%s belongs to uid %d, you are uid %d: run the server as that user", c.DataDir, owner, os.Geteuid())
+	owner, isKnown := config.OwnerOf(c.DataDir)
+	if isKnown && owner != os.Geteuid() {
+		return cli.Refuse("%s belongs to uid %d, and this command runs as uid %d: run the server as that user", c.DataDir, owner, os.Geteuid())
 	}
 	if conn, err := admin.Dial(ctx, c.DataDir); err == nil {
 		conn.Close()
@@ -60,7 +60,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	}
 	d, err := openDeps(c, log, a.Clock, a.Getenv, a.lockWait, false)
 	if errors.Is(err, idp.ErrLocked) {
-		return fmt.Errorf("another process holds the store in %s; is a server starting there, or hanging?", c.DataDir)
+		return fmt.Errorf("another process holds the store in %s: wait if a server is starting there, or restart it if it hangs", c.DataDir)
 	}
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (a *app) serve(ctx context.Context, c *Config) (err error) {
 	err = group.Wait()
 	log.Info("stopped")
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w\n  end what listens on %s, or set listen (%s) to another port", err, c.Listen, c.Origin("listen"))
+		return fmt.Errorf("%w\n  stop the program that listens on %s, or set listen (%s) to another port", err, c.Listen, c.Origin("listen"))
 	}
 	return err
 }
@@ -111,7 +111,7 @@ func (a *app) prepareAccounts(ctx context.Context, d *deps) {
 	case <-time.After(prepareDelay):
 	}
 	if err := d.Accounts.Prepare(ctx); err != nil && ctx.Err() == nil {
-		d.Log.Warn("password hashes are not measured yet; the first sign-in does it", "error", err.Error())
+		d.Log.Warn("password hashes are not measured yet, so the first sign-in measures them", "error", err.Error())
 	}
 	debug.FreeOSMemory() // the memory of the hashes
 	if a.Getenv("GOMEMLIMIT") == "" {

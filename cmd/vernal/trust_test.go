@@ -164,7 +164,7 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			changeOwner(t, nobodyUID, dir, data)
-		}, false, cli.ExitRefused, "vernal-data belongs to uid 65534, you are root: name the configuration with --config"},
+		}, false, cli.ExitRefused, "vernal-data belongs to uid 65534, and this command runs as root: to use another user's installation, name its configuration with --config"},
 		{"a link of theirs to root's file", func(dir, data string) {
 			file := filepath.Join(dir, config.DefaultFile)
 			if err := errors.Join(os.Rename(file, file+".root"), os.Symlink(file+".root", file)); err != nil {
@@ -195,7 +195,7 @@ func TestCommandsDoNotTrustThePlace(t *testing.T) {
 		{"a configuration of a third user", func(dir, data string) {
 			changeOwner(t, nobodyUID, data)
 			changeOwner(t, 12345, filepath.Join(dir, config.DefaultFile))
-		}, true, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 12345, who is not the owner of the data folder"},
+		}, true, cli.ExitError, "vernal.yaml is not trusted: it belongs to uid 12345, which does not own the data folder"},
 		{"an impostor on their socket", func(dir, data string) {
 			changeOwner(t, nobodyUID, dir, data, filepath.Join(dir, config.DefaultFile))
 		}, true, cli.ExitRefused, "the program that answers is run by uid 0, and the folder belongs to uid 65534"},

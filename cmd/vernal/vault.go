@@ -41,11 +41,11 @@ func openVault(c *config.Config, getenv func(string) string) (certs.Vault, error
 // supervisor does not restart the server until the token locks itself.
 func (d *deps) checkToken() error {
 	for _, e := range d.Years.Live(d.Clock.Now()) {
-		kept, ok := e.Key.Signer.(*certs.VaultKey)
+		vaultKey, ok := e.Key.Signer.(*certs.VaultKey)
 		if !ok {
 			continue
 		}
-		err := kept.CheckReady()
+		err := vaultKey.CheckReady()
 		switch {
 		case err == nil:
 		case errors.Is(err, token.ErrPIN):

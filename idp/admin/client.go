@@ -10,11 +10,11 @@ import (
 	"net/http"
 )
 
-// maxAnswer is the maximum length of an answer, in bytes: a long list of providers with their
+// maxAnswer bounds an answer, in bytes. The longest answer is a list of service providers with their
 // certificates.
 const maxAnswer = 256 << 20
 
-// Client gives commands; see Call.
+// Client sends commands to the installation. Call sends one with types.
 type Client struct {
 	send  func(ctx context.Context, path string, body []byte, w io.Writer) ([]byte, error)
 	close func()
@@ -43,7 +43,7 @@ func NewProcessClient(e *Endpoint, caller Caller) *Client {
 	}
 }
 
-// Send gives the command at a path and returns the answer, both as JSON. Call is Send with
+// Send sends the command at a path and returns the answer, both as JSON. Call is Send with
 // types. The data of a Stream is discarded.
 func (c *Client) Send(ctx context.Context, path string, body []byte) ([]byte, error) {
 	return c.send(ctx, path, body, io.Discard)
@@ -74,9 +74,9 @@ func post(ctx context.Context, c *http.Client, path string, body []byte, w io.Wr
 	if resp.StatusCode == http.StatusOK {
 		return data, nil
 	}
-	failed := new(Error)
-	if err := json.Unmarshal(data, failed); err != nil || failed.Code == "" {
-		return nil, fmt.Errorf("command %s: the server answers %q; is it of another version than this command?", path, resp.Status)
+	answerErr := new(Error)
+	if err := json.Unmarshal(data, answerErr); err != nil || answerErr.Code == "" {
+		return nil, fmt.Errorf("command %s: the server answered %q: if it runs another version than this command, restart it", path, resp.Status)
 	}
-	return nil, failed
+	return nil, answerErr
 }

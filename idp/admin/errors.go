@@ -24,7 +24,7 @@ const (
 	CodeRefused    Code = "refused"     // not allowed in this state, or not without an option
 	CodeBusy       Code = "busy"        // too many changes are waiting
 	CodeInternal   Code = "internal"    // a fault on our side
-	// CodeStoreDisk means that the disk does not take the change; see idp.ErrNotWritten.
+	// CodeStoreDisk means that the disk rejected the change; see idp.ErrNotWritten.
 	CodeStoreDisk Code = "store_disk"
 	// CodeStoreDamaged means that the store's file is damaged; see idp.ErrDamaged.
 	CodeStoreDamaged Code = "store_damaged"
@@ -58,8 +58,8 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// ListSuggestions returns the ways to fix it, for idp.FindSuggestions.
-func (e *Error) ListSuggestions() []idp.Suggestion { return e.Suggestions }
+// Suggested returns the ways to fix it, for idp.SuggestionsOf.
+func (e *Error) Suggested() []idp.Suggestion { return e.Suggestions }
 
 // kinds maps codes to HTTP statuses and errors of the domain. Other errors are internal.
 var kinds = []struct {
@@ -101,16 +101,16 @@ func (e *Error) status() int {
 // convertError converts any error to an Error.
 func convertError(err error) *Error {
 	var e *Error
-	var invalid *sp.InvalidError
-	var refused *sp.RefusedError
+	var invalidErr *sp.InvalidError
+	var refusedErr *sp.RefusedError
 	suggestions := idp.FindSuggestions(err)
 	switch {
 	case errors.As(err, &e):
 		return e
-	case errors.As(err, &invalid):
-		return &Error{Code: chooseInvalidCode(invalid), Message: "the registration is not valid", Problems: invalid.Problems, Suggestions: suggestions}
-	case errors.As(err, &refused):
-		return &Error{Code: CodeRefused, Message: refused.Text, Permissions: refused.Permissions, Suggestions: suggestions}
+	case errors.As(err, &invalidErr):
+		return &Error{Code: chooseInvalidCode(invalidErr), Message: "the registration is not valid", Problems: invalidErr.Problems, Suggestions: suggestions}
+	case errors.As(err, &refusedErr):
+		return &Error{Code: CodeRefused, Message: refusedErr.Text, Permissions: refusedErr.Permissions, Suggestions: suggestions}
 	}
 	e = &Error{Code: CodeInternal, Message: err.Error(), Suggestions: suggestions}
 	for _, k := range kinds {

@@ -22,7 +22,7 @@ type Op[S, Req, Res any] struct {
 	// Path is NOUN/VERB.
 	Path string
 	// Do answers a request.
-	Do func(s S, ctx context.Context, by Caller, req Req) (Res, error)
+	Do func(s S, ctx context.Context, caller Caller, req Req) (Res, error)
 }
 
 // isStream is true for a Stream.
@@ -34,18 +34,18 @@ type Route[S any] interface {
 	Name() string
 	isStream() bool
 	// answer answers a command. w receives the data of a Stream.
-	answer(ctx context.Context, s S, by Caller, body []byte, w io.Writer) (any, error)
+	answer(ctx context.Context, s S, caller Caller, body []byte, w io.Writer) (any, error)
 }
 
 // Name returns the path.
 func (o Op[S, Req, Res]) Name() string { return o.Path }
 
-func (o Op[S, Req, Res]) answer(ctx context.Context, s S, by Caller, body []byte, _ io.Writer) (any, error) {
+func (o Op[S, Req, Res]) answer(ctx context.Context, s S, caller Caller, body []byte, _ io.Writer) (any, error) {
 	var req Req
 	if err := decodeStrict(body, &req); err != nil {
 		return nil, &Error{Code: CodeBadRequest, Message: "read the command: " + err.Error()}
 	}
-	return o.Do(s, ctx, by, req)
+	return o.Do(s, ctx, caller, req)
 }
 
 // decodeStrict reads exactly one JSON object and refuses unknown fields: an older server
@@ -57,12 +57,12 @@ func decodeStrict(body []byte, v any) error {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON object")
+		return errors.New("the request has data after its JSON object")
 	}
 	return nil
 }
 
-// Call gives a command and returns its answer. An error of the operation is an *Error. Any
+// Call sends a command and returns its answer. An error of the operation is an *Error. Any
 // other error means that the operation could not be reached.
 func Call[S, Req, Res any](ctx context.Context, c *Client, op Op[S, Req, Res], req Req) (Res, error) {
 	return call[Res](ctx, c, op.Path, req, io.Discard)
@@ -88,7 +88,7 @@ type Endpoint struct {
 	owner   int
 	log     *slog.Logger
 	streams map[string]bool // the paths of streams
-	answers map[string]func(ctx context.Context, by Caller, body []byte, w io.Writer) (any, error)
+	answers map[string]func(ctx context.Context, caller Caller, body []byte, w io.Writer) (any, error)
 }
 
 // NewEndpoint makes an endpoint for the routes of s. Only root and owner, the user that
@@ -97,23 +97,23 @@ func NewEndpoint[S any](s S, owner int, log *slog.Logger, routes ...Route[S]) *E
 	e := &Endpoint{owner: owner, log: log, streams: make(map[string]bool), answers: make(map[string]func(context.Context, Caller, []byte, io.Writer) (any, error))}
 	for _, r := range routes {
 		e.streams[r.Name()] = r.isStream()
-		e.answers[r.Name()] = func(ctx context.Context, by Caller, body []byte, w io.Writer) (any, error) {
-			return r.answer(ctx, s, by, body, w)
+		e.answers[r.Name()] = func(ctx context.Context, caller Caller, body []byte, w io.Writer) (any, error) {
+			return r.answer(ctx, s, caller, body, w)
 		}
 	}
 	return e
 }
 
 // do answers one command. The answer is JSON, and every error an *Error.
-func (e *Endpoint) do(ctx context.Context, by Caller, path string, body []byte, w io.Writer) ([]byte, error) {
-	if by.UID != 0 && by.UID != e.owner {
-		return nil, &Error{Code: CodeForbidden, Message: "only the owner of the data folder and root may give commands"}
+func (e *Endpoint) do(ctx context.Context, caller Caller, path string, body []byte, w io.Writer) ([]byte, error) {
+	if caller.UID != 0 && caller.UID != e.owner {
+		return nil, &Error{Code: CodeForbidden, Message: fmt.Sprintf("uid %d may not give commands: run this as the owner of the data folder or as root", caller.UID)}
 	}
 	answer, ok := e.answers[path]
 	if !ok {
-		return nil, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("the server has no command %q: is it of another version than this command?", path)}
+		return nil, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("the server has no command %q: if it runs another version than this command, restart it", path)}
 	}
-	res, err := answer(ctx, by, body, w)
+	res, err := answer(ctx, caller, body, w)
 	var data []byte
 	if err == nil {
 		data, err = encodeJSON(res)
@@ -121,11 +121,11 @@ func (e *Endpoint) do(ctx context.Context, by Caller, path string, body []byte, 
 	if err == nil {
 		return data, nil
 	}
-	failed := convertError(err)
-	if failed.Code == CodeInternal {
-		e.log.ErrorContext(ctx, "admin command failed", "command", path, "error", failed.Message)
+	answerErr := convertError(err)
+	if answerErr.Code == CodeInternal {
+		e.log.ErrorContext(ctx, "admin command failed", "command", path, "error", answerErr.Message)
 	}
-	return nil, failed
+	return nil, answerErr
 }
 
 func encodeJSON(v any) ([]byte, error) {
@@ -155,19 +155,19 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		failed := convertError(err)
-		status = failed.status()
-		data, _ = encodeJSON(failed) // strings only
+		answerErr := convertError(err)
+		status = answerErr.status()
+		data, _ = encodeJSON(answerErr) // strings only
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(data) // the caller may have gone
+	_, _ = w.Write(data) // the caller may have disconnected
 }
 
 func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request, frames *frameWriter) ([]byte, error) {
-	by, ok := readCaller(r.Context())
+	caller, ok := readCaller(r.Context())
 	if !ok {
-		by.UID = -1 // belongs to no one
+		caller.UID = -1 // belongs to no one
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -176,9 +176,9 @@ func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request, frames *frameWr
 	path, _ := strings.CutPrefix(r.URL.Path, pathPrefix)
 	ctx := r.Context()
 	if e.streams[path] {
-		var done context.CancelFunc
-		ctx, done = endWithServer(r, w)
-		defer done()
+		var cancel context.CancelFunc
+		ctx, cancel = endWithServer(r, w)
+		defer cancel()
 	}
-	return e.do(ctx, by, path, body, frames)
+	return e.do(ctx, caller, path, body, frames)
 }

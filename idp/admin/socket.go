@@ -23,7 +23,7 @@ const SocketName = "admin.sock"
 const maxSunPath = 107 - 20
 
 // ErrInUse is returned when a server answers on the socket already.
-var ErrInUse = errors.New("another server answers there")
+var ErrInUse = errors.New("another server answers on the socket")
 
 // ErrImpostor is returned when the program that answers on the socket is not run
 // by the owner of the data folder. Nothing was sent to it.
@@ -33,9 +33,9 @@ var ErrImpostor = errors.New("not the server of this data folder")
 const dialTimeout = 2 * time.Second
 
 // shortenPath returns a path to name in dir that is short enough for a socket. It replaces a long path by
-// one through the folder's descriptor, which must stay open while the path is used. done closes the
+// one through the folder's descriptor, which must stay open while the path is used. release closes the
 // descriptor.
-func shortenPath(dir, name string) (path string, done func(), err error) {
+func shortenPath(dir, name string) (path string, release func(), err error) {
 	path = filepath.Join(dir, name)
 	if len(path) <= maxSunPath {
 		return path, func() {}, nil
@@ -44,12 +44,12 @@ func shortenPath(dir, name string) (path string, done func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	short := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
-	if _, err := os.Stat(short); err != nil {
+	shortPath := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	if _, err := os.Stat(shortPath); err != nil {
 		f.Close()
-		return "", nil, fmt.Errorf("the path of %s is too long for a socket, and /proc is not there to shorten it: %w", path, err)
+		return "", nil, fmt.Errorf("the path %s is too long for a socket: set a shorter data_dir, or mount /proc: %w", path, err)
 	}
-	return filepath.Join(short, name), func() { f.Close() }, nil
+	return filepath.Join(shortPath, name), func() { f.Close() }, nil
 }
 
 // Dial connects to the socket in the data folder. The error is fs.ErrNotExist if the socket is
@@ -57,11 +57,11 @@ func shortenPath(dir, name string) (path string, done func(), err error) {
 // the kernel's credentials (SO_PEERCRED), the program that listens must belong to the owner of the
 // data folder. Otherwise the error is ErrImpostor.
 func Dial(ctx context.Context, dataDir string) (net.Conn, error) {
-	path, done, err := shortenPath(dataDir, SocketName)
+	path, release, err := shortenPath(dataDir, SocketName)
 	if err != nil {
 		return nil, fmt.Errorf("reach the admin socket: %w", err)
 	}
-	defer done()
+	defer release()
 	d := net.Dialer{Timeout: dialTimeout}
 	conn, err := d.DialContext(ctx, "unix", path)
 	if err != nil {
@@ -80,7 +80,7 @@ func checkServer(conn net.Conn, dataDir string) error {
 	if err != nil {
 		return fmt.Errorf("find the owner of the data folder: %w", err)
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
+	stat, ok := info.Sys().(*syscall.Stat_t)
 	unixConn, isUnix := conn.(*net.UnixConn)
 	if !ok || !isUnix {
 		return fmt.Errorf("the owner of %s is unknown: %w", dataDir, ErrImpostor)
@@ -89,9 +89,9 @@ func checkServer(conn net.Conn, dataDir string) error {
 	if err != nil {
 		return fmt.Errorf("find the user of the server: %w", err)
 	}
-	if uid != int(st.Uid) {
+	if uid != int(stat.Uid) {
 		return fmt.Errorf("%s: the program that answers is run by uid %d, and the folder belongs to uid %d: %w",
-			filepath.Join(dataDir, SocketName), uid, st.Uid, ErrImpostor)
+			filepath.Join(dataDir, SocketName), uid, stat.Uid, ErrImpostor)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func checkSocketFree(ctx context.Context, dataDir string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is no socket; move it away", path)
+		return fmt.Errorf("%s is not a socket: move it away", path)
 	}
 	if conn, err := Dial(ctx, dataDir); err == nil {
 		conn.Close()
@@ -131,31 +131,31 @@ func checkSocketFree(ctx context.Context, dataDir string) error {
 }
 
 // bindSocket creates the socket under a random name, restricts its mode, and only then gives it its
-// final name. Whatever the umask, no other user ever finds it open.
+// final name. Other users can never open it, whatever the umask is.
 func bindSocket(dataDir string) (net.Listener, error) {
 	name := "." + rand.Text()[:16]
-	path, done, err := shortenPath(dataDir, name)
+	path, release, err := shortenPath(dataDir, name)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	defer release()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false) // it would unlink the first name
-	real := filepath.Join(dataDir, name)
-	final := filepath.Join(dataDir, SocketName)
-	err = os.Chmod(real, 0o600)
+	tempPath := filepath.Join(dataDir, name)
+	finalPath := filepath.Join(dataDir, SocketName)
+	err = os.Chmod(tempPath, 0o600)
 	if err == nil {
-		err = os.Rename(real, final)
+		err = os.Rename(tempPath, finalPath)
 	}
 	if err != nil {
 		l.Close()
-		_ = os.Remove(real)
+		_ = os.Remove(tempPath)
 		return nil, err
 	}
-	return &listener{UnixListener: l, path: final}, nil
+	return &listener{UnixListener: l, path: finalPath}, nil
 }
 
 // listener removes its socket when it is closed.
@@ -188,16 +188,16 @@ func (e *Endpoint) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       30 * time.Second,
 		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelWarn),
 	}
-	stopped := make(chan error, 1)
+	shutdownErr := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 		defer cancel()
-		stopped <- srv.Shutdown(late)
+		shutdownErr <- srv.Shutdown(shutdownCtx)
 	})
 	err := srv.Serve(l)
 	if !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return err
 	}
-	return <-stopped
+	return <-shutdownErr
 }

@@ -92,7 +92,7 @@ func TestListenOverWhatIsThere(t *testing.T) {
 		if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := admin.Listen(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "no socket") {
+		if _, err := admin.Listen(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "not a socket") {
 			t.Errorf("got %v", err)
 		}
 		if data, err := os.ReadFile(path); err != nil || string(data) != "mine" {

@@ -9,7 +9,7 @@ import (
 	"vernal/templates"
 )
 
-// view has the data of the pages, read at one moment.
+// readView has the data of the pages, read at one moment.
 type view struct {
 	Status rotation.Status
 	Plan   []rotation.UpcomingStep

@@ -22,7 +22,7 @@ const (
 	Moved Move = "moved"
 	// Both: it used the target, and a year to leave within 14 days.
 	Both Move = "both"
-	// Unmoved: it used other years only, or last used one that is over now.
+	// CountUnmoved: it used other years only, or last used one that is over now.
 	Unmoved Move = "unmoved"
 	Unseen  Move = "unseen"
 )

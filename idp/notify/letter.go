@@ -50,7 +50,7 @@ type Letter struct {
 
 // Letters returns the letters to every active service provider that must act, in the order
 // of the migration board, one for each language of its contacts. With a year, they go only
-// to its users.
+// target its users.
 func (s *Service) Letters(ctx context.Context, y idp.Year) ([]Letter, error) {
 	b, err := s.Board.Board(ctx)
 	if err != nil {

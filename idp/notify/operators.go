@@ -77,7 +77,7 @@ func countDaysTo(at, now time.Time) int {
 	return int((at.Sub(now) + day - 1) / day)
 }
 
-// commands are the command lines that the texts mention.
+// renderCommands are the command lines that the texts mention.
 type commands struct {
 	Status, Plan, Report, Send string
 	// Step takes the step that the notice is about.

@@ -30,7 +30,7 @@ func Command(app *cli.App) *cobra.Command {
 	a := &commands{app}
 	c := &cobra.Command{
 		Use:   "audit",
-		Short: "The audit trail: who did what, and the proof that no one changed it",
+		Short: "The audit trail: every action with its actor, and the proof that no one changed it",
 		Example: `    vernal audit tail --since 24h
     vernal audit verify
     vernal audit export --out audit.jsonl`,
@@ -44,16 +44,16 @@ type tailOptions struct {
 	number                int
 	follow                bool
 	kind, user, sp, since string
-	pollInterval                 time.Duration
+	pollInterval          time.Duration
 	query                 ops.AuditQuery
 }
 
 func (a *commands) tailCommand() *cobra.Command {
-	t := tailOptions{pollInterval: time.Second}
+	options := tailOptions{pollInterval: time.Second}
 	c := &cobra.Command{
 		Use:   "tail [-n N] [--follow] [--kind K] [--user ID|EMAIL] [--sp ENTITY_ID] [--since TIME]",
 		Short: "Show the last records",
-		Long: `Show the last records of the audit trail, oldest first; with --json one object a
+		Long: `Show the last records of the audit trail, oldest first, with --json one object a
 line. Users are named by our own IDs. IP addresses are shown for 90 days.
 
 Kinds:
@@ -66,30 +66,30 @@ Kinds:
     vernal audit tail --follow --user ana@example.gov`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if t.number < 1 {
-				return cli.Usage(c, "-n must be 1 or more")
+			if options.number < 1 {
+				return cli.Usage(c, "-n must be 1 or more, not %d", options.number)
 			}
-			if t.kind != "" && !audit.IsKnownKind(t.kind) {
-				return cli.Usage(c, "no records are of the kind %q; the kinds are in --help", t.kind)
+			if options.kind != "" && !audit.IsKnownKind(options.kind) {
+				return cli.Usage(c, "unknown kind %q: --help lists the kinds", options.kind)
 			}
-			since, err := parseSince(t.since, a.Clock.Now())
+			since, err := parseSince(options.since, a.Clock.Now())
 			if err != nil {
 				return cli.Usage(c, "--since: %v", err)
 			}
-			t.query = ops.AuditQuery{Filter: audit.Filter{Kind: t.kind, SP: idp.EntityID(t.sp), Since: since}}
-			if t.query.User = idp.UserID(t.user); strings.Contains(t.user, "@") {
-				t.query.User, t.query.Email = "", t.user
+			options.query = ops.AuditQuery{Filter: audit.Filter{Kind: options.kind, SP: idp.EntityID(options.sp), Since: since}}
+			if options.query.User = idp.UserID(options.user); strings.Contains(options.user, "@") {
+				options.query.User, options.query.Email = "", options.user
 			}
-			return a.tailAudit(c.Context(), t)
+			return a.tailAudit(c.Context(), options)
 		},
 	}
-	f := c.Flags()
-	f.IntVarP(&t.number, "lines", "n", 20, "show the last `N` records")
-	f.BoolVarP(&t.follow, "follow", "f", false, "continue with the records that the running server adds")
-	f.StringVar(&t.kind, "kind", "", "only records of this `KIND`, or whose kind begins with it and a full stop")
-	f.StringVar(&t.user, "user", "", "only records of this user, by `EMAIL` or ID")
-	f.StringVar(&t.sp, "sp", "", "only records of the service provider `ENTITY_ID`")
-	f.StringVar(&t.since, "since", "", "only records since a `TIME`: 24h, 2027-03-01, 2027-03-01T09:00:00Z")
+	flags := c.Flags()
+	flags.IntVarP(&options.number, "lines", "n", 20, "show the last `N` records")
+	flags.BoolVarP(&options.follow, "follow", "f", false, "continue with the records that the running server adds")
+	flags.StringVar(&options.kind, "kind", "", "only records of this `KIND`, or whose kind begins with it and a full stop")
+	flags.StringVar(&options.user, "user", "", "only records of this user, by `EMAIL` or ID")
+	flags.StringVar(&options.sp, "sp", "", "only records of the service provider `ENTITY_ID`")
+	flags.StringVar(&options.since, "since", "", "only records since a `TIME`: 24h, 2027-03-01, 2027-03-01T09:00:00Z")
 	a.CompleteFlag(c, "kind", cli.FindAuditKinds)
 	a.CompleteFlag(c, "user", cli.FindEmails)
 	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
@@ -114,18 +114,18 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	}
 	at, err := cli.ParseTime(text)
 	if err != nil {
-		err = fmt.Errorf("%w, and no duration (24h)", err)
+		err = fmt.Errorf("%w or duration (24h)", err)
 	}
 	return at, err
 }
 
-func (a *commands) tailAudit(ctx context.Context, t tailOptions) error {
-	records, last, err := a.findAudit(ctx, t.query, t.number)
+func (a *commands) tailAudit(ctx context.Context, options tailOptions) error {
+	records, last, err := a.findAudit(ctx, options.query, options.number)
 	if err != nil {
 		return err
 	}
 	slices.Reverse(records)
-	if err := a.printRecords(records); err != nil || !t.follow {
+	if err := a.printRecords(records); err != nil || !options.follow {
 		return err
 	}
 	pong, err := cli.Ask(ctx, a.App, ops.Ping, ops.Empty{})
@@ -133,31 +133,31 @@ func (a *commands) tailAudit(ctx context.Context, t tailOptions) error {
 		return err
 	}
 	if pong.Address == "" {
-		a.Say("no server runs, so nothing is added")
+		a.Say("no server runs, so there will be no new records")
 		return nil
 	}
-	return a.followAudit(ctx, t, last)
+	return a.followAudit(ctx, options, last)
 }
 
 // followAudit shows new records until ctx ends, which is not an error.
-func (a *commands) followAudit(ctx context.Context, t tailOptions, last uint64) error {
-	tick := time.NewTicker(t.pollInterval)
+func (a *commands) followAudit(ctx context.Context, options tailOptions, last uint64) error {
+	tick := time.NewTicker(options.pollInterval)
 	defer tick.Stop()
 	for {
-		q := t.query
+		q := options.query
 		q.After, q.Limit = &last, 1000
-		found, err := cli.Ask(ctx, a.App, ops.FindAudit, q)
+		page, err := cli.Ask(ctx, a.App, ops.FindAudit, q)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if err := a.printRecords(found.Records); err != nil {
+		if err := a.printRecords(page.Records); err != nil {
 			return err
 		}
-		if found.Next > last {
-			last = found.Next
+		if page.Next > last {
+			last = page.Next
 			continue
 		}
 		select {
@@ -170,18 +170,18 @@ func (a *commands) followAudit(ctx context.Context, t tailOptions, last uint64) 
 
 // findAudit returns the newest records that q selects, newest first, and the number of the last
 // record in the trail.
-func (a *commands) findAudit(ctx context.Context, q ops.AuditQuery, n int) (records []idp.AuditRecord, last uint64, err error) {
+func (a *commands) findAudit(ctx context.Context, query ops.AuditQuery, n int) (records []idp.AuditRecord, last uint64, err error) {
 	for first := true; ; first = false {
-		q.Limit = n - len(records)
-		found, err := cli.Ask(ctx, a.App, ops.FindAudit, q)
+		query.Limit = n - len(records)
+		page, err := cli.Ask(ctx, a.App, ops.FindAudit, query)
 		if err != nil {
 			return nil, 0, err
 		}
 		if first {
-			last = found.Last
+			last = page.Last
 		}
-		records = append(records, found.Records...)
-		if q.Before = found.Next; found.Next == 0 || len(records) >= n {
+		records = append(records, page.Records...)
+		if query.Before = page.Next; page.Next == 0 || len(records) >= n {
 			return records, last, nil
 		}
 	}
@@ -210,10 +210,10 @@ func (a *commands) printRecords(records []idp.AuditRecord) error {
 // printRecord writes a record as one line.
 func printRecord(w io.Writer, r *idp.AuditRecord) error {
 	line := fmt.Sprintf("%s  #%d  %s  %s", cli.FormatTime(r.At), r.Seq, r.Kind, r.Outcome)
-	between := "  "
+	separator := "  "
 	for _, p := range listRecordPairs(r) {
 		if p[1] != "" {
-			line, between = line+between+p[0]+"="+quoteIfNeeded(p[1]), " "
+			line, separator = line+separator+p[0]+"="+quoteIfNeeded(p[1]), " "
 		}
 	}
 	_, err := fmt.Fprintln(w, idp.ReplaceControls(line))
@@ -244,7 +244,7 @@ func listRecordPairs(r *idp.AuditRecord) [][2]string {
 func addReasonText(detail map[string]string) map[string]string {
 	reason := rotation.ReadReason(detail)
 	text := templates.TerminalPhrases().Reason(reason)
-	if text == string(reason.Code) { // none, or a code without words
+	if text == string(reason.Code) { // no reason, or a code without a text
 		return detail
 	}
 	detail = maps.Clone(detail)

@@ -28,8 +28,8 @@ func ErrorsCommand(app *cli.App) *cobra.Command {
 		Use:   "show ID",
 		Short: "Show what happened, by the error ID on a page",
 		Long: `Show the records of an error ID from a page, or of a request ID from
-the log: the time, the actor, the reason, everything else that was done in that
-request, and what it means. The message is in the log only, under the same ID.`,
+the log: the time, the actor, the reason, the other actions of that request, and an
+explanation. The message itself is only in the log, under the same ID.`,
 		Example: `    vernal errors show 7KQM2ZV4H0A9XW3T
     at       2027-03-02T09:14:07Z
     what     refusal: signature_mismatch
@@ -38,7 +38,7 @@ request, and what it means. The message is in the log only, under the same ID.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			id := parseErrorID(args[0])
 			if id == "" {
-				return cli.Usage(c, "%q is no error id: those have 16 letters and digits", args[0])
+				return cli.Usage(c, "%q is not an error ID, which has 16 letters and digits", args[0])
 			}
 			return a.showError(c.Context(), id)
 		},
@@ -86,11 +86,11 @@ func readRequestCerts(code string, p *idp.ServiceProvider) (list []RequestCert, 
 		return nil, nil
 	}
 	for _, text := range p.Certs {
-		all, err := partnercert.Read([]byte(text))
+		partnerCerts, err := partnercert.Read([]byte(text))
 		if err != nil {
 			return nil, fmt.Errorf("read request certificates of %s: %w", p.EntityID, err)
 		}
-		for _, c := range all {
+		for _, c := range partnerCerts {
 			list = append(list, RequestCert{SHA256: certs.CertSHA256(c), EndsAt: c.NotAfter.UTC()})
 		}
 	}
@@ -103,34 +103,34 @@ func (a *commands) showError(ctx context.Context, id string) error {
 		return err
 	}
 	if len(records) == 0 {
-		return fmt.Errorf("no audit record for error ID %s\n  look for it in the log; during a flood, refusals are counted and not recorded one by one", id)
+		return fmt.Errorf("no audit record for error ID %s: look for it in the log\n  during a flood, refusals are counted and not recorded one by one", id)
 	}
 	report := ErrorReport{ID: id, Records: records}
 	if request := records[0].RequestID; request != "" {
 		// The records of one request are written within moments.
 		q := ops.AuditQuery{Filter: audit.Filter{ID: request, Since: records[0].At.Add(-maxRequestTime)}}
-		if all, _, err := a.findAudit(ctx, q, 50); err == nil && len(all) > 0 {
-			slices.Reverse(all)
-			report.Records = all
+		if requestRecords, _, err := a.findAudit(ctx, q, 50); err == nil && len(requestRecords) > 0 {
+			slices.Reverse(requestRecords)
+			report.Records = requestRecords
 		}
 	}
-	about := records[0]
-	if about.SP != "" {
-		p, err := cli.Ask(ctx, a.App, ops.ShowSP, ops.SPRequest{EntityID: about.SP})
+	record := records[0]
+	if record.SP != "" {
+		provider, err := cli.Ask(ctx, a.App, ops.ShowSP, ops.SPRequest{EntityID: record.SP})
 		if err != nil && !errors.Is(err, idp.ErrNotFound) {
 			return err
 		}
 		if err == nil {
-			report.SPName = p.Name
-			if report.RequestCerts, err = readRequestCerts(about.Outcome, p); err != nil {
+			report.SPName = provider.Name
+			if report.RequestCerts, err = readRequestCerts(record.Outcome, provider); err != nil {
 				return err
 			}
 		}
 	}
-	if report.Meaning, err = explainRefusal(about); err != nil {
+	if report.Meaning, err = explainRefusal(record); err != nil {
 		return err
 	}
-	return a.Print(report, func() error { return a.printErrorReport(&report, &about) })
+	return a.Print(report, func() error { return a.printErrorReport(&report, &record) })
 }
 
 // explainRefusal returns the explanation of a refusal.
@@ -153,9 +153,9 @@ func explainRefusal(r idp.AuditRecord) (string, error) {
 	return strings.TrimSpace(b.String()), nil
 }
 
-func (a *commands) printErrorReport(report *ErrorReport, about *idp.AuditRecord) error {
-	list := [][2]string{{"at", cli.FormatTime(about.At)}, {"what", string(about.Kind) + ": " + about.Outcome}, {"record", fmt.Sprintf("#%d", about.Seq)}}
-	list = append(list, listRecordPairs(about)...)
+func (a *commands) printErrorReport(report *ErrorReport, record *idp.AuditRecord) error {
+	list := [][2]string{{"at", cli.FormatTime(record.At)}, {"what", string(record.Kind) + ": " + record.Outcome}, {"record", fmt.Sprintf("#%d", record.Seq)}}
+	list = append(list, listRecordPairs(record)...)
 	list = append(list, [2]string{"sp name", report.SPName})
 	if err := cli.WritePairs(a.Out, list); err != nil {
 		return err
@@ -174,10 +174,10 @@ func (a *commands) printErrorReport(report *ErrorReport, about *idp.AuditRecord)
 	}
 	switch {
 	case report.Meaning == "":
-	case about.Detail["seen"] != "":
-		fmt.Fprintf(a.Out, "\nwhat the page said:\n\n%s\n", report.Meaning)
+	case record.Detail["seen"] != "":
+		fmt.Fprintf(a.Out, "\nthe text of the page:\n\n%s\n", report.Meaning)
 	default:
-		fmt.Fprintf(a.Out, "\nwhat the page said, without what was seen:\n\n%s\n", report.Meaning)
+		fmt.Fprintf(a.Out, "\nthe text of the page, without the received value:\n\n%s\n", report.Meaning)
 	}
 	return nil
 }

@@ -25,86 +25,86 @@ type exportOptions struct {
 	after        uint64
 	prune        bool
 	yes          string
-	brokenSeq       uint64
+	brokenSeq    uint64
 }
 
 func (a *commands) exportCommand() *cobra.Command {
-	var e exportOptions
+	var options exportOptions
 	var since, until string
 	c := &cobra.Command{
 		Use:   "export [--out FILE] [--since TIME] [--until TIME] [--after SEQ] [--prune --yes audit]",
-		Short: "Write records as JSON lines, and make room",
+		Short: "Write records as JSON lines, and remove them from the store",
 		Long: `Write records of the audit trail as JSON lines, exactly as they are stored, so that
-'audit verify --file' can verify them. IP addresses are not in them: those are
-kept for 90 days, and files are kept longer.
+'audit verify --file' can verify them. They contain no IP addresses, because those
+are kept for 90 days only.
 
---prune removes what was written from the store. The file ends with a checkpoint
+--prune removes the written records from the store. The file ends with a checkpoint
 that is signed by the preferred year's key, and the store keeps the checkpoint in
-place of the records, so that file and store prove one another. If it is cut short,
-run it again, with another file. A trail that is broken is not pruned without
---broken SEQ, which says that you have seen where.`,
+place of the records, so that file and store prove one another. If it is
+interrupted, run it again with another file. A broken trail is only pruned with
+--broken SEQ, which confirms the place of the break.`,
 		Example: `    vernal audit export --since 2027-03-01 --until 2027-04-01 --out march.jsonl
     vernal audit export --prune --until 2027-01-01 --out 2026.jsonl --yes audit
     wrote 81230 records, 1 to 81230, to 2026.jsonl
-    removed 81230 records from the store; verify the file with: vernal audit verify --file 2026.jsonl`,
+    removed 81230 records from the store: verify the file with vernal audit verify --file 2026.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			now := a.Clock.Now()
-			if e.since, err = parseSince(since, now); err != nil {
+			if options.since, err = parseSince(since, now); err != nil {
 				return cli.Usage(c, "--since: %v", err)
 			}
-			if e.until, err = parseSince(until, now); err != nil {
+			if options.until, err = parseSince(until, now); err != nil {
 				return cli.Usage(c, "--until: %v", err)
 			}
 			switch {
-			case e.prune && e.out == "":
-				return cli.Usage(c, "--prune needs --out FILE: what is removed must be kept somewhere")
-			case e.prune && (e.after > 0 || since != ""):
-				return cli.Usage(c, "--prune begins with the oldest record; --since and --after would leave some out")
+			case options.prune && options.out == "":
+				return cli.Usage(c, "--prune needs --out FILE for the removed records")
+			case options.prune && (options.after > 0 || since != ""):
+				return cli.Usage(c, "--prune begins with the oldest record: leave out --since and --after")
 			}
-			if e.prune {
-				if err := a.Confirm("remove records from the audit trail once they are in "+e.out, "audit", e.yes); err != nil {
+			if options.prune {
+				if err := a.Confirm("remove records from the audit trail once they are in "+options.out, "audit", options.yes); err != nil {
 					return err
 				}
 			}
-			return a.exportAudit(c.Context(), &e)
+			return a.exportAudit(c.Context(), &options)
 		},
 	}
-	f := c.Flags()
-	f.StringVar(&e.out, "out", "", "write to a new `FILE` that only you can read, instead of standard output")
-	f.StringVar(&since, "since", "", "begin with the first record since a `TIME`")
-	f.StringVar(&until, "until", "", "end before the first record since a `TIME`")
-	f.Uint64Var(&e.after, "after", 0, "begin after the record `SEQ`")
-	f.BoolVar(&e.prune, "prune", false, "remove from the store what was written")
-	f.StringVar(&e.yes, "yes", "", "confirm --prune with `NAME`: audit")
-	f.Uint64Var(&e.brokenSeq, "broken", 0, "with --prune: the trail is known to be broken at `SEQ`")
+	flags := c.Flags()
+	flags.StringVar(&options.out, "out", "", "write to a new `FILE` that only you can read, instead of standard output")
+	flags.StringVar(&since, "since", "", "begin with the first record since a `TIME`")
+	flags.StringVar(&until, "until", "", "end before the first record since a `TIME`")
+	flags.Uint64Var(&options.after, "after", 0, "begin after the record `SEQ`")
+	flags.BoolVar(&options.prune, "prune", false, "remove the written records from the store")
+	flags.StringVar(&options.yes, "yes", "", "confirm --prune with `NAME`: audit")
+	flags.Uint64Var(&options.brokenSeq, "broken", 0, "with --prune: confirm that the trail is broken at `SEQ`")
 	return c
 }
 
-func (a *commands) exportAudit(ctx context.Context, e *exportOptions) error {
-	var w *exportSummary
-	err := a.WriteOut(e.out, func(out io.Writer) (err error) {
-		w, err = a.writeAudit(ctx, out, e)
+func (a *commands) exportAudit(ctx context.Context, options *exportOptions) error {
+	var summary *exportSummary
+	err := a.WriteOut(options.out, func(out io.Writer) (err error) {
+		summary, err = a.writeAudit(ctx, out, options)
 		return err
 	})
 	if errors.Is(err, errNoRecords) {
 		a.Say("no records to write")
 		return nil
 	}
-	if err != nil || e.out == "" {
+	if err != nil || options.out == "" {
 		return err
 	}
-	a.Say("wrote %s, %d to %d, to %s", cli.FormatCount(int(w.count), "record"), w.firstSeq, w.last.Seq, e.out)
-	if !e.prune {
+	a.Say("wrote %s, %d to %d, to %s", cli.FormatCount(int(summary.count), "record"), summary.firstSeq, summary.last.Seq, options.out)
+	if !options.prune {
 		return nil
 	}
-	return a.pruneAudit(ctx, e)
+	return a.pruneAudit(ctx, options)
 }
 
 // exportSummary describes the records written to a file.
 type exportSummary struct {
 	count, firstSeq uint64
-	last           audit.Place
+	last            audit.Place
 }
 
 // errNoRecords is the error of an export without records.
@@ -112,38 +112,38 @@ var errNoRecords = errors.New("no records")
 
 // writeAudit writes the trail page by page, up to its last record at the beginning, because a
 // busy server adds records all the time.
-func (a *commands) writeAudit(ctx context.Context, to io.Writer, e *exportOptions) (*exportSummary, error) {
-	out := bufio.NewWriter(to)
-	w := &exportSummary{}
-	after, end := e.after, uint64(0)
+func (a *commands) writeAudit(ctx context.Context, output io.Writer, options *exportOptions) (*exportSummary, error) {
+	out := bufio.NewWriter(output)
+	summary := &exportSummary{}
+	afterSeq, endSeq := options.after, uint64(0)
 	for first := true; ; first = false {
-		page, err := cli.Ask(ctx, a.App, ops.ReadAudit, ops.AuditRange{After: after, Limit: 1000})
+		page, err := cli.Ask(ctx, a.App, ops.ReadAudit, ops.AuditRange{After: afterSeq, Limit: 1000})
 		if err != nil {
 			return nil, err
 		}
 		if first {
-			end = page.Head.Seq
-			if c := page.Checkpoint; c != nil && after <= c.Seq && e.since.IsZero() {
-				after = c.Seq
+			endSeq = page.Head.Seq
+			if c := page.Checkpoint; c != nil && afterSeq <= c.Seq && options.since.IsZero() {
+				afterSeq = c.Seq
 				if err := writeCheckpoint(out, c); err != nil {
 					return nil, err
 				}
 			}
 		}
-		more, err := w.writeLines(out, page.Lines, after, end, e)
+		hasMore, err := summary.writeLines(out, page.Lines, afterSeq, endSeq, options)
 		if err != nil {
 			return nil, err
 		}
-		if !more || len(page.Lines) == 0 {
+		if !hasMore || len(page.Lines) == 0 {
 			break
 		}
-		after = page.Lines[len(page.Lines)-1].Place
+		afterSeq = page.Lines[len(page.Lines)-1].Place
 	}
-	if w.count == 0 && e.out != "" {
+	if summary.count == 0 && options.out != "" {
 		return nil, errNoRecords
 	}
-	if e.prune {
-		c, err := cli.Ask(ctx, a.App, ops.SignCheckpoint, w.last)
+	if options.prune {
+		c, err := cli.Ask(ctx, a.App, ops.SignCheckpoint, summary.last)
 		if err != nil {
 			return nil, err
 		}
@@ -151,7 +151,7 @@ func (a *commands) writeAudit(ctx context.Context, to io.Writer, e *exportOption
 			return nil, err
 		}
 	}
-	return w, out.Flush()
+	return summary, out.Flush()
 }
 
 func writeCheckpoint(out io.Writer, c *idp.AuditCheckpoint) error {
@@ -161,61 +161,61 @@ func writeCheckpoint(out io.Writer, c *idp.AuditCheckpoint) error {
 }
 
 // writeLines writes the selected lines of a page. It returns false at the end.
-func (w *exportSummary) writeLines(out *bufio.Writer, lines []ops.AuditLine, after, end uint64, e *exportOptions) (more bool, err error) {
+func (s *exportSummary) writeLines(out *bufio.Writer, lines []ops.AuditLine, afterSeq, endSeq uint64, options *exportOptions) (hasMore bool, err error) {
 	for _, line := range lines {
-		if line.Place <= after {
+		if line.Place <= afterSeq {
 			continue // exported before, but its removal was interrupted
 		}
-		if line.Place > end && end > 0 {
+		if line.Place > endSeq && endSeq > 0 {
 			return false, nil
 		}
-		var rec struct {
+		var record struct {
 			At   time.Time `json:"at"`
 			Hash string    `json:"hash"`
 		}
-		readErr := json.Unmarshal([]byte(line.JSON), &rec) // an unreadable record is written unchanged
-		if readErr == nil && !e.since.IsZero() && w.count == 0 && rec.At.Before(e.since) {
+		readErr := json.Unmarshal([]byte(line.JSON), &record) // an unreadable record is written unchanged
+		if readErr == nil && !options.since.IsZero() && s.count == 0 && record.At.Before(options.since) {
 			continue
 		}
-		if readErr == nil && !e.until.IsZero() && !rec.At.Before(e.until) {
+		if readErr == nil && !options.until.IsZero() && !record.At.Before(options.until) {
 			return false, nil
 		}
 		out.WriteString(line.JSON)
 		if err := out.WriteByte('\n'); err != nil {
 			return false, err
 		}
-		if w.count == 0 {
-			w.firstSeq = line.Place
+		if s.count == 0 {
+			s.firstSeq = line.Place
 		}
-		w.count++
-		w.last = audit.Place{Seq: line.Place, Hash: rec.Hash}
+		s.count++
+		s.last = audit.Place{Seq: line.Place, Hash: record.Hash}
 	}
 	return true, nil
 }
 
 // pruneAudit reads the written file back and verifies it before it removes the records from
 // the store.
-func (a *commands) pruneAudit(ctx context.Context, e *exportOptions) error {
-	f, err := readAuditFile(e.out, nil, e.brokenSeq)
+func (a *commands) pruneAudit(ctx context.Context, options *exportOptions) error {
+	file, err := readAuditFile(options.out, nil, options.brokenSeq)
 	if err != nil {
 		return err
 	}
-	if b := f.Broken; b != nil {
-		return cli.Refuse("nothing was removed: audit record %d %s\n  if you know why, and have kept %s: --prune --broken %d", b.Seq, b.Problem, e.out, b.Seq)
+	if broken := file.Broken; broken != nil {
+		return cli.Refuse("nothing was removed: audit record %d %s\n  if you know the reason and keep %s: --prune --broken %d", broken.Seq, broken.Problem, options.out, broken.Seq)
 	}
-	if !f.Signed {
-		return cli.Refuse("nothing was removed: %s does not end with a checkpoint", e.out)
+	if !file.Signed {
+		return cli.Refuse("nothing was removed: %s does not end with a checkpoint", options.out)
 	}
-	removed := 0
+	removedCount := 0
 	for {
-		done, err := cli.Ask(ctx, a.App, ops.PruneAudit, f.Checkpoints[len(f.Checkpoints)-1])
+		answer, err := cli.Ask(ctx, a.App, ops.PruneAudit, file.Checkpoints[len(file.Checkpoints)-1])
 		if err != nil {
-			return fmt.Errorf("%w\n  %s were removed; the next 'vernal audit export --prune' goes on", err, cli.FormatCount(removed, "record"))
+			return fmt.Errorf("%w\n  %s were removed: to continue, run 'vernal audit export --prune' again", err, cli.FormatCount(removedCount, "record"))
 		}
-		if removed += done.Removed; !done.More {
+		if removedCount += answer.Removed; !answer.More {
 			break
 		}
 	}
-	a.Say("removed %s from the store; verify the file with: vernal audit verify --file %s", cli.FormatCount(removed, "record"), shellquote.Quote(e.out))
+	a.Say("removed %s from the store: verify the file with vernal audit verify --file %s", cli.FormatCount(removedCount, "record"), shellquote.Quote(options.out))
 	return nil
 }

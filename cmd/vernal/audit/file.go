@@ -25,49 +25,49 @@ type auditFile struct {
 	// Signed reports whether the file ends with a checkpoint for its last record.
 	Signed   bool `json:"signed"`
 	Compared bool `json:"compared"`
-	// Standing is how the file relates to the trail in the store.
+	// Standing describes the relation of the file to the trail in the store.
 	Standing string             `json:"standing,omitempty"`
 	Broken   *audit.BrokenError `json:"broken,omitempty"`
 
-	place audit.Place
-	hasBegun bool
-	knownBreak uint64 // the record where the operator knows of a break, 0 for none
+	place      audit.Place
+	hasBegun   bool
+	knownBreak uint64 // the record where the operator confirmed a break, 0 for none
 }
 
-// readAuditFile verifies a file line by line, and reports a break in Broken. known is a
-// record where a break is known, or 0.
-func readAuditFile(name string, at *audit.Place, known uint64) (*auditFile, error) {
-	in, err := os.Open(name)
+// readAuditFile verifies a file line by line, and reports a break in Broken. knownBreak is a
+// record where the operator confirmed a break, or 0.
+func readAuditFile(name string, recorded *audit.Place, knownBreak uint64) (*auditFile, error) {
+	input, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer in.Close()
-	f := &auditFile{Checkpoints: []idp.AuditCheckpoint{}, knownBreak: known}
-	r := audit.NewExportReader(in)
+	defer input.Close()
+	file := &auditFile{Checkpoints: []idp.AuditCheckpoint{}, knownBreak: knownBreak}
+	reader := audit.NewExportReader(input)
 	for n := 1; ; n++ {
-		line, err := r.Next()
+		line, err := reader.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s, line %d: %w", name, n, err)
 		}
-		if err := f.verifyLine(line, at); err != nil {
-			if !errors.As(err, &f.Broken) {
+		if err := file.verifyLine(line, recorded); err != nil {
+			if !errors.As(err, &file.Broken) {
 				return nil, fmt.Errorf("read %s, line %d: %w", name, n, err)
 			}
-			f.lookAhead(r)
-			return f, nil
+			file.lookAhead(reader)
+			return file, nil
 		}
 	}
-	if f.Records == 0 && len(f.Checkpoints) == 0 {
-		return nil, fmt.Errorf("%s holds no records", name)
+	if file.Records == 0 && len(file.Checkpoints) == 0 {
+		return nil, fmt.Errorf("%s contains no records: name a file of 'vernal audit export'", name)
 	}
-	return f, nil
+	return file, nil
 }
 
 // verifyLine verifies one line.
-func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
+func (f *auditFile) verifyLine(line audit.ExportLine, recorded *audit.Place) error {
 	if line.Checkpoint != nil {
 		return f.addCheckpoint(line.Checkpoint)
 	}
@@ -75,21 +75,21 @@ func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
 		return &audit.BrokenError{Seq: f.Last + 1, Problem: "follows the checkpoint that ends the file"}
 	}
 	stored := idp.AuditLine{JSON: line.Text}
-	l, ok := audit.ReadLine(stored)
+	record, ok := audit.ReadLine(stored)
 	if !ok {
 		return &audit.BrokenError{Seq: f.place.Seq + 1, Problem: "was changed: its content is not a record"}
 	}
-	stored.Place = l.Seq
+	stored.Place = record.Seq
 	if !f.hasBegun {
 		f.hasBegun = true
-		f.place = audit.Place{Seq: l.Seq - 1, Hash: l.Prev} // a part of a trail can begin at any record
-		if l.Seq == 1 {
+		f.place = audit.Place{Seq: record.Seq - 1, Hash: record.Prev} // a part of a trail can begin at any record
+		if record.Seq == 1 {
 			f.place = audit.Place{}
 		}
 	}
 	next, err := f.place.Next(stored)
 	if err != nil && f.knownBreak == f.place.Seq+1 {
-		next, err = audit.Place{Seq: l.Seq, Hash: l.Hash}, nil
+		next, err = audit.Place{Seq: record.Seq, Hash: record.Hash}, nil
 	}
 	if err != nil {
 		return err
@@ -99,9 +99,9 @@ func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
 	}
 	f.place, f.Last, f.Hash = next, next.Seq, next.Hash
 	f.Records++
-	if at != nil && at.Seq == next.Seq {
+	if recorded != nil && recorded.Seq == next.Seq {
 		f.Compared = true
-		if at.Hash != next.Hash {
+		if recorded.Hash != next.Hash {
 			return &audit.BrokenError{Seq: next.Seq, Problem: "is not the recorded one: it, or the trail before it, was replaced"}
 		}
 	}
@@ -127,7 +127,7 @@ func (f *auditFile) lookAhead(r *audit.ExportReader) {
 			return
 		}
 		if l, ok := audit.ReadLine(idp.AuditLine{JSON: line.Text}); ok && l.Seq == f.Broken.Seq {
-			f.Broken.Problem = "was moved: it is further on"
+			f.Broken.Problem = "was moved to a later place"
 			return
 		}
 	}

@@ -96,7 +96,7 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 		}
 		req.File = abs
 		if _, err := os.Lstat(file); err == nil {
-			return cli.Refuse("%s exists already: name a new file, because a backup never replaces another one", file)
+			return cli.Refuse("%s already exists: name a new file, because a backup never replaces another one", file)
 		}
 	}
 	switch {
@@ -108,25 +108,25 @@ func (a *commands) backup(c *cobra.Command, file string, f *backupFlags) error {
 	if err := a.readProtection(c, f, &req); err != nil {
 		return err
 	}
-	s, err := a.receive(c.Context(), file, req)
+	summary, err := a.receive(c.Context(), file, req)
 	if errors.Is(err, fs.ErrExist) {
-		return cli.Refuse("%s exists already: name a new file, because a backup never replaces another one", file)
+		return cli.Refuse("%s already exists: name a new file, because a backup never replaces another one", file)
 	}
-	done := ops.BackupResult{File: req.File}
+	record := ops.BackupResult{File: req.File}
 	if err != nil {
-		done.Error = err.Error()
+		record.Error = err.Error()
 		if c.Context().Err() == nil {
-			_, _ = cli.Ask(c.Context(), a.App, ops.RecordBackup, done) // keep the first error
+			_, _ = cli.Ask(c.Context(), a.App, ops.RecordBackup, record) // keep the first error
 		}
 		return err
 	}
-	done.MasterKeys, done.Bytes, done.SHA256 = s.MasterKeys, s.Bytes, s.SHA256
-	if _, err := cli.Ask(c.Context(), a.App, ops.RecordBackup, done); err != nil {
+	record.MasterKeys, record.Bytes, record.SHA256 = summary.MasterKeys, summary.Bytes, summary.SHA256
+	if _, err := cli.Ask(c.Context(), a.App, ops.RecordBackup, record); err != nil {
 		return fmt.Errorf("the backup is complete, but could not be recorded: %w", err)
 	}
-	r := result{File: req.File, Summary: s, MasterKey: s.Contains(backup.MasterKeyName)}
-	a.sayBackup(r)
-	return a.Print(r, nil)
+	outcome := result{File: req.File, Summary: summary, MasterKey: summary.Contains(backup.MasterKeyName)}
+	a.sayBackup(outcome)
+	return a.Print(outcome, nil)
 }
 
 // receive writes the backup. If it fails, or if the process is killed, the file does not exist.
@@ -146,18 +146,18 @@ func (a *commands) receive(ctx context.Context, file string, req ops.BackupReque
 
 // readProtection reads the passphrase or the public key that encrypts the master key.
 func (a *commands) readProtection(c *cobra.Command, f *backupFlags, req *ops.BackupRequest) error {
-	given := 0
-	for _, set := range []bool{f.passphraseFile != "", f.passphraseStdin, f.recipient != ""} {
-		if set {
-			given++
+	count := 0
+	for _, isSet := range []bool{f.passphraseFile != "", f.passphraseStdin, f.recipient != ""} {
+		if isSet {
+			count++
 		}
 	}
 	switch {
-	case !f.withMasterKey && given > 0:
+	case !f.withMasterKey && count > 0:
 		return cli.Usage(c, "--passphrase-file, --passphrase-stdin and --recipient need --with-master-key: add it")
 	case !f.withMasterKey:
 		return nil
-	case given > 1:
+	case count > 1:
 		return cli.Usage(c, "give only one of --passphrase-file, --passphrase-stdin and --recipient")
 	case f.recipient != "":
 		req.Recipients = f.recipient

@@ -56,17 +56,17 @@ const (
 // check extracts a backup into a temporary folder and checks it there.
 func (a *commands) check(c *cobra.Command, file string, f *restoreFlags, place Place) (err error) {
 	ctx := c.Context()
-	in, r, err := a.openBackup(file)
+	input, reader, err := a.openBackup(file)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	scratch, err := os.MkdirTemp("", "vernal-check-") // 0700
+	defer input.Close()
+	tempDir, err := os.MkdirTemp("", "vernal-check-") // 0700
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	files, err := extractTo(ctx, filepath.Join(scratch, "backup"), r)
+	defer func() { err = errors.Join(err, os.RemoveAll(tempDir)) }()
+	files, err := extractTo(ctx, filepath.Join(tempDir, "backup"), reader)
 	if err != nil {
 		return err
 	}
@@ -74,46 +74,46 @@ func (a *commands) check(c *cobra.Command, file string, f *restoreFlags, place P
 	if err != nil {
 		return err
 	}
-	done := &checkResult{File: file, Backup: r.Manifest, SHA256: r.SHA256(), Years: []checkedYear{}}
+	answer := &checkResult{File: file, Backup: reader.Manifest, SHA256: reader.SHA256(), Years: []checkedYear{}}
 	if master != nil {
-		if err := a.authenticate(ctx, files, r, master); err != nil {
+		if err := a.authenticate(ctx, files, reader, master); err != nil {
 			return err
 		}
-		done.Authenticated = true
-		done.Years = checkYears(files, master)
-		for _, y := range done.Years {
+		answer.Authenticated = true
+		answer.Years = checkYears(files, master)
+		for _, y := range answer.Years {
 			if y.Result == yearFailed {
-				done.Problems++
+				answer.Problems++
 			}
 		}
 	}
-	a.reportCheck(done)
-	if err := a.Print(done, nil); err != nil {
+	a.reportCheck(answer)
+	if err := a.Print(answer, nil); err != nil {
 		return err
 	}
-	return cli.AttentionDue(done.Problems)
+	return cli.AttentionDue(answer.Problems)
 }
 
 // authenticate proves that the installation with the master key m made the backup, and that the
 // store in it is the one that the manifest describes.
-func (a *commands) authenticate(ctx context.Context, files *stagedFiles, r *backup.Reader, m *seal.Master) (err error) {
-	s, err := a.host.OpenStore(files.path(backup.StoreName), m)
+func (a *commands) authenticate(ctx context.Context, files *stagedFiles, reader *backup.Reader, master *seal.Master) (err error) {
+	store, err := a.host.OpenStore(files.path(backup.StoreName), master)
 	if err != nil {
 		return fmt.Errorf("open the store in the backup: %w", err)
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := r.Manifest.Verify(s.Ring()); err != nil {
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := reader.Manifest.Verify(store.Ring()); err != nil {
 		return refuseBackup(err)
 	}
-	id, err := backup.ReadInstallationID(ctx, s)
+	id, err := backup.ReadInstallationID(ctx, store)
 	if err != nil {
 		return err
 	}
-	page, err := s.AuditPage(ctx, 0, 0)
+	page, err := store.AuditPage(ctx, 0, 0)
 	if err != nil {
 		return err
 	}
-	if id != r.Manifest.Installation || page.Head.Seq != r.Manifest.Head.Seq || page.Head.Hash != r.Manifest.Head.Hash {
+	if id != reader.Manifest.Installation || page.Head.Seq != reader.Manifest.Head.Seq || page.Head.Hash != reader.Manifest.Head.Hash {
 		return refuseBackup(&backup.Refusal{Code: backup.CodeForeign})
 	}
 	return nil

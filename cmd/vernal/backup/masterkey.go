@@ -20,37 +20,37 @@ import (
 // findMaster returns the master key; nil without one. It must be one of those that open the
 // backup.
 func (a *commands) findMaster(c *cobra.Command, f *restoreFlags, place Place, files *stagedFiles) (*seal.Master, error) {
-	m, from, err := a.readMaster(c, f, place, files)
-	if m == nil || err != nil {
+	master, source, err := a.readMaster(c, f, place, files)
+	if master == nil || err != nil {
 		return nil, err
 	}
-	if slices.Contains(files.manifest.MasterKeys, m.ID()) {
-		return m, nil
+	if slices.Contains(files.manifest.MasterKeys, master.ID()) {
+		return master, nil
 	}
 	return nil, cli.Refuse("the master key %s (%s) does not open the backup, which needs %s: name the right one with --master-key",
-		m.ID(), from, strings.Join(files.manifest.MasterKeys, " or "))
+		master.ID(), source, strings.Join(files.manifest.MasterKeys, " or "))
 }
 
-func (a *commands) readMaster(c *cobra.Command, f *restoreFlags, place Place, files *stagedFiles) (m *seal.Master, from string, err error) {
+func (a *commands) readMaster(c *cobra.Command, f *restoreFlags, place Place, files *stagedFiles) (master *seal.Master, source string, err error) {
 	if f.masterKey != "" {
-		m, err = seal.LoadMaster(f.masterKey, "")
-		return m, f.masterKey, err
+		master, err = seal.LoadMaster(f.masterKey, "")
+		return master, f.masterKey, err
 	}
 	if f.identity != "" || f.passphraseFile != "" || f.passphraseStdin {
-		m, err = a.decryptMaster(c, f, files)
-		return m, "in the backup", err
+		master, err = a.decryptMaster(c, f, files)
+		return master, "in the backup", err
 	}
-	m, err = seal.LoadMaster(place.MasterKeyFile, place.MasterKey)
+	master, err = seal.LoadMaster(place.MasterKeyFile, place.MasterKey)
 	switch {
 	case !errors.Is(err, fs.ErrNotExist):
-		from = place.MasterKeyFile
+		source = place.MasterKeyFile
 		if place.MasterKey != "" {
-			from = "in the environment"
+			source = "in the environment"
 		}
-		return m, from, err
+		return master, source, err
 	case files.manifest.Contains(backup.MasterKeyName) && a.Terminal() != nil:
-		m, err = a.decryptMaster(c, f, files)
-		return m, "in the backup", err
+		master, err = a.decryptMaster(c, f, files)
+		return master, "in the backup", err
 	}
 	return nil, "", nil
 }
@@ -64,35 +64,35 @@ func (a *commands) decryptMaster(c *cobra.Command, f *restoreFlags, files *stage
 	if err != nil {
 		return nil, err
 	}
-	var u backup.UnlockSecret
+	var unlock backup.UnlockSecret
 	if f.identity != "" {
 		text, err := secretfile.Read(f.identity, maxSecret)
 		if err != nil {
 			return nil, fmt.Errorf("read the identity: %w", err)
 		}
-		u.Identities = string(text)
-	} else if u.Passphrase, err = a.readPassphrase(c, f.passphraseFile, f.passphraseStdin, false); err != nil {
+		unlock.Identities = string(text)
+	} else if unlock.Passphrase, err = a.readPassphrase(c, f.passphraseFile, f.passphraseStdin, false); err != nil {
 		return nil, err
 	}
-	m, err := backup.DecryptMaster(encrypted, u)
+	master, err := backup.DecryptMaster(encrypted, unlock)
 	if errors.Is(err, backup.ErrLocked) || errors.Is(err, backup.ErrIdentity) {
 		return nil, cli.Refuse("%v", err)
 	}
-	return m, err
+	return master, err
 }
 
 // placeMaster writes the master key to its configured place, unless it is there or in the
 // environment.
-func placeMaster(m *seal.Master, place Place) error {
-	if m == nil || place.MasterKey != "" {
+func placeMaster(master *seal.Master, place Place) error {
+	if master == nil || place.MasterKey != "" {
 		return nil
 	}
-	err := durable.WriteNew(place.MasterKeyFile, []byte(m.FileText()))
+	err := durable.WriteNew(place.MasterKeyFile, []byte(master.FileText()))
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	there, err := seal.LoadMaster(place.MasterKeyFile, "")
-	if err == nil && !there.Equal(m) {
+	existingKey, err := seal.LoadMaster(place.MasterKeyFile, "")
+	if err == nil && !existingKey.Equal(master) {
 		err = cli.Refuse("%s holds another master key: move it away", place.MasterKeyFile)
 	}
 	return err

@@ -37,9 +37,9 @@ const (
 //
 // After a crash the same backup can be restored again, from the beginning.
 type target struct {
-	dir     string
+	dir    string
 	marker *restore.Marker // of an interrupted restore; nil without one
-	lock    *os.File        // the folder; its lock ends with it
+	lock   *os.File        // the folder; its lock ends with it
 }
 
 // close lets other restores use the folder.
@@ -99,7 +99,7 @@ func (t *target) checkEmpty() (err error) {
 	}
 	for _, e := range entries {
 		if !slices.Contains(allowed, e.Name()) && !isLeftover(e.Name()) {
-			return cli.Refuse("%s is not empty: it has %s; name an empty folder with --data-dir, or move what is there away", t.dir, e.Name())
+			return cli.Refuse("%s is not empty, because it has %s: name an empty folder with --data-dir, or move its files away", t.dir, e.Name())
 		}
 	}
 	return nil
@@ -190,17 +190,17 @@ func extractTo(ctx context.Context, dir string, r *backup.Reader) (*stagedFiles,
 
 // checkSpace refuses a backup that does not fit, before the disk is full.
 func checkSpace(dir string, m *backup.Manifest) error {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(dir, &stat); err != nil {
 		return nil // a full disk then fails the write
 	}
-	need, free := uint64(0), uint64(st.Bavail)*uint64(st.Bsize)
+	neededBytes, freeBytes := uint64(0), uint64(stat.Bavail)*uint64(stat.Bsize)
 	for _, member := range m.Members {
-		need += uint64(member.Size)
+		neededBytes += uint64(member.Size)
 	}
-	if need > free {
+	if neededBytes > freeBytes {
 		return fmt.Errorf("the backup needs %s in %s, where %s are free: make room, or use another disk (for --check: TMPDIR)",
-			formatSize(int64(min(need, 1<<62))), dir, formatSize(int64(min(free, 1<<62))))
+			formatSize(int64(min(neededBytes, 1<<62))), dir, formatSize(int64(min(freeBytes, 1<<62))))
 	}
 	return nil
 }
@@ -275,13 +275,13 @@ func (t *target) copySince(file string) error {
 	if file == "" {
 		return nil
 	}
-	in, err := openExport(file)
+	export, err := openExport(file)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer export.Close()
 	return durable.WriteNewFrom(path, func(w io.Writer) error {
-		_, err := io.Copy(w, in)
+		_, err := io.Copy(w, export)
 		return err
 	})
 }

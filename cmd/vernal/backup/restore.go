@@ -93,7 +93,7 @@ complete and can sign for each live year.`,
 	c.Flags().StringVar(&f.identity, "identity", "", "the `FILE` with the age private key that opens the master key in the backup")
 	c.Flags().StringVar(&f.passphraseFile, "passphrase-file", "", "the `FILE` with the passphrase that opens the master key in the backup")
 	c.Flags().BoolVar(&f.passphraseStdin, "passphrase-stdin", false, "read that passphrase from standard input")
-	c.Flags().StringVar(&f.since, "since", "", "end again what the export of the audit trail, `AUDIT_EXPORT`, shows as ended since the backup")
+	c.Flags().StringVar(&f.since, "since", "", "repeat changes since the backup from `AUDIT_EXPORT`, an export of the audit trail")
 	return c
 }
 
@@ -116,7 +116,7 @@ func (a *commands) restore(c *cobra.Command, file string, f *restoreFlags) error
 	}
 	if f.check {
 		if f.since != "" {
-			return cli.Usage(c, "--since does not go with --check, which changes nothing: omit one of them")
+			return cli.Usage(c, "give --since or --check, not both, because --check changes nothing")
 		}
 		return a.check(c, file, f, place)
 	}
@@ -130,50 +130,50 @@ func (a *commands) install(c *cobra.Command, file string, f *restoreFlags, place
 		conn.Close()
 		return cli.Refuse("a server is running in %s: stop it, and restore into an empty folder", place.DataDir)
 	}
-	t, err := openTarget(place.DataDir)
+	folder, err := openTarget(place.DataDir)
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	in, r, err := a.openBackup(file)
+	defer folder.close()
+	input, reader, err := a.openBackup(file)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	files, err := t.extract(ctx, r)
+	defer input.Close()
+	files, err := folder.extract(ctx, reader)
 	if err != nil {
-		return errors.Join(err, t.clean())
+		return errors.Join(err, folder.clean())
 	}
-	if err := t.checkMarker(r.SHA256()); err != nil {
-		return errors.Join(err, t.clean())
+	if err := folder.checkMarker(reader.SHA256()); err != nil {
+		return errors.Join(err, folder.clean())
 	}
 	master, err := a.findMaster(c, f, place, files)
 	if err == nil && master != nil {
-		err = a.authenticate(ctx, files, r, master)
+		err = a.authenticate(ctx, files, reader, master)
 	}
 	if err == nil {
-		err = checkSince(f.since, r.Manifest.Head)
+		err = checkSince(f.since, reader.Manifest.Head)
 	}
 	if err != nil {
-		return errors.Join(err, t.clean())
+		return errors.Join(err, folder.clean())
 	}
-	done := &restoreResult{DataDir: place.DataDir, Backup: r.Manifest, SHA256: r.SHA256(), Verified: master != nil}
-	m := restore.Marker{Manifest: r.ManifestJSON, FileSHA256: r.SHA256(), Actor: admin.Self().Actor(), HasSince: f.since != ""}
-	err = a.takeSteps(slices.Concat(t.planRemoval(), []step{
+	result := &restoreResult{DataDir: place.DataDir, Backup: reader.Manifest, SHA256: reader.SHA256(), Verified: master != nil}
+	marker := restore.Marker{Manifest: reader.ManifestJSON, FileSHA256: reader.SHA256(), Actor: admin.Self().Actor(), HasSince: f.since != ""}
+	err = a.takeSteps(slices.Concat(folder.planRemoval(), []step{
 		{"master key", func() error { return placeMaster(master, place) }},
-		{"configuration", func() (err error) { done.Config, err = a.placeConfig(files, place, done.Verified); return err }},
-		{"trail", func() error { return t.copySince(f.since) }},
-	}, t.planPlacement(files, m)))
+		{"configuration", func() (err error) { result.Config, err = a.placeConfig(files, place, result.Verified); return err }},
+		{"trail", func() error { return folder.copySince(f.since) }},
+	}, folder.planPlacement(files, marker)))
 	if err != nil {
 		return err
 	}
 	if master != nil {
-		if done.Report, err = a.host.Finish(ctx, place.DataDir); err != nil {
+		if result.Report, err = a.host.Finish(ctx, place.DataDir); err != nil {
 			return err
 		}
 	}
-	a.reportRestore(done, place)
-	return a.Print(done, nil)
+	a.reportRestore(result, place)
+	return a.Print(result, nil)
 }
 
 // step is a step of a restore: at most one change that a crash can leave behind.
@@ -200,26 +200,26 @@ func (a *commands) takeSteps(steps []step) error {
 
 // openBackup opens a backup file and reads its manifest.
 func (a *commands) openBackup(file string) (io.Closer, *backup.Reader, error) {
-	in, err := os.Open(file)
+	input, err := os.Open(file)
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := in.Stat()
+	info, err := input.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a regular file: name the file of a backup", file)
 	}
-	var r *backup.Reader
+	var reader *backup.Reader
 	if err == nil {
-		r, err = backup.Open(in, backup.DefaultLimits)
+		reader, err = backup.Open(input, backup.DefaultLimits)
 	}
-	if err == nil && r.Manifest.Schema != a.host.Schema {
-		err = &backup.Refusal{Code: backup.CodeOtherSchema, Detail: r.Manifest.Version}
+	if err == nil && reader.Manifest.Schema != a.host.Schema {
+		err = &backup.Refusal{Code: backup.CodeOtherSchema, Detail: reader.Manifest.Version}
 	}
 	if err != nil {
-		in.Close()
+		input.Close()
 		return nil, nil, refuseBackup(err)
 	}
-	return in, r, nil
+	return input, reader, nil
 }
 
 // refuseBackup turns an error about the content of a backup into a refusal.
@@ -248,7 +248,7 @@ func (a *commands) reportRestore(r *restoreResult, place Place) {
 	case err != nil:
 		a.Say("the configuration of the backup is in %s: read it before you copy it to %s", r.Config, place.ConfigFile)
 	default:
-		a.Say("%s is kept; the configuration of the backup is in %s", place.ConfigFile, r.Config)
+		a.Say("kept %s, and wrote the configuration of the backup to %s", place.ConfigFile, r.Config)
 	}
 	if !r.Verified {
 		a.Say("not authenticated yet: the master key at %s is missing", place.MasterKeyFile)
@@ -256,9 +256,9 @@ func (a *commands) reportRestore(r *restoreResult, place Place) {
 		a.Say("next: put the master key %s there, then 'vernal serve'", strings.Join(r.Backup.MasterKeys, " or "))
 		return
 	}
-	if e := r.Report; e != nil {
-		a.Say("recorded as a restore at %s: earlier messages are refused", cli.FormatTime(e.RestoredAt))
-		a.reportSince(e.Since)
+	if report := r.Report; report != nil {
+		a.Say("recorded as a restore at %s: earlier messages are refused", cli.FormatTime(report.RestoredAt))
+		a.reportSince(report.Since)
 	}
 	a.Say("no automatic step is taken before 'vernal rotation resume'")
 	a.Say("next: vernal serve")
@@ -273,17 +273,17 @@ func (a *commands) placeConfig(files *stagedFiles, place Place, verified bool) (
 	if err != nil {
 		return "", err
 	}
-	aside := filepath.Join(place.DataDir, restoredConfig)
+	copyPath := filepath.Join(place.DataDir, restoredConfig)
 	if _, err := os.Lstat(place.ConfigFile); err == nil {
-		return aside, durable.Replace(aside, text)
+		return copyPath, durable.Replace(copyPath, text)
 	}
-	moved, err := a.host.ConfigFor(string(text), place.DataDir)
+	config, err := a.host.ConfigFor(string(text), place.DataDir)
 	if err != nil {
 		a.Say("the configuration of the backup is not valid here, so it is not used: %v", err)
-		return aside, durable.Replace(aside, text)
+		return copyPath, durable.Replace(copyPath, text)
 	}
 	if !verified {
-		return aside, durable.Replace(aside, []byte(moved))
+		return copyPath, durable.Replace(copyPath, []byte(config))
 	}
-	return place.ConfigFile, durable.WriteNew(place.ConfigFile, []byte(moved))
+	return place.ConfigFile, durable.WriteNew(place.ConfigFile, []byte(config))
 }

@@ -19,14 +19,14 @@ func checkSince(file string, head audit.Place) error {
 	if file == "" {
 		return nil
 	}
-	in, err := openExport(file)
+	export, err := openExport(file)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	err = restore.CheckSince(in, head, nil)
-	if refused, ok := errors.AsType[*restore.Error](err); ok {
-		return &sinceRefusal{refused}
+	defer export.Close()
+	err = restore.CheckSince(export, head, nil)
+	if sinceErr, ok := errors.AsType[*restore.Error](err); ok {
+		return &sinceRefusal{sinceErr}
 	}
 	return err
 }
@@ -54,54 +54,54 @@ func (*sinceRefusal) ExitCode() int { return cli.ExitRefused }
 func (r *sinceRefusal) Unwrap() error { return r.cause }
 
 // reportSince prints the changes that an export of the audit trail showed, and those that are lost.
-func (a *commands) reportSince(s *restore.SinceReport) {
-	if s == nil {
+func (a *commands) reportSince(since *restore.SinceReport) {
+	if since == nil {
 		return
 	}
-	a.Say("the export has %s after the backup", cli.FormatCount(s.Records, "record"))
-	if !s.Signed {
+	a.Say("the export has %s after the backup", cli.FormatCount(since.Records, "record"))
+	if !since.Signed {
 		a.Say("it does not end with a checkpoint, so nothing proves that this installation wrote it")
 	}
-	for _, step := range s.Steps {
+	for _, step := range since.Steps {
 		a.Say("repeated: %s %s", step.Kind, step.Year)
 	}
-	for _, y := range s.LostYears {
+	for _, y := range since.LostYears {
 		a.Say("the key of %s was made after the backup: put its files into the keys folder, or revoke the year with 'vernal rotation revoke %[1]s'", y)
 	}
-	if s.Replacement != "" {
-		a.Say("%s is preferred in its place: service providers must move to it, see 'vernal rotation report'", s.Replacement)
+	if since.Replacement != "" {
+		a.Say("%s is preferred in its place: service providers must move to it, see 'vernal rotation report'", since.Replacement)
 	}
 	for _, group := range []struct {
 		n    int
 		text string
 	}{
-		{len(s.Deleted), "deleted again: %s"},
-		{len(s.Locked), "locked again: %s"},
-		{len(s.PasswordChanged), "locked because the password was changed after the backup: %s; set a new one, then 'vernal user unlock'"},
-		{len(s.FactorsRemoved), "second factors removed again: %s"},
-		{len(s.ProofRemoved), "proofed identity removed again: %s"},
+		{len(since.Deleted), "deleted again: %s"},
+		{len(since.Locked), "locked again: %s"},
+		{len(since.PasswordChanged), "locked because the password was changed after the backup: %s (set a new one, then run 'vernal user unlock')"},
+		{len(since.FactorsRemoved), "second factors removed again: %s"},
+		{len(since.ProofRemoved), "proofed identity removed again: %s"},
 	} {
 		if group.n > 0 {
 			a.Say(group.text, cli.FormatCount(group.n, "user"))
 		}
 	}
-	for _, id := range s.SPsRemoved {
+	for _, id := range since.SPsRemoved {
 		a.Say("removed again: %s", id)
 	}
-	for _, id := range s.SPsInactive {
+	for _, id := range since.SPsInactive {
 		a.Say("inactive until you check its registration: %s", id)
 	}
-	for _, id := range s.SPCertsRemoved {
+	for _, id := range since.SPCertsRemoved {
 		a.Say("request certificates removed again: %s", id)
 	}
-	for _, id := range slices.Sorted(maps.Keys(s.NewNameIDs)) {
-		a.Say("%s first visited %s after the backup and will have another NameID there", cli.FormatCount(s.NewNameIDs[id], "user"), id)
+	for _, id := range slices.Sorted(maps.Keys(since.NewNameIDs)) {
+		a.Say("%s first visited %s after the backup and will have another NameID there", cli.FormatCount(since.NewNameIDs[id], "user"), id)
 	}
-	var lost []string
-	for _, kind := range slices.Sorted(maps.Keys(s.Lost)) {
-		lost = append(lost, fmt.Sprintf("%s: %d", kind, s.Lost[kind]))
+	var counts []string
+	for _, kind := range slices.Sorted(maps.Keys(since.Lost)) {
+		counts = append(counts, fmt.Sprintf("%s: %d", kind, since.Lost[kind]))
 	}
-	if len(lost) > 0 {
-		a.Say("lost since the backup, by kind of record: %s", strings.Join(lost, ", "))
+	if len(counts) > 0 {
+		a.Say("lost since the backup, by kind of record: %s", strings.Join(counts, ", "))
 	}
 }

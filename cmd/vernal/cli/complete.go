@@ -29,7 +29,9 @@ func (a *App) CompleteFlag(c *cobra.Command, name string, find finder) {
 }
 
 // CompleteArg completes the first argument of a command with the values of the installation.
-func (a *App) CompleteArg(c *cobra.Command, find finder) { c.ValidArgsFunction = a.newCompletion(find, 1) }
+func (a *App) CompleteArg(c *cobra.Command, find finder) {
+	c.ValidArgsFunction = a.newCompletion(find, 1)
+}
 
 // completeFlag panics for an unknown flag, which is a mistake in this program.
 func completeFlag(c *cobra.Command, name string, f cobra.CompletionFunc) {
@@ -52,13 +54,13 @@ func (a *App) newCompletion(find finder, maxArgs int) cobra.CompletionFunc {
 		ctx, cancel := context.WithTimeout(parent, completeWait)
 		defer cancel()
 		a.Err = io.Discard
-		var found []string
+		var completions []string
 		for _, s := range find(ctx, a, prefix) {
-			if strings.HasPrefix(s, prefix) && !strings.ContainsFunc(s, idp.IsControl) && len(found) < maxCompletions {
-				found = append(found, s)
+			if strings.HasPrefix(s, prefix) && !strings.ContainsFunc(s, idp.IsControl) && len(completions) < maxCompletions {
+				completions = append(completions, s)
 			}
 		}
-		return found, cobra.ShellCompDirectiveNoFileComp
+		return completions, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -126,9 +128,9 @@ email addresses and other values.`
 		"powershell": {"your profile", "vernal completion powershell | Out-String | Invoke-Expression"},
 	}
 	for _, sub := range c.Commands() {
-		place := places[sub.Name()]
+		profile := places[sub.Name()]
 		sub.Short = "Print the completion script for " + sub.Name()
-		sub.Long = sub.Short + ". To complete in every session, add to " + place[0] + ":\n\n    " + place[1]
+		sub.Long = sub.Short + ". To complete in every session, add to " + profile[0] + ":\n\n    " + profile[1]
 		sub.Example = "    vernal completion " + sub.Name()
 		if f := sub.Flags().Lookup("no-descriptions"); f != nil {
 			f.Usage = "leave out the descriptions"

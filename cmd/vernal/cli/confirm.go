@@ -18,24 +18,24 @@ import (
 // limit.
 const maxPassword = 4096
 
-// Confirm makes sure that the operator means the thing named: by --yes NAME or,
+// Confirm makes sure that the operator means the named object: by --yes NAME or,
 // at a terminal, by typing the name.
-func (a *App) Confirm(what, name, yes string) error {
+func (a *App) Confirm(effect, name, yes string) error {
 	switch {
 	case yes == name:
 		return nil
 	case yes != "":
-		return Refuse("--yes names %q, not %q; nothing was changed", yes, name)
+		return Refuse("nothing was changed, because --yes is %q and not %q", yes, name)
 	case a.Terminal() == nil:
-		return Refuse("this would %s; confirm it with --yes %s", what, shellquote.Quote(name))
+		return Refuse("this would %s: confirm it with --yes %s", effect, shellquote.Quote(name))
 	}
-	fmt.Fprintf(a.Err, "this will %s\ntype %s to confirm: ", what, name)
+	fmt.Fprintf(a.Err, "this will %s\ntype %s to confirm: ", effect, name)
 	line, err := bufio.NewReader(a.In).ReadString('\n')
 	if err != nil && line == "" {
-		return Refuse("not confirmed; nothing was changed")
+		return Refuse("nothing was changed, because it was not confirmed")
 	}
 	if strings.TrimSpace(line) != name {
-		return Refuse("that is not %q; nothing was changed", name)
+		return Refuse("nothing was changed, because the answer is not %q", name)
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func (a *App) Terminal() *os.File {
 func (a *App) Password(c *cobra.Command, fromStdin bool) (string, error) {
 	text, err := a.readPassword(c, fromStdin)
 	if err == nil && account.IsWeakPassword(text) {
-		a.Say("warning: this password is one of those that are tried first")
+		a.Say("warning: this is one of the passwords that attackers try first")
 	}
 	return text, err
 }
@@ -85,17 +85,17 @@ func (a *App) Passphrase(c *cobra.Command, fromStdin, isNew bool) (string, error
 }
 
 // readSecretLine reads all of standard input, which must be one line.
-func (a *App) readSecretLine(what string) (string, error) {
+func (a *App) readSecretLine(secretName string) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(a.In, maxPassword+1))
 	if err != nil {
-		return "", fmt.Errorf("read the %s: %w", what, err)
+		return "", fmt.Errorf("read the %s: %w", secretName, err)
 	}
 	if len(data) > maxPassword {
-		return "", Refuse("the %s is longer than %d bytes", what, maxPassword)
+		return "", Refuse("the %s is longer than %d bytes", secretName, maxPassword)
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if strings.ContainsAny(text, "\r\n") {
-		return "", Refuse("the %s has more than one line", what)
+		return "", Refuse("the %s has more than one line", secretName)
 	}
 	return text, nil
 }
@@ -106,12 +106,12 @@ func (a *App) readTwice(tty *os.File, prompt string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	second, err := a.readHidden(tty, "the same again: ")
+	second, err := a.readHidden(tty, "repeat it: ")
 	if err != nil {
 		return "", err
 	}
 	if first != second {
-		return "", Refuse("the two are not the same; nothing was changed")
+		return "", Refuse("nothing was changed, because the two entries differ")
 	}
 	return first, nil
 }

@@ -89,10 +89,10 @@ func (a *App) Report(err error) int {
 	if err == nil {
 		return ExitDone
 	}
-	var wrong *codedError
+	var usageErr *codedError
 	help := ""
-	if errors.As(err, &wrong) && wrong.command != "" {
-		help = wrong.command + " --help"
+	if errors.As(err, &usageErr) && usageErr.command != "" {
+		help = usageErr.command + " --help"
 	}
 	if a.JSON {
 		a.reportJSON(err, help)
@@ -101,19 +101,19 @@ func (a *App) Report(err error) int {
 	a.Say("vernal: %s", errorText(err))
 	a.SaySuggestions(idp.FindSuggestions(err))
 	if help != "" {
-		a.Say("run '%s' for how to use it", help)
+		a.Say("for help, run '%s'", help)
 	}
 	return exitCode(err)
 }
 
 // exitCode returns the exit code that goes with an error.
 func exitCode(err error) int {
-	var coded exitError
-	var remote *admin.Error
+	var codedErr exitError
+	var answerErr *admin.Error
 	switch {
-	case errors.As(err, &coded):
-		return coded.ExitCode()
-	case errors.As(err, &remote) && (remote.Code == admin.CodeRefused || remote.Code == admin.CodeForbidden):
+	case errors.As(err, &codedErr):
+		return codedErr.ExitCode()
+	case errors.As(err, &answerErr) && (answerErr.Code == admin.CodeRefused || answerErr.Code == admin.CodeForbidden):
 		return ExitRefused
 	}
 	return ExitError
@@ -128,7 +128,7 @@ const (
 
 // ReportedError is an error as --json prints it.
 type ReportedError struct {
-	// Code is the code of an admin.Error or a Coded, or "usage", "attention" or "error".
+	// Code is the code of an admin.Error or an ErrorWithCode, or "usage", "attention" or "error".
 	Code    admin.Code `json:"code"`
 	Message string     `json:"message"`
 	// Reason is the reason code of a refused rotation step.
@@ -146,16 +146,16 @@ type ReportedAdvice struct {
 
 func (a *App) reportJSON(err error, help string) {
 	r := ReportedError{Code: codeError, Message: err.Error()}
-	var remote *admin.Error
-	var coded ErrorWithCode
+	var answerErr *admin.Error
+	var codedErr ErrorWithCode
 	switch {
-	case errors.As(err, &remote):
-		r.Code, r.Message, r.Problems, r.Permissions = remote.Code, remote.Message, remote.Problems, remote.Permissions
-		if remote.Reason != nil {
-			r.Reason = remote.Reason.Code
+	case errors.As(err, &answerErr):
+		r.Code, r.Message, r.Problems, r.Permissions = answerErr.Code, answerErr.Message, answerErr.Problems, answerErr.Permissions
+		if answerErr.Reason != nil {
+			r.Reason = answerErr.Reason.Code
 		}
-	case errors.As(err, &coded):
-		r.Code = coded.ReportedCode()
+	case errors.As(err, &codedErr):
+		r.Code = codedErr.ReportedCode()
 	default:
 		switch exitCode(err) {
 		case ExitUsage:
@@ -198,8 +198,8 @@ func Strict(c *cobra.Command) {
 				_ = c.Help()
 				return Usage(c, "a command is missing after %q", c.CommandPath())
 			}
-			if near := nearestCommand(c, args[0]); near != "" {
-				return Usage(c, "unknown command %q; did you mean %s?", args[0], near)
+			if nearest := nearestCommand(c, args[0]); nearest != "" {
+				return Usage(c, "unknown command %q; did you mean %s?", args[0], nearest)
 			}
 			return Usage(c, "unknown command %q", args[0])
 		}
@@ -209,7 +209,7 @@ func Strict(c *cobra.Command) {
 	}
 }
 
-// nearestCommand returns the subcommand that a word was probably meant to be, or "".
+// nearestCommand returns the subcommand with the most similar name, or "".
 func nearestCommand(c *cobra.Command, word string) string {
 	var names []string
 	for _, sub := range visibleCommands(c) {
@@ -221,7 +221,7 @@ func nearestCommand(c *cobra.Command, word string) string {
 	return suggest.Nearest(word, names, max(len(word)/2, 1))
 }
 
-// flagErrorText suggests the flag that an unknown one was probably meant to be.
+// flagErrorText suggests the flag with the name most similar to an unknown one.
 func flagErrorText(c *cobra.Command, err error) string {
 	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !ok {
@@ -233,36 +233,36 @@ func flagErrorText(c *cobra.Command, err error) string {
 			names = append(names, f.Name)
 		}
 	})
-	if near := suggest.Nearest(name, names, len(name)/3); near != "" {
-		return fmt.Sprintf("%v; did you mean --%s?", err, near)
+	if nearest := suggest.Nearest(name, names, len(name)/3); nearest != "" {
+		return fmt.Sprintf("%v; did you mean --%s?", err, nearest)
 	}
 	return err.Error()
 }
 
 // argsError names the missing argument, or the first superfluous one.
 func argsError(c *cobra.Command, args []string, err error) error {
-	required, most := parseArguments(c)
+	required, maxArgs := parseArguments(c)
 	switch {
 	case len(args) < len(required):
 		return Usage(c, "%s is required: %s %s", required[len(args)], c.CommandPath(), strings.Join(required, " "))
-	case len(args) > most:
-		return Usage(c, "unexpected argument %q: %s", args[most], UsageLine(c))
+	case len(args) > maxArgs:
+		return Usage(c, "unexpected argument %q: %s", args[maxArgs], UsageLine(c))
 	}
 	return Usage(c, "%v", err)
 }
 
 // parseArguments returns the required arguments and the maximum number of arguments, from a command's
 // usage.
-func parseArguments(c *cobra.Command) (required []string, most int) {
+func parseArguments(c *cobra.Command) (required []string, maxArgs int) {
 	for _, word := range strings.Fields(c.Use)[1:] {
 		switch {
 		case strings.HasPrefix(word, "-"), strings.HasPrefix(word, "("), strings.HasPrefix(word, "[-"):
-			return required, most
+			return required, maxArgs
 		case strings.HasPrefix(word, "["):
-		case len(required) == most:
+		case len(required) == maxArgs:
 			required = append(required, word)
 		}
-		most++
+		maxArgs++
 	}
-	return required, most
+	return required, maxArgs
 }

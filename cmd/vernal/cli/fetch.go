@@ -18,7 +18,7 @@ import (
 	"vernal/metadata"
 )
 
-// Bounds of metadata that is fetched.
+// Bounds of fetched metadata.
 const (
 	metadataWait   = 60 * time.Second // a federation's metadata is large
 	maxRedirects   = 5
@@ -29,7 +29,7 @@ const (
 var MaxMetadata = xmltree.MetadataLimits().Bytes
 
 // longHelp is the fix for a longer document, such as a federation's.
-const longHelp = "; name the service provider in it with --entity-id, or give a document with its EntityDescriptor alone"
+const longHelp = ": name the service provider in it with --entity-id, or give a document with its EntityDescriptor alone"
 
 // IsURL reports whether an argument is a URL and not a file.
 func IsURL(s string) bool {
@@ -39,28 +39,28 @@ func IsURL(s string) bool {
 
 // LoadMetadata reads a provider's metadata from a file or a URL. It cuts a document that is too
 // long for the server, such as a federation's, down to the provider with the given entity ID.
-func (a *App) LoadMetadata(ctx context.Context, from string, id idp.EntityID, insecure bool) ([]byte, error) {
+func (a *App) LoadMetadata(ctx context.Context, source string, id idp.EntityID, insecure bool) ([]byte, error) {
 	limit, verb := MaxMetadata, "read"
 	if id != "" {
 		limit = metadata.MaxAggregate
 	}
 	var data []byte
 	var err error
-	tooLong := false
-	if IsURL(from) {
+	isTooLong := false
+	if IsURL(source) {
 		verb = "fetch"
-		data, err = a.fetch(ctx, from, limit, insecure)
-		tooLong = outbound.HasCode(err, outbound.CodeTooLong)
+		data, err = a.fetch(ctx, source, limit, insecure)
+		isTooLong = outbound.HasCode(err, outbound.CodeTooLong)
 	} else {
-		data, err = ReadFile(from, limit)
-		tooLong = len(data) > limit
+		data, err = ReadFile(source, limit)
+		isTooLong = len(data) > limit
 	}
 	switch {
 	case IsRefusal(err):
 		return nil, err
 	case err == nil && len(data) > MaxMetadata:
 		data, err = metadata.Cut(data, id)
-	case tooLong:
+	case isTooLong:
 		err = fmt.Errorf("%w%s", err, longHelp)
 	}
 	if err != nil {
@@ -72,23 +72,23 @@ func (a *App) LoadMetadata(ctx context.Context, from string, id idp.EntityID, in
 // fetch reads a document from a URL that an operator gave. The certificates in it decide
 // whose requests are trusted, so fetch refuses plain http, except from this machine or if the
 // operator insists. A document longer than limit is an error.
-func (a *App) fetch(ctx context.Context, from string, limit int, insecure bool) ([]byte, error) {
+func (a *App) fetch(ctx context.Context, source string, limit int, insecure bool) ([]byte, error) {
 	client, err := a.outboundClient()
 	if err != nil {
 		return nil, err
 	}
 	resp, err := client.Do(ctx, &outbound.Request{
-		URL: from, Header: http.Header{"Accept": {metadataAccept}}, Trust: outbound.Operator,
+		URL: source, Header: http.Header{"Accept": {metadataAccept}}, Trust: outbound.Operator,
 		MaxBytes: limit, Timeout: metadataWait, Redirects: maxRedirects, AllowHTTP: insecure,
 	})
-	if failed, ok := errors.AsType[*outbound.Error](err); ok && failed.Code == outbound.CodePlain {
-		return nil, Refuse("http://%s is not safe: anyone on the way could put their own certificate into it; use https, a file, or --allow-insecure-url", failed.Host)
+	if outboundErr, ok := errors.AsType[*outbound.Error](err); ok && outboundErr.Code == outbound.CodePlain {
+		return nil, Refuse("http://%s is not safe, because an attacker on the network could insert a certificate: use https, a file, or --allow-insecure-url", outboundErr.Host)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if resp.Status != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %d %s", from, resp.Status, http.StatusText(resp.Status))
+		return nil, fmt.Errorf("%s answered %d %s", source, resp.Status, http.StatusText(resp.Status))
 	}
 	return resp.Body, nil
 }
@@ -139,7 +139,7 @@ func (a *App) WriteOut(path string, write func(io.Writer) error) error {
 	}
 	err := durable.WriteNewFrom(path, write)
 	if errors.Is(err, fs.ErrExist) {
-		return Refuse("%s already exists; nothing was written", path)
+		return Refuse("%s already exists, so nothing was written: name a new file", path)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)

@@ -73,7 +73,7 @@ func SetHelp(root *cobra.Command) {
 		if f := c.Flags().Lookup("help"); f != nil {
 			f.Usage = "show this help"
 		}
-		if _, most := parseArguments(c); most == 0 && c.ValidArgsFunction == nil && c.Runnable() {
+		if _, maxArgs := parseArguments(c); maxArgs == 0 && c.ValidArgsFunction == nil && c.Runnable() {
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
 	}
@@ -87,7 +87,7 @@ func WriteHelp(w io.Writer, c *cobra.Command) error {
 	if c.Example != "" {
 		b.WriteString("\nExamples:\n")
 		for line := range strings.SplitSeq(strings.Trim(c.Example, "\n"), "\n") {
-			if !strings.HasPrefix(line, "    vernal ") { // the output of a command
+			if !strings.HasPrefix(line, "    vernal ") { // a line of output
 				line = shorten(line, HelpWidth)
 			}
 			b.WriteString(line + "\n")
@@ -227,10 +227,10 @@ func visibleCommands(c *cobra.Command) (list []*cobra.Command) {
 // WrapText fills paragraphs to the width. Indented lines stay separate lines. The rest of a line
 // that is too long continues below the text of its last column.
 func WrapText(text string, width int) string {
-	var out, paragraph []string
+	var lines, paragraph []string
 	flush := func() {
 		if len(paragraph) > 0 {
-			out = append(out, wrapLine(strings.Join(paragraph, " "), 0, width))
+			lines = append(lines, wrapLine(strings.Join(paragraph, " "), 0, width))
 			paragraph = nil
 		}
 	}
@@ -240,10 +240,10 @@ func WrapText(text string, width int) string {
 			continue
 		}
 		flush()
-		out = append(out, wrapLine(line, textColumn(line), width))
+		lines = append(lines, wrapLine(line, textColumn(line), width))
 	}
 	flush()
-	return strings.Join(out, "\n")
+	return strings.Join(lines, "\n")
 }
 
 // textColumn returns the column at which the last column of an indented line starts.
@@ -257,7 +257,7 @@ func textColumn(line string) int {
 
 // wrapLine breaks a line at spaces, and continues it on the next line at the column indent.
 func wrapLine(line string, indent, width int) string {
-	var out []string
+	var lines []string
 	for utf8.RuneCountInString(line) > width {
 		cut := -1
 		for i, n := 0, 0; i < len(line) && n <= width; n++ {
@@ -270,10 +270,10 @@ func wrapLine(line string, indent, width int) string {
 		if cut < 0 {
 			break
 		}
-		out = append(out, strings.TrimRight(line[:cut], " "))
+		lines = append(lines, strings.TrimRight(line[:cut], " "))
 		line = strings.Repeat(" ", indent) + strings.TrimLeft(line[cut:], " ")
 	}
-	return strings.Join(append(out, line), "\n")
+	return strings.Join(append(lines, line), "\n")
 }
 
 // walkCommands yields a command and all its subcommands.

@@ -58,25 +58,25 @@ func renderManPage(c *cobra.Command, version string) string {
 
 // writeManText fills paragraphs and leaves indented lines as they are.
 func writeManText(b *strings.Builder, text string) {
-	literal := false
+	isLiteral := false
 	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
-		indented := strings.HasPrefix(line, " ")
+		isIndented := strings.HasPrefix(line, " ")
 		switch {
-		case indented && !literal:
+		case isIndented && !isLiteral:
 			b.WriteString(".nf\n")
-		case !indented && literal && line != "":
+		case !isIndented && isLiteral && line != "":
 			b.WriteString(".fi\n")
 		}
 		if line != "" {
-			literal = indented
+			isLiteral = isIndented
 		}
-		if line == "" && !literal {
+		if line == "" && !isLiteral {
 			b.WriteString(".PP\n")
 			continue
 		}
 		b.WriteString(quoteMan(line) + "\n")
 	}
-	if literal {
+	if isLiteral {
 		b.WriteString(".fi\n")
 	}
 }
@@ -96,11 +96,11 @@ func writeManSeeAlso(b *strings.Builder, c *cobra.Command) {
 	}
 	b.WriteString(".SH SEE ALSO\n")
 	for i, name := range names {
-		end := ","
+		separator := ","
 		if i == len(names)-1 {
-			end = ""
+			separator = ""
 		}
-		fmt.Fprintf(b, ".BR %s (1)%s\n", quoteMan(name), end)
+		fmt.Fprintf(b, ".BR %s (1)%s\n", quoteMan(name), separator)
 	}
 }
 

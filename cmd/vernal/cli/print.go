@@ -14,7 +14,7 @@ func ParseTime(text string) (time.Time, error) {
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
+	return time.Time{}, fmt.Errorf("%q is not a date (2027-03-01) or time (2027-03-01T09:00:00Z)", text)
 }
 
 // FormatDay returns the date of a time, "-" for none.
@@ -41,29 +41,29 @@ func FormatBool(b bool) string {
 }
 
 // FormatCount returns a number with its noun: "1 session", "2 sessions".
-func FormatCount(n int, what string) string {
+func FormatCount(n int, noun string) string {
 	if n == 1 {
-		return "1 " + what
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // JoinNames is strings.Join for names with a type of their own.
-func JoinNames[T ~string](names []T, between string) string {
+func JoinNames[T ~string](names []T, separator string) string {
 	texts := make([]string, len(names))
 	for i, name := range names {
 		texts[i] = string(name)
 	}
-	return strings.Join(texts, between)
+	return strings.Join(texts, separator)
 }
 
 // ReplaceEmpty returns s, or "-" for an empty cell.
 func ReplaceEmpty(s string) string { return cmp.Or(s, "-") }
 
 // FormatCountIs is Plural with a verb: "1 line is", "2 lines are".
-func FormatCountIs(n int, what string) string {
+func FormatCountIs(n int, noun string) string {
 	if n == 1 {
-		return "1 " + what + " is"
+		return "1 " + noun + " is"
 	}
-	return FormatCount(n, what) + " are"
+	return FormatCount(n, noun) + " are"
 }

@@ -43,13 +43,13 @@ func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, 
 		return "", fmt.Errorf("no command does %q", s.Do)
 	}
 	words := []string{c.CommandPath()}
-	var last []string // subjects that look like an option
+	var dashSubjects []string // subjects that look like an option
 	for i, subject := range s.Subjects {
 		switch {
 		case subject == "":
 			words = append(words, lookupPlaceholder(c, i))
 		case strings.HasPrefix(subject, "-"):
-			last = append(last, shellquote.Quote(subject))
+			dashSubjects = append(dashSubjects, shellquote.Quote(subject))
 		default:
 			words = append(words, shellquote.Quote(subject))
 		}
@@ -68,8 +68,8 @@ func (t *Tree) Render(newTree func() *cobra.Command, s idp.Suggestion) (string, 
 			words = append(words, value)
 		}
 	}
-	if len(last) > 0 {
-		words = append(append(words, "--"), last...)
+	if len(dashSubjects) > 0 {
+		words = append(append(words, "--"), dashSubjects...)
 	}
 	return strings.Join(words, " "), nil
 }
@@ -136,9 +136,9 @@ func errorText(err error) string {
 
 // PermissionHelp describes each permission.
 var PermissionHelp = map[sp.Permission]string{
-	sp.PermitInsecureURL: "let URLs be http on other hosts than this one",
-	sp.PermitResume:      "give a provider that was removed and comes back its old NameIDs",
-	sp.PermitReplace:     "replace a registration that exists",
-	sp.PermitNewNameIDs:  "when the agency changes: give everyone a new NameID",
-	sp.PermitKeepNameIDs: "when the agency changes: copy the NameIDs, so that the provider knows everyone as before",
+	sp.PermitInsecureURL: "allow http URLs on other hosts than this one",
+	sp.PermitResume:      "restore the old NameIDs of a provider that was removed",
+	sp.PermitReplace:     "replace an existing registration",
+	sp.PermitNewNameIDs:  "when the agency changes: give every user a new NameID",
+	sp.PermitKeepNameIDs: "when the agency changes: copy the NameIDs, so that they stay the same",
 }

@@ -41,15 +41,15 @@ func WriteTextTable[T any](w io.Writer, header []string, list []T, row func(T) [
 
 // cleanCells returns the rows under their header, each cell on one line.
 func cleanCells(header []string, rows [][]string) [][]string {
-	all := make([][]string, 0, len(rows)+1)
+	cells := make([][]string, 0, len(rows)+1)
 	for _, row := range append([][]string{header}, rows...) {
-		clean := make([]string, len(row))
+		cleanRow := make([]string, len(row))
 		for i, cell := range row {
-			clean[i] = idp.ReplaceControls(cell)
+			cleanRow[i] = idp.ReplaceControls(cell)
 		}
-		all = append(all, clean)
+		cells = append(cells, cleanRow)
 	}
-	return all
+	return cells
 }
 
 // WriteList writes a row for each of a list under a header.
@@ -76,7 +76,7 @@ func LimitList[T any](a *App, list []T, n int) []T {
 	if n <= 0 || len(list) <= n {
 		return list
 	}
-	a.Say("there are more; this is the first %d", n)
+	a.Say("only the first %d are listed", n)
 	return list[:n]
 }
 
@@ -118,7 +118,7 @@ func writeColumns(w io.Writer, rows [][]string, text bool) error {
 }
 
 // splitText gives each line of the last column's text a row of its own.
-func splitText(rows [][]string, width int) (out [][]string) {
+func splitText(rows [][]string, width int) (lines [][]string) {
 	for _, row := range rows {
 		last := len(row) - 1
 		for i, line := range strings.Split(wrapLine(row[last], 0, width), "\n") {
@@ -127,10 +127,10 @@ func splitText(rows [][]string, width int) (out [][]string) {
 				copy(next, row)
 			}
 			next[last] = line
-			out = append(out, next)
+			lines = append(lines, next)
 		}
 	}
-	return out
+	return lines
 }
 
 func sumWidths(widths []int) (sum int) {
@@ -163,7 +163,7 @@ func fitWidths(widths []int, limit int) {
 }
 
 // narrowWidest takes from the widest columns until their sum is limit, or each is least.
-func narrowWidest(widths []int, limit, least int) {
+func narrowWidest(widths []int, limit, minWidth int) {
 	for sum := sumWidths(widths); sum > limit; sum-- {
 		widest := 0
 		for i, n := range widths {
@@ -171,7 +171,7 @@ func narrowWidest(widths []int, limit, least int) {
 				widest = i
 			}
 		}
-		if widths[widest] <= least {
+		if widths[widest] <= minWidth {
 			return
 		}
 		widths[widest]--

@@ -16,7 +16,7 @@ import (
 //
 //   - Text, on standard output and standard error, goes through a
 //     terminalWriter, whatever its source: certificates, metadata, HTTP reason
-//     phrases, file names and errors all contain text that strangers chose.
+//     phrases, file names and errors all contain text from third parties.
 //   - JSON that the program writes (--json, log.format json) goes through one
 //     that escapes the same characters instead. A reader gets the same values.
 //   - Data that programs use as it is (audit and user exports, metadata, PEM,
@@ -33,32 +33,32 @@ type terminalWriter struct {
 	// color lets WriteVerdict color verdicts.
 	color bool
 
-	mu   sync.Mutex
+	mu      sync.Mutex
 	partial []byte // the beginning of a character that the next Write completes
 }
 
 func (t *terminalWriter) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	in := append(t.partial, p...)
-	out := make([]byte, 0, len(in))
-	for len(in) > 0 && utf8.FullRune(in) {
-		r, size := utf8.DecodeRune(in)
+	input := append(t.partial, p...)
+	output := make([]byte, 0, len(input))
+	for len(input) > 0 && utf8.FullRune(input) {
+		r, size := utf8.DecodeRune(input)
 		switch {
 		// A byte that is not UTF-8 can be a C1 control on an 8-bit terminal.
 		case r == utf8.RuneError && size == 1:
-			out = utf8.AppendRune(out, utf8.RuneError)
+			output = utf8.AppendRune(output, utf8.RuneError)
 		case r == '\n' || r == '\t' || !idp.IsControl(r):
-			out = append(out, in[:size]...)
+			output = append(output, input[:size]...)
 		case t.escape:
-			out = fmt.Appendf(out, `\u%04x`, r)
+			output = fmt.Appendf(output, `\u%04x`, r)
 		default:
-			out = utf8.AppendRune(out, utf8.RuneError)
+			output = utf8.AppendRune(output, utf8.RuneError)
 		}
-		in = in[size:]
+		input = input[size:]
 	}
-	t.partial = append([]byte(nil), in...)
-	if _, err := t.w.Write(out); err != nil {
+	t.partial = append([]byte(nil), input...)
+	if _, err := t.w.Write(output); err != nil {
 		return 0, err
 	}
 	return len(p), nil

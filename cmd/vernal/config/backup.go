@@ -19,9 +19,9 @@ func (v *validator) checkBackup() {
 	b := &v.config.Backup
 	switch {
 	case b.Every < 0 || b.Every > 0 && b.Every < time.Minute:
-		v.add("backup.every", "%s is under a minute; 0 turns automatic backups off", b.Every)
+		v.add("backup.every", "%s is under a minute: set 1m or more, or 0 to turn automatic backups off", b.Every)
 	case b.Every > 0 && b.Dir == "":
-		v.add("backup.dir", "is empty: automatic backups need a folder")
+		v.add("backup.dir", "is empty: set the folder for automatic backups")
 	}
 	if b.Keep < 1 || b.Keep > maxKeep {
 		v.add("backup.keep", "%d is not between 1 and %d", b.Keep, maxKeep)
@@ -48,13 +48,13 @@ func (c *Config) CheckBackupDir() error {
 	case !info.IsDir():
 		v.add("backup.dir", "%s is not a folder", dir)
 	case info.Mode().Perm()&0o007 != 0:
-		v.add("backup.dir", "%s is open to others (mode %04o); run: chmod o-rwx %s", dir, info.Mode().Perm(), shellquote.Quote(dir))
+		v.add("backup.dir", "%s is open to others (mode %04o): run chmod o-rwx %s", dir, info.Mode().Perm(), shellquote.Quote(dir))
 	}
 	if len(v.problems) > 0 {
 		return &Error{Problems: v.problems, Refused: true}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: backup.dir %s does not exist; create it, closed to others, or mount its disk", ErrBackupDir, dir)
+		return fmt.Errorf("%w: backup.dir %s does not exist: create it, closed to others, or mount its disk", ErrBackupDir, dir)
 	}
 	if err == nil {
 		err = tryToWrite(dir)

@@ -36,14 +36,14 @@ const minContrast = 4.5
 func (v *validator) checkBranding() {
 	b := &v.config.Branding
 	if b.Name.Text == "" {
-		v.add("branding.name", "is empty: pages need a name")
+		v.add("branding.name", "is empty: set the name that pages show")
 	}
 	v.checkEmail("branding.contact", b.Contact)
 	v.checkEmail("branding.support_email", b.SupportEmail)
 	if b.HelpURL.Text == "" {
-		v.add("branding.help_url", "is empty; use %s or the URL of your own help", builtInHelp)
+		v.add("branding.help_url", "is empty: use %s or the URL of your own help", builtInHelp)
 	}
-	for _, u := range []struct {
+	for _, link := range []struct {
 		key string
 		Localized
 	}{
@@ -54,12 +54,12 @@ func (v *validator) checkBranding() {
 		{"accessibility_url", b.AccessibilityURL},
 		{"terms_url", b.TermsURL},
 	} {
-		for i, value := range []string{u.Text, u.EN, u.ES, u.FR} {
-			path := "branding." + u.key
+		for i, value := range []string{link.Text, link.EN, link.ES, link.FR} {
+			path := "branding." + link.key
 			if i > 0 {
 				path += "." + languages[i-1]
 			}
-			if value != "" && (u.key != "help_url" || value != builtInHelp) {
+			if value != "" && (link.key != "help_url" || value != builtInHelp) {
 				v.checkLink(path, value)
 			}
 		}
@@ -79,22 +79,22 @@ func (v *validator) checkLink(key, value string) {
 	case err != nil || !isWebURL(u):
 		v.add(key, "%q is not a URL such as https://www.example.gov/help", value)
 	case u.User != nil:
-		v.add(key, "%q contains a user name, which would be shown to everyone; remove it", value)
+		v.add(key, "%q contains a user name, which would be shown to everyone: remove it", value)
 	case u.Scheme == "http" && !idp.IsLoopback(u.Hostname()):
-		v.add(key, "%q is http, which is for loopback only; use https", value)
+		v.add(key, "%q is http, which is for loopback only: use https", value)
 	}
 }
 
 // checkColor checks the contrast of the color with the white text of buttons. Text in the color
 // appears on white only, because no color has 4.5:1 against both white and a dark page.
 func (v *validator) checkColor(value string) {
-	c, err := templates.ParseColor(value)
+	color, err := templates.ParseColor(value)
 	if err != nil {
 		v.add("branding.color", "%v", err)
 		return
 	}
-	if contrast := c.Contrast(templates.White); contrast < minContrast {
-		v.add("branding.color", "%q has a contrast of %.2f:1 with white text, want at least %.1f:1; choose a darker color", value, contrast, minContrast)
+	if contrast := color.Contrast(templates.White); contrast < minContrast {
+		v.add("branding.color", "%q has a contrast of %.2f:1 with white text, and needs at least %.1f:1: choose a darker color", value, contrast, minContrast)
 	}
 }
 
@@ -107,8 +107,8 @@ func (v *validator) readLogo() {
 		return
 	}
 	image, err := logo.Parse(data)
-	if refused, ok := errors.AsType[*logo.Error](err); ok && refused.Line > 0 {
-		v.add("branding.logo", "%s:%d: %s", path, refused.Line, refused.Reason)
+	if logoErr, ok := errors.AsType[*logo.Error](err); ok && logoErr.Line > 0 {
+		v.add("branding.logo", "%s:%d: %s", path, logoErr.Line, logoErr.Reason)
 		return
 	}
 	if err != nil {
@@ -136,32 +136,32 @@ func readSmallFile(path string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// Brand returns the look of pages and the support that mails name, which Load has
+// Brand returns the branding of pages and mails, which Load has
 // checked.
 func (c *Config) Brand() *templates.Brand {
 	b := &c.Branding
 	brand := &templates.Brand{Langs: make(map[templates.Lang]templates.Branding)}
-	all := templates.Branding{SupportEmail: b.SupportEmail, Contact: b.Contact, SiteURL: strings.TrimSuffix(c.BaseURL, "/") + "/"}
+	shared := templates.Branding{SupportEmail: b.SupportEmail, Contact: b.Contact, SiteURL: strings.TrimSuffix(c.BaseURL, "/") + "/"}
 	if c.logo != nil {
-		all.LogoURL = templates.BrandPrefix + c.logo.Name()
-		brand.Files = append(brand.Files, templates.BrandFile{Path: all.LogoURL, Type: c.logo.Type, CSP: logo.CSP, Data: c.logo.Data})
+		shared.LogoURL = templates.BrandPrefix + c.logo.Name()
+		brand.Files = append(brand.Files, templates.BrandFile{Path: shared.LogoURL, Type: c.logo.Type, CSP: logo.CSP, Data: c.logo.Data})
 	}
 	if color, err := templates.ParseColor(b.Color); err == nil {
 		css := color.Stylesheet()
 		sum := sha256.Sum256(css)
-		all.ColorURL = templates.BrandPrefix + hex.EncodeToString(sum[:16]) + ".css"
-		brand.Files = append(brand.Files, templates.BrandFile{Path: all.ColorURL, Type: "text/css; charset=utf-8", CSP: logo.CSP, Data: css})
+		shared.ColorURL = templates.BrandPrefix + hex.EncodeToString(sum[:16]) + ".css"
+		brand.Files = append(brand.Files, templates.BrandFile{Path: shared.ColorURL, Type: "text/css; charset=utf-8", CSP: logo.CSP, Data: css})
 	}
 	for _, code := range languages {
 		lang := templates.Lang(code)
-		one := all
-		one.Name, one.Organization, one.OrganizationURL = b.Name.In(lang), b.Organization.In(lang), b.OrganizationURL.In(lang)
-		one.Banner, one.SupportURL, one.PrivacyURL = b.Banner.In(lang), b.SupportURL.In(lang), b.PrivacyURL.In(lang)
-		one.AccessibilityURL, one.TermsURL = b.AccessibilityURL.In(lang), b.TermsURL.In(lang)
-		if one.HelpURL = b.HelpURL.In(lang); one.HelpURL == builtInHelp {
-			one.HelpURL = "" // the server sets it
+		localized := shared
+		localized.Name, localized.Organization, localized.OrganizationURL = b.Name.In(lang), b.Organization.In(lang), b.OrganizationURL.In(lang)
+		localized.Banner, localized.SupportURL, localized.PrivacyURL = b.Banner.In(lang), b.SupportURL.In(lang), b.PrivacyURL.In(lang)
+		localized.AccessibilityURL, localized.TermsURL = b.AccessibilityURL.In(lang), b.TermsURL.In(lang)
+		if localized.HelpURL = b.HelpURL.In(lang); localized.HelpURL == builtInHelp {
+			localized.HelpURL = "" // the server sets it
 		}
-		brand.Langs[lang] = one
+		brand.Langs[lang] = localized
 	}
 	return brand
 }

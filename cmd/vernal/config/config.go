@@ -121,9 +121,9 @@ type Config struct {
 	// Explicit reports whether the caller named it.
 	File     string
 	Explicit bool
-	// dir is the base of relative paths. foreign is the user that owns the file, if that is
+	// dir is the base of relative paths. foreignUID is the user that owns the file, if that is
 	// neither root nor the caller, and 0 otherwise.
-	dir     string
+	dir        string
 	foreignUID int
 	// origins are the places where keys were set, as errors name them:
 	// "vernal.yaml:12" or "VERNAL_LISTEN".
@@ -188,7 +188,7 @@ func Load(file string, getenv func(string) string, environ ...string) (*Config, 
 		c.File = abs
 		l.readYAML(data)
 	case errors.Is(err, ErrUntrusted):
-		return nil, err // an error must quote none of the file
+		return nil, err // an error must not quote the file
 	case c.Explicit || !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
@@ -199,9 +199,9 @@ func Load(file string, getenv func(string) string, environ ...string) (*Config, 
 		return nil, err
 	}
 	problems := append(l.problems, c.Validate()...)
-	open := c.checkSecretFiles(getenv)
-	if all := append(problems, open...); len(all) > 0 {
-		return nil, &Error{Problems: all, Refused: len(problems) == 0}
+	secretProblems := c.checkSecretFiles(getenv)
+	if allProblems := append(problems, secretProblems...); len(allProblems) > 0 {
+		return nil, &Error{Problems: allProblems, Refused: len(problems) == 0}
 	}
 	return c, nil
 }
@@ -261,9 +261,9 @@ func (c *Config) Policy() rotation.Policy {
 	p := rotation.DefaultPolicy()
 	p.KeySource = rotation.KeySource(c.Rotation.KeySource)
 	p.Manual = !c.Rotation.Automatic
-	for _, d := range c.listDates(&p) {
-		day, _ := time.Parse(dateLayout, d.value)
-		d.target.Month, d.target.Day = day.Month(), day.Day()
+	for _, date := range c.listDates(&p) {
+		day, _ := time.Parse(dateLayout, date.value)
+		date.target.Month, date.target.Day = day.Month(), day.Day()
 	}
 	return p
 }

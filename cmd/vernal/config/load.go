@@ -83,8 +83,8 @@ func (l *loader) readYAML(data []byte) {
 // readMapping reads the keys under prefix.
 func (l *loader) readMapping(prefix string, n ast.Node) {
 	pairs, ok := listPairs(n)
-	if !ok && n.Type() != ast.NullType { // a heading may have every key under it commented out
-		l.add(n, "%s: want keys with values here", strings.TrimSuffix(prefix, "."))
+	if !ok && n.Type() != ast.NullType { // every key below a section may be commented out
+		l.add(n, "%s: put keys with values here", strings.TrimSuffix(prefix, "."))
 	}
 	seen := make(map[string]bool)
 	for _, pair := range pairs {
@@ -93,12 +93,12 @@ func (l *loader) readMapping(prefix string, n ast.Node) {
 		switch k, ok := l.keys[path]; {
 		case seen[path]:
 			l.add(pair.Key, "%s appears twice", path)
-		case ok && isMapping && slices.Contains(l.sections, path): // per language
+		case ok && isMapping && slices.Contains(l.sections, path): // a key with texts in several languages
 			l.readMapping(path+".", pair.Value)
 		case ok:
 			l.config.origins[path] = l.locate(pair.Value)
 			if !k.setNode(pair.Value) {
-				l.add(pair.Value, "%s: want %s, not %s", path, k.kind(), describeNode(pair.Value))
+				l.add(pair.Value, "%s must be %s, not %s", path, k.kind(), describeNode(pair.Value))
 			}
 		case slices.Contains(l.sections, path):
 			l.readMapping(path+".", pair.Value)
@@ -124,15 +124,15 @@ func listPairs(n ast.Node) ([]*ast.MappingValueNode, bool) {
 }
 
 func suggestName(prefix, name string, names []string) string {
-	near := suggest.Nearest(name, names, len(name)/2)
+	nearest := suggest.Nearest(name, names, len(name)/2)
 	// A wrong or missing section is a more likely mistake than a wrong key.
 	if i := slices.IndexFunc(names, func(n string) bool { return trimSection(n) == trimSection(name) }); i >= 0 {
-		near = names[i]
+		nearest = names[i]
 	}
-	if near == "" {
+	if nearest == "" {
 		return ""
 	}
-	return "; did you mean " + prefix + near + "?"
+	return "; did you mean " + prefix + nearest + "?"
 }
 
 func trimSection(key string) string { return key[strings.LastIndex(key, ".")+1:] }
@@ -222,9 +222,9 @@ func parseDuration(text string) (time.Duration, error) {
 // parseInto leaves v unchanged if the text cannot be parsed, so that no further problem
 // follows from it.
 func parseInto[T any](v *T, text string, parse func(string) (T, error)) bool {
-	parsed, err := parse(text)
+	value, err := parse(text)
 	if err == nil {
-		*v = parsed
+		*v = value
 	}
 	return err == nil
 }
@@ -254,31 +254,31 @@ func (k key) envName() string {
 // readEnvironment sets keys from variables, which take precedence over the file. An
 // empty variable has the same effect as "" in the file.
 func (l *loader) readEnvironment(getenv func(string) string, environ []string) {
-	empty := make(map[string]bool)
-	known := []string{MasterKeyEnv, PinEnv, MailPasswordEnv, WebhookSecretEnv}
+	isEmpty := make(map[string]bool)
+	knownNames := []string{MasterKeyEnv, PinEnv, MailPasswordEnv, WebhookSecretEnv}
 	for _, path := range l.paths {
-		known = append(known, l.keys[path].envName())
+		knownNames = append(knownNames, l.keys[path].envName())
 	}
-	var ends []string // the prefix would make any two names alike
-	for _, name := range known {
-		ends = append(ends, strings.TrimPrefix(name, envPrefix))
+	var suffixes []string // without the prefix, which would make all names similar
+	for _, name := range knownNames {
+		suffixes = append(suffixes, strings.TrimPrefix(name, envPrefix))
 	}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		empty[name] = value == ""
-		if end, ok := strings.CutPrefix(name, envPrefix); ok && !slices.Contains(known, name) && !isInjected(name, value) {
-			l.problems = append(l.problems, name+": unknown variable"+suggestName(envPrefix, end, ends))
+		isEmpty[name] = value == ""
+		if suffix, ok := strings.CutPrefix(name, envPrefix); ok && !slices.Contains(knownNames, name) && !isInjected(name, value) {
+			l.problems = append(l.problems, name+": unknown variable"+suggestName(envPrefix, suffix, suffixes))
 		}
 	}
 	for _, path := range l.paths {
 		k := l.keys[path]
 		text := getenv(k.envName())
-		if text == "" && !empty[k.envName()] {
+		if text == "" && !isEmpty[k.envName()] {
 			continue
 		}
 		l.config.origins[path] = k.envName()
 		if !k.setText(text) {
-			l.problems = append(l.problems, fmt.Sprintf("%s: want %s, not %q", k.envName(), k.kind(), text))
+			l.problems = append(l.problems, fmt.Sprintf("%s must be %s, not %q", k.envName(), k.kind(), text))
 		}
 	}
 }

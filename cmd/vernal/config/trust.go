@@ -39,13 +39,13 @@ const maxFile = 1 << 20
 // root or one of the owners, and no one else can write it.
 func CheckTrust(path string, info fs.FileInfo, owners ...int) error {
 	if uid, ok := UIDOf(info); ok && uid != 0 && !slices.Contains(owners, uid) {
-		return fmt.Errorf("%s is %w: it belongs to uid %d, you are uid %d", path, ErrUntrusted, uid, os.Geteuid())
+		return fmt.Errorf("%s is %w: it belongs to uid %d, but this command runs as uid %d", path, ErrUntrusted, uid, os.Geteuid())
 	}
 	switch mode := info.Mode(); {
 	case mode&fs.ModeCharDevice != 0: // --config /dev/null
 	case mode.IsDir() && mode&fs.ModeSticky != 0:
 	case mode.Perm()&0o022 != 0:
-		return fmt.Errorf("%s is %w: group or others can write it (mode %04o); run: chmod go-w %s",
+		return fmt.Errorf("%s is %w: group or others can write it (mode %04o): run chmod go-w %s",
 			path, ErrUntrusted, mode.Perm(), shellquote.Quote(path))
 	}
 	return nil
@@ -61,8 +61,8 @@ func CheckFolderTrust(path string, owners ...int) error {
 	return CheckTrust(dir, info, owners...)
 }
 
-// readTrusted reads the configuration at path, if it can be trusted. It sets foreign
-// for one of another user that root named with --config; see trustForeign.
+// readTrusted reads the configuration at path, if it can be trusted. It sets foreignUID
+// for a file of another user that root named with --config; see trustForeign.
 func (c *Config) readTrusted(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -114,7 +114,7 @@ func (c *Config) trustForeign() error {
 		return nil
 	}
 	if owner, ok := OwnerOf(c.DataDir); !ok || owner != c.foreignUID {
-		return fmt.Errorf("%s is %w: it belongs to uid %d, who is not the owner of the data folder %s", c.File, ErrUntrusted, c.foreignUID, c.DataDir)
+		return fmt.Errorf("%s is %w: it belongs to uid %d, which does not own the data folder %s", c.File, ErrUntrusted, c.foreignUID, c.DataDir)
 	}
 	return nil
 }
@@ -130,9 +130,9 @@ func OwnerOf(path string) (int, bool) {
 
 // UIDOf returns the user that a file belongs to, and false if that is unknown.
 func UIDOf(info fs.FileInfo) (int, bool) {
-	st, ok := info.Sys().(*syscall.Stat_t)
+	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 0, false
 	}
-	return int(st.Uid), true
+	return int(stat.Uid), true
 }

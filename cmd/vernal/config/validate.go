@@ -30,8 +30,8 @@ type validator struct {
 
 func (v *validator) add(key, format string, args ...any) {
 	text := key + ": " + fmt.Sprintf(format, args...)
-	if at := v.config.origins[key]; at != "" {
-		text = at + ": " + text
+	if origin := v.config.origins[key]; origin != "" {
+		text = origin + ": " + text
 	}
 	v.problems = append(v.problems, text)
 }
@@ -48,7 +48,7 @@ func (c *Config) Validate() []string {
 		v.checkAdminURL()
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		v.add("tls", "cert and key go together; one of them is missing")
+		v.add("tls", "cert or key is missing: set both or neither")
 	}
 	for _, proxy := range c.TrustedProxies {
 		if _, err := parsePrefix(proxy); err != nil {
@@ -56,10 +56,10 @@ func (c *Config) Validate() []string {
 		}
 	}
 	if c.DataDir == "" {
-		v.add("data_dir", "is empty")
+		v.add("data_dir", "is empty: set the data folder")
 	}
 	if s := c.Store; strings.HasPrefix(s, "postgres:") || strings.HasPrefix(s, "postgresql:") {
-		v.add("store", "PostgreSQL is not supported yet; use bolt")
+		v.add("store", "PostgreSQL is not supported: use bolt")
 	} else {
 		v.checkOneOf("store", s, "bolt")
 	}
@@ -77,7 +77,7 @@ func (c *Config) Validate() []string {
 	v.checkDoctor()
 	v.checkBranding()
 	if len(c.Languages) == 0 {
-		v.add("languages", "is empty: pages need a language")
+		v.add("languages", "is empty: set the languages of the pages")
 	}
 	for i, lang := range c.Languages {
 		v.checkOneOf("languages", lang, languages...)
@@ -104,29 +104,29 @@ func (v *validator) checkBaseURL() {
 	switch {
 	case u == nil:
 	case u.Scheme == "http" && !idp.IsLoopback(u.Hostname()):
-		v.add("base_url", "%q is http, which is for loopback only", c.BaseURL)
+		v.add("base_url", "%q is http, which is for loopback only: use https", c.BaseURL)
 	case u.Scheme == "http" && c.TLS.Cert != "":
-		v.add("base_url", "is http, but tls is set")
+		v.add("base_url", "is http, but tls is set: use https, or remove tls.cert and tls.key")
 	case u.Scheme == "https" && c.TLS.Cert == "" && c.TLS.Key == "" && len(c.TrustedProxies) == 0:
 		// Without trusted_proxies every request would seem to come from the proxy's IP
-		// address, and one stranger's wrong passwords would lock out all users.
-		v.add("base_url", "is https, but neither tls.cert nor trusted_proxies is set; "+
+		// address, and one attacker's wrong passwords would lock out all users.
+		v.add("base_url", "is https, but neither tls.cert nor trusted_proxies is set: "+
 			"set tls.cert and tls.key, or trusted_proxies to the IP addresses of the proxy that ends TLS (on this machine: [127.0.0.1, \"::1\"])")
 	}
 }
 
 // checkAdminURL requires https, because the URLs below it are secrets, and a host
-// other than loopback, whose own names answer everything.
+// other than loopback, because admin_listen answers every name of loopback.
 func (v *validator) checkAdminURL() {
 	u := v.checkOrigin("admin_url", v.config.AdminURL, "https://watch.agency.example")
 	switch {
 	case u == nil:
 	case u.Scheme != "https":
-		v.add("admin_url", "%q is not https", v.config.AdminURL)
+		v.add("admin_url", "%q is not https: use an https URL", v.config.AdminURL)
 	case idp.IsLoopback(u.Hostname()):
-		v.add("admin_url", "%q is this machine, where admin_listen answers without it", v.config.AdminURL)
+		v.add("admin_url", "%q is this machine, where admin_listen answers anyway: leave it empty", v.config.AdminURL)
 	case v.config.AdminListen == "":
-		v.add("admin_url", "is set, but admin_listen is empty: nothing listens")
+		v.add("admin_url", "is set, but admin_listen is empty: set admin_listen too")
 	}
 }
 
@@ -142,20 +142,20 @@ func (v *validator) checkOrigin(key, value, example string) *url.URL {
 		v.add(key, "%q is not a URL such as %s", value, example)
 		return nil
 	}
-	plain := strings.ToLower(u.Hostname())
-	if strings.Contains(plain, ":") {
-		plain = "[" + plain + "]"
+	normalized := strings.ToLower(u.Hostname())
+	if strings.Contains(normalized, ":") {
+		normalized = "[" + normalized + "]"
 	}
-	plain = u.Scheme + "://" + plain
+	normalized = u.Scheme + "://" + normalized
 	if p := u.Port(); p != "" && !(u.Scheme == "https" && p == "443") && !(u.Scheme == "http" && p == "80") {
-		plain += ":" + p
+		normalized += ":" + p
 	}
-	if value != plain {
-		v.add(key, "%q is not a scheme, host and port in lower case without the default port: want %s", value, plain)
+	if value != normalized {
+		v.add(key, "%q is not a scheme, host and port in lower case without the default port: use %s", value, normalized)
 		return nil
 	}
 	if n, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || n < 1 || n > 65535) {
-		v.add(key, "%q has a port that does not exist", value)
+		v.add(key, "%q has an impossible port: use 1 to 65535", value)
 		return nil
 	}
 	return u
@@ -192,9 +192,9 @@ func (v *validator) checkKeySource() {
 	v.checkOneOf("rotation.key_source", r.KeySource, keySources...)
 	switch {
 	case r.KeySource == string(rotation.SourcePKCS11) && r.PKCS11.Module == "":
-		v.add("rotation.pkcs11.module", "is missing: key_source pkcs11 needs the token's module, a shared library")
+		v.add("rotation.pkcs11.module", "is missing: set the shared library of the token, which key_source pkcs11 needs")
 	case r.PKCS11.Module != "" && r.PKCS11.Token == "":
-		v.add("rotation.pkcs11.token", "is missing: the label of the token")
+		v.add("rotation.pkcs11.token", "is missing: set the label of the token")
 	}
 }
 
@@ -203,7 +203,7 @@ func (v *validator) checkKeySource() {
 type rotationDate struct {
 	key, value string
 	years      int
-	target       *rotation.Date
+	target     *rotation.Date
 }
 
 func (c *Config) listDates(p *rotation.Policy) []rotationDate {
@@ -219,7 +219,7 @@ func (c *Config) listDates(p *rotation.Policy) []rotationDate {
 
 func (d rotationDate) String() string {
 	if d.years > 0 {
-		return d.value + " of the year after"
+		return d.value + " of the following year"
 	}
 	return d.value
 }
@@ -229,7 +229,7 @@ const dateLayout = "01-02" // month and day
 // checkCalendar checks each date, then each against the one before, then all of them. A problem
 // names every line that it concerns.
 func (v *validator) checkCalendar() {
-	before := len(v.problems)
+	problemCount := len(v.problems)
 	dates := v.config.listDates(&rotation.Policy{})
 	for _, d := range dates {
 		if _, err := time.Parse(dateLayout, d.value); err != nil {
@@ -239,7 +239,7 @@ func (v *validator) checkCalendar() {
 	if !slices.Contains([]int{2048, 3072, 4096}, v.config.Rotation.KeyBits) {
 		v.add("rotation.key_bits", "%d bits: use 2048, 3072 or 4096", v.config.Rotation.KeyBits)
 	}
-	if len(v.problems) > before {
+	if len(v.problems) > problemCount {
 		return
 	}
 	for i, d := range dates[1:] {
@@ -248,39 +248,39 @@ func (v *validator) checkCalendar() {
 			v.add(d.key, "%s is before %s (%s, %s)", d, last.key, last, v.config.Origin(last.key))
 		}
 	}
-	if len(v.problems) > before || !slices.Contains(keySources, v.config.Rotation.KeySource) {
+	if len(v.problems) > problemCount || !slices.Contains(keySources, v.config.Rotation.KeySource) {
 		return
 	}
 	if err := v.config.Policy().Validate(); err != nil {
 		var lines []string
 		for _, d := range dates {
-			if at := v.config.origins[d.key]; at != "" {
-				lines = append(lines, at+" "+d.key)
+			if origin := v.config.origins[d.key]; origin != "" {
+				lines = append(lines, origin+" "+d.key)
 			}
 		}
-		v.add("rotation", "%v; set here: %s", err, strings.Join(lines, ", "))
+		v.add("rotation", "%v: change %s", err, strings.Join(lines, ", "))
 	}
 }
 
 func (v *validator) checkSession() {
 	s := &v.config.Session
 	if s.Idle < time.Minute {
-		v.add("session.idle", "%s is under a minute", s.Idle)
+		v.add("session.idle", "%s is under a minute: set 1m or more", s.Idle)
 	}
 	if s.Absolute < s.Idle {
-		v.add("session.absolute", "%s is shorter than session.idle", s.Absolute)
+		v.add("session.absolute", "%s is shorter than session.idle: set %s or more", s.Absolute, s.Idle)
 	}
 	if s.Absolute > 30*24*time.Hour {
-		v.add("session.absolute", "%s is over 30 days", s.Absolute)
+		v.add("session.absolute", "%s is over 30 days: set 30d or less", s.Absolute)
 	}
 }
 
-func (v *validator) checkEmail(key, address string) {
-	if address == "" {
+func (v *validator) checkEmail(key, email string) {
+	if email == "" {
 		return
 	}
-	if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
-		v.add(key, "%q is not an email address such as help@example.gov", address)
+	if a, err := mail.ParseAddress(email); err != nil || a.Address != email {
+		v.add(key, "%q is not an email address such as help@example.gov", email)
 	}
 }
 
@@ -288,13 +288,13 @@ func (v *validator) checkMail() {
 	m := &v.config.Mail
 	v.checkOneOf("mail.tls", m.TLS, notify.StartTLS, notify.ImplicitTLS, notify.NoTLS)
 	if m.Server != "" && v.checkHostPort("mail.server", m.Server) && m.TLS == notify.NoTLS && !IsLoopbackListener(m.Server) {
-		v.add("mail.tls", "none is for a server on loopback only: others could read the mail on its way")
+		v.add("mail.tls", "none is for a server on loopback only, because others could read the mail in transit: use starttls or tls")
 	}
 	if m.Server != "" && m.From == "" {
-		v.add("mail.from", "is empty: mail needs a sender")
+		v.add("mail.from", "is empty: set the sender of mails")
 	}
 	if m.PasswordFile != "" && m.Username == "" {
-		v.add("mail.username", "is empty, but there is a password")
+		v.add("mail.username", "is empty, but mail.password_file is set: set both or neither")
 	}
 	v.checkEmail("mail.from", m.From)
 }
@@ -302,11 +302,11 @@ func (v *validator) checkMail() {
 // checkNotices never repeats the webhook's URL, which for some receivers is the secret.
 func (v *validator) checkNotices() {
 	r := &v.config.Rotation
-	for _, address := range r.Notify {
-		v.checkEmail("rotation.notify", address)
+	for _, email := range r.Notify {
+		v.checkEmail("rotation.notify", email)
 	}
 	if len(r.Notify) > 0 && v.config.Mail.Server == "" {
-		v.add("rotation.notify", "needs a mail server: mail.server is empty")
+		v.add("rotation.notify", "needs a mail server: set mail.server")
 	}
 	if r.Webhook.URL == "" {
 		return
@@ -316,9 +316,9 @@ func (v *validator) checkNotices() {
 	case err != nil || !isWebURL(u):
 		v.add("rotation.webhook.url", "is not a URL such as https://hooks.example.gov/vernal")
 	case u.User != nil || u.Fragment != "":
-		v.add("rotation.webhook.url", "contains a user name or a fragment")
+		v.add("rotation.webhook.url", "contains a user name or a fragment: remove it")
 	case u.Scheme == "http" && !idp.IsLoopback(u.Hostname()):
-		v.add("rotation.webhook.url", "is http, which is for loopback only")
+		v.add("rotation.webhook.url", "is http, which is for loopback only: use https")
 	}
 }
 
@@ -354,11 +354,11 @@ func (c *Config) checkSecretFiles(getenv func(string) string) []string {
 			continue
 		}
 		if err := secretfile.Check(f.path, info); errors.Is(err, secretfile.ErrOpen) {
-			v.add(f.key, "%v; run: chmod 600 %s", err, shellquote.Quote(f.path))
+			v.add(f.key, "%v: run chmod 600 %s", err, shellquote.Quote(f.path))
 		}
 	}
 	if info, err := os.Stat(c.TLS.Key); err == nil && info.Mode().Perm()&sharedKeyBits != 0 {
-		v.add("tls.key", "%s can be read by others or changed by its group (mode %04o); run: chmod 600 %s",
+		v.add("tls.key", "%s can be read by others or changed by its group (mode %04o): run chmod 600 %s",
 			c.TLS.Key, info.Mode().Perm(), shellquote.Quote(c.TLS.Key))
 	}
 	return v.problems

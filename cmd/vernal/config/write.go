@@ -23,12 +23,12 @@ func Write(set map[string]string) (string, error) {
 	var out strings.Builder
 	var sections []string // the sections around the line
 	for line := range strings.Lines(template) {
-		m := keyLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		if m == nil {
+		match := keyLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if match == nil {
 			out.WriteString(line)
 			continue
 		}
-		indent, name, value := m[1], m[2], m[3]
+		indent, name, value := match[1], match[2], match[3]
 		sections = append(sections[:len(indent)/2], name)
 		path := strings.Join(sections, ".")
 		text, ok := set[path]
@@ -40,21 +40,21 @@ func Write(set map[string]string) (string, error) {
 		default:
 			k := keys[path]
 			if !k.setText(text) {
-				return "", fmt.Errorf("%s: want %s, not %q", path, k.kind(), text)
+				return "", fmt.Errorf("%s must be %s, not %q", path, k.kind(), text)
 			}
-			written, err := k.valueText()
+			encoded, err := k.valueText()
 			if err != nil {
 				return "", fmt.Errorf("write %s: %w", path, err)
 			}
-			fmt.Fprintf(&out, "%s%s: %s\n", indent, name, written)
+			fmt.Fprintf(&out, "%s%s: %s\n", indent, name, encoded)
 		}
 		for _, lang := range languages {
 			if text, ok := set[path+"."+lang]; ok {
-				written, err := json.Marshal(text)
+				encoded, err := json.Marshal(text)
 				if err != nil {
 					return "", fmt.Errorf("write %s.%s: %w", path, lang, err)
 				}
-				fmt.Fprintf(&out, "%s%s.%s: %s\n", indent, name, lang, written)
+				fmt.Fprintf(&out, "%s%s.%s: %s\n", indent, name, lang, encoded)
 			}
 		}
 	}
@@ -81,13 +81,13 @@ func (c *Config) WithoutSecrets() string { return c.portable }
 func (c *Config) render(override map[string]string) string {
 	set := make(map[string]string)
 	defaults := Default().keys()
-	omitted := ""
+	omissions := ""
 	for i, k := range c.keys() {
 		text, isDefault := k.text(), k.text() == defaults[i].text()
 		switch {
 		case isDefault:
 		case k.secret:
-			omitted += "# Left out, because it can contain a secret: " + k.path + "\n"
+			omissions += "# Left out, because it can contain a secret: " + k.path + "\n"
 		default:
 			set[k.path] = text
 		}
@@ -97,7 +97,7 @@ func (c *Config) render(override map[string]string) string {
 	if err != nil {
 		panic(err) // every text comes from a parsed value
 	}
-	return omitted + out
+	return omissions + out
 }
 
 // text returns the value in the form that setText reads.

@@ -65,11 +65,11 @@ type Demo struct {
 	User    *User
 	Samples []*Sample
 
-	ctx   context.Context
-	stop  context.CancelFunc
-	group *errgroup.Group
-	pages *templates.Set
-	mailbox   *smtptest.Server
+	ctx     context.Context
+	stop    context.CancelFunc
+	group   *errgroup.Group
+	pages   *templates.Set
+	mailbox *smtptest.Server
 }
 
 // Start starts everything and returns once all of it answers. Close ends it.
@@ -131,8 +131,8 @@ func (d *Demo) serveSamples() error {
 	var group errgroup.Group // making keys takes a moment
 	for i, kind := range sampleKinds {
 		group.Go(func() (err error) {
-			from := []string{d.YearMetadata(), d.BaseURL() + "/api/saml/metadata"}[i]
-			d.Samples[i], err = newSample(d.ctx, d, kind, BaseURL(kind.host, d.Ports.Samples[i]), from)
+			metadataURL := []string{d.YearMetadata(), d.BaseURL() + "/api/saml/metadata"}[i]
+			d.Samples[i], err = newSample(d.ctx, d, kind, BaseURL(kind.host, d.Ports.Samples[i]), metadataURL)
 			return err
 		})
 	}
@@ -150,12 +150,12 @@ func (d *Demo) serveSamples() error {
 }
 
 // serve answers until the demo ends.
-func (d *Demo) serve(what string, l net.Listener, handler http.Handler) {
+func (d *Demo) serve(name string, l net.Listener, handler http.Handler) {
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 256 << 10}
 	context.AfterFunc(d.ctx, func() { _ = srv.Close() })
 	d.group.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve %s: %w", what, err)
+			return fmt.Errorf("serve %s: %w", name, err)
 		}
 		return nil
 	})

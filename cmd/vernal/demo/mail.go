@@ -31,8 +31,8 @@ func (d *Demo) showMail(w http.ResponseWriter, r *http.Request) {
 	pages := &web.Pages{Set: d.pages, Langs: d.Server.Languages}
 	page := templates.DemoMailPage{Base: pages.Base(r, "")}
 	for _, mail := range slices.Backward(d.mailbox.Mails()) {
-		head := fmt.Sprintf("To: %s\nSubject: %s\nDate: %s\n", strings.Join(mail.To, ", "), mail.Header("Subject"), mail.Header("Date"))
-		page.Mails = append(page.Mails, templates.DemoMail{Head: head, Text: mail.Text()})
+		header := fmt.Sprintf("To: %s\nSubject: %s\nDate: %s\n", strings.Join(mail.To, ", "), mail.Header("Subject"), mail.Header("Date"))
+		page.Mails = append(page.Mails, templates.DemoMail{Head: header, Text: mail.Text()})
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -26,22 +26,22 @@ const (
 
 // handler returns the handler of everything that a sample answers.
 func (s *Sample) handler() http.Handler {
-	rt := web.NewRouter(s.pages)
+	router := web.NewRouter(s.pages)
 	messages := web.Methods{http.MethodPost: s.keepPost, http.MethodGet: s.accept}
-	rt.Handle("/", web.Methods{http.MethodGet: s.showHome})
-	rt.Handle(pathSignedIn, web.Methods{http.MethodGet: adaptHandler(s.saml.RequireAccount(http.HandlerFunc(s.showSignedIn)))})
-	rt.Handle(pathSignOut, web.Methods{http.MethodPost: adaptHandler(http.HandlerFunc(s.saml.HandleStartLogout))})
-	rt.Handle(pathCode, web.Methods{http.MethodGet: s.showCode})
-	rt.Handle(pathMetadata, web.Methods{http.MethodGet: s.serveMetadata})
-	rt.Handle(pathACS, messages)
-	rt.Handle(pathSLO, messages)
-	rt.HandlePrefix(s.pages.Set.StaticPrefix(), web.ServeStatic(s.pages.Set.StaticPrefix(), templates.Static()))
-	s.pages.Mount(rt)
+	router.Handle("/", web.Methods{http.MethodGet: s.showHome})
+	router.Handle(pathSignedIn, web.Methods{http.MethodGet: adaptHandler(s.saml.RequireAccount(http.HandlerFunc(s.showSignedIn)))})
+	router.Handle(pathSignOut, web.Methods{http.MethodPost: adaptHandler(http.HandlerFunc(s.saml.HandleStartLogout))})
+	router.Handle(pathCode, web.Methods{http.MethodGet: s.showCode})
+	router.Handle(pathMetadata, web.Methods{http.MethodGet: s.serveMetadata})
+	router.Handle(pathACS, messages)
+	router.Handle(pathSLO, messages)
+	router.HandlePrefix(s.pages.Set.StaticPrefix(), web.ServeStatic(s.pages.Set.StaticPrefix(), templates.Static()))
+	s.pages.Mount(router)
 
 	guard := http.NewCrossOriginProtection()
 	guard.AddInsecureBypassPattern("POST /saml/") // messages there are signed
 	srv := s.demo.Server
-	return &web.Middleware{Next: s.redirectHost(guard.Handler(rt)), Pages: s.pages, Log: srv.Log, Clock: srv.Clock}
+	return &web.Middleware{Next: s.redirectHost(guard.Handler(router)), Pages: s.pages, Log: srv.Log, Clock: srv.Clock}
 }
 
 // adaptHandler adapts a handler of the library. Its page that posts itself to the identity provider

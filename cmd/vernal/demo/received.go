@@ -20,7 +20,7 @@ import (
 
 // memory keeps values by random handles, the latest ones at least.
 type memory[T any] struct {
-	mu   sync.Mutex
+	mu     sync.Mutex
 	values map[string]T
 }
 
@@ -60,12 +60,12 @@ func (m *memory[T]) take(handle string) (value T, ok bool) {
 	return value, ok
 }
 
-// sampleSessions is a session of a sample: the assertion that the library accepted, the message
+// sampleSession is a session of a sample: the assertion that the library accepted, the message
 // that carried it, and the decrypted XML if it was encrypted.
 type sampleSession struct {
-	assertion        *saml.Assertion
+	assertion              *saml.Assertion
 	response, decryptedXML string
-	encryption       string // the algorithm
+	encryption             string // the algorithm
 }
 
 // GetNameID implements the interface of the library's logout.
@@ -119,17 +119,19 @@ func (c codec) New(a *saml.Assertion) (samlsp.Session, error) {
 	if err := doc.ReadFromBytes(c.response); err != nil {
 		return nil, err
 	}
-	m := doc.FindElement("//EncryptedData/EncryptionMethod")
-	if m == nil {
+	method := doc.FindElement("//EncryptedData/EncryptionMethod")
+	if method == nil {
 		return v, nil
 	}
-	v.encryption = m.SelectAttrValue("Algorithm", "")
-	inside, err := etree.NewDocumentWithRoot(a.Element()).WriteToBytes()
-	v.decryptedXML = indent(inside)
+	v.encryption = method.SelectAttrValue("Algorithm", "")
+	text, err := etree.NewDocumentWithRoot(a.Element()).WriteToBytes()
+	v.decryptedXML = indent(text)
 	return v, err
 }
 
-func (c codec) Encode(v samlsp.Session) (string, error) { return c.s.sampleSessions.keep(v.(*sampleSession)), nil }
+func (c codec) Encode(v samlsp.Session) (string, error) {
+	return c.s.sampleSessions.keep(v.(*sampleSession)), nil
+}
 
 func (c codec) Decode(handle string) (samlsp.Session, error) {
 	if v, ok := c.s.sampleSessions.get(handle); ok {
@@ -141,45 +143,45 @@ func (c codec) Decode(handle string) (samlsp.Session, error) {
 // buildPage returns the page that shows the assertion. years are those of the identity provider,
 // to name the one whose certificate signed.
 func (v *sampleSession) buildPage(years []keyring.Entry) templates.DemoSignedInPage {
-	p := templates.DemoSignedInPage{Response: v.response, Assertion: v.decryptedXML, Encryption: v.encryption, NameID: v.GetNameID()}
+	page := templates.DemoSignedInPage{Response: v.response, Assertion: v.decryptedXML, Encryption: v.encryption, NameID: v.GetNameID()}
 	if s := v.assertion.Subject; s != nil && s.NameID != nil {
-		p.Format = s.NameID.Format
+		page.Format = s.NameID.Format
 	}
 	for _, a := range v.assertion.AuthnStatements {
-		p.SessionIndex, p.AuthnAt = a.SessionIndex, a.AuthnInstant
+		page.SessionIndex, page.AuthnAt = a.SessionIndex, a.AuthnInstant
 		if a.AuthnContext.AuthnContextClassRef != nil {
-			p.ClassRef = a.AuthnContext.AuthnContextClassRef.Value
+			page.ClassRef = a.AuthnContext.AuthnContextClassRef.Value
 		}
 	}
 	for _, statement := range v.assertion.AttributeStatements {
 		for _, a := range statement.Attributes {
-			p.Attributes = append(p.Attributes, showAttribute(&p, a))
+			page.Attributes = append(page.Attributes, showAttribute(&page, a))
 		}
 	}
 	if v.assertion.Signature != nil {
-		showSignature(&p, v.assertion.Signature, years)
+		showSignature(&page, v.assertion.Signature, years)
 	}
-	return p
+	return page
 }
 
 // showAttribute returns an attribute to show, and sets the field of the page that repeats its
 // value.
 func showAttribute(p *templates.DemoSignedInPage, a saml.Attribute) templates.DemoAttribute {
-	shown := templates.DemoAttribute{Name: a.Name}
+	attribute := templates.DemoAttribute{Name: a.Name}
 	for _, value := range a.Values {
-		shown.Values = append(shown.Values, value.Value)
+		attribute.Values = append(attribute.Values, value.Value)
 	}
-	if len(shown.Values) > 0 {
+	if len(attribute.Values) > 0 {
 		switch a.Name {
 		case "email":
-			p.Email = shown.Values[0]
+			p.Email = attribute.Values[0]
 		case "ial":
-			p.IAL = shown.Values[0]
+			p.IAL = attribute.Values[0]
 		case "aal":
-			p.AAL = shown.Values[0]
+			p.AAL = attribute.Values[0]
 		}
 	}
-	return shown
+	return attribute
 }
 
 // showSignature sets which key signed the assertion. The library has verified the

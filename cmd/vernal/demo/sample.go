@@ -39,7 +39,7 @@ type Sample struct {
 	// idpMetadata is the URL that it has read.
 	idpMetadata string
 	saml        *samlsp.Middleware
-	posts        memory[url.Values]
+	posts       memory[url.Values]
 }
 
 // kind contains the differences between the two samples.
@@ -65,13 +65,13 @@ var sampleKinds = [...]kind{
 const maxMetadata = 1 << 20
 
 // fetchMetadata reads the metadata of the server, as an SP would.
-func fetchMetadata(ctx context.Context, client *outbound.Client, from string) (*saml.EntityDescriptor, error) {
-	resp, err := client.Do(ctx, &outbound.Request{URL: from, Trust: outbound.Operator, MaxBytes: maxMetadata})
+func fetchMetadata(ctx context.Context, client *outbound.Client, metadataURL string) (*saml.EntityDescriptor, error) {
+	resp, err := client.Do(ctx, &outbound.Request{URL: metadataURL, Trust: outbound.Operator, MaxBytes: maxMetadata})
 	if err != nil {
 		return nil, err
 	}
 	if resp.Status != http.StatusOK {
-		return nil, fmt.Errorf("the server answers %d", resp.Status)
+		return nil, fmt.Errorf("the server answered %d", resp.Status)
 	}
 	return samlsp.ParseMetadata(resp.Body)
 }
@@ -81,7 +81,7 @@ func newSample(ctx context.Context, d *Demo, k kind, base, metadata string) (*Sa
 	if err != nil {
 		return nil, fmt.Errorf("URL of %s: %w", k.Name, err)
 	}
-	known, err := fetchMetadata(ctx, d.Server.Outbound, metadata)
+	idpMetadata, err := fetchMetadata(ctx, d.Server.Outbound, metadata)
 	if err != nil {
 		return nil, fmt.Errorf("%s: read %s: %w", k.Name, metadata, err)
 	}
@@ -91,7 +91,7 @@ func newSample(ctx context.Context, d *Demo, k kind, base, metadata string) (*Sa
 		return nil, fmt.Errorf("%s: %w", k.Name, err)
 	}
 	options := samlsp.Options{
-		URL: *root, Key: key, Certificate: cert, IDPMetadata: known, SignRequest: true, RequestedAuthnContext: k.context,
+		URL: *root, Key: key, Certificate: cert, IDPMetadata: idpMetadata, SignRequest: true, RequestedAuthnContext: k.context,
 		Binding: k.binding, LogoutBinding: k.binding, AssertionConsumerServiceBindings: []string{saml.HTTPPostBinding},
 		CookieName: k.cookie, CookieSameSite: http.SameSiteLaxMode, TrackedRequestMaxAge: sampleWait,
 	}
@@ -116,11 +116,11 @@ func (s *Sample) metadata() ([]byte, error) {
 	if role := &doc.SPSSODescriptors[0]; !s.encrypted {
 		role.KeyDescriptors = slices.DeleteFunc(role.KeyDescriptors, func(k saml.KeyDescriptor) bool { return k.Use == "encryption" })
 	}
-	out, err := xml.MarshalIndent(doc, "", "  ")
+	data, err := xml.MarshalIndent(doc, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("metadata of %s: %w", s.Name, err)
 	}
-	return out, nil
+	return data, nil
 }
 
 // register registers the sample with the identity provider, as `vernal sp add --metadata`

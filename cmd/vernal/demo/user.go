@@ -13,7 +13,7 @@ import (
 	"vernal/idp/installation"
 )
 
-// The user of the demo. The password is no secret: the demo shows it to everyone,
+// The user of the demo. The password is not secret: the demo shows it to everyone,
 // and listens on loopback.
 const (
 	Email    = "ada@example.com"

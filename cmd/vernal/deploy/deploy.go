@@ -13,7 +13,7 @@ import (
 	"vernal/cmd/vernal/cli"
 )
 
-// The files are embedded, so that they always fit the version that runs.
+// The files are embedded, so that they always match the running version.
 var (
 	//go:embed alerts.yaml
 	Alerts string
@@ -82,8 +82,8 @@ func (a *commands) showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print a file",
-		Long: `Print a file to standard output. What it is for, and where it goes, is written at its
-top; "vernal deploy list" lists them.`,
+		Long: `Print a file to standard output. A comment at its top explains its purpose and its
+place. To list the files, run 'vernal deploy list'.`,
 		Example: `    vernal deploy show alerts >/etc/prometheus/vernal-alerts.yaml
     vernal deploy show systemd >/etc/systemd/system/vernal.service`,
 		Args: cobra.ExactArgs(1),
@@ -91,7 +91,7 @@ top; "vernal deploy list" lists them.`,
 			list := listFiles()
 			i := slices.IndexFunc(list, func(f file) bool { return f.Name == args[0] })
 			if i < 0 {
-				return cli.Usage(c, "unknown file %q; see: vernal deploy list", args[0])
+				return cli.Usage(c, "unknown file %q: vernal deploy list lists the files", args[0])
 			}
 			return a.Print(list[i], func() error {
 				_, err := io.WriteString(a.Data(), list[i].Content)

@@ -30,7 +30,7 @@ proxy, cookies, store, signing keys, disk space, modes and owners of files, mast
 key, backups, mail, webhook, the next steps of the rotation, and certificates of
 service providers. Nothing is changed, and nothing is sent without --send-test.
 
-Each finding has a code, what was seen, why it matters and how to fix it. The
+Each finding has a code, the observation, the reason why it matters and the fix. The
 exit code is 4 if there is a problem, or if a check could not be completed.
 Information alone exits 0. While no server runs, the checks that need one are
 left out.
@@ -81,15 +81,15 @@ type jsonReport struct {
 
 // addCommands adds the command lines of suggestions to a report.
 func (a *commands) addCommands(report *doctor.Report) jsonReport {
-	out := jsonReport{Report: report, Findings: []jsonFinding{}}
+	result := jsonReport{Report: report, Findings: []jsonFinding{}}
 	for _, f := range report.Findings {
-		r := jsonFinding{Finding: f}
+		finding := jsonFinding{Finding: f}
 		for _, s := range f.Suggestions {
-			r.Suggestions = append(r.Suggestions, cli.ReportedAdvice{Suggestion: s, Command: a.CommandLine(s)})
+			finding.Suggestions = append(finding.Suggestions, cli.ReportedAdvice{Suggestion: s, Command: a.CommandLine(s)})
 		}
-		out.Findings = append(out.Findings, r)
+		result.Findings = append(result.Findings, finding)
 	}
-	return out
+	return result
 }
 
 // printReport prints the findings, problems first.
@@ -129,7 +129,7 @@ func (a *commands) reportUnchecked(report *doctor.Report) {
 		case doctor.CauseTimedOut:
 			a.Say("not checked: %s did not end in time", c.Check)
 		case doctor.CauseStillRunning:
-			a.Say("not checked: %s still runs since an earlier call: look for a disk or token that hangs", c.Check)
+			a.Say("not checked: %s has not ended since an earlier call: look for a disk or token that hangs", c.Check)
 		case doctor.CauseError:
 			a.Say("not checked: %s: %s", c.Check, idp.ReplaceControls(c.Error))
 		}

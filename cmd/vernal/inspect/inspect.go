@@ -28,8 +28,8 @@ import (
 
 // Bounds, in bytes.
 const (
-	maxInput = 64 << 20 // of the input: a HAR file may contain images, too
-	maxMessage   = 1 << 20  // of a message in it: metadata is the longest
+	maxInput   = 64 << 20 // of the input: a HAR file may contain images, too
+	maxMessage = 1 << 20  // of a message in it: metadata is the longest
 )
 
 // inspectFlags are the flags of the command.
@@ -51,7 +51,7 @@ func Command(app *cli.App, offline func() (metadata.IdP, error)) *cobra.Command 
 	var f inspectFlags
 	c := &cobra.Command{
 		Use:   "inspect [TEXT|FILE|-]",
-		Short: "Take a SAML message apart: what is right, what is wrong, how to fix it",
+		Short: "Check a SAML message against every rule, and explain how to fix it",
 		Long: `Decode a SAML message and check it against every rule of the server,
 one by one: AuthnRequest, LogoutRequest, Response, LogoutResponse, and metadata.
 TEXT contains the message: a URL, a form or its HTML page, a log line, a curl
@@ -62,16 +62,16 @@ line breaks, escapes, percent-encoding, rewritten links, UTF-16. Without TEXT,
 it is read from standard input. Of several messages in a text the first is
 taken, unless --message names another.
 
-A request is good for five minutes, and once: with --at, the rules are applied as
-if it had arrived then. Nothing is kept, and no ID is used up.
+A request is valid for five minutes, and once. With --at, the rules are applied as
+if it had arrived at that time. The message is not stored, and its ID stays unused.
 
 An encrypted assertion is opened with --key, the private key of the service
 provider: PEM, PKCS#8 or PKCS#1, not encrypted. The key is used in this process
-alone: it is not written anywhere, and a running server does not get it. A
+alone: it is never written, and a running server does not get it. A
 NameID that a LogoutRequest encrypts to us is opened with our own key of its
 year. The user that it names is looked up as in the server, and no session ends.
 
-The verdict comes first. The exit code is 0 if the message would be taken, 3 if
+The verdict comes first. The exit code is 0 if the message would be accepted, 3 if
 it would be refused, and 1 if that is unknown: the text has no message, no
 registry is available, the assertion is encrypted, or it depends on the browser
 that brings the message.`,
@@ -91,21 +91,21 @@ that brings the message.`,
 	}
 	c.Flags().StringVar(&f.at, "at", "", "apply the rules as at this `TIME`, such as 2027-03-01T09:00:00Z")
 	c.Flags().StringVar(&f.key, "key", "", "the `FILE` with the service provider's private key, to open an encrypted assertion")
-	c.Flags().IntVar(&f.number, "message", 1, "the `NUMBER` of the message in a text that holds several")
+	c.Flags().IntVar(&f.number, "message", 1, "the `NUMBER` of the message in a text that contains several")
 	return c
 }
 
 func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) error {
-	m := inspect.Message{}
+	message := inspect.Message{}
 	if f.at != "" {
 		t, err := time.Parse(time.RFC3339, f.at)
 		if err != nil {
-			return cli.Usage(c, "--at %q is no time such as 2027-03-01T09:00:00Z", f.at)
+			return cli.Usage(c, "--at %q is not a time such as 2027-03-01T09:00:00Z", f.at)
 		}
-		m.AssumedAt = t
+		message.AssumedAt = t
 	}
 	if f.number < 1 {
-		return cli.Usage(c, "--message counts from 1")
+		return cli.Usage(c, "--message must be 1 or more")
 	}
 	text, err := a.readInspectedText(args)
 	if err != nil {
@@ -114,61 +114,61 @@ func (a *commands) runInspect(c *cobra.Command, args []string, f inspectFlags) e
 	// Metadata in a single-byte encoding: JSON would lose bytes that are not UTF-8. The
 	// finder detects UTF-16 by its zero bytes.
 	if !utf8.ValidString(text) && !strings.Contains(text, "\x00") {
-		if plain, err := filetext.Decode([]byte(text)); err == nil {
-			text = string(plain)
+		if utf8Text, err := filetext.Decode([]byte(text)); err == nil {
+			text = string(utf8Text)
 		}
 	}
-	if err := pickMessage(&m, text, f.number); err != nil {
+	if err := pickMessage(&message, text, f.number); err != nil {
 		return err
 	}
 	if f.key != "" {
-		if m.OpenedAssertion, err = a.openAssertion(m, f.key); err != nil {
+		if message.OpenedAssertion, err = a.openAssertion(message, f.key); err != nil {
 			return err
 		}
 	}
-	return a.inspectMessage(c.Context(), m)
+	return a.inspectMessage(c.Context(), message)
 }
 
 // readInspectedText returns the text: the argument, the file that it names or, without one,
 // standard input.
 func (a *commands) readInspectedText(args []string) (string, error) {
-	in := a.In
+	input := a.In
 	if len(args) > 0 && args[0] != "-" {
 		f, err := os.Open(args[0])
 		if err != nil { // usually text: too long for a name, or no such file
 			return args[0], nil
 		}
 		defer f.Close()
-		in = f
+		input = f
 	}
 	var b strings.Builder
-	n, err := io.Copy(&b, io.LimitReader(in, maxInput+1))
+	n, err := io.Copy(&b, io.LimitReader(input, maxInput+1))
 	if err != nil {
 		return "", fmt.Errorf("read the message: %w", err)
 	}
 	if n > maxInput {
-		return "", fmt.Errorf("the text is over %d MiB: leave out what surrounds the message; browsers save a HAR file without contents, too", maxInput>>20)
+		return "", fmt.Errorf("the text is over %d MiB: leave out the text around the message, or save the HAR file without contents", maxInput>>20)
 	}
 	return b.String(), nil
 }
 
 // pickMessage takes one of the messages in a text.
 func pickMessage(m *inspect.Message, text string, number int) error {
-	all := inspect.Find(text)
-	if len(all) == 0 {
-		seen := inspect.ClassifyText(text)
+	messages := inspect.Find(text)
+	if len(messages) == 0 {
+		seen := inspect.See(text)
 		err := fmt.Errorf("no SAML message found: %s", seen.Advice())
 		if s, ok := seen.Suggestion(); ok {
 			err = idp.Advise(err, s)
 		}
 		return err
 	}
-	if number > len(all) {
-		return fmt.Errorf("message %d not found in the text, which has %d", number, len(all))
+	if number > len(messages) {
+		return fmt.Errorf("message %d not found in the text, which has %d", number, len(messages))
 	}
-	m.FoundMessage = all[number-1]
-	if len(all) > 1 {
-		m.Number, m.Total = number, len(all)
+	m.FoundMessage = messages[number-1]
+	if len(messages) > 1 {
+		m.Number, m.Total = number, len(messages)
 	}
 	// An escaped query is longer than the pasted text, so a byte count would confuse the user.
 	if len(m.XML)+len(m.Query)+len(m.URLQuery) > maxMessage {
@@ -193,11 +193,11 @@ func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opene
 	if !ok {
 		return nil, fmt.Errorf("the private key in %s is not RSA", file)
 	}
-	opened := inspect.Open(m.FoundMessage, key)
-	if opened == nil {
+	assertion := inspect.Open(m.FoundMessage, key)
+	if assertion == nil {
 		a.Say("vernal: no encrypted assertion in the message, so --key is not needed")
 	}
-	return opened, nil
+	return assertion, nil
 }
 
 func (a *commands) inspectMessage(ctx context.Context, m inspect.Message) error {
@@ -223,16 +223,16 @@ func (a *commands) inspectMessage(ctx context.Context, m inspect.Message) error 
 	case report.Refused:
 		return cli.Refuse("the message would be refused")
 	case report.Unknown:
-		return errors.New("whether the message would be taken cannot be said: see the lines marked - and warning")
+		return errors.New("it is unknown whether the message would be accepted: see the lines marked - and warning")
 	}
 	return nil
 }
 
 // askInspector asks the installation or, without one, decodes in this process.
 func (a *commands) askInspector(ctx context.Context, m inspect.Message) (*inspect.Report, error) {
-	client, done, err := a.Connect(ctx)
+	client, release, err := a.Connect(ctx)
 	if err == nil {
-		defer done()
+		defer release()
 		return admin.Call(ctx, client, ops.Inspect, m)
 	}
 	idp, configErr := a.offline()

@@ -12,45 +12,45 @@ import (
 
 // printReport writes a report as text: the rules, the result of the request, and the
 // message.
-func (a *commands) printReport(r *inspect.Report) error {
-	if err := cli.WriteVerdict(a.Out, formatVerdict(r)+"\n"); err != nil {
+func (a *commands) printReport(report *inspect.Report) error {
+	if err := cli.WriteVerdict(a.Out, formatVerdict(report)+"\n"); err != nil {
 		return err
 	}
-	what := cmp.Or(r.Kind, "unreadable message")
-	if r.SP != "" {
-		what += ": " + idp.ReplaceControls(string(r.SP))
+	title := cmp.Or(report.Kind, "unreadable message")
+	if report.SP != "" {
+		title += ": " + idp.ReplaceControls(string(report.SP))
 	}
-	if r.SPName != "" {
-		what += " (" + idp.ReplaceControls(r.SPName) + ")"
+	if report.SPName != "" {
+		title += " (" + idp.ReplaceControls(report.SPName) + ")"
 	}
-	fmt.Fprintln(a.Out, what+", at "+cli.FormatTime(r.AssumedAt))
-	if r.Messages > 0 {
-		fmt.Fprintf(a.Out, "message %d of %d in the text; --message takes another\n", r.Number, r.Messages)
+	fmt.Fprintln(a.Out, title+", at "+cli.FormatTime(report.AssumedAt))
+	if report.Messages > 0 {
+		fmt.Fprintf(a.Out, "message %d of %d in the text (--message selects another)\n", report.Number, report.Messages)
 	}
-	if text := describePlace(r.Place, r.Steps); text != "" {
+	if text := describePlace(report.Place, report.Steps); text != "" {
 		fmt.Fprintln(a.Out, text)
 	}
-	for _, c := range r.Checks {
+	for _, c := range report.Checks {
 		a.printCheck(c)
 	}
-	if r.Cert != nil {
-		fmt.Fprintf(a.Out, "\nverified by the certificate with SHA-256 %s, which ends %s\n", r.Cert.SHA256, cli.FormatDay(r.Cert.EndAt))
+	if report.Cert != nil {
+		fmt.Fprintf(a.Out, "\nverified by the certificate with SHA-256 %s, which ends %s\n", report.Cert.SHA256, cli.FormatDay(report.Cert.EndAt))
 	}
-	if l := r.Levels; l != nil {
+	if l := report.Levels; l != nil {
 		fmt.Fprintln(a.Out)
-		if err := a.printLevels(l, r.SP); err != nil {
+		if err := a.printLevels(l, report.SP); err != nil {
 			return err
 		}
 	}
-	for i, attr := range r.Attributes {
+	for i, attr := range report.Attributes {
 		if i == 0 {
 			fmt.Fprintln(a.Out, "\nattributes:")
 		}
 		fmt.Fprintf(a.Out, "  %s = %s\n", idp.ReplaceControls(attr.Name), idp.ReplaceControls(strings.Join(attr.Values, ", ")))
 	}
-	if r.XML != "" {
+	if report.XML != "" {
 		fmt.Fprintln(a.Out)
-		for line := range strings.SplitSeq(r.XML, "\n") {
+		for line := range strings.SplitSeq(report.XML, "\n") {
 			fmt.Fprintln(a.Out, idp.ReplaceControls(line))
 		}
 	}
@@ -58,24 +58,24 @@ func (a *commands) printReport(r *inspect.Report) error {
 }
 
 // formatVerdict sums a report up in a line: the rules that fail, or those that are open.
-func formatVerdict(r *inspect.Report) string {
-	var failed, open []string
-	for _, c := range r.Checks {
+func formatVerdict(report *inspect.Report) string {
+	var failedRules, openRules []string
+	for _, c := range report.Checks {
 		switch c.Outcome {
 		case inspect.OutcomeRefused:
-			failed = append(failed, idp.ReplaceControls(c.Field))
+			failedRules = append(failedRules, idp.ReplaceControls(c.Field))
 		case inspect.OutcomeWarning, inspect.OutcomeSkipped:
-			open = append(open, idp.ReplaceControls(c.Field))
+			openRules = append(openRules, idp.ReplaceControls(c.Field))
 		}
 	}
-	rules := cli.FormatCount(len(r.Checks), "rule")
+	rules := cli.FormatCount(len(report.Checks), "rule")
 	switch {
-	case r.Refused && len(failed) == 1:
-		return "REFUSED: 1 of " + rules + " fails: " + failed[0]
-	case r.Refused:
-		return fmt.Sprintf("REFUSED: %d of %s fail: %s", len(failed), rules, strings.Join(failed, ", "))
-	case r.Unknown:
-		return "unknown: it cannot be said whether the message would be taken: " + strings.Join(open, ", ")
+	case report.Refused && len(failedRules) == 1:
+		return "REFUSED: 1 of " + rules + " fails: " + failedRules[0]
+	case report.Refused:
+		return fmt.Sprintf("REFUSED: %d of %s fail: %s", len(failedRules), rules, strings.Join(failedRules, ", "))
+	case report.Unknown:
+		return "unknown: the server might accept or refuse the message: " + strings.Join(openRules, ", ")
 	}
 	return "ok: none of " + rules + " fails"
 }
@@ -98,17 +98,17 @@ var (
 
 // describePlace returns where a message was found and how it was decoded. It is "" if the
 // message was not encoded.
-func describePlace(place inspect.Place, undone []inspect.Step) string {
-	if len(undone) == 0 || places[place] == "" {
+func describePlace(place inspect.Place, decodedSteps []inspect.Step) string {
+	if len(decodedSteps) == 0 || places[place] == "" {
 		return ""
 	}
 	text := "found " + places[place]
-	for i := 0; i < len(undone); {
+	for i := 0; i < len(decodedSteps); {
 		n := 1
-		for i+n < len(undone) && undone[i+n] == undone[i] {
+		for i+n < len(decodedSteps) && decodedSteps[i+n] == decodedSteps[i] {
 			n++
 		}
-		text += ", " + steps[undone[i]]
+		text += ", " + steps[decodedSteps[i]]
 		if n > 1 {
 			text += " " + []string{"twice", "three times", "four times", "five times", "six times"}[min(n-2, 4)]
 		}
@@ -139,22 +139,22 @@ func (a *commands) printCheck(c inspect.Check) {
 	}
 }
 
-func (a *commands) printLevels(l *inspect.Levels, sp idp.EntityID) error {
-	second := "a second factor in this session"
-	if l.RememberedDevice {
-		second = "a second factor, or a remembered device"
+func (a *commands) printLevels(levels *inspect.Levels, sp idp.EntityID) error {
+	factorText := "a second factor in this session"
+	if levels.RememberedDevice {
+		factorText = "a second factor, or a remembered device"
 	}
 	list := [][2]string{
-		{"identity", l.IAL}, {"sign-in", l.AAL + ": " + second}, {"stated", l.ClassRef}, {"attributes", strings.Join(l.Attributes, ", ")},
+		{"identity", levels.IAL}, {"sign-in", levels.AAL + ": " + factorText}, {"stated", levels.ClassRef}, {"attributes", strings.Join(levels.Attributes, ", ")},
 	}
-	for _, d := range l.DroppedAttributes {
+	for _, d := range levels.DroppedAttributes {
 		text := inspect.ExplainDrop(d)
 		if s, ok := inspect.SuggestForDrop(d, sp); ok {
 			text += ": " + a.CommandLine(s)
 		}
 		list = append(list, [2]string{"dropped", d.Name + ": " + string(d.Reason) + " (" + text + ")"})
 	}
-	for _, u := range l.UnknownClassRefs {
+	for _, u := range levels.UnknownClassRefs {
 		list = append(list, [2]string{"unknown", u})
 	}
 	return cli.WritePairs(a.Out, list)

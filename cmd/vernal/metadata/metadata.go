@@ -25,8 +25,8 @@ func Command(app *cli.App) *cobra.Command {
 	c.AddCommand(&cobra.Command{
 		Use:   "show [YEAR|stable]",
 		Short: "Print the metadata of a year, or the stable document",
-		Long: `Print the signed metadata of a year, as the server gives it at
-/api/saml/metadata{year}: the one to hand to a service provider that keeps a
+		Long: `Print the signed metadata of a year, as the server serves it at
+/api/saml/metadata{year}. Give this document to a service provider that keeps a
 file. Without a year, or with "stable", print the document at
 /api/saml/metadata, which changes with the years.`,
 		Example: `    vernal metadata show 2027 >vernal-2027.xml`,

@@ -20,29 +20,29 @@ const maxNamedSPs = 5
 
 // printMoves prints for each live year how many service providers use it and which must
 // still move.
-func (a *commands) printMoves(st ops.RotationStatus) error {
-	if st.Board == nil || len(st.Board.SPs) == 0 {
+func (a *commands) printMoves(status ops.RotationStatus) error {
+	if status.Board == nil || len(status.Board.SPs) == 0 {
 		return nil
 	}
 	var rows [][]string
-	for _, y := range st.Board.Years {
-		unmoved, who := "-", ""
-		if st.Board.MustLeave(y) {
-			unmoved, who = strconv.Itoa(y.UnmovedCount), unmovedText(st.Board, y.Year)
+	for _, y := range status.Board.Years {
+		unmovedCount, names := "-", ""
+		if status.Board.MustLeave(y) {
+			unmovedCount, names = strconv.Itoa(y.UnmovedCount), unmovedText(status.Board, y.Year)
 		}
 		if y.State.IsLive() {
-			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), unmoved, cli.ReplaceEmpty(who)})
+			rows = append(rows, []string{string(y.Year), strconv.Itoa(y.SPs), unmovedCount, cli.ReplaceEmpty(names)})
 		}
 	}
 	fmt.Fprintln(a.Out)
-	return cli.WriteTextTable(a.Out, []string{"YEAR", "SPS", "UNMOVED", "WHO"}, rows, slices.Clone[[]string])
+	return cli.WriteTextTable(a.Out, []string{"YEAR", "SPS", "UNMOVED", "SERVICE PROVIDERS"}, rows, slices.Clone[[]string])
 }
 
 // unmovedText names the service providers that must still leave a year, or returns "".
-func unmovedText(b *migration.Board, y idp.Year) string {
-	ids := b.ListUnmoved(y)
-	if more := len(ids) - maxNamedSPs; more > 0 {
-		return fmt.Sprintf("%s and %d more", cli.JoinNames(ids[:maxNamedSPs], ", "), more)
+func unmovedText(board *migration.Board, y idp.Year) string {
+	ids := board.ListUnmoved(y)
+	if moreCount := len(ids) - maxNamedSPs; moreCount > 0 {
+		return fmt.Sprintf("%s and %d more", cli.JoinNames(ids[:maxNamedSPs], ", "), moreCount)
 	}
 	return cli.JoinNames(ids, ", ")
 }
@@ -50,21 +50,21 @@ func unmovedText(b *migration.Board, y idp.Year) string {
 // yearUse is a service provider's use of a year, with its latest request certificate.
 type yearUse struct {
 	migration.YearUse
-	certEndAt time.Time // zero if it is not registered any more, or no request was signed
+	certEndAt time.Time // zero if the certificate is no longer registered, or no request was signed
 }
 
-func findYearUse(l migration.Line, y idp.Year) (u yearUse) {
-	for _, seen := range l.Years {
+func findYearUse(line migration.Line, y idp.Year) (use yearUse) {
+	for _, seen := range line.Years {
 		if seen.Year == y {
-			u.YearUse = seen
+			use.YearUse = seen
 		}
 	}
-	for _, c := range l.Certs {
-		if c.SHA256 == u.CertSHA256 {
-			u.certEndAt = c.EndAt
+	for _, c := range line.Certs {
+		if c.SHA256 == use.CertSHA256 {
+			use.certEndAt = c.EndAt
 		}
 	}
-	return u
+	return use
 }
 
 // daysLeft returns the days until the certificate expires, or "" if unknown.
@@ -76,16 +76,16 @@ func (u yearUse) daysLeft(now time.Time) string {
 }
 
 // boardHeader names the columns of boardRow. They fit 80 columns when entity IDs and names are
-// cut. CSV and JSON have everything.
+// cut. CSV and JSON have all columns.
 var boardHeader = []string{"ENTITY ID", "NAME", "MOVE", "LAST", "30 DAYS", "SIGNED", "CERT ENDS"}
 
 // printBoard prints a line for each service provider with its use of the year.
-func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
+func (a *commands) printBoard(status ops.RotationStatus, y idp.Year) error {
 	var rows, warnings [][]string
-	for _, l := range st.Board.SPs {
-		rows = append(rows, boardRow(l, y))
-		for _, w := range l.Warnings {
-			warnings = append(warnings, []string{string(l.SP), w.Text})
+	for _, line := range status.Board.SPs {
+		rows = append(rows, boardRow(line, y))
+		for _, w := range line.Warnings {
+			warnings = append(warnings, []string{string(line.SP), w.Text})
 		}
 	}
 	if err := cli.WriteTable(a.Out, boardHeader, rows); err != nil || len(warnings) == 0 {
@@ -95,47 +95,47 @@ func (a *commands) printBoard(st ops.RotationStatus, y idp.Year) error {
 	return cli.WriteTextTable(a.Out, []string{"ENTITY ID", "WARNING"}, warnings, slices.Clone[[]string])
 }
 
-func boardRow(l migration.Line, y idp.Year) []string {
-	u := findYearUse(l, y)
-	move := string(l.Move)
-	if !l.Active {
+func boardRow(line migration.Line, y idp.Year) []string {
+	use := findYearUse(line, y)
+	move := string(line.Move)
+	if !line.Active {
 		move += ", inactive"
 	}
-	signed := "-"
-	if !u.LastAt.IsZero() {
-		signed = cli.FormatBool(u.Signed)
+	signedText := "-"
+	if !use.LastAt.IsZero() {
+		signedText = cli.FormatBool(use.Signed)
 	}
 	return []string{
-		string(l.SP), cli.ReplaceEmpty(l.Name), move, cli.FormatDay(u.LastAt), strconv.Itoa(u.Days30), signed, cli.FormatDay(u.certEndAt),
+		string(line.SP), cli.ReplaceEmpty(line.Name), move, cli.FormatDay(use.LastAt), strconv.Itoa(use.Days30), signedText, cli.FormatDay(use.certEndAt),
 	}
 }
 
 // writeBoardCSV writes the migration board for a spreadsheet: a row for each service provider
 // and, if no year is given, for each year that it used.
-func (a *commands) writeBoardCSV(st ops.RotationStatus, y idp.Year) error {
+func (a *commands) writeBoardCSV(status ops.RotationStatus, y idp.Year) error {
 	w := csv.NewWriter(a.Data())
 	_ = w.Write([]string{ // an error stays until Flush
 		"entity_id", "name", "active", "move", "year", "first_at", "last_at", "requests_7_days", "requests_30_days",
 		"signed", "certificate_sha256", "certificate_end_at", "certificate_days_left", "contacts", "warnings",
 	})
-	for _, l := range st.Board.SPs {
+	for _, line := range status.Board.SPs {
 		years := []idp.Year{y}
-		if y == "" && len(l.Years) > 0 {
+		if y == "" && len(line.Years) > 0 {
 			years = nil
-			for _, seen := range l.Years {
+			for _, seen := range line.Years {
 				years = append(years, seen.Year)
 			}
 		}
 		for _, y := range years {
-			u := findYearUse(l, y)
-			signed := ""
-			if !u.LastAt.IsZero() {
-				signed = strconv.FormatBool(u.Signed)
+			use := findYearUse(line, y)
+			signedText := ""
+			if !use.LastAt.IsZero() {
+				signedText = strconv.FormatBool(use.Signed)
 			}
 			_ = w.Write([]string{
-				escapeCell(string(l.SP)), escapeCell(l.Name), strconv.FormatBool(l.Active), string(l.Move), string(y), cli.FormatTime(u.FirstAt), cli.FormatTime(u.LastAt),
-				strconv.Itoa(u.Days7), strconv.Itoa(u.Days30), signed, u.CertSHA256, cli.FormatTime(u.certEndAt), u.daysLeft(st.At),
-				escapeCell(strings.Join(l.Contacts, " ")), escapeCell(reasonsText(l.Warnings)),
+				escapeCell(string(line.SP)), escapeCell(line.Name), strconv.FormatBool(line.Active), string(line.Move), string(y), cli.FormatTime(use.FirstAt), cli.FormatTime(use.LastAt),
+				strconv.Itoa(use.Days7), strconv.Itoa(use.Days30), signedText, use.CertSHA256, cli.FormatTime(use.certEndAt), use.daysLeft(status.At),
+				escapeCell(strings.Join(line.Contacts, " ")), escapeCell(reasonsText(line.Warnings)),
 			})
 		}
 	}

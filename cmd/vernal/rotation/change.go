@@ -16,7 +16,7 @@ import (
 func (a *commands) reportChange(req ops.StepRequest, change ops.RotationChange) error {
 	if change.DryRun {
 		if !change.CalendarAt.IsZero() {
-			a.Say("warning: this would %s; it must be confirmed", earlyText(req.Year, change))
+			a.Say("warning: this would %s and needs confirmation", earlyText(req.Year, change))
 		}
 		return a.reportDryRun(change, change)
 	}
@@ -75,15 +75,15 @@ func (a *commands) printCutOff(change ops.RotationChange) {
 	for _, id := range change.CutOff[:min(len(change.CutOff), maxCutOff)] {
 		fmt.Fprintln(a.Out, "  "+idp.ReplaceControls(string(id)))
 	}
-	if more := len(change.CutOff) - maxCutOff; more > 0 {
-		fmt.Fprintf(a.Out, "and %d more: --json\n", more)
+	if moreCount := len(change.CutOff) - maxCutOff; moreCount > 0 {
+		fmt.Fprintf(a.Out, "and %d more: --json\n", moreCount)
 	}
 }
 
 // countCutOff counts the service providers that a forced retirement cuts off.
 func countCutOff(change ops.RotationChange) string {
 	if change.CutOff == nil {
-		return "an unknown number of service providers (the uses cannot be read: see the server's log)"
+		return "an unknown number of service providers (their use cannot be read: see the server's log)"
 	}
 	return cli.FormatCount(len(change.CutOff), "service provider")
 }
@@ -97,61 +97,61 @@ func (a *commands) reportStates(change ops.RotationChange) {
 }
 
 func (a *commands) reportUnchanged(change ops.RotationChange) {
-	var same []string
+	var texts []string
 	for _, y := range change.Unchanged {
-		same = append(same, fmt.Sprintf("%s is %s", y.Year, y.To))
+		texts = append(texts, fmt.Sprintf("%s is %s", y.Year, y.To))
 	}
-	if len(same) > 0 {
-		a.Say("unchanged: %s", strings.Join(same, ", "))
+	if len(texts) > 0 {
+		a.Say("unchanged: %s", strings.Join(texts, ", "))
 	}
 }
 
 // changeText describes the change of a year.
-func changeText(y ops.YearChange, st ops.RotationStatus) string {
+func changeText(y ops.YearChange, status ops.RotationStatus) string {
 	if y.From == y.To && y.Certified {
-		return fmt.Sprintf("%s, which is %s, has its certificate; it ends on %s", y.Year, y.To, cli.FormatDay(findYearStatus(st, y.Year).CertEndAt))
+		return fmt.Sprintf("%s, which is %s, has its certificate, which ends on %s", y.Year, y.To, cli.FormatDay(findYearStatus(status, y.Year).CertEndAt))
 	}
 	if y.From == y.To {
 		return fmt.Sprintf("the key of %s, which is %s, is destroyed", y.Year, y.To)
 	}
 	text := fmt.Sprintf("%s is %s (was %s)", y.Year, y.To, y.From)
 	if y.From == rotation.Planned {
-		if r := findYearStatus(st, y.Year); !r.CertEndAt.IsZero() {
-			text += "; its certificate ends on " + cli.FormatDay(r.CertEndAt)
+		if r := findYearStatus(status, y.Year); !r.CertEndAt.IsZero() {
+			text += ", and its certificate ends on " + cli.FormatDay(r.CertEndAt)
 		}
 	}
 	if y.KeyDestroyed {
-		text += "; its key is destroyed"
+		text += ", and its key is destroyed"
 	}
 	return text
 }
 
 // listStepNotes returns further notes after a step, apart from the states.
 func listStepNotes(req ops.StepRequest, change ops.RotationChange) []string {
-	st := change.Status
+	status := change.Status
 	switch req.Step {
 	case rotation.StepPublish:
 		return []string{fmt.Sprintf("service providers can load the metadata: vernal metadata show %s", req.Year)}
 	case rotation.StepRollback:
-		return []string{holdText(st.Hold)}
+		return []string{holdText(status.Hold)}
 	case rotation.StepResume:
-		return []string{"neither a rollback nor a restore holds the server's steps", trustText(st)}
+		return []string{"neither a rollback nor a restore holds the server's steps", trustText(status)}
 	case rotation.StepConfirm:
-		lines := []string{trustText(st)}
-		if st.Hold.IsActive(st.At) {
-			lines = append(lines, holdText(st.Hold)) // confirm-clock does not end a hold
+		lines := []string{trustText(status)}
+		if status.Hold.IsActive(status.At) {
+			lines = append(lines, holdText(status.Hold)) // confirm-clock does not end a hold
 		}
 		return lines
 	case rotation.StepRevoke:
-		if change.Changed[0].From == rotation.Retired || st.Preferred == "" {
+		if change.Changed[0].From == rotation.Retired || status.Preferred == "" {
 			return nil
 		}
-		return []string{fmt.Sprintf("service providers that used %s must move now: vernal metadata show %s", req.Year, st.Preferred),
+		return []string{fmt.Sprintf("service providers that used %s must move now: vernal metadata show %s", req.Year, status.Preferred),
 			fmt.Sprintf("to see the notice of each one: vernal rotation report --year %s", req.Year)}
 	case rotation.StepRetire:
-		for _, d := range st.DueSteps {
-			if d.Kind == rotation.StepDestroy && d.Year == req.Year {
-				return []string{fmt.Sprintf("its key is destroyed on %s; its certificate is kept", cli.FormatDay(d.DueAt))}
+		for _, due := range status.DueSteps {
+			if due.Kind == rotation.StepDestroy && due.Year == req.Year {
+				return []string{fmt.Sprintf("its key is destroyed on %s, and its certificate is kept", cli.FormatDay(due.DueAt))}
 			}
 		}
 	}
@@ -164,16 +164,16 @@ func trustText(st ops.RotationStatus) string {
 
 // chooseNextCommand returns the command that an operator would usually give next.
 func chooseNextCommand(req ops.StepRequest, change ops.RotationChange) string {
-	st := change.Status
+	status := change.Status
 	switch req.Step {
 	case rotation.StepCreate:
-		return describeNextStep(st, req.Year, rotation.StepPublish)
+		return describeNextStep(status, req.Year, rotation.StepPublish)
 	case rotation.StepPublish:
-		return describeNextStep(st, req.Year, rotation.StepPrefer)
+		return describeNextStep(status, req.Year, rotation.StepPrefer)
 	case rotation.StepPrefer:
-		return "vernal rotation plan; to undo this: vernal rotation rollback --reason TEXT"
+		return "vernal rotation plan (to undo this: vernal rotation rollback --reason TEXT)"
 	case rotation.StepRollback:
-		return fmt.Sprintf("vernal rotation prefer %s", st.Hold.FromYear)
+		return fmt.Sprintf("vernal rotation prefer %s", status.Hold.FromYear)
 	case rotation.StepResume, rotation.StepConfirm:
 		return "vernal rotation plan"
 	}
@@ -181,11 +181,11 @@ func chooseNextCommand(req ops.StepRequest, change ops.RotationChange) string {
 }
 
 // describeNextStep returns the next step of a year, with its date if the server takes it.
-func describeNextStep(st ops.RotationStatus, y idp.Year, kind rotation.StepKind) string {
+func describeNextStep(status ops.RotationStatus, y idp.Year, kind rotation.StepKind) string {
 	text := fmt.Sprintf("vernal rotation %s %s", kind, y)
-	n := findYearStatus(st, y).Next
-	if n != nil && n.Step == kind && !n.ByHand && !n.Stuck && st.Preferred != "" {
-		text += "; the server does it on " + cli.FormatDay(n.At)
+	next := findYearStatus(status, y).Next
+	if next != nil && next.Step == kind && !next.ByHand && !next.Stuck && status.Preferred != "" {
+		text += " (the server takes this step on " + cli.FormatDay(next.At) + ")"
 	}
 	return text
 }

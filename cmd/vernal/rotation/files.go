@@ -23,12 +23,13 @@ func (a *commands) csrCommand() *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use:   "csr YEAR [--out FILE] [--dry-run]",
-		Short: "Make a key, and the request for its certificate from an authority",
+		Short: "Make a key, and the request for its certificate from an external CA",
 		Long: `Make the key of a year, and print the certification request (PKCS#10)
-for which an authority makes a certificate. The private key stays in the data
-folder, sealed, or in the token. Given again, it prints the request of the same
-key. When the certificate arrives, give it to import. A year that waits for its
-certificate is not published; revoke ends it if you no longer need it.`,
+from which an external CA makes a certificate. The private key stays in the data
+folder, sealed, or in the token. Run again, it prints the request of the same key.
+When the certificate arrives, import it with 'vernal rotation import'. A year that
+waits for its certificate is not published. If you no longer need it, end it with
+'vernal rotation revoke'.`,
 		Example: `    vernal rotation csr 2027 --out 2027.csr
     2027 is created (was planned)
     unchanged: 2026 is preferred
@@ -40,7 +41,7 @@ certificate is not published; revoke ends it if you no longer need it.`,
 			if req.Year, err = parseYearArg(c, args[0]); err != nil {
 				return err
 			}
-			if err := checkNewFile(out); err != nil { // before a key is made
+			if err := checkNewFile(out); err != nil { // check before making a key
 				return err
 			}
 			return cli.ReportAnswer(c.Context(), a.App, ops.RequestCertificate, req, func(csr ops.CSR) error {
@@ -48,8 +49,8 @@ certificate is not published; revoke ends it if you no longer need it.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "write the request to this new `FILE`, not to standard output")
-	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
+	c.Flags().StringVar(&out, "out", "", "write the request to this new `FILE` instead of standard output")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, and print the changes")
 	a.CompleteArg(c, cli.FindYears)
 	return c
 }
@@ -67,7 +68,7 @@ func (a *commands) reportCSR(req ops.YearRequest, csr ops.CSR, out string) error
 		cli.FormatDay(csr.Certificate.LatestBeginAt), cli.FormatDay(csr.Certificate.EndAt))
 	if out != "" {
 		if err := cli.WriteNew(out, []byte(csr.Request)); err != nil {
-			return fmt.Errorf("%w; the key is made: give the command again with another file", err)
+			return fmt.Errorf("%w: the key is made, so run the command again with another file", err)
 		}
 		a.Say("wrote %s", out)
 	}
@@ -85,28 +86,28 @@ func (a *commands) importCommand() *cobra.Command {
 	var cert, key string
 	c := &cobra.Command{
 		Use:   "import YEAR --cert FILE [--key FILE] [--dry-run]",
-		Short: "Take a certificate that an authority made",
-		Long: `Take the certificate of a year that an authority made: for the key that waits
-since csr or, with --key, for an external key. Files are PEM; the
-private key is PKCS#8 or PKCS#1, RSA and not encrypted, and is kept sealed. Of a
-file with a chain, the certificate of the key is taken.
+		Short: "Import a certificate from an external CA",
+		Long: `Import the certificate that an external CA made for a year: for the key that
+'vernal rotation csr' made or, with --key, for an external key. Files are PEM. The
+private key is PKCS#8 or PKCS#1, RSA and not encrypted, and is kept sealed. From a
+file with a chain, the certificate of the key is imported.
 
-It is refused if key and certificate do not match, the key is not RSA of 2048 to
-8192 bits or is another year's, or the certificate does not last from the year's
-publishing until service providers have had time to move to the next year. A
-property that old or strict service providers refuse is a warning.`,
+The import is refused if key and certificate do not match, if the key is not RSA of
+2048 to 8192 bits or belongs to another year, or if the certificate does not last
+from the year's publishing until service providers have had time to move to the next
+year. A property that old or strict service providers refuse is a warning.`,
 		Example: `    vernal rotation import 2027 --cert from-our-ca.pem
-    2027, which is created, has its certificate; it ends on 2028-04-01
+    2027, which is created, has its certificate, which ends on 2028-04-01
     unchanged: 2026 is preferred
     warning: it is signed with SHA-1 (SHA1-RSA): strict software refuses such certificates; ask for one that is signed with RSA and SHA-256
-    next: vernal rotation publish 2027; the server does it on 2027-02-01`,
+    next: vernal rotation publish 2027 (the server takes this step on 2027-02-01)`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if req.Year, err = parseYearArg(c, args[0]); err != nil {
 				return err
 			}
 			if cert == "" {
-				return cli.Usage(c, "--cert is missing")
+				return cli.Usage(c, "--cert is missing: name the file of the certificate")
 			}
 			if req.Cert, err = cli.ReadFile(cert, certs.MaxExternalFile); err != nil {
 				return fmt.Errorf("read the certificate: %w", err)
@@ -117,43 +118,43 @@ property that old or strict service providers refuse is a warning.`,
 				}
 				a.warnReadable(key)
 			}
-			return cli.ReportAnswer(c.Context(), a.App, ops.ImportCertificate, req, func(done ops.ImportedCertificate) error {
-				return a.reportImport(req, done, key)
+			return cli.ReportAnswer(c.Context(), a.App, ops.ImportCertificate, req, func(answer ops.ImportedCertificate) error {
+				return a.reportImport(req, answer, key)
 			})
 		},
 	}
-	c.Flags().StringVar(&cert, "cert", "", "the `FILE` with the certificate, and perhaps its chain")
+	c.Flags().StringVar(&cert, "cert", "", "the `FILE` with the certificate or its chain")
 	c.Flags().StringVar(&key, "key", "", "the `FILE` with its private key, if the key is external")
-	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would change")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, and print the changes")
 	a.CompleteArg(c, cli.FindYears)
 	return c
 }
 
 // reportImport reports the imported certificate, its properties that service providers may
 // reject, and the next step.
-func (a *commands) reportImport(req ops.ImportRequest, done ops.ImportedCertificate, key string) error {
-	for _, w := range done.Warnings {
+func (a *commands) reportImport(req ops.ImportRequest, answer ops.ImportedCertificate, key string) error {
+	for _, w := range answer.Warnings {
 		a.Say("warning: %s", idp.ReplaceControls(w.String()))
 	}
-	for _, what := range done.Ignored {
-		a.Say("ignored, as it is not of this key: %s", idp.ReplaceControls(what))
+	for _, subject := range answer.Ignored {
+		a.Say("ignored a certificate of another key: %s", idp.ReplaceControls(subject))
 	}
 	if req.DryRun {
-		return a.reportDryRun(done.RotationChange, done)
+		return a.reportDryRun(answer.RotationChange, answer)
 	}
-	a.reportStates(done.RotationChange)
+	a.reportStates(answer.RotationChange)
 	if key != "" {
-		a.Say("the private key is kept sealed now; remove %s, and what was copied of it", key)
+		a.Say("the private key is now kept sealed: delete %s and all copies of it", key)
 	}
-	a.Say("next: %s", describeNextStep(done.Status, req.Year, rotation.StepPublish))
-	return a.Print(done, nil)
+	a.Say("next: %s", describeNextStep(answer.Status, req.Year, rotation.StepPublish))
+	return a.Print(answer, nil)
 }
 
 // warnReadable warns if other users can read a file with a private key.
 func (a *commands) warnReadable(path string) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		a.Say("warning: %s, a private key, is open to others (mode %04o)", path, info.Mode().Perm())
+		a.Say("warning: others can read the private key in %s (mode %04o)", path, info.Mode().Perm())
 	}
 }
 
@@ -163,7 +164,7 @@ func checkNewFile(path string) error {
 		return nil
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return cli.Refuse("%s already exists; nothing was changed", path)
+		return cli.Refuse("%s already exists, so nothing was changed: name a new file", path)
 	}
 	return nil
 }
@@ -183,8 +184,8 @@ func (a *commands) exportCommand() *cobra.Command {
 		Long: `Write a folder for a second web site, paper or mail: the certificate as PEM and
 DER, the metadata as it is or will be served, the fingerprints, and a statement
 about them. The statement is signed with the key of each live older year and of
-the year itself, so that anyone who trusts an older certificate can check the
-new one by it, with openssl alone; the statement says how. Nothing is overwritten.`,
+the year itself, so that anyone who trusts an older certificate can check the new
+one with openssl alone. The statement explains how. Nothing is overwritten.`,
 		Example: `    vernal rotation export 2027
     vernal-2027/2027.pem
     vernal-2027/2027.der
@@ -207,7 +208,7 @@ new one by it, with openssl alone; the statement says how. Nothing is overwritte
 			})
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "the `DIR` to write to; made if it does not exist (default vernal-YEAR)")
+	c.Flags().StringVar(&out, "out", "", "the `DIR` to write to, made if it does not exist (default vernal-YEAR)")
 	a.CompleteArg(c, cli.FindYears)
 	return c
 }
@@ -217,21 +218,21 @@ func (a *commands) writeExport(export ops.Export, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the folder: %w", err)
 	}
-	done := ExportResult{Year: export.Year, Dir: dir, Files: []string{}}
+	result := ExportResult{Year: export.Year, Dir: dir, Files: []string{}}
 	for _, f := range export.Files {
 		path := filepath.Join(dir, filepath.Base(f.Name))
 		if err := checkNewFile(path); err != nil {
 			return err
 		}
-		done.Files = append(done.Files, path)
+		result.Files = append(result.Files, path)
 	}
 	for i, f := range export.Files {
-		if err := cli.WriteNew(done.Files[i], f.Content); err != nil {
+		if err := cli.WriteNew(result.Files[i], f.Content); err != nil {
 			return err
 		}
 	}
-	return a.Print(done, func() error {
-		_, err := fmt.Fprintln(a.Out, strings.Join(done.Files, "\n"))
+	return a.Print(result, func() error {
+		_, err := fmt.Fprintln(a.Out, strings.Join(result.Files, "\n"))
 		return err
 	})
 }

@@ -33,9 +33,9 @@ moved, by name. It shows no contact, certificate or IP address, and loads again
 every minute. The URL is printed this once.`,
 			Example: `    vernal rotation link wall --days 60
     http://127.0.0.1:9090/rotation/wall/0d5b61c9e7a3f402.3Jx…
-    made link 0d5b61c9e7a3f402; it ends on 2027-05-01
+    made link 0d5b61c9e7a3f402, which ends on 2027-05-01
     keep the URL: it is not shown again
-    to take it back: vernal rotation link revoke 0d5b61c9e7a3f402`,
+    to revoke it: vernal rotation link revoke 0d5b61c9e7a3f402`,
 		}),
 		a.linkCreateCommand(sharelink.Calendar, &cobra.Command{
 			Short: "Make a URL of the plan as a feed for calendars",
@@ -45,9 +45,9 @@ and 1 day before each step that is taken by hand. It names no service provider. 
 URL is printed this once. Calendars load it again automatically.`,
 			Example: `    vernal rotation link calendar
     http://127.0.0.1:9090/rotation/calendar/52ac08bb1f6e9d37.kB0….ics
-    made link 52ac08bb1f6e9d37; it never expires
+    made link 52ac08bb1f6e9d37, which never expires
     keep the URL: it is not shown again
-    to take it back: vernal rotation link revoke 52ac08bb1f6e9d37`,
+    to revoke it: vernal rotation link revoke 52ac08bb1f6e9d37`,
 		}),
 		a.linkListCommand(),
 		a.linkRevokeCommand(),
@@ -61,37 +61,37 @@ func (a *commands) linkCreateCommand(kind sharelink.Kind, c *cobra.Command) *cob
 	c.Args = cobra.NoArgs
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if c.Flags().Changed("days") && (req.Days < 1 || req.Days > ops.MaxLinkDays) {
-			return cli.Usage(c, "--days is 1 to %d", ops.MaxLinkDays)
+			return cli.Usage(c, "--days must be 1 to %d, not %d", ops.MaxLinkDays, req.Days)
 		}
 		return cli.ReportAnswer(c.Context(), a.App, ops.CreateLink, req, a.reportLink)
 	}
 	c.Flags().IntVar(&req.Days, "days", 0, "end it after `N` days (default never)")
-	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, say what would be made")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, and print the link that would be made")
 	return c
 }
 
 // reportLink prints a new URL to standard output, and notes about it to standard error.
-func (a *commands) reportLink(made ops.CreatedLink) error {
-	end := "it never expires"
-	if !made.Link.ExpiresAt.IsZero() {
-		end = "it ends on " + cli.FormatDay(made.Link.ExpiresAt)
+func (a *commands) reportLink(answer ops.CreatedLink) error {
+	expiryText := "never expires"
+	if !answer.Link.ExpiresAt.IsZero() {
+		expiryText = "ends on " + cli.FormatDay(answer.Link.ExpiresAt)
 	}
-	if made.DryRun {
+	if answer.DryRun {
 		a.Say("dry run: nothing was made")
 	}
-	err := a.Print(made, func() (err error) {
-		if made.DryRun {
-			return cli.WriteTable(a.Out, []string{"KIND", "ENDS"}, [][]string{{string(made.Link.Kind), cli.FormatDay(made.Link.ExpiresAt)}})
+	err := a.Print(answer, func() (err error) {
+		if answer.DryRun {
+			return cli.WriteTable(a.Out, []string{"KIND", "ENDS"}, [][]string{{string(answer.Link.Kind), cli.FormatDay(answer.Link.ExpiresAt)}})
 		}
-		_, err = fmt.Fprintln(a.Out, made.URL)
+		_, err = fmt.Fprintln(a.Out, answer.URL)
 		return err
 	})
-	if err != nil || made.DryRun {
+	if err != nil || answer.DryRun {
 		return err
 	}
-	a.Say("made link %s; %s", made.Link.ID, end)
+	a.Say("made link %s, which %s", answer.Link.ID, expiryText)
 	a.Say("keep the URL: it is not shown again")
-	a.Say("to take it back: vernal rotation link revoke %s", made.Link.ID)
+	a.Say("to revoke it: vernal rotation link revoke %s", answer.Link.ID)
 	return nil
 }
 
@@ -106,7 +106,7 @@ type linkFilter struct {
 }
 
 func (a *commands) linkListCommand() *cobra.Command {
-	var f linkFilter
+	var filter linkFilter
 	c := &cobra.Command{
 		Use:   "list [--kind KIND] [--live] [--limit N]",
 		Short: "List the secret URLs, without their secrets",
@@ -118,24 +118,24 @@ secrets. STATE is live, ended or revoked.`,
     0d5b61c9e7a3f402  wall      live     2027-02-01  2027-04-02  -     -   uid=1000`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if f.kind != "" && !slices.Contains(linkKinds, sharelink.Kind(f.kind)) {
-				return cli.Usage(c, "--kind is wall, calendar or preview")
+			if filter.kind != "" && !slices.Contains(linkKinds, sharelink.Kind(filter.kind)) {
+				return cli.Usage(c, "--kind must be wall, calendar or preview, not %q", filter.kind)
 			}
-			if f.limit < 0 {
-				return cli.Usage(c, "--limit is under 0")
+			if filter.limit < 0 {
+				return cli.Usage(c, "--limit must be 0 or more, not %d", filter.limit)
 			}
 			return cli.ReportAnswer(c.Context(), a.App, ops.ListLinks, ops.Empty{}, func(list ops.LinkList) error {
 				list.Links = slices.DeleteFunc(list.Links, func(l ops.LinkState) bool {
-					return f.kind != "" && string(l.Kind) != f.kind || f.live && !l.Live
+					return filter.kind != "" && string(l.Kind) != filter.kind || filter.live && !l.Live
 				})
-				list.Links = cli.LimitList(a.App, list.Links, f.limit)
+				list.Links = cli.LimitList(a.App, list.Links, filter.limit)
 				return a.Print(list, func() error { return a.printLinks(list) })
 			})
 		},
 	}
-	c.Flags().StringVar(&f.kind, "kind", "", "only links of this `KIND`")
-	c.Flags().BoolVar(&f.live, "live", false, "only links that work")
-	c.Flags().IntVar(&f.limit, "limit", 0, "list `N` at most (default all)")
+	c.Flags().StringVar(&filter.kind, "kind", "", "only links of this `KIND`")
+	c.Flags().BoolVar(&filter.live, "live", false, "only links that work")
+	c.Flags().IntVar(&filter.limit, "limit", 0, "list `N` at most (default all)")
 	cli.SetValues(c, "kind", linkKinds...)
 	return c
 }
@@ -183,20 +183,20 @@ that of vernal rotation link list.`,
 			return cli.Change(c.Context(), a.App, ops.RevokeLink, req, a.reportRevocation)
 		},
 	}
-	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, print what would be revoked")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, and print the link that would be revoked")
 	a.CompleteArg(c, completeLinkIDs)
 	return c
 }
 
-func (a *commands) reportRevocation(done ops.RevokedLink) {
-	l := done.Link
+func (a *commands) reportRevocation(answer ops.RevokedLink) {
+	link := answer.Link
 	switch {
-	case done.WasRevoked:
-		a.Say("link %s (%s) was revoked on %s; nothing was changed", l.ID, l.Kind, cli.FormatDay(l.RevokedAt))
-	case done.DryRun:
-		a.Say("dry run: nothing was changed; link %s (%s), made on %s, would be revoked", l.ID, l.Kind, cli.FormatDay(l.CreatedAt))
+	case answer.WasRevoked:
+		a.Say("nothing was changed, because link %s (%s) was already revoked on %s", link.ID, link.Kind, cli.FormatDay(link.RevokedAt))
+	case answer.DryRun:
+		a.Say("dry run: link %s (%s), made on %s, would be revoked", link.ID, link.Kind, cli.FormatDay(link.CreatedAt))
 	default:
-		a.Say("revoked link %s (%s): its URL answers 404", l.ID, l.Kind)
+		a.Say("revoked link %s (%s): its URL answers 404", link.ID, link.Kind)
 	}
 }
 
@@ -206,14 +206,13 @@ func (a *commands) previewCommand() *cobra.Command {
 		Use:   "preview YEAR --sp ENTITY_ID [--days N] [--dry-run]",
 		Short: "Make a link by which a service provider tries a year that is not published",
 		Long: `Make a secret link by which the integrator of one service provider
-tries a year that is created and not published yet. Opened in a browser, it lets
-that browser sign in through that service provider at the year's URLs, for real;
-such sign-ins are marked in the audit trail and never count as use. The URLs of
-metadata and certificate contain the same secret. The link is printed this once;
-'vernal rotation link list' lists it, and 'vernal rotation link revoke ID'
-revokes it. Calls without a browser need 'vernal sp edit ENTITY_ID --preview
-YEAR', which opens the year to the service provider in every browser, without a
-link.`,
+tries a year that is created and not published yet. The browser that opens it
+can sign in through that service provider at the year's URLs, for real. Such
+sign-ins are marked in the audit trail and never count as use. The URLs of metadata
+and certificate contain the same secret. The link is printed this once. 'vernal
+rotation link list' lists it, and 'vernal rotation link revoke ID' revokes it. Calls
+without a browser need 'vernal sp edit ENTITY_ID --preview YEAR', which opens the
+year to the service provider in every browser, without a link.`,
 		Example: `    vernal rotation preview 2027 --sp https://app.example.gov/saml --days 14
     link         https://login.example.gov/developers/preview?link=3f9c…
     metadata     https://login.example.gov/api/saml/metadata2027?preview=3f9c…
@@ -232,43 +231,43 @@ link.`,
 				return cli.Usage(c, "--sp is missing: the entity ID of the service provider that may try %s", req.Year)
 			}
 			if req.Days < 1 || req.Days > ops.MaxPreviewDays {
-				return cli.Usage(c, "--days is 1 to %d", ops.MaxPreviewDays)
+				return cli.Usage(c, "--days must be 1 to %d, not %d", ops.MaxPreviewDays, req.Days)
 			}
 			return cli.ReportAnswer(c.Context(), a.App, ops.CreatePreview, req, a.reportPreview)
 		},
 	}
 	c.Flags().StringVar((*string)(&req.SP), "sp", "", "the `ENTITY_ID` of the service provider")
 	c.Flags().IntVar(&req.Days, "days", 14, "end the link after this `NUMBER` of days")
-	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, print what would be opened")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "make nothing, and print the link that would be made")
 	a.CompleteArg(c, cli.FindYears)
 	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
 	return c
 }
 
 // reportPreview prints a link, and how to use it.
-func (a *commands) reportPreview(made ops.PreviewLink) error {
-	l := made.Link
-	if made.DryRun {
+func (a *commands) reportPreview(preview ops.PreviewLink) error {
+	link := preview.Link
+	if preview.DryRun {
 		a.Say("dry run: no link was made")
 	}
-	err := a.Print(made, func() error {
+	err := a.Print(preview, func() error {
 		return cli.WritePairs(a.Out, [][2]string{
-			{"link", made.URL}, {"metadata", made.MetadataURL}, {"certificate", made.CertificateURL},
-			{"sign-in", made.AuthURL}, {"ends", cli.FormatTime(l.ExpiresAt)},
+			{"link", preview.URL}, {"metadata", preview.MetadataURL}, {"certificate", preview.CertificateURL},
+			{"sign-in", preview.AuthURL}, {"ends", cli.FormatTime(link.ExpiresAt)},
 		})
 	})
 	if err != nil {
 		return err
 	}
-	for _, note := range made.Notes {
+	for _, note := range preview.Notes {
 		a.Say("note: %s", idp.ReplaceControls(note))
 	}
-	a.SaySuggestions(made.Suggestions)
-	if made.DryRun {
+	a.SaySuggestions(preview.Suggestions)
+	if preview.DryRun {
 		return nil
 	}
-	a.Say("send these lines to the integrator of %s: who opens the link can try %s in that browser", idp.ReplaceControls(made.Name), l.Year)
-	a.Say("they hold a secret and are printed this once; to take them back: vernal rotation link revoke %s", l.ID)
-	a.Say("next: vernal rotation rehearse %s", l.Year)
+	a.Say("send these lines to the integrator of %s: a browser that opens the link can try %s", idp.ReplaceControls(preview.Name), link.Year)
+	a.Say("they contain a secret and are printed this once. To revoke the link: vernal rotation link revoke %s", link.ID)
+	a.Say("next: vernal rotation rehearse %s", link.Year)
 	return nil
 }

@@ -38,18 +38,17 @@ func (a *commands) rehearseCommand() *cobra.Command {
 		Long: `Walk through a year with a built-in service provider against the
 running server, before or after it is published: its metadata and certificate, a
 sign-in by each binding with an encrypted assertion, and messages that must be
-refused. The path is the real one, through base_url with its TLS and its proxy;
---connect goes to another host and port instead and keeps the names, as curl's
---connect-to does. With http:// in front it speaks plain http there, as the
-proxy does; for the host and port where this server listens, that is automatic.
-No one signs in: the user and the service provider exist for this command alone.
-It never counts as use of a year, is not on the migration board, and is recorded
-in the audit trail. A step for which an earlier one did not find what it needs
-is not tried. The exit code is 1 if a step fails.`,
+refused. It connects through base_url with its TLS and its proxy. --connect goes to
+another host and port instead and keeps the names, like --connect-to of curl. With
+http:// in front it uses plain http there, like the proxy. For the host and port
+where this server listens, that is automatic. No one signs in: the user and the
+service provider exist for this command alone. A rehearsal never counts as use of a
+year, is not on the migration board, and is recorded in the audit trail. A step that
+needs the result of a failed step is not tried. The exit code is 1 if a step fails.`,
 		Example: `    vernal rotation rehearse 2027
     STEP                RESULT  WHAT
     reach               ok      https://login.example.gov answers
-    metadata            ok      loaded by a preview link of our own, as it is not published
+    metadata            ok      loaded by a preview link of our own, because it is not published
     metadata_signature  ok      its signature verifies with the certificate in it
     …`,
 		Args: cobra.ExactArgs(1),
@@ -65,7 +64,7 @@ is not tried. The exit code is 1 if a step fails.`,
 			return a.rehearse(c.Context(), year, way)
 		},
 	}
-	c.Flags().StringVar(&connect, "connect", "", "connect to `HOST:PORT`, whatever base_url says; with http:// in front without TLS")
+	c.Flags().StringVar(&connect, "connect", "", "connect to `HOST:PORT` instead of base_url, with http:// in front without TLS")
 	a.CompleteArg(c, cli.FindYears)
 	return c
 }
@@ -77,7 +76,7 @@ func parseConnectFlag(c *cobra.Command, text string) (way rehearsal.Connection, 
 	}
 	way.HostPort, way.Plain = strings.CutPrefix(text, plainScheme)
 	host, port, err := net.SplitHostPort(way.HostPort)
-	if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || strings.ContainsAny(host, "/@") {
+	if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || strings.ContainsAny(host, "/@") {
 		return way, cli.Usage(c, "--connect %q is not HOST:PORT or http://HOST:PORT", text)
 	}
 	return way, nil
@@ -95,10 +94,10 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Co
 		return err
 	}
 	if pong.Address == "" {
-		return fmt.Errorf("no server runs here, and a rehearsal walks through a running one: vernal serve")
+		return fmt.Errorf("a rehearsal needs a running server: run vernal serve")
 	}
 	if way.HostPort == pong.Address && !pong.TLS {
-		way.Plain = true // our own server says so
+		way.Plain = true // as our own server answered
 	}
 	now := a.Clock.Now()
 	key, cert, err := rehearsal.NewKey("rehearsal", now, now.Add(time.Hour))
@@ -111,30 +110,30 @@ func (a *commands) rehearse(ctx context.Context, year idp.Year, way rehearsal.Co
 	}
 	walk := &rehearsal.Walk{Terms: terms, Key: key, Cert: cert, Client: rehearsal.NewClient(way), Clock: a.Clock}
 	results := walk.Run(ctx)
-	failed := []string{}
+	failedSteps := []string{}
 	for _, r := range results {
 		if r.Outcome == rehearsal.OutcomeFailed {
-			failed = append(failed, r.Step)
+			failedSteps = append(failedSteps, r.Step)
 		}
 	}
 	// End the rehearsal on the server even if this command was interrupted.
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
+	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 	defer cancel()
-	if _, err := cli.Ask(end, a.App, ops.EndRehearsal, ops.RehearsalEndRequest{ID: terms.ID, Failed: failed}); err != nil {
+	if _, err := cli.Ask(endCtx, a.App, ops.EndRehearsal, ops.RehearsalEndRequest{ID: terms.ID, Failed: failedSteps}); err != nil {
 		a.Say("vernal: end the rehearsal: %v", err)
 	}
 	if err := a.printRehearsal(terms, results); err != nil {
 		return err
 	}
 	if rehearsal.Count(results, rehearsal.OutcomeOK) == len(results) {
-		a.Say("%s is rehearsed: %s, all ok", year, cli.FormatCount(len(results), "step"))
+		a.Say("the rehearsal of %s succeeded: %s, all ok", year, cli.FormatCount(len(results), "step"))
 		return nil
 	}
 	if !results[0].OK && way.HostPort == "" {
 		direct := idp.Suggest(idp.DoRotationRehearse, string(year)).WithOption(idp.OptionConnect, formatConnect(pong))
-		a.Say("the server itself listens on %s; to leave out what is in front of it: %s", pong.Address, a.CommandLine(direct))
+		a.Say("to connect to the server on %s without its proxy: %s", pong.Address, a.CommandLine(direct))
 	}
-	text := fmt.Sprintf("%d of %s failed", len(failed), cli.FormatCount(len(results), "step"))
+	text := fmt.Sprintf("%d of %s failed", len(failedSteps), cli.FormatCount(len(results), "step"))
 	if n := rehearsal.Count(results, rehearsal.OutcomeNotTried); n > 0 {
 		text += fmt.Sprintf(", %d not tried", n)
 	}
@@ -150,11 +149,11 @@ func formatConnect(pong ops.Pong) string {
 }
 
 func (a *commands) printRehearsal(terms *rehearsal.Terms, results []rehearsal.Result) error {
-	data := rehearsalResult{
+	result := rehearsalResult{
 		Year: terms.Year, State: terms.State, At: terms.At, OK: rehearsal.Count(results, rehearsal.OutcomeOK) == len(results),
 		Failed: rehearsal.Count(results, rehearsal.OutcomeFailed), NotTried: rehearsal.Count(results, rehearsal.OutcomeNotTried), Steps: results,
 	}
-	return a.Print(data, func() error {
+	return a.Print(result, func() error {
 		return cli.WriteTextTable(a.Out, []string{"STEP", "RESULT", "WHAT"}, results, a.formatResult)
 	})
 }

@@ -23,9 +23,9 @@ func Command(app *cli.App) *cobra.Command {
 		Long: `The yearly change of our signing certificate. A year is planned, created (it
 has a key), published (its URLs and metadata answer), preferred (new
 integrations get it), expiring (a newer one is preferred), in grace (its
-certificate has ended) and retired. The server takes the steps itself on their
-dates, unless rotation.automatic is false; by hand they can be taken earlier, in
-the same order. A running server follows at once.`,
+certificate has ended) and retired. The server takes the steps automatically on
+their dates, unless rotation.automatic is false. Operators can take them earlier, in
+the same order. A running server applies them at once.`,
 		Example: `    vernal rotation status
     vernal rotation plan --years 2
     vernal rotation publish 2027 --dry-run`,
@@ -50,10 +50,10 @@ func (a *commands) planCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan [--years N]",
 		Short: "List the next steps by date",
-		Long: `Show what happens to every year, by date, from the same rules that take the
-steps. BY says who takes a step: the server, or you; a change without either
-happens automatically. The dates are the earliest: a year that is still used is not
-retired. The exit code is 4 if something needs attention now.`,
+		Long: `List the next changes of every year by date, from the same rules that the server
+applies. BY is server or you for a step, and - for a change that needs no step. The
+dates are the earliest: a year that is still used is not retired. The exit code is 4
+if something needs attention now.`,
 		Example: `    vernal rotation plan
     DATE        DAYS  YEAR  STEP     FROM       TO         BY      WHY
     2027-01-15  54    2027  create   planned    created    server  its key is due on 2027-01-15
@@ -63,7 +63,7 @@ retired. The exit code is 4 if something needs attention now.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if years < 1 || years > ops.MaxPlanYears {
-				return cli.Usage(c, "--years is 1 to %d", ops.MaxPlanYears)
+				return cli.Usage(c, "--years must be 1 to %d, not %d", ops.MaxPlanYears, years)
 			}
 			plan, err := cli.Ask(c.Context(), a.App, ops.ShowPlan, ops.PlanRequest{Years: years})
 			if err == nil {

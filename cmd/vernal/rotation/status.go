@@ -20,17 +20,17 @@ func (a *commands) statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status [--year YEAR] [--json|--csv]",
 		Short: "Show every year, its next step, and which SPs have moved",
-		Long: `Show every year with its state, the end of its certificate, and what
-happens to it next; below it, how many service providers used each live year
-within 30 days, and which must still move to the newest published one.
+		Long: `Show every year with its state, the end of its certificate, and its next
+step. Below, show how many service providers used each live year within 30 days, and
+which must still move to the newest published year.
 
 With --year, show the service providers that used that year: each with its last
 request to it, the number of requests in 30 days, whether the last one was
-signed, and when the certificate that verified it ends. MOVE says how far it has
-moved to the newest published year or, while a rollback holds, to the preferred
+signed, and when the certificate that verified it ends. MOVE is the state of its
+move to the newest published year or, while a rollback holds, to the preferred
 one: moved (it used that year, and no other within 14 days), both (it used
-another one too), unmoved (it used others only), or unseen. --csv has more
-columns, for a spreadsheet, of all years without --year; --json has everything,
+another one too), unmoved (it used others only), or unseen. --csv prints more
+columns, for a spreadsheet, and without --year all years. --json prints all data,
 with metadata fetches, under "board".
 
 The exit code is 4 if something needs attention, so that a scheduled job can
@@ -42,7 +42,7 @@ moved.`,
     2026  preferred  2027-04-01        40         2027-03-01 expiring (in 9 days)
     2027  published  2028-04-01        406        2027-03-01 prefer (in 9 days)
 
-    YEAR  SPS  UNMOVED  WHO
+    YEAR  SPS  UNMOVED  SERVICE PROVIDERS
     2026  12   2        https://a.example.gov/saml, https://b.example.gov/saml
     2027  10   -        -
 
@@ -54,7 +54,7 @@ moved.`,
 			case c.Flags().Changed("year") && !y.IsValid():
 				return cli.Usage(c, "--year: %q is not a year, such as 2027 or 2027b", year)
 			case a.JSON && csv:
-				return cli.Usage(c, "--json and --csv exclude each other")
+				return cli.Usage(c, "give --json or --csv, not both")
 			}
 			return a.rotationStatus(c.Context(), y, csv)
 		},
@@ -67,24 +67,24 @@ moved.`,
 
 // rotationStatus prints the years or, for one year, the service providers that used it.
 func (a *commands) rotationStatus(ctx context.Context, y idp.Year, csv bool) error {
-	st, err := cli.Ask(ctx, a.App, ops.ShowStatus, ops.Empty{})
+	status, err := cli.Ask(ctx, a.App, ops.ShowStatus, ops.Empty{})
 	if err != nil {
 		return err
 	}
-	if y != "" && findYearStatus(st, y).CreatedAt.IsZero() {
-		return fmt.Errorf("the year %s was never made; those that were: vernal rotation status", y)
+	if y != "" && findYearStatus(status, y).CreatedAt.IsZero() {
+		return fmt.Errorf("the year %s was never created: to list the years, run vernal rotation status", y)
 	}
 	switch {
 	case a.JSON:
-		err = a.PrintJSON(st)
+		err = a.PrintJSON(status)
 	case csv:
-		err = a.writeBoardCSV(st, y)
+		err = a.writeBoardCSV(status, y)
 	case y != "":
-		err = a.printBoard(st, y)
+		err = a.printBoard(status, y)
 	default:
-		err = a.printStatus(st)
+		err = a.printStatus(status)
 	}
-	return cmp.Or(err, cli.AttentionDue(len(st.Attention)))
+	return cmp.Or(err, cli.AttentionDue(len(status.Attention)))
 }
 
 // describeDays returns "today", "in 1 day" or "3 days ago".
@@ -98,30 +98,30 @@ func describeDays(n int) string {
 	return "in " + cli.FormatCount(n, "day")
 }
 
-func (a *commands) printStatus(st ops.RotationStatus) error {
+func (a *commands) printStatus(status ops.RotationStatus) error {
 	header := []string{"YEAR", "STATE", "CERTIFICATE ENDS", "DAYS LEFT", "NEXT"}
-	err := cli.WriteTextTable(a.Out, header, st.Years, func(y rotation.YearStatus) []string {
-		left := "-"
+	err := cli.WriteTextTable(a.Out, header, status.Years, func(y rotation.YearStatus) []string {
+		daysLeft := "-"
 		switch {
 		case y.CertEndAt.IsZero() || y.State.IsOver():
 		case y.CertExpired:
-			left = "ended"
+			daysLeft = "ended"
 		default:
-			left = fmt.Sprint(idp.CountDaysUntil(st.At, y.CertEndAt))
+			daysLeft = fmt.Sprint(idp.CountDaysUntil(status.At, y.CertEndAt))
 		}
-		return []string{string(y.Year), stateCell(y), cli.FormatDay(y.CertEndAt), left, nextCell(y)}
+		return []string{string(y.Year), stateCell(y), cli.FormatDay(y.CertEndAt), daysLeft, nextCell(y)}
 	})
 	if err != nil {
 		return err
 	}
 	var notes [][2]string
-	if h := st.Hold; h.IsActive(st.At) {
-		notes = append(notes, [2]string{"held", holdText(h)})
+	if hold := status.Hold; hold.IsActive(status.At) {
+		notes = append(notes, [2]string{"held", holdText(hold)})
 	}
-	if k := st.Clock; !k.IsTrusted() {
-		notes = append(notes, [2]string{"clock", a.clockText(k)})
+	if clock := status.Clock; !clock.IsTrusted() {
+		notes = append(notes, [2]string{"clock", a.clockText(clock)})
 	}
-	if !st.Automatic {
+	if !status.Automatic {
 		notes = append(notes, [2]string{"manual", "the server takes no automatic steps (rotation.automatic is false)"})
 	}
 	if len(notes) > 0 {
@@ -130,31 +130,31 @@ func (a *commands) printStatus(st ops.RotationStatus) error {
 			return err
 		}
 	}
-	if err := a.printMoves(st); err != nil {
+	if err := a.printMoves(status); err != nil {
 		return err
 	}
-	return a.printAttention(st.Attention)
+	return a.printAttention(status.Attention)
 }
 
 // clockText explains why the clock is not trusted, and how to fix it.
-func (a *commands) clockText(k rotation.Clock) string {
+func (a *commands) clockText(clock rotation.Clock) string {
 	confirm := a.CommandLine(idp.Suggest(idp.DoRotationConfirmClock))
-	if k.HasDrifted() {
-		return fmt.Sprintf("until %s it went forward by more than a day that the server did not run: the server takes no step; if the time is correct, run %s",
-			cli.FormatTime(k.DriftedAt), confirm)
+	if clock.HasDrifted() {
+		return fmt.Sprintf("until %s it went forward by more than a day while the server did not run, so the server takes no step. If the time is correct, run %s",
+			cli.FormatTime(clock.DriftedAt), confirm)
 	}
-	return fmt.Sprintf("jumped from %s to %s: no year is retired; if the time is correct, run %s", cli.FormatTime(k.BeforeJumpAt), cli.FormatTime(k.AfterJumpAt), confirm)
+	return fmt.Sprintf("jumped from %s to %s, so no year is retired. If the time is correct, run %s", cli.FormatTime(clock.BeforeJumpAt), cli.FormatTime(clock.AfterJumpAt), confirm)
 }
 
-func holdText(h rotation.Hold) string {
-	text := "no newer year is preferred automatically since the rollback of " + cli.FormatDay(h.BeganAt)
-	if h.Reason != "" {
-		text += " (" + h.Reason + ")"
+func holdText(hold rotation.Hold) string {
+	text := "no newer year is preferred automatically since the rollback of " + cli.FormatDay(hold.BeganAt)
+	if hold.Reason != "" {
+		text += " (" + hold.Reason + ")"
 	}
-	if h.EndAt.IsZero() {
-		return text + "; vernal rotation prefer or resume ends it"
+	if hold.EndAt.IsZero() {
+		return text + ", until you run vernal rotation prefer or resume"
 	}
-	return text + ", until " + cli.FormatTime(h.EndAt)
+	return text + ", until " + cli.FormatTime(hold.EndAt)
 }
 
 // nextCell returns the next event of a year.
@@ -162,20 +162,20 @@ func nextCell(y rotation.YearStatus) string {
 	if y.Next == nil {
 		return "-"
 	}
-	n := y.Next
-	what := string(n.Step)
+	next := y.Next
+	event := string(next.Step)
 	switch {
-	case what == "" && n.FromState == n.ToState:
-		what = "certificate ends"
-	case what == "":
-		what = string(n.ToState)
+	case event == "" && next.FromState == next.ToState:
+		event = "certificate ends"
+	case event == "":
+		event = string(next.ToState)
 	}
-	if n.Stuck {
-		return fmt.Sprintf("%s %s, waits: %s", cli.FormatDay(n.At), what, reasonsText(n.Waits))
+	if next.Stuck {
+		return fmt.Sprintf("%s %s, waits: %s", cli.FormatDay(next.At), event, reasonsText(next.Waits))
 	}
-	text := fmt.Sprintf("%s %s (%s)", cli.FormatDay(n.At), what, describeDays(n.Days))
-	if len(n.Waits) > 0 {
-		text += ": " + reasonsText(n.Waits)
+	text := fmt.Sprintf("%s %s (%s)", cli.FormatDay(next.At), event, describeDays(next.Days))
+	if len(next.Waits) > 0 {
+		text += ": " + reasonsText(next.Waits)
 	}
 	return text
 }
@@ -185,36 +185,36 @@ func (a *commands) printAttention(list []rotation.Attention) error {
 		return nil
 	}
 	fmt.Fprintln(a.Out)
-	return cli.WriteTextTable(a.Out, []string{"ATTENTION", "YEAR", "WHAT"}, list, func(at rotation.Attention) []string {
-		return []string{string(at.Code), cli.ReplaceEmpty(string(at.Year)), at.Text}
+	return cli.WriteTextTable(a.Out, []string{"ATTENTION", "YEAR", "WHAT"}, list, func(attention rotation.Attention) []string {
+		return []string{string(attention.Code), cli.ReplaceEmpty(string(attention.Year)), attention.Text}
 	})
 }
 
-func (a *commands) printPlan(p ops.RotationPlan) error {
+func (a *commands) printPlan(plan ops.RotationPlan) error {
 	header := []string{"DATE", "DAYS", "YEAR", "STEP", "FROM", "TO", "BY", "WHY"}
-	err := cli.WriteTextTable(a.Out, header, p.Steps, func(c rotation.UpcomingStep) []string {
-		by := "server"
+	err := cli.WriteTextTable(a.Out, header, plan.Steps, func(step rotation.UpcomingStep) []string {
+		actor := "server"
 		switch {
-		case c.Step == "":
-			by = "-"
-		case c.ByHand:
-			by = "you"
+		case step.Step == "":
+			actor = "-"
+		case step.ByHand:
+			actor = "you"
 		}
-		why := c.Waits
-		if !c.Cause.IsZero() {
-			why = append([]rotation.Reason{c.Cause}, why...)
+		reasons := step.Waits
+		if !step.Cause.IsZero() {
+			reasons = append([]rotation.Reason{step.Cause}, reasons...)
 		}
-		return []string{cli.FormatDay(c.At), fmt.Sprint(c.Days), string(c.Year), cli.ReplaceEmpty(string(c.Step)), string(c.FromState), string(c.ToState), by, reasonsText(why)}
+		return []string{cli.FormatDay(step.At), fmt.Sprint(step.Days), string(step.Year), cli.ReplaceEmpty(string(step.Step)), string(step.FromState), string(step.ToState), actor, reasonsText(reasons)}
 	})
 	if err != nil {
 		return err
 	}
-	return a.printAttention(p.Attention)
+	return a.printAttention(plan.Attention)
 }
 
-func reasonsText(all []rotation.Reason) string {
-	texts := make([]string, len(all))
-	for i, r := range all {
+func reasonsText(reasons []rotation.Reason) string {
+	texts := make([]string, len(reasons))
+	for i, r := range reasons {
 		texts[i] = r.Text
 	}
 	return strings.Join(texts, "; ")

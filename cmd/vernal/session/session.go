@@ -34,9 +34,9 @@ type filterFlags struct {
 }
 
 func (f *filterFlags) addFlags(a *commands, c *cobra.Command) {
-	c.Flags().StringVar(&f.email, "user", "", "those of this user, by `EMAIL` or ID")
-	c.Flags().StringVar(&f.sp, "sp", "", "those in which the service provider `ENTITY_ID` was visited")
-	c.Flags().StringVar(&f.olderThan, "older-than", "", "those begun longer ago than this `DURATION`, such as 2h or 30m")
+	c.Flags().StringVar(&f.email, "user", "", "only sessions of this user, by `EMAIL` or ID")
+	c.Flags().StringVar(&f.sp, "sp", "", "only sessions in which the service provider `ENTITY_ID` was visited")
+	c.Flags().StringVar(&f.olderThan, "older-than", "", "only sessions that began longer ago than this `DURATION`, such as 2h")
 	a.CompleteFlag(c, "user", cli.FindEmails)
 	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
 }
@@ -46,7 +46,7 @@ func (f *filterFlags) parseQuery(c *cobra.Command, now time.Time) (ops.SessionQu
 	q := ops.SessionQuery{Email: f.email, SP: idp.EntityID(f.sp)}
 	for _, name := range []string{"user", "sp"} {
 		if flag := c.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
-			return q, cli.Usage(c, "--%s is empty", name)
+			return q, cli.Usage(c, "--%s is empty: give a value or leave it out", name)
 		}
 	}
 	if c.Flags().Changed("older-than") {
@@ -77,7 +77,7 @@ is for 'vernal session end' and does not give access.`,
 				return err
 			}
 			if limit < 0 {
-				return cli.Usage(c, "--limit is under 0")
+				return cli.Usage(c, "--limit must be 0 or more, not %d", limit)
 			}
 			_, err = a.listSessions(c.Context(), q, limit)
 			return err
@@ -91,38 +91,38 @@ is for 'vernal session end' and does not give access.`,
 // listSessions writes the sessions page by page, because there may be many, and counts them. A
 // limit of 0 means no limit.
 func (a *commands) listSessions(ctx context.Context, q ops.SessionQuery, limit int) (int, error) {
-	out := newSessionWriter(a)
+	writer := newSessionWriter(a)
 	for {
 		list, err := cli.Ask(ctx, a.App, ops.ListSessions, q)
 		if err != nil {
-			return out.count, err
+			return writer.count, err
 		}
 		page := list.Sessions
-		more := limit > 0 && out.count+len(page) > limit
-		if more {
-			page = page[:limit-out.count]
+		isCut := limit > 0 && writer.count+len(page) > limit
+		if isCut {
+			page = page[:limit-writer.count]
 		}
-		if err := out.write(page); err != nil {
-			return out.count, err
+		if err := writer.write(page); err != nil {
+			return writer.count, err
 		}
-		if more {
-			a.Say("there are more; this is the first %d", limit)
+		if isCut {
+			a.Say("only the first %d are listed", limit)
 		}
-		if list.Next == "" && out.count == 0 && !a.JSON {
+		if list.Next == "" && writer.count == 0 && !a.JSON {
 			a.Say("no live session found")
 		}
-		if q.After = list.Next; more || list.Next == "" {
-			return out.count, out.writeEnd()
+		if q.After = list.Next; isCut || list.Next == "" {
+			return writer.count, writer.writeEnd()
 		}
 	}
 }
 
 // sessionWriter writes sessions page by page, as a table or as one JSON array.
 type sessionWriter struct {
-	out   io.Writer
-	isJSON  bool
-	pages int
-	count int
+	out    io.Writer
+	isJSON bool
+	pages  int
+	count  int
 }
 
 func newSessionWriter(a *commands) sessionWriter {
@@ -157,11 +157,11 @@ func (w *sessionWriter) writeJSON(page []ops.Session) error {
 		if err != nil {
 			return err
 		}
-		before := ",\n  "
+		separator := ",\n  "
 		if w.count++; w.count == 1 {
-			before = "[\n  "
+			separator = "[\n  "
 		}
-		if _, err := fmt.Fprintf(w.out, "%s%s", before, data); err != nil {
+		if _, err := fmt.Fprintf(w.out, "%s%s", separator, data); err != nil {
 			return err
 		}
 	}
@@ -181,12 +181,12 @@ func (w *sessionWriter) writeEnd() error {
 }
 
 func formatSession(s ops.Session) []string {
-	visited := cli.JoinNames(s.SPs, " ")
+	services := cli.JoinNames(s.SPs, " ")
 	if s.Pending {
-		visited = "(waits for the second factor)"
+		services = "(waits for the second factor)"
 	}
-	on := strings.Trim(s.Device.Browser+", "+s.Device.System, ", ")
-	return []string{s.ID, cmp.Or(s.Email, string(s.User)), cli.FormatTime(s.BegunAt), cli.FormatTime(s.SeenAt), cli.ReplaceEmpty(on), cli.ReplaceEmpty(visited)}
+	device := strings.Trim(s.Device.Browser+", "+s.Device.System, ", ")
+	return []string{s.ID, cmp.Or(s.Email, string(s.User)), cli.FormatTime(s.BegunAt), cli.FormatTime(s.SeenAt), cli.ReplaceEmpty(device), cli.ReplaceEmpty(services)}
 }
 
 func (a *commands) endCommand() *cobra.Command {
@@ -196,16 +196,16 @@ func (a *commands) endCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "end (--id ID | --user EMAIL | --sp ENTITY_ID | --older-than DURATION | --all) --yes NAME",
 		Short: "End sessions",
-		Long: `End sessions: one, a user's, those in which a service provider was visited,
-those begun long ago, or all. With several of --user, --sp and --older-than, those
-for which all of them hold. Sign-ins that wait for a second factor end too.
+		Long: `End one session, the sessions of a user, sessions in which a service provider was
+visited, old sessions, or all. Several of --user, --sp and --older-than select the
+sessions that match all of them. Sign-ins that wait for a second factor end too.
 
 Users sign in again at their next visit here. Service providers are not notified:
-what a user has open there stays open until they sign out there. Sessions begun
-after the command are left alone.
+their own sessions stay open until the user signs out there. Sessions that begin
+after the command are not ended.
 
---yes repeats what is given: the ID, the email address, the entity ID, the duration as
-you wrote it, or "all"; of several, the first in this order.`,
+--yes repeats the ID, the email address, the entity ID, the duration as you wrote it,
+or "all". If you give several of them, repeat the first in this order.`,
 		Example: `    vernal session end --user ana@example.gov --yes ana@example.gov
     ended 2 sessions
 
@@ -239,29 +239,29 @@ you wrote it, or "all"; of several, the first in this order.`,
 		},
 	}
 	flags.addFlags(a, c)
-	c.Flags().StringVar(&id, "id", "", "the one with this `ID`, as listed")
-	c.Flags().BoolVar(&all, "all", false, "all of them")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "list what would end, and end nothing")
+	c.Flags().StringVar(&id, "id", "", "only the session with this `ID`, as listed")
+	c.Flags().BoolVar(&all, "all", false, "all sessions")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "list the sessions that would end, and end none")
 	c.Flags().StringVar(&yes, "yes", "", "confirm with `NAME`")
 	return c
 }
 
 // confirmName returns the text that --yes must repeat.
 func (f *filterFlags) confirmName(c *cobra.Command, id string, all bool) (string, error) {
-	narrowed := f.email + f.sp + f.olderThan
+	filters := f.email + f.sp + f.olderThan
 	switch {
 	case c.Flags().Changed("id") && id == "":
-		return "", cli.Usage(c, "--id is empty")
-	case all && narrowed+id != "":
-		return "", cli.Usage(c, "--all goes with no other choice")
-	case id != "" && narrowed != "":
-		return "", cli.Usage(c, "--id goes with no other choice")
+		return "", cli.Usage(c, "--id is empty: give the ID of a session")
+	case all && filters+id != "":
+		return "", cli.Usage(c, "give --all alone, without other selections")
+	case id != "" && filters != "":
+		return "", cli.Usage(c, "give --id alone, without other selections")
 	case all:
 		return "all", nil
 	}
 	name := cmp.Or(id, f.email, f.sp, f.olderThan)
 	if name == "" {
-		return "", cli.Usage(c, "say which sessions: --id, --user, --sp, --older-than or --all")
+		return "", cli.Usage(c, "select sessions with --id, --user, --sp, --older-than or --all")
 	}
 	return name, nil
 }
@@ -294,7 +294,7 @@ func (a *commands) endSessions(ctx context.Context, q ops.SessionQuery) error {
 			continue
 		}
 		if a.Say("ended %s", cli.FormatCount(n, "session")); n == 0 {
-			a.Say("no live session is meant; see vernal session list")
+			a.Say("no live session matches: vernal session list shows all")
 		}
 		return a.Print(map[string]int{"ended": n}, nil)
 	}

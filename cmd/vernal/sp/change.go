@@ -31,7 +31,7 @@ type flags struct {
 func (f *flags) addFlags(c *cobra.Command, edit bool) {
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`; of metadata with several providers, it chooses one")
+	flags.StringVar(&f.entityID, "entity-id", "", "the provider's `ENTITY_ID`, which also selects one provider of metadata with several")
 	flags.StringVar(&f.metadata, "metadata", "", "read URLs and certificates from the metadata at this `FILE|URL`")
 	cli.SetGroup(flags, groupSource, "entity-id", "metadata")
 	fields := sp.Fields()
@@ -41,8 +41,8 @@ func (f *flags) addFlags(c *cobra.Command, edit bool) {
 	for _, field := range fields {
 		addFieldFlags(c, field, edit)
 	}
-	permit := func(to *bool, p sp.Permission) {
-		flags.BoolVar(to, cli.FlagName(string(p)), false, cli.PermissionHelp[p])
+	permit := func(target *bool, p sp.Permission) {
+		flags.BoolVar(target, cli.FlagName(string(p)), false, cli.PermissionHelp[p])
 		cli.SetGroup(flags, groupPermissions, cli.FlagName(string(p)))
 	}
 	permit(&f.options.AllowInsecureURL, sp.PermitInsecureURL)
@@ -141,7 +141,7 @@ func addFieldFlags(c *cobra.Command, field sp.Field, edit bool) {
 	case field.Kind == sp.KindMap:
 		flags.StringArray(remove, nil, "remove the text of a `LANGUAGE`")
 	case field.Kind.IsList():
-		flags.StringArray(remove, nil, "remove this one (repeatable)")
+		flags.StringArray(remove, nil, "remove this value (repeatable)")
 	case field.CanClear:
 		flags.Bool(remove, false, "empty "+field.Name)
 	}
@@ -149,7 +149,7 @@ func addFieldFlags(c *cobra.Command, field sp.Field, edit bool) {
 
 // parseEdit gathers the options that were set.
 func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
-	e := sp.Edit{Set: make(map[string][]string), Remove: make(map[string][]string)}
+	edit := sp.Edit{Set: make(map[string][]string), Remove: make(map[string][]string)}
 	for _, field := range sp.Fields() {
 		name := cli.FlagName(field.Option())
 		switch {
@@ -157,17 +157,17 @@ func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 		case field.Kind == sp.KindFile:
 			file, err := readLogo(flags.Lookup(name).Value.String())
 			if err != nil {
-				return e, fmt.Errorf("--%s: %w", name, err)
+				return edit, fmt.Errorf("--%s: %w", name, err)
 			}
-			if e.Logo = file; file == nil {
-				e.Remove[field.Name] = []string{""}
+			if edit.Logo = file; file == nil {
+				edit.Remove[field.Name] = []string{""}
 			}
 		default:
 			values, err := readFlagValues(flags, name, field.Kind == sp.KindCert)
 			if err != nil {
-				return e, err
+				return edit, err
 			}
-			e.Set[field.Name] = values
+			edit.Set[field.Name] = values
 		}
 		remove := "remove-" + name
 		if flags.Lookup(remove) == nil || !flags.Changed(remove) {
@@ -175,7 +175,7 @@ func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 		}
 		values, err := readFlagValues(flags, remove, false)
 		if err != nil {
-			return e, err
+			return edit, err
 		}
 		if !field.Kind.IsList() && values[0] == "false" {
 			continue
@@ -187,9 +187,9 @@ func (f *flags) parseEdit(flags *pflag.FlagSet) (sp.Edit, error) {
 				}
 			}
 		}
-		e.Remove[field.Name] = values
+		edit.Remove[field.Name] = values
 	}
-	return e, nil
+	return edit, nil
 }
 
 // readLogo reads a logo, which the server checks. It returns nil without a file name, which
@@ -199,17 +199,17 @@ func readLogo(name string) ([]byte, error) {
 	case name == "":
 		return nil, nil
 	case cli.IsURL(name):
-		return nil, errors.New("takes a file, because pages show no image of another site; save the logo and give the name of the file")
+		return nil, errors.New("takes a file, because pages show no image of another site: save the logo and give the name of the file")
 	}
 	data, err := cli.ReadFile(name, logo.MaxBytes)
 	if err == nil && len(data) == 0 {
-		err = fmt.Errorf("%s is empty; save the logo again", name)
+		err = fmt.Errorf("%s is empty: save the logo again", name)
 	}
 	return data, err
 }
 
 // readFlagValues returns the values given to an option. If files is set, the values are file
-// names, and flagValues returns the contents.
+// names, and readFlagValues returns the contents.
 func readFlagValues(flags *pflag.FlagSet, name string, files bool) ([]string, error) {
 	flag := flags.Lookup(name)
 	list, ok := flag.Value.(pflag.SliceValue)
@@ -222,15 +222,15 @@ func readFlagValues(flags *pflag.FlagSet, name string, files bool) ([]string, er
 	}
 	for i, file := range values {
 		if strings.Contains(file, "BEGIN ") || strings.HasPrefix(file, "MII") && len(file) > 200 {
-			return nil, fmt.Errorf("--%s takes the name of a file, and was given what is in it; write that into a file", name) // never quoted: it may be a key
+			return nil, fmt.Errorf("--%s takes the name of a file, not its content: save the content in a file", name) // never quoted: it may be a key
 		}
 		data, err := cli.ReadFile(file, partnercert.MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("--%s: %w", name, err)
 		}
 		list, err := partnercert.Read(data)
-		var other *partnercert.Error
-		if errors.As(err, &other) && other.Code == partnercert.IsMetadata {
+		var certErr *partnercert.Error
+		if errors.As(err, &certErr) && certErr.Code == partnercert.IsMetadata {
 			return nil, fmt.Errorf("--%s %s: %w (--metadata does)", name, file, err)
 		}
 		if err != nil {
@@ -260,7 +260,7 @@ func (a *commands) parseChange(c *cobra.Command, f *flags) (ops.SPChange, error)
 		return change, err
 	}
 	change.Metadata, change.MetadataFetched = doc, cli.IsURL(f.metadata)
-	if _, given := change.Edit.Set["metadata_url"]; !given && cli.IsURL(f.metadata) {
+	if _, isSet := change.Edit.Set["metadata_url"]; !isSet && cli.IsURL(f.metadata) {
 		change.Edit.Set["metadata_url"] = []string{f.metadata}
 	}
 	return change, nil
@@ -281,14 +281,14 @@ without identity proofing (auth-only), and gets the email address.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.entityID == "" && f.metadata == "" {
-				return cli.Usage(c, "give --metadata, or --entity-id and the rest")
+				return cli.Usage(c, "give --metadata, or --entity-id, --acs-url and --cert")
 			}
 			change, err := a.parseChange(c, &f)
 			if err != nil {
 				return err
 			}
-			return cli.Change(c.Context(), a.App, ops.AddSP, change, func(added *sp.Change) {
-				a.reportSP(added)
+			return cli.Change(c.Context(), a.App, ops.AddSP, change, func(answer *sp.Change) {
+				a.reportSP(answer)
 				a.suggestMetadata(c.Context())
 			})
 		},
@@ -298,26 +298,26 @@ without identity proofing (auth-only), and gets the email address.`,
 }
 
 // reportSP reports the change of a registration.
-func (a *commands) reportSP(c *sp.Change) {
-	p := c.Provider
+func (a *commands) reportSP(change *sp.Change) {
+	provider := change.Provider
 	switch {
-	case c.Created:
-		a.Say("added %s (%s)", p.EntityID, idp.ReplaceControls(p.Name))
-		a.Say("  may ask for %s; gets %s; NameID %s", p.IAL, joinAttributes(p.Attributes), joinAttributes(p.NameIDFormats))
-		a.Say("  %s; encryption %s", cli.FormatCount(len(p.Certs), "request certificate"), p.Encryption)
-	case len(c.Fields) == 0:
-		a.Say("%s stays as it was", p.EntityID)
+	case change.Created:
+		a.Say("added %s (%s)", provider.EntityID, idp.ReplaceControls(provider.Name))
+		a.Say("  may request %s, gets %s, NameID format %s", provider.IAL, joinAttributes(provider.Attributes), joinAttributes(provider.NameIDFormats))
+		a.Say("  %s, encryption %s", cli.FormatCount(len(provider.Certs), "request certificate"), provider.Encryption)
+	case len(change.Fields) == 0:
+		a.Say("%s is unchanged", provider.EntityID)
 	default:
-		a.Say("changed %s: %s", p.EntityID, strings.Join(c.Fields, ", "))
-		a.reportLabels(c.Fields)
+		a.Say("changed %s: %s", provider.EntityID, strings.Join(change.Fields, ", "))
+		a.reportLabels(change.Fields)
 	}
-	if n := c.NameIDsCopied; n > 0 {
-		a.Say("  %s copied to %s", cli.FormatCount(n, "NameID"), p.NameIDScope)
+	if n := change.NameIDsCopied; n > 0 {
+		a.Say("  %s copied to %s", cli.FormatCount(n, "NameID"), provider.NameIDScope)
 	}
-	for _, w := range c.Warnings {
+	for _, w := range change.Warnings {
 		a.Say("note: %s", idp.ReplaceControls(w))
 	}
-	a.SaySuggestions(c.Suggestions)
+	a.SaySuggestions(change.Suggestions)
 }
 
 // labelFields describes the fields that have no effect on sign-ins, so that no operator relies on them
@@ -325,13 +325,13 @@ func (a *commands) reportSP(c *sp.Change) {
 var labelFields = []struct{ field, use string }{
 	{"state", "a label for 'vernal sp list --state'. Sign-ins do not depend on it: --active=false stops them"},
 	{"team", "a label that 'vernal sp list --search' finds. Sign-ins do not depend on it"},
-	{"allow_prompt_create", "recorded only. Vernal has no sign-up page that it could open"},
+	{"allow_prompt_create", "recorded only, because Vernal has no sign-up page"},
 }
 
 // reportLabels names the changed fields that have no effect on sign-ins.
-func (a *commands) reportLabels(changed []string) {
+func (a *commands) reportLabels(fields []string) {
 	for _, l := range labelFields {
-		if slices.Contains(changed, l.field) {
+		if slices.Contains(fields, l.field) {
 			a.Say("  %s: %s", l.field, l.use)
 		}
 	}
@@ -356,9 +356,9 @@ func (a *commands) editCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "edit ENTITY_ID [options]",
 		Short: "Change a service provider",
-		Long: `Change a service provider. An option sets a value, or adds to a list; --remove-…
-takes from a list or empties a value, before anything is added. --metadata takes
-URLs and certificates from metadata and leaves the rest.`,
+		Long: `Change a service provider. An option sets a value, or adds to a list. --remove-…
+removes from a list or empties a value, before values are added. --metadata updates
+URLs and certificates from metadata, and no other values.`,
 		Example: `    vernal sp edit https://app.example.gov/saml --cert new.crt
     vernal sp edit https://app.example.gov/saml --remove-cert 3f9a0c71
     vernal sp edit https://app.example.gov/saml --active=false`,
@@ -368,7 +368,7 @@ URLs and certificates from metadata and leaves the rest.`,
 			case len(args) == 1 && f.entityID == "":
 				f.entityID = args[0]
 			case len(args) == 1 && f.entityID != args[0]:
-				return cli.Usage(c, "the argument and --entity-id name two providers; an entity ID cannot be changed")
+				return cli.Usage(c, "the argument and --entity-id differ, and an entity ID cannot be changed: leave out --entity-id")
 			case f.entityID == "":
 				return cli.Usage(c, "name the provider: vernal sp edit ENTITY_ID")
 			}

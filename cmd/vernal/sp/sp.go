@@ -46,15 +46,15 @@ func Command(app *cli.App) *cobra.Command {
 
 // The orders of sp list.
 const (
-	sortEntityID = "entity-id"
-	sortName     = "name"
-	sortUpdatedAt  = "changed"
+	sortEntityID  = "entity-id"
+	sortName      = "name"
+	sortUpdatedAt = "changed"
 )
 
 var orders = map[string]func(a, b *idp.ServiceProvider) int{
-	sortEntityID: func(a, b *idp.ServiceProvider) int { return cmp.Compare(a.EntityID, b.EntityID) },
-	sortName:     func(a, b *idp.ServiceProvider) int { return cmp.Compare(a.Name, b.Name) },
-	sortUpdatedAt:  func(a, b *idp.ServiceProvider) int { return b.UpdatedAt.Compare(a.UpdatedAt) },
+	sortEntityID:  func(a, b *idp.ServiceProvider) int { return cmp.Compare(a.EntityID, b.EntityID) },
+	sortName:      func(a, b *idp.ServiceProvider) int { return cmp.Compare(a.Name, b.Name) },
+	sortUpdatedAt: func(a, b *idp.ServiceProvider) int { return b.UpdatedAt.Compare(a.UpdatedAt) },
 }
 
 // listFlags select the service providers to list.
@@ -76,43 +76,43 @@ func (f *listFlags) selects(p *idp.ServiceProvider) bool {
 }
 
 func (a *commands) listCommand() *cobra.Command {
-	var f listFlags
+	var flags listFlags
 	c := &cobra.Command{
 		Use:   "list [--search TEXT] [--state STATE] [--inactive] [--sort ORDER] [--limit N]",
 		Short: "List service providers",
-		Long: `List service providers: all, or those that match every option. --search
+		Long: `List all service providers, or those that match every option. --search
 finds a part of the entity ID, name, agency or team, in any case.`,
 		Example: `    vernal sp list
     vernal sp list --search agency.example --sort changed --limit 10`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			order := orders[f.sort]
+			order := orders[flags.sort]
 			switch {
 			case order == nil:
-				return cli.Usage(c, "--sort is entity-id, name or changed")
-			case f.state != "" && f.state != idp.StateSandbox && f.state != idp.StateApproved:
-				return cli.Usage(c, "--state is sandbox or approved")
-			case f.limit < 0:
-				return cli.Usage(c, "--limit is under 0")
+				return cli.Usage(c, "--sort must be entity-id, name or changed, not %q", flags.sort)
+			case flags.state != "" && flags.state != idp.StateSandbox && flags.state != idp.StateApproved:
+				return cli.Usage(c, "--state must be sandbox or approved, not %q", flags.state)
+			case flags.limit < 0:
+				return cli.Usage(c, "--limit must be 0 or more, not %d", flags.limit)
 			}
 			list, err := cli.Ask(c.Context(), a.App, ops.ListSPs, ops.Empty{})
 			if err != nil {
 				return err
 			}
 			if len(list.Tampered) > 0 {
-				err = &idp.TamperedError{Providers: list.Tampered} // reported after the list of the others
+				err = &idp.TamperedError{Providers: list.Tampered} // reported after the list of usable registrations
 			}
-			found := slices.DeleteFunc(list.SPs, func(p *idp.ServiceProvider) bool { return !f.selects(p) })
-			slices.SortStableFunc(found, order)
-			found = cli.LimitList(a.App, found, f.limit)
-			return errors.Join(a.Print(found, func() error { return a.printSPs(found) }), err)
+			providers := slices.DeleteFunc(list.SPs, func(p *idp.ServiceProvider) bool { return !flags.selects(p) })
+			slices.SortStableFunc(providers, order)
+			providers = cli.LimitList(a.App, providers, flags.limit)
+			return errors.Join(a.Print(providers, func() error { return a.printSPs(providers) }), err)
 		},
 	}
-	c.Flags().StringVar(&f.search, "search", "", "only those with this `TEXT` in entity ID, name, agency or team")
-	c.Flags().StringVar(&f.state, "state", "", "only those in this `STATE`")
-	c.Flags().BoolVar(&f.inactive, "inactive", false, "only those that are not active")
-	c.Flags().StringVar(&f.sort, "sort", sortEntityID, "the `ORDER`; changed is latest change first")
-	c.Flags().IntVar(&f.limit, "limit", 0, "list `N` at most (default all)")
+	c.Flags().StringVar(&flags.search, "search", "", "only providers with this `TEXT` in entity ID, name, agency or team")
+	c.Flags().StringVar(&flags.state, "state", "", "only providers in this `STATE`")
+	c.Flags().BoolVar(&flags.inactive, "inactive", false, "only providers that are not active")
+	c.Flags().StringVar(&flags.sort, "sort", sortEntityID, "the `ORDER`, where changed means latest change first")
+	c.Flags().IntVar(&flags.limit, "limit", 0, "list `N` at most (default all)")
 	cli.SetValues(c, "sort", sortEntityID, sortName, sortUpdatedAt)
 	cli.SetValues(c, "state", idp.StateSandbox, idp.StateApproved)
 	return c
@@ -120,19 +120,19 @@ finds a part of the entity ID, name, agency or team, in any case.`,
 
 func (a *commands) printSPs(list []*idp.ServiceProvider) error {
 	header := []string{"ENTITY ID", "NAME", "AGENCY", "STATE", "ACTIVE", "CERT ENDS", "CHANGED"}
-	return cli.PrintList(a.App, header, list, "no service provider found; add one with: vernal sp add", func(p *idp.ServiceProvider) []string {
+	return cli.PrintList(a.App, header, list, "no service provider found: add one with vernal sp add", func(p *idp.ServiceProvider) []string {
 		return []string{string(p.EntityID), p.Name, p.Agency, p.State, cli.FormatBool(p.Active), a.formatCertsEnd(p), cli.FormatDay(p.UpdatedAt)}
 	})
 }
 
 // formatCertsEnd returns when the last of a service provider's request certificates ends.
 func (a *commands) formatCertsEnd(p *idp.ServiceProvider) string {
-	parsed, err := sp.Parse(p)
+	provider, err := sp.Parse(p)
 	if err != nil {
 		return "?"
 	}
 	var end time.Time
-	for _, cert := range parsed.RequestCerts {
+	for _, cert := range provider.RequestCerts {
 		if cert.NotAfter.After(end) {
 			end = cert.NotAfter
 		}
@@ -200,44 +200,45 @@ func describeSP(p *idp.ServiceProvider, now time.Time) [][2]string {
 
 // formatCerts returns a line for each certificate. If only one of them is used at a time, it marks
 // the current one.
-func formatCerts(list []string, one bool, now time.Time) []string {
-	var all []*x509.Certificate
+func formatCerts(list []string, isSingleUse bool, now time.Time) []string {
+	var allCerts []*x509.Certificate
 	for _, text := range list {
-		certs, err := partnercert.Read([]byte(text))
+		fileCerts, err := partnercert.Read([]byte(text))
 		if err != nil {
 			return []string{"unreadable: " + err.Error()}
 		}
-		all = append(all, certs...)
+		allCerts = append(allCerts, fileCerts...)
 	}
-	used := partnercert.Choose(all, now)
-	var out []string
-	for _, c := range all {
+	current := partnercert.Choose(allCerts, now)
+	var lines []string
+	for _, c := range allCerts {
 		line := fmt.Sprintf("%s  %s, ends %s", certs.CertSHA256(c), c.Subject, cli.FormatDay(c.NotAfter))
 		switch {
-		case one && c == used:
+		case isSingleUse && c == current:
 			line += ", used now"
-		case one:
+		case isSingleUse:
 			line += ", not used now"
 		}
-		out = append(out, line)
+		lines = append(lines, line)
 	}
-	return out
+	return lines
 }
 
 func (a *commands) removeCommand() *cobra.Command {
 	var yes string
 	c := &cobra.Command{
 		Use:   "remove ENTITY_ID --yes ENTITY_ID",
-		Short: "Remove a service provider; no one can sign in to it any more",
-		Long: `Remove a service provider. No one can sign in to it any more. The NameIDs it saw
-stay taken; if it is added again, it sees new ones unless 'sp add --resume' says
-otherwise. To close it for a while, use 'sp edit --active=false'.`,
+		Short: "Remove a service provider, so that no one can sign in to it any more",
+		Long: `Remove a service provider. No one can sign in to it any more. Its NameIDs are not
+given to anyone else. If it is added again, it gets new ones, unless 'sp add
+--resume' restores the old ones. To close it for a while, use 'sp edit
+--active=false'.`,
 		Example: `    vernal sp remove https://app.example.gov \
         --yes https://app.example.gov`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id := args[0]
-			if yes != id { // confirm only an existing one
+			if yes != id { // ask only about an existing one
 				if _, err := cli.Ask(c.Context(), a.App, ops.ShowSP, ops.SPRequest{EntityID: idp.EntityID(id)}); errors.Is(err, idp.ErrNotFound) {
 					return err
 				}
@@ -246,11 +247,11 @@ otherwise. To close it for a while, use 'sp edit --active=false'.`,
 				return err
 			}
 			return cli.Change(c.Context(), a.App, ops.RemoveSP, ops.SPRequest{EntityID: idp.EntityID(id)}, func(ops.RemovedSP) {
-				a.Say("removed %s; its NameIDs stay taken (sp add --resume gives them back to it)", id)
+				a.Say("removed %s and kept its NameIDs, which sp add --resume restores", id)
 			})
 		},
 	}
-	c.Flags().StringVar(&yes, "yes", "", "confirm, by the `ENTITY_ID`")
+	c.Flags().StringVar(&yes, "yes", "", "confirm with the `ENTITY_ID`")
 	a.CompleteArg(c, cli.FindEntityIDs)
 	a.CompleteFlag(c, "yes", cli.FindEntityIDs)
 	return c

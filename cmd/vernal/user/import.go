@@ -25,31 +25,32 @@ func (a *commands) importCommand() *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Add users from a file, with the NameIDs that service providers know them by",
+		Short: "Add users from a file, with their NameIDs",
 		Long: `Add users from a file, or standard input for "-": CSV whose first line names
 the columns, JSON lines, or a JSON array. The names are the same in all:
 
-    email, or emails      email addresses, the first one primary; they count as
+    email, or emails      email addresses, the first one primary. They count as
                           confirmed. In JSON each may be an object: address,
                           confirmed_at, last_sign_in_at, and disclosed_to, the
                           service providers that got it as a NameID
-    password_hash         PHC form, argon2id or pbkdf2-sha256; without it a user
+    password_hash         PHC form, argon2id or pbkdf2-sha256. Without it a user
                           needs 'user set-password' before the first sign-in
-    totp_secret           base32; with totp_period 60 for tokens of 60 seconds
+    totp_secret           base32, with totp_period 60 for tokens of 60 seconds
     profile               a proofed identity: level (verified, facial-match) and the
-                          fields of 'user verify'; in CSV a column for each
-    name_ids              NameIDs by agency or entity ID, permanent as if they
-                          had been issued here; in CSV a column name_ids.KEY each
+                          fields of 'user verify', in CSV a column for each
+    name_ids              NameIDs by agency or entity ID, as permanent as if they
+                          had been issued here, in CSV a column name_ids.KEY each
     locked, lock_reason   users that cannot sign in
     role, created_at, password_changed_at, deleted
 
-Good lines are imported, in batches of one transaction each; bad ones are listed
-with their numbers, and the exit code is then 1. It is safe to run it again:
-users that exist are not changed, except for NameIDs that they do not have yet. --dry-run checks every line and changes nothing.
+Valid lines are imported, in batches of one transaction each. Invalid ones are
+listed with their numbers, and the exit code is then 1. It is safe to run it again:
+existing users are not changed, except for NameIDs that they do not have yet.
+--dry-run checks every line and changes nothing.
 
-A NameID of an agency or service provider that is not registered is refused, as
-it could be a typing error. --unregistered takes it: a name with a colon as an
-entity ID, others as an agency.`,
+A NameID of an agency or service provider that is not registered is refused,
+because it could be a typing error. --unregistered accepts it: a name with a colon
+is an entity ID, any other name is an agency.`,
 		Example: `    vernal user import users.csv --dry-run
     line 3: profile.zipcode: must be five digits, or a ZIP+4 code of which the first five are kept
     dry run: 118 users would be added, 1 line is refused
@@ -57,23 +58,23 @@ entity ID, others as an agency.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if format != "" && format != account.FormatCSV && format != account.FormatJSON {
-				return cli.Usage(c, "--format is csv or json")
+				return cli.Usage(c, "--format must be csv or json, not %q", format)
 			}
-			in, err := a.OpenInput(args[0])
+			input, err := a.OpenInput(args[0])
 			if err != nil {
 				return err
 			}
-			defer in.Close()
-			reader, err := account.NewRecordReader(in, format)
+			defer input.Close()
+			reader, err := account.NewRecordReader(input, format)
 			if err != nil {
 				return fmt.Errorf("read %s: %w", args[0], err)
 			}
 			return im.run(c.Context(), reader)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "", "the `FORMAT` of the file; if not given, its beginning shows it")
+	c.Flags().StringVar(&format, "format", "", "the `FORMAT` of the file (default: detected)")
 	c.Flags().BoolVar(&im.options.DryRun, "dry-run", false, "check every line, and change nothing")
-	c.Flags().BoolVar(&im.options.Unregistered, "unregistered", false, "take NameIDs of agencies and service providers that are not registered")
+	c.Flags().BoolVar(&im.options.Unregistered, "unregistered", false, "accept NameIDs of agencies and service providers that are not registered")
 	cli.SetValues(c, "format", account.FormatCSV, account.FormatJSON)
 	return c
 }
@@ -96,13 +97,13 @@ type importer struct {
 	app     *commands
 	options account.ImportOptions
 
-	batch   []account.ImportLine
-	problems     []account.ImportProblem // among those of the batch, so that the list is in order
-	size    int
-	summary   importSummary
-	presentLines []int
-	lastRefusedLine int // the last line that counted as refused
-	lastSentLine    int // the last line that was answered for
+	batch           []account.ImportLine
+	problems        []account.ImportProblem // of unreadable lines, reported in order with those of the batch
+	size            int
+	summary         importSummary
+	presentLines    []int
+	lastRefusedLine int // so that a line with several problems counts once
+	lastSentLine    int // the last line that the server answered
 }
 
 func (im *importer) run(ctx context.Context, r *account.RecordReader) error {
@@ -119,7 +120,7 @@ func (im *importer) run(ctx context.Context, r *account.RecordReader) error {
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w\n  %s; fix the error and run it again; existing users are skipped", err, im.progressText())
+		return fmt.Errorf("%w\n  %s: fix the error and run the import again, which skips existing users", err, im.progressText())
 	case im.summary.Refused > 0:
 		return fmt.Errorf("%d of %s refused", im.summary.Refused, cli.FormatCountIs(im.summary.Lines, "line"))
 	}
@@ -133,7 +134,7 @@ func (e *sendError) Unwrap() error { return e.error }
 
 func (im *importer) readLines(ctx context.Context, r *account.RecordReader) error {
 	for {
-		l, err := r.Next()
+		line, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -142,12 +143,12 @@ func (im *importer) readLines(ctx context.Context, r *account.RecordReader) erro
 		}
 		im.summary.Lines++
 		switch {
-		case l.DuplicateLine > 0:
-			im.notePresent(l.Number)
-		case l.Record == nil:
-			err = im.addUnreadable(ctx, &l)
+		case line.DuplicateLine > 0:
+			im.notePresent(line.Number)
+		case line.Record == nil:
+			err = im.addUnreadable(ctx, &line)
 		default:
-			err = im.addRecord(ctx, account.ImportLine{Line: l.Number, Record: *l.Record})
+			err = im.addRecord(ctx, account.ImportLine{Line: line.Number, Record: *line.Record})
 		}
 		if err != nil {
 			return err
@@ -228,7 +229,7 @@ func (im *importer) reportProblem(p account.ImportProblem) {
 	}
 	text := p.String()
 	if p.Option.Name != "" {
-		text += ", or say " + cli.OptionFlag(p.Option)
+		text += ", or use " + cli.OptionFlag(p.Option)
 	}
 	im.app.Say("%s", idp.ReplaceControls(text))
 }
@@ -241,35 +242,35 @@ func (im *importer) progressText() string {
 	case im.lastSentLine == 0:
 		return "no user was imported"
 	}
-	return fmt.Sprintf("the good lines up to line %d are imported", im.lastSentLine)
+	return fmt.Sprintf("the valid lines up to line %d are imported", im.lastSentLine)
 }
 
 func (im *importer) printSummary() error {
-	t := &im.summary
-	would, mode := "", ""
-	if t.DryRun {
-		would, mode = "would be ", "dry run: "
+	summary := &im.summary
+	auxiliary, mode := "", ""
+	if summary.DryRun {
+		auxiliary, mode = "would be ", "dry run: "
 	}
-	parts := []string{pluralUsers(t.Added) + " " + would + "added"}
-	if t.Extended > 0 {
-		parts = append(parts, pluralUsers(t.Extended)+" "+would+"given more NameIDs")
+	parts := []string{pluralUsers(summary.Added) + " " + auxiliary + "added"}
+	if summary.Extended > 0 {
+		parts = append(parts, pluralUsers(summary.Extended)+" "+auxiliary+"given more NameIDs")
 	}
-	if t.Present > 0 {
-		parts = append(parts, fmt.Sprintf("%d there already (line %s)", t.Present, lineRanges(im.presentLines)))
+	if summary.Present > 0 {
+		parts = append(parts, fmt.Sprintf("%d already present (line %s)", summary.Present, lineRanges(im.presentLines)))
 	}
-	if t.Refused > 0 {
-		parts = append(parts, cli.FormatCountIs(t.Refused, "line")+" refused")
+	if summary.Refused > 0 {
+		parts = append(parts, cli.FormatCountIs(summary.Refused, "line")+" refused")
 	}
 	im.app.Say("%s%s", mode, strings.Join(parts, ", "))
-	if len(t.Unregistered) > 0 {
+	if len(summary.Unregistered) > 0 {
 		var names []string
-		for _, key := range t.Unregistered {
+		for _, key := range summary.Unregistered {
 			names = append(names, idp.ReplaceControls(key))
 		}
-		im.app.Say("warning: no service provider is registered as %s; the NameIDs are kept for a later registration", strings.Join(names, ", "))
+		im.app.Say("warning: no service provider is registered as %s, so the NameIDs are kept for a later registration", strings.Join(names, ", "))
 	}
 	if im.app.JSON {
-		return im.app.PrintJSON(t)
+		return im.app.PrintJSON(summary)
 	}
 	return nil
 }

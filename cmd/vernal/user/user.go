@@ -67,7 +67,7 @@ func (f *totpFlags) checkFlags(c *cobra.Command) error {
 		return cli.Usage(c, "--totp-secret is empty")
 	}
 	if c.Flags().Changed("totp-period") && f.period != 30 && f.period != 60 {
-		return cli.Usage(c, "--totp-period is 30 or 60")
+		return cli.Usage(c, "--totp-period must be 30 or 60, not %d", f.period)
 	}
 	if c.Flags().Changed("totp-period") && !f.isWanted() {
 		return cli.Usage(c, "--totp-period needs --totp or --totp-secret")
@@ -111,27 +111,27 @@ The secret of the authenticator and its otpauth URL are printed this once.`,
 	return c
 }
 
-func (a *commands) printAddedUser(added ops.AddedUser) error {
-	email := added.User.Emails[0].Address
+func (a *commands) printAddedUser(answer ops.AddedUser) error {
+	email := answer.User.Emails[0].Address
 	a.Say("added %s", email)
-	if added.TOTPSecret == "" {
-		a.Say("no authenticator yet; next: vernal user reset-mfa %s --totp", shellquote.Quote(email))
+	if answer.TOTPSecret == "" {
+		a.Say("the user has no authenticator yet: run vernal user reset-mfa %s --totp", shellquote.Quote(email))
 	}
-	return a.Print(added, func() error { return a.printTOTP(added.TOTPSecret, added.TOTPURL) })
+	return a.Print(answer, func() error { return a.printTOTP(answer.TOTPSecret, answer.TOTPURL) })
 }
 
-func (a *commands) printTOTP(secret, address string) error {
+func (a *commands) printTOTP(secret, totpURL string) error {
 	if secret == "" {
 		return nil
 	}
-	a.Say("give this to the user now; it is not shown again")
-	return cli.WritePairs(a.Out, [][2]string{{"TOTP secret", secret}, {"TOTP URL", address}})
+	a.Say("give this to the user now: it is not shown again")
+	return cli.WritePairs(a.Out, [][2]string{{"TOTP secret", secret}, {"TOTP URL", totpURL}})
 }
 
-// The orders of user list. Without one users come by ID, page by page.
+// The values of --sort. Without it, the server lists users by ID, page by page.
 const (
 	sortEmail      = "email"
-	sortAddedAt      = "added"
+	sortAddedAt    = "added"
 	sortLastSignIn = "last-sign-in"
 )
 
@@ -139,7 +139,7 @@ var userOrders = map[string]func(a, b ops.User) int{
 	sortEmail: func(a, b ops.User) int {
 		return cmp.Compare(strings.ToLower(primaryEmail(a)), strings.ToLower(primaryEmail(b)))
 	},
-	sortAddedAt:      func(a, b ops.User) int { return a.CreatedAt.Compare(b.CreatedAt) },
+	sortAddedAt:    func(a, b ops.User) int { return a.CreatedAt.Compare(b.CreatedAt) },
 	sortLastSignIn: func(a, b ops.User) int { return lastSignIn(b).Compare(lastSignIn(a)) },
 }
 
@@ -150,9 +150,9 @@ func (a *commands) listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [--search TEXT] [--locked] [--role ROLE] [--sort ORDER] [--limit N]",
 		Short: "List users",
-		Long: `List users: all, or those that match every option. --search finds a
+		Long: `List all users, or those that match every option. --search finds a
 part of an email address, or the beginning of an ID, in any case. Without --sort
-they come in the order of their IDs.`,
+users are sorted by ID.`,
 		Example: `    vernal user list --search @example.gov --limit 20
     vernal user list --locked
     vernal user list --sort last-sign-in --limit 10`,
@@ -161,9 +161,9 @@ they come in the order of their IDs.`,
 			order := userOrders[sort]
 			switch {
 			case sort != "" && order == nil:
-				return cli.Usage(c, "--sort is email, added or last-sign-in")
+				return cli.Usage(c, "--sort must be email, added or last-sign-in, not %q", sort)
 			case limit < 0:
-				return cli.Usage(c, "--limit is under 0")
+				return cli.Usage(c, "--limit must be 0 or more, not %d", limit)
 			}
 			req.Limit = 0
 			if order == nil && limit > 0 {
@@ -191,15 +191,15 @@ they come in the order of their IDs.`,
 
 // findUsers returns the users that req selects. A limit of 0 means no limit.
 func (a *commands) findUsers(ctx context.Context, req ops.UsersRequest, limit int) ([]ops.User, error) {
-	all := []ops.User{}
+	users := []ops.User{}
 	for {
 		page, err := cli.Ask(ctx, a.App, ops.ListUsers, req)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page.Users...)
-		if req.After = page.Next; req.After == "" || limit > 0 && len(all) >= limit {
-			return all, nil
+		users = append(users, page.Users...)
+		if req.After = page.Next; req.After == "" || limit > 0 && len(users) >= limit {
+			return users, nil
 		}
 	}
 }
@@ -216,8 +216,8 @@ func (a *commands) showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show (ID | EMAIL | --name-id VALUE --sp ENTITY_ID)",
 		Short: "Show one user",
-		Long: `Show one user: by email address, by the ID that the audit trail has, or by the
-NameID that a service provider knows them by, as in its log.`,
+		Long: `Show one user, named by email address, by the ID in the audit trail, or by the
+NameID that a service provider has for the user, for example in its log.`,
 		Example: `    vernal user show ana@example.gov
     vernal user show --name-id 4f0c9a7e-1b7d-4f5e-9f5c-0d9a1c3b2e4f \
         --sp https://app.example.gov/saml`,
@@ -234,14 +234,14 @@ NameID that a service provider knows them by, as in its log.`,
 			case nameID == "":
 				return cli.Usage(c, "--sp needs --name-id VALUE")
 			case sp == "":
-				return cli.Usage(c, "--name-id needs --sp ENTITY_ID: every service provider has its own")
+				return cli.Usage(c, "--name-id needs --sp ENTITY_ID: every service provider has its own NameIDs")
 			}
 			return cli.Read(c.Context(), a.App, ops.ShowUser, req, func(u ops.User) error {
 				return cli.WritePairs(a.Out, describeUser(u))
 			})
 		},
 	}
-	c.Flags().StringVar(&nameID, "name-id", "", "the user that --sp knows by this NameID, `VALUE`")
+	c.Flags().StringVar(&nameID, "name-id", "", "the user that has the NameID `VALUE` at --sp")
 	c.Flags().StringVar(&sp, "sp", "", "the service provider `ENTITY_ID` that has the NameID")
 	a.CompleteArg(c, cli.FindEmails)
 	a.CompleteFlag(c, "sp", cli.FindEntityIDs)
@@ -256,11 +256,11 @@ func describeUser(u ops.User) [][2]string {
 	for _, t := range u.TOTPs {
 		totps = append(totps, strings.TrimSpace(fmt.Sprintf("%s every %d s, since %s", t.Name, t.Period, cli.FormatDay(t.AddedAt))))
 	}
-	locked := "no"
+	lockText := "no"
 	if u.Locked {
-		locked = "since " + cli.FormatTime(u.LockedAt)
+		lockText = "since " + cli.FormatTime(u.LockedAt)
 		if u.LockReason != "" {
-			locked += ": " + u.LockReason
+			lockText += ": " + u.LockReason
 		}
 	}
 	return [][2]string{
@@ -272,7 +272,7 @@ func describeUser(u ops.User) [][2]string {
 		{"TOTP", strings.Join(totps, "\n")},
 		{"remembered in", strings.Join(describeDevices(u), "\n")},
 		{"identity", identityText(u.Profile)},
-		{"locked", locked},
+		{"locked", lockText},
 		{"last sign-in", cli.FormatTime(lastSignIn(u))},
 		{"added", cli.FormatTime(u.CreatedAt)},
 		{"changed", cli.FormatTime(u.UpdatedAt)},
@@ -280,13 +280,13 @@ func describeUser(u ops.User) [][2]string {
 }
 
 // describeDevices describes the browsers in which a user is remembered.
-func describeDevices(u ops.User) (all []string) {
+func describeDevices(u ops.User) (texts []string) {
 	for _, d := range u.Devices {
 		text := cmp.Or(strings.Trim(d.Browser+", "+d.System, ", "), "unknown browser") + ", until " + cli.FormatTime(d.RememberedUntil)
 		if !d.UsedAt.IsZero() {
 			text += ", last used " + cli.FormatTime(d.UsedAt)
 		}
-		all = append(all, text)
+		texts = append(texts, text)
 	}
-	return all
+	return texts
 }

@@ -22,18 +22,18 @@ func (a *commands) verifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify ID|EMAIL --level LEVEL --file FILE",
 		Short: "Record a proofed identity of a user, or remove it",
-		Long: `Record a proofed identity of a user, in the place of the one before. The
-file, or standard input for "-", is a JSON object of strings with these names:
+		Long: `Record a proofed identity of a user. It replaces an earlier one. The file,
+or standard input for "-", is a JSON object of strings with these names:
 
     first_name, middle_name, last_name, address1, address2, city, state,
     zipcode (five digits), dob (YYYY-MM-DD), ssn (nine digits),
-    phone (E.164, as +12025550123), verified_at (a time; now if absent)
+    phone (E.164, such as +12025550123), verified_at (a time, by default now)
 
-first_name and last_name are needed; what else is left out was not proofed, and
-service providers that ask for it get an empty attribute. --level none takes the
-proofed identity away.
+first_name and last_name are required. A field that is left out counts as not
+proofed: service providers that ask for it get an empty attribute. --level none
+removes the proofed identity.
 
-No one has to sign in again: the record is read with every request.`,
+No one has to sign in again, because every request reads the record.`,
 		Example: `    vernal user verify ana@example.gov --level verified --file profile.json
     ana@example.gov: identity none -> verified (first_name, last_name, dob, ssn)`,
 		Args: cobra.ExactArgs(1),
@@ -45,9 +45,9 @@ No one has to sign in again: the record is read with every request.`,
 			return cli.ReportAnswer(c.Context(), a.App, ops.VerifyUser, ops.VerifyRequest{Email: args[0], Profile: profile, DryRun: dryRun}, a.printIdentity)
 		},
 	}
-	c.Flags().StringVar(&level, "level", "", "how the identity was proofed: the `LEVEL`")
+	c.Flags().StringVar(&level, "level", "", "the `LEVEL` of the proofing")
 	c.Flags().StringVar(&file, "file", "", "the `FILE` of the profile; - for standard input")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "check, say what would change, and change nothing")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "check the profile and print the changes, but change nothing")
 	cli.SetValues(c, "level", idp.IALVerified, idp.IALFacialMatch, account.LevelNone)
 	a.CompleteArg(c, cli.FindEmails)
 	return c
@@ -59,58 +59,58 @@ func (a *commands) readProfile(c *cobra.Command, level, file string) (*idp.Profi
 	case level == "":
 		return nil, cli.Usage(c, "--level is missing: verified, facial-match or none")
 	case level == account.LevelNone && file != "":
-		return nil, cli.Usage(c, "--level none takes the identity away, and needs no --file")
+		return nil, cli.Usage(c, "--level none removes the identity: leave out --file")
 	case level == account.LevelNone:
 		return nil, nil
 	case level != idp.IALVerified && level != idp.IALFacialMatch:
-		return nil, cli.Usage(c, "--level is verified, facial-match or none")
+		return nil, cli.Usage(c, "--level must be verified, facial-match or none, not %q", level)
 	case file == "":
-		return nil, cli.Usage(c, "--file is missing")
+		return nil, cli.Usage(c, "--file is missing: name the file of the profile, or - for standard input")
 	}
 	data, err := a.ReadInput(file, maxProfileFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the profile: %w", err)
 	}
-	p, err := account.ParseProfile([]byte(strings.TrimPrefix(string(data), "\ufeff")))
-	var wrong account.InputErrors
-	if errors.As(err, &wrong) {
+	profile, err := account.ParseProfile([]byte(strings.TrimPrefix(string(data), "\ufeff")))
+	var inputErrs account.InputErrors
+	if errors.As(err, &inputErrs) {
 		lines := []string{"the profile is not valid"}
-		for _, w := range wrong {
-			lines = append(lines, "  "+w.Error())
+		for _, inputErr := range inputErrs {
+			lines = append(lines, "  "+inputErr.Error())
 		}
 		return nil, errors.New(strings.Join(lines, "\n"))
 	}
 	if err != nil {
 		return nil, err
 	}
-	if p.Level != "" && p.Level != level {
-		return nil, cli.Refuse("the file says level %q, and --level says %s", p.Level, level)
+	if profile.Level != "" && profile.Level != level {
+		return nil, cli.Refuse("level is %q in the file, but --level is %s: change one of them", profile.Level, level)
 	}
-	p.Level = level
-	return p, nil
+	profile.Level = level
+	return profile, nil
 }
 
-func (a *commands) printIdentity(v ops.VerifiedUser) error {
-	would := ""
-	if v.DryRun {
-		would = "would change: "
+func (a *commands) printIdentity(answer ops.VerifiedUser) error {
+	prefix := ""
+	if answer.DryRun {
+		prefix = "would change: "
 	}
 	fields := ""
-	if v.User.Profile != nil {
-		fields = " (" + strings.Join(v.User.Profile.Fields, ", ") + ")"
+	if answer.User.Profile != nil {
+		fields = " (" + strings.Join(answer.User.Profile.Fields, ", ") + ")"
 	}
-	if len(v.Changed) == 0 {
-		a.Say("%s: nothing changes", primaryEmail(v.User))
+	if len(answer.Changed) == 0 {
+		a.Say("%s: nothing changes", primaryEmail(answer.User))
 	} else {
-		a.Say("%s%s: identity %s -> %s%s", would, primaryEmail(v.User), v.Before, v.After, fields)
+		a.Say("%s%s: identity %s -> %s%s", prefix, primaryEmail(answer.User), answer.Before, answer.After, fields)
 	}
-	if len(v.Missing) > 0 {
-		a.Say("not recorded: %s; service providers that ask for them get empty attributes", strings.Join(v.Missing, ", "))
+	if len(answer.Missing) > 0 {
+		a.Say("not recorded: %s (service providers that ask for them get empty attributes)", strings.Join(answer.Missing, ", "))
 	}
-	if len(v.Changed) > 0 && !v.DryRun {
-		a.Say("it counts from the next request on; sessions go on")
+	if len(answer.Changed) > 0 && !answer.DryRun {
+		a.Say("the change applies from the next request on, and sessions stay open")
 	}
-	return a.Print(v, nil)
+	return a.Print(answer, nil)
 }
 
 // identityText names the proofed fields of a user, without their values.

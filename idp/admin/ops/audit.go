@@ -26,7 +26,7 @@ type AuditQuery struct {
 // AuditVerifyRequest asks to verify a part of the trail that follows Progress.
 type AuditVerifyRequest struct {
 	Progress audit.Progress `json:"progress"`
-	// At is a place recorded outside the store that the trail must go through.
+	// At is a place recorded outside the store that the trail must contain.
 	At *audit.Place `json:"at,omitempty"`
 }
 
@@ -67,8 +67,8 @@ type AuditJudgement struct {
 	// checkpoint is ours.
 	Wrong []string `json:"wrong"`
 	// Last is "present" if the last record is in the store, "checkpoint" if the store begins
-	// after it, "differs" if the store has another one there, and "unknown" if the store
-	// cannot know.
+	// after it, "differs" if the store has another record at its place, and "unknown" if the store
+	// does not reach that place.
 	Last string `json:"last"`
 }
 
@@ -82,7 +82,7 @@ var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ ad
 	if req.Email != "" {
 		u, err := s.Accounts.Lookup(ctx, req.Email)
 		if err != nil {
-			return nil, explainUnknownUser(err)
+			return nil, explainUnknownUser(req.Email, err)
 		}
 		req.User = u.ID
 	}
@@ -93,9 +93,9 @@ var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ ad
 	return s.Trail.FindBefore(ctx, req.Before, req.Filter, limit)
 })
 
-func explainUnknownUser(err error) error {
+func explainUnknownUser(email string, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
-		return notFoundError("no user has that email address; for a deleted user, give the ID")
+		return notFoundError("no user has the email address %s: for a deleted user, give the ID", email)
 	}
 	return err
 }
@@ -111,33 +111,33 @@ var ReadAudit = declare("audit/lines", func(s *Service, ctx context.Context, _ a
 	if err != nil {
 		return nil, err
 	}
-	out := &AuditLines{Lines: make([]AuditLine, len(page.Lines)), Head: page.Head, Checkpoint: page.Checkpoint}
+	answer := &AuditLines{Lines: make([]AuditLine, len(page.Lines)), Head: page.Head, Checkpoint: page.Checkpoint}
 	for i, line := range page.Lines {
-		out.Lines[i] = AuditLine{Place: line.Place, JSON: string(line.JSON)}
+		answer.Lines[i] = AuditLine{Place: line.Place, JSON: string(line.JSON)}
 	}
-	return out, nil
+	return answer, nil
 })
 
 // SignCheckpoint signs a checkpoint for the records up to a place.
-var SignCheckpoint = declare("audit/checkpoint", func(s *Service, ctx context.Context, _ admin.Caller, at audit.Place) (*idp.AuditCheckpoint, error) {
-	return s.Trail.Checkpoint(ctx, at)
+var SignCheckpoint = declare("audit/checkpoint", func(s *Service, ctx context.Context, _ admin.Caller, place audit.Place) (*idp.AuditCheckpoint, error) {
+	return s.Trail.Checkpoint(ctx, place)
 })
 
 // PruneAudit removes some of the records before a checkpoint of ours.
-var PruneAudit = declare("audit/prune", func(s *Service, ctx context.Context, by admin.Caller, c idp.AuditCheckpoint) (out AuditPruneAnswer, err error) {
-	out.Removed, out.More, err = s.Trail.Prune(ctx, c, by.Actor())
-	return out, err
+var PruneAudit = declare("audit/prune", func(s *Service, ctx context.Context, caller admin.Caller, checkpoint idp.AuditCheckpoint) (answer AuditPruneAnswer, err error) {
+	answer.Removed, answer.More, err = s.Trail.Prune(ctx, checkpoint, caller.Actor())
+	return answer, err
 })
 
 // CheckAudit compares the claim of an exported file with the store.
 var CheckAudit = declare("audit/check", func(s *Service, ctx context.Context, _ admin.Caller, claim AuditClaim) (*AuditJudgement, error) {
-	out := &AuditJudgement{Wrong: make([]string, len(claim.Checkpoints))}
+	answer := &AuditJudgement{Wrong: make([]string, len(claim.Checkpoints))}
 	for i, c := range claim.Checkpoints {
 		if err := s.Trail.Check(c); err != nil {
-			out.Wrong[i] = err.Error()
+			answer.Wrong[i] = err.Error()
 		}
 	}
 	var err error
-	out.Last, err = s.Trail.LookupPlace(ctx, claim.Last)
-	return out, err
+	answer.Last, err = s.Trail.LookupPlace(ctx, claim.Last)
+	return answer, err
 })

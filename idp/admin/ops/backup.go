@@ -31,17 +31,17 @@ type BackupResult struct {
 // WriteBackup sends a backup. The caller writes the file under its own user ID, and then calls
 // RecordBackup.
 var WriteBackup = declareStream("backup/write",
-	func(s *Service, ctx context.Context, by admin.Caller, req BackupRequest, w io.Writer) (*backup.Summary, error) {
-		o := backup.Options{MasterKey: backup.Protection{Passphrase: req.Passphrase, Recipients: req.Recipients}}
-		if !o.MasterKey.IsZero() {
-			if err := o.MasterKey.Check(); err != nil {
+	func(s *Service, ctx context.Context, caller admin.Caller, req BackupRequest, w io.Writer) (*backup.Summary, error) {
+		options := backup.Options{MasterKey: backup.Protection{Passphrase: req.Passphrase, Recipients: req.Recipients}}
+		if !options.MasterKey.IsZero() {
+			if err := options.MasterKey.Check(); err != nil {
 				return nil, invalidError("%v", err)
 			}
 		}
-		if err := s.Backups.Begin(ctx, by.Actor(), req.File, o); err != nil {
+		if err := s.Backups.Begin(ctx, caller.Actor(), req.File, options); err != nil {
 			return nil, err
 		}
-		return s.Backups.WriteArchive(ctx, w, o)
+		return s.Backups.WriteArchive(ctx, w, options)
 	})
 
 // RecordBackup records the result of an attempt, once the file is durable.

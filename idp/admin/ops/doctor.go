@@ -15,14 +15,14 @@ type ExamineRequest struct {
 	SendTest bool `json:"send_test,omitempty"`
 }
 
-// Examine checks the installation and its surroundings.
+// Examine checks the installation and the services that it depends on.
 var Examine = declare("doctor/examine", func(s *Service, ctx context.Context, _ admin.Caller, req ExamineRequest) (*doctor.Report, error) {
 	if s.Doctor == nil {
-		return nil, invalidError("this installation is not checked")
+		return nil, invalidError("this process cannot check the installation: start the server")
 	}
 	report, err := s.Doctor.Examine(ctx, doctor.Options{SendTest: req.SendTest})
 	if errors.Is(err, doctor.ErrTestTooSoon) {
-		return nil, &admin.Error{Code: admin.CodeRefused, Message: err.Error() + ": wait, then repeat"}
+		return nil, &admin.Error{Code: admin.CodeRefused, Message: err.Error() + ": wait, then run the command again"}
 	}
 	if err != nil {
 		return nil, err

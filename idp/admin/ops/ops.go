@@ -37,8 +37,8 @@ type Service struct {
 	TLS     bool
 }
 
-// newDiscoveryHandler returns the handler that makes the metadata of years, and the files that prove a year
-// out of band.
+// newDiscoveryHandler returns the handler that makes the metadata of years, and the files that
+// prove a year out of band.
 func (s *Service) newDiscoveryHandler() *discovery.Handler {
 	return &discovery.Handler{
 		IdP: s.IdP, Years: s.Years, Access: &yearaccess.Gate{Years: s.Years, Clock: s.Clock}, Clock: s.Clock,
@@ -48,7 +48,7 @@ func (s *Service) newDiscoveryHandler() *discovery.Handler {
 // Op is an operation of Service.
 type Op[Req, Res any] = admin.Op[*Service, Req, Res]
 
-// operations are the operations that were declared.
+// operations are the declared operations.
 var operations []admin.Route[*Service]
 
 // declare makes an operation from a function. Every operation is declared once, as a
@@ -105,7 +105,7 @@ func invalidError(format string, args ...any) *admin.Error {
 	return &admin.Error{Code: admin.CodeInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
-// notFoundError refuses a request for something that does not exist.
+// notFoundError refuses a request for an object that does not exist.
 func notFoundError(format string, args ...any) *admin.Error {
 	return &admin.Error{Code: admin.CodeNotFound, Message: fmt.Sprintf(format, args...)}
 }

@@ -41,53 +41,53 @@ type RotationPlan struct {
 
 // ShowStatus reports the state of every year.
 var ShowStatus = declare("rotation/status", func(s *Service, ctx context.Context, _ admin.Caller, _ Empty) (RotationStatus, error) {
-	st, err := s.readStatus(ctx)
+	status, err := s.readStatus(ctx)
 	if err != nil {
 		return RotationStatus{}, err
 	}
 	phrases := templates.TerminalPhrases()
-	for _, p := range st.Board.SPs {
+	for _, p := range status.Board.SPs {
 		phrases.FillReasons(p.Warnings)
 	}
-	return st, nil
+	return status, nil
 })
 
 // readStatus returns the state of every year and the service providers that use it.
 func (s *Service) readStatus(ctx context.Context) (RotationStatus, error) {
-	b, err := s.Board.Board(ctx)
+	board, err := s.Board.Board(ctx)
 	if err != nil {
 		return RotationStatus{}, err
 	}
-	now, err := s.Rotation.Status(ctx, b.CountUnmoved())
-	st := describeStatus(now, b, s.Rotation.Policy)
-	st.Board = b
-	return st, err
+	status, err := s.Rotation.Status(ctx, board.CountUnmoved())
+	answer := describeStatus(status, board, s.Rotation.Policy)
+	answer.Board = board
+	return answer, err
 }
 
 // describeStatus adds the service providers that need attention.
-func describeStatus(st rotation.Status, b *migration.Board, policy rotation.Policy) RotationStatus {
-	st.Years, st.Steps, st.DueSteps = copyList(st.Years), copyList(st.Steps), copyList(st.DueSteps)
-	st.Attention = append(copyList(st.Attention), b.Attention()...)
-	templates.TerminalPhrases().FillStatus(&st)
-	return RotationStatus{Status: st, Automatic: !policy.Manual}
+func describeStatus(status rotation.Status, board *migration.Board, policy rotation.Policy) RotationStatus {
+	status.Years, status.Steps, status.DueSteps = copyList(status.Years), copyList(status.Steps), copyList(status.DueSteps)
+	status.Attention = append(copyList(status.Attention), board.Attention()...)
+	templates.TerminalPhrases().FillStatus(&status)
+	return RotationStatus{Status: status, Automatic: !policy.Manual}
 }
 
 // ShowPlan reports the steps of the next years.
 var ShowPlan = declare("rotation/plan", func(s *Service, ctx context.Context, _ admin.Caller, req PlanRequest) (RotationPlan, error) {
 	if req.Years < 1 || req.Years > MaxPlanYears {
-		return RotationPlan{}, invalidError("a plan looks 1 to %d years ahead", MaxPlanYears)
+		return RotationPlan{}, invalidError("years is %d: a plan looks 1 to %d years ahead", req.Years, MaxPlanYears)
 	}
-	st, err := s.readStatus(ctx)
+	status, err := s.readStatus(ctx)
 	if err != nil {
 		return RotationPlan{}, err
 	}
-	coming, err := s.Rotation.Plan(ctx, req.Years)
+	steps, err := s.Rotation.Plan(ctx, req.Years)
 	if err != nil {
 		return RotationPlan{}, err
 	}
-	templates.TerminalPhrases().FillPlan(coming)
+	templates.TerminalPhrases().FillPlan(steps)
 	return RotationPlan{
-		At: st.At, Preferred: st.Preferred, Automatic: st.Automatic,
-		Steps: copyList(coming), Attention: st.Attention,
+		At: status.At, Preferred: status.Preferred, Automatic: status.Automatic,
+		Steps: copyList(steps), Attention: status.Attention,
 	}, nil
 })

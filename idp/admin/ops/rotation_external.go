@@ -28,13 +28,13 @@ type CSR struct {
 	RotationChange
 	// Request is the certification request as PEM, or "" in a dry run that would make the key.
 	Request string `json:"csr,omitzero"`
-	// MadeKey reports that the key was made now and was not waiting already.
+	// MadeKey reports that this request made the key. Otherwise the key was waiting already.
 	MadeKey bool `json:"made_key"`
 	// Certificate is the period that the certificate must cover.
 	Certificate rotation.Span `json:"certificate"`
 }
 
-// ImportRequest brings an external certificate.
+// ImportRequest imports an external certificate.
 type ImportRequest struct {
 	YearRequest
 	// Cert is the content of the certificate file, Key that of the private key file. Key is
@@ -61,46 +61,46 @@ type Export struct {
 }
 
 // RequestCertificate makes a key that waits for its certificate, and the request for it.
-var RequestCertificate = declare("rotation/csr", func(s *Service, ctx context.Context, by admin.Caller, req YearRequest) (CSR, error) {
+var RequestCertificate = declare("rotation/csr", func(s *Service, ctx context.Context, caller admin.Caller, req YearRequest) (CSR, error) {
 	if err := checkYear(req.Year); err != nil {
 		return CSR{}, err
 	}
-	r, err := s.Rotation.MakeRequest(ctx, req.Year, by.Actor(), req.DryRun)
+	request, err := s.Rotation.MakeRequest(ctx, req.Year, caller.Actor(), req.DryRun)
 	if err != nil {
 		return CSR{}, stepError(err)
 	}
-	answer := CSR{MadeKey: r.IsNewKey, Certificate: r.Span}
-	if r.DER != nil {
-		answer.Request = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: r.DER}))
+	answer := CSR{MadeKey: request.IsNewKey, Certificate: request.Span}
+	if request.DER != nil {
+		answer.Request = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request.DER}))
 	}
-	answer.RotationChange, err = s.describeRotationChange(ctx, r.Outcome)
+	answer.RotationChange, err = s.describeRotationChange(ctx, request.Outcome)
 	return answer, err
 })
 
 // ImportCertificate imports a certificate of an external CA.
-var ImportCertificate = declare("rotation/import", func(s *Service, ctx context.Context, by admin.Caller, req ImportRequest) (ImportedCertificate, error) {
-	in, err := req.parse()
+var ImportCertificate = declare("rotation/import", func(s *Service, ctx context.Context, caller admin.Caller, req ImportRequest) (ImportedCertificate, error) {
+	input, err := req.parse()
 	if err != nil {
 		return ImportedCertificate{}, err
 	}
-	i, err := s.Rotation.Import(ctx, req.Year, in, by.Actor(), req.DryRun)
+	result, err := s.Rotation.Import(ctx, req.Year, input, caller.Actor(), req.DryRun)
 	if err != nil {
 		return ImportedCertificate{}, stepError(err)
 	}
-	answer := ImportedCertificate{SHA256: certs.CertSHA256(i.Cert), Warnings: copyList(i.Warnings), Ignored: []string{}}
-	for _, c := range i.IgnoredCerts {
+	answer := ImportedCertificate{SHA256: certs.CertSHA256(result.Cert), Warnings: copyList(result.Warnings), Ignored: []string{}}
+	for _, c := range result.IgnoredCerts {
 		answer.Ignored = append(answer.Ignored, nameCertificate(c))
 	}
-	answer.RotationChange, err = s.describeRotationChange(ctx, i.Outcome)
+	answer.RotationChange, err = s.describeRotationChange(ctx, result.Outcome)
 	return answer, err
 })
 
 // ExportYear makes the files that prove a year out of band.
-var ExportYear = declare("rotation/export", func(s *Service, ctx context.Context, by admin.Caller, req YearRequest) (Export, error) {
+var ExportYear = declare("rotation/export", func(s *Service, ctx context.Context, caller admin.Caller, req YearRequest) (Export, error) {
 	if err := checkYear(req.Year); err != nil {
 		return Export{}, err
 	}
-	if err := s.Rotation.RecordExport(ctx, req.Year, by.Actor()); err != nil {
+	if err := s.Rotation.RecordExport(ctx, req.Year, caller.Actor()); err != nil {
 		return Export{}, stepError(err)
 	}
 	files, err := s.newDiscoveryHandler().Export(req.Year)
@@ -108,22 +108,22 @@ var ExportYear = declare("rotation/export", func(s *Service, ctx context.Context
 })
 
 // parse reads external files. Its errors never quote them: they may hold a private key.
-func (r ImportRequest) parse() (in rotator.Import, err error) {
+func (r ImportRequest) parse() (input rotator.Import, err error) {
 	if err := checkYear(r.Year); err != nil {
-		return in, err
+		return input, err
 	}
-	if in.Chain, err = certs.ParseCertificates(r.Cert); err != nil {
-		return in, &admin.Error{Code: admin.CodeInvalid, Message: "the file with the certificate: " + err.Error()}
+	if input.Chain, err = certs.ParseCertificates(r.Cert); err != nil {
+		return input, &admin.Error{Code: admin.CodeInvalid, Message: "read the file with the certificate: " + err.Error()}
 	}
 	if len(r.Key) == 0 {
-		return in, nil
+		return input, nil
 	}
 	var signer crypto.Signer
 	if signer, err = certs.ParsePrivateKey(r.Key); err != nil {
-		return in, &admin.Error{Code: admin.CodeInvalid, Message: "the file with the private key: " + err.Error()}
+		return input, &admin.Error{Code: admin.CodeInvalid, Message: "read the file with the private key: " + err.Error()}
 	}
-	in.Signer = signer
-	return in, nil
+	input.Signer = signer
+	return input, nil
 }
 
 // nameCertificate returns the subject of a certificate, or its serial number if it has none.
@@ -136,40 +136,40 @@ func nameCertificate(c *x509.Certificate) string {
 
 // stepError converts a refusal to an Error with suggestions.
 func stepError(err error) error {
-	var refused *rotation.RefusedError
-	var foreign *certs.ImportError
+	var refusedErr *rotation.RefusedError
+	var importErr *certs.ImportError
 	switch {
-	case errors.As(err, &foreign):
-		return &admin.Error{Code: admin.CodeRefused, Message: foreign.Error()}
-	case errors.As(err, &refused):
-		return renderRefusal(refused)
+	case errors.As(err, &importErr):
+		return &admin.Error{Code: admin.CodeRefused, Message: importErr.Error()}
+	case errors.As(err, &refusedErr):
+		return renderRefusal(refusedErr)
 	}
 	return err
 }
 
 // renderRefusal renders a refusal of the rotation.
-func renderRefusal(refused *rotation.RefusedError) *admin.Error {
+func renderRefusal(refusedErr *rotation.RefusedError) *admin.Error {
 	phrases := templates.TerminalPhrases()
-	reason := refused.Reason
+	reason := refusedErr.Reason
 	reason.Text = phrases.Reason(reason)
-	return &admin.Error{Code: admin.CodeRefused, Message: phrases.Refusal(refused), Users: reason.Args.SPs, Reason: &reason, Suggestions: refused.Suggestions}
+	return &admin.Error{Code: admin.CodeRefused, Message: phrases.Refusal(refusedErr), Users: reason.Args.SPs, Reason: &reason, Suggestions: refusedErr.Suggestions}
 }
 
 // describeRotationChange describes the outcome of a step for operators.
-func (s *Service) describeRotationChange(ctx context.Context, o *rotator.Outcome) (c RotationChange, err error) {
-	c = RotationChange{DryRun: o.DryRun, Steps: copyList(o.Steps), CutOff: o.CutOffSPs}
+func (s *Service) describeRotationChange(ctx context.Context, outcome *rotator.Outcome) (c RotationChange, err error) {
+	c = RotationChange{DryRun: outcome.DryRun, Steps: copyList(outcome.Steps), CutOff: outcome.CutOffSPs}
 	templates.TerminalPhrases().FillSteps(c.Steps)
-	c.Changed, c.Unchanged = compareStatus(o.Before, o.After)
-	b, err := s.Board.Board(ctx)
+	c.Changed, c.Unchanged = compareStatus(outcome.Before, outcome.After)
+	board, err := s.Board.Board(ctx)
 	if err != nil {
 		return c, err
 	}
-	after := o.After
-	if !o.DryRun {
-		if after, err = s.Rotation.Status(ctx, b.CountUnmoved()); err != nil {
+	after := outcome.After
+	if !outcome.DryRun {
+		if after, err = s.Rotation.Status(ctx, board.CountUnmoved()); err != nil {
 			return c, err
 		}
 	}
-	c.Status = describeStatus(after, b, s.Rotation.Policy)
+	c.Status = describeStatus(after, board, s.Rotation.Policy)
 	return c, nil
 }

@@ -47,47 +47,47 @@ type PreviewLink struct {
 
 // CreatePreview makes a preview link. In a dry run, it makes none and returns the terms that the
 // link would have.
-var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Context, by admin.Caller, req PreviewRequest) (PreviewLink, error) {
+var CreatePreview = declare("rotation/preview", func(s *Service, ctx context.Context, caller admin.Caller, req PreviewRequest) (PreviewLink, error) {
 	if err := checkYear(req.Year); err != nil {
 		return PreviewLink{}, err
 	}
 	if req.Days < 1 || req.Days > MaxPreviewDays {
-		return PreviewLink{}, invalidError("a preview link lasts 1 to %d days", MaxPreviewDays)
+		return PreviewLink{}, invalidError("days is %d: a preview link lasts 1 to %d days", req.Days, MaxPreviewDays)
 	}
 	now := s.Clock.Now()
-	if why := s.findPreviewProblem(req.Year, now); why != nil {
-		return PreviewLink{}, why
+	if problem := s.findPreviewProblem(req.Year, now); problem != nil {
+		return PreviewLink{}, problem
 	}
-	p, err := s.Registry.Lookup(ctx, req.SP)
+	provider, err := s.Registry.Lookup(ctx, req.SP)
 	switch {
 	case errors.Is(err, idp.ErrNotFound) || req.SP == idp.RehearsalSP:
 		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPList).WithLabel(idp.LabelListRegistered),
 			"no service provider is registered as %q", req.SP)
 	case err != nil:
 		return PreviewLink{}, err
-	case !p.Active:
+	case !provider.Active:
 		return PreviewLink{}, refuse(idp.Suggest(idp.DoSPEdit, string(req.SP)).WithOption(idp.OptionActive, "").WithLabel(idp.LabelActivate),
 			"%s is not active: no one can sign in to it", req.SP)
 	}
-	d := metadata.IdP{BaseURL: s.IdP.BaseURL}
+	document := metadata.IdP{BaseURL: s.IdP.BaseURL}
 	answer := PreviewLink{
-		DryRun: req.DryRun, Name: p.Name, AuthURL: d.AuthnURL(req.Year),
+		DryRun: req.DryRun, Name: provider.Name, AuthURL: document.AuthnURL(req.Year),
 		Link: sharelink.Link{Kind: sharelink.Preview, Year: req.Year, SP: req.SP, ExpiresAt: now.AddDate(0, 0, req.Days)},
 	}
-	answer.Notes, answer.Suggestions = s.listPreviewNotes(&p.ServiceProvider, req.Year)
+	answer.Notes, answer.Suggestions = s.listPreviewNotes(&provider.ServiceProvider, req.Year)
 	if req.DryRun {
-		answer.Link.CreatedAt, answer.Link.Actor = now, by.Actor()
+		answer.Link.CreatedAt, answer.Link.Actor = now, caller.Actor()
 		return answer, nil
 	}
-	made, token, err := s.Links.Create(ctx, answer.Link, by.Actor())
+	newLink, token, err := s.Links.Create(ctx, answer.Link, caller.Actor())
 	if err != nil {
 		return PreviewLink{}, err
 	}
 	secret := url.QueryEscape(token)
-	answer.Link = made
-	answer.URL = d.BaseURL + yearaccess.Path + "?link=" + secret
-	answer.MetadataURL = d.MetadataURL(req.Year) + "?preview=" + secret
-	answer.CertificateURL = d.CertificateURL(req.Year) + "?preview=" + secret
+	answer.Link = newLink
+	answer.URL = document.BaseURL + yearaccess.Path + "?link=" + secret
+	answer.MetadataURL = document.MetadataURL(req.Year) + "?preview=" + secret
+	answer.CertificateURL = document.CertificateURL(req.Year) + "?preview=" + secret
 	return answer, nil
 })
 
@@ -96,14 +96,14 @@ func (s *Service) findPreviewProblem(y idp.Year, now time.Time) *admin.Error {
 	entry, ok := s.Years.Lookup(y, now)
 	switch {
 	case !ok:
-		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).WithLabel(idp.LabelCreateFirst), "%s is not created yet", y)
+		return refuse(idp.Suggest(idp.DoRotationCreate, string(y)).WithLabel(idp.LabelCreateFirst), "the year %s is not created yet", y)
 	case entry.Fault != "":
 		return renderRefusal(&rotation.RefusedError{Kind: "preview", Year: y, Reason: entry.Fault.Reason(y), Suggestions: []idp.Suggestion{entry.Fault.Suggestion(y)}})
 	case entry.State.IsLive():
 		return refuse(idp.Suggest(idp.DoMetadataShow, string(y)).WithLabel(idp.LabelShowMetadata),
 			"%s is %s: its URLs answer everyone, without a link", y, entry.State)
 	case entry.State.IsOver():
-		return refuse(idp.Suggest(idp.DoRotationStatus).WithLabel(idp.LabelListYears), "%s is %s, and does not come back", y, entry.State)
+		return refuse(idp.Suggest(idp.DoRotationStatus).WithLabel(idp.LabelListYears), "%s is %s permanently", y, entry.State)
 	case entry.Key.Cert == nil || entry.Key.Signer == nil || entry.State != rotation.Created:
 		return refuse(idp.Suggest(idp.DoRotationImport, string(y)).WithOption(idp.OptionCert, "").WithLabel(idp.LabelImportCertificate),
 			"the key of %s waits for its certificate", y)
@@ -111,14 +111,14 @@ func (s *Service) findPreviewProblem(y idp.Year, now time.Time) *admin.Error {
 	return nil
 }
 
-func (s *Service) listPreviewNotes(p *idp.ServiceProvider, y idp.Year) (notes []string, next []idp.Suggestion) {
+func (s *Service) listPreviewNotes(p *idp.ServiceProvider, y idp.Year) (notes []string, suggestions []idp.Suggestion) {
 	notes = []string{}
 	if p.Preview == y {
-		notes = append(notes, fmt.Sprintf("its registration opens %s to it already, in every browser (preview: %s)", y, y))
+		notes = append(notes, fmt.Sprintf("the registration of the service provider already opens %s in every browser (preview: %s)", y, y))
 	} else if strings.HasPrefix(s.IdP.BaseURL, "http://") {
 		// Without https, browsers withhold the link's cookie from other sites' posts.
 		notes = append(notes, "base_url is http, so a link does not let in requests by HTTP-POST")
-		next = append(next, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionPreview, string(y)).WithLabel(idp.LabelAllowPreview))
+		suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(p.EntityID)).WithOption(idp.OptionPreview, string(y)).WithLabel(idp.LabelAllowPreview))
 	}
-	return notes, next
+	return notes, suggestions
 }

@@ -33,7 +33,7 @@ type RotationReport struct {
 }
 
 // Report returns the notices to service providers that must act, and sends them if asked.
-var Report = declare("rotation/report", func(s *Service, ctx context.Context, by admin.Caller, req ReportRequest) (RotationReport, error) {
+var Report = declare("rotation/report", func(s *Service, ctx context.Context, caller admin.Caller, req ReportRequest) (RotationReport, error) {
 	if err := checkYear(req.Year); req.Year != "" && err != nil {
 		return RotationReport{}, err
 	}
@@ -47,19 +47,19 @@ var Report = declare("rotation/report", func(s *Service, ctx context.Context, by
 	if req.SP != "" {
 		letters = slices.DeleteFunc(letters, func(l notify.Letter) bool { return l.SP != req.SP })
 	}
-	r := RotationReport{At: s.Clock.Now(), DryRun: req.DryRun, Notices: letters}
+	report := RotationReport{At: s.Clock.Now(), DryRun: req.DryRun, Notices: letters}
 	if !req.Send {
-		return r, nil
+		return report, nil
 	}
 	if s.MailErr != nil {
-		return r, &admin.Error{Code: admin.CodeRefused, Message: "no mail can be sent: " + s.MailErr.Error()}
+		return report, &admin.Error{Code: admin.CodeRefused, Message: "no mail can be sent: " + s.MailErr.Error()}
 	}
-	r.Sent, err = s.Notices.Send(ctx, letters, by.Actor(), req.DryRun)
+	report.Sent, err = s.Notices.Send(ctx, letters, caller.Actor(), req.DryRun)
 	if errors.Is(err, notify.ErrNoMail) {
-		return r, &admin.Error{Code: admin.CodeRefused, Message: "no mail server is configured: set mail.server and mail.from, or print the notices",
+		return report, &admin.Error{Code: admin.CodeRefused, Message: "no mail server is configured: set mail.server and mail.from, or print the notices",
 			Suggestions: []idp.Suggestion{idp.Suggest(idp.DoRotationReport).WithOption(idp.OptionOut, "").WithLabel(idp.LabelWriteNotices)}}
 	}
-	return r, err
+	return report, err
 })
 
 // checkReportRequest refuses an unknown year or service provider. An empty report would look as if no
@@ -72,7 +72,7 @@ func (s *Service) checkReportRequest(ctx context.Context, req ReportRequest) err
 	}
 	if req.Year != "" {
 		if _, ok := s.Years.Lookup(req.Year, s.Clock.Now()); !ok {
-			return notFoundError("the year %s was never made", req.Year)
+			return notFoundError("the year %s was never created", req.Year)
 		}
 	}
 	return nil
@@ -81,13 +81,13 @@ func (s *Service) checkReportRequest(ctx context.Context, req ReportRequest) err
 // writeRevocation returns the notices to send after, or in a dry run before, a year is revoked.
 // It is nil if the year was never published. The year is revoked by then, so an error is
 // only logged.
-func (s *Service) writeRevocation(ctx context.Context, y idp.Year, o *rotator.Outcome) *notify.Revocation {
-	if record, _ := o.Before.History().Record(y); record.PublishedAt.IsZero() {
+func (s *Service) writeRevocation(ctx context.Context, y idp.Year, outcome *rotator.Outcome) *notify.Revocation {
+	if record, _ := outcome.Before.History().Record(y); record.PublishedAt.IsZero() {
 		return nil
 	}
-	r, err := s.Notices.Revocation(ctx, y, o.After.History().Target(o.After.At))
+	r, err := s.Notices.Revocation(ctx, y, outcome.After.History().Target(outcome.After.At))
 	if err != nil {
-		s.Log.ErrorContext(ctx, "write the notice of a revocation", "year", y, "error", err)
+		s.Log.ErrorContext(ctx, "cannot write the notice of a revocation", "year", y, "error", err)
 	}
 	return r
 }

@@ -14,7 +14,7 @@ import (
 // StepRequest asks for a step by hand.
 type StepRequest struct {
 	Step rotation.StepKind `json:"step"`
-	// Year is left out for rollback, resume and confirm-clock.
+	// Year is empty for rollback, resume and confirm-clock.
 	Year idp.Year `json:"year,omitzero"`
 	// Until is when the hold of a rollback expires. Zero means never.
 	Until time.Time `json:"until,omitzero"`
@@ -34,7 +34,7 @@ type RotationChange struct {
 	// a year first, and retire may destroy its key.
 	Steps []rotation.Step `json:"steps"`
 	// Changed are the years whose state or key changed, Unchanged the others that have not
-	// ended.
+	// have not ended.
 	Changed   []YearChange `json:"changed"`
 	Unchanged []YearChange `json:"unchanged"`
 	// Status is the rotation after the change.
@@ -65,35 +65,35 @@ type YearChange struct {
 }
 
 // TakeStep takes a step. In a dry run, it only returns the effects of the step.
-var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, by admin.Caller, req StepRequest) (RotationChange, error) {
+var TakeStep = declare("rotation/step", func(s *Service, ctx context.Context, caller admin.Caller, req StepRequest) (RotationChange, error) {
 	if err := req.check(); err != nil {
 		return RotationChange{}, err
 	}
-	o, err := s.takeStep(ctx, by, req)
+	outcome, err := s.takeStep(ctx, caller, req)
 	if err != nil {
 		return RotationChange{}, stepError(err)
 	}
-	c, err := s.describeRotationChange(ctx, o)
+	answer, err := s.describeRotationChange(ctx, outcome)
 	if req.Step == rotation.StepRevoke {
-		c.Revocation = s.writeRevocation(ctx, req.Year, o)
+		answer.Revocation = s.writeRevocation(ctx, req.Year, outcome)
 	}
-	if len(c.CutOff) > 0 {
+	if len(answer.CutOff) > 0 {
 		report := idp.Suggest(idp.DoRotationReport).WithOption(idp.OptionYear, string(req.Year))
-		c.Suggestions = []idp.Suggestion{report.WithLabel(idp.LabelShowNotices), report.WithOption(idp.OptionSend, "").WithLabel(idp.LabelSendNotices)}
+		answer.Suggestions = []idp.Suggestion{report.WithLabel(idp.LabelShowNotices), report.WithOption(idp.OptionSend, "").WithLabel(idp.LabelSendNotices)}
 	}
-	if at, early := s.Rotation.Policy.CheckEarlyCreate(req.Year, o.Before.At); early && req.Step == rotation.StepCreate {
-		c.CalendarAt = at
+	if calendarAt, isEarly := s.Rotation.Policy.CheckEarlyCreate(req.Year, outcome.Before.At); isEarly && req.Step == rotation.StepCreate {
+		answer.CalendarAt = calendarAt
 	}
-	return c, err
+	return answer, err
 })
 
 // takeStep takes the requested step.
-func (s *Service) takeStep(ctx context.Context, by admin.Caller, req StepRequest) (*rotator.Outcome, error) {
+func (s *Service) takeStep(ctx context.Context, caller admin.Caller, req StepRequest) (*rotator.Outcome, error) {
 	step := rotation.Step{Kind: req.Step, Year: req.Year, HoldEndAt: req.Until, Force: req.Force, Reason: req.Reason}
 	if req.DestroyNow {
-		return s.Rotation.Retire(ctx, step, by.Actor(), req.DryRun)
+		return s.Rotation.Retire(ctx, step, caller.Actor(), req.DryRun)
 	}
-	return s.Rotation.Take(ctx, step, by.Actor(), req.DryRun)
+	return s.Rotation.Take(ctx, step, caller.Actor(), req.DryRun)
 }
 
 // maxReason bounds a reason, which stays in the history permanently.
@@ -105,37 +105,37 @@ func (r StepRequest) check() error {
 	case !r.Step.IsCommand():
 		return invalidError("unknown step %q", r.Step)
 	case !r.Step.NamesYear() && r.Year != "":
-		return invalidError("%s names no year", r.Step)
+		return invalidError("%s takes no year: leave out %s", r.Step, r.Year)
 	case r.Step.NamesYear() && !r.Year.IsValid():
 		return checkYear(r.Year)
 	case r.Step.NeedsReason() && r.Reason == "":
-		return invalidError("%s needs a reason", r.Step)
+		return invalidError("%s needs a reason: give one", r.Step)
 	case r.DestroyNow && r.Step != rotation.StepRetire:
-		return invalidError("%s destroys no key", r.Step)
+		return invalidError("only retire can destroy a key at once, not %s", r.Step)
 	case len(r.Reason) > maxReason:
-		return invalidError("the reason is longer than %d bytes", maxReason)
+		return invalidError("the reason has %d bytes: shorten it to %d", len(r.Reason), maxReason)
 	}
 	return nil
 }
 
-// compareStatus compares two moments. It returns the years that differ, and the other years that have not
-// ended.
-func compareStatus(before, after rotation.Status) (changed, same []YearChange) {
-	changed, same = []YearChange{}, []YearChange{}
+// compareStatus compares two states. It returns the years that differ, and the other years that
+// have not ended.
+func compareStatus(before, after rotation.Status) (changedYears, otherYears []YearChange) {
+	changedYears, otherYears = []YearChange{}, []YearChange{}
 	old, now := before.History(), after.History()
 	for _, r := range now.Records {
-		was, made := old.Record(r.Year)
+		oldRecord, existed := old.Record(r.Year)
 		c := YearChange{
 			Year: r.Year, From: old.State(r.Year, before.At), To: now.State(r.Year, after.At),
-			Certified:    made && was.CertEndAt.IsZero() && !r.CertEndAt.IsZero(),
-			KeyDestroyed: was.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero(),
+			Certified:    existed && oldRecord.CertEndAt.IsZero() && !r.CertEndAt.IsZero(),
+			KeyDestroyed: oldRecord.KeyDestroyedAt.IsZero() && !r.KeyDestroyedAt.IsZero(),
 		}
 		switch {
 		case c.From != c.To || c.Certified || c.KeyDestroyed:
-			changed = append(changed, c)
+			changedYears = append(changedYears, c)
 		case !c.To.IsOver():
-			same = append(same, c)
+			otherYears = append(otherYears, c)
 		}
 	}
-	return changed, same
+	return changedYears, otherYears
 }

@@ -72,48 +72,48 @@ type Session struct {
 
 // ListSessions returns a page of sessions.
 var ListSessions = declare("session/list", func(s *Service, ctx context.Context, _ admin.Caller, q SessionQuery) (SessionList, error) {
-	found, next, err := s.findSessions(ctx, q, sessionPage)
+	sessions, next, err := s.findSessions(ctx, q, sessionPage)
 	if err != nil {
 		return SessionList{}, err
 	}
-	list := SessionList{Sessions: []Session{}, Next: next}
+	answer := SessionList{Sessions: []Session{}, Next: next}
 	emails := map[idp.UserID]string{}
-	for _, sess := range found {
+	for _, sess := range sessions {
 		info := describeSession(sess)
 		if info.Email, err = s.lookupEmail(ctx, emails, sess.User); err != nil {
 			return SessionList{}, err
 		}
-		list.Sessions = append(list.Sessions, info)
+		answer.Sessions = append(answer.Sessions, info)
 	}
-	return list, nil
+	return answer, nil
 })
 
 // EndSessions ends some of the selected sessions.
-var EndSessions = declare("session/end", func(s *Service, ctx context.Context, by admin.Caller, q SessionQuery) (EndedSessions, error) {
+var EndSessions = declare("session/end", func(s *Service, ctx context.Context, caller admin.Caller, q SessionQuery) (EndedSessions, error) {
 	var answer EndedSessions
 	for {
-		found, next, err := s.findSessions(ctx, q, sessionBatch)
+		sessions, next, err := s.findSessions(ctx, q, sessionBatch)
 		answer.Next = next
-		if err != nil || len(found) == 0 {
+		if err != nil || len(sessions) == 0 {
 			return answer, err
 		}
-		n, err := s.endSessions(ctx, by, q, found)
+		n, err := s.endSessions(ctx, caller, q, sessions)
 		answer.Ended += n
 		// A missing session has ended, or has just become another one because its second
 		// factor was proved. The next round ends that one too.
-		if err != nil || n == len(found) || q.ID != "" {
+		if err != nil || n == len(sessions) || q.ID != "" {
 			return answer, err
 		}
 	}
 })
 
-func (s *Service) endSessions(ctx context.Context, by admin.Caller, q SessionQuery, found []*idp.Session) (int, error) {
+func (s *Service) endSessions(ctx context.Context, caller admin.Caller, q SessionQuery, sessions []*idp.Session) (int, error) {
 	var ids []idp.SessionID
 	var events []idp.AuditEvent
-	for _, sess := range found {
+	for _, sess := range sessions {
 		ids = append(ids, sess.ID)
 		events = append(events, idp.AuditEvent{
-			Kind: idp.AuditSessionEnd, Outcome: "ok", Actor: by.Actor(), User: sess.User, SP: q.SP,
+			Kind: idp.AuditSessionEnd, Outcome: "ok", Actor: caller.Actor(), User: sess.User, SP: q.SP,
 			Detail: map[string]string{"session": sess.ID.ShortID()},
 		})
 	}
@@ -125,44 +125,44 @@ func (s *Service) endSessions(ctx context.Context, by admin.Caller, q SessionQue
 }
 
 // findSessions returns up to limit sessions that the query selects, and the start of the next page.
-func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (found []*idp.Session, next idp.SessionID, err error) {
+func (s *Service) findSessions(ctx context.Context, q SessionQuery, limit int) (sessions []*idp.Session, next idp.SessionID, err error) {
 	user, err := s.findUser(ctx, q)
 	if err != nil {
 		return nil, "", err
 	}
 	switch {
 	case q.ID != "":
-		found, err = s.findSessionByShortID(ctx, q.ID)
-		found = s.filterSessions(q, user, found)
-		if err == nil && len(found) == 0 {
-			err = notFoundError("no live session %q", q.ID)
+		sessions, err = s.findSessionByShortID(ctx, q.ID)
+		sessions = s.filterSessions(q, user, sessions)
+		if err == nil && len(sessions) == 0 {
+			err = notFoundError("no live session has the ID %q", q.ID)
 		}
-		return found, "", err
+		return sessions, "", err
 	case user != "":
-		if found, err = s.Store.Sessions(ctx, idp.SessionQuery{User: user}); err != nil {
+		if sessions, err = s.Store.Sessions(ctx, idp.SessionQuery{User: user}); err != nil {
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
-		found = s.filterSessions(q, user, found)
+		sessions = s.filterSessions(q, user, sessions)
 		// The sessions of a single user are few and in another order, so they need no next
 		// page.
-		return found, "", nil
+		return sessions, "", nil
 	}
 	next = q.After
 	for range sessionScan / sessionBatch {
-		part, err := s.Store.Sessions(ctx, idp.SessionQuery{After: next, Limit: sessionBatch})
+		page, err := s.Store.Sessions(ctx, idp.SessionQuery{After: next, Limit: sessionBatch})
 		if err != nil {
 			return nil, "", fmt.Errorf("list sessions: %w", err)
 		}
-		found = append(found, s.filterSessions(q, "", part)...)
-		if len(part) < sessionBatch {
-			return found, "", nil
+		sessions = append(sessions, s.filterSessions(q, "", page)...)
+		if len(page) < sessionBatch {
+			return sessions, "", nil
 		}
-		next = part[len(part)-1].ID
-		if len(found)+sessionBatch > limit {
+		next = page[len(page)-1].ID
+		if len(sessions)+sessionBatch > limit {
 			break // the next part might not fit
 		}
 	}
-	return found, next, nil
+	return sessions, next, nil
 }
 
 // findUser returns the user that the query names, "" if it names none.
@@ -182,55 +182,55 @@ func (s *Service) findUser(ctx context.Context, q SessionQuery) (idp.UserID, err
 }
 
 // filterSessions returns the sessions that the query selects.
-func (s *Service) filterSessions(q SessionQuery, user idp.UserID, all []*idp.Session) (found []*idp.Session) {
+func (s *Service) filterSessions(q SessionQuery, user idp.UserID, sessions []*idp.Session) (matches []*idp.Session) {
 	now := s.Clock.Now()
-	for _, sess := range all {
+	for _, sess := range sessions {
 		if now.Before(sess.EndsAt()) && (user == "" || sess.User == user) && (q.SP == "" || takesPart(sess, q.SP)) &&
 			(q.BegunBefore.IsZero() || sess.CreatedAt.Before(q.BegunBefore)) {
-			found = append(found, sess)
+			matches = append(matches, sess)
 		}
 	}
-	return found
+	return matches
 }
 
 func takesPart(sess *idp.Session, id idp.EntityID) bool {
 	return slices.ContainsFunc(sess.Participants, func(p idp.Participant) bool { return p.SP == id })
 }
 
-// findSessionByShortID returns the session whose ID begins with short.
-func (s *Service) findSessionByShortID(ctx context.Context, short string) ([]*idp.Session, error) {
-	short = strings.ToLower(short)
-	if len(short) < minShortID || strings.Trim(short, "0123456789abcdef") != "" {
-		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("a session is named by its ID as listed, or by the first %d digits of it or more", minShortID)}
+// findSessionByShortID returns the session whose ID begins with shortID.
+func (s *Service) findSessionByShortID(ctx context.Context, shortID string) ([]*idp.Session, error) {
+	shortID = strings.ToLower(shortID)
+	if len(shortID) < minShortID || strings.Trim(shortID, "0123456789abcdef") != "" {
+		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("%q is not a session ID: give at least its first %d hexadecimal digits", shortID, minShortID)}
 	}
-	found, err := s.Store.Sessions(ctx, idp.SessionQuery{After: idp.SessionID(short), Limit: 2})
+	sessions, err := s.Store.Sessions(ctx, idp.SessionQuery{After: idp.SessionID(shortID), Limit: 2})
 	if err != nil {
 		return nil, fmt.Errorf("find session: %w", err)
 	}
-	if len(found) == 2 && strings.HasPrefix(string(found[1].ID), short) {
-		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("more than one session begins with %q; give more of its ID", short)}
+	if len(sessions) == 2 && strings.HasPrefix(string(sessions[1].ID), shortID) {
+		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("several session IDs begin with %q: give more digits", shortID)}
 	}
-	if len(found) == 0 || !strings.HasPrefix(string(found[0].ID), short) {
+	if len(sessions) == 0 || !strings.HasPrefix(string(sessions[0].ID), shortID) {
 		return nil, nil
 	}
-	return found[:1], nil
+	return sessions[:1], nil
 }
 
 // lookupEmail returns a user's first email address.
-func (s *Service) lookupEmail(ctx context.Context, known map[idp.UserID]string, id idp.UserID) (string, error) {
-	if email, ok := known[id]; ok {
+func (s *Service) lookupEmail(ctx context.Context, emails map[idp.UserID]string, id idp.UserID) (string, error) {
+	if email, ok := emails[id]; ok {
 		return email, nil
 	}
 	u, err := s.Store.User(ctx, id)
 	if errors.Is(err, idp.ErrNotFound) {
-		known[id] = "" // the user of a rehearsal
+		emails[id] = "" // the user of a rehearsal
 		return "", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("look up user of session: %w", err)
 	}
-	known[id] = u.PrimaryEmail()
-	return known[id], nil
+	emails[id] = u.PrimaryEmail()
+	return emails[id], nil
 }
 
 func describeSession(sess *idp.Session) Session {

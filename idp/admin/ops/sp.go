@@ -40,8 +40,8 @@ type SPList struct {
 }
 
 // AddSP registers a service provider.
-var AddSP = declare("sp/add", func(s *Service, ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
-	c, err := s.Registry.AddEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
+var AddSP = declare("sp/add", func(s *Service, ctx context.Context, caller admin.Caller, req SPChange) (*sp.Change, error) {
+	c, err := s.Registry.AddEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, caller.Actor())
 	if errors.Is(err, idp.ErrExists) {
 		return nil, &admin.Error{Code: admin.CodeExists, Message: "a service provider with this entity ID is registered already",
 			Permissions: []sp.Permission{sp.PermitReplace},
@@ -51,8 +51,8 @@ var AddSP = declare("sp/add", func(s *Service, ctx context.Context, by admin.Cal
 })
 
 // EditSP changes a registration.
-var EditSP = declare("sp/edit", func(s *Service, ctx context.Context, by admin.Caller, req SPChange) (*sp.Change, error) {
-	c, err := s.Registry.ApplyEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, by.Actor())
+var EditSP = declare("sp/edit", func(s *Service, ctx context.Context, caller admin.Caller, req SPChange) (*sp.Change, error) {
+	c, err := s.Registry.ApplyEdit(ctx, req.EntityID, req.document(), req.Edit, req.Options, caller.Actor())
 	return c, explainUnknownSP(req.EntityID, err)
 })
 
@@ -61,8 +61,8 @@ func (c SPChange) document() sp.Document {
 }
 
 // RemoveSP removes a registration.
-var RemoveSP = declare("sp/remove", func(s *Service, ctx context.Context, by admin.Caller, req SPRequest) (RemovedSP, error) {
-	return RemovedSP(req), explainUnknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, by.Actor()))
+var RemoveSP = declare("sp/remove", func(s *Service, ctx context.Context, caller admin.Caller, req SPRequest) (RemovedSP, error) {
+	return RemovedSP(req), explainUnknownSP(req.EntityID, s.Registry.Remove(ctx, req.EntityID, caller.Actor()))
 })
 
 // ShowSP returns one registration.
@@ -78,9 +78,9 @@ var ListSPs = declare("sp/list", func(s *Service, ctx context.Context, _ admin.C
 		list = []*idp.ServiceProvider{}
 	}
 	answer := SPList{SPs: list}
-	var tampered *idp.TamperedError
-	if errors.As(err, &tampered) {
-		answer.Tampered, err = tampered.Providers, nil
+	var tamperedErr *idp.TamperedError
+	if errors.As(err, &tamperedErr) {
+		answer.Tampered, err = tamperedErr.Providers, nil
 	}
 	return answer, err
 })

@@ -25,7 +25,7 @@ type UserRequest struct {
 	Reason string `json:"reason,omitempty"`
 	// Password is the new password, for set-password.
 	Password string `json:"password,omitempty"`
-	// The rest is for reset-mfa, as in NewUser.
+	// TOTP, TOTPSecret and TOTPPeriod are for reset-mfa, as in NewUser.
 	TOTP       bool   `json:"totp,omitempty"`
 	TOTPSecret string `json:"totp_secret,omitempty"`
 	TOTPPeriod int    `json:"totp_period,omitempty"`
@@ -136,11 +136,11 @@ const userScan = 2000
 // declareUser declares an operation on one user, named by email address or ID. It passes the
 // email address to do.
 func declareUser[Res any](path string, do func(*Service, context.Context, admin.Caller, UserRequest) (Res, error)) Op[UserRequest, Res] {
-	return declare(path, func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (answer Res, err error) {
+	return declare(path, func(s *Service, ctx context.Context, caller admin.Caller, req UserRequest) (answer Res, err error) {
 		if req.Email, err = s.resolveEmail(ctx, req.Email); err != nil {
 			return answer, err
 		}
-		return do(s, ctx, by, req)
+		return do(s, ctx, caller, req)
 	})
 }
 
@@ -151,7 +151,7 @@ func (s *Service) resolveEmail(ctx context.Context, name string) (string, error)
 	}
 	u, err := s.Store.User(ctx, idp.UserID(name))
 	if errors.Is(err, idp.ErrNotFound) {
-		return "", notFoundError("no user with ID %q; an email address has an @", name)
+		return "", notFoundError("no user with ID %q: an email address contains @", name)
 	}
 	if err != nil {
 		return "", fmt.Errorf("look up user: %w", err)
@@ -168,14 +168,14 @@ func (s *Service) findUserByNameID(ctx context.Context, id idp.EntityID, name id
 	if err != nil {
 		return nil, explainUnknownSP(id, err)
 	}
-	user, err := s.Store.UserByNameID(ctx, p.NameIDScope, name)
+	userID, err := s.Store.UserByNameID(ctx, p.NameIDScope, name)
 	if errors.Is(err, idp.ErrNotFound) {
-		return nil, notFoundError("%s knows no user by the NameID %q", id, name)
+		return nil, notFoundError("no user of %s has the NameID %q", id, name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up NameID: %w", err)
 	}
-	u, err := s.Store.User(ctx, user)
+	u, err := s.Store.User(ctx, userID)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, notFoundError("the user with the NameID %q was deleted", name)
 	}
@@ -183,19 +183,19 @@ func (s *Service) findUserByNameID(ctx context.Context, id idp.EntityID, name id
 }
 
 // AddUser adds a user.
-var AddUser = declare("user/add", func(s *Service, ctx context.Context, by admin.Caller, req account.NewUser) (AddedUser, error) {
-	u, enrolment, err := s.Accounts.Create(ctx, req, by.Actor())
+var AddUser = declare("user/add", func(s *Service, ctx context.Context, caller admin.Caller, req account.NewUser) (AddedUser, error) {
+	u, enrolment, err := s.Accounts.Create(ctx, req, caller.Actor())
 	if errors.Is(err, idp.ErrExists) {
 		return AddedUser{}, &admin.Error{Code: admin.CodeExists, Message: "a user has the email address " + req.Email + " already"}
 	}
 	if err != nil {
 		return AddedUser{}, userError(req.Email, err)
 	}
-	added := AddedUser{User: s.describeUser(u)}
+	answer := AddedUser{User: s.describeUser(u)}
 	if enrolment != nil {
-		added.TOTPSecret, added.TOTPURL = enrolment.Secret, enrolment.URL
+		answer.TOTPSecret, answer.TOTPURL = enrolment.Secret, enrolment.URL
 	}
-	return added, nil
+	return answer, nil
 })
 
 // ShowUser returns one user.
@@ -228,7 +228,7 @@ var ListUsers = declare("user/list", func(s *Service, ctx context.Context, _ adm
 		limit = req.Limit
 	}
 	answer := UserList{Users: []User{}}
-	for scanned := 0; scanned < userScan; {
+	for scannedCount := 0; scannedCount < userScan; {
 		users, err := s.Store.Users(ctx, idp.UserQuery{After: req.After, Limit: pageSize})
 		if err != nil {
 			return UserList{}, err
@@ -246,27 +246,27 @@ var ListUsers = declare("user/list", func(s *Service, ctx context.Context, _ adm
 			answer.Next = ""
 			return answer, nil
 		}
-		scanned += len(users)
+		scannedCount += len(users)
 		req.After = users[len(users)-1].ID
 		answer.Next = req.After
 	}
 	return answer, nil
 })
 
-// LockUser locks a user out and ends their sessions.
-var LockUser = declareUser("user/lock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (ChangedUser, error) {
-	n, err := s.Accounts.Lock(ctx, req.Email, req.Reason, by.Actor())
+// LockUser keeps a user from signing in and ends their sessions.
+var LockUser = declareUser("user/lock", func(s *Service, ctx context.Context, caller admin.Caller, req UserRequest) (ChangedUser, error) {
+	n, err := s.Accounts.Lock(ctx, req.Email, req.Reason, caller.Actor())
 	return s.describeChangedUser(ctx, req.Email, n, err)
 })
 
 // UnlockUser lets a user sign in again.
-var UnlockUser = declareUser("user/unlock", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (ChangedUser, error) {
-	return s.describeChangedUser(ctx, req.Email, 0, s.Accounts.Unlock(ctx, req.Email, by.Actor()))
+var UnlockUser = declareUser("user/unlock", func(s *Service, ctx context.Context, caller admin.Caller, req UserRequest) (ChangedUser, error) {
+	return s.describeChangedUser(ctx, req.Email, 0, s.Accounts.Unlock(ctx, req.Email, caller.Actor()))
 })
 
 // SetPassword gives a user a new password and ends their sessions.
-var SetPassword = declareUser("user/set-password", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (ChangedUser, error) {
-	n, err := s.Accounts.SetPassword(ctx, req.Email, req.Password, by.Actor())
+var SetPassword = declareUser("user/set-password", func(s *Service, ctx context.Context, caller admin.Caller, req UserRequest) (ChangedUser, error) {
+	n, err := s.Accounts.SetPassword(ctx, req.Email, req.Password, caller.Actor())
 	return s.describeChangedUser(ctx, req.Email, n, err)
 })
 
@@ -274,16 +274,16 @@ var SetPassword = declareUser("user/set-password", func(s *Service, ctx context.
 // are two changes. If the second fails, the user is without a factor, which is safe, and the
 // operator can repeat the command. The request is therefore checked in full before the
 // first.
-var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (ChangedUser, error) {
+var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Context, caller admin.Caller, req UserRequest) (ChangedUser, error) {
 	totp := account.NewTOTP{Secret: req.TOTPSecret, Period: req.TOTPPeriod}
 	if err := totp.Check(); err != nil {
 		return ChangedUser{}, userError(req.Email, err)
 	}
-	n, err := s.Accounts.ResetMFA(ctx, req.Email, by.Actor())
+	n, err := s.Accounts.ResetMFA(ctx, req.Email, caller.Actor())
 	if err != nil || !req.TOTP && req.TOTPSecret == "" {
 		return s.describeChangedUser(ctx, req.Email, n, err)
 	}
-	enrolment, err := s.Accounts.AddTOTP(ctx, req.Email, totp, by.Actor())
+	enrolment, err := s.Accounts.AddTOTP(ctx, req.Email, totp, caller.Actor())
 	c, err := s.describeChangedUser(ctx, req.Email, n, err)
 	if err == nil {
 		c.TOTPSecret, c.TOTPURL = enrolment.Secret, enrolment.URL
@@ -292,8 +292,8 @@ var ResetMFA = declareUser("user/reset-mfa", func(s *Service, ctx context.Contex
 })
 
 // DeleteUser removes a user and ends their sessions.
-var DeleteUser = declareUser("user/delete", func(s *Service, ctx context.Context, by admin.Caller, req UserRequest) (DeletedUser, error) {
-	if err := s.Accounts.Delete(ctx, req.Email, by.Actor()); err != nil {
+var DeleteUser = declareUser("user/delete", func(s *Service, ctx context.Context, caller admin.Caller, req UserRequest) (DeletedUser, error) {
+	if err := s.Accounts.Delete(ctx, req.Email, caller.Actor()); err != nil {
 		return DeletedUser{}, userError(req.Email, err)
 	}
 	return DeletedUser{Email: req.Email}, nil
@@ -313,17 +313,17 @@ func (s *Service) describeChangedUser(ctx context.Context, email string, session
 
 // userError converts an error of the account service to one for the operator.
 func userError(email string, err error) error {
-	var all account.InputErrors
-	var input *account.InputError
+	var inputErrs account.InputErrors
+	var inputErr *account.InputError
 	switch {
-	case errors.As(err, &all):
-		e := invalidError("not done")
-		for _, one := range all {
-			e.Problems = append(e.Problems, sp.Problem{Field: one.Field, Text: one.Detail})
+	case errors.As(err, &inputErrs):
+		e := invalidError("nothing was changed, because the request is not valid")
+		for _, problem := range inputErrs {
+			e.Problems = append(e.Problems, sp.Problem{Field: problem.Field, Text: problem.Detail})
 		}
 		return e
-	case errors.As(err, &input):
-		return &admin.Error{Code: admin.CodeInvalid, Message: "not done", Problems: []sp.Problem{{Field: input.Field, Text: input.Detail}}}
+	case errors.As(err, &inputErr):
+		return &admin.Error{Code: admin.CodeInvalid, Message: "nothing was changed, because the request is not valid", Problems: []sp.Problem{{Field: inputErr.Field, Text: inputErr.Detail}}}
 	case errors.Is(err, idp.ErrNotFound):
 		return notFoundError("no user with email %s", email)
 	}

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"fmt"
 
 	"vernal/idp/account"
 	"vernal/idp/admin"
@@ -13,24 +14,24 @@ type ImportUsersRequest struct {
 	account.ImportOptions
 }
 
-// ImportBatch is the maximum number of users in one PeopleRequest. They share one
+// ImportBatch is the maximum number of users in one ImportUsersRequest. They share one
 // transaction, and a larger one would delay sign-ins.
 const ImportBatch = 500
 
 // ImportUsers adds up to ImportBatch users.
-var ImportUsers = declare("user/import", func(s *Service, ctx context.Context, by admin.Caller, req ImportUsersRequest) (*account.ImportResult, error) {
+var ImportUsers = declare("user/import", func(s *Service, ctx context.Context, caller admin.Caller, req ImportUsersRequest) (*account.ImportResult, error) {
 	if len(req.Lines) > ImportBatch {
-		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: "too many users in one request"}
+		return nil, &admin.Error{Code: admin.CodeBadRequest, Message: fmt.Sprintf("%d users in one request: send at most %d", len(req.Lines), ImportBatch)}
 	}
-	return s.Accounts.Import(ctx, req.Lines, req.ImportOptions, by.Actor())
+	return s.Accounts.Import(ctx, req.Lines, req.ImportOptions, caller.Actor())
 })
 
 // ExportUsers returns a page of users as an import reads them.
-var ExportUsers = declare("user/export", func(s *Service, ctx context.Context, by admin.Caller, req account.ExportOptions) (*account.ExportPage, error) {
+var ExportUsers = declare("user/export", func(s *Service, ctx context.Context, caller admin.Caller, req account.ExportOptions) (*account.ExportPage, error) {
 	if req.Limit <= 0 || req.Limit > pageSize {
 		req.Limit = pageSize
 	}
-	page, err := s.Accounts.Export(ctx, req, by.Actor())
+	page, err := s.Accounts.Export(ctx, req, caller.Actor())
 	if err != nil {
 		return nil, userError("", err)
 	}

@@ -41,19 +41,19 @@ type VerifiedUser struct {
 }
 
 // VerifyUser records a proofed identity, or removes it.
-var VerifyUser = declare("user/verify", func(s *Service, ctx context.Context, by admin.Caller, req VerifyRequest) (VerifiedUser, error) {
+var VerifyUser = declare("user/verify", func(s *Service, ctx context.Context, caller admin.Caller, req VerifyRequest) (VerifiedUser, error) {
 	var err error
 	if req.Email, err = s.resolveEmail(ctx, req.Email); err != nil {
 		return VerifiedUser{}, err
 	}
-	v, err := s.Accounts.Verify(ctx, req.Email, req.Profile, req.DryRun, by.Actor())
+	result, err := s.Accounts.Verify(ctx, req.Email, req.Profile, req.DryRun, caller.Actor())
 	if err != nil {
 		return VerifiedUser{}, userError(req.Email, err)
 	}
-	answer := VerifiedUser{User: s.describeUser(v.User), DryRun: req.DryRun, Before: v.Before, After: v.After, Changed: v.ChangedFields}
-	if v.Profile != nil {
-		answer.User.Profile.Fields = account.ProfileFields(v.Profile)
-		answer.Missing = account.MissingFields(v.Profile)
+	answer := VerifiedUser{User: s.describeUser(result.User), DryRun: req.DryRun, Before: result.Before, After: result.After, Changed: result.ChangedFields}
+	if result.Profile != nil {
+		answer.User.Profile.Fields = account.ProfileFields(result.Profile)
+		answer.Missing = account.MissingFields(result.Profile)
 	}
 	return answer, nil
 })

@@ -75,8 +75,8 @@ var ListYears = declare("year/list", func(s *Service, _ context.Context, _ admin
 
 // metadataError returns the answer for a year without metadata.
 func metadataError(y idp.Year, err error) error {
-	var gone *web.GoneYear
-	var closed *web.ClosedYear
+	var goneErr *web.GoneYear
+	var closedErr *web.ClosedYear
 	switch {
 	case errors.Is(err, yearaccess.ErrNotPublished):
 		e := notFoundError("the year %s has no metadata, because it is not published: name a live year", y)
@@ -84,15 +84,15 @@ func metadataError(y idp.Year, err error) error {
 		return e
 	case errors.Is(err, keyring.ErrNoSigner):
 		return notFoundError("no year can sign, because the data folder has no private key: restore keys/ from a backup")
-	case errors.As(err, &gone):
+	case errors.As(err, &goneErr):
 		e := notFoundError("the year %s is retired: name a live year", y)
 		e.Suggestions = []idp.Suggestion{idp.Suggest(idp.DoRotationStatus)}
 		return e
-	case errors.As(err, &closed):
-		reason := closed.Fault.Reason(y)
+	case errors.As(err, &closedErr):
+		reason := closedErr.Fault.Reason(y)
 		reason.Text = templates.TerminalPhrases().Reason(reason)
 		e := notFoundError("the year %s is closed: %s", y, reason.Text)
-		e.Reason, e.Suggestions = &reason, []idp.Suggestion{closed.Fault.Suggestion(y)}
+		e.Reason, e.Suggestions = &reason, []idp.Suggestion{closedErr.Fault.Suggestion(y)}
 		return e
 	}
 	return err
