@@ -37,9 +37,9 @@ type Dir struct {
 	path   string
 	sealer Sealer
 	vault  Vault
-	// writing is held while files are written. Otherwise a file could be sealed with a key that
+	// fileMu is held while files are written. Otherwise a file could be sealed with a key that
 	// Rewrap or Reseal is replacing.
-	writing *sync.Mutex
+	fileMu *sync.Mutex
 }
 
 // Sealer seals each private key with a key of its own, which the master keys in force wrap.
@@ -51,7 +51,7 @@ type Sealer interface {
 	Open(context string, sealed []byte) ([]byte, error)
 	// RewrapSealed returns the sealed value for the master keys that are in force
 	// now, and whether it changed.
-	RewrapSealed(context string, sealed []byte) (out []byte, changed bool, err error)
+	RewrapSealed(context string, sealed []byte) (out []byte, isChanged bool, err error)
 }
 
 // The endings of file names.
@@ -63,13 +63,13 @@ const (
 
 // OpenDir returns the Dir at path. The folder is read and made only when it is used.
 func OpenDir(path string, s Sealer) *Dir {
-	return &Dir{path: path, sealer: s, writing: new(sync.Mutex)}
+	return &Dir{path: path, sealer: s, fileMu: new(sync.Mutex)}
 }
 
 // WithVault returns the same folder for an installation in which a Vault keeps some of the
 // private keys.
 func (d *Dir) WithVault(v Vault) *Dir {
-	return &Dir{path: d.path, sealer: d.sealer, vault: v, writing: d.writing}
+	return &Dir{path: d.path, sealer: d.sealer, vault: v, fileMu: d.fileMu}
 }
 
 // Save writes the key's files durably: once it returns nil, they survive a crash. It returns
@@ -77,8 +77,8 @@ func (d *Dir) WithVault(v Vault) *Dir {
 // Saving the same key with a certificate completes it. Save refuses a key whose parts do not belong
 // together.
 func (d *Dir) Save(k *Key) error {
-	d.writing.Lock()
-	defer d.writing.Unlock()
+	d.fileMu.Lock()
+	defer d.fileMu.Unlock()
 	if err := d.saveKey(k); err != nil {
 		return fmt.Errorf("save signing key %s: %w", k.Year, err)
 	}
@@ -87,7 +87,7 @@ func (d *Dir) Save(k *Key) error {
 
 func (d *Dir) saveKey(k *Key) error {
 	if k.Signer == nil {
-		return errors.New("no private key")
+		return errors.New("the private key is missing")
 	}
 	if err := k.check(); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (d *Dir) saveKey(k *Key) error {
 	if k.Cert == nil {
 		return nil
 	}
-	return writeNew(d.filePath(k.Year, extCert), []byte(EncodePEM(k.Cert)))
+	return writeNewFile(d.filePath(k.Year, extCert), []byte(EncodePEM(k.Cert)))
 }
 
 // Load reads all years, oldest first. It returns none if the folder does not exist. A year with
@@ -118,7 +118,7 @@ func (d *Dir) saveKey(k *Key) error {
 // read, or contradict one another, and Load returns the keys of the other years. The caller decides
 // how to treat the damaged years. With any other error, Load returns no keys.
 func (d *Dir) Load() ([]*Key, error) {
-	years, err := d.years(extKey, extToken, extCert)
+	years, err := d.listYears(extKey, extToken, extCert)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -174,7 +174,7 @@ func (d *Dir) loadYear(y idp.Year) (*Key, error) {
 	note(d.loadSigner(k, extKey))
 	if _, err := os.Lstat(d.filePath(y, extToken)); err == nil {
 		if k.Signer != nil {
-			note(errors.New("there are two private keys, one in a file and one in a token"))
+			note(errors.New("the year has two private keys, one in a file and one in a token: remove the wrong one"))
 		} else {
 			note(d.loadSigner(k, extToken))
 		}
@@ -223,18 +223,18 @@ type File struct {
 	Data []byte
 }
 
-// maxFile bounds a file of the folder. An RSA key of 16384 bits fits.
-const maxFile = 1 << 18
+// maxFileBytes bounds a file of the folder. An RSA key of 16384 bits fits.
+const maxFileBytes = 1 << 18
 
 // Files calls begin and returns the files of all years, sorted by name. No file in the
 // folder changes from the call of begin until all files are read.
 func (d *Dir) Files(begin func() error) ([]File, error) {
-	d.writing.Lock()
-	defer d.writing.Unlock()
+	d.fileMu.Lock()
+	defer d.fileMu.Unlock()
 	if err := begin(); err != nil {
 		return nil, err
 	}
-	years, err := d.years(extKey, extToken, extCert)
+	years, err := d.listYears(extKey, extToken, extCert)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -261,9 +261,9 @@ func readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s is longer than %d bytes", name, maxFile)
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err == nil && len(data) > maxFileBytes {
+		err = fmt.Errorf("%s is longer than %d bytes", name, maxFileBytes)
 	}
 	return data, err
 }
@@ -275,7 +275,7 @@ func (d *Dir) loadCert(y idp.Year) (*x509.Certificate, error) {
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("want exactly one PEM certificate")
+		return nil, errors.New("the .crt file must contain exactly one PEM certificate: restore it from a backup")
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -288,24 +288,24 @@ func (d *Dir) filePath(y idp.Year, ext string) string {
 	return filepath.Join(d.path, string(y)+ext)
 }
 
-// years lists the years that have a file with one of the endings, in order.
-func (d *Dir) years(exts ...string) (years []idp.Year, err error) {
+// listYears lists the years that have a file with one of the endings, in order.
+func (d *Dir) listYears(endings ...string) (listYears []idp.Year, err error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return nil, fmt.Errorf("read signing keys: %w", err)
 	}
 	for _, e := range entries {
 		ext := filepath.Ext(e.Name())
-		if y := idp.Year(strings.TrimSuffix(e.Name(), ext)); y.Valid() && slices.Contains(exts, ext) {
-			years = append(years, y)
+		if y := idp.Year(strings.TrimSuffix(e.Name(), ext)); y.Valid() && slices.Contains(endings, ext) {
+			listYears = append(listYears, y)
 		}
 	}
-	slices.Sort(years)
-	return slices.Compact(years), nil
+	slices.Sort(listYears)
+	return slices.Compact(listYears), nil
 }
 
-// writeNew is durable.WriteNew, except that it returns our error for an existing name.
-func writeNew(path string, data []byte) error {
+// writeNewFile is durable.WriteNew, except that it returns our error for an existing name.
+func writeNewFile(path string, data []byte) error {
 	err := durable.WriteNew(path, data)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s: %w", filepath.Base(path), idp.ErrExists)

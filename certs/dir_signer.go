@@ -36,23 +36,23 @@ func sealContext(y idp.Year, external bool) string {
 
 // saveSigner writes the private key, unless the folder already has the same one.
 func (d *Dir) saveSigner(k *Key) error {
-	there, err := d.loadYear(k.Year)
+	storedKey, err := d.loadYear(k.Year)
 	switch {
 	case err != nil:
 		return err
-	case there.Signer == nil:
+	case storedKey.Signer == nil:
 		return d.writeSigner(k)
 	case k.Cert == nil:
 		return idp.ErrExists
-	case !EqualPublic(there.Signer.Public(), k.Signer.Public()):
+	case !EqualPublic(storedKey.Signer.Public(), k.Signer.Public()):
 		return fmt.Errorf("another private key waits for its certificate: %w", idp.ErrExists)
 	}
 	return nil
 }
 
 func (d *Dir) writeSigner(k *Key) error {
-	if kept, ok := k.Signer.(*VaultKey); ok {
-		der, err := x509.MarshalPKIXPublicKey(kept.Pub)
+	if vaultKey, ok := k.Signer.(*VaultKey); ok {
+		der, err := x509.MarshalPKIXPublicKey(vaultKey.Pub)
 		if err != nil {
 			return err
 		}
@@ -60,19 +60,19 @@ func (d *Dir) writeSigner(k *Key) error {
 		if k.External {
 			block.Headers = map[string]string{externalHeader: externalValue}
 		}
-		return writeNew(d.filePath(k.Year, extToken), pem.EncodeToMemory(block))
+		return writeNewFile(d.filePath(k.Year, extToken), pem.EncodeToMemory(block))
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(k.Signer)
 	if err != nil {
 		return err
 	}
-	return writeNew(d.filePath(k.Year, extKey), d.sealer.Seal(sealContext(k.Year, k.External), der))
+	return writeNewFile(d.filePath(k.Year, extKey), d.sealer.Seal(sealContext(k.Year, k.External), der))
 }
 
 // loadSigner reads the file of a private key into k.
 func (d *Dir) loadSigner(k *Key, ext string) (err error) {
 	if ext == extToken {
-		return d.loadKept(k)
+		return d.loadVaultKey(k)
 	}
 	sealed, err := os.ReadFile(d.filePath(k.Year, extKey))
 	if err != nil {
@@ -80,27 +80,27 @@ func (d *Dir) loadSigner(k *Key, ext string) (err error) {
 	}
 	der, err := d.sealer.Open(sealContext(k.Year, false), sealed)
 	if err != nil {
-		var other error
-		if der, other = d.sealer.Open(sealContext(k.Year, true), sealed); other != nil {
+		var otherErr error
+		if der, otherErr = d.sealer.Open(sealContext(k.Year, true), sealed); otherErr != nil {
 			return err
 		}
 		k.External = true
 	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return errors.New("private key is not PKCS#8")
+		return errors.New("the private key is not PKCS#8")
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return fmt.Errorf("private key of type %T cannot sign", key)
+		return fmt.Errorf("the private key of type %T cannot sign", key)
 	}
 	k.Signer = signer
 	return nil
 }
 
-// loadKept reads the public half of a private key that a Vault keeps. It does not
+// loadVaultKey reads the public half of a private key that a Vault keeps. It does not
 // ask the vault.
-func (d *Dir) loadKept(k *Key) error {
+func (d *Dir) loadVaultKey(k *Key) error {
 	if d.vault == nil {
 		return ErrNoVault
 	}
@@ -110,7 +110,7 @@ func (d *Dir) loadKept(k *Key) error {
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != publicBlock || len(bytes.TrimSpace(rest)) > 0 {
-		return errors.New("want exactly one PEM public key")
+		return errors.New("the .token file must contain exactly one PEM public key: restore it from a backup")
 	}
 	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
@@ -130,8 +130,8 @@ func (d *Dir) Destroy(y idp.Year) error {
 	if !y.Valid() {
 		return fmt.Errorf("destroy signing key: %q is not a year", y)
 	}
-	d.writing.Lock()
-	defer d.writing.Unlock()
+	d.fileMu.Lock()
+	defer d.fileMu.Unlock()
 	if err := d.destroyKey(y); err != nil {
 		return fmt.Errorf("destroy signing key %s: %w", y, err)
 	}
@@ -139,18 +139,18 @@ func (d *Dir) Destroy(y idp.Year) error {
 }
 
 func (d *Dir) destroyKey(y idp.Year) error {
-	gone := d.filePath(y, extKey)
+	path := d.filePath(y, extKey)
 	if _, err := os.Lstat(d.filePath(y, extToken)); err == nil {
 		k := &Key{Year: y}
-		if err := d.loadKept(k); err != nil {
+		if err := d.loadVaultKey(k); err != nil {
 			return err
 		}
 		if err := d.vault.Destroy(y, k.Signer.Public()); err != nil {
 			return err
 		}
-		gone = d.filePath(y, extToken)
+		path = d.filePath(y, extToken)
 	}
-	err := os.Remove(gone)
+	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -180,9 +180,9 @@ func (d *Dir) Reseal(ctx context.Context) error {
 }
 
 func (d *Dir) resealAll(ctx context.Context, change func(sealContext string, sealed []byte) ([]byte, bool, error)) error {
-	d.writing.Lock()
-	defer d.writing.Unlock()
-	years, err := d.years(extKey)
+	d.fileMu.Lock()
+	defer d.fileMu.Unlock()
+	years, err := d.listYears(extKey)
 	if err != nil {
 		return err
 	}
@@ -191,9 +191,9 @@ func (d *Dir) resealAll(ctx context.Context, change func(sealContext string, sea
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		opened, err := d.resealYear(y, change)
+		canOpen, err := d.resealYear(y, change)
 		switch {
-		case err != nil && opened:
+		case err != nil && canOpen:
 			return fmt.Errorf("seal signing key %s: %w", y, err)
 		case err != nil:
 			damaged = append(damaged, DamagedYear{Year: y, Err: err})
@@ -207,19 +207,19 @@ func (d *Dir) resealAll(ctx context.Context, change func(sealContext string, sea
 
 // resealYear replaces one file. opened is false if the file does not open. Any other error is from
 // reading or writing.
-func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) (opened bool, err error) {
+func (d *Dir) resealYear(y idp.Year, change func(sealContext string, sealed []byte) ([]byte, bool, error)) (canOpen bool, err error) {
 	sealed, err := os.ReadFile(d.filePath(y, extKey))
 	if err != nil {
 		return true, err
 	}
-	out, changed, err := change(sealContext(y, false), sealed)
+	out, isChanged, err := change(sealContext(y, false), sealed)
 	if err != nil {
-		var external error
-		if out, changed, external = change(sealContext(y, true), sealed); external != nil {
+		var externalErr error
+		if out, isChanged, externalErr = change(sealContext(y, true), sealed); externalErr != nil {
 			return false, err
 		}
 	}
-	if !changed {
+	if !isChanged {
 		return true, nil
 	}
 	return true, durable.Replace(d.filePath(y, extKey), out)

@@ -81,7 +81,7 @@ func TestParseForeign(t *testing.T) {
 		{"cut off", block("CERTIFICATE", cert[:100]), 0, partnercert.CutShort},
 		{"key only", pemKey, 0, partnercert.IsPrivateKey},
 		{"empty", nil, 0, partnercert.IsEmpty},
-		{"too long", make([]byte, MaxForeign+1), 0, partnercert.TooLong},
+		{"too long", make([]byte, MaxExternalFile+1), 0, partnercert.TooLong},
 	}
 	for _, tt := range certs {
 		t.Run("certificate/"+tt.name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestParseForeign(t *testing.T) {
 		{"elliptic curve the old way", block("EC PRIVATE KEY", []byte{1}), KeyFileNotRSA},
 		{"broken", block("PRIVATE KEY", pkcs8[:50]), KeyFileUnreadable},
 		{"certificate only", pemCert, partnercert.NotFound},
-		{"too long", make([]byte, MaxForeign+1), partnercert.TooLong},
+		{"too long", make([]byte, MaxExternalFile+1), partnercert.TooLong},
 	}
 	for _, tt := range keys {
 		t.Run("key/"+tt.name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func FuzzParseForeign(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if chain, err := ParseCertificates(data); err == nil {
 			leaf, _ := Pick(chain, &key.PublicKey)
-			CheckImport(Foreign{Year: "2027", Cert: leaf, Public: leaf.PublicKey, Span: span2027}, now)
+			CheckImport(ExternalCert{Year: "2027", Cert: leaf, Public: leaf.PublicKey, Span: span2027}, now)
 		}
 		_, _ = ParsePrivateKey(data)
 	})

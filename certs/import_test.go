@@ -122,7 +122,7 @@ func TestCheckImport(t *testing.T) {
 			if tt.after != nil {
 				tt.after(c)
 			}
-			f := Foreign{Year: "2027", Cert: c, Public: c.PublicKey, Others: []*Key{madeKey(t, "2027")}, Span: span2027}
+			f := ExternalCert{Year: "2027", Cert: c, Public: c.PublicKey, Keys: []*Key{madeKey(t, "2027")}, Span: span2027}
 			got := codes(CheckImport(f, at("2027-01-20")))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
@@ -150,15 +150,15 @@ func TestCheckImportAgainstOthers(t *testing.T) {
 	old := issueCert(t, &other.PublicKey, nil)
 	gone := []*Key{{Year: "2024", Cert: old}}
 	mismatch := issueCert(t, &other.PublicKey, func(c *x509.Certificate) { c.IsCA = true })
-	if got := codes(CheckImport(Foreign{Year: "2027", Cert: mismatch, Public: &key.PublicKey, Span: span2027}, now)); !cmp.Equal(got, []string{"!key_mismatch"}) {
+	if got := codes(CheckImport(ExternalCert{Year: "2027", Cert: mismatch, Public: &key.PublicKey, Span: span2027}, now)); !cmp.Equal(got, []string{"!key_mismatch"}) {
 		t.Errorf("another key: %q", got)
 	}
-	if got := codes(CheckImport(Foreign{Year: "2027", Cert: issueCert(t, &other.PublicKey, func(c *x509.Certificate) {
+	if got := codes(CheckImport(ExternalCert{Year: "2027", Cert: issueCert(t, &other.PublicKey, func(c *x509.Certificate) {
 		c.SerialNumber = new(big.Int).Lsh(big.NewInt(3), 100)
-	}), Public: &other.PublicKey, Others: gone, Span: span2027}, now)); !cmp.Equal(got, []string{"!key_reused"}) {
+	}), Public: &other.PublicKey, Keys: gone, Span: span2027}, now)); !cmp.Equal(got, []string{"!key_reused"}) {
 		t.Errorf("the key of a year that is over: %q", got)
 	}
-	if got := codes(CheckImport(Foreign{Year: "2027", Cert: issueCert(t, &key.PublicKey, nil), Public: &key.PublicKey, Others: gone, Span: span2027}, now)); !cmp.Equal(got, []string{"serial_reused"}) {
+	if got := codes(CheckImport(ExternalCert{Year: "2027", Cert: issueCert(t, &key.PublicKey, nil), Public: &key.PublicKey, Keys: gone, Span: span2027}, now)); !cmp.Equal(got, []string{"serial_reused"}) {
 		t.Errorf("its serial number: %q", got)
 	}
 }
@@ -189,11 +189,11 @@ func TestPickFindsCertificateOfKey(t *testing.T) {
 func TestRequestIsDeterministicAndSigned(t *testing.T) {
 	t.Parallel()
 	spec, key := Spec{Subject: Subject{Organization: "Agency"}}, testRSA()[0]
-	der, err := Request(rand.Reader, key, "2027", spec, "https://login.example.gov:8443")
+	der, err := CreateRequest(rand.Reader, key, "2027", spec, "https://login.example.gov:8443")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Request(rand.Reader, key, "2027", spec, "https://login.example.gov:8443")
+	again, err := CreateRequest(rand.Reader, key, "2027", spec, "https://login.example.gov:8443")
 	if err != nil || !bytes.Equal(der, again) {
 		t.Errorf("the second request differs: %v", err)
 	}
@@ -213,14 +213,14 @@ func TestRequestIsDeterministicAndSigned(t *testing.T) {
 // own.
 func TestImportErrorNamesEveryProblem(t *testing.T) {
 	t.Parallel()
-	f := Foreign{Year: "2027", Cert: issueCert(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
+	f := ExternalCert{Year: "2027", Cert: issueCert(t, &testRSA()[0].PublicKey, func(c *x509.Certificate) {
 		c.IsCA, c.NotAfter, c.NotBefore = true, at("2027-06-01"), at("2027-05-01")
 	}), Public: &testRSA()[0].PublicKey, Span: span2027}
 	problems, warnings := CheckImport(f, at("2027-01-20"))
 	text := (&ImportError{Year: "2027", Problems: problems, Warnings: warnings}).Error()
 	for _, want := range []string{
-		"import 2027 refused:\n  it ends on 2027-06-01", "ask for one that is valid from 2027-02-01 or before until 2028-04-01",
-		"\n  it is not valid before 2027-05-01T00:00:00Z, and 2027 is published on 2027-02-01", "\n  warning: it is that of an authority",
+		"import 2027 refused:\n  it expires on 2027-06-01", "ask the authority for a certificate that is valid from 2027-02-01 at the latest until 2028-04-01",
+		"\n  it is not valid before 2027-05-01T00:00:00Z, and year 2027 is published on 2027-02-01", "\n  warning: it is a CA certificate",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
@@ -242,8 +242,8 @@ func TestImportRefusesRecordedKeyOfOtherYear(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, keys := range [][]*Key{nil, {k}} {
-		problems, _ := CheckImport(Foreign{
-			Year: "2028", Cert: pair.Cert, Public: k.Signer.Public(), Others: keys, Recorded: map[idp.Year]string{"2027": PublicKeySHA256(k.Public())},
+		problems, _ := CheckImport(ExternalCert{
+			Year: "2028", Cert: pair.Cert, Public: k.Signer.Public(), Keys: keys, KeyDigests: map[idp.Year]string{"2027": PublicKeySHA256(k.Public())},
 		}, at("2027-02-15"))
 		n := 0
 		for _, p := range problems {

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrNoVault is returned for a private key that a Vault keeps if no Vault is configured.
-var ErrNoVault = errors.New("its private key is in a token, and no token is configured (rotation.pkcs11)")
+var ErrNoVault = errors.New("its private key is in a token, and no token is configured: set rotation.pkcs11")
 
 // Vault keeps private keys that never leave it, for example in a PKCS#11 token. The public halves
 // in Dir record its keys, so that they do not count as missing when the Vault is unreachable. All
@@ -21,8 +21,8 @@ type Vault interface {
 	Make(y idp.Year, bits int) (crypto.PublicKey, error)
 	// Sign signs a digest with the key of the year whose public half is pub.
 	Sign(y idp.Year, pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) ([]byte, error)
-	// Ready reports whether Sign would work now, without signing anything.
-	Ready(y idp.Year, pub crypto.PublicKey) error
+	// CheckReady reports whether Sign would work now, without signing anything.
+	CheckReady(y idp.Year, pub crypto.PublicKey) error
 	// Destroy removes the key permanently. Destroying a missing key is no error.
 	Destroy(y idp.Year, pub crypto.PublicKey) error
 }
@@ -47,9 +47,9 @@ func (k *VaultKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]b
 	return signature, nil
 }
 
-// Ready reports whether the key could sign now.
-func (k *VaultKey) Ready() error {
-	if err := k.Vault.Ready(k.Year, k.Pub); err != nil {
+// CheckReady reports whether the key could sign now.
+func (k *VaultKey) CheckReady() error {
+	if err := k.Vault.CheckReady(k.Year, k.Pub); err != nil {
 		return fmt.Errorf("%w: %w", idp.ErrKeyAway, err)
 	}
 	return nil

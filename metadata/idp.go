@@ -59,25 +59,25 @@ func (d IdP) RemoteLogoutURL(y idp.Year) string {
 	return d.BaseURL + "/api/saml/remotelogout" + string(y)
 }
 
-// Year writes the signed document of one year, with that year's URLs and exactly one certificate,
+// WriteYear writes the signed document of one year, with that year's URLs and exactly one certificate,
 // that of s. It is byte-stable and has no validUntil, because operators save it as a file that must
 // outlive the certificate.
-func (d IdP) Year(y idp.Year, s *xmldsig.Signer) ([]byte, error) {
+func (d IdP) WriteYear(y idp.Year, s *xmldsig.Signer) ([]byte, error) {
 	return d.signDocument(y, s, []*x509.Certificate{s.Cert}, time.Time{})
 }
 
-// Stable writes the signed document at the URL without a year. It has the preferred year's
+// WriteStable writes the signed document at the URL without a year. It has the preferred year's
 // URLs and lists its certificate, that of s, first, then the others of certs in order. Its
 // bytes stay the same within a week.
-func (d IdP) Stable(preferred idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, at time.Time) ([]byte, error) {
-	all := []*x509.Certificate{s.Cert}
+func (d IdP) WriteStable(preferred idp.Year, s *xmldsig.Signer, certs []*x509.Certificate, now time.Time) ([]byte, error) {
+	list := []*x509.Certificate{s.Cert}
 	for _, c := range certs {
 		if !c.Equal(s.Cert) {
-			all = append(all, c)
+			list = append(list, c)
 		}
 	}
-	writtenAt := at.UTC().Truncate(StableStep)
-	return d.signDocument(preferred, s, all, writtenAt.Add(StableValidity))
+	writtenAt := now.UTC().Truncate(StableStep)
+	return d.signDocument(preferred, s, list, writtenAt.Add(StableValidity))
 }
 
 // signDocument writes a document twice, because its ID is the hash of the rest.
@@ -113,9 +113,9 @@ func (d IdP) checkYear(y idp.Year) error {
 // signature, its first child (saml-metadata §3).
 func (d IdP) writeEntity(id string, y idp.Year, certs []*x509.Certificate, validUntil time.Time) (doc []byte, offset int, err error) {
 	w := xmltree.NewWriter(make([]byte, 0, 8<<10))
-	attrs := []xmltree.Attr{attr("ID", id), attr("entityID", string(d.EntityID()))}
+	attrs := []xmltree.Attr{newAttr("ID", id), newAttr("entityID", string(d.EntityID()))}
 	if !validUntil.IsZero() {
-		attrs = append(attrs, attr("validUntil", validUntil.Format(saml.TimeFormat)), attr("cacheDuration", stableCache))
+		attrs = append(attrs, newAttr("validUntil", validUntil.Format(saml.TimeFormat)), newAttr("cacheDuration", stableCache))
 	}
 	w.Start("", namespace, "EntityDescriptor", attrs...)
 	offset = w.Len()
@@ -132,9 +132,9 @@ func (d IdP) writeEntity(id string, y idp.Year, certs []*x509.Certificate, valid
 // then does not use its default of SHA-1.
 func writeAlgorithms(w *xmltree.Writer) {
 	w.Start("", namespace, "Extensions")
-	w.Start("alg", namespaceAlgorithms, "DigestMethod", attr("Algorithm", xmldsig.AlgorithmSHA256))
+	w.Start("alg", namespaceAlgorithms, "DigestMethod", newAttr("Algorithm", xmldsig.AlgorithmSHA256))
 	w.End()
-	w.Start("alg", namespaceAlgorithms, "SigningMethod", attr("Algorithm", xmldsig.AlgorithmRSASHA256))
+	w.Start("alg", namespaceAlgorithms, "SigningMethod", newAttr("Algorithm", xmldsig.AlgorithmRSASHA256))
 	w.End()
 	w.End()
 }
@@ -143,9 +143,9 @@ func writeAlgorithms(w *xmltree.Writer) {
 // WantAuthnRequestsSigned.
 func (d IdP) writeDescriptor(w *xmltree.Writer, y idp.Year, certs []*x509.Certificate) {
 	w.Start("", namespace, "IDPSSODescriptor",
-		attr("WantAuthnRequestsSigned", "true"), attr("protocolSupportEnumeration", saml.NamespaceProtocol))
+		newAttr("WantAuthnRequestsSigned", "true"), newAttr("protocolSupportEnumeration", saml.NamespaceProtocol))
 	for _, c := range certs {
-		w.Start("", namespace, "KeyDescriptor", attr("use", "signing"))
+		w.Start("", namespace, "KeyDescriptor", newAttr("use", "signing"))
 		w.Start("ds", xmldsig.Namespace, "KeyInfo")
 		w.Start("ds", xmldsig.Namespace, "X509Data")
 		w.Element("ds", xmldsig.Namespace, "X509Certificate", base64.StdEncoding.EncodeToString(c.Raw))
@@ -154,7 +154,7 @@ func (d IdP) writeDescriptor(w *xmltree.Writer, y idp.Year, certs []*x509.Certif
 		w.End()
 	}
 	writeEndpoints(w, "SingleLogoutService", d.LogoutURL(y))
-	w.Element("", namespace, "SingleLogoutService", "", attr("Binding", saml.BindingURISOAP), attr("Location", d.RemoteLogoutURL(y)))
+	w.Element("", namespace, "SingleLogoutService", "", newAttr("Binding", saml.BindingURISOAP), newAttr("Location", d.RemoteLogoutURL(y)))
 	w.Element("", namespace, "NameIDFormat", saml.NameIDFormatPersistent)
 	w.Element("", namespace, "NameIDFormat", saml.NameIDFormatEmail)
 	writeEndpoints(w, "SingleSignOnService", d.AuthnURL(y))
@@ -162,8 +162,8 @@ func (d IdP) writeDescriptor(w *xmltree.Writer, y idp.Year, certs []*x509.Certif
 }
 
 func writeEndpoints(w *xmltree.Writer, name, url string) {
-	w.Element("", namespace, name, "", attr("Binding", saml.BindingURIPOST), attr("Location", url))
-	w.Element("", namespace, name, "", attr("Binding", saml.BindingURIRedirect), attr("Location", url))
+	w.Element("", namespace, name, "", newAttr("Binding", saml.BindingURIPOST), newAttr("Location", url))
+	w.Element("", namespace, name, "", newAttr("Binding", saml.BindingURIRedirect), newAttr("Location", url))
 }
 
 func (d IdP) writeContacts(w *xmltree.Writer) {
@@ -176,10 +176,10 @@ func (d IdP) writeContacts(w *xmltree.Writer) {
 		w.End()
 	}
 	if d.Contact != "" {
-		w.Start("", namespace, "ContactPerson", attr("contactType", "technical"))
+		w.Start("", namespace, "ContactPerson", newAttr("contactType", "technical"))
 		w.Element("", namespace, "EmailAddress", "mailto:"+d.Contact)
 		w.End()
 	}
 }
 
-func attr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }
+func newAttr(name, value string) xmltree.Attr { return xmltree.Attr{Local: name, Value: value} }

@@ -116,14 +116,14 @@ func TestYearMetadataIsDeterministic(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := yearSigner(t, "idp.example")
-			doc, err := c.idp.Year("2026b", s)
+			doc, err := c.idp.WriteYear("2026b", s)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(c.want, masked(doc)); diff != "" {
 				t.Error(diff)
 			}
-			again, err := c.idp.Year("2026b", s)
+			again, err := c.idp.WriteYear("2026b", s)
 			if err != nil || !bytes.Equal(doc, again) {
 				t.Errorf("the second document differs (error %v)", err)
 			}
@@ -137,10 +137,10 @@ func TestYearMetadataIsDeterministic(t *testing.T) {
 func TestMetadataIDFollowsContent(t *testing.T) {
 	t.Parallel()
 	s := yearSigner(t, "idp.example")
-	a, errA := fullIdP().Year("2026", s)
+	a, errA := fullIdP().WriteYear("2026", s)
 	other := fullIdP()
 	other.Contact = "else@org.example"
-	b, errB := other.Year("2026", s)
+	b, errB := other.WriteYear("2026", s)
 	if errA != nil || errB != nil {
 		t.Fatal(errA, errB)
 	}
@@ -159,7 +159,7 @@ func TestStableMetadataChangesWeekly(t *testing.T) {
 	d := metadata.IdP{BaseURL: "https://idp.example"}
 	made := time.Date(2026, 11, 16, 0, 0, 0, 0, time.UTC) // the Monday before
 	write := func(at time.Time) []byte {
-		doc, err := d.Stable("2026", s, []*x509.Certificate{older, s.Cert}, at)
+		doc, err := d.WriteStable("2026", s, []*x509.Certificate{older, s.Cert}, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,10 +219,10 @@ func TestFaultyIdPMakesNoMetadata(t *testing.T) {
 	for _, c := range cases {
 		d := fullIdP()
 		c.spoil(&d)
-		if doc, err := d.Year(c.year, s); err == nil || doc != nil {
+		if doc, err := d.WriteYear(c.year, s); err == nil || doc != nil {
 			t.Errorf("%s: error is %v", c.name, err)
 		}
-		if doc, err := d.Stable(c.year, s, nil, testNow); err == nil || doc != nil {
+		if doc, err := d.WriteStable(c.year, s, nil, testNow); err == nil || doc != nil {
 			t.Errorf("%s: error of the stable document is %v", c.name, err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // Part names the element or attribute that a Note is about.
 type Part string
 
-// These parts are read. Any other part is ignored.
+// The parts that ReadSP reads. It ignores all others.
 const (
 	PartDocument      Part = "document"
 	PartEntity        Part = "EntityDescriptor" // one of several
@@ -29,7 +29,7 @@ const (
 	PartSigningKey    Part = "KeyDescriptor signing"
 	PartEncryptionKey Part = "KeyDescriptor encryption"
 	PartUse           Part = "use"
-	PartChain         Part = "X509Certificate" // further ones beside the used one
+	PartChain         Part = "X509Certificate" // certificates other than the used one
 	PartMethod        Part = "EncryptionMethod"
 	PartLogout        Part = "SingleLogoutService"
 	PartFormat        Part = "NameIDFormat"
@@ -40,22 +40,22 @@ const (
 type need int
 
 const (
-	optional need = iota // the part is left out with a note
-	needed               // the document is refused
-	oneOf                // refused if no other of its kind can be used
+	partOptional need = iota // the part is left out with a note
+	partNeeded               // the document is refused
+	partOneOf                // the document is refused if no part of this kind can be used
 )
 
 // needs lists all parts that are not optional. The readers of parts decide nothing themselves.
 var needs = map[Part]need{
-	PartDocument:      needed,
-	PartEntity:        needed,
-	PartEntityID:      needed,
-	PartRole:          needed,
-	PartProtocols:     needed,
-	PartACS:           oneOf,
-	PartSigningKey:    oneOf,
-	PartEncryptionKey: oneOf, // its owner asked for encryption
-	PartUse:           oneOf, // of keys for either use
+	PartDocument:      partNeeded,
+	PartEntity:        partNeeded,
+	PartEntityID:      partNeeded,
+	PartRole:          partNeeded,
+	PartProtocols:     partNeeded,
+	PartACS:           partOneOf,
+	PartSigningKey:    partOneOf,
+	PartEncryptionKey: partOneOf, // the provider asked for encryption
+	PartUse:           partOneOf, // a key for signing or encryption
 }
 
 // Options are the operator's settings that are not in the document, and the rules of the registry.
@@ -71,19 +71,19 @@ type Options struct {
 	// CheckURL returns the reason why a URL cannot be registered, or "" if it can. An optional
 	// URL that it refuses is left out. permission is the option with which an operator can
 	// register it anyway. CheckURL may be nil.
-	CheckURL func(url string) (why string, permission idp.Option)
-	// Ours are our own signing certificates of all years. A service provider that has one of
+	CheckURL func(url string) (reason string, permission idp.Option)
+	// OurCerts are our own signing certificates of all years. A service provider that has one of
 	// them as its own was set up the wrong way round.
-	Ours []*x509.Certificate
+	OurCerts []*x509.Certificate
 }
 
 func (o *Options) need(p Part) need {
 	switch {
 	case p == PartExpiry && o.Fetched: // for a file, the operator has decided that it is the right one
-		return needed
+		return partNeeded
 	case p == PartACS && o.HasACS, p == PartEncryptionKey && o.HasEncryption,
 		(p == PartSigningKey || p == PartUse) && o.HasKeys:
-		return optional
+		return partOptional
 	}
 	return needs[p]
 }
@@ -113,44 +113,44 @@ func (p Problems) Error() string {
 
 // addFault records that a part cannot be used. The table decides the consequence.
 func (r *spReader) addFault(part Part, format string, args ...any) {
-	r.fileNote(Note{Part: part, Text: fmt.Sprintf(format, args...)})
+	r.recordNote(Note{Part: part, Text: fmt.Sprintf(format, args...)})
 }
 
-// fileNote stores a note about an unusable part, depending on the table.
-func (r *spReader) fileNote(n Note) {
-	switch r.o.need(n.Part) {
-	case needed:
+// recordNote stores a note about an unusable part, depending on the table.
+func (r *spReader) recordNote(n Note) {
+	switch r.options.need(n.Part) {
+	case partNeeded:
 		r.problems = append(r.problems, n)
-	case oneOf:
-		r.waiting = append(r.waiting, n)
+	case partOneOf:
+		r.pendingNotes = append(r.pendingNotes, n)
 	default:
-		r.d.Notes = append(r.d.Notes, n)
+		r.descriptor.Notes = append(r.descriptor.Notes, n)
 	}
 }
 
 // addNote records an assumption about a part, or how the part was treated.
 func (r *spReader) addNote(part Part, format string, args ...any) {
-	r.d.Notes = append(r.d.Notes, Note{Part: part, Text: fmt.Sprintf(format, args...)})
+	r.descriptor.Notes = append(r.descriptor.Notes, Note{Part: part, Text: fmt.Sprintf(format, args...)})
 }
 
 // noteName is addNote for the name, which the operator can set.
 func (r *spReader) noteName(format string, args ...any) {
-	r.d.Notes = append(r.d.Notes, Note{PartName, fmt.Sprintf(format, args...), idp.Option{Name: idp.OptionName}})
+	r.descriptor.Notes = append(r.descriptor.Notes, Note{PartName, fmt.Sprintf(format, args...), idp.Option{Name: idp.OptionName}})
 }
 
 // settleParts ends the reading of all parts of a kind. If one can be used, the faults of the
 // others become notes. If none can, they become problems.
-func (r *spReader) settleParts(found bool, kinds ...Part) {
+func (r *spReader) settleParts(hasUsable bool, kinds ...Part) {
 	var rest []Note
-	for _, n := range r.waiting {
+	for _, n := range r.pendingNotes {
 		switch {
 		case !slices.Contains(kinds, n.Part):
 			rest = append(rest, n)
-		case found:
-			r.d.Notes = append(r.d.Notes, n)
+		case hasUsable:
+			r.descriptor.Notes = append(r.descriptor.Notes, n)
 		default:
 			r.problems = append(r.problems, n)
 		}
 	}
-	r.waiting = rest
+	r.pendingNotes = rest
 }

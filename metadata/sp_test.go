@@ -107,7 +107,7 @@ func TestReadSPSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, notes, err := sp.FromMetadata(data, testNow, nil)
+			got, notes, err := sp.ConvertMetadata(data, testNow, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -238,7 +238,7 @@ func TestReadSPProblems(t *testing.T) {
 					t.Fatal("nothing was replaced")
 				}
 			}
-			d, err := metadata.ReadSP([]byte(in), testNow, metadata.Options{Ours: []*x509.Certificate{ours}})
+			d, err := metadata.ReadSP([]byte(in), testNow, metadata.Options{OurCerts: []*x509.Certificate{ours}})
 			var problems metadata.Problems
 			if d != nil || !errors.As(err, &problems) {
 				t.Fatalf("error is %v", err)

@@ -17,24 +17,24 @@ import (
 type conn struct {
 	*crypto11.Context
 	keys sync.Map // idp.Year -> crypto11.Signer
-	// found records when each key was last found in the token.
-	found sync.Map // idp.Year -> sighting
+	// sightings records when each key was last found in the token.
+	sightings sync.Map // idp.Year -> sighting
 }
 
 type sighting struct {
-	pub crypto.PublicKey
-	at  time.Time
+	pub     crypto.PublicKey
+	foundAt time.Time
 }
 
-// withConnection calls do, and calls it again on a new connection if the existing one was lost.
-func (t *Token) withConnection(do func(*conn) error) error {
-	for again := true; ; again = false {
+// withConnection runs call, and runs it again on a new connection if the existing one was lost.
+func (t *Token) withConnection(call func(*conn) error) error {
+	for canRetry := true; ; canRetry = false {
 		c, err := t.openConnection()
 		if err != nil {
 			return err
 		}
-		err = do(c)
-		if err == nil || !again || !t.isConnectionLost(c, err) {
+		err = call(c)
+		if err == nil || !canRetry || !t.isConnectionLost(c, err) {
 			return err
 		}
 		t.dropConnection(c)
@@ -49,18 +49,18 @@ func (t *Token) openConnection() (*conn, error) {
 		return t.conn, nil
 	}
 	// This uses the process's own clock, because it only spaces attempts.
-	if t.failed != nil && (errors.Is(t.failed, ErrPIN) || time.Since(t.failedAt) < retryAfter) {
-		return nil, t.failed
+	if t.lastErr != nil && (errors.Is(t.lastErr, ErrPIN) || time.Since(t.failedAt) < retryWait) {
+		return nil, t.lastErr
 	}
 	ctx, err := crypto11.Configure(&crypto11.Config{
 		Path: t.config.Module, TokenLabel: t.config.Label, Pin: t.config.PIN,
 		MaxSessions: maxSessions, PoolWaitTimeout: sessionWait,
 	})
 	if err != nil {
-		t.failed, t.failedAt = fmt.Errorf("connect to it: %w", pinError(err)), time.Now()
-		return nil, t.failed
+		t.lastErr, t.failedAt = fmt.Errorf("connect to it: %w", convertPINError(err)), time.Now()
+		return nil, t.lastErr
 	}
-	t.conn, t.failed = &conn{Context: ctx}, nil
+	t.conn, t.lastErr = &conn{Context: ctx}, nil
 	return t.conn, nil
 }
 
@@ -77,14 +77,14 @@ func (t *Token) dropConnection(c *conn) {
 }
 
 // isConnectionLost reports whether an error means that the connection can no longer be used,
-// because it failed or because another request dropped it meanwhile.
+// because it failed or because another request has dropped it.
 func (t *Token) isConnectionLost(c *conn, err error) bool {
 	t.mu.Lock()
-	dropped := t.conn != c
+	isDropped := t.conn != c
 	t.mu.Unlock()
 	var code pkcs11.Error
 	if !errors.As(err, &code) {
-		return dropped
+		return isDropped
 	}
 	switch code {
 	case pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_USER_NOT_LOGGED_IN,
@@ -93,11 +93,11 @@ func (t *Token) isConnectionLost(c *conn, err error) bool {
 		pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED:
 		return true
 	}
-	return dropped
+	return isDropped
 }
 
-// pinError converts a token's error about a wrong PIN to ErrPIN.
-func pinError(err error) error {
+// convertPINError converts a token's error about a wrong PIN to ErrPIN.
+func convertPINError(err error) error {
 	var code pkcs11.Error
 	if errors.As(err, &code) {
 		switch code {

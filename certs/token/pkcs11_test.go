@@ -69,22 +69,22 @@ func TestTokenKeyIsMadeAndDestroyedOnce(t *testing.T) {
 	if err != nil || pub.(*rsa.PublicKey).Equal(otherPub) {
 		t.Errorf("another installation has the same key: %v", err)
 	}
-	if err := tok.Ready("2027", otherPub); err == nil {
+	if err := tok.CheckReady("2027", otherPub); err == nil {
 		t.Error("another key under the year's name is ready")
 	}
 	if err := tok.Destroy("2027", otherPub); err == nil {
 		t.Error("another key than the one named is destroyed")
 	}
-	if err := errors.Join(tok.Ready("2027", pub), tok.Destroy("2027", pub), tok.Destroy("2027", pub)); err != nil {
+	if err := errors.Join(tok.CheckReady("2027", pub), tok.Destroy("2027", pub), tok.Destroy("2027", pub)); err != nil {
 		t.Error(err)
 	}
-	if err := tok.Ready("2027", pub); !errors.Is(err, idp.ErrNotFound) {
+	if err := tok.CheckReady("2027", pub); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("after its end: %v", err)
 	}
 	if _, err := tok.Sign("2027", pub, make([]byte, 32), crypto.SHA256); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("signed after its end: %v", err)
 	}
-	if err := other.Ready("2027", otherPub); err != nil {
+	if err := other.CheckReady("2027", otherPub); err != nil {
 		t.Errorf("the other installation's key: %v", err)
 	}
 }
@@ -184,7 +184,7 @@ func TestWrongPINIsTriedOnce(t *testing.T) {
 		t.Errorf("no token: %v", err)
 	}
 	away.config.Label = h.Token
-	away.failedAt = away.failedAt.Add(-retryAfter)
+	away.failedAt = away.failedAt.Add(-retryWait)
 	if _, err := away.Make("2027", 2048); err != nil {
 		t.Errorf("the token is back: %v", err)
 	}

@@ -102,7 +102,7 @@ func openDeps(c *Config, log *slog.Logger, clock idp.Clock, getenv func(string) 
 		err = d.start(first)
 	}
 	if err == nil { // an older installation gets its ID now
-		_, err = backup.InstallationID(context.Background(), store)
+		_, err = backup.EnsureInstallationID(context.Background(), store)
 	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

@@ -121,7 +121,7 @@ func (a *app) guideValues(ctx context.Context) guide.Values {
 			continue
 		}
 		sum, _ := hex.DecodeString(y.SHA256)
-		year := guide.Year{Year: y.Year, State: state, EndAt: y.NotAfter, SHA256: certs.Colons(sum)}
+		year := guide.Year{Year: y.Year, State: state, EndAt: y.NotAfter, SHA256: certs.FormatFingerprint(sum)}
 		if state == rotation.Preferred {
 			v.Years = append([]guide.Year{year}, v.Years...)
 		} else {

@@ -45,7 +45,7 @@ func (d *deps) checkToken() error {
 		if !ok {
 			continue
 		}
-		err := kept.Ready()
+		err := kept.CheckReady()
 		switch {
 		case err == nil:
 		case errors.Is(err, token.ErrPIN):

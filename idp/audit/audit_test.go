@@ -205,6 +205,6 @@ func BenchmarkLink(b *testing.B) {
 		Year: "2027", RequestID: "01J9ZB4QK8", Address: "203.0.113.7", Detail: map[string]string{"aal": "2"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		audit.Link(audit.Place{Seq: 7, Hash: audit.First}, ev, start)
+		audit.Link(audit.Place{Seq: 7, Hash: audit.FirstPrev}, ev, start)
 	}
 }

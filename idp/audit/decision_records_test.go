@@ -188,7 +188,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 		// The walk of package authn covers the records of that package and those of error
 		// pages.
 		writer := d.Rule().Writer
-		if !w.walked[d] && !made[d] && writer != audit.NoRecord && writer != audit.OnPage {
+		if !w.walked[d] && !made[d] && writer != audit.WriterNone && writer != audit.WriterPage {
 			t.Errorf("no test walks the decision %s", d)
 		}
 	}

@@ -21,8 +21,8 @@ const (
 	// refusal or failure under the error's code.
 	ByError
 
-	PasswordRight     // of a user who must still prove a second factor
-	PasswordWrong     // of a known user
+	PasswordRight     // the user must still prove a second factor
+	PasswordWrong     // the user is known
 	PasswordUnknown   // the email address has no account
 	PasswordThrottled // no user was looked up, so the user is unknown
 	PasswordBusy      // too many others waited, and no user was looked up
@@ -31,7 +31,7 @@ const (
 	FactorMissing     // the user has no factor of the level asked for
 	NotVerified       // the user has no proofed identity of the level asked for
 	CodeWrong
-	CodeReplayed // right, and used before
+	CodeReplayed // the code is right, but was used before
 	CodeThrottled
 	SignedIn
 	SteppedUp
@@ -46,7 +46,7 @@ const (
 	NoPassive
 	LoggedOut           // the sessions that a LogoutRequest names ended or never existed
 	LogoutUnknown       // the LogoutRequest names no session of this browser
-	RemoteLoggedOut     // the same on the back channel
+	RemoteLoggedOut     // LoggedOut on the back channel
 	RemoteLogoutUnknown // the SP knows no such user
 	PreviewOpened       // a link was opened in a browser
 	PreviewFetched      // a document of an unpublished year was fetched through a link
@@ -63,7 +63,7 @@ const (
 	UserVerified
 	UserDeleted
 
-	decisions // the number of decisions
+	decisionCount // the number of decisions
 )
 
 // Writer names the code that writes the record of a decision.
@@ -71,15 +71,15 @@ type Writer uint8
 
 // The writers.
 const (
-	// NoRecord: the decision leaves no record.
-	NoRecord Writer = iota
-	// WithChange: in the same step as the change that the decision makes.
-	WithChange
-	// OnPage: by the page that shows the error, with its error ID.
-	OnPage
-	// Budgeted: before the answer, within a budget, because the sender can repeat
+	// WriterNone: the decision leaves no record.
+	WriterNone Writer = iota
+	// WriterChange: in the same step as the change that the decision makes.
+	WriterChange
+	// WriterPage: by the page that shows the error, with its error ID.
+	WriterPage
+	// WriterBudget: before the answer, within a budget, because the sender can repeat
 	// it as often as they like. Beyond the budget it is counted for the user.
-	Budgeted
+	WriterBudget
 )
 
 // Fields is a set of the fields of a record.
@@ -114,64 +114,64 @@ type Rule struct {
 }
 
 const (
-	visit     = HasRequestID | HasAddress  // a browser came
-	ofRequest = HasSP | HasYear            // for a service provider
-	byUser    = HasActor | HasUser | visit // a user did it
-	byCaller  = HasActor | HasUser         // the caller of a command did it
+	visitFields   = HasRequestID | HasAddress        // of a browser
+	requestFields = HasSP | HasYear                  // about a service provider
+	userFields    = HasActor | HasUser | visitFields // by a user
+	callerFields  = HasActor | HasUser               // by the caller of a command
 )
 
-var rules = [decisions]Rule{
+var rules = [decisionCount]Rule{
 	NothingDecided: {Name: "nothing_decided"},
 	ByError:        {Name: "by_error"},
 
-	PasswordRight:     {"password_right", WithChange, idp.AuditAuthnPassword, "ok", HasUser | visit, ofRequest, nil, nil},
-	PasswordWrong:     {"password_wrong", Budgeted, idp.AuditRefusal, "password", HasUser | visit, ofRequest, []string{"route"}, nil},
-	PasswordUnknown:   {"password_unknown", Budgeted, idp.AuditRefusal, "password", visit, ofRequest, []string{"route"}, nil},
-	PasswordThrottled: {"password_throttled", Budgeted, idp.AuditRefusal, "throttled", visit, ofRequest, []string{"route", "limit"}, nil},
-	PasswordBusy:      {"password_busy", Budgeted, idp.AuditRefusal, "busy", visit, ofRequest, []string{"route", "limit"}, nil},
-	AccountLocked:     {"account_locked", OnPage, idp.AuditRefusal, "account_locked", byUser | HasErrorID, ofRequest, []string{"route", "field"}, nil},
-	AccountChanged:    {"account_changed", Budgeted, idp.AuditRefusal, "account_changed", HasUser | visit, ofRequest, []string{"route"}, nil},
-	FactorMissing:     {"factor_missing", OnPage, idp.AuditRefusal, "factor_missing", byUser | HasErrorID, ofRequest, []string{"route", "field"}, nil},
-	NotVerified:       {"not_verified", OnPage, idp.AuditRefusal, "not_verified", byUser | HasErrorID, ofRequest, []string{"route", "field"}, nil},
-	CodeWrong:         {"code_wrong", Budgeted, idp.AuditRefusal, "code", HasUser | visit, ofRequest, []string{"route"}, nil},
-	CodeReplayed:      {"code_replayed", Budgeted, idp.AuditRefusal, "code", HasUser | visit, ofRequest, []string{"route", "reason"}, nil},
-	CodeThrottled:     {"code_throttled", Budgeted, idp.AuditRefusal, "throttled", HasUser | visit, ofRequest, []string{"route", "limit"}, nil},
-	SignedIn:          {"signed_in", WithChange, idp.AuditAuthn, "ok", byUser, ofRequest, []string{"factors"}, []string{"remembered"}},
-	SteppedUp:         {"stepped_up", WithChange, idp.AuditStepUp, "ok", byUser, ofRequest, []string{"factors"}, []string{"remembered"}},
-	SignedOut:         {"signed_out", WithChange, idp.AuditSignOut, "ok", byUser, 0, nil, nil},
-	SessionsEnded:     {"sessions_ended", WithChange, idp.AuditSessionEnd, "ok", byUser, 0, []string{"session"}, nil},
-	DevicesForgotten:  {"devices_forgotten", WithChange, idp.AuditUserForgetDevice, "ok", byUser, 0, []string{"device"}, nil},
-	RequestRefused:    {"request_refused", OnPage, idp.AuditRefusal, "", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route", "field"}, []string{"sp", "seen"}},
-	FormRefused:       {"form_refused", OnPage, idp.AuditRefusal, "bad_form", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route"}, nil},
-	Failed:            {"failed", OnPage, idp.AuditFailure, "", visit | HasErrorID, ofRequest | HasActor | HasUser, []string{"route"}, []string{"sp"}},
+	PasswordRight:     {"password_right", WriterChange, idp.AuditAuthnPassword, "ok", HasUser | visitFields, requestFields, nil, nil},
+	PasswordWrong:     {"password_wrong", WriterBudget, idp.AuditRefusal, "password", HasUser | visitFields, requestFields, []string{"route"}, nil},
+	PasswordUnknown:   {"password_unknown", WriterBudget, idp.AuditRefusal, "password", visitFields, requestFields, []string{"route"}, nil},
+	PasswordThrottled: {"password_throttled", WriterBudget, idp.AuditRefusal, "throttled", visitFields, requestFields, []string{"route", "limit"}, nil},
+	PasswordBusy:      {"password_busy", WriterBudget, idp.AuditRefusal, "busy", visitFields, requestFields, []string{"route", "limit"}, nil},
+	AccountLocked:     {"account_locked", WriterPage, idp.AuditRefusal, "account_locked", userFields | HasErrorID, requestFields, []string{"route", "field"}, nil},
+	AccountChanged:    {"account_changed", WriterBudget, idp.AuditRefusal, "account_changed", HasUser | visitFields, requestFields, []string{"route"}, nil},
+	FactorMissing:     {"factor_missing", WriterPage, idp.AuditRefusal, "factor_missing", userFields | HasErrorID, requestFields, []string{"route", "field"}, nil},
+	NotVerified:       {"not_verified", WriterPage, idp.AuditRefusal, "not_verified", userFields | HasErrorID, requestFields, []string{"route", "field"}, nil},
+	CodeWrong:         {"code_wrong", WriterBudget, idp.AuditRefusal, "code", HasUser | visitFields, requestFields, []string{"route"}, nil},
+	CodeReplayed:      {"code_replayed", WriterBudget, idp.AuditRefusal, "code", HasUser | visitFields, requestFields, []string{"route", "reason"}, nil},
+	CodeThrottled:     {"code_throttled", WriterBudget, idp.AuditRefusal, "throttled", HasUser | visitFields, requestFields, []string{"route", "limit"}, nil},
+	SignedIn:          {"signed_in", WriterChange, idp.AuditAuthn, "ok", userFields, requestFields, []string{"factors"}, []string{"remembered"}},
+	SteppedUp:         {"stepped_up", WriterChange, idp.AuditStepUp, "ok", userFields, requestFields, []string{"factors"}, []string{"remembered"}},
+	SignedOut:         {"signed_out", WriterChange, idp.AuditSignOut, "ok", userFields, 0, nil, nil},
+	SessionsEnded:     {"sessions_ended", WriterChange, idp.AuditSessionEnd, "ok", userFields, 0, []string{"session"}, nil},
+	DevicesForgotten:  {"devices_forgotten", WriterChange, idp.AuditUserForgetDevice, "ok", userFields, 0, []string{"device"}, nil},
+	RequestRefused:    {"request_refused", WriterPage, idp.AuditRefusal, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route", "field"}, []string{"sp", "seen"}},
+	FormRefused:       {"form_refused", WriterPage, idp.AuditRefusal, "bad_form", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, nil},
+	Failed:            {"failed", WriterPage, idp.AuditFailure, "", visitFields | HasErrorID, requestFields | HasActor | HasUser, []string{"route"}, []string{"sp"}},
 
-	AssertionIssued:     {"assertion_issued", WithChange, idp.AuditSignIn, "ok", byUser | ofRequest, 0, nil, []string{"preview"}},
-	NoPassive:           {"no_passive", WithChange, idp.AuditSignIn, "no_passive", HasActor | ofRequest | visit, HasUser, nil, nil},
-	LoggedOut:           {"logged_out", WithChange, idp.AuditLogout, "ok", HasActor | ofRequest | visit, HasUser, nil, []string{"preview"}},
-	LogoutUnknown:       {"logout_unknown", WithChange, idp.AuditLogout, "unknown_principal", HasActor | ofRequest | visit, HasUser, nil, []string{"preview"}},
-	RemoteLoggedOut:     {"remote_logged_out", WithChange, idp.AuditRemoteLogout, "ok", HasActor | HasUser | ofRequest | visit, 0, nil, []string{"preview"}},
-	RemoteLogoutUnknown: {"remote_logout_unknown", WithChange, idp.AuditRemoteLogout, "unknown_principal", HasActor | ofRequest | visit, 0, nil, []string{"preview"}},
+	AssertionIssued:     {"assertion_issued", WriterChange, idp.AuditSignIn, "ok", userFields | requestFields, 0, nil, []string{"preview"}},
+	NoPassive:           {"no_passive", WriterChange, idp.AuditSignIn, "no_passive", HasActor | requestFields | visitFields, HasUser, nil, nil},
+	LoggedOut:           {"logged_out", WriterChange, idp.AuditLogout, "ok", HasActor | requestFields | visitFields, HasUser, nil, []string{"preview"}},
+	LogoutUnknown:       {"logout_unknown", WriterChange, idp.AuditLogout, "unknown_principal", HasActor | requestFields | visitFields, HasUser, nil, []string{"preview"}},
+	RemoteLoggedOut:     {"remote_logged_out", WriterChange, idp.AuditRemoteLogout, "ok", HasActor | HasUser | requestFields | visitFields, 0, nil, []string{"preview"}},
+	RemoteLogoutUnknown: {"remote_logout_unknown", WriterChange, idp.AuditRemoteLogout, "unknown_principal", HasActor | requestFields | visitFields, 0, nil, []string{"preview"}},
 
-	PreviewOpened:   {"preview_opened", Budgeted, idp.AuditPreviewEnter, "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
-	PreviewFetched:  {"preview_fetched", Budgeted, idp.AuditPreviewFetch, "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
-	PreviewAdmitted: {"preview_admitted", Budgeted, idp.AuditPreviewAdmit, "ok", ofRequest | visit, HasUser, []string{"preview", "route"}, nil},
-	UsersExported: {"users_exported", WithChange, idp.AuditUserExport, "ok", HasActor, 0,
+	PreviewOpened:   {"preview_opened", WriterBudget, idp.AuditPreviewEnter, "ok", requestFields | visitFields, HasUser, []string{"preview", "route"}, nil},
+	PreviewFetched:  {"preview_fetched", WriterBudget, idp.AuditPreviewFetch, "ok", requestFields | visitFields, HasUser, []string{"preview", "route"}, nil},
+	PreviewAdmitted: {"preview_admitted", WriterBudget, idp.AuditPreviewAdmit, "ok", requestFields | visitFields, HasUser, []string{"preview", "route"}, nil},
+	UsersExported: {"users_exported", WriterChange, idp.AuditUserExport, "ok", HasActor, 0,
 		[]string{"secrets", "count", "after"}, []string{"next"}},
 
-	UserAdded:    {"user_added", WithChange, idp.AuditUserAdd, "ok", byCaller, 0, nil, nil},
-	UserImported: {"user_imported", WithChange, idp.AuditUserImport, "ok", byCaller, 0, []string{"name_ids", "level"}, nil},
-	UserLocked:   {"user_locked", WithChange, idp.AuditUserLock, "ok", byCaller, 0, nil, nil},
-	UserUnlocked: {"user_unlocked", WithChange, idp.AuditUserUnlock, "ok", byCaller, 0, nil, nil},
-	PasswordSet:  {"password_set", WithChange, idp.AuditUserSetPassword, "ok", byCaller, 0, nil, nil},
-	FactorAdded:  {"factor_added", WithChange, idp.AuditUserAddTOTP, "ok", byCaller, 0, nil, nil},
-	FactorsReset: {"factors_reset", WithChange, idp.AuditUserResetMFA, "ok", byCaller, 0, nil, nil},
-	UserVerified: {"user_verified", WithChange, idp.AuditUserVerify, "ok", byCaller, 0, []string{"level", "fields"}, nil},
-	UserDeleted:  {"user_deleted", WithChange, idp.AuditUserDelete, "ok", byCaller, 0, nil, nil},
+	UserAdded:    {"user_added", WriterChange, idp.AuditUserAdd, "ok", callerFields, 0, nil, nil},
+	UserImported: {"user_imported", WriterChange, idp.AuditUserImport, "ok", callerFields, 0, []string{"name_ids", "level"}, nil},
+	UserLocked:   {"user_locked", WriterChange, idp.AuditUserLock, "ok", callerFields, 0, nil, nil},
+	UserUnlocked: {"user_unlocked", WriterChange, idp.AuditUserUnlock, "ok", callerFields, 0, nil, nil},
+	PasswordSet:  {"password_set", WriterChange, idp.AuditUserSetPassword, "ok", callerFields, 0, nil, nil},
+	FactorAdded:  {"factor_added", WriterChange, idp.AuditUserAddTOTP, "ok", callerFields, 0, nil, nil},
+	FactorsReset: {"factors_reset", WriterChange, idp.AuditUserResetMFA, "ok", callerFields, 0, nil, nil},
+	UserVerified: {"user_verified", WriterChange, idp.AuditUserVerify, "ok", callerFields, 0, []string{"level", "fields"}, nil},
+	UserDeleted:  {"user_deleted", WriterChange, idp.AuditUserDelete, "ok", callerFields, 0, nil, nil},
 }
 
 // Decisions lists every decision but Undecided.
 func Decisions() (all []Decision) {
-	for d := Undecided + 1; d < decisions; d++ {
+	for d := Undecided + 1; d < decisionCount; d++ {
 		all = append(all, d)
 	}
 	return all
@@ -180,7 +180,7 @@ func Decisions() (all []Decision) {
 // Rule returns the rule for the decision. It is the zero Rule for Undecided and for a
 // decision that is missing from the table.
 func (d Decision) Rule() Rule {
-	if d >= decisions {
+	if d >= decisionCount {
 		return Rule{}
 	}
 	return rules[d]
@@ -198,15 +198,15 @@ func (d Decision) Event() idp.AuditEvent {
 // CheckRecord compares a record with the decision's rule. The error lists every difference.
 func (d Decision) CheckRecord(rec *idp.AuditRecord) error {
 	r := d.Rule()
-	var wrong []string
-	if r.Writer == NoRecord {
+	var faults []string
+	if r.Writer == WriterNone {
 		return fmt.Errorf("%s leaves no record, but %s %s", d, rec.Kind, rec.Outcome)
 	}
 	if rec.Kind != r.Kind {
-		wrong = append(wrong, fmt.Sprintf("kind %q, want %q", rec.Kind, r.Kind))
+		faults = append(faults, fmt.Sprintf("kind %q, want %q", rec.Kind, r.Kind))
 	}
 	if rec.Outcome != r.Outcome && (r.Outcome != "" || rec.Outcome == "") {
-		wrong = append(wrong, fmt.Sprintf("outcome %q, want %q", rec.Outcome, r.Outcome))
+		faults = append(faults, fmt.Sprintf("outcome %q, want %q", rec.Outcome, r.Outcome))
 	}
 	for _, f := range []struct {
 		field Fields
@@ -218,23 +218,23 @@ func (d Decision) CheckRecord(rec *idp.AuditRecord) error {
 	} {
 		switch {
 		case r.Must&f.field != 0 && f.value == "":
-			wrong = append(wrong, "no "+f.name)
+			faults = append(faults, "missing "+f.name)
 		case (r.Must|r.May)&f.field == 0 && f.value != "":
-			wrong = append(wrong, fmt.Sprintf("%s %q", f.name, f.value))
+			faults = append(faults, fmt.Sprintf("%s %q", f.name, f.value))
 		}
 	}
 	for _, name := range r.Detail {
 		if rec.Detail[name] == "" {
-			wrong = append(wrong, "no detail "+name)
+			faults = append(faults, "missing detail "+name)
 		}
 	}
 	for name := range rec.Detail {
 		if !slices.Contains(r.Detail, name) && !slices.Contains(r.MayDetail, name) {
-			wrong = append(wrong, "detail "+name)
+			faults = append(faults, "detail "+name)
 		}
 	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("record of %s: %s", d, strings.Join(wrong, ", "))
+	if len(faults) > 0 {
+		return fmt.Errorf("record of %s: %s", d, strings.Join(faults, ", "))
 	}
 	return nil
 }

@@ -19,13 +19,13 @@ func TestEveryDecisionHasRule(t *testing.T) {
 			t.Errorf("decision %d has the name %q", d, r.Name)
 		}
 		names[r.Name] = true
-		if (r.Kind == "") != (r.Writer == audit.NoRecord) {
+		if (r.Kind == "") != (r.Writer == audit.WriterNone) {
 			t.Errorf("%s: kind %q with writer %d", d, r.Kind, r.Writer)
 		}
 		if r.Kind != "" && !slices.ContainsFunc(idp.AuditKinds(), func(k idp.AuditMeaning) bool { return k.Kind == r.Kind }) {
 			t.Errorf("%s: kind %q is not in the list of kinds", d, r.Kind)
 		}
-		if r.Outcome == "" && r.Writer != audit.OnPage && r.Writer != audit.NoRecord {
+		if r.Outcome == "" && r.Writer != audit.WriterPage && r.Writer != audit.WriterNone {
 			t.Errorf("%s has no outcome", d)
 		}
 		if r.Must&r.May != 0 {

@@ -34,8 +34,8 @@ func (f *Filter) isMatch(r *idp.AuditRecord) bool {
 }
 
 // isOfKind reports whether a record's kind is the kind, or begins with it and a full stop.
-func isOfKind(of idp.AuditKind, kind string) bool {
-	return string(of) == kind || strings.HasPrefix(string(of), kind+".")
+func isOfKind(recordKind idp.AuditKind, kind string) bool {
+	return string(recordKind) == kind || strings.HasPrefix(string(recordKind), kind+".")
 }
 
 // IsKnownKind reports whether a kind of record is this one, or begins with it and a full stop.
@@ -48,8 +48,8 @@ func (f *Filter) mayMatch(line idp.AuditLine) bool {
 	return f.ID == "" || bytes.Contains(line.JSON, []byte(f.ID))
 }
 
-// Found is one page of the records that match.
-type Found struct {
+// RecordPage is one page of the records that match.
+type RecordPage struct {
 	Records []idp.AuditRecord `json:"records"`
 	// Next is where the next page begins. It is 0 at the end.
 	Next uint64 `json:"next,omitempty"`
@@ -57,28 +57,28 @@ type Found struct {
 	Last uint64 `json:"last"`
 }
 
-// examined bounds the records that one call looks at.
-const examined = 10 * pageSize
+// maxExamined bounds the records that one call looks at.
+const maxExamined = 10 * pageSize
 
 // FindBefore finds up to limit records that match the filter, newest first, before the given one.
 // If before is 0, it begins at the end of the trail. It reads a bounded number of records, so Next
 // may be set even if it found none.
 //
 // Records are not verified. A record that cannot be read is returned as unreadable.
-func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit int) (*Found, error) {
+func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit int) (*RecordPage, error) {
 	page, err := s.Store.AuditPage(ctx, 1<<64-1, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}
-	out := &Found{Records: []idp.AuditRecord{}, Last: max(page.Head.Seq, page.Counted)}
+	result := &RecordPage{Records: []idp.AuditRecord{}, Last: max(page.Head.Seq, page.Counted)}
 	first := uint64(0)
 	if page.Checkpoint != nil {
 		first = page.Checkpoint.Seq
 	}
-	if before == 0 || before > out.Last {
-		before = out.Last + 1
+	if before == 0 || before > result.Last {
+		before = result.Last + 1
 	}
-	for n := 0; n < examined && before > first+1; n += pageSize {
+	for n := 0; n < maxExamined && before > first+1; n += pageSize {
 		after := max(before-1, pageSize+first) - pageSize
 		page, err := s.Store.AuditPage(ctx, after, int(before-1-after))
 		if err != nil {
@@ -90,55 +90,55 @@ func (s *Service) FindBefore(ctx context.Context, before uint64, f Filter, limit
 			}
 			rec := decodeLine(line)
 			if rec.At.Before(f.Since) && !rec.At.IsZero() {
-				return out, nil
+				return result, nil
 			}
 			if !f.isMatch(&rec) {
 				continue
 			}
-			if out.Records = append(out.Records, rec); len(out.Records) >= limit {
-				out.Next = line.Place
-				return out, nil
+			if result.Records = append(result.Records, rec); len(result.Records) >= limit {
+				result.Next = line.Place
+				return result, nil
 			}
 		}
 		before = after + 1
 	}
 	if before > first+1 {
-		out.Next = before
+		result.Next = before
 	}
-	return out, nil
+	return result, nil
 }
 
 // FindAfter finds records that match the filter, oldest first, after the given one. Next is
 // where the next page begins, and never 0.
-func (s *Service) FindAfter(ctx context.Context, after uint64, f Filter, limit int) (*Found, error) {
+func (s *Service) FindAfter(ctx context.Context, after uint64, f Filter, limit int) (*RecordPage, error) {
 	page, err := s.Store.AuditPage(ctx, after, pageSize)
 	if err != nil {
 		return nil, fmt.Errorf("read the audit trail: %w", err)
 	}
-	out := &Found{Records: []idp.AuditRecord{}, Next: after, Last: page.Head.Seq}
+	result := &RecordPage{Records: []idp.AuditRecord{}, Next: after, Last: page.Head.Seq}
 	for _, line := range page.Lines {
 		if line.Place <= after {
 			continue
 		}
 		if rec := decodeLine(line); f.mayMatch(line) && f.isMatch(&rec) {
-			if len(out.Records) >= limit {
+			if len(result.Records) >= limit {
 				break
 			}
-			out.Records = append(out.Records, rec)
+			result.Records = append(result.Records, rec)
 		}
-		out.Next = line.Place
+		result.Next = line.Place
 	}
-	return out, nil
+	return result, nil
 }
 
-// Damaged is the kind of a record that cannot be read.
-const Damaged idp.AuditKind = "(damaged)"
+// KindDamaged is the kind of a record that cannot be read.
+const KindDamaged idp.AuditKind = "(damaged)"
 
 func decodeLine(line idp.AuditLine) (rec idp.AuditRecord) {
 	if err := json.Unmarshal(line.JSON, &rec); err != nil {
-		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: Damaged, Outcome: "unreadable"}}
+		rec = idp.AuditRecord{AuditEvent: idp.AuditEvent{Kind: KindDamaged, Outcome: "unreadable"}}
 	}
 	rec.Seq = line.Place
-	rec.Address, _, _ = Address(line.Address)
+	rec.Address, _, _ = ParseAddress(line.Address)
 	return rec
 }

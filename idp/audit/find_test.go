@@ -86,7 +86,7 @@ func TestRefusalFloodWritesFewRecords(t *testing.T) {
 		ok(t, err)
 		return len(records)
 	}
-	flood(audit.Strangers, "https://a.example")
+	flood(audit.UnknownSenders, "https://a.example")
 	strangers := count()
 	if strangers == 0 || strangers > 100 {
 		t.Errorf("a flood wrote %d records", strangers)
@@ -108,7 +108,7 @@ func TestRefusalFloodWritesFewRecords(t *testing.T) {
 	before := count()
 	for range 24 {
 		w.fixture.Clock.Advance(time.Hour)
-		flood(audit.Strangers, "")
+		flood(audit.UnknownSenders, "")
 		flood(audit.Provider, "https://a.example")
 	}
 	if n := count() - before; n > 24*(60+100)+100 {

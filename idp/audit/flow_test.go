@@ -151,6 +151,6 @@ func everything(t *testing.T, i *idptest.IdP) {
 	}
 	p, err := i.Trail.Verify(t.Context(), audit.Progress{}, nil, time.Minute)
 	if ok(t, err); p.Broken != nil {
-		t.Errorf("record %d %s", p.Broken.Seq, p.Broken.What)
+		t.Errorf("record %d %s", p.Broken.Seq, p.Broken.Problem)
 	}
 }

@@ -15,14 +15,14 @@ func TestPruneNeedsGenuineCheckpoint(t *testing.T) {
 	w := newDeployment(t)
 	ctx := t.Context()
 	w.add(1200)
-	if _, err := w.Checkpoint(ctx, audit.Place{Seq: 1100, Hash: audit.First}); !errors.Is(err, idp.ErrNotFound) {
+	if _, err := w.Checkpoint(ctx, audit.Place{Seq: 1100, Hash: audit.FirstPrev}); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("Checkpoint for another hash: %v", err)
 	}
 	c, err := w.Checkpoint(ctx, w.place(1100))
 	ok(t, err)
 	ok(t, w.Check(*c))
 	for name, change := range map[string]func(*idp.AuditCheckpoint){
-		"seq": func(c *idp.AuditCheckpoint) { c.Seq++ }, "hash": func(c *idp.AuditCheckpoint) { c.Hash = audit.First },
+		"seq": func(c *idp.AuditCheckpoint) { c.Seq++ }, "hash": func(c *idp.AuditCheckpoint) { c.Hash = audit.FirstPrev },
 		"time": func(c *idp.AuditCheckpoint) { c.At = c.At.Add(1) }, "issuer": func(c *idp.AuditCheckpoint) { c.Issuer = "x" },
 		"year": func(c *idp.AuditCheckpoint) { c.Year = "2030" }, "certificate": func(c *idp.AuditCheckpoint) { c.SHA256 = "x" },
 		"mac": func(c *idp.AuditCheckpoint) { c.MAC = c.SHA256 }, "signature": func(c *idp.AuditCheckpoint) { c.Signature = []byte{1} },

@@ -31,9 +31,9 @@ type Refusals struct {
 
 	budgets budget.Ledger[group]
 
-	mu      sync.Mutex
-	counted map[subject]map[string]int // countName -> number of events beyond a budget
-	waiting []subject                  // the named subjects of counted, oldest first
+	mu     sync.Mutex
+	counts map[subject]map[string]int // nameCount -> number of events beyond a budget
+	queue  []subject                  // the named subjects of counted, oldest first
 }
 
 // Group is a kind of sender.
@@ -41,8 +41,8 @@ type Group int
 
 // The groups differ in the proof that the sender has given.
 const (
-	// Strangers have proved nothing. All of them share one budget.
-	Strangers Group = iota
+	// UnknownSenders have proved nothing. All of them share one budget.
+	UnknownSenders Group = iota
 	// Visitors are senders at the sign-in pages who have proved nothing: a wrong password,
 	// whether or not the email address has an account. They share one budget.
 	Visitors
@@ -52,10 +52,10 @@ const (
 	User
 	// Preview is one link, or one registration, that opens an unpublished year.
 	Preview
-	// Passive is one registered service provider whose signed request forbids questions to the user
+	// PassiveProvider is one registered service provider whose signed request forbids questions to the user
 	// (IsPassive). Anyone can get such a request from its public sign-in link, so these requests do
 	// not spend the budget of Provider.
-	Passive
+	PassiveProvider
 )
 
 // group identifies the senders that share a budget.
@@ -66,22 +66,24 @@ type group struct {
 	outcome string
 }
 
-// groupOf returns the group whose budget the event spends.
-func groupOf(kind Group, ev *idp.AuditEvent) group {
+// chooseGroup returns the group whose budget the event spends.
+func chooseGroup(kind Group, event *idp.AuditEvent) group {
 	switch kind {
-	case Provider, Passive:
-		return group{kind: kind, sp: ev.SP}
+	case Provider, PassiveProvider:
+		return group{kind: kind, sp: event.SP}
 	case User:
-		return group{kind: kind, user: ev.User, outcome: string(ev.Kind) + "/" + ev.Outcome}
+		return group{kind: kind, user: event.User, outcome: string(event.Kind) + "/" + event.Outcome}
 	case Preview:
-		return group{kind: kind, sp: ev.SP, outcome: string(ev.Kind) + "/" + ev.Detail["preview"]}
+		return group{kind: kind, sp: event.SP, outcome: string(event.Kind) + "/" + event.Detail["preview"]}
 	}
 	return group{kind: kind}
 }
 
-// IsShared reports whether strangers can spend the group's budget. Other budgets can be forgotten
+// IsShared reports whether unknown senders can spend the group's budget. Other budgets can be forgotten
 // and begin full again, which costs extra records and never loses one.
-func (g group) IsShared() bool { return g.kind == Strangers || g.kind == Visitors || g.kind == Passive }
+func (g group) IsShared() bool {
+	return g.kind == UnknownSenders || g.kind == Visitors || g.kind == PassiveProvider
+}
 
 // Allowance returns how many records a group may have at once, and how many more each
 // minute. A user's wrong codes always fit: the throttle lets 10 through in 10 minutes.
@@ -115,81 +117,81 @@ type subject struct {
 	sp   idp.EntityID
 }
 
-func subjectOf(kind Group, ev *idp.AuditEvent) subject {
+func findSubject(kind Group, event *idp.AuditEvent) subject {
 	switch {
-	case ev.User != "":
-		return subject{user: ev.User}
-	case kind == Provider || kind == Preview || kind == Passive:
-		return subject{sp: ev.SP}
+	case event.User != "":
+		return subject{user: event.User}
+	case kind == Provider || kind == Preview || kind == PassiveProvider:
+		return subject{sp: event.SP}
 	}
 	return subject{}
 }
 
-// countName returns the name under which an event is counted: the kind of a success, the
+// nameCount returns the name under which an event is counted: the kind of a success, the
 // outcome of anything else.
-func countName(ev *idp.AuditEvent) string {
-	if ev.Outcome == "ok" {
-		return string(ev.Kind)
+func nameCount(event *idp.AuditEvent) string {
+	if event.Outcome == "ok" {
+		return string(event.Kind)
 	}
-	return ev.Outcome
+	return event.Outcome
 }
 
 // Record writes the event or counts it. If the write fails, Record logs the failure and counts
 // the event. The request is refused either way.
-func (r *Refusals) Record(ctx context.Context, g Group, ev idp.AuditEvent) {
-	if !r.Take(g, ev) {
+func (r *Refusals) Record(ctx context.Context, g Group, event idp.AuditEvent) {
+	if !r.Take(g, event) {
 		return
 	}
-	if err := r.Store.AppendAudit(context.WithoutCancel(ctx), ev); err != nil {
-		r.Count(g, ev)
-		r.Log.LogAttrs(ctx, slog.LevelError, "refusal is not in the audit trail", slog.String("error", err.Error()), slog.String("error_id", ev.ErrorID))
+	if err := r.Store.AppendAudit(context.WithoutCancel(ctx), event); err != nil {
+		r.Count(g, event)
+		r.Log.LogAttrs(ctx, slog.LevelError, "cannot record a refusal in the audit trail", slog.String("error", err.Error()), slog.String("error_id", event.ErrorID))
 	}
 }
 
 // Take spends one record of the group's budget and reports true. The caller then writes the event,
 // in the same step as the change that it is about. If the budget is spent, Take counts the event
 // and reports false, and the caller must not write it.
-func (r *Refusals) Take(kind Group, ev idp.AuditEvent) bool {
-	if r.budgets.Take(r.Clock.Now(), 1, groupOf(kind, &ev)) {
+func (r *Refusals) Take(kind Group, event idp.AuditEvent) bool {
+	if r.budgets.Take(r.Clock.Now(), 1, chooseGroup(kind, &event)) {
 		return true
 	}
-	r.Count(kind, ev)
+	r.Count(kind, event)
 	return false
 }
 
 // Count counts an event that is not written individually.
-func (r *Refusals) Count(kind Group, ev idp.AuditEvent) {
+func (r *Refusals) Count(kind Group, event idp.AuditEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.addCount(subjectOf(kind, &ev), countName(&ev), 1)
+	r.addCount(findSubject(kind, &event), nameCount(&event), 1)
 }
 
 // addCount adds n events beyond a budget. The caller holds r.mu.
 func (r *Refusals) addCount(s subject, outcome string, n int) {
-	if r.counted == nil {
-		r.counted = make(map[subject]map[string]int)
+	if r.counts == nil {
+		r.counts = make(map[subject]map[string]int)
 	}
-	of := r.counted[s]
-	if of == nil && s != (subject{}) {
-		if len(r.waiting) >= maxSubjects {
+	outcomes := r.counts[s]
+	if outcomes == nil && s != (subject{}) {
+		if len(r.queue) >= maxSubjects {
 			r.addCount(subject{}, outcome, n)
 			return
 		}
-		r.waiting = append(r.waiting, s)
+		r.queue = append(r.queue, s)
 	}
-	if of == nil {
-		of = make(map[string]int)
-		r.counted[s] = of
+	if outcomes == nil {
+		outcomes = make(map[string]int)
+		r.counts[s] = outcomes
 	}
-	if _, ok := of[outcome]; !ok && len(of) >= maxOutcomes {
+	if _, ok := outcomes[outcome]; !ok && len(outcomes) >= maxOutcomes {
 		outcome = "other"
 	}
-	of[outcome] += n
+	outcomes[outcome] += n
 }
 
 // Flush writes the counts: one record for each user and service provider, those that have
 // waited longest first, and one for all others. It writes a bounded number of records and
-// leaves the rest for the next Flush. A count that cannot be written is kept.
+// leaves the others for the next Flush. A count that cannot be written is kept.
 func (r *Refusals) Flush(ctx context.Context) error { return r.writeCounts(ctx, flushSubjects) }
 
 // FlushAll writes all counts without a bound, when the server stops.
@@ -197,16 +199,16 @@ func (r *Refusals) FlushAll(ctx context.Context) error { return r.writeCounts(ct
 
 func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 	r.mu.Lock()
-	n := min(limit, len(r.waiting))
-	subjects := append([]subject{{}}, r.waiting[:n]...)
-	r.waiting = append([]subject(nil), r.waiting[n:]...)
-	taken := make(map[subject]map[string]int, len(subjects))
+	n := min(limit, len(r.queue))
+	subjects := append([]subject{{}}, r.queue[:n]...)
+	r.queue = append([]subject(nil), r.queue[n:]...)
+	batch := make(map[subject]map[string]int, len(subjects))
 	var events []idp.AuditEvent
 	for _, s := range subjects {
-		if of := r.counted[s]; of != nil {
-			taken[s] = of
-			delete(r.counted, s)
-			events = append(events, countEvent(s, of))
+		if outcomes := r.counts[s]; outcomes != nil {
+			batch[s] = outcomes
+			delete(r.counts, s)
+			events = append(events, newCountEvent(s, outcomes))
 		}
 	}
 	r.mu.Unlock()
@@ -218,7 +220,7 @@ func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, s := range subjects {
-			for outcome, n := range taken[s] {
+			for outcome, n := range batch[s] {
 				r.addCount(s, outcome, n)
 			}
 		}
@@ -226,10 +228,10 @@ func (r *Refusals) writeCounts(ctx context.Context, limit int) error {
 	return err
 }
 
-// countEvent returns the record of the events beyond a budget.
-func countEvent(s subject, of map[string]int) idp.AuditEvent {
-	detail := make(map[string]string, len(of))
-	for outcome, n := range of {
+// newCountEvent returns the record of the events beyond a budget.
+func newCountEvent(s subject, outcomes map[string]int) idp.AuditEvent {
+	detail := make(map[string]string, len(outcomes))
+	for outcome, n := range outcomes {
 		detail[outcome] = strconv.Itoa(n)
 	}
 	return idp.AuditEvent{Kind: idp.AuditRefusals, Outcome: "counted", Actor: "server", User: s.user, SP: s.sp, Detail: detail}

@@ -45,7 +45,7 @@ func TestBudgetsAreSpentBySendersOfTheirOwn(t *testing.T) {
 		group audit.Group
 		event idp.AuditEvent
 	}{
-		"strangers":           {audit.Strangers, idp.AuditEvent{Kind: "refusal", Outcome: "sp_unknown"}},
+		"strangers":           {audit.UnknownSenders, idp.AuditEvent{Kind: "refusal", Outcome: "sp_unknown"}},
 		"sign-in pages":       {audit.Visitors, idp.AuditEvent{Kind: "refusal", Outcome: "password"}},
 		"user a, codes":       {audit.User, wrongCode("a")},
 		"user a, throttled":   {audit.User, idp.AuditEvent{Kind: "refusal", Outcome: "throttled", User: "a"}},

@@ -82,7 +82,7 @@ func (w *deployment) whole() audit.Progress {
 	p, err := w.verify(nil)
 	ok(w.tb, err)
 	if p.Broken != nil {
-		w.tb.Errorf("record %d %s", p.Broken.Seq, p.Broken.What)
+		w.tb.Errorf("record %d %s", p.Broken.Seq, p.Broken.Problem)
 	}
 	return p
 }

@@ -69,8 +69,8 @@ func TestVerifyTrail(t *testing.T) {
 		}, 8, "was replaced"},
 		{"head taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-head")).Delete([]byte("head")) }, 8, "nothing proves it"},
 		{"address taken away", func(tx *bbolt.Tx) error { return tx.Bucket([]byte("audit-addresses")).Delete(key(5)) }, 5, "lost its IP address"},
-		{"hidden before record 1", func(tx *bbolt.Tx) error { return records(tx).Put([]byte{0}, []byte("x")) }, 1, "no record can"},
-		{"hidden after the last", func(tx *bbolt.Tx) error { return records(tx).Put([]byte("odd"), []byte("x")) }, 9, "no record can"},
+		{"hidden before record 1", func(tx *bbolt.Tx) error { return records(tx).Put([]byte{0}, []byte("x")) }, 1, "with the number 0"},
+		{"hidden after the last", func(tx *bbolt.Tx) error { return records(tx).Put([]byte("odd"), []byte("x")) }, 9, "with the number 0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestVerifyTrail(t *testing.T) {
 			w.edit(tt.tamper)
 			p, err := w.verify(nil)
 			ok(t, err)
-			if p.Broken == nil || p.Broken.Seq != tt.seq || !strings.Contains(p.Broken.What, tt.says) {
+			if p.Broken == nil || p.Broken.Seq != tt.seq || !strings.Contains(p.Broken.Problem, tt.says) {
 				t.Errorf("Broken = %+v; want record %d, %q", p.Broken, tt.seq, tt.says)
 			}
 		})

@@ -40,7 +40,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request, s *idp.Ses
 	}
 	page.Notice = doneNotices[r.URL.Query().Get("done")]
 	for _, p := range s.Participants {
-		visit := templates.Visit{SPName: h.Registry.NameOf(r.Context(), p.SP), At: p.At}
+		visit := templates.Visit{SPName: h.Registry.LookupName(r.Context(), p.SP), At: p.At}
 		if provider, err := h.Registry.Lookup(r.Context(), p.SP); err == nil {
 			visit.SPLogo = provider.LogoPath()
 		}

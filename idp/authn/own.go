@@ -55,7 +55,7 @@ func (h *Handler) listOwn(ctx context.Context, here *idp.Session, page *template
 			Current: s.ID == here.ID, Pending: s.Pending, BegunAt: s.CreatedAt, SeenAt: s.SeenAt,
 		}
 		for _, p := range s.Participants {
-			if name := h.Registry.NameOf(ctx, p.SP); !slices.Contains(own.Services, name) {
+			if name := h.Registry.LookupName(ctx, p.SP); !slices.Contains(own.Services, name) {
 				own.Services = append(own.Services, name)
 			}
 		}

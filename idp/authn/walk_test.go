@@ -458,7 +458,7 @@ func TestEveryExitIsRecorded(t *testing.T) {
 			if want := map[bool]idp.UserID{false: ann.User.ID}[tt.noUser]; rec.User != want {
 				t.Errorf("%s: the record of %s names user %q, want %q", tt.name, d, rec.User, want)
 			}
-			if d.Rule().Writer == audit.OnPage && !strings.Contains(page.Text(), rec.ErrorID) {
+			if d.Rule().Writer == audit.WriterPage && !strings.Contains(page.Text(), rec.ErrorID) {
 				t.Errorf("%s: the page does not show error ID %s", tt.name, rec.ErrorID)
 			}
 			if tt.outcome != "" && n == len(tt.want)-1 && rec.Outcome != tt.outcome {
@@ -484,7 +484,7 @@ func TestEveryExitIsRecorded(t *testing.T) {
 		}
 	}
 	for _, d := range audit.Decisions() {
-		if d.Rule().Writer == audit.OnPage && !walked[d] {
+		if d.Rule().Writer == audit.WriterPage && !walked[d] {
 			t.Errorf("no exit was walked for the decision %s", d)
 		}
 	}

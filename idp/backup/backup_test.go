@@ -73,7 +73,7 @@ func TestBackupDescribesInstallation(t *testing.T) {
 	if _, err := copied.Store.User(t.Context(), "ana"); err != nil {
 		t.Error(err)
 	}
-	id, err := backup.InstallationID(t.Context(), copied.Store)
+	id, err := backup.EnsureInstallationID(t.Context(), copied.Store)
 	if err != nil || id != r.Manifest.Installation {
 		t.Errorf("installation %s, want %s: %v", id, r.Manifest.Installation, err)
 	}
@@ -313,14 +313,14 @@ func TestMasterKeyInBackup(t *testing.T) {
 	tests := []struct {
 		name string
 		p    backup.Protection
-		u    backup.Unlock
+		u    backup.UnlockSecret
 		want error
 	}{
-		{"passphrase", backup.Protection{Passphrase: passphrase}, backup.Unlock{Passphrase: passphrase}, nil},
-		{"wrong passphrase", backup.Protection{Passphrase: passphrase}, backup.Unlock{Passphrase: passphrase + "."}, backup.ErrLocked},
-		{"recipient", backup.Protection{Recipients: recipient}, backup.Unlock{Identities: identityText}, nil},
-		{"another identity", backup.Protection{Recipients: recipient}, backup.Unlock{Passphrase: passphrase}, backup.ErrLocked},
-		{"no identity", backup.Protection{Recipients: recipient}, backup.Unlock{Identities: "AGE-SECRET-KEY-1NONSENSE"}, backup.ErrIdentity},
+		{"passphrase", backup.Protection{Passphrase: passphrase}, backup.UnlockSecret{Passphrase: passphrase}, nil},
+		{"wrong passphrase", backup.Protection{Passphrase: passphrase}, backup.UnlockSecret{Passphrase: passphrase + "."}, backup.ErrLocked},
+		{"recipient", backup.Protection{Recipients: recipient}, backup.UnlockSecret{Identities: identityText}, nil},
+		{"another identity", backup.Protection{Recipients: recipient}, backup.UnlockSecret{Passphrase: passphrase}, backup.ErrLocked},
+		{"no identity", backup.Protection{Recipients: recipient}, backup.UnlockSecret{Identities: "AGE-SECRET-KEY-1NONSENSE"}, backup.ErrIdentity},
 	}
 	for _, tt := range tests {
 		data, _ := makeArchive(t, f, backup.Options{MasterKey: tt.p})
@@ -537,7 +537,7 @@ func TestSharedFolderKeepsUnfinishedFilesOfOthers(t *testing.T) {
 	f := newDeployment(t, nil)
 	dir := t.TempDir()
 	f.Backups.Policy = backup.Policy{Every: 24 * time.Hour, Dir: dir, Keep: 3}
-	id, err := backup.InstallationID(t.Context(), f.Store)
+	id, err := backup.EnsureInstallationID(t.Context(), f.Store)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,11 +47,11 @@ func (p Protection) Check() error {
 	if p.Passphrase != "" && utf8.RuneCountInString(p.Passphrase) < minPassphrase {
 		return ErrPassphrase
 	}
-	_, err := p.recipients()
+	_, err := p.parseRecipients()
 	return err
 }
 
-func (p Protection) recipients() ([]age.Recipient, error) {
+func (p Protection) parseRecipients() ([]age.Recipient, error) {
 	if p.Passphrase != "" {
 		r, err := age.NewScryptRecipient(p.Passphrase)
 		if err != nil {
@@ -75,7 +75,7 @@ func (p Protection) encrypt(key []byte) ([]byte, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	recipients, err := p.recipients()
+	recipients, err := p.parseRecipients()
 	if err != nil {
 		return nil, err
 	}
@@ -93,21 +93,21 @@ func (p Protection) encrypt(key []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Unlock opens an encrypted master key: it has the passphrase, or the text of a file with age
+// UnlockSecret opens an encrypted master key: it has the passphrase, or the text of a file with age
 // private keys.
-type Unlock struct {
+type UnlockSecret struct {
 	Passphrase string
 	Identities string
 }
 
-// Errors of Unlock.
+// Errors of DecryptMaster.
 var (
 	ErrIdentity = errors.New("not an age private key (AGE-SECRET-KEY-1…): name the file that age-keygen wrote")
 	ErrLocked   = errors.New("the master key in the backup does not open: check the passphrase or the identity file")
 )
 
 // DecryptMaster returns the master key in the member MasterKeyName.
-func DecryptMaster(encrypted []byte, u Unlock) (*seal.Master, error) {
+func DecryptMaster(encrypted []byte, u UnlockSecret) (*seal.Master, error) {
 	var identities []age.Identity
 	if u.Passphrase != "" {
 		id, err := age.NewScryptIdentity(u.Passphrase)

@@ -44,15 +44,15 @@ type Reader struct {
 	Manifest     *Manifest
 	ManifestJSON []byte
 
-	sum      hash.Hash // of the file
-	file     *bufio.Reader
-	zipped   *hashingReader
-	unzipped *gzip.Reader
-	tar      *tar.Reader
-	limits   Limits
-	next     int
-	member   *memberReader // nil before the first
-	err      error         // the final error of Next
+	sum          hash.Hash // of the file
+	file         *bufio.Reader
+	zipped       *hashingReader
+	decompressor *gzip.Reader
+	tar          *tar.Reader
+	limits       Limits
+	next         int
+	member       *memberReader // nil before the first
+	err          error         // the final error of Next
 }
 
 // Open reads the beginning of a backup and its manifest. Errors about its content are of type
@@ -61,7 +61,7 @@ func Open(r io.Reader, l Limits) (*Reader, error) {
 	sum := sha256.New()
 	b := &Reader{sum: sum, file: bufio.NewReaderSize(io.TeeReader(&sourceReader{r}, sum), 1<<16), limits: l}
 	if err := b.open(); err != nil {
-		return nil, toRefusal(err, ManifestName)
+		return nil, convertError(err, ManifestName)
 	}
 	return b, nil
 }
@@ -69,11 +69,11 @@ func Open(r io.Reader, l Limits) (*Reader, error) {
 func (b *Reader) open() error {
 	b.zipped = &hashingReader{r: b.file, sum: sha256.New()}
 	var err error
-	if b.unzipped, err = gzip.NewReader(b.zipped); err != nil {
+	if b.decompressor, err = gzip.NewReader(b.zipped); err != nil {
 		return err
 	}
-	b.unzipped.Multistream(false)
-	b.tar = tar.NewReader(b.unzipped)
+	b.decompressor.Multistream(false)
+	b.tar = tar.NewReader(b.decompressor)
 	size, err := b.readHeader(ManifestName)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (b *Reader) open() error {
 	if b.Manifest, err = ParseManifest(b.ManifestJSON); err != nil {
 		return err
 	}
-	for _, m := range b.Manifest.Members { // before the caller makes room for them
+	for _, m := range b.Manifest.Members { // before the caller allocates space for them
 		if m.Size > b.limits.findLimit(m.Name) {
 			return refuse(CodeTooLarge, m.Name)
 		}
@@ -138,7 +138,7 @@ func (b *Reader) advance() error {
 	size, err := b.readHeader(m.Name)
 	switch {
 	case err != nil:
-		return toRefusal(err, m.Name)
+		return convertError(err, m.Name)
 	case size != m.Size:
 		return refuse(CodeDamaged, m.Name)
 	}
@@ -153,20 +153,20 @@ func (b *Reader) readEnd() error {
 		if err == nil {
 			err = refuse(CodeUnknownMember, h.Name)
 		}
-		return toRefusal(err, "")
+		return convertError(err, "")
 	}
-	rest := make([]byte, 1<<12)
+	buffer := make([]byte, 1<<12)
 	for n := 0; n < 1<<16; {
-		k, err := b.unzipped.Read(rest)
-		n += k
-		if len(bytes.Trim(rest[:k], "\x00")) > 0 {
+		count, err := b.decompressor.Read(buffer)
+		n += count
+		if len(bytes.Trim(buffer[:count], "\x00")) > 0 {
 			return refuse(CodeDamaged, "")
 		}
 		if errors.Is(err, io.EOF) {
 			return b.readTrailer()
 		}
 		if err != nil {
-			return toRefusal(err, "")
+			return convertError(err, "")
 		}
 	}
 	return refuse(CodeDamaged, "")
@@ -174,10 +174,10 @@ func (b *Reader) readEnd() error {
 
 // readTrailer checks that the file ends with the trailer, see makeTrailer.
 func (b *Reader) readTrailer() error {
-	want := makeTrailer(b.zipped.digest())
+	want := makeTrailer(b.zipped.finishDigest())
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(b.file, got); err != nil {
-		return toRefusal(err, "")
+		return convertError(err, "")
 	}
 	if !bytes.Equal(got, want) {
 		return refuse(CodeDamaged, "")
@@ -197,11 +197,11 @@ func (b *Reader) SHA256() string { return hex.EncodeToString(b.sum.Sum(nil)) }
 // makeTrailer returns the end of a backup: an empty gzip stream whose comment is the digest of
 // the compressed data before it. Tools skip it. It reveals every changed bit, even one that
 // gzip ignores.
-func makeTrailer(digest []byte) []byte {
-	end := []byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255} // RFC 1952: a comment, and no time
-	end = append(hex.AppendEncode(end, digest), 0)
-	end = append(end, 3, 0)                    // RFC 1951: one empty block
-	return append(end, 0, 0, 0, 0, 0, 0, 0, 0) // checksum and length of nothing
+func makeTrailer(finishDigest []byte) []byte {
+	trailer := []byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255} // RFC 1952: a comment, and no time
+	trailer = append(hex.AppendEncode(trailer, finishDigest), 0)
+	trailer = append(trailer, 3, 0)                // RFC 1951: one empty block
+	return append(trailer, 0, 0, 0, 0, 0, 0, 0, 0) // checksum and length of nothing
 }
 
 // hashingReader hashes exactly the bytes that the decompressor takes.
@@ -218,7 +218,7 @@ func (h *hashingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadByte keeps the decompressor from reading ahead.
+// ReadByte prevents the decompressor from reading ahead.
 func (h *hashingReader) ReadByte() (byte, error) {
 	c, err := h.r.ReadByte()
 	if err == nil {
@@ -234,7 +234,7 @@ func (h *hashingReader) flush() {
 	h.buffer = h.buffer[:0]
 }
 
-func (h *hashingReader) digest() []byte {
+func (h *hashingReader) finishDigest() []byte {
 	h.flush()
 	return h.sum.Sum(nil)
 }
@@ -259,7 +259,7 @@ func (m *memberReader) Read(p []byte) (n int, err error) {
 			err = refuse(CodeDamaged, m.member.Name)
 		}
 	case err != nil:
-		err = toRefusal(err, m.member.Name)
+		err = convertError(err, m.member.Name)
 	}
 	m.err = err
 	return n, err
@@ -270,7 +270,7 @@ type sourceError struct{ error }
 
 func (e *sourceError) Unwrap() error { return e.error }
 
-// sourceReader marks the errors of the file, so that they are not taken for damage.
+// sourceReader marks the errors of the file, so that they do not count as damage.
 type sourceReader struct{ r io.Reader }
 
 func (s *sourceReader) Read(p []byte) (int, error) {
@@ -281,11 +281,11 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// toRefusal returns the refusal for an error of a decoder, and other errors unchanged.
-func toRefusal(err error, name string) error {
-	var refused *Refusal
-	var source *sourceError
-	if errors.As(err, &refused) || errors.As(err, &source) {
+// convertError returns the refusal for an error of a decoder, and other errors unchanged.
+func convertError(err error, name string) error {
+	var refusal *Refusal
+	var sourceErr *sourceError
+	if errors.As(err, &refusal) || errors.As(err, &sourceErr) {
 		return err
 	}
 	return refuse(CodeDamaged, name)

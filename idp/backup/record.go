@@ -54,13 +54,13 @@ func (a *attempts) add(r Record) {
 		return
 	}
 	drop := 0
-	if a.List[0].Error == "" && a.lastSuccess() == &a.List[0] {
+	if a.List[0].Error == "" && a.findLastSuccess() == &a.List[0] {
 		drop = 1
 	}
 	a.List = append(a.List[:drop], a.List[drop+1:]...)
 }
 
-func (a *attempts) lastSuccess() *Record {
+func (a *attempts) findLastSuccess() *Record {
 	for i := len(a.List) - 1; i >= 0; i-- {
 		if a.List[i].Error == "" {
 			return &a.List[i]
@@ -69,13 +69,13 @@ func (a *attempts) lastSuccess() *Record {
 	return nil
 }
 
-func attemptRecords(s idp.DocumentStore, clock idp.Clock) idp.Records[attempts] {
+func openAttempts(s idp.DocumentStore, clock idp.Clock) idp.Records[attempts] {
 	return idp.Records[attempts]{Store: s, Kind: RecordKind, Clock: clock}
 }
 
 // Records returns the last attempts, oldest first.
 func Records(ctx context.Context, s idp.DocumentStore) ([]Record, error) {
-	a, err := attemptRecords(s, time.Now).Get(ctx, recordKey)
+	a, err := openAttempts(s, time.Now).Get(ctx, recordKey)
 	if errors.Is(err, idp.ErrNotFound) {
 		return nil, nil
 	}
@@ -90,30 +90,30 @@ type identity struct {
 	ID string `json:"id"`
 }
 
-func identityRecords(s idp.DocumentStore) idp.Records[identity] {
+func openIdentities(s idp.DocumentStore) idp.Records[identity] {
 	return idp.Records[identity]{Store: s, Kind: InstallationKind, Clock: time.Now}
 }
 
 // ReadInstallationID returns the ID of the installation, or idp.ErrNotFound.
 func ReadInstallationID(ctx context.Context, s idp.DocumentStore) (string, error) {
-	known, err := identityRecords(s).Get(ctx, installationKey)
+	record, err := openIdentities(s).Get(ctx, installationKey)
 	if err != nil {
 		return "", fmt.Errorf("read the installation ID: %w", err)
 	}
-	return known.ID, nil
+	return record.ID, nil
 }
 
-// InstallationID returns the random ID of the installation: 128 bits in hexadecimal digits. It
+// EnsureInstallationID returns the random ID of the installation: 128 bits in hexadecimal digits. It
 // makes a missing one.
-func InstallationID(ctx context.Context, s idp.DocumentStore) (string, error) {
+func EnsureInstallationID(ctx context.Context, s idp.DocumentStore) (string, error) {
 	id, err := ReadInstallationID(ctx, s)
 	if !errors.Is(err, idp.ErrNotFound) {
 		return id, err
 	}
-	random := make([]byte, 16)
-	rand.Read(random)
-	id = hex.EncodeToString(random)
-	err = identityRecords(s).Update(ctx, []string{installationKey}, func(r *idp.Record[identity]) error {
+	raw := make([]byte, 16)
+	rand.Read(raw)
+	id = hex.EncodeToString(raw)
+	err = openIdentities(s).Update(ctx, []string{installationKey}, func(r *idp.Record[identity]) error {
 		if r.Value == nil {
 			r.Value = &identity{ID: id}
 		}

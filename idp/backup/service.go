@@ -64,12 +64,12 @@ func (s *Service) Begin(ctx context.Context, actor, file string, o Options) erro
 	return nil
 }
 
-// maxRecorded bounds texts in records.
-const maxRecorded = 500
+// maxRecordedText bounds texts in records.
+const maxRecordedText = 500
 
 func clipText(text string) string {
-	if len(text) > maxRecorded {
-		return text[:maxRecorded]
+	if len(text) > maxRecordedText {
+		return text[:maxRecordedText]
 	}
 	return text
 }
@@ -77,7 +77,7 @@ func clipText(text string) string {
 // Finish records the result of an attempt.
 func (s *Service) Finish(ctx context.Context, r Record) error {
 	r.At, r.File, r.Error = s.Clock.Now(), clipText(r.File), clipText(r.Error)
-	err := attemptRecords(s.Store, s.Clock).Update(ctx, []string{recordKey}, func(doc *idp.Record[attempts]) error {
+	err := openAttempts(s.Store, s.Clock).Update(ctx, []string{recordKey}, func(doc *idp.Record[attempts]) error {
 		if doc.Value == nil {
 			doc.Value = new(attempts)
 		}

@@ -187,9 +187,9 @@ func (h *Handler) signDocument(y, by idp.Year, from []*x509.Certificate, now tim
 	}
 	var body []byte
 	if y != "" {
-		body, err = h.IdP.Year(y, signer)
+		body, err = h.IdP.WriteYear(y, signer)
 	} else {
-		body, err = h.IdP.Stable(by, signer, from, now)
+		body, err = h.IdP.WriteStable(by, signer, from, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make metadata: %w", err)

@@ -104,12 +104,12 @@ check the signatures of this statement is in its last lines.
 	line("Valid until", formatTime(cert.NotAfter))
 	b.WriteString(fingerprintLines(cert))
 	sum := sha256.Sum256(doc)
-	line("Metadata SHA-256", certs.Colons(sum[:]))
+	line("Metadata SHA-256", certs.FormatFingerprint(sum[:]))
 	line("Made at", formatTime(now))
 	b.WriteString("\nSigned with RSA-SHA256 (PKCS #1 v1.5) by the keys of\n")
 	for _, e := range signers {
 		sum := sha256.Sum256(e.Key.Cert.Raw)
-		fmt.Fprintf(&b, "  %s, certificate SHA-256 %s\n", e.Key.Year, certs.Colons(sum[:]))
+		fmt.Fprintf(&b, "  %s, certificate SHA-256 %s\n", e.Key.Year, certs.FormatFingerprint(sum[:]))
 	}
 	b.WriteString("\nTo check it with a certificate that you trust already:\n")
 	for _, e := range signers {
@@ -124,7 +124,7 @@ check the signatures of this statement is in its last lines.
 func fingerprintLines(cert *x509.Certificate) string {
 	s256, s1, key := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw), sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return fmt.Sprintf("%-20s %s\n%-20s %s\n%-20s %s\n",
-		"SHA-256:", certs.Colons(s256[:]), "SHA-1:", certs.Colons(s1[:]), "Public key SHA-256:", certs.Colons(key[:]))
+		"SHA-256:", certs.FormatFingerprint(s256[:]), "SHA-1:", certs.FormatFingerprint(s1[:]), "Public key SHA-256:", certs.FormatFingerprint(key[:]))
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

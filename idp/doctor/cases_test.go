@@ -444,7 +444,7 @@ func TestFreshInstallationHasNoFinding(t *testing.T) {
 			if n := report.Attention(); n > 0 {
 				t.Errorf("%d things need attention: %+v\n%+v", n, report.Findings, report.Checks)
 			}
-			if report.Next == nil || report.Next.By != "server" || report.Next.Year != "2027" {
+			if report.Next == nil || report.Next.Actor != "server" || report.Next.Year != "2027" {
 				t.Errorf("next step: %+v", report.Next)
 			}
 		})

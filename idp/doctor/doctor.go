@@ -95,15 +95,15 @@ type Service struct {
 
 // limits are the time limits of checks and the thresholds of findings.
 type limits struct {
-	check, total time.Duration
+	checkTime, totalTime time.Duration
 	// records is the number of records of the store that one run examines.
 	records    int
 	storeBytes int64
 	diskBytes  uint64
 }
 
-func defaultLimits() limits {
-	return limits{check: 15 * time.Second, total: 30 * time.Second, records: 20_000, storeBytes: 10 << 30, diskBytes: 500 << 20}
+func newLimits() limits {
+	return limits{checkTime: 15 * time.Second, totalTime: 30 * time.Second, records: 20_000, storeBytes: 10 << 30, diskBytes: 500 << 20}
 }
 
 // Check is one check and the findings that it can return.
@@ -126,24 +126,24 @@ func New(i *installation.Installation, settings Settings, store idp.StoreExamine
 	return &Service{
 		Installation: i, Settings: settings, Store: store,
 		Probe: web.NewProbe(), Strangers: &web.Strangers{Log: i.Log, Clock: i.Clock},
-		freeSpace: readFreeSpace, isFIPS: fips140.Enabled, limits: defaultLimits(), checks: allChecks(),
+		freeSpace: readFreeSpace, isFIPS: fips140.Enabled, limits: newLimits(), checks: listChecks(),
 		activeChecks: map[string]bool{}, results: map[string]result{},
 	}
 }
 
 // Serve records that the checks run in the server, with the TLS certificate that the server
 // loaded; nil behind a proxy. Call it before the server listens.
-func (s *Service) Serve(loaded *tls.Config) { s.isServing, s.serverTLS = true, loaded }
+func (s *Service) Serve(config *tls.Config) { s.isServing, s.serverTLS = true, config }
 
-// allChecks returns the checks in the order of reports.
-func allChecks() []Check {
-	return slices.Concat(clockChecks(), baseURLChecks(), tlsChecks(), storeChecks(), keyChecks(), rotationChecks(),
-		machineChecks(), masterChecks(), backupChecks(), noticeChecks(), partnerChecks())
+// listChecks returns the checks in the order of reports.
+func listChecks() []Check {
+	return slices.Concat(listClockChecks(), listBaseURLChecks(), listTLSChecks(), listStoreChecks(), listKeyChecks(), listRotationChecks(),
+		listMachineChecks(), listMasterChecks(), listBackupChecks(), listNoticeChecks(), listPartnerChecks())
 }
 
 // Codes returns the codes of all findings, in the order of reports.
 func Codes() (codes []Code) {
-	for _, c := range allChecks() {
+	for _, c := range listChecks() {
 		for _, code := range c.Codes {
 			if !slices.Contains(codes, code) {
 				codes = append(codes, code)
@@ -169,13 +169,13 @@ func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.limits.total)
+	ctx, cancel := context.WithTimeout(ctx, s.limits.totalTime)
 	defer cancel()
 	checks := slices.DeleteFunc(slices.Clone(s.checks), func(c Check) bool { return o.Local && c.Network })
 	results := make([]result, len(checks))
-	next := make(chan *Next, 1)
+	next := make(chan *NextStep, 1)
 	plan := Check{Name: "next_step", Run: func(s *Service, ctx context.Context, _ Options) ([]Finding, error) {
-		next <- s.nextStep(ctx)
+		next <- s.findNextStep(ctx)
 		return nil, nil
 	}}
 	var wg sync.WaitGroup
@@ -191,7 +191,7 @@ func (s *Service) Examine(ctx context.Context, o Options) (*Report, error) {
 	}
 	select {
 	case r.Next = <-next:
-	default: // checkRotation says why
+	default: // checkRotation reports the cause
 	}
 	s.keepResults(r.At, results)
 	return r, nil
@@ -208,25 +208,25 @@ type result struct {
 func (s *Service) runCheck(ctx context.Context, c Check, o Options) result {
 	switch {
 	case c.Configured != nil && !c.Configured(s):
-		return result{outcome: Outcome{Check: c.Name, State: Skipped, Cause: NotConfigured}}
+		return result{outcome: Outcome{Check: c.Name, State: StateSkipped, Cause: CauseNotConfigured}}
 	case c.NeedsServer && !s.isServing:
-		return result{outcome: Outcome{Check: c.Name, State: Skipped, Cause: NeedsServer}}
+		return result{outcome: Outcome{Check: c.Name, State: StateSkipped, Cause: CauseNeedsServer}}
 	case !s.claimRun(c.Name):
-		return result{outcome: Outcome{Check: c.Name, State: Failed, Cause: StillRunning}}
+		return result{outcome: Outcome{Check: c.Name, State: StateFailed, Cause: CauseStillRunning}}
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.limits.check)
+	ctx, cancel := context.WithTimeout(ctx, s.limits.checkTime)
 	defer cancel()
-	ended := make(chan result, 1)
+	resultCh := make(chan result, 1)
 	go func() {
 		r := s.callCheck(ctx, c, o)
 		s.endRun(c.Name) // before the caller has the result, who may start the next run at once
-		ended <- r
+		resultCh <- r
 	}()
 	select {
-	case r := <-ended:
+	case r := <-resultCh:
 		return r
 	case <-ctx.Done():
-		return result{outcome: Outcome{Check: c.Name, State: Failed, Cause: TimedOut}}
+		return result{outcome: Outcome{Check: c.Name, State: StateFailed, Cause: CauseTimedOut}}
 	}
 }
 
@@ -234,17 +234,17 @@ func (s *Service) runCheck(ctx context.Context, c Check, o Options) result {
 func (s *Service) callCheck(ctx context.Context, c Check, o Options) (r result) {
 	defer func() {
 		if p := recover(); p != nil {
-			r = result{outcome: Outcome{Check: c.Name, State: Failed, Cause: Broken, Error: fmt.Sprint(p)}}
+			r = result{outcome: Outcome{Check: c.Name, State: StateFailed, Cause: CauseError, Error: fmt.Sprint(p)}}
 		}
 	}()
 	findings, err := c.Run(s, ctx, o)
 	switch {
 	case err == nil:
-		return result{Outcome{Check: c.Name, State: Done}, findings}
+		return result{Outcome{Check: c.Name, State: StateDone}, findings}
 	case errors.Is(err, context.DeadlineExceeded):
-		return result{Outcome{Check: c.Name, State: Failed, Cause: TimedOut}, findings}
+		return result{Outcome{Check: c.Name, State: StateFailed, Cause: CauseTimedOut}, findings}
 	}
-	return result{Outcome{Check: c.Name, State: Failed, Cause: Broken, Error: err.Error()}, findings}
+	return result{Outcome{Check: c.Name, State: StateFailed, Cause: CauseError, Error: err.Error()}, findings}
 }
 
 func (s *Service) claimRun(name string) bool {
@@ -285,12 +285,12 @@ func (s *Service) isEmpty(ctx context.Context) (bool, error) {
 	return len(all) == 0, err
 }
 
-// errorText returns the text of an error in one bounded line.
-func errorText(err error) string {
+// formatError returns the text of an error in one bounded line.
+func formatError(err error) string {
 	const maxRunes = 300
 	text := []rune(idp.OneLine(err.Error()))
 	return string(text[:min(len(text), maxRunes)])
 }
 
-// daysUntil returns the whole days from now until t, at least 0.
-func daysUntil(now, t time.Time) int { return max(int(t.Sub(now)/(24*time.Hour)), 0) }
+// countDays returns the whole days from now until t, at least 0.
+func countDays(now, t time.Time) int { return max(int(t.Sub(now)/(24*time.Hour)), 0) }

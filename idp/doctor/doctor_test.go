@@ -45,9 +45,9 @@ func TestHangingCheckIsLeft(t *testing.T) {
 		}},
 	)
 	d.doctor.SetLimits(time.Second, 1, 1)
-	for _, cause := range []string{doctor.TimedOut, doctor.StillRunning} {
+	for _, cause := range []string{doctor.CauseTimedOut, doctor.CauseStillRunning} {
 		report := d.examine(doctor.Options{})
-		if got := outcomeOf(report, "hangs"); got != (doctor.Outcome{Check: "hangs", State: doctor.Failed, Cause: cause}) {
+		if got := outcomeOf(report, "hangs"); got != (doctor.Outcome{Check: "hangs", State: doctor.StateFailed, Cause: cause}) {
 			t.Errorf("%+v, want %s", got, cause)
 		}
 		if len(report.Findings) != 1 || report.Findings[0].Code != "seen" {
@@ -72,7 +72,7 @@ func TestRunsFollowAtOnce(t *testing.T) {
 		return nil, nil
 	}})
 	for range 2000 {
-		if got := outcomeOf(d.examine(doctor.Options{}), "works"); got.State != doctor.Done {
+		if got := outcomeOf(d.examine(doctor.Options{}), "works"); got.State != doctor.StateDone {
 			t.Fatalf("%+v", got)
 		}
 	}
@@ -90,8 +90,8 @@ func TestBrokenCheckIsOutcome(t *testing.T) {
 	)
 	report := d.examine(doctor.Options{})
 	want := []doctor.Outcome{
-		{Check: "panics", State: doctor.Failed, Cause: doctor.Broken, Error: "oh"},
-		{Check: "fails", State: doctor.Failed, Cause: doctor.Broken, Error: "disk"},
+		{Check: "panics", State: doctor.StateFailed, Cause: doctor.CauseError, Error: "oh"},
+		{Check: "fails", State: doctor.StateFailed, Cause: doctor.CauseError, Error: "disk"},
 	}
 	if diff := cmp.Diff(want, report.Checks); diff != "" || len(report.Findings) > 0 {
 		t.Errorf("(-want +got):\n%s\n%+v", diff, report.Findings)
@@ -106,7 +106,7 @@ func TestChecksThatNeedServerAreSkipped(t *testing.T) {
 	t.Parallel()
 	report := newDeployment(t, func(o *options) { o.stopped = true }).examine(doctor.Options{})
 	for _, name := range []string{"base_url", "tls"} {
-		if got := outcomeOf(report, name); got.State != doctor.Skipped || got.Cause != doctor.NeedsServer {
+		if got := outcomeOf(report, name); got.State != doctor.StateSkipped || got.Cause != doctor.CauseNeedsServer {
 			t.Errorf("%+v", got)
 		}
 	}

@@ -5,7 +5,7 @@ import "time"
 // SetLimits changes the bounds of a Service: how long a check may take, how many records of the
 // store are examined, and from which size it is large.
 func (s *Service) SetLimits(check time.Duration, records int, storeBytes int64) {
-	s.limits.check, s.limits.records, s.limits.storeBytes = check, records, storeBytes
+	s.limits.checkTime, s.limits.records, s.limits.storeBytes = check, records, storeBytes
 }
 
 // SetFreeSpace replaces the free space of disks.

@@ -14,7 +14,7 @@ import (
 	"vernal/idp/rotation"
 )
 
-func keyChecks() []Check {
+func listKeyChecks() []Check {
 	return []Check{
 		{Name: "key_files", Codes: []Code{KeyFiles}, Run: (*Service).checkKeyFiles},
 		{Name: "signing", Codes: []Code{SigningFailed}, Run: (*Service).checkSigning},
@@ -24,7 +24,7 @@ func keyChecks() []Check {
 // checkKeyFiles reads the keys folder again. A running server uses the keys in its
 // memory, so damage to the files since its start would show only at the next one.
 func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Finding, err error) {
-	st, err := s.Rotation.Status(ctx, nil)
+	status, err := s.Rotation.Status(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (s *Service) checkKeyFiles(ctx context.Context, _ Options) (findings []Find
 	if damaged != nil {
 		years = damaged.Years
 	}
-	faults := keyring.Faults(st.History(), keys, years)
+	faults := keyring.Faults(status.History(), keys, years)
 	for _, e := range s.Years.All(s.Clock.Now()) {
 		// A fault that the server knows of is in the rotation's attention.
 		if fault := faults[e.Year()]; fault != "" && e.Fault == "" {
@@ -59,35 +59,35 @@ func (s *Service) checkSigning(ctx context.Context, _ Options) (findings []Findi
 			return findings, ctx.Err()
 		}
 		if err := s.trySigning(e); err != nil {
-			findings = append(findings, Finding{Code: SigningFailed, Level: Problem, Args: Args{Year: e.Year(), Value: errorText(err)}})
+			findings = append(findings, Finding{Code: SigningFailed, Level: Problem, Args: Args{Year: e.Year(), Value: formatError(err)}})
 		}
 	}
 	return findings, nil
 }
 
 func (s *Service) trySigning(e keyring.Entry) error {
-	if kept, ok := e.Key.Signer.(*certs.VaultKey); ok {
-		return kept.Ready()
+	if vaultKey, ok := e.Key.Signer.(*certs.VaultKey); ok {
+		return vaultKey.CheckReady()
 	}
 	end := s.Years.BeginSigning()
 	defer end()
 	current, ok := s.Years.Lookup(e.Year(), s.Clock.Now())
 	if !ok || current.Key.Signer == nil {
-		return nil // it was closed just now
+		return nil // the year was closed in the meantime
 	}
 	sum := sha256.Sum256([]byte("check of the signing key of " + e.Year()))
 	signature, err := current.Key.Signer.Sign(rand.Reader, sum[:], crypto.SHA256)
 	if err != nil {
 		return err
 	}
-	public, ok := current.Key.Cert.PublicKey.(*rsa.PublicKey)
+	publicKey, ok := current.Key.Cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		return errors.New("the key is not RSA")
 	}
-	return rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], signature)
+	return rsa.VerifyPKCS1v15(publicKey, crypto.SHA256, sum[:], signature)
 }
 
-func rotationChecks() []Check {
+func listRotationChecks() []Check {
 	return []Check{{Name: "rotation", Codes: []Code{PreferredYearUnusable, RotationAttention}, Run: (*Service).checkRotation}}
 }
 
@@ -98,13 +98,13 @@ func (s *Service) checkRotation(ctx context.Context, _ Options) (findings []Find
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.Rotation.Status(ctx, board.Unmoved())
+	status, err := s.Rotation.Status(ctx, board.Unmoved())
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range st.Attention {
+	for _, a := range status.Attention {
 		f := Finding{Code: RotationAttention, Level: Problem, Args: Args{Year: a.Year, Attention: &a}, Suggestions: a.Suggestions}
-		if a.Code == rotation.NoSigningKey || a.Code == rotation.KeyUnusable && a.Year == st.Preferred {
+		if a.Code == rotation.NoSigningKey || a.Code == rotation.KeyUnusable && a.Year == status.Preferred {
 			f.Code = PreferredYearUnusable
 		}
 		findings = append(findings, f)
@@ -115,8 +115,8 @@ func (s *Service) checkRotation(ctx context.Context, _ Options) (findings []Find
 // planYears is the number of years that the report looks ahead for the next step.
 const planYears = 2
 
-// nextStep returns the next step of the rotation, or nil if none is known.
-func (s *Service) nextStep(ctx context.Context) *Next {
+// findNextStep returns the next step of the rotation, or nil if none is known.
+func (s *Service) findNextStep(ctx context.Context) *NextStep {
 	plan, err := s.Rotation.Plan(ctx, planYears)
 	if err != nil {
 		return nil
@@ -125,9 +125,9 @@ func (s *Service) nextStep(ctx context.Context) *Next {
 		if c.Step == "" {
 			continue
 		}
-		n := &Next{By: "server", UpcomingStep: c}
+		n := &NextStep{Actor: "server", UpcomingStep: c}
 		if c.ByHand || c.Stuck {
-			n.By = "operator"
+			n.Actor = "operator"
 		}
 		return n
 	}

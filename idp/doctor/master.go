@@ -14,7 +14,7 @@ import (
 // §5.3.6).
 const masterKeyAge = 2 * 365 * day
 
-func masterChecks() []Check {
+func listMasterChecks() []Check {
 	return []Check{{
 		Name: "master_key", Codes: []Code{MasterKeyUnreadable, MasterKeyOther, MasterKeyOld, RekeyUnfinished},
 		Configured: func(s *Service) bool { return s.Master != nil }, Run: (*Service).checkMasterKey,
@@ -24,7 +24,7 @@ func masterChecks() []Check {
 // checkMasterKey looks at the master key as it is configured now, which need not be the one
 // that the server was started with.
 func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Finding, err error) {
-	st, err := s.Rekey.State(ctx)
+	state, err := s.Rekey.State(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -34,19 +34,19 @@ func (s *Service) checkMasterKey(ctx context.Context, _ Options) (findings []Fin
 	switch {
 	case errors.Is(err, seal.ErrPermissions): // checkFiles reports it
 	case err != nil:
-		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: errorText(err)}})
-	case !slices.Contains([]string{st.Configured, st.From, st.To}, master.ID()):
+		findings = append(findings, Finding{Code: MasterKeyUnreadable, Level: Problem, Args: Args{Path: path, Value: formatError(err)}})
+	case !slices.Contains([]string{state.Configured, state.From, state.To}, master.ID()):
 		findings = append(findings, Finding{
-			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: st.Configured, Value: master.ID()},
+			Code: MasterKeyOther, Level: Problem, Args: Args{Path: path, Key: state.Configured, Value: master.ID()},
 			Suggestions: []idp.Suggestion{rekey.With(idp.OptionBegin, "").With(idp.OptionNewKey, "")},
 		})
 	}
-	if !st.Working && (st.Phase != "" || st.Renewing) {
+	if !state.Working && (state.Phase != "" || state.Renewing) {
 		suggestions := []idp.Suggestion{rekey}
-		if st.Phase != "" {
+		if state.Phase != "" {
 			suggestions = append(suggestions, rekey.With(idp.OptionFinish, ""))
 		}
-		findings = append(findings, Finding{Code: RekeyUnfinished, Level: Problem, Args: Args{Value: st.Failed}, Suggestions: suggestions})
+		findings = append(findings, Finding{Code: RekeyUnfinished, Level: Problem, Args: Args{Value: state.Failed}, Suggestions: suggestions})
 	}
 	if info, statErr := os.Stat(path); statErr == nil && s.Clock.Now().Sub(info.ModTime()) > masterKeyAge {
 		findings = append(findings, Finding{

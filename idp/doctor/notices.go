@@ -9,7 +9,7 @@ import (
 	"vernal/idp"
 )
 
-func noticeChecks() []Check {
+func listNoticeChecks() []Check {
 	hasMail := func(s *Service) bool { return s.Mail != nil }
 	return []Check{
 		{Name: "notices", Codes: []Code{NoticesOff, MailUnusable}, Run: (*Service).checkNotices},
@@ -32,10 +32,10 @@ func (s *Service) hasNotices() bool {
 
 func (s *Service) checkNotices(ctx context.Context, _ Options) ([]Finding, error) {
 	if s.MailErr != nil {
-		return []Finding{{Code: MailUnusable, Level: Problem, Args: Args{Value: errorText(s.MailErr)}}}, nil
+		return []Finding{{Code: MailUnusable, Level: Problem, Args: Args{Value: formatError(s.MailErr)}}}, nil
 	}
-	empty, err := s.isEmpty(ctx)
-	if err != nil || empty || s.hasNotices() {
+	isEmpty, err := s.isEmpty(ctx)
+	if err != nil || isEmpty || s.hasNotices() {
 		return nil, err
 	}
 	return []Finding{{Code: NoticesOff, Level: Information}}, nil
@@ -47,7 +47,7 @@ func (s *Service) checkMail(ctx context.Context, _ Options) ([]Finding, error) {
 	if err == nil {
 		return nil, nil
 	}
-	return []Finding{{Code: MailFailed, Level: Problem, Args: Args{Host: s.Mail.Server, Value: errorText(err)}}}, nil
+	return []Finding{{Code: MailFailed, Level: Problem, Args: Args{Host: s.Mail.Server, Value: formatError(err)}}}, nil
 }
 
 // checkWebhook connects to the webhook's server and sends nothing. The URL can be a secret, so
@@ -57,7 +57,7 @@ func (s *Service) checkWebhook(ctx context.Context, _ Options) ([]Finding, error
 	if err == nil {
 		return nil, nil
 	}
-	return []Finding{{Code: WebhookFailed, Level: Problem, Args: Args{Value: errorText(err)}}}, nil
+	return []Finding{{Code: WebhookFailed, Level: Problem, Args: Args{Value: formatError(err)}}}, nil
 }
 
 // checkTest sends a test to the operators, if it was asked for.
@@ -65,18 +65,18 @@ func (s *Service) checkTest(ctx context.Context, o Options) (findings []Finding,
 	if !o.SendTest {
 		return nil, nil
 	}
-	mails, hook := s.Notices.SendTest(ctx)
+	mailErrs, hookErr := s.Notices.SendTest(ctx)
 	failures, lastErr := 0, error(nil)
-	for _, err := range mails {
+	for _, err := range mailErrs {
 		if err != nil {
 			failures, lastErr = failures+1, err
 		}
 	}
 	if failures > 0 {
-		findings = append(findings, Finding{Code: TestMailFailed, Level: Problem, Args: Args{Count: failures, Value: errorText(lastErr)}})
+		findings = append(findings, Finding{Code: TestMailFailed, Level: Problem, Args: Args{Count: failures, Value: formatError(lastErr)}})
 	}
-	if hook != nil {
-		findings = append(findings, Finding{Code: TestWebhookFailed, Level: Problem, Args: Args{Value: errorText(hook)}})
+	if hookErr != nil {
+		findings = append(findings, Finding{Code: TestWebhookFailed, Level: Problem, Args: Args{Value: formatError(hookErr)}})
 	}
 	return findings, nil
 }

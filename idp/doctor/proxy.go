@@ -16,57 +16,57 @@ func (s *Service) judgeSighting(seen *web.Sighting) (findings []Finding) {
 	}
 	peer := seen.Peer.String()
 	// If base_url is https and TLS does not end at this server, it ends at a proxy.
-	proxied := s.Secure() && s.serverTLS == nil || seen.ForwardedFor
+	hasProxy := s.isHTTPS() && s.serverTLS == nil || seen.ForwardedFor
 	switch {
-	case proxied && !seen.Trusted:
+	case hasProxy && !seen.Trusted:
 		add(ProxyNotTrusted, Problem, Args{Peer: peer})
-	case proxied && !seen.ForwardedFor:
+	case hasProxy && !seen.ForwardedFor:
 		add(ForwardedForMissing, Problem, Args{Peer: peer})
 	}
-	if s.Secure() && seen.ForwardedProto == "http" {
+	if s.isHTTPS() && seen.ForwardedProto == "http" {
 		add(ForwardedProtoHTTP, Problem, Args{Peer: peer})
 	}
-	if base, err := url.Parse(s.IdP.BaseURL); err == nil && !strings.EqualFold(hostOf(seen.Host), base.Hostname()) {
+	if base, err := url.Parse(s.IdP.BaseURL); err == nil && !strings.EqualFold(extractHost(seen.Host), base.Hostname()) {
 		add(HostChanged, Information, Args{Host: seen.Host, URL: s.IdP.BaseURL})
 	}
 	return findings
 }
 
-func hostOf(hostPort string) string { return (&url.URL{Host: hostPort}).Hostname() }
+func extractHost(hostPort string) string { return (&url.URL{Host: hostPort}).Hostname() }
 
 // judgeAnswer looks for changes by a proxy in the answer: the attributes of the cookie that
 // came with it, and the headers that protect pages.
 func (s *Service) judgeAnswer(h http.Header) (findings []Finding) {
-	var missing []string
+	var lostAttributes []string
 	cookie := findCookie(h)
 	switch {
 	case cookie == nil:
-		missing = []string{"Set-Cookie"}
+		lostAttributes = []string{"Set-Cookie"}
 	default:
-		for name, kept := range map[string]bool{
-			"Secure": cookie.Secure || !s.Secure(), "HttpOnly": cookie.HttpOnly,
+		for name, isKept := range map[string]bool{
+			"Secure": cookie.Secure || !s.isHTTPS(), "HttpOnly": cookie.HttpOnly,
 			"SameSite=Lax": cookie.SameSite == http.SameSiteLaxMode, "Path=/": cookie.Path == "/", "no Domain": cookie.Domain == "",
 		} {
-			if !kept {
-				missing = append(missing, name)
+			if !isKept {
+				lostAttributes = append(lostAttributes, name)
 			}
 		}
 	}
-	if len(missing) > 0 {
-		findings = append(findings, Finding{Code: CookieChanged, Level: Problem, Args: Args{Value: joinSorted(missing)}})
+	if len(lostAttributes) > 0 {
+		findings = append(findings, Finding{Code: CookieChanged, Level: Problem, Args: Args{Value: joinSorted(lostAttributes)}})
 	}
-	wanted := []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options"}
-	if s.Secure() {
-		wanted = append(wanted, "Strict-Transport-Security")
+	headers := []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options"}
+	if s.isHTTPS() {
+		headers = append(headers, "Strict-Transport-Security")
 	}
-	var lost []string
-	for _, name := range wanted {
+	var lostHeaders []string
+	for _, name := range headers {
 		if h.Get(name) == "" {
-			lost = append(lost, name)
+			lostHeaders = append(lostHeaders, name)
 		}
 	}
-	if len(lost) > 0 {
-		findings = append(findings, Finding{Code: SecurityHeadersLost, Level: Problem, Args: Args{Value: joinSorted(lost)}})
+	if len(lostHeaders) > 0 {
+		findings = append(findings, Finding{Code: SecurityHeadersLost, Level: Problem, Args: Args{Value: joinSorted(lostHeaders)}})
 	}
 	return findings
 }

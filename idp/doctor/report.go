@@ -10,21 +10,21 @@ import (
 // State is the state of a check after a run.
 type State string
 
-// The states of a check. Skipped means that the check is not configured, or needs a
+// The states of a check. StateSkipped means that the check is not configured, or needs a
 // running server.
 const (
-	Done    State = "done"
-	Skipped State = "skipped"
-	Failed  State = "failed"
+	StateDone    State = "done"
+	StateSkipped State = "skipped"
+	StateFailed  State = "failed"
 )
 
-// The causes of Skipped and Failed.
+// The causes of StateSkipped and StateFailed.
 const (
-	NeedsServer   = "needs_server"
-	NotConfigured = "not_configured"
-	TimedOut      = "timed_out"
-	StillRunning  = "still_running"
-	Broken        = "error"
+	CauseNeedsServer   = "needs_server"
+	CauseNotConfigured = "not_configured"
+	CauseTimedOut      = "timed_out"
+	CauseStillRunning  = "still_running"
+	CauseError         = "error"
 )
 
 // Outcome says whether a check was done.
@@ -33,7 +33,7 @@ type Outcome struct {
 	State State  `json:"state"`
 	// Cause is the reason that the check is not done.
 	Cause string `json:"cause,omitzero"`
-	// Error is the cause in words, for Broken.
+	// Error is the cause in words, for CauseError.
 	Error string `json:"error,omitzero"`
 }
 
@@ -46,14 +46,14 @@ type Report struct {
 	FIPS     bool      `json:"fips"`
 	Findings []Finding `json:"findings"`
 	Checks   []Outcome `json:"checks"`
-	// Next is the next step of the rotation, if one is known.
-	Next *Next `json:"next,omitempty"`
+	// NextStep is the next step of the rotation, if one is known.
+	Next *NextStep `json:"next,omitempty"`
 }
 
-// Next is the next step of the rotation.
-type Next struct {
-	// By is the actor: "server" or "operator".
-	By string `json:"by"`
+// NextStep is the next step of the rotation.
+type NextStep struct {
+	// Actor is the actor: "server" or "operator".
+	Actor string `json:"by"`
 	rotation.UpcomingStep
 }
 
@@ -65,7 +65,7 @@ func (r *Report) Attention() (n int) {
 		}
 	}
 	for _, c := range r.Checks {
-		if c.State == Failed {
+		if c.State == StateFailed {
 			n++
 		}
 	}

@@ -27,7 +27,7 @@ func (s *Service) Last() Measures {
 		m.Problems[code] = false
 	}
 	for _, r := range s.results {
-		m.Failed[r.outcome.Check] = r.outcome.State == Failed
+		m.Failed[r.outcome.Check] = r.outcome.State == StateFailed
 		for _, f := range r.findings {
 			m.Problems[f.Code] = m.Problems[f.Code] || f.Level == Problem
 		}
@@ -36,9 +36,9 @@ func (s *Service) Last() Measures {
 }
 
 const (
-	// firstAfter is the time until the first run in the background, which must not slow down
+	// firstWait is the time until the first run in the background, which must not slow down
 	// the start of a server.
-	firstAfter = time.Minute
+	firstWait = time.Minute
 	// localEvery is the interval of the local checks.
 	localEvery = 10 * time.Minute
 )
@@ -47,17 +47,17 @@ const (
 // Settings.Every is set.
 func (s *Service) Run(ctx context.Context) {
 	var askedAt time.Time
-	for wait := firstAfter; ; wait = localEvery {
+	for wait := firstWait; ; wait = localEvery {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
 		}
 		now := s.Clock.Now()
-		local := s.Settings.Every == 0 || now.Sub(askedAt).Abs() < s.Settings.Every
-		if !local {
+		isLocal := s.Settings.Every == 0 || now.Sub(askedAt).Abs() < s.Settings.Every
+		if !isLocal {
 			askedAt = now
 		}
-		_, _ = s.Examine(ctx, Options{Local: local}) // without a test it cannot fail
+		_, _ = s.Examine(ctx, Options{Local: isLocal}) // it fails only with SendTest
 	}
 }

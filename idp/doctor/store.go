@@ -14,7 +14,7 @@ import (
 // the pages in use that changes replace.
 const storeBatch = 500
 
-func storeChecks() []Check {
+func listStoreChecks() []Check {
 	return []Check{
 		{
 			Name: "store", Codes: []Code{StoreDamaged, StoreTampered, StoreLarge},
@@ -28,7 +28,7 @@ func storeChecks() []Check {
 func (s *Service) checkWrites(ctx context.Context, _ Options) ([]Finding, error) {
 	err := s.Installation.Store.CheckWrites(ctx)
 	if errors.Is(err, idp.ErrNotWritten) {
-		return []Finding{{Code: StoreNotWritten, Level: Problem, Args: Args{Path: s.Settings.StoreFile, Value: errorText(err)}}}, nil
+		return []Finding{{Code: StoreNotWritten, Level: Problem, Args: Args{Path: s.Settings.StoreFile, Value: formatError(err)}}}, nil
 	}
 	return nil, err
 }
@@ -43,14 +43,14 @@ func (s *Service) checkStore(ctx context.Context, _ Options) (findings []Finding
 		findings = append(findings, Finding{Code: StoreLarge, Level: Information,
 			Args: Args{Path: s.Settings.StoreFile, Megabytes: int(info.Size() >> 20)}})
 	}
-	tampered, err := s.examineStore(ctx)
-	if len(tampered) > 0 {
+	tamperedBuckets, err := s.examineStore(ctx)
+	if len(tamperedBuckets) > 0 {
 		findings = append(findings, Finding{Code: StoreTampered, Level: Problem,
-			Args: Args{Count: len(tampered), Value: joinSorted(tampered)}})
+			Args: Args{Count: len(tamperedBuckets), Value: joinSorted(tamperedBuckets)}})
 	}
 	if errors.Is(err, idp.ErrDamaged) {
 		findings = append(findings, Finding{Code: StoreDamaged, Level: Problem,
-			Args: Args{Path: s.Settings.StoreFile, Value: errorText(err)}})
+			Args: Args{Path: s.Settings.StoreFile, Value: formatError(err)}})
 		err = nil
 	}
 	return findings, err
@@ -59,33 +59,33 @@ func (s *Service) checkStore(ctx context.Context, _ Options) (findings []Finding
 // pass is one pass through the store, over several runs.
 type pass struct {
 	next idp.StorePlace
-	// tampered has the buckets of the records that are not authentic, lastTampered those of
+	// tamperedBuckets has the buckets of the records that are not authentic, lastTamperedBuckets those of
 	// the pass before, which must not be forgotten while other records are examined.
-	tampered, lastTampered []string
+	tamperedBuckets, lastTamperedBuckets []string
 }
 
 // examineStore continues the pass, and returns the buckets of the known tampered records.
-func (s *Service) examineStore(ctx context.Context) (tampered []string, err error) {
+func (s *Service) examineStore(ctx context.Context) (tamperedBuckets []string, err error) {
 	s.mu.Lock()
 	p := s.pass
 	s.mu.Unlock()
 	for n := 0; n < s.limits.records && err == nil; {
-		var seen idp.StoreExamination
-		seen, err = s.Store.Examine(ctx, p.next, storeBatch)
-		p.tampered = append(slices.Clip(p.tampered), seen.Tampered...)
-		n, p.next = n+seen.Records, seen.Next
+		var examination idp.StoreExamination
+		examination, err = s.Store.Examine(ctx, p.next, storeBatch)
+		p.tamperedBuckets = append(slices.Clip(p.tamperedBuckets), examination.Tampered...)
+		n, p.next = n+examination.Records, examination.Next
 		if err == nil && p.next.IsZero() {
-			p.lastTampered, p.tampered = p.tampered, nil
+			p.lastTamperedBuckets, p.tamperedBuckets = p.tamperedBuckets, nil
 			break
 		}
 	}
 	s.mu.Lock()
 	s.pass = p
 	s.mu.Unlock()
-	if len(p.lastTampered) > len(p.tampered) {
-		return p.lastTampered, err
+	if len(p.lastTamperedBuckets) > len(p.tamperedBuckets) {
+		return p.lastTamperedBuckets, err
 	}
-	return p.tampered, err
+	return p.tamperedBuckets, err
 }
 
 // joinSorted lists different names in order.

@@ -15,17 +15,17 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// tlsEnding is how long before its end a TLS certificate should have been renewed. For one
+	// tlsWarning is how long before its end a TLS certificate should have been renewed. For one
 	// that is valid for less than three times as long, it is the last third of that time.
-	tlsEnding = 14 * day
+	tlsWarning = 14 * day
 )
 
-func tlsChecks() []Check {
+func listTLSChecks() []Check {
 	return []Check{
 		{
 			Name: "tls", Network: true, NeedsServer: true,
 			Codes:      []Code{TLSExpired, TLSEnding, TLSWrongHost, TLSIncomplete, TLSUntrusted},
-			Configured: (*Service).Secure, Run: (*Service).checkTLS,
+			Configured: (*Service).isHTTPS, Run: (*Service).checkTLS,
 		},
 		{
 			Name:       "tls_file",
@@ -35,8 +35,8 @@ func tlsChecks() []Check {
 	}
 }
 
-// Secure reports whether base_url is https.
-func (s *Service) Secure() bool { return s.Installation.IsSecure() }
+// isHTTPS reports whether base_url is https.
+func (s *Service) isHTTPS() bool { return s.Installation.IsSecure() }
 
 // checkTLS looks at the certificates that a browser gets at base_url.
 func (s *Service) checkTLS(ctx context.Context, _ Options) ([]Finding, error) {
@@ -71,14 +71,14 @@ func (s *Service) checkTLSFile(context.Context, Options) ([]Finding, error) {
 	args := Args{Path: s.Settings.TLSCert}
 	pair, err := tls.LoadX509KeyPair(s.Settings.TLSCert, s.Settings.TLSKey)
 	if err != nil {
-		args.Value = errorText(err)
+		args.Value = formatError(err)
 		return []Finding{{Code: TLSFileUnreadable, Level: Problem, Args: args}}, nil
 	}
 	var chain []*x509.Certificate
 	for _, der := range pair.Certificate {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
-			args.Value = errorText(err)
+			args.Value = formatError(err)
 			return []Finding{{Code: TLSFileUnreadable, Level: Problem, Args: args}}, nil
 		}
 		chain = append(chain, c)
@@ -104,14 +104,14 @@ func (s *Service) judgeChain(chain []*x509.Certificate, host string, args Args) 
 		findings = append(findings, f)
 	}
 	now, leaf := s.Clock.Now(), chain[0]
-	ending := min(tlsEnding, leaf.NotAfter.Sub(leaf.NotBefore)/3)
+	warningTime := min(tlsWarning, leaf.NotAfter.Sub(leaf.NotBefore)/3)
 	verifiedAt := now
 	switch left := leaf.NotAfter.Sub(now); {
 	case left <= 0:
-		verifiedAt = leaf.NotAfter // finds its other faults
+		verifiedAt = leaf.NotAfter // to find its other faults
 		add(TLSExpired, func(a *Args) { a.Date = leaf.NotAfter.UTC() })
-	case left < ending:
-		add(TLSEnding, func(a *Args) { a.Date, a.Days = leaf.NotAfter.UTC(), daysUntil(now, leaf.NotAfter) })
+	case left < warningTime:
+		add(TLSEnding, func(a *Args) { a.Date, a.Days = leaf.NotAfter.UTC(), countDays(now, leaf.NotAfter) })
 	}
 	if leaf.VerifyHostname(host) != nil {
 		add(TLSWrongHost, func(a *Args) { a.Host = host })
@@ -125,10 +125,10 @@ func (s *Service) judgeChain(chain []*x509.Certificate, host string, args Args) 
 		return findings
 	}
 	last := chain[len(chain)-1]
-	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown && !bytes.Equal(last.RawIssuer, last.RawSubject) {
+	if _, isUnknown := errors.AsType[x509.UnknownAuthorityError](err); isUnknown && !bytes.Equal(last.RawIssuer, last.RawSubject) {
 		add(TLSIncomplete, nil)
 	} else {
-		add(TLSUntrusted, func(a *Args) { a.Value = errorText(err) })
+		add(TLSUntrusted, func(a *Args) { a.Value = formatError(err) })
 	}
 	return findings
 }

@@ -105,7 +105,7 @@ func (h *Handler) renderBody(t *Topic) (htmltemplate.HTML, error) {
 	v := Values{BaseURL: h.BaseURL}
 	for _, y := range years {
 		sum := sha256.Sum256(y.cert.Raw)
-		v.Years = append(v.Years, Year{Year: y.year, State: y.state, EndAt: y.cert.NotAfter, SHA256: certs.Colons(sum[:])})
+		v.Years = append(v.Years, Year{Year: y.year, State: y.state, EndAt: y.cert.NotAfter, SHA256: certs.FormatFingerprint(sum[:])})
 	}
 	body, err := t.HTML(v)
 	if err == nil {

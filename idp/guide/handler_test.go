@@ -28,7 +28,7 @@ func fingerprint(t *testing.T, i *idptest.IdP, y idp.Year) string {
 		t.Fatalf("no year %s", y)
 	}
 	sum := sha256.Sum256(e.Key.Cert.Raw)
-	return certs.Colons(sum[:])
+	return certs.FormatFingerprint(sum[:])
 }
 
 // guidePaths returns the paths of the indexes and all guides.

@@ -130,7 +130,7 @@ func (q *Request) appendAuthn(found saml.Findings, now time.Time) saml.Findings 
 		err = ask.CheckLength()
 	}
 	add("RequestedAuthnContext", err)
-	_, err = p.Recipient(q.Cert, now) // the time does not decide whether a recipient exists
+	_, err = p.ChooseRecipient(q.Cert, now) // the time does not decide whether a recipient exists
 	add("encryption", err)
 	return found
 }

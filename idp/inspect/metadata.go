@@ -47,7 +47,7 @@ func (s *Service) checkMetadata(ctx context.Context, r *Report, root *xmltree.El
 	if s.Years != nil {
 		ours, _ = s.ourCertificates(r.At)
 	}
-	p, notes, err := sp.FromMetadata([]byte(text), r.At, ours)
+	p, notes, err := sp.ConvertMetadata([]byte(text), r.At, ours)
 	var invalid *sp.InvalidError
 	if errors.As(err, &invalid) {
 		for _, problem := range invalid.Problems {

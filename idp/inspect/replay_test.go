@@ -103,7 +103,7 @@ func TestInspectComparesMetadataWithRegistration(t *testing.T) {
 	if r := inspectText(t, inspector(i), doc, now); r.Refused || !r.Metadata || check(r, "entityID").Note != "it is not registered yet" {
 		t.Errorf("not registered: %+v", r.Checks)
 	}
-	record, _, err := sp.FromMetadata(file, now, nil)
+	record, _, err := sp.ConvertMetadata(file, now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -234,7 +234,7 @@ func (s *Service) showFinding(r *Report, q *inbound.Request, f saml.Finding, exp
 			break
 		}
 		seen := p.Encryption
-		if to, _ := p.Recipient(q.Cert, r.At); to != nil {
+		if to, _ := p.ChooseRecipient(q.Cert, r.At); to != nil {
 			seen += ", to the certificate " + nameCertificate(to)
 		}
 		r.noteKept(f.Field, seen)

@@ -18,8 +18,8 @@ import (
 	"vernal/idp/yearaccess"
 )
 
-// accepted is a verified LogoutRequest with the service provider that sent it.
-type accepted struct {
+// acceptedRequest is a verified LogoutRequest with the service provider that sent it.
+type acceptedRequest struct {
 	request  *idp.LogoutRequest
 	provider *sp.Provider
 	// preview names the link or registration that opened the year, if the year is not published.
@@ -29,18 +29,18 @@ type accepted struct {
 // acceptRequest has package inbound verify and check a message that arrived at the year's URL,
 // asks the gate whether its sender may use the year, and looks up the user that it names. An
 // error may name the sender once a.provider is set.
-func (h *Handler) acceptRequest(r *http.Request, a *accepted, visit *yearaccess.Visit, msg *saml.Message, kind inbound.Kind, now time.Time) error {
-	e, year, url := web.EventOf(r), web.Year(r), h.IdP.LogoutURL
+func (h *Handler) acceptRequest(r *http.Request, a *acceptedRequest, visit *yearaccess.Visit, msg *saml.Message, kind inbound.Kind, now time.Time) error {
+	e, year, makeURL := web.EventOf(r), web.Year(r), h.IdP.LogoutURL
 	if kind == inbound.RemoteLogoutRequest {
-		url = h.IdP.RemoteLogoutURL
+		makeURL = h.IdP.RemoteLogoutURL
 	}
-	q, err := inbound.Accept(r.Context(), h.Registry, msg, kind, inbound.Expect{Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{url(year), url("")}})
+	q, err := inbound.Accept(r.Context(), h.Registry, msg, kind, inbound.Expect{Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{makeURL(year), makeURL("")}})
 	if q.Provider != nil {
 		noteSender(e, q.Provider, year, q.Cert != nil)
 	}
-	entry, preview, denied := visit.Admit(q.Provider, q.Cert != nil, err)
-	if denied != nil {
-		return denied
+	entry, preview, denyErr := visit.Admit(q.Provider, q.Cert != nil, err)
+	if denyErr != nil {
+		return denyErr
 	}
 	a.provider, a.preview = q.Provider, preview
 	if kind == inbound.LogoutRequest {
@@ -60,14 +60,14 @@ func (h *Handler) acceptRequest(r *http.Request, a *accepted, visit *yearaccess.
 
 // noteSender records the sender of a message in the log, and in the audit trail if the message
 // is refused.
-func noteSender(e *web.Event, p *sp.Provider, year idp.Year, verified bool) {
+func noteSender(e *web.Event, p *sp.Provider, year idp.Year, isVerified bool) {
 	e.Note(slog.String("sp", string(p.EntityID)))
-	e.SP, e.Year, e.Verified = p.EntityID, year, verified
+	e.SP, e.Year, e.Verified = p.EntityID, year, isVerified
 }
 
 // readRequest fills a.request from an accepted message. It decrypts the name, if that is
 // encrypted, with the key of entry's year, and looks up the user.
-func (h *Handler) readRequest(ctx context.Context, a *accepted, q *inbound.Request, msg *saml.Message, entry keyring.Entry, now time.Time) error {
+func (h *Handler) readRequest(ctx context.Context, a *acceptedRequest, q *inbound.Request, msg *saml.Message, entry keyring.Entry, now time.Time) error {
 	if err := q.OpenName(entry.Key.Signer); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (h *Handler) readRequest(ctx context.Context, a *accepted, q *inbound.Reque
 
 // recordUse records that a year is in use. A verified LogoutRequest keeps it open like an
 // AuthnRequest, but a preview does not.
-func (h *Handler) recordUse(a *accepted, now time.Time) {
+func (h *Handler) recordUse(a *acceptedRequest, now time.Time) {
 	if h.Uses == nil || a.preview != "" {
 		return
 	}
@@ -101,9 +101,9 @@ func checkRegistration(p *sp.Provider, req *idp.LogoutRequest) error {
 	return err
 }
 
-// unknownProvider returns the refusal of a sender that was removed in the meantime. It returns
+// refuseUnknown returns the refusal of a sender that was removed in the meantime. It returns
 // other errors unchanged.
-func unknownProvider(id idp.EntityID, err error) error {
+func refuseUnknown(id idp.EntityID, err error) error {
 	if errors.Is(err, idp.ErrNotFound) {
 		return idp.Refuse(idp.RefusedSPUnknown, "Issuer", string(id)).With(err)
 	}

@@ -30,7 +30,7 @@ var (
 // answerRequest judges the request by the current sessions, records the decision together with
 // the sessions that end, and answers. Without an audit record, no session ends and no answer
 // is sent.
-func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	s, err := h.Sessions.Current(r)
 	if errors.Is(err, idp.ErrNotFound) {
 		s, err = nil, nil
@@ -38,7 +38,7 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return err
 	}
-	ended, err := h.recordLogout(r, a, frontKind, func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
+	endedSessions, err := h.recordLogout(r, a, frontKind, func(first *idp.LogoutRequest, sessions []*idp.Session) idp.LogoutDecision {
 		return logoutscope.Judge(first, sessions, s)
 	})
 	if err != nil {
@@ -46,17 +46,17 @@ func (h *Handler) answerRequest(w http.ResponseWriter, r *http.Request, a *accep
 	}
 	// Only the browser whose own session ended loses its cookie and learns which SPs took part
 	// in it. Another browser may be an attacker's.
-	var still []idp.EntityID
-	if own := logoutscope.Current(ended, s); own != nil {
+	var otherSPs []idp.EntityID
+	if ownSession := logoutscope.FindCurrent(endedSessions, s); ownSession != nil {
 		h.Sessions.Forget(w)
-		still = logoutscope.ListOthers(own, a.request.SP)
+		otherSPs = logoutscope.ListOthers(ownSession, a.request.SP)
 	}
-	return h.postResponse(w, r, a, still)
+	return h.postResponse(w, r, a, otherSPs)
 }
 
 // recordLogout makes the one write. Afterwards a.request is the request as it was first
 // received, with the status to answer.
-func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (ended []*idp.Session, err error) {
+func (h *Handler) recordLogout(r *http.Request, a *acceptedRequest, kind idp.AuditKind, decide func(*idp.LogoutRequest, []*idp.Session) idp.LogoutDecision) (endedSessions []*idp.Session, err error) {
 	e := web.EventOf(r)
 	year := a.request.Year
 	if a.provider.SignLogoutResponse {
@@ -64,11 +64,11 @@ func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind,
 			return nil, err
 		}
 	}
-	var out *idp.LogoutOutcome
+	var outcome *idp.LogoutOutcome
 	for tries := 3; tries > 0; tries-- {
-		out, err = h.Store.RecordLogout(r.Context(), &idp.Logout{
+		outcome, err = h.Store.RecordLogout(r.Context(), &idp.Logout{
 			Request: a.request, At: h.Clock.Now(), Check: h.Signing.Check(year, a.provider), Decide: decide,
-			Event: func(answered *idp.LogoutRequest) idp.AuditEvent { return auditEvent(answered, kind, a.preview, e) },
+			Event: func(request *idp.LogoutRequest) idp.AuditEvent { return newAuditEvent(request, kind, a.preview, e) },
 		})
 		if !errors.Is(err, idp.ErrProviderChanged) {
 			break
@@ -83,19 +83,19 @@ func (h *Handler) recordLogout(r *http.Request, a *accepted, kind idp.AuditKind,
 	case err != nil:
 		return nil, fmt.Errorf("record %s: %w", kind, err)
 	}
-	a.request = out.Request
+	a.request = outcome.Request
 	a.request.Year = year // the key of its URL signs, wherever the message arrived first
-	e.Note(slog.String("outcome", string(kind)+" "+auditDecision(a.request, kind).Rule().Outcome), slog.String("user", string(namedUser(a.request, kind))),
-		slog.Int("sessions_ended", len(out.Ended)))
-	return out.Ended, nil
+	e.Note(slog.String("outcome", string(kind)+" "+chooseDecision(a.request, kind).Rule().Outcome), slog.String("user", string(findUser(a.request, kind))),
+		slog.Int("sessions_ended", len(outcome.Ended)))
+	return outcome.Ended, nil
 }
 
 // renewProvider replaces the registration by the current one for a request that was accepted
 // under the previous one, if the current one would accept it, too.
-func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
+func (h *Handler) renewProvider(ctx context.Context, a *acceptedRequest) error {
 	p, err := h.Registry.Reload(ctx, a.request.SP)
 	if err != nil {
-		return unknownProvider(a.request.SP, fmt.Errorf("look up service provider %q: %w", a.request.SP, err))
+		return refuseUnknown(a.request.SP, fmt.Errorf("look up service provider %q: %w", a.request.SP, err))
 	}
 	if err := checkRegistration(p, a.request); err != nil {
 		return err
@@ -104,10 +104,10 @@ func (h *Handler) renewProvider(ctx context.Context, a *accepted) error {
 	return nil
 }
 
-// auditEvent returns the audit record of an answer.
-func auditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
-	event := auditDecision(req, kind).Event()
-	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), namedUser(req, kind), req.SP, req.Year
+// newAuditEvent returns the audit record of an answer.
+func newAuditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *web.Event) idp.AuditEvent {
+	event := chooseDecision(req, kind).Event()
+	event.Actor, event.User, event.SP, event.Year = "sp:"+string(req.SP), findUser(req, kind), req.SP, req.Year
 	event.RequestID, event.Address = e.ID, e.Address
 	if preview != "" {
 		event.Detail = map[string]string{"preview": preview}
@@ -115,22 +115,22 @@ func auditEvent(req *idp.LogoutRequest, kind idp.AuditKind, preview string, e *w
 	return event
 }
 
-// auditDecision returns the name of the answer in the table of decisions.
-func auditDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
-	success := req.Status == saml.StatusSuccess
+// chooseDecision returns the decision for the answer in the table of decisions.
+func chooseDecision(req *idp.LogoutRequest, kind idp.AuditKind) audit.Decision {
+	isSuccess := req.Status == saml.StatusSuccess
 	switch {
-	case kind == frontKind && success:
+	case kind == frontKind && isSuccess:
 		return audit.LoggedOut
 	case kind == frontKind:
 		return audit.LogoutUnknown
-	case success:
+	case isSuccess:
 		return audit.RemoteLoggedOut
 	}
 	return audit.RemoteLogoutUnknown
 }
 
-// namedUser returns the user that the request names on the channel.
-func namedUser(req *idp.LogoutRequest, kind idp.AuditKind) idp.UserID {
+// findUser returns the user that the request names on the channel.
+func findUser(req *idp.LogoutRequest, kind idp.AuditKind) idp.UserID {
 	if kind == remoteKind && req.IndexUser != "" {
 		return req.IndexUser
 	}
@@ -149,7 +149,7 @@ func (h *Handler) newResponse(req *idp.LogoutRequest, destination string) *saml.
 // writeResponse writes the document of an answer with build. It is unsigned or, for an SP that
 // wants it, signed by the year's key, if year, registration and preview still allow that after
 // the answer was recorded.
-func (h *Handler) writeResponse(r *http.Request, a *accepted, build func(*xmldsig.Signer) ([]byte, error)) (doc []byte, err error) {
+func (h *Handler) writeResponse(r *http.Request, a *acceptedRequest, build func(*xmldsig.Signer) ([]byte, error)) (doc []byte, err error) {
 	if !a.provider.SignLogoutResponse {
 		return build(nil)
 	}
@@ -163,21 +163,21 @@ func (h *Handler) writeResponse(r *http.Request, a *accepted, build func(*xmldsi
 		return err
 	})
 	if err != nil {
-		return nil, unknownProvider(a.request.SP, fmt.Errorf("write logout response: %w", err))
+		return nil, refuseUnknown(a.request.SP, fmt.Errorf("write logout response: %w", err))
 	}
 	return doc, nil
 }
 
 // postResponse writes the page that sends the LogoutResponse to the SP's registered logout URL
-// through the browser. still lists the SPs where the user may still be signed in.
-func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accepted, still []idp.EntityID) error {
+// through the browser. otherSPs lists the SPs where the user may still be signed in.
+func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *acceptedRequest, otherSPs []idp.EntityID) error {
 	response := h.newResponse(a.request, a.provider.LogoutURL)
 	doc, err := h.writeResponse(r, a, func(s *xmldsig.Signer) ([]byte, error) { return response.Write(nil, s) })
 	if err != nil {
 		return err
 	}
 	page := templates.LogoutPage{
-		Base: h.Pages.SenderBase(r, a.sender()), Ended: a.request.Status == saml.StatusSuccess,
+		Base: h.Pages.SenderBase(r, a.describeSender()), Ended: a.request.Status == saml.StatusSuccess,
 		Action: a.provider.LogoutURL, SAMLResponse: base64.StdEncoding.EncodeToString(doc),
 		RelayState: a.request.RelayState, HasRelay: a.request.HasRelay,
 	}
@@ -185,8 +185,8 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 	// post only to the SP.
 	page.Languages = templates.Languages{}
 	page.Nonce = web.AllowPost(w, a.provider.FormAction(a.provider.LogoutURL))
-	for _, id := range still {
-		page.Still = append(page.Still, h.Registry.NameOf(r.Context(), id))
+	for _, id := range otherSPs {
+		page.Still = append(page.Still, h.Registry.LookupName(r.Context(), id))
 	}
 	return h.Pages.Render(w, http.StatusOK, page)
 }

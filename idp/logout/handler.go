@@ -85,33 +85,33 @@ type Handler struct {
 	// AccountPath is the page for a user who does not want to sign out.
 	SignOutPath, AccountPath string
 
-	waiting budget.Ledger[waitingKey]
+	budgets budget.Ledger[budgetKey]
 }
 
 // Mount adds the handler's URLs to the router.
-func (h *Handler) Mount(rt *web.Router) {
+func (h *Handler) Mount(router *web.Router) {
 	receive := nameSender(h.receiveRequest)
-	rt.Handle("/api/saml/logout{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
-	rt.Handle("/api/saml/remotelogout{year}", web.Methods{http.MethodPost: h.receiveRemote})
-	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeLogout)})
+	router.Handle("/api/saml/logout{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
+	router.Handle("/api/saml/remotelogout{year}", web.Methods{http.MethodPost: h.receiveRemote})
+	router.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeLogout)})
 }
 
 // nameSender makes the page of an error name the service provider and link back to it, once
 // step has set it.
-func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) web.Handler {
+func nameSender(step func(http.ResponseWriter, *http.Request, *acceptedRequest) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		var a accepted
+		var a acceptedRequest
 		err := step(w, r, &a)
 		if a.provider == nil {
 			return err
 		}
-		return web.NameSender(a.sender(), err)
+		return web.NameSender(a.describeSender(), err)
 	}
 }
 
-// sender returns the facts about the provider that pages show. StartURL is the URL to return to and
+// describeSender returns the facts about the provider that pages show. StartURL is the URL to return to and
 // not the start of a sign-in, because the user signs out.
-func (a *accepted) sender() web.Sender {
+func (a *acceptedRequest) describeSender() web.Sender {
 	s := web.SenderOf(&a.provider.ServiceProvider, a.request != nil && a.request.CertSHA256 != "")
 	s.StartURL = a.provider.ReturnToSPURL
 	return s
@@ -119,7 +119,7 @@ func (a *accepted) sender() web.Sender {
 
 // recheckYear returns the year of a request that was accepted before, if the request may still
 // use it.
-func (h *Handler) recheckYear(r *http.Request, a *accepted) (entry keyring.Entry, err error) {
+func (h *Handler) recheckYear(r *http.Request, a *acceptedRequest) (entry keyring.Entry, err error) {
 	entry, a.preview, err = h.Access.Recheck(r, a.provider, a.request.Year, a.preview)
 	return entry, err
 }

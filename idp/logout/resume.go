@@ -13,7 +13,7 @@ import (
 
 // resumeLogout serves GET /account/sign-out/continue. The browser has returned with its
 // cookies, and the stored request is judged.
-func (h *Handler) resumeLogout(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) resumeLogout(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	if err := h.loadRequest(r, a); err != nil {
 		return h.offerSignOut(err)
 	}
@@ -25,7 +25,7 @@ func (h *Handler) resumeLogout(w http.ResponseWriter, r *http.Request, a *accept
 
 // loadRequest loads the request that the URL names. If the SP, its certificate, its logout URL
 // or the year was withdrawn since it came, the request is refused.
-func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
+func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	handle := idp.RequestHandle(r.URL.Query().Get("request"))
 	if len(handle) == 0 || len(handle) > 64 {
 		return idp.Refuse(idp.RefusedStale, "request", string(handle))
@@ -44,7 +44,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	web.EventOf(r).Ask(req.Locale, req.ReceivedAt)
 	p, err := h.Registry.Lookup(r.Context(), req.SP)
 	if err != nil {
-		return unknownProvider(req.SP, fmt.Errorf("look up service provider %q: %w", req.SP, err))
+		return refuseUnknown(req.SP, fmt.Errorf("look up service provider %q: %w", req.SP, err))
 	}
 	a.request, a.provider = req, p
 	noteSender(web.EventOf(r), p, req.Year, true) // verified when it was stored

@@ -26,37 +26,37 @@ import (
 //     spend that: a public link can make an SP sign an AuthnRequest, but only a session at
 //     the SP makes it sign a LogoutRequest.
 //
-// The figures are bytes, as returned by requestWeight. They refill within requestLifetime, so that
+// The figures are bytes, as returned by measureRequest. They refill within requestLifetime, so that
 // at most twice as much is stored of one SP. That is enough for some 10,000 users of one network
 // who sign out at the same moment. No budget covers all SPs, because one SP must not keep another's
 // users from signing out.
 const (
-	waitingNetwork = 16 << 20
-	waitingSP      = 16 << 20
+	networkBudget = 16 << 20
+	spBudget      = 16 << 20
 )
 
-// waitingKey identifies the budget of a network or of an SP.
-type waitingKey struct {
+// budgetKey identifies the budget of a network or of an SP.
+type budgetKey struct {
 	sp      idp.EntityID
 	network netip.Prefix
 }
 
 // Allowance returns a rate that fills an empty budget within requestLifetime.
-func (k waitingKey) Allowance() budget.Allowance {
-	size := float64(waitingNetwork)
+func (k budgetKey) Allowance() budget.Allowance {
+	size := float64(networkBudget)
 	if k.sp != "" {
-		size = waitingSP
+		size = spBudget
 	}
 	return budget.Allowance{Burst: size, Minute: size / requestLifetime.Minutes()}
 }
 
 // IsShared reports whether senders cannot multiply the budget. It is false for networks,
 // because a sender can use any number of them.
-func (k waitingKey) IsShared() bool { return k.sp != "" }
+func (k budgetKey) IsShared() bool { return k.sp != "" }
 
-// requestWeight returns the maximum size of the stored request in bytes: its strings, of which
-// JSON escapes the RelayState six-fold, and 1,024 for the rest.
-func requestWeight(req *idp.LogoutRequest) float64 {
+// measureRequest returns the maximum size of the stored request in bytes: its strings, of which
+// JSON escapes the RelayState six-fold, and 1,024 for the other fields.
+func measureRequest(req *idp.LogoutRequest) float64 {
 	n := 1024 + len(req.SP) + len(req.MessageID) + 6*len(req.RelayState)
 	for _, index := range req.SessionIndexes {
 		n += len(index)
@@ -67,17 +67,17 @@ func requestWeight(req *idp.LogoutRequest) float64 {
 // storeRequest stores the request until its browser returns with its cookies, or returns
 // idp.ErrBusy beyond the budget. A repeated message keeps its record, and the browser that
 // brought it now continues with that record.
-func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	tie, hash := h.Sessions.TieTo(a.request.Handle, requestLifetime)
 	a.request.SecretHash = hash
-	keys := []waitingKey{{network: idp.NetworkOf(web.EventOf(r).Client)}}
+	keys := []budgetKey{{network: idp.NetworkOf(web.EventOf(r).Client)}}
 	_, err := h.Store.LogoutRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if errors.Is(err, idp.ErrNotFound) {
-		keys = append(keys, waitingKey{sp: a.request.SP})
+		keys = append(keys, budgetKey{sp: a.request.SP})
 	} else if err != nil {
 		return fmt.Errorf("find earlier logout request: %w", err)
 	}
-	if !h.waiting.Take(h.Clock.Now(), requestWeight(a.request), keys...) {
+	if !h.budgets.Take(h.Clock.Now(), measureRequest(a.request), keys...) {
 		return fmt.Errorf("budget of waiting logout requests: %w", idp.ErrBusy)
 	}
 	first, err := h.Store.ReceiveLogout(r.Context(), a.request)
@@ -85,7 +85,7 @@ func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accept
 		return fmt.Errorf("store logout request: %w", err)
 	}
 	if first.Handle != a.request.Handle { // stored by a concurrent delivery
-		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), keys[1:]...)
+		h.budgets.GiveBack(h.Clock.Now(), measureRequest(a.request), keys[1:]...)
 	}
 	http.SetCookie(w, h.Sessions.Retie(tie, first.Handle))
 	http.Redirect(w, r, ContinuePath+"?request="+url.QueryEscape(string(first.Handle)), http.StatusSeeOther)

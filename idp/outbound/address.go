@@ -11,9 +11,9 @@ import (
 type class int
 
 const (
-	public  class = iota
-	private       // of this machine, site or documentation; operators' URLs may reach it
-	special       // never a server that an operator means: link-local, multicast, metadata of a cloud
+	classPublic  class = iota
+	classPrivate       // of this machine, site or documentation; operators' URLs may reach it
+	classSpecial       // never a server that an operator means: link-local, multicast, metadata of a cloud
 )
 
 // specialNetworks are refused for every URL, unless outbound.allow has the prefix. Machines in a cloud get credentials without
@@ -60,7 +60,7 @@ func parsePrefixes(list ...string) []netip.Prefix {
 	return prefixes
 }
 
-func contains(list []netip.Prefix, a netip.Addr) bool {
+func containsAddr(list []netip.Prefix, a netip.Addr) bool {
 	for _, p := range list {
 		if p.Contains(a) {
 			return true
@@ -83,12 +83,12 @@ func normalizeAddr(a netip.Addr) netip.Addr {
 // classify returns the class of a normalized IP address.
 func classify(a netip.Addr) class {
 	switch {
-	case !a.IsValid() || contains(specialNetworks, a):
-		return special
-	case contains(privateNetworks, a) || a.Is6() && !globalUnicast.Contains(a):
-		return private
+	case !a.IsValid() || containsAddr(specialNetworks, a):
+		return classSpecial
+	case containsAddr(privateNetworks, a) || a.Is6() && !globalUnicast.Contains(a):
+		return classPrivate
 	}
-	return public
+	return classPublic
 }
 
 // Allow lists hosts and networks that partners' URLs may reach although their IP
@@ -132,12 +132,12 @@ func normalizeHost(s string) string { return strings.TrimSuffix(strings.ToLower(
 // permits reports whether a URL with the host may reach an IP address.
 func (l Allow) permits(trust Trust, host string, a netip.Addr) bool {
 	a = normalizeAddr(a)
-	if contains(l.networks, a) {
+	if containsAddr(l.networks, a) {
 		return true
 	}
 	if l.hosts[normalizeHost(host)] {
 		trust = Operator
 	}
 	kind := classify(a)
-	return kind == public || kind == private && trust == Operator
+	return kind == classPublic || kind == classPrivate && trust == Operator
 }

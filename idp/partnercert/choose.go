@@ -8,9 +8,9 @@ import (
 // Choose returns the certificate to use at a time, from a partner's certificates for one purpose,
 // or nil for an empty list. In this order:
 //
-//  1. The certificate in its dates that began last. A partner that publishes a new certificate
+//  1. The valid certificate that began last. A partner that publishes a new certificate
 //     has its key.
-//  2. If none is in its dates, the expired certificate that ended last. The partner had its key
+//  2. If none is valid, the expired certificate that ended last. The partner had its key
 //     until then, and has not replaced it.
 //  3. If all begin in the future, the certificate that begins first.
 //
@@ -26,31 +26,31 @@ func Choose(list []*x509.Certificate, now time.Time) *x509.Certificate {
 }
 
 func isBetter(a, b *x509.Certificate, now time.Time) bool {
-	switch x, y := stateAt(a, now), stateAt(b, now); {
+	switch x, y := judgeDates(a, now), judgeDates(b, now); {
 	case x != y:
 		return x < y
-	case x == valid && !a.NotBefore.Equal(b.NotBefore):
+	case x == stateValid && !a.NotBefore.Equal(b.NotBefore):
 		return a.NotBefore.After(b.NotBefore)
-	case x == early:
+	case x == stateEarly:
 		return a.NotBefore.Before(b.NotBefore)
 	}
 	return a.NotAfter.After(b.NotAfter)
 }
 
 const (
-	valid = iota
-	ended
-	early
+	stateValid = iota
+	stateEnded
+	stateEarly
 )
 
-// stateAt compares a time with a certificate's dates. A certificate with reversed dates counts
+// judgeDates compares a time with a certificate's dates. A certificate with reversed dates counts
 // as expired.
-func stateAt(c *x509.Certificate, now time.Time) int {
+func judgeDates(c *x509.Certificate, now time.Time) int {
 	switch {
 	case now.After(c.NotAfter):
-		return ended
+		return stateEnded
 	case now.Before(c.NotBefore):
-		return early
+		return stateEarly
 	}
-	return valid
+	return stateValid
 }

@@ -15,12 +15,12 @@ import (
 func (s *Service) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.working != nil {
+	if s.workDone != nil {
 		return
 	}
 	done := make(chan struct{})
 	ctx, stop := context.WithCancel(context.Background())
-	s.working, s.failed, s.stop = done, nil, stop
+	s.workDone, s.workErr, s.stop = done, nil, stop
 	go func() {
 		defer stop()
 		err := s.work(ctx)
@@ -29,7 +29,7 @@ func (s *Service) start() {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.working, s.failed = nil, err
+		s.workDone, s.workErr = nil, err
 		close(done)
 	}()
 }
@@ -38,13 +38,13 @@ func (s *Service) start() {
 func (s *Service) Wait(ctx context.Context) error {
 	for {
 		s.mu.Lock()
-		working := s.working
+		workDone := s.workDone
 		s.mu.Unlock()
-		if working == nil {
+		if workDone == nil {
 			return ctx.Err()
 		}
 		select {
-		case <-working:
+		case <-workDone:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -66,18 +66,18 @@ func (s *Service) wait() { _ = s.Wait(context.Background()) }
 // work does the work that remains according to the stored state. Every step may be repeated.
 func (s *Service) work(ctx context.Context) error {
 	for {
-		st, err := s.Store.KeyState(ctx)
+		state, err := s.Store.KeyState(ctx)
 		if err != nil {
 			return err
 		}
 		switch {
-		case st.Phase == seal.PhaseBegin:
+		case state.Phase == seal.PhaseBegin:
 			if err = s.wrapAll(ctx); err == nil {
-				err = s.Store.CompleteMaster(ctx, rekeyEvent(idp.AuditMasterKeyBoth, serverActor, "to", st.To))
+				err = s.Store.CompleteMaster(ctx, newEvent(idp.AuditMasterKeyBoth, serverActor, "to", state.To))
 			}
-		case st.Phase == seal.PhaseFinish:
-			err = s.endMaster(ctx, st)
-		case st.Renewing:
+		case state.Phase == seal.PhaseFinish:
+			err = s.endMaster(ctx, state)
+		case state.Renewing:
 			err = s.renewRecords(ctx)
 		default:
 			return nil
@@ -88,21 +88,21 @@ func (s *Service) work(ctx context.Context) error {
 	}
 }
 
-func (s *Service) endMaster(ctx context.Context, st seal.KeyState) error {
+func (s *Service) endMaster(ctx context.Context, state seal.KeyState) error {
 	if err := s.wrapAll(ctx); err != nil {
 		return err
 	}
-	ev := rekeyEvent(idp.AuditMasterKeyEnd, serverActor, "keep", st.Keep)
-	if st.RenewAll {
-		ev.Detail["then"] = "keys.renew"
+	event := newEvent(idp.AuditMasterKeyEnd, serverActor, "keep", state.Keep)
+	if state.RenewAll {
+		event.Detail["then"] = "keys.renew"
 	}
-	return s.Store.EndMaster(ctx, ev)
+	return s.Store.EndMaster(ctx, event)
 }
 
 // wrapAll wraps the keys of users and years by the master keys in force.
 func (s *Service) wrapAll(ctx context.Context) error {
 	for after := idp.UserID(""); ; {
-		last, err := s.Store.RewrapUserKeys(ctx, after, batch)
+		last, err := s.Store.RewrapUserKeys(ctx, after, batchSize)
 		if err != nil {
 			return fmt.Errorf("wrap the keys of users: %w", err)
 		}
@@ -110,13 +110,13 @@ func (s *Service) wrapAll(ctx context.Context) error {
 			break
 		}
 	}
-	return s.passDamaged(s.Years.Rewrap(ctx))
+	return s.skipDamaged(s.Years.Rewrap(ctx))
 }
 
 // renewRecords writes every record again with the new keys.
 func (s *Service) renewRecords(ctx context.Context) error {
 	for place := (seal.RenewPlace{}); ; {
-		next, err := s.Store.Renew(ctx, place, batch)
+		next, err := s.Store.Renew(ctx, place, batchSize)
 		if err != nil {
 			return fmt.Errorf("write records again: %w", err)
 		}
@@ -127,15 +127,15 @@ func (s *Service) renewRecords(ctx context.Context) error {
 	if err := s.Trail.RenewCheckpoint(ctx); err != nil {
 		return err
 	}
-	if err := s.passDamaged(s.Years.Reseal(ctx)); err != nil {
+	if err := s.skipDamaged(s.Years.Reseal(ctx)); err != nil {
 		return err
 	}
-	return s.Store.EndRenewal(ctx, rekeyEvent(idp.AuditKeysRenewed, serverActor, "", ""))
+	return s.Store.EndRenewal(ctx, newEvent(idp.AuditKeysRenewed, serverActor, "", ""))
 }
 
-// passDamaged passes over the files of years that cannot be opened: they cannot sign
+// skipDamaged skips the files of years that cannot be opened: they cannot sign
 // either, and a change of keys must not wait for them.
-func (s *Service) passDamaged(err error) error {
+func (s *Service) skipDamaged(err error) error {
 	if _, ok := errors.AsType[*certs.DamagedError](err); !ok {
 		return err
 	}

@@ -8,46 +8,46 @@ import (
 	"vernal/idp/rotator"
 )
 
-// fate says what becomes of the documents of a kind. The fates of all other records are in the
+// fate is the treatment of the documents of a kind. The fates of all other records are in the
 // store.
 type fate int
 
 const (
-	kept fate = iota + 1
-	ended
-	// held is for the rotation: see rotator.RestoreDocument.
-	held
+	fateKept fate = iota + 1
+	fateEnded
+	// fateHeld is for the rotation: see rotator.RestoreDocument.
+	fateHeld
 )
 
 // fates has every kind of document, with the reason. A kind that is not in it is kept.
 var fates = map[string]fate{
-	idp.RotationKind: held,
+	idp.RotationKind: fateHeld,
 	// A link could have been revoked after the backup.
-	"link": ended,
+	"link": fateEnded,
 	// Counters of attempts only refuse, and expire soon.
-	"throttle": kept,
+	"throttle": fateKept,
 	// The cost of password hashes, which are kept.
-	"account": kept,
-	// What service providers used. The time without use begins again, see rotation.History.Restore.
-	"usage": kept,
+	"account": fateKept,
+	// The use of years by service providers. The time without use begins again, see rotation.History.Restore.
+	"usage": fateKept,
 	// A notice that is sent twice is harmless, and one that is lost is not.
-	"notice": kept, "notice_mark": kept,
+	"notice": fateKept, "notice_mark": fateKept,
 	// Logos of service providers, by digest.
-	"sp_logo":               kept,
-	backup.RecordKind:       kept,
-	backup.InstallationKind: kept,
-	// When a test notice was sent last. It expires in a minute.
-	"doctor": kept,
+	"sp_logo":               fateKept,
+	backup.RecordKind:       fateKept,
+	backup.InstallationKind: fateKept,
+	// The time of the last test notice. It expires in a minute.
+	"doctor": fateKept,
 	// The report of an earlier restore, which this one replaces.
-	documentKind: kept,
+	documentKind: fateKept,
 }
 
 // changeDocument keeps, ends or holds a document, according to its kind.
 func changeDocument(kind string, d *idp.Document, backupAt, now time.Time) (err error) {
 	switch fates[kind] {
-	case ended:
+	case fateEnded:
 		d.Data = nil
-	case held:
+	case fateHeld:
 		d.Data, err = rotator.RestoreDocument(d.Data, backupAt, now)
 	}
 	return err

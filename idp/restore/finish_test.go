@@ -86,7 +86,7 @@ func TestRestoreRefusesForgedMarker(t *testing.T) {
 		want     error
 	}{
 		{"another time", change(func(m map[string]any) { m["created_at"] = "2020-01-01T00:00:00Z" }), backup.ErrForeign},
-		{"another head", change(func(m map[string]any) { m["audit_head"] = map[string]any{"seq": 1, "hash": audit.First} }), backup.ErrForeign},
+		{"another head", change(func(m map[string]any) { m["audit_head"] = map[string]any{"seq": 1, "hash": audit.FirstPrev} }), backup.ErrForeign},
 		{"another installation", change(func(m map[string]any) { m["installation"] = "0123456789abcdef0123456789abcdef" }), backup.ErrForeign},
 		{"no MAC", change(func(m map[string]any) { m["mac"] = "" }), backup.ErrForeign},
 		{"MAC of another installation", func() []byte {

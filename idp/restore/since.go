@@ -17,26 +17,26 @@ import (
 type trailReader struct {
 	head  audit.Place
 	check func(idp.AuditCheckpoint) error
-	take  func(*idp.AuditRecord)
+	add   func(*idp.AuditRecord)
 
-	began bool
-	// place is that of the last record, and signed says that a checkpoint of ours proves it.
-	place  audit.Place
-	signed bool
+	hasBegun bool
+	// place is that of the last record, and isSigned reports that a checkpoint of ours proves it.
+	place    audit.Place
+	isSigned bool
 }
 
 // readSinceFile reads the copy of the exported trail in the data folder.
 func readSinceFile(dir string, head audit.Place, check func(idp.AuditCheckpoint) error) (*plan, error) {
 	name := filepath.Join(dir, SinceName)
-	in, err := os.Open(name)
+	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, refuse(CodeSinceMissing, name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer in.Close()
-	return readSince(in, head, check)
+	defer file.Close()
+	return readSince(file, head, check)
 }
 
 // CheckSince reads an exported trail and refuses it unless it continues the trail of a backup
@@ -51,18 +51,18 @@ func CheckSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) e
 // backup's trail unchanged, and only a checkpoint proves that this installation wrote it.
 func readSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) error) (*plan, error) {
 	p := newPlan()
-	t := &trailReader{head: head, check: check, take: p.add}
-	in := audit.NewExportReader(r)
+	t := &trailReader{head: head, check: check, add: p.add}
+	file := audit.NewExportReader(r)
 	for n := 1; ; n++ {
-		line, err := in.Next()
+		line, err := file.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil {
 			err = t.read(line)
 		}
-		var refused *Error
-		if errors.As(err, &refused) {
+		var refusal *Error
+		if errors.As(err, &refusal) {
 			return nil, err
 		}
 		if err != nil {
@@ -70,14 +70,14 @@ func readSince(r io.Reader, head audit.Place, check func(idp.AuditCheckpoint) er
 		}
 	}
 	switch {
-	case !t.began:
+	case !t.hasBegun:
 		return nil, refuse(CodeSinceDamaged, 1, errors.New("it has no records"))
 	case t.place.Seq < head.Seq:
 		return nil, refuse(CodeSinceShort, t.place.Seq, head.Seq)
 	case t.place.Seq == head.Seq && t.place.HashOrFirst() != head.HashOrFirst():
 		return nil, refuse(CodeSinceOther, head.Seq)
 	}
-	p.end, p.signed = t.place, t.signed
+	p.end, p.isSigned = t.place, t.isSigned
 	return p, nil
 }
 
@@ -91,8 +91,8 @@ func (t *trailReader) read(line audit.ExportLine) error {
 		return errors.New("it is not an audit record")
 	}
 	stored.Place = l.Seq
-	if !t.began {
-		t.began, t.place = true, audit.Place{Seq: l.Seq - 1, Hash: l.Prev}
+	if !t.hasBegun {
+		t.hasBegun, t.place = true, audit.Place{Seq: l.Seq - 1, Hash: l.Prev}
 		if t.place.Seq > t.head.Seq {
 			return refuse(CodeSinceGap, t.head.Seq)
 		}
@@ -104,15 +104,15 @@ func (t *trailReader) read(line audit.ExportLine) error {
 	if err != nil {
 		return err
 	}
-	t.place, t.signed = next, false
+	t.place, t.isSigned = next, false
 	if next.Seq <= t.head.Seq {
 		return nil
 	}
 	rec := new(idp.AuditRecord)
 	if err := json.Unmarshal(line.Text, rec); err != nil {
-		return fmt.Errorf("it is no record: %w", err)
+		return fmt.Errorf("it is not an audit record: %w", err)
 	}
-	t.take(rec)
+	t.add(rec)
 	return nil
 }
 
@@ -124,11 +124,11 @@ func (t *trailReader) readCheckpoint(c *idp.AuditCheckpoint) error {
 	}
 	place := audit.Place{Seq: c.Seq, Hash: c.Hash}
 	switch {
-	case !t.began && place.Seq > t.head.Seq:
+	case !t.hasBegun && place.Seq > t.head.Seq:
 		return refuse(CodeSinceGap, t.head.Seq)
-	case t.began && place != t.place:
+	case t.hasBegun && place != t.place:
 		return errors.New("the checkpoint is not of the record before it")
 	}
-	t.began, t.place, t.signed = true, place, true
+	t.hasBegun, t.place, t.isSigned = true, place, true
 	return nil
 }

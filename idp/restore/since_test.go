@@ -85,7 +85,7 @@ func TestSinceRepeatsEnds(t *testing.T) {
 	r, err := d.finish()
 	d.ok(err)
 	sorted := func(ids ...idp.UserID) []idp.UserID { slices.Sort(ids); return ids }
-	want := &restore.Since{
+	want := &restore.SinceReport{
 		End: r.Since.End, Records: r.Since.Records,
 		Deleted: sorted(id("deleted")), Locked: sorted(id("locked")), PasswordChanged: sorted(id("password"), id("both"), id("recovered")),
 		FactorsRemoved: sorted(id("factors")), ProofRemoved: sorted(id("proofed"), id("reproofed"), id("lowered")),

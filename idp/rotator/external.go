@@ -81,7 +81,7 @@ func (s *Service) CSR(ctx context.Context, y idp.Year, actor string, dryRun bool
 	if k == nil || k.Signer == nil || k.Cert != nil {
 		return nil, fmt.Errorf("signing key %s: no key waits in the folder", y)
 	}
-	r.DER, err = certs.Request(rand.Reader, k.Signer, y, s.Spec, s.BaseURL)
+	r.DER, err = certs.CreateRequest(rand.Reader, k.Signer, y, s.Spec, s.BaseURL)
 	return r, err
 }
 
@@ -150,8 +150,8 @@ func (s *Service) Import(ctx context.Context, y idp.Year, in Import, actor strin
 	for _, r := range h.Records {
 		recorded[r.Year] = r.PublicKeySHA256
 	}
-	problems, warnings := certs.CheckImport(certs.Foreign{
-		Year: y, Cert: i.Cert, Public: signer.Public(), Others: keys, Recorded: recorded, Span: s.Policy.Span(h, y, now),
+	problems, warnings := certs.CheckImport(certs.ExternalCert{
+		Year: y, Cert: i.Cert, Public: signer.Public(), Keys: keys, KeyDigests: recorded, Span: s.Policy.Span(h, y, now),
 	}, now)
 	if len(problems) > 0 {
 		return nil, &certs.ImportError{Year: y, Problems: problems, Warnings: warnings}

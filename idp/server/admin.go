@@ -22,19 +22,19 @@ const adminRetry = 30 * time.Second
 // secondary: if it cannot listen, sign-ins continue, and the log reports it until it can. Its
 // requests are short, so shutdown does not wait for them.
 type adminListener struct {
-	address string       // to listen on again
-	ln      net.Listener // nil while it cannot listen
-	srv     *http.Server // nil without a listen address: it serves no one
-	log     *slog.Logger
-	retry   time.Duration
-	ctx     context.Context // context of the retries
-	cancel  context.CancelFunc
+	hostPort  string       // HOST:PORT, for retries
+	ln        net.Listener // nil while it cannot listen
+	srv       *http.Server // nil without a listen address
+	log       *slog.Logger
+	retryWait time.Duration
+	ctx       context.Context // context of the retries
+	cancel    context.CancelFunc
 }
 
 // listenAdmin opens the admin listener. A failure to listen is not an error, because serve
 // retries.
 func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
-	a := &adminListener{address: s.AdminListen, ln: s.AdminListener, log: s.Log, retry: cmp.Or(s.AdminRetry, adminRetry)}
+	a := &adminListener{hostPort: s.AdminListen, ln: s.AdminListener, log: s.Log, retryWait: cmp.Or(s.AdminRetry, adminRetry)}
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	if a.ln == nil && s.AdminListen == "" {
 		return a, nil
@@ -46,8 +46,8 @@ func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
 	}
 	a.srv = s.httpServer(handler)
 	if a.ln != nil {
-		a.address = a.ln.Addr().String()
-		a.isListening()
+		a.hostPort = a.ln.Addr().String()
+		a.logListening()
 	} else {
 		a.listen()
 	}
@@ -57,25 +57,25 @@ func (s *Server) listenAdmin(ctx context.Context) (*adminListener, error) {
 	return a, nil
 }
 
-// listen opens the listener, or logs why it cannot.
+// listen opens the listener, or logs the failure.
 func (a *adminListener) listen() {
-	ln, err := net.Listen("tcp", a.address)
+	ln, err := net.Listen("tcp", a.hostPort)
 	if err != nil {
 		a.noteFailure(err)
 		return
 	}
 	a.ln = ln
-	a.isListening()
+	a.logListening()
 }
 
-func (a *adminListener) isListening() {
-	a.log.LogAttrs(a.ctx, slog.LevelInfo, "watching", slog.String("admin_address", a.ln.Addr().String()))
+func (a *adminListener) logListening() {
+	a.log.LogAttrs(a.ctx, slog.LevelInfo, "admin listener started", slog.String("admin_address", a.ln.Addr().String()))
 }
 
 func (a *adminListener) noteFailure(err error) {
 	a.log.LogAttrs(a.ctx, slog.LevelError,
-		"admin_listen does not answer: no metrics, no migration board; sign-ins go on; free the port or set another admin_listen",
-		slog.String("admin_listen", a.address), slog.String("error", err.Error()), slog.Duration("next_try", a.retry))
+		"admin_listen does not work, so metrics and migration board are not available. Sign-ins still work. Free the port or set another admin_listen",
+		slog.String("admin_listen", a.hostPort), slog.String("error", err.Error()), slog.Duration("next_try", a.retryWait))
 }
 
 // serve answers until close, and listens again after a failure.
@@ -95,7 +95,7 @@ func (a *adminListener) serve() {
 		select {
 		case <-a.ctx.Done():
 			return
-		case <-time.After(a.retry):
+		case <-time.After(a.retryWait):
 			a.listen()
 		}
 	}

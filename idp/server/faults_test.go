@@ -100,7 +100,7 @@ func (b *tokenBox) Sign(y idp.Year, _ crypto.PublicKey, digest []byte, opts cryp
 	return b.keys[y].Sign(rand.Reader, digest, opts)
 }
 
-func (b *tokenBox) Ready(idp.Year, crypto.PublicKey) error {
+func (b *tokenBox) CheckReady(idp.Year, crypto.PublicKey) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.away

@@ -77,7 +77,7 @@ func (d *Desk) CheckKey(y idp.Year, now time.Time) error {
 		return nil // the year's own check says why
 	}
 	if kept, ok := entry.Key.Signer.(*certs.VaultKey); ok {
-		return kept.Ready()
+		return kept.CheckReady()
 	}
 	return nil
 }

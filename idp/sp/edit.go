@@ -23,7 +23,7 @@ type Edit struct {
 	// not a list is cleared, regardless of the values.
 	Remove map[string][]string `json:"remove,omitempty"`
 	// Logo is an SVG or PNG file for the field logo, as its author saved it; nil leaves the
-	// field as it is.
+	// field unchanged.
 	Logo []byte `json:"logo,omitempty"`
 }
 
@@ -35,17 +35,17 @@ func (e Edit) IsEmpty() bool { return len(e.Set) == 0 && len(e.Remove) == 0 && e
 func (e Edit) Apply(p *idp.ServiceProvider) error {
 	a := applier{p: p}
 	for name := range e.Remove {
-		a.checkKnown(name)
+		a.checkField(name)
 	}
 	for name := range e.Set {
-		a.checkKnown(name)
+		a.checkField(name)
 	}
 	for i := range fieldTable {
 		f := &fieldTable[i]
 		if values, ok := e.Remove[f.Name]; ok {
-			a.removeFrom(f, values)
+			a.removeValues(f, values)
 		}
-		// The indexes are set together with the URLs they belong to.
+		// The indexes are set together with their URLs.
 		if values, ok := e.Set[f.Name]; ok && f.Kind != KindInts {
 			a.setField(f, values, e.Set["acs_indexes"])
 		}
@@ -59,7 +59,7 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 		}
 	}
 	if _, ok := e.Set["acs_urls"]; !ok && len(e.Set["acs_indexes"]) > 0 {
-		a.addProblem("acs_indexes", "", "is given without a URL in acs_urls")
+		a.addProblem("acs_indexes", "", "needs a URL in acs_urls")
 	}
 	if len(a.problems) > 0 {
 		return &InvalidError{Problems: a.problems}
@@ -67,9 +67,9 @@ func (e Edit) Apply(p *idp.ServiceProvider) error {
 	return nil
 }
 
-// onDefaults applies the edit to a new registration: a list that the edit sets replaces the
+// applyToDefaults applies the edit to a new registration: a list that the edit sets replaces the
 // default one.
-func (e Edit) onDefaults(p *idp.ServiceProvider) error {
+func (e Edit) applyToDefaults(p *idp.ServiceProvider) error {
 	if len(e.Set["attributes"]) > 0 {
 		p.Attributes = nil
 	}
@@ -88,7 +88,7 @@ func (a *applier) addProblem(field, value, format string, args ...any) {
 	a.problems = append(a.problems, Problem{Field: field, Value: value, Text: fmt.Sprintf(format, args...)})
 }
 
-func (a *applier) checkKnown(name string) {
+func (a *applier) checkField(name string) {
 	if lookupField(name) == nil {
 		a.addProblem(name, "", "is not a field that can be changed")
 	}
@@ -109,7 +109,7 @@ func (a *applier) setField(f *Field, values, indexes []string) {
 		*v = b
 	case *string:
 		if f.Kind == KindFile && values[0] != *v && values[0] != "" {
-			a.addProblem(f.Name, idp.Clip(values[0], 80), "is not taken by name or URL; give the file itself")
+			a.addProblem(f.Name, idp.Clip(values[0], 80), "must be a file, not a name or URL")
 			return
 		}
 		*v = values[0]
@@ -123,12 +123,12 @@ func (a *applier) setField(f *Field, values, indexes []string) {
 		if f.Kind == KindCert {
 			values = a.readCerts(f, values)
 		}
-		*v = appendNew(*v, values)
+		*v = appendMissing(*v, values)
 	}
 }
 
-// appendNew appends the values that the list does not contain yet.
-func appendNew(list, values []string) []string {
+// appendMissing appends the values that the list does not contain yet.
+func appendMissing(list, values []string) []string {
 	for _, v := range values {
 		if !slices.Contains(list, v) {
 			list = append(list, v)
@@ -169,13 +169,13 @@ func (a *applier) addACS(values, indexes []string) {
 		a.addProblem("acs_indexes", "", "has %d values for %d URLs: give one for each", len(indexes), len(values))
 		return
 	}
-	a.spellIndexes()
+	a.fillIndexes()
 	for i, v := range values {
-		at := slices.Index(a.p.ACSURLs, v)
-		if at < 0 {
-			at = len(a.p.ACSURLs)
+		position := slices.Index(a.p.ACSURLs, v)
+		if position < 0 {
+			position = len(a.p.ACSURLs)
 			a.p.ACSURLs = append(a.p.ACSURLs, v)
-			a.p.ACSIndexes = append(a.p.ACSIndexes, nextIndex(a.p.ACSIndexes))
+			a.p.ACSIndexes = append(a.p.ACSIndexes, findNextIndex(a.p.ACSIndexes))
 		}
 		if len(indexes) == 0 {
 			continue
@@ -185,14 +185,14 @@ func (a *applier) addACS(values, indexes []string) {
 			a.addProblem("acs_indexes", indexes[i], "is not a number")
 			continue
 		}
-		a.p.ACSIndexes[at] = n
+		a.p.ACSIndexes[position] = n
 	}
-	a.dropPlainIndexes()
+	a.dropDefaultIndexes()
 }
 
-// spellIndexes makes implied indexes explicit, so that they stay with their URLs when
+// fillIndexes makes implied indexes explicit, so that they stay with their URLs when
 // positions change.
-func (a *applier) spellIndexes() {
+func (a *applier) fillIndexes() {
 	if len(a.p.ACSIndexes) != 0 {
 		return
 	}
@@ -201,9 +201,9 @@ func (a *applier) spellIndexes() {
 	}
 }
 
-// dropPlainIndexes removes indexes that equal their position. A URL with two indexes keeps
+// dropDefaultIndexes removes indexes that equal their position. A URL with two indexes keeps
 // them. Without them, it would be in the list twice for no reason.
-func (a *applier) dropPlainIndexes() {
+func (a *applier) dropDefaultIndexes() {
 	for i, n := range a.p.ACSIndexes {
 		if i != n || i < len(a.p.ACSURLs) && slices.Contains(a.p.ACSURLs[:i], a.p.ACSURLs[i]) {
 			return
@@ -214,16 +214,16 @@ func (a *applier) dropPlainIndexes() {
 	}
 }
 
-func nextIndex(list []int) int {
+func findNextIndex(list []int) int {
 	if len(list) == 0 {
 		return 0
 	}
 	return max(0, slices.Max(list)+1)
 }
 
-func (a *applier) removeFrom(f *Field, values []string) {
-	if !f.Kind.IsList() && !f.Clears {
-		a.addProblem(f.Name, "", "cannot be emptied; give it another value")
+func (a *applier) removeValues(f *Field, values []string) {
+	if !f.Kind.IsList() && !f.CanClear {
+		a.addProblem(f.Name, "", "cannot be empty: give another value")
 		return
 	}
 	switch v := f.pointTo(a.p).(type) {
@@ -234,7 +234,7 @@ func (a *applier) removeFrom(f *Field, values []string) {
 	case *map[string]string:
 		for _, lang := range values {
 			if _, ok := (*v)[lang]; !ok {
-				a.addProblem(f.Name, lang, "is not there")
+				a.addProblem(f.Name, lang, "is not registered")
 			}
 			delete(*v, lang)
 		}
@@ -251,45 +251,45 @@ func (a *applier) removeFrom(f *Field, values []string) {
 
 func (a *applier) removeValue(f *Field, list *[]string, v string) {
 	if !slices.Contains(*list, v) {
-		a.addProblem(f.Name, v, "is not there")
+		a.addProblem(f.Name, v, "is not registered")
 		return
 	}
 	if f.Name != "acs_urls" {
 		*list = slices.DeleteFunc(*list, func(s string) bool { return s == v })
 		return
 	}
-	a.spellIndexes()
+	a.fillIndexes()
 	for i := slices.Index(*list, v); i >= 0; i = slices.Index(*list, v) { // it may have several indexes
 		*list = slices.Delete(*list, i, i+1)
 		if i < len(a.p.ACSIndexes) {
 			a.p.ACSIndexes = slices.Delete(a.p.ACSIndexes, i, i+1)
 		}
 	}
-	a.dropPlainIndexes()
+	a.dropDefaultIndexes()
 }
 
 // removeCert removes the certificates that v names. A fingerprint may be shortened, but not so
 // much that it is likely to match another one.
 func (a *applier) removeCert(f *Field, list *[]string, v string) {
-	names := make(map[string]bool)
-	if named, err := partnercert.Read([]byte(v)); err == nil {
-		for _, c := range named {
-			names[certs.CertSHA256(c)] = true
+	fingerprints := make(map[string]bool)
+	if certificates, err := partnercert.Read([]byte(v)); err == nil {
+		for _, c := range certificates {
+			fingerprints[certs.CertSHA256(c)] = true
 		}
 	}
 	prefix := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(v))
-	found := false
+	hasMatch := false
 	*list = slices.DeleteFunc(*list, func(text string) bool {
-		kept, err := partnercert.Read([]byte(text))
-		if err != nil || len(kept) == 0 {
+		certificates, err := partnercert.Read([]byte(text))
+		if err != nil || len(certificates) == 0 {
 			return false
 		}
-		print := certs.CertSHA256(kept[0])
-		match := names[print] || len(prefix) >= 8 && strings.HasPrefix(print, prefix)
-		found = found || match
-		return match
+		fingerprint := certs.CertSHA256(certificates[0])
+		isMatch := fingerprints[fingerprint] || len(prefix) >= 8 && strings.HasPrefix(fingerprint, prefix)
+		hasMatch = hasMatch || isMatch
+		return isMatch
 	})
-	if !found {
-		a.addProblem(f.Name, firstLine(v), "is not the fingerprint, or its first 8 or more digits, of a certificate that is there")
+	if !hasMatch {
+		a.addProblem(f.Name, firstLine(v), "is not the fingerprint of a registered certificate: give at least its first 8 digits")
 	}
 }

@@ -34,19 +34,19 @@ type Field struct {
 	Kind Kind
 	// Values are the allowed values; if empty, any that Validate accepts.
 	Values []string
-	// Clears reports whether the field may be cleared.
-	Clears bool
+	// CanClear reports whether the field may be cleared.
+	CanClear bool
 	// Help describes the purpose of the field in a few words.
 	Help string
 
-	one   string // the name of one value of a list, if not Name
-	index int    // of the field in an idp.ServiceProvider
+	option string // the name of one value of a list, if not Name
+	index  int    // of the field in an idp.ServiceProvider
 }
 
 // Option returns the name of the setting that gives the field a value, as in idp.Option.
 func (f *Field) Option() string {
-	if f.one != "" {
-		return f.one
+	if f.option != "" {
+		return f.option
 	}
 	return f.Name
 }
@@ -69,13 +69,13 @@ var attributeNames = []string{
 // and cannot be edited.
 var fieldTable = placeFields([]Field{
 	{Name: "name", Help: "the `NAME` that users see when they sign in"},
-	{Name: "agency", Clears: true, Help: "the agency; its providers get the same NameID for a user"},
-	{Name: "acs_urls", one: "acs_url", Help: "the `URL` of an Assertion Consumer Service (HTTP-POST); the first is the default"},
-	{Name: "acs_indexes", one: "acs_index", Help: "the index of the URL at the same place in acs_urls"},
-	{Name: "logout_url", Clears: true, Help: "the `URL` where LogoutResponses are posted"},
-	{Name: "certs", one: "cert", Kind: KindCert, Help: "a `FILE` with a request certificate of the provider"},
-	{Name: "encryption_certs", one: "encryption_cert", Kind: KindCert, Help: "a `FILE` with a certificate to encrypt assertions to"},
-	{Name: "redirect_uris", one: "redirect_uri", Help: "a further `URL` that the ACS may redirect to"},
+	{Name: "agency", CanClear: true, Help: "the agency; its providers get the same NameID for a user"},
+	{Name: "acs_urls", option: "acs_url", Help: "the `URL` of an Assertion Consumer Service (HTTP-POST); the first is the default"},
+	{Name: "acs_indexes", option: "acs_index", Help: "the index of the URL at the same place in acs_urls"},
+	{Name: "logout_url", CanClear: true, Help: "the `URL` where LogoutResponses are posted"},
+	{Name: "certs", option: "cert", Kind: KindCert, Help: "a `FILE` with a request certificate of the provider"},
+	{Name: "encryption_certs", option: "encryption_cert", Kind: KindCert, Help: "a `FILE` with a certificate to encrypt assertions to"},
+	{Name: "redirect_uris", option: "redirect_uri", Help: "a further `URL` that the ACS may redirect to"},
 	{Name: "sign_requests", Values: []string{idp.SignRequestsRequired, idp.SignRequestsOptional}, Help: "whether AuthnRequests must be signed"},
 	{Name: "compat", Values: []string{idp.CompatNone, idp.CompatLoginGov}, Help: "the identity provider whose lenient behavior it relies on"},
 	{Name: "encryption", Values: []string{idp.EncryptionNone, idp.EncryptionCBC, idp.EncryptionGCM}, Help: "how assertions are encrypted"},
@@ -85,20 +85,20 @@ var fieldTable = placeFields([]Field{
 	{Name: "ial", Values: []string{idp.IALAuthOnly, idp.IALVerified, idp.IALFacialMatch}, Help: "the highest identity assurance `LEVEL` that it may request"},
 	{Name: "allow_ialmax", Help: "allow ialmax"},
 	{Name: "aal", Values: []string{idp.AALDefault, idp.AAL2, idp.AALPhishingResistant, idp.AALHSPD12}, Help: "the authentication assurance when a request names none"},
-	{Name: "attributes", one: "attribute", Values: attributeNames, Help: "an `ATTRIBUTE` that it may get"},
+	{Name: "attributes", option: "attribute", Values: attributeNames, Help: "an `ATTRIBUTE` that it may get"},
 	{Name: "email_attribute", Values: []string{idp.EmailAttributePlain, idp.EmailAttributeClaimURI}, Help: "the name of the email attribute"},
-	{Name: "name_id_formats", one: "name_id_format", Values: []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail}, Help: "a NameID `FORMAT` that it may get"},
-	{Name: "return_to_sp_url", Clears: true, Help: "the `URL` for users who cancel"},
-	{Name: "failure_to_proof_url", Clears: true, Help: "the `URL` for users whose identity cannot be verified"},
-	{Name: "sp_initiated_login_url", Clears: true, Help: "the `URL` where a sign-in starts at the provider"},
-	{Name: "metadata_url", Clears: true, Help: "the `URL` of its metadata"},
-	{Name: "logo", Kind: KindFile, Clears: true, Help: "a `FILE` with its logo, SVG or PNG, that pages show; \"\" for none"},
+	{Name: "name_id_formats", option: "name_id_format", Values: []string{idp.NameIDFormatPersistent, idp.NameIDFormatEmail}, Help: "a NameID `FORMAT` that it may get"},
+	{Name: "return_to_sp_url", CanClear: true, Help: "the `URL` for users who cancel"},
+	{Name: "failure_to_proof_url", CanClear: true, Help: "the `URL` for users whose identity cannot be verified"},
+	{Name: "sp_initiated_login_url", CanClear: true, Help: "the `URL` where a sign-in starts at the provider"},
+	{Name: "metadata_url", CanClear: true, Help: "the `URL` of its metadata"},
+	{Name: "logo", Kind: KindFile, CanClear: true, Help: "a `FILE` with its logo, SVG or PNG, that pages show; \"\" for none"},
 	{Name: "help_text", Help: "a help text, as `LANGUAGE=TEXT`"},
-	{Name: "contacts", one: "contact", Help: "the `EMAIL` of its contact; a prefix es: or fr: is the language to write in"},
+	{Name: "contacts", option: "contact", Help: "the `EMAIL` of its contact; a prefix es: or fr: is the language to write in"},
 	{Name: "allow_prompt_create", Help: "allow requests that open sign-up instead of sign-in"},
-	{Name: "preview", Clears: true, Help: "a `YEAR` that it may use before the year is published"},
+	{Name: "preview", CanClear: true, Help: "a `YEAR` that it may use before the year is published"},
 	{Name: "state", Values: []string{idp.StateSandbox, idp.StateApproved}, Help: "whether it is approved"},
-	{Name: "team", Clears: true, Help: "the team responsible for it"},
+	{Name: "team", CanClear: true, Help: "the team responsible for it"},
 	{Name: "active", Help: "whether users can sign in to it"},
 })
 
@@ -150,28 +150,28 @@ func lookupField(name string) *Field {
 
 // Read returns the field's values as text, none for an empty one.
 func (f *Field) Read(p *idp.ServiceProvider) []string {
-	var out []string
+	var values []string
 	switch v := f.pointTo(p).(type) {
 	case *bool:
-		out = []string{strconv.FormatBool(*v)}
+		values = []string{strconv.FormatBool(*v)}
 	case *[]string:
-		out = *v
+		values = *v
 	case *string:
 		if len(f.Values) > 0 || *v != "" {
-			out = []string{*v}
+			values = []string{*v}
 		}
 	case *[]int:
 		for _, n := range *v {
-			out = append(out, strconv.Itoa(n))
+			values = append(values, strconv.Itoa(n))
 		}
 	case *map[string]string:
 		for _, lang := range languages {
 			if text := (*v)[lang]; text != "" {
-				out = append(out, lang+"="+text)
+				values = append(values, lang+"="+text)
 			}
 		}
 	}
-	return out
+	return values
 }
 
 // shortValue returns the field's value as one short text for the audit trail. It only counts
@@ -181,15 +181,15 @@ func (f *Field) shortValue(p *idp.ServiceProvider) string {
 	case f.Name == "contacts" || f.Kind == KindMap:
 		return strconv.Itoa(len(f.Read(p))) + " entries"
 	case f.Kind == KindCert:
-		parsed, err := parseAll(f.Read(p))
+		certificates, err := parseAll(f.Read(p))
 		if err != nil {
 			return "unreadable"
 		}
-		prints := make([]string, len(parsed))
-		for i, c := range parsed {
-			prints[i] = certs.CertSHA256(c)
+		fingerprints := make([]string, len(certificates))
+		for i, c := range certificates {
+			fingerprints[i] = certs.CertSHA256(c)
 		}
-		return strings.Join(prints, " ")
+		return strings.Join(fingerprints, " ")
 	}
 	return strings.Join(f.Read(p), " ")
 }

@@ -24,28 +24,28 @@ var suppliedFields = map[metadata.Part]idp.Option{
 	metadata.PartEncryptionKey: {Name: "encryption", Value: idp.EncryptionNone},
 }
 
-// FromMetadata converts a provider's EntityDescriptor into a registration: Defaults, and the
+// ConvertMetadata converts a provider's EntityDescriptor into a registration: Defaults, and the
 // content of the document. It never sets an agency, emailAddress among the NameIDFormats, or a
-// compat, which only an operator may grant. ours are our own signing certificates, which a provider
+// compat, which only an operator may grant. ourCerts are our own signing certificates, which a provider
 // must not have. The notes are findings for the operator. The error is an *InvalidError.
-func FromMetadata(doc []byte, now time.Time, ours []*x509.Certificate) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
-	return fromMetadata(doc, now, ours, metadata.Options{})
+func ConvertMetadata(doc []byte, now time.Time, ourCerts []*x509.Certificate) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
+	return convertMetadata(doc, now, ourCerts, metadata.Options{})
 }
 
-func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadata.Options) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
-	o.Ours = ours
+func convertMetadata(doc []byte, now time.Time, ourCerts []*x509.Certificate, o metadata.Options) (p *idp.ServiceProvider, notes []metadata.Note, err error) {
+	o.OurCerts = ourCerts
 	d, err := metadata.ReadSP(doc, now, o)
 	var problems metadata.Problems
 	if errors.As(err, &problems) {
-		invalid := new(InvalidError)
+		invalidErr := new(InvalidError)
 		for _, n := range problems {
-			invalid.Problems = append(invalid.Problems, Problem{Field: "metadata", Text: n.Text, Option: suppliedFields[n.Part]})
+			invalidErr.Problems = append(invalidErr.Problems, Problem{Field: "metadata", Text: n.Text, Option: suppliedFields[n.Part]})
 			if n.Option.Name == idp.OptionEntityID {
-				invalid.Suggestions = append(invalid.Suggestions,
+				invalidErr.Suggestions = append(invalidErr.Suggestions,
 					idp.Suggest(idp.DoSPAdd).With(idp.OptionMetadata, "").With(idp.OptionEntityID, "").Labeled(idp.LabelChooseProvider))
 			}
 		}
-		return nil, nil, invalid
+		return nil, nil, invalidErr
 	}
 	if err != nil {
 		return nil, nil, err
@@ -59,13 +59,13 @@ func fromMetadata(doc []byte, now time.Time, ours []*x509.Certificate, o metadat
 	return p, d.Notes, nil
 }
 
-// warningsOf converts the notes about a provider's metadata into warnings.
-func warningsOf(notes []metadata.Note, id idp.EntityID) (warnings []string, suggestions []idp.Suggestion) {
+// convertNotes converts the notes about a provider's metadata into warnings.
+func convertNotes(notes []metadata.Note, id idp.EntityID) (warnings []string, suggestions []idp.Suggestion) {
 	for _, n := range notes {
 		warnings = append(warnings, n.Text)
 		switch n.Option.Name {
 		case idp.OptionName:
-			suggestions = append(suggestions, suggestName(id))
+			suggestions = append(suggestions, suggestNaming(id))
 		case string(PermitInsecureURL):
 			suggestions = append(suggestions, idp.Suggest(idp.DoSPEdit, string(id)).
 				With(idp.OptionMetadata, "").With(idp.OptionAllowInsecureURL, "").Labeled(idp.LabelAllowHTTP))
@@ -77,26 +77,26 @@ func warningsOf(notes []metadata.Note, id idp.EntityID) (warnings []string, sugg
 // readDocument reads metadata that comes with an edit of old, nil for a new registration. The
 // document may lack parts that the edit supplies.
 func (r *Registry) readDocument(doc Document, id idp.EntityID, old *idp.ServiceProvider, e Edit, o Options) (*idp.ServiceProvider, []metadata.Note, error) {
-	gives := func(field string) bool { return len(e.Set[field]) > 0 }
-	unsigned := gives("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional
-	allowed := allowsInsecure(old, o)
-	p, notes, err := fromMetadata(doc.Data, r.clock.Now(), r.OurCerts(), metadata.Options{
+	hasField := func(field string) bool { return len(e.Set[field]) > 0 }
+	isUnsigned := hasField("sign_requests") && e.Set["sign_requests"][0] == idp.SignRequestsOptional
+	isAllowed := newHTTPCheck(old, o)
+	p, notes, err := convertMetadata(doc.Data, r.clock.Now(), r.OurCerts(), metadata.Options{
 		EntityID: id, Fetched: doc.Fetched,
-		HasACS: gives("acs_urls"), HasKeys: gives("certs") || unsigned, HasName: gives("name"),
-		HasEncryption: gives("encryption") || gives("encryption_certs"),
-		CheckURL: func(address string) (string, idp.Option) {
-			what, permitted := checkAddress(address, r.BaseIsHTTP)
+		HasACS: hasField("acs_urls"), HasKeys: hasField("certs") || isUnsigned, HasName: hasField("name"),
+		HasEncryption: hasField("encryption") || hasField("encryption_certs"),
+		CheckURL: func(rawURL string) (string, idp.Option) {
+			problem, isPermitted := checkURL(rawURL, r.BaseIsHTTP)
 			switch {
-			case permitted && allowed(address):
+			case isPermitted && isAllowed(rawURL):
 				return "", idp.Option{}
-			case permitted:
-				return what, insecureURL
+			case isPermitted:
+				return problem, insecureURLOption
 			}
-			return what, idp.Option{}
+			return problem, idp.Option{}
 		},
 	})
 	if err == nil && id != "" && p.EntityID != id {
-		return nil, nil, otherEntity(id, p.EntityID)
+		return nil, nil, newEntityError(id, p.EntityID)
 	}
 	return p, notes, err
 }

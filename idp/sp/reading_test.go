@@ -215,18 +215,18 @@ func TestRecipientIsChosenAtUse(t *testing.T) {
 	}
 	both := parse([]*x509.Certificate{old, next}, []*x509.Certificate{request})
 	for days, want := range map[int]*x509.Certificate{0: old, 4: old, 6: next, 30: next, 400: next} {
-		if got, err := both.Recipient(request, testTime.AddDate(0, 0, days)); err != nil || !got.Equal(want) {
+		if got, err := both.ChooseRecipient(request, testTime.AddDate(0, 0, days)); err != nil || !got.Equal(want) {
 			t.Errorf("after %d days: %v, %v; want %s", days, got, err, want.Subject)
 		}
 	}
-	if got, err := parse(nil, []*x509.Certificate{request, other}).Recipient(other, testTime); err != nil || !got.Equal(other) {
+	if got, err := parse(nil, []*x509.Certificate{request, other}).ChooseRecipient(other, testTime); err != nil || !got.Equal(other) {
 		t.Errorf("without one: %v, %v; want the one that verified", got, err)
 	}
-	if got, err := parse(nil, []*x509.Certificate{request}).Recipient(nil, testTime); err != nil || !got.Equal(request) {
+	if got, err := parse(nil, []*x509.Certificate{request}).ChooseRecipient(nil, testTime); err != nil || !got.Equal(request) {
 		t.Errorf("without one, unsigned: %v, %v", got, err)
 	}
 	var refusal *idp.Refusal
-	if _, err := parse(nil, []*x509.Certificate{request, other}).Recipient(nil, testTime); !errors.As(err, &refusal) || refusal.Code != idp.RefusedNoCertificate {
+	if _, err := parse(nil, []*x509.Certificate{request, other}).ChooseRecipient(nil, testTime); !errors.As(err, &refusal) || refusal.Code != idp.RefusedNoCertificate {
 		t.Errorf("one of two, unsigned: %v", err)
 	}
 }
@@ -256,7 +256,7 @@ func TestWarningsNameUsedEncryptionCert(t *testing.T) {
 		for _, c := range tt.list {
 			p.EncryptionCerts = append(p.EncryptionCerts, certs.EncodePEM(c))
 		}
-		got, next := sp.Warnings(p, testTime)
+		got, next := sp.ListWarnings(p, testTime)
 		if len(got) != tt.want || tt.used != nil && !strings.Contains(got[len(got)-1], certs.CertSHA256(tt.used)[:16]) {
 			t.Errorf("%s: %q", tt.name, got)
 		}
@@ -304,14 +304,14 @@ func TestOddCertificateVerifiesAndEncrypts(t *testing.T) {
 	if err != nil || p.CertSHA256(by) == "" {
 		t.Errorf("a request does not verify: %v", err)
 	}
-	to, err := p.Recipient(by, testTime)
+	to, err := p.ChooseRecipient(by, testTime)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := xmlenc.New(to, p.Encryption, p.EncryptionDigest); err != nil || !bytes.Equal(to.Raw, der) {
 		t.Errorf("nothing can be encrypted to it: %v", err)
 	}
-	if w, _ := sp.Warnings(c.Provider, testTime.AddDate(1, 0, 0)); len(w) != 2 {
+	if w, _ := sp.ListWarnings(c.Provider, testTime.AddDate(1, 0, 0)); len(w) != 2 {
 		t.Errorf("its end is not warned of: %q", w)
 	}
 	// It is removed by its file and by its fingerprint.

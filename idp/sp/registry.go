@@ -45,46 +45,46 @@ type Registry struct {
 	store Store
 	clock idp.Clock
 
-	// logos is held while logos are stored or removed together with the registrations that
+	// logoMu is held while logos are stored or removed together with the registrations that
 	// name them.
-	logos sync.Mutex
+	logoMu sync.Mutex
 
-	// editing is held while a registration is read, changed and written.
-	editing sync.Mutex
+	// editMu is held while a registration is read, changed and written.
+	editMu sync.Mutex
 
 	mu sync.RWMutex
-	// parsed caches the results of Lookup by EntityID; guarded by mu. It only holds
+	// providers caches the results of Lookup by EntityID; guarded by mu. It only contains
 	// registered providers, so requests for unknown ones cannot make it grow.
-	parsed map[idp.EntityID]*Provider
+	providers map[idp.EntityID]*Provider
 	// rehearsal is the provider of a running rehearsal; nil without one.
 	rehearsal atomic.Pointer[rehearsal]
-	// changes counts invalidations, so that a look-up that began before a change does not cache
+	// changeCount counts invalidations, so that a look-up that began before a change does not cache
 	// outdated data; guarded by mu.
-	changes uint64
-	// all is the result of All when changes was allChanges; guarded by mu.
-	all        []*Provider
-	allChanges uint64
+	changeCount uint64
+	// all is the result of All when changeCount was allAtChange; guarded by mu.
+	all         []*Provider
+	allAtChange uint64
 
-	answering gate.Gate
+	answerGate gate.Gate
 }
 
 // BeginAnswer must be called before looking up a provider to answer, and end once the answer
 // is signed. A change of a registration returns only after the answers that began before it
 // have ended.
-func (r *Registry) BeginAnswer() (end func()) { return r.answering.Enter() }
+func (r *Registry) BeginAnswer() (end func()) { return r.answerGate.Enter() }
 
 // settleTime is how long a change waits for answers in progress: far longer than a signature
 // takes, unless a token hangs.
 const settleTime = 30 * time.Second
 
-// settleParsed drops the cached entity after it changed in the store, and waits until no
-// answer that uses the dropped data is in progress. It waits even if the caller is gone,
+// settleCache drops the cached entity after it changed in the store, and waits until no
+// answer that uses the dropped data is in progress. It waits even if the caller has left,
 // because the change is made.
-func (r *Registry) settleParsed(ctx context.Context, id idp.EntityID) error {
-	r.forgetParsed(id)
+func (r *Registry) settleCache(ctx context.Context, id idp.EntityID) error {
+	r.forgetProvider(id)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	if err := r.answering.Drain(ctx); err != nil {
+	if err := r.answerGate.Drain(ctx); err != nil {
 		return fmt.Errorf("the registration of %q is changed, but an answer that began before has not ended: %w", id, err)
 	}
 	return nil
@@ -98,7 +98,7 @@ type Store interface {
 
 // New returns a registry on a store in which nothing else changes providers.
 func New(store Store, clock idp.Clock) *Registry {
-	return &Registry{store: store, clock: clock, parsed: make(map[idp.EntityID]*Provider), OurCerts: func() []*x509.Certificate { return nil }}
+	return &Registry{store: store, clock: clock, providers: make(map[idp.EntityID]*Provider), OurCerts: func() []*x509.Certificate { return nil }}
 }
 
 // Options contains an operator's consent to changes that need it.
@@ -146,9 +146,9 @@ func Defaults() *idp.ServiceProvider {
 	}
 }
 
-// NameOf returns the name of a provider to display: its name, or its EntityID if it is no
+// LookupName returns the name of a provider to display: its name, or its EntityID if it is no
 // longer registered.
-func (r *Registry) NameOf(ctx context.Context, id idp.EntityID) string {
+func (r *Registry) LookupName(ctx context.Context, id idp.EntityID) string {
 	if p, err := r.Lookup(ctx, id); err == nil {
 		return p.Name
 	}
@@ -162,23 +162,23 @@ func (r *Registry) Lookup(ctx context.Context, id idp.EntityID) (*Provider, erro
 		return r.lookupRehearsal()
 	}
 	r.mu.RLock()
-	p, ok := r.parsed[id]
-	before := r.changes
+	p, ok := r.providers[id]
+	before := r.changeCount
 	r.mu.RUnlock()
 	if ok {
 		return p, nil
 	}
-	stored, err := r.store.Provider(ctx, id)
+	record, err := r.store.Provider(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("load provider %q: %w", id, err)
 	}
-	if p, err = Parse(stored); err != nil {
+	if p, err = Parse(record); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.changes == before {
-		r.parsed[id] = p
+	if r.changeCount == before {
+		r.providers[id] = p
 	}
 	return p, nil
 }
@@ -186,16 +186,16 @@ func (r *Registry) Lookup(ctx context.Context, id idp.EntityID) (*Provider, erro
 // Reload does what Lookup does without the cache, for a caller that got
 // idp.ErrProviderChanged: a write in the store is visible there a moment earlier.
 func (r *Registry) Reload(ctx context.Context, id idp.EntityID) (*Provider, error) {
-	r.forgetParsed(id)
+	r.forgetProvider(id)
 	return r.Lookup(ctx, id)
 }
 
-// forgetParsed drops the cached entity after it changed in the store.
-func (r *Registry) forgetParsed(id idp.EntityID) {
+// forgetProvider drops the cached entity after it changed in the store.
+func (r *Registry) forgetProvider(id idp.EntityID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.changes++
-	delete(r.parsed, id)
+	r.changeCount++
+	delete(r.providers, id)
 }
 
 // List returns all registrations, sorted by EntityID. With an *idp.TamperedError it returns
@@ -214,25 +214,25 @@ func (r *Registry) List(ctx context.Context) ([]*idp.ServiceProvider, error) {
 // changes.
 func (r *Registry) All(ctx context.Context) ([]*Provider, error) {
 	r.mu.RLock()
-	all, before, fresh := r.all, r.changes, r.all != nil && r.allChanges == r.changes
+	all, before, isFresh := r.all, r.changeCount, r.all != nil && r.allAtChange == r.changeCount
 	r.mu.RUnlock()
-	if fresh {
+	if isFresh {
 		return all, nil
 	}
-	stored, err := r.List(ctx)
+	records, err := r.List(ctx)
 	if err != nil && !errors.Is(err, idp.ErrTampered) { // one forged registration must not block the others
 		return nil, err
 	}
-	all = make([]*Provider, len(stored))
-	for i, p := range stored {
+	all = make([]*Provider, len(records))
+	for i, p := range records {
 		if all[i], err = Parse(p); err != nil {
 			all[i] = &Provider{ServiceProvider: *p}
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.changes == before {
-		r.all, r.allChanges = all, before
+	if r.changeCount == before {
+		r.all, r.allAtChange = all, before
 	}
 	return all, nil
 }
@@ -265,12 +265,12 @@ func (r *Registry) Remove(ctx context.Context, id idp.EntityID, actor string) er
 }
 
 func (r *Registry) removeProvider(ctx context.Context, id idp.EntityID, actor string) error {
-	err := r.store.RemoveProvider(ctx, id, registryEvent(idp.AuditSPRemove, id, actor, nil))
+	err := r.store.RemoveProvider(ctx, id, newEvent(idp.AuditSPRemove, id, actor, nil))
 	if err != nil {
-		r.forgetParsed(id)
+		r.forgetProvider(id)
 		return fmt.Errorf("remove provider %q: %w", id, err)
 	}
-	return r.settleParsed(ctx, id)
+	return r.settleCache(ctx, id)
 }
 
 // Change is the result of Add or Edit.
@@ -292,7 +292,7 @@ type Change struct {
 // newChange returns the report of a change. old is nil for a new registration.
 func (r *Registry) newChange(old, p *idp.ServiceProvider) *Change {
 	c := &Change{Provider: p, Created: old == nil}
-	c.Warnings, c.Suggestions = Warnings(p, r.clock.Now())
+	c.Warnings, c.Suggestions = ListWarnings(p, r.clock.Now())
 	if old != nil {
 		for name := range diffFields(old, p) {
 			c.Fields = append(c.Fields, name)
@@ -301,32 +301,32 @@ func (r *Registry) newChange(old, p *idp.ServiceProvider) *Change {
 	return c
 }
 
-// allowsInsecure returns which http URLs may be registered: those that the operator allows,
-// and those of old, which were allowed before. old may be nil.
-func allowsInsecure(old *idp.ServiceProvider, o Options) func(address string) bool {
-	var had []string
+// newHTTPCheck returns a function that reports whether an http URL may be registered: if the
+// operator allows it, or if it is one of old, allowed earlier. old may be nil.
+func newHTTPCheck(old *idp.ServiceProvider, o Options) func(rawURL string) bool {
+	var oldURLs []string
 	if old != nil {
-		for _, f := range addressFields(old) {
-			had = append(had, f.values...)
+		for _, f := range listURLFields(old) {
+			oldURLs = append(oldURLs, f.values...)
 		}
 	}
-	return func(a string) bool { return o.AllowInsecureURL || slices.Contains(had, a) }
+	return func(a string) bool { return o.AllowInsecureURL || slices.Contains(oldURLs, a) }
 }
 
 // validateProvider checks p, which replaces old.
 func (r *Registry) validateProvider(old, p *idp.ServiceProvider, o Options) error {
-	c := checker{baseIsHTTP: r.BaseIsHTTP, insecure: allowsInsecure(old, o), ours: r.OurCerts()}
+	c := checker{isBaseHTTP: r.BaseIsHTTP, isHTTPAllowed: newHTTPCheck(old, o), ourCerts: r.OurCerts()}
 	if problems := c.checkAll(p); len(problems) > 0 {
 		return &InvalidError{Problems: problems}
 	}
 	return nil
 }
 
-func registryEvent(kind idp.AuditKind, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {
+func newEvent(kind idp.AuditKind, id idp.EntityID, actor string, detail map[string]string) idp.AuditEvent {
 	return idp.AuditEvent{Kind: kind, Outcome: "ok", Actor: actor, SP: id, Detail: detail}
 }
 
 func isNotFound(err error) bool { return errors.Is(err, idp.ErrNotFound) }
 
-// nowForRecord returns the time to write into a record.
-func (r *Registry) nowForRecord() time.Time { return r.clock.Now().Truncate(time.Second) }
+// truncateNow returns the time to write into a record.
+func (r *Registry) truncateNow() time.Time { return r.clock.Now().Truncate(time.Second) }

@@ -16,27 +16,27 @@ import (
 //
 // Package idp defines their form; see idp.OwnScope.
 
-// firstScope returns the scope of a provider that was never registered before.
-func firstScope(p *idp.ServiceProvider) idp.NameIDScope {
+// chooseFirstScope returns the scope of a provider that was never registered before.
+func chooseFirstScope(p *idp.ServiceProvider) idp.NameIDScope {
 	if p.Agency != "" {
 		return idp.AgencyScope(p.Agency)
 	}
 	return idp.OwnScope(p.EntityID)
 }
 
-// freshScope returns a scope that a provider without an agency has not had before. last is its
+// makeFreshScope returns a scope that a provider without an agency has not had before. last is its
 // previous scope. If that was an agency's, the provider may have had earlier scopes of its own
 // that are no longer known, so the number is taken from the clock, which is far above any
 // count.
-func freshScope(id idp.EntityID, last idp.NameIDScope, now time.Time) idp.NameIDScope {
-	own := string(idp.OwnScope(id))
-	if string(last) == own {
-		return idp.NameIDScope(own + "#2")
+func makeFreshScope(id idp.EntityID, last idp.NameIDScope, now time.Time) idp.NameIDScope {
+	ownScope := string(idp.OwnScope(id))
+	if string(last) == ownScope {
+		return idp.NameIDScope(ownScope + "#2")
 	}
-	if rest, ok := strings.CutPrefix(string(last), own+"#"); ok {
+	if rest, ok := strings.CutPrefix(string(last), ownScope+"#"); ok {
 		if n, err := strconv.ParseInt(rest, 10, 64); err == nil {
-			return idp.NameIDScope(own + "#" + strconv.FormatInt(n+1, 10))
+			return idp.NameIDScope(ownScope + "#" + strconv.FormatInt(n+1, 10))
 		}
 	}
-	return idp.NameIDScope(own + "#" + strconv.FormatInt(now.UnixMilli(), 10))
+	return idp.NameIDScope(ownScope + "#" + strconv.FormatInt(now.UnixMilli(), 10))
 }

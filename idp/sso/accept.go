@@ -15,8 +15,8 @@ import (
 	"vernal/idp/sp"
 )
 
-// accepted is an AuthnRequest that passed every check, with the service provider that sent it.
-type accepted struct {
+// acceptedRequest is an AuthnRequest that passed every check, with the service provider that sent it.
+type acceptedRequest struct {
 	request  *idp.LoginRequest
 	provider *sp.Provider
 	// year is the entry that the gate opened for this HTTP request. signResponse opens it
@@ -24,9 +24,9 @@ type accepted struct {
 	year keyring.Entry
 	need *assurance.Requirement
 	cert *x509.Certificate // verified the message, nil if unsigned
-	// inStore and inBrowser report where the request waited. Both are false if it has just
+	// isInStore and isInBrowser report where the request waited. Both are false if it has just
 	// arrived.
-	inStore, inBrowser bool
+	isInStore, isInBrowser bool
 }
 
 // newRequest returns our record of a message that package inbound accepted.
@@ -48,11 +48,11 @@ func newRequest(q *inbound.Request, msg *saml.Message, year idp.Year, now time.T
 
 // acceptRequest has package inbound verify and check a message that arrived at a year's URL.
 // It returns the sender and the locale even with an error, for the page of the refusal.
-func (h *Handler) acceptRequest(ctx context.Context, msg *saml.Message, year idp.Year, now time.Time) (a accepted, q inbound.Request, err error) {
+func (h *Handler) acceptRequest(ctx context.Context, msg *saml.Message, year idp.Year, now time.Time) (a acceptedRequest, q inbound.Request, err error) {
 	q, err = inbound.Accept(ctx, h.Registry, msg, inbound.AuthnRequest, inbound.Expect{
 		Now: now, RestoredAt: h.Store.RestoredAt(), Destinations: []string{h.IdP.AuthnURL(year), h.IdP.AuthnURL("")},
 	})
-	a = accepted{provider: q.Provider, cert: q.Cert, need: q.Need}
+	a = acceptedRequest{provider: q.Provider, cert: q.Cert, need: q.Need}
 	if err != nil {
 		return a, q, err
 	}
@@ -64,7 +64,7 @@ func (h *Handler) acceptRequest(ctx context.Context, msg *saml.Message, year idp
 // that the request was accepted under, because a sign-in of up to a day can come between a request
 // and its answer. The answer uses no ACS URL, certificate or permission to see an email address
 // that was withdrawn since.
-func (a *accepted) checkRegistration() error {
+func (a *acceptedRequest) checkRegistration() error {
 	p, req := a.provider, a.request
 	if err := inbound.CheckActive(p); err != nil {
 		return err
@@ -89,6 +89,6 @@ func (a *accepted) checkRegistration() error {
 		}
 		a.cert = cert
 	}
-	_, err := p.Recipient(a.cert, req.ReceivedAt) // the time does not decide whether a recipient exists
+	_, err := p.ChooseRecipient(a.cert, req.ReceivedAt) // the time does not decide whether a recipient exists
 	return err
 }

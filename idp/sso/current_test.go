@@ -92,7 +92,7 @@ func TestRequestIsCheckedAgainBeforeAnswer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := accepted{request: req, provider: p}
+			a := acceptedRequest{request: req, provider: p}
 			var code idp.RefusalCode
 			if refusal, ok := errors.AsType[*idp.Refusal](a.checkRegistration()); ok {
 				code = refusal.Code
@@ -100,7 +100,7 @@ func TestRequestIsCheckedAgainBeforeAnswer(t *testing.T) {
 			if code != tt.want {
 				t.Fatalf("refused for %q, want %q", code, tt.want)
 			}
-			if to, err := p.Recipient(a.cert, req.ReceivedAt); tt.want == "" && record.Encryption != "" && (err != nil || !to.Equal(list[1])) {
+			if to, err := p.ChooseRecipient(a.cert, req.ReceivedAt); tt.want == "" && record.Encryption != "" && (err != nil || !to.Equal(list[1])) {
 				t.Errorf("encrypted to %v, %v; want the certificate that signed", to, err)
 			}
 		})
@@ -110,8 +110,8 @@ func TestRequestIsCheckedAgainBeforeAnswer(t *testing.T) {
 // A refusal without an obstacle in the user's record has a page, too.
 func TestUserErrorIsARefusal(t *testing.T) {
 	t.Parallel()
-	a := accepted{provider: &sp.Provider{ServiceProvider: idp.ServiceProvider{Name: "A"}}}
-	refusal, ok := errors.AsType[*idp.Refusal](new(Handler).userError(&a, step{kind: stepRefuse, refusal: idp.Refuse(idp.RefusedAccountLocked, "account", "")}))
+	a := acceptedRequest{provider: &sp.Provider{ServiceProvider: idp.ServiceProvider{Name: "A"}}}
+	refusal, ok := errors.AsType[*idp.Refusal](new(Handler).newUserError(&a, step{kind: stepRefuse, refusal: idp.Refuse(idp.RefusedAccountLocked, "account", "")}))
 	if !ok || refusal.Code != idp.RefusedAccountLocked {
 		t.Errorf("%v", refusal)
 	}
@@ -140,8 +140,8 @@ func TestNewEmailIsDisclosedOnce(t *testing.T) {
 		{"without any", saml.NameIDFormatEmail, &idp.User{}, ""},
 	}
 	for _, tt := range tests {
-		a := accepted{request: &idp.LoginRequest{SP: sp, NameIDFormat: tt.format}}
-		if got := a.undisclosedEmail(tt.user); got != tt.want {
+		a := acceptedRequest{request: &idp.LoginRequest{SP: sp, NameIDFormat: tt.format}}
+		if got := a.findUndisclosedEmail(tt.user); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -162,7 +162,7 @@ func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 	}
 	for _, tt := range tests {
 		tt.req.Year = "2031"
-		got := signInEvent(&tt.req, &idp.User{ID: "ada"}, &web.Event{ID: "ID", Address: "192.0.2.1"})
+		got := newSignInEvent(&tt.req, &idp.User{ID: "ada"}, &web.Event{ID: "ID", Address: "192.0.2.1"})
 		if got.Actor != "user:ada" || got.User != "ada" || got.SP != tt.req.SP || got.Year != "2031" || got.RequestID != "ID" || got.Address != "192.0.2.1" {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
@@ -175,7 +175,7 @@ func TestSignInEventTellsHowUserSignedIn(t *testing.T) {
 func TestLogNamesDroppedAttributes(t *testing.T) {
 	t.Parallel()
 	list := []assurance.Dropped{{Name: "ssn", Reason: assurance.DropLevel}, {Name: "shoe_size", Reason: assurance.DropUnknown}}
-	if got := dropReasons(list); got != "ssn:level shoe_size:unknown" {
+	if got := formatDropReasons(list); got != "ssn:level shoe_size:unknown" {
 		t.Errorf("the log has %q", got)
 	}
 }

@@ -16,7 +16,7 @@
 //	11 signResponse          the year, once more; then its signer        issue.go
 //	12 postResponse          the page that posts; NoPassive              post.go
 //
-// A GET with a sufficient session skips 7 and 8. lane.go bounds how many signatures
+// A GET with a sufficient session skips 7 and 8. limiter.go bounds how many signatures
 // unauthenticated senders can cause at once.
 //
 // Package authn signs the user in. The two packages meet through the LoginRequest that waits,
@@ -86,8 +86,8 @@ type Handler struct {
 	// Uses records that a year was used, see recordUse. If nil, no use is recorded.
 	Uses Uses
 
-	waiting   budget.Ledger[waitingKey]
-	strangers lane // signs for senders who have not authenticated
+	budgets       budget.Ledger[budgetKey]
+	senderLimiter limiter // bounds the signatures for unauthenticated senders
 }
 
 // recordUse records that a year is in use: by a verified signature of an active service provider
@@ -105,27 +105,27 @@ func (h *Handler) recordUse(req *idp.LoginRequest, at time.Time) {
 }
 
 // Mount adds the handler's URLs to the router.
-func (h *Handler) Mount(rt *web.Router) {
+func (h *Handler) Mount(router *web.Router) {
 	receive := nameSender(h.receiveRequest)
-	rt.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
-	rt.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeRequest)})
+	router.Handle("/api/saml/auth{year}", web.Methods{http.MethodGet: receive, http.MethodPost: receive})
+	router.Handle(ContinuePath, web.Methods{http.MethodGet: nameSender(h.resumeRequest)})
 }
 
 // nameSender makes the page of an error name the service provider and link back to it, once
 // step has set it.
-func nameSender(step func(http.ResponseWriter, *http.Request, *accepted) error) web.Handler {
+func nameSender(step func(http.ResponseWriter, *http.Request, *acceptedRequest) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		var a accepted
+		var a acceptedRequest
 		err := step(w, r, &a)
 		if a.provider == nil {
 			return err
 		}
-		return web.NameSender(a.sender(), err)
+		return web.NameSender(a.describeSender(), err)
 	}
 }
 
-// sender returns the provider's details for pages.
-func (a *accepted) sender() web.Sender {
+// describeSender returns the provider's details for pages.
+func (a *acceptedRequest) describeSender() web.Sender {
 	verified := a.cert != nil || a.request != nil && a.request.CertSHA256 != ""
 	return web.SenderOf(&a.provider.ServiceProvider, verified)
 }
@@ -137,18 +137,18 @@ func (h *Handler) recheckYear(r *http.Request, p *sp.Provider, req *idp.LoginReq
 	return entry, err
 }
 
-// userError returns the refusal of a user with its page: the missing requirement, if the
+// newUserError returns the refusal of a user with its page: the missing requirement, if the
 // refusal is about one, or how to sign in as another user, and the link back.
-func (h *Handler) userError(a *accepted, s step) error {
+func (h *Handler) newUserError(a *acceptedRequest, s step) error {
 	switch {
 	case s.obstacle != nil:
-		return web.NewLackError(&a.provider.ServiceProvider, a.sender(), s.obstacle)
+		return web.NewLackError(&a.provider.ServiceProvider, a.describeSender(), s.obstacle)
 	case s.refusal.Code == idp.RefusedSubject:
-		return &web.Error{Sender: a.sender(), SignInURL: h.signInURL(a.request), Err: s.refusal}
+		return &web.Error{Sender: a.describeSender(), SignInURL: h.makeSignInURL(a.request), Err: s.refusal}
 	}
 	return s.refusal
 }
 
-func (h *Handler) signInURL(req *idp.LoginRequest) string {
+func (h *Handler) makeSignInURL(req *idp.LoginRequest) string {
 	return h.SignInPath + "?request=" + url.QueryEscape(string(req.Handle))
 }

@@ -23,8 +23,8 @@ import (
 // audit record. Signing follows it, so that no assertion exists without an audit record.
 //
 // It returns idp.ErrReplayed or idp.ErrAnswered if a concurrent request was answered first,
-// and errReproofed if the decision must be made again.
-func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *accepted, s *idp.Session, user *idp.User) error {
+// and errProfileChanged if the decision must be made again.
+func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acceptedRequest, s *idp.Session, user *idp.User) error {
 	now := h.Clock.Now()
 	if err := h.Signing.CheckKey(a.request.Year, now); err != nil {
 		return err
@@ -39,16 +39,16 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	}
 	e := web.EventOf(r)
 	e.NoteEnded(a.year, now)
-	request, err := h.recordedRequest(r.Context(), a)
+	request, err := h.loadRecordedRequest(r.Context(), a)
 	if err != nil {
 		return err
 	}
 	cookie := h.bindAnswer(a, request)
-	issued, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
+	issuance, err := h.Store.RecordIssuance(r.Context(), &idp.Issuance{
 		Request: request, Session: s.ID, User: user.ID,
 		Scope: a.provider.NameIDScope, Proposed: idp.NameID(uuid.NewString()),
-		SessionIndex: newID(), Address: a.undisclosedEmail(user), At: now,
-		Check: h.Signing.Check(a.request.Year, a.provider), Event: signInEvent(a.request, user, e),
+		SessionIndex: newID(), Address: a.findUndisclosedEmail(user), At: now,
+		Check: h.Signing.Check(a.request.Year, a.provider), Event: newSignInEvent(a.request, user, e),
 	})
 	if errors.Is(err, idp.ErrYearEnded) {
 		return h.Access.EndedYear(a.request.Year)
@@ -64,13 +64,13 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 	}
 	h.releaseBudget(r, a, request)
 	if a.request.CertSHA256 == "" {
-		h.recordUse(a.request, now) // a signed one counted when it was verified
+		h.recordUse(a.request, now) // a signed request counted when it was verified
 	}
 
 	response := h.newResponse(a, now)
 	buffer := takeBuffer()
 	defer buffer.release()
-	assertion := a.newAssertion(s, user, profile, issued, now, string(h.Pages.Lang(r)))
+	assertion := a.newAssertion(s, user, profile, issuance, now, string(h.Pages.Lang(r)))
 	err = h.signResponse(r, a, func(signer *xmldsig.Signer) (err error) {
 		buffer.xml, err = response.WriteSuccess(buffer.xml, assertion, saml.Protection{
 			Signer: signer, Encrypter: encrypter, SignResponse: a.provider.SignResponse,
@@ -89,8 +89,8 @@ func (h *Handler) issueAssertion(w http.ResponseWriter, r *http.Request, a *acce
 // returns the cookie to send once its answer is written. The browser can then drop the request
 // and is still notified that it was used. A request that is answered under the handle of
 // another delivery gets no cookie.
-func (h *Handler) bindAnswer(a *accepted, request *idp.LoginRequest) *http.Cookie {
-	if !a.inBrowser || request != a.request {
+func (h *Handler) bindAnswer(a *acceptedRequest, request *idp.LoginRequest) *http.Cookie {
+	if !a.isInBrowser || request != a.request {
 		return nil
 	}
 	return h.Sessions.Tie(request)
@@ -99,7 +99,7 @@ func (h *Handler) bindAnswer(a *accepted, request *idp.LoginRequest) *http.Cooki
 // signResponse signs with the key of the year, if year, registration and preview still allow
 // the answer after it was recorded. If they do not, the record of the answer stays and the
 // record of the refusal follows it.
-func (h *Handler) signResponse(r *http.Request, a *accepted, write func(*xmldsig.Signer) error) error {
+func (h *Handler) signResponse(r *http.Request, a *acceptedRequest, write func(*xmldsig.Signer) error) error {
 	err := h.Signing.Sign(r.Context(), a.request.SP, func(p *sp.Provider) (keyring.Entry, error) {
 		if err := a.checkChange(p); err != nil {
 			return keyring.Entry{}, err
@@ -117,43 +117,43 @@ func (h *Handler) signResponse(r *http.Request, a *accepted, write func(*xmldsig
 
 // checkChange refuses an answer that was recorded under another registration than the current
 // one: for the permission that was withdrawn, or else as a request to be sent again.
-func (a *accepted) checkChange(p *sp.Provider) error {
-	if p == a.provider || a.provider.IsAs(&p.ServiceProvider) {
+func (a *acceptedRequest) checkChange(p *sp.Provider) error {
+	if p == a.provider || a.provider.Equals(&p.ServiceProvider) {
 		return nil
 	}
-	now := *a
-	now.provider = p
-	if err := now.checkRegistration(); err != nil {
+	current := *a
+	current.provider = p
+	if err := current.checkRegistration(); err != nil {
 		return err
 	}
 	return idp.Refuse(idp.RefusedStale, "request", string(a.request.Handle)).With(idp.ErrProviderChanged)
 }
 
-// errReproofed reports that an operator changed the user's profile after the user's record was
+// errProfileChanged reports that an operator changed the user's profile after the user's record was
 // read.
-var errReproofed = errors.New("the user's profile was changed during the sign-in")
+var errProfileChanged = errors.New("the user's profile was changed during the sign-in")
 
 // loadProfile unseals the user's profile if the assertion discloses attributes of it.
 // Otherwise it returns nil and the profile stays sealed.
-func (h *Handler) loadProfile(r *http.Request, a *accepted, user *idp.User) (*idp.Profile, error) {
+func (h *Handler) loadProfile(r *http.Request, a *acceptedRequest, user *idp.User) (*idp.Profile, error) {
 	if !a.need.ReadsProfile(&a.provider.ServiceProvider, user.Proofed) {
 		return nil, nil
 	}
 	p, err := h.Store.Profile(r.Context(), user.ID)
 	switch {
 	case errors.Is(err, idp.ErrNotFound):
-		return nil, errReproofed
+		return nil, errProfileChanged
 	case err != nil:
 		return nil, fmt.Errorf("unseal profile: %w", err)
 	case !p.Proofed().Equal(user.Proofed):
-		return nil, errReproofed
+		return nil, errProfileChanged
 	}
 	return p, nil
 }
 
-// signInEvent returns the audit record of a sign-in. For a year that was not published, the record
+// newSignInEvent returns the audit record of a sign-in. For a year that was not published, the record
 // names the preview that opened it.
-func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
+func newSignInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditEvent {
 	event := idp.AuditEvent{
 		Kind: idp.AuditSignIn, Outcome: "ok", Actor: "user:" + string(user.ID), User: user.ID,
 		SP: req.SP, Year: req.Year, RequestID: e.ID, Address: e.Address,
@@ -168,37 +168,37 @@ func signInEvent(req *idp.LoginRequest, user *idp.User, e *web.Event) idp.AuditE
 
 // newAssertion returns the facts about the user and the sign-in that the request asks for and the
 // provider may know. Attributes are disclosed here only.
-func (a *accepted) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issued idp.Issued, now time.Time, lang string) *saml.Assertion {
-	email := signInEmail(user)
-	subject := string(issued.NameID)
+func (a *acceptedRequest) newAssertion(s *idp.Session, user *idp.User, profile *idp.Profile, issuance idp.Issued, now time.Time, lang string) *saml.Assertion {
+	email := findSignInEmail(user)
+	subject := string(issuance.NameID)
 	if a.request.NameIDFormat == saml.NameIDFormatEmail {
 		subject = email
 	}
 	return &saml.Assertion{
 		ID: newID(), Audience: string(a.request.SP),
 		NameID: subject, NameIDFormat: a.request.NameIDFormat,
-		SessionIndex: issued.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
+		SessionIndex: issuance.SessionIndex, AuthnInstant: a.need.AuthnInstant(s, now), ClassRef: a.need.ClassRef,
 		Attributes: assurance.Release(a.need, &a.provider.ServiceProvider, assurance.UserData{
-			UUID: issued.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
+			UUID: issuance.NameID, Email: email, Emails: user.Emails, Locale: lang, Proofed: user.Proofed, Profile: profile,
 		}),
 	}
 }
 
-// undisclosedEmail returns the email email that the assertion names the user by, if it was
+// findUndisclosedEmail returns the email address that names the user in the assertion, if it was
 // not yet disclosed to the provider, or "". From then on a LogoutRequest may use it.
-func (a *accepted) undisclosedEmail(user *idp.User) string {
+func (a *acceptedRequest) findUndisclosedEmail(user *idp.User) string {
 	if a.request.NameIDFormat != saml.NameIDFormatEmail {
 		return ""
 	}
-	email := signInEmail(user)
+	email := findSignInEmail(user)
 	if user.DisclosedEmail(a.request.SP, email) != nil {
 		return ""
 	}
 	return email
 }
 
-// signInEmail returns the verified email email that the user last signed in with.
-func signInEmail(u *idp.User) string {
+// findSignInEmail returns the verified email address that the user last signed in with.
+func findSignInEmail(u *idp.User) string {
 	var last *idp.Email
 	for i := range u.Emails {
 		e := &u.Emails[i]
@@ -213,7 +213,7 @@ func signInEmail(u *idp.User) string {
 }
 
 // newResponse returns the fields that every answer to a request has in common.
-func (h *Handler) newResponse(a *accepted, now time.Time) saml.Response {
+func (h *Handler) newResponse(a *acceptedRequest, now time.Time) saml.Response {
 	return saml.Response{
 		ID: newID(), IssueInstant: now, Issuer: string(h.IdP.EntityID()),
 		Destination: a.request.ACSURL, InResponseTo: a.request.MessageID,

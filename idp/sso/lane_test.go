@@ -16,14 +16,14 @@ import (
 func TestFullLaneRefusesMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var l lane
+		var l limiter
 		slots := max(1, runtime.GOMAXPROCS(0)/2)
 		ctx, giveUp := context.WithCancel(t.Context())
 		var inside, gone atomic.Int64
 		done := make(chan struct{})
-		for range slots + maxInLane {
+		for range slots + maxQueue {
 			go func() {
-				leave, err := l.enterLane(ctx)
+				leave, err := l.acquire(ctx)
 				if err != nil {
 					gone.Add(1)
 					return
@@ -37,17 +37,17 @@ func TestFullLaneRefusesMore(t *testing.T) {
 		if inside.Load() != int64(slots) {
 			t.Errorf("%d inside, want %d", inside.Load(), slots)
 		}
-		if _, err := l.enterLane(t.Context()); !errors.Is(err, idp.ErrBusy) {
+		if _, err := l.acquire(t.Context()); !errors.Is(err, idp.ErrBusy) {
 			t.Errorf("one too many: %v", err)
 		}
 		giveUp()
 		synctest.Wait()
-		if gone.Load() != maxInLane {
-			t.Errorf("%d gave up, want %d", gone.Load(), maxInLane)
+		if gone.Load() != maxQueue {
+			t.Errorf("%d gave up, want %d", gone.Load(), maxQueue)
 		}
 		close(done)
 		synctest.Wait()
-		leave, err := l.enterLane(t.Context())
+		leave, err := l.acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ import (
 
 // postResponse writes the page that sends the Response to the ACS URL through the browser
 // (saml-bindings §3.5.4).
-func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) (err error) {
+func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *acceptedRequest, b *buffer) (err error) {
 	page := templates.ResponsePage{
 		// No switcher: another language would need another Response.
 		Base: h.Pages.BareBase(r, a.provider.Name), ACSURL: a.request.ACSURL, XML: b.xml,
@@ -39,7 +39,7 @@ func (h *Handler) postResponse(w http.ResponseWriter, r *http.Request, a *accept
 // Anyone can cause that answer any number of times, so it is recorded within a budget, in one write
 // that spends the message ID. Beyond the budget it is only counted, because a second NoPassive
 // discloses nothing new. Such answers also take only a part of the processors.
-func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	buffer := takeBuffer()
 	defer buffer.release()
 	if err := h.signPassive(w, r, a, buffer); errors.Is(err, idp.ErrYearEnded) {
@@ -52,15 +52,15 @@ func (h *Handler) refusePassive(w http.ResponseWriter, r *http.Request, a *accep
 }
 
 // signPassive records and signs the answer. An unauthenticated sender waits for a place in the
-// lane and frees it before the page is written, because a client can read as slowly as it
+// limiter and frees it before the page is written, because a client can read as slowly as it
 // likes.
-func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepted, b *buffer) error {
+func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *acceptedRequest, b *buffer) error {
 	if web.EventOf(r).User == "" {
-		leave, err := h.strangers.enterLane(r.Context())
+		release, err := h.senderLimiter.acquire(r.Context())
 		if err != nil {
 			return err
 		}
-		defer leave()
+		defer release()
 	}
 	if err := h.recordPassive(w, r, a); err != nil {
 		return err
@@ -74,8 +74,8 @@ func (h *Handler) signPassive(w http.ResponseWriter, r *http.Request, a *accepte
 
 // recordPassive makes the single write of a NoPassive, if the sender has the budget for it. A
 // request that waited in the store is always answered there.
-func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	if !a.inStore && !a.inBrowser {
+func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
+	if !a.isInStore && !a.isInBrowser {
 		_, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 		if err == nil {
 			return idp.ErrReplayed
@@ -84,35 +84,35 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 			return fmt.Errorf("find earlier request: %w", err)
 		}
 	}
-	group, e := audit.Strangers, web.EventOf(r)
+	group, e := audit.UnknownSenders, web.EventOf(r)
 	switch {
 	case e.User != "":
 		group = audit.User
 	case a.request.CertSHA256 != "":
-		group = audit.Passive
+		group = audit.PassiveProvider
 	}
 	event := web.AuditEvent(r, audit.NoPassive, e.User)
 	event.Actor, event.SP, event.Year = "sp:"+string(a.request.SP), a.request.SP, a.request.Year
 	events := h.Pages.TakeRecord(group, event)
-	if len(events) == 0 && !a.inStore {
+	if len(events) == 0 && !a.isInStore {
 		return nil
 	}
-	request, err := h.recordedRequest(r.Context(), a)
+	request, err := h.loadRecordedRequest(r.Context(), a)
 	if err != nil {
 		return err
 	}
 	var cookie *http.Cookie
-	if !a.inStore && request == a.request {
+	if !a.isInStore && request == a.request {
 		cookie = h.Sessions.Tie(a.request)
-		spent := *a.request // only to recognize its ID
-		spent.RelayState, spent.ClassRefs, spent.SubjectHash = "", nil, nil
-		request = &spent
+		record := *a.request // kept only to recognize its ID
+		record.RelayState, record.ClassRefs, record.SubjectHash = "", nil, nil
+		request = &record
 	}
 	if err := h.Signing.CheckKey(a.request.Year, h.Clock.Now()); err != nil {
 		return err
 	}
 	err = h.Store.AnswerLoginRequest(r.Context(), request, h.Clock.Now(), h.Signing.Check(a.request.Year, a.provider), events...)
-	if errors.Is(err, idp.ErrBusy) && !a.inStore {
+	if errors.Is(err, idp.ErrBusy) && !a.isInStore {
 		h.Pages.CountRecord(group, event)
 		return nil
 	}
@@ -120,9 +120,9 @@ func (h *Handler) recordPassive(w http.ResponseWriter, r *http.Request, a *accep
 		_, _ = h.Registry.Reload(r.Context(), a.request.SP) // for the next decision
 	}
 	if err != nil {
-		return fmt.Errorf("record that no one may be asked: %w", err)
+		return fmt.Errorf("record the NoPassive answer: %w", err)
 	}
-	if event.User != "" { // an unauthenticated sender gets the room back when the request is swept
+	if event.User != "" { // an unauthenticated sender gets its budget back when the request expires
 		h.releaseBudget(r, a, request)
 	}
 	if cookie != nil {
@@ -148,12 +148,12 @@ func (b *buffer) release() {
 
 // newEncrypter returns the encrypter to the certificate for that time, or nil if the assertion
 // is sent in the clear.
-func (a *accepted) newEncrypter(now time.Time) (*xmlenc.Encrypter, error) {
-	to, err := a.provider.Recipient(a.cert, now)
-	if to == nil || err != nil {
+func (a *acceptedRequest) newEncrypter(now time.Time) (*xmlenc.Encrypter, error) {
+	cert, err := a.provider.ChooseRecipient(a.cert, now)
+	if cert == nil || err != nil {
 		return nil, err
 	}
-	e, err := xmlenc.New(to, a.provider.Encryption, a.provider.EncryptionDigest)
+	e, err := xmlenc.New(cert, a.provider.Encryption, a.provider.EncryptionDigest)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt to %q: %w", a.request.SP, err)
 	}

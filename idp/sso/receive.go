@@ -19,7 +19,7 @@ import (
 // asking the user. Every other request is kept and redirected to the continue URL with a 303.
 // A POST always is, because a POST from another site carries no session cookie (SameSite) and
 // the GET that follows does.
-func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	now, year, e := h.Clock.Now(), web.Year(r), web.EventOf(r)
 	visit, err := h.Access.Begin(r)
 	if err != nil {
@@ -29,17 +29,17 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 	if err != nil {
 		return visit.Refuse(err)
 	}
-	found, q, err := h.acceptRequest(r.Context(), msg, year, now)
-	if found.provider != nil {
-		e.Note(slog.String("sp", string(found.provider.EntityID)))
-		e.SP, e.Year, e.Verified = found.provider.EntityID, year, found.cert != nil
+	received, q, err := h.acceptRequest(r.Context(), msg, year, now)
+	if received.provider != nil {
+		e.Note(slog.String("sp", string(received.provider.EntityID)))
+		e.SP, e.Year, e.Verified = received.provider.EntityID, year, received.cert != nil
 	}
-	found.noteNeed(e)
-	entry, preview, denied := visit.Admit(found.provider, found.cert != nil, err)
-	if denied != nil {
-		return denied
+	received.noteNeed(e)
+	entry, preview, denyErr := visit.Admit(received.provider, received.cert != nil, err)
+	if denyErr != nil {
+		return denyErr
 	}
-	*a, a.year = found, entry // from here on an error may name the sender
+	*a, a.year = received, entry // from here on an error may name the sender
 	e.Ask(msg.Locale, now)
 	if err == nil {
 		err = h.readSubject(a, &q)
@@ -65,7 +65,7 @@ func (h *Handler) receiveRequest(w http.ResponseWriter, r *http.Request, a *acce
 
 // noteNeed logs which parts of the request are ignored, even if the request is then refused, so
 // that the integrator finds the cause.
-func (a *accepted) noteNeed(e *web.Event) {
+func (a *acceptedRequest) noteNeed(e *web.Event) {
 	if a.need == nil {
 		return
 	}
@@ -73,12 +73,12 @@ func (a *accepted) noteNeed(e *web.Event) {
 		e.Note(slog.Any("unknown_authn_contexts", a.need.Unknown))
 	}
 	if len(a.need.Dropped) > 0 {
-		e.Note(slog.String("dropped", dropReasons(a.need.Dropped)))
+		e.Note(slog.String("dropped", formatDropReasons(a.need.Dropped)))
 	}
 }
 
-// dropReasons formats for the log which requested attributes are not sent, and why.
-func dropReasons(list []assurance.Dropped) string {
+// formatDropReasons formats for the log which requested attributes are not sent, and why.
+func formatDropReasons(list []assurance.Dropped) string {
 	all := make([]string, len(list))
 	for i, d := range list {
 		all[i] = d.Name + ":" + string(d.Reason)
@@ -87,16 +87,16 @@ func dropReasons(list []assurance.Dropped) string {
 }
 
 // answerAtOnce answers or keeps a request that came by GET, together with its cookies.
-func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	s, user, err := h.loadSession(r, a.request)
 	if err != nil {
 		return err
 	}
-	step, err := h.decideStep(r.Context(), a, s, user)
+	next, err := h.decideStep(r.Context(), a, s, user)
 	if err != nil {
 		return err
 	}
-	switch step.kind {
+	switch next.kind {
 	case stepIssue:
 		err = h.issueAssertion(w, r, a, s, user)
 	case stepPassive:
@@ -115,46 +115,46 @@ func (h *Handler) answerAtOnce(w http.ResponseWriter, r *http.Request, a *accept
 }
 
 // handleReplay answers a message whose ID was seen before. In the browser that began with it
-// (a reload, the back button, a second tab) the stored request goes on. From any other browser
+// (a reload, the back button, a second tab) the stored request continues. From any other browser
 // it is a replay. A POST from another site does not carry the cookie that distinguishes the
 // two, so the GET that follows decides instead.
 //
 // A double click delivers a message twice before any cookie arrives. So within idp.ResubmitWindow,
 // and until the message is answered, each delivery gets a request and a cookie of its own. No
 // delivery can open the request of another, and all of them share one answer.
-func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	before, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
+func (h *Handler) handleReplay(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
+	firstRequest, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err != nil {
 		return fmt.Errorf("find earlier request: %w", err)
 	}
 	// A request that was loaded under its own handle belongs to this browser.
-	tied := before.Handle == a.request.Handle || h.Sessions.IsTied(r, before)
+	isTied := firstRequest.Handle == a.request.Handle || h.Sessions.IsTied(r, firstRequest)
 	switch {
-	case before.IsAnswered() && tied:
-		return idp.Refuse(idp.RefusedAnswered, "ID", before.MessageID)
-	case !before.IsAnswered() && tied:
-		return redirectTo(w, r, continueURL(before))
-	case !before.IsAnswered() && a.request.IsResubmitted(before):
-		if a.inBrowser {
-			return redirectTo(w, r, continueURL(a.request)) // stored since the lookup
+	case firstRequest.IsAnswered() && isTied:
+		return idp.Refuse(idp.RefusedAnswered, "ID", firstRequest.MessageID)
+	case !firstRequest.IsAnswered() && isTied:
+		return redirectTo(w, r, makeContinueURL(firstRequest))
+	case !firstRequest.IsAnswered() && a.request.IsResubmitted(firstRequest):
+		if a.isInBrowser {
+			return redirectTo(w, r, makeContinueURL(a.request)) // stored since the lookup
 		}
 		if err := h.holdRequest(w, r, a); err == nil {
-			return redirectTo(w, r, continueURL(a.request))
+			return redirectTo(w, r, makeContinueURL(a.request))
 		} else if !errors.Is(err, idp.ErrBusy) {
 			return err
 		}
 	}
 	if r.Method == http.MethodPost {
-		return redirectTo(w, r, continueURL(before))
+		return redirectTo(w, r, makeContinueURL(firstRequest))
 	}
-	return idp.Refuse(idp.RefusedReplay, "ID", before.MessageID)
+	return idp.Refuse(idp.RefusedReplay, "ID", firstRequest.MessageID)
 }
 
-func continueURL(req *idp.LoginRequest) string {
+func makeContinueURL(req *idp.LoginRequest) string {
 	return ContinuePath + "?request=" + url.QueryEscape(string(req.Handle))
 }
 
-func redirectTo(w http.ResponseWriter, r *http.Request, to string) error {
-	http.Redirect(w, r, to, http.StatusSeeOther)
+func redirectTo(w http.ResponseWriter, r *http.Request, target string) error {
+	http.Redirect(w, r, target, http.StatusSeeOther)
 	return nil
 }

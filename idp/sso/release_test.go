@@ -105,7 +105,7 @@ func TestAssertionHoldsOnlyPermittedAttributes(t *testing.T) {
 		if nextStep(req, need, s, user, now).kind != stepIssue {
 			return
 		}
-		a := accepted{request: req, provider: p, need: need}
+		a := acceptedRequest{request: req, provider: p, need: need}
 		checkLeft(t, &p.ServiceProvider, ask, user, a.newAssertion(s, user, profile, idp.Issued{NameID: "the-name-id", SessionIndex: "_index"}, now, values["locale"]))
 	})
 }

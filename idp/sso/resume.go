@@ -15,7 +15,7 @@ import (
 
 // resumeRequest serves GET /sign-in/continue. Every step of a sign-in returns here, and only
 // this function decides on the next step.
-func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	h.Sessions.Trim(w, r)
 	if err := h.loadRequest(r, a); err != nil {
 		return err
@@ -27,30 +27,30 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 	if err != nil {
 		return err
 	}
-	step, err := h.decideStep(r.Context(), a, s, user)
+	next, err := h.decideStep(r.Context(), a, s, user)
 	if err != nil {
 		return err
 	}
-	switch step.kind {
+	switch next.kind {
 	case stepSignIn:
-		return redirectTo(w, r, h.signInURL(a.request))
+		return redirectTo(w, r, h.makeSignInURL(a.request))
 	case stepUp:
 		return redirectTo(w, r, h.StepUpPath+"?request="+url.QueryEscape(string(a.request.Handle)))
 	case stepRefuse:
-		return h.userError(a, step)
+		return h.newUserError(a, next)
 	case stepPassive:
 		err = h.refusePassive(w, r, a)
 	default:
 		err = h.issueAssertion(w, r, a, s, user)
 	}
 	switch {
-	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered) && a.inBrowser:
+	case errors.Is(err, idp.ErrReplayed), errors.Is(err, idp.ErrAnswered) && a.isInBrowser:
 		// It came twice, and the other delivery was faster.
 		return h.handleReplay(w, r, a)
 	case errors.Is(err, idp.ErrAnswered):
 		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", a.request.MessageID).With(err)
 	case isOutdated(err):
-		return redirectTo(w, r, continueURL(a.request)) // decide again with the current records
+		return redirectTo(w, r, makeContinueURL(a.request)) // decide again with the current records
 	}
 	return err
 }
@@ -60,19 +60,19 @@ func (h *Handler) resumeRequest(w http.ResponseWriter, r *http.Request, a *accep
 // in another tab, or an operator changed the user's profile or the registration of the SP.
 func isOutdated(err error) bool {
 	return errors.Is(err, idp.ErrSessionEnded) || errors.Is(err, idp.ErrSessionUser) ||
-		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errReproofed)
+		errors.Is(err, idp.ErrProviderChanged) || errors.Is(err, errProfileChanged)
 }
 
 // loadRequest loads the request that the URL names and resolves its needs again, because the
 // registration may have changed since.
-func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
+func (h *Handler) loadRequest(r *http.Request, a *acceptedRequest) error {
 	handle := r.URL.Query().Get("request")
 	req, err := h.Sessions.Request(r, idp.RequestHandle(handle))
 	if errors.Is(err, idp.ErrNotFound) {
 		return idp.Refuse(idp.RefusedStale, "request", handle).With(err)
 	}
-	other := errors.Is(err, session.ErrOtherBrowser)
-	if err != nil && !other {
+	isOtherBrowser := errors.Is(err, session.ErrOtherBrowser)
+	if err != nil && !isOtherBrowser {
 		return err
 	}
 	p, err := h.Registry.Lookup(r.Context(), req.SP)
@@ -83,7 +83,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 	}
 	e := web.EventOf(r)
 	e.Note(slog.String("sp", string(req.SP)), slog.String("year", string(req.Year)))
-	if other {
+	if isOtherBrowser {
 		// The page does not name the sender, so that it equals the one for an unknown request.
 		return idp.Refuse(idp.RefusedOtherBrowser, "request", handle).With(session.ErrOtherBrowser)
 	}
@@ -96,7 +96,7 @@ func (h *Handler) loadRequest(r *http.Request, a *accepted) error {
 		return err
 	}
 	inBrowser := h.Sessions.HoldsRequest(r, req.Handle)
-	*a = accepted{request: req, provider: p, year: entry, inBrowser: inBrowser, inStore: !inBrowser}
+	*a = acceptedRequest{request: req, provider: p, year: entry, isInBrowser: inBrowser, isInStore: !inBrowser}
 	if req.IsAnswered() {
 		return idp.Refuse(idp.RefusedAnswered, "AuthnRequest", req.MessageID)
 	}

@@ -15,7 +15,7 @@ import (
 // Subject proves nothing: the user signs in as always and is compared with it afterwards. Only
 // a hash of the name is kept, because it may be another user's. It is decrypted only after the
 // signature was verified and the year was found open.
-func (h *Handler) readSubject(a *accepted, q *inbound.Request) error {
+func (h *Handler) readSubject(a *acceptedRequest, q *inbound.Request) error {
 	if q.Authn.Subject == nil {
 		return nil
 	}
@@ -32,16 +32,16 @@ func (h *Handler) readSubject(a *accepted, q *inbound.Request) error {
 // decideStep decides the next step for this browser's user, and compares the user with the
 // Subject of the request. It issues no assertion about another user: it asks the user, or
 // silently returns NoPassive, which is also the answer without a session.
-func (h *Handler) decideStep(ctx context.Context, a *accepted, s *idp.Session, user *idp.User) (step, error) {
+func (h *Handler) decideStep(ctx context.Context, a *acceptedRequest, s *idp.Session, user *idp.User) (step, error) {
 	next := nextStep(a.request, a.need, s, user, h.Clock.Now())
 	if len(a.request.SubjectHash) == 0 || next.kind != stepIssue && next.kind != stepUp {
 		return next, nil
 	}
-	matches, err := h.isSubject(ctx, a, user)
+	isMatch, err := h.isSubject(ctx, a, user)
 	if err != nil {
 		return step{}, err
 	}
-	if !matches {
+	if !isMatch {
 		return refuseStep(a.request, idp.Refuse(idp.RefusedSubject, "Subject NameID", "")), nil
 	}
 	return next, nil
@@ -49,9 +49,9 @@ func (h *Handler) decideStep(ctx context.Context, a *accepted, s *idp.Session, u
 
 // isSubject reports whether the Response would name the user as the Subject does. A user who
 // has never signed in to the provider has no persistent NameID there yet.
-func (h *Handler) isSubject(ctx context.Context, a *accepted, user *idp.User) (bool, error) {
+func (h *Handler) isSubject(ctx context.Context, a *acceptedRequest, user *idp.User) (bool, error) {
 	isEmail := a.request.NameIDFormat == saml.NameIDFormatEmail
-	name := signInEmail(user)
+	name := findSignInEmail(user)
 	if !isEmail {
 		id, err := h.Store.NameID(ctx, a.provider.NameIDScope, user.ID)
 		if errors.Is(err, idp.ErrNotFound) {

@@ -26,7 +26,7 @@ import (
 // budgets of the sender's network, of the SP and one in total. An unsigned request
 // only claims its SP. It spends smaller budgets of its own and never the SP's.
 //
-// The budgets are in bytes, as returned by requestWeight. A request is stored for
+// The budgets are in bytes, as returned by measureRequest. A request is stored for
 // session.RequestLifetime, a day, which is also how long an empty budget takes to fill. The two
 // totals thus bound the requests that wait in the store at any time to
 //
@@ -44,47 +44,49 @@ const (
 	unsignedNetwork = 256 << 10
 )
 
-// waitingScope names the requests that share a budget.
-type waitingScope int
+// budgetScope names the requests that share a budget.
+type budgetScope int
 
 const (
-	allSigned waitingScope = iota
-	oneSP
-	oneNetwork
-	allUnsigned
-	oneNetworkUnsigned
+	scopeAllSigned budgetScope = iota
+	scopeOneSP
+	scopeOneNetwork
+	scopeAllUnsigned
+	scopeOneNetworkUnsigned
 )
 
-// waitingKey identifies a budget of waiting requests.
-type waitingKey struct {
-	scope   waitingScope
+// budgetKey identifies a budget of waiting requests.
+type budgetKey struct {
+	scope   budgetScope
 	sp      idp.EntityID
 	network netip.Prefix
 }
 
-// sizes holds the budgets in bytes.
-var sizes = [...]float64{allSigned: signedTotal, oneSP: signedSP, oneNetwork: signedNetwork, allUnsigned: unsignedTotal, oneNetworkUnsigned: unsignedNetwork}
+// budgetSizes holds the budgets in bytes.
+var budgetSizes = [...]float64{scopeAllSigned: signedTotal, scopeOneSP: signedSP, scopeOneNetwork: signedNetwork, scopeAllUnsigned: unsignedTotal, scopeOneNetworkUnsigned: unsignedNetwork}
 
 // Allowance returns a rate that fills an empty budget within session.RequestLifetime.
-func (k waitingKey) Allowance() budget.Allowance {
-	return budget.Allowance{Burst: sizes[k.scope], Minute: sizes[k.scope] / session.RequestLifetime.Minutes()}
+func (k budgetKey) Allowance() budget.Allowance {
+	return budget.Allowance{Burst: budgetSizes[k.scope], Minute: budgetSizes[k.scope] / session.RequestLifetime.Minutes()}
 }
 
 // IsShared reports whether senders cannot multiply the budget. It is false for networks,
 // because a sender can use any number of them. The totals bound those.
-func (k waitingKey) IsShared() bool { return k.scope != oneNetwork && k.scope != oneNetworkUnsigned }
-
-// waitingKeys returns the budgets that the request spends.
-func waitingKeys(req *idp.LoginRequest, network netip.Prefix) []waitingKey {
-	if req.CertSHA256 == "" {
-		return []waitingKey{{scope: oneNetworkUnsigned, network: network}, {scope: allUnsigned}}
-	}
-	return []waitingKey{{scope: oneNetwork, network: network}, {scope: oneSP, sp: req.SP}, {scope: allSigned}}
+func (k budgetKey) IsShared() bool {
+	return k.scope != scopeOneNetwork && k.scope != scopeOneNetworkUnsigned
 }
 
-// requestWeight returns the maximum size of the stored request in bytes: its strings, and 512
-// for the rest, its keys and its entries in two indexes.
-func requestWeight(req *idp.LoginRequest) float64 {
+// listBudgetKeys returns the budgets that the request spends.
+func listBudgetKeys(req *idp.LoginRequest, network netip.Prefix) []budgetKey {
+	if req.CertSHA256 == "" {
+		return []budgetKey{{scope: scopeOneNetworkUnsigned, network: network}, {scope: scopeAllUnsigned}}
+	}
+	return []budgetKey{{scope: scopeOneNetwork, network: network}, {scope: scopeOneSP, sp: req.SP}, {scope: scopeAllSigned}}
+}
+
+// measureRequest returns the maximum size of the stored request in bytes: its strings, and 512
+// for its other fields, its keys and its entries in two indexes.
+func measureRequest(req *idp.LoginRequest) float64 {
 	n := 512 + len(req.SP) + len(req.MessageID) + len(req.ACSURL) + len(req.RelayState) + len(req.NameIDFormat) + len(req.CertSHA256) +
 		len(req.SubjectHash) + len(req.MessageHash)
 	for _, ref := range req.ClassRefs {
@@ -97,7 +99,7 @@ func requestWeight(req *idp.LoginRequest) float64 {
 //
 // A request that forbids asking the user always waits in the browser, because it only waits
 // for the GET that brings the session's cookie.
-func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
+func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
 	_, err := h.Store.LoginRequest(r.Context(), idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
 	if err == nil {
 		return h.handleReplay(w, r, a)
@@ -118,35 +120,35 @@ func (h *Handler) keepRequest(w http.ResponseWriter, r *http.Request, a *accepte
 	if err != nil {
 		return err
 	}
-	return redirectTo(w, r, continueURL(a.request))
+	return redirectTo(w, r, makeContinueURL(a.request))
 }
 
 // storeRequest stores the request within the budgets, or returns idp.ErrBusy.
-func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	now, keys := h.Clock.Now(), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))
-	if !h.waiting.Take(now, requestWeight(a.request), keys...) {
+func (h *Handler) storeRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
+	now, keys := h.Clock.Now(), listBudgetKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))
+	if !h.budgets.Take(now, measureRequest(a.request), keys...) {
 		return fmt.Errorf("budget of waiting requests: %w", idp.ErrBusy)
 	}
 	cookie := h.Sessions.Tie(a.request)
 	if err := h.Store.CreateLoginRequest(r.Context(), a.request); err != nil {
-		h.waiting.GiveBack(now, requestWeight(a.request), keys...)
+		h.budgets.GiveBack(now, measureRequest(a.request), keys...)
 		return fmt.Errorf("store request: %w", err)
 	}
 	http.SetCookie(w, cookie)
 	return nil
 }
 
-// holdRequest has the browser hold the request, or returns idp.ErrBusy if it does not fit. It
+// holdRequest has the browser hold the request, or returns idp.ErrBusy if it is too long. It
 // leaves out the values that change nothing, so that a sender cannot make it too large.
 //
 // Several browsers can hold the same message. No copy may outlive the store's record that
 // another one was answered, so all copies end at the same time, counted from the earliest
 // moment at which the message is accepted.
-func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *accepted) error {
-	held := *a.request
-	held.ClassRefs = assurance.Recognized(held.ClassRefs)
-	held.ExpiresAt = held.IssuedAt.Add(held.ExpiresAt.Sub(held.ReceivedAt) - saml.MaxSkew)
-	err := h.Sessions.Hold(w, &held)
+func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *acceptedRequest) error {
+	request := *a.request
+	request.ClassRefs = assurance.Recognized(request.ClassRefs)
+	request.ExpiresAt = request.IssuedAt.Add(request.ExpiresAt.Sub(request.ReceivedAt) - saml.MaxSkew)
+	err := h.Sessions.Hold(w, &request)
 	if errors.Is(err, session.ErrTooLong) {
 		return fmt.Errorf("%w: %w", idp.ErrBusy, err)
 	}
@@ -156,29 +158,29 @@ func (h *Handler) holdRequest(w http.ResponseWriter, r *http.Request, a *accepte
 	return nil
 }
 
-// recordedRequest returns the request as its answer is recorded. If the request waited in the
+// loadRecordedRequest returns the request as its answer is recorded. If the request waited in the
 // browser while another delivery of its message is stored, it gets the handle of that one: the
 // store takes one answer there, whichever browser came first.
-func (h *Handler) recordedRequest(ctx context.Context, a *accepted) (*idp.LoginRequest, error) {
-	if !a.inBrowser {
+func (h *Handler) loadRecordedRequest(ctx context.Context, a *acceptedRequest) (*idp.LoginRequest, error) {
+	if !a.isInBrowser {
 		return a.request, nil
 	}
-	stored, err := h.Store.LoginRequest(ctx, idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
-	if errors.Is(err, idp.ErrNotFound) || err == nil && !a.request.IsResubmitted(stored) {
+	storedRequest, err := h.Store.LoginRequest(ctx, idp.RequestKey{SP: a.request.SP, MessageID: a.request.MessageID})
+	if errors.Is(err, idp.ErrNotFound) || err == nil && !a.request.IsResubmitted(storedRequest) {
 		return a.request, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find earlier request: %w", err)
 	}
 	request := *a.request
-	request.Handle = stored.Handle
+	request.Handle = storedRequest.Handle
 	return &request, nil
 }
 
 // releaseBudget frees the budget of a request whose answer is written. Its stored copy, even under
 // another handle, no longer waits.
-func (h *Handler) releaseBudget(r *http.Request, a *accepted, recorded *idp.LoginRequest) {
-	if a.inStore || recorded.Handle != a.request.Handle {
-		h.waiting.GiveBack(h.Clock.Now(), requestWeight(a.request), waitingKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)
+func (h *Handler) releaseBudget(r *http.Request, a *acceptedRequest, request *idp.LoginRequest) {
+	if a.isInStore || request.Handle != a.request.Handle {
+		h.budgets.GiveBack(h.Clock.Now(), measureRequest(a.request), listBudgetKeys(a.request, idp.NetworkOf(web.EventOf(r).Client))...)
 	}
 }

@@ -24,7 +24,7 @@ func AuditEvent(r *http.Request, d audit.Decision, user idp.UserID) idp.AuditEve
 // user. The log line contains the same.
 func (p *Pages) Record(r *http.Request, d audit.Decision, user idp.UserID, detail map[string]string) {
 	rule := d.Rule()
-	if rule.Writer != audit.Budgeted {
+	if rule.Writer != audit.WriterBudget {
 		return
 	}
 	e := EventOf(r)
@@ -92,7 +92,7 @@ func groupOf(d audit.Decision) audit.Group {
 // a user identified by password or session spends only that user's budget.
 func (p *Pages) recordFailure(r *http.Request, e *Event, f *failure) {
 	outcome := f.Key
-	kind, group := idp.AuditRefusal, audit.Strangers
+	kind, group := idp.AuditRefusal, audit.UnknownSenders
 	switch {
 	case f.refusal != nil:
 		outcome = string(f.refusal.Code)

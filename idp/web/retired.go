@@ -31,7 +31,7 @@ func (p *Pages) retiredPage(base templates.Base, f failure) templates.RetiredPag
 	add(templates.ChangeCertificate, us.CertificateURL, true)
 	if g.Cert != nil {
 		sum := sha256.Sum256(g.Cert.Raw)
-		page.Fingerprint = certs.Colons(sum[:])
+		page.Fingerprint = certs.FormatFingerprint(sum[:])
 	}
 	return page
 }

@@ -188,7 +188,7 @@ func (a *commands) findAudit(ctx context.Context, q ops.AuditQuery, n int) (reco
 }
 
 func (a *commands) printRecords(records []idp.AuditRecord) error {
-	if slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == audit.Damaged }) {
+	if slices.ContainsFunc(records, func(r idp.AuditRecord) bool { return r.Kind == audit.KindDamaged }) {
 		defer a.SaySuggestions([]idp.Suggestion{idp.Suggest(idp.DoAuditVerify).Labeled(idp.LabelVerifyAudit)})
 	}
 	enc := json.NewEncoder(cli.JSONWriter(a.Out))

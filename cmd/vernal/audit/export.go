@@ -201,7 +201,7 @@ func (a *commands) pruneAudit(ctx context.Context, e *auditExport) error {
 		return err
 	}
 	if b := f.Broken; b != nil {
-		return cli.Refuse("nothing was removed: audit record %d %s\n  if you know why, and have kept %s: --prune --broken %d", b.Seq, b.What, e.out, b.Seq)
+		return cli.Refuse("nothing was removed: audit record %d %s\n  if you know why, and have kept %s: --prune --broken %d", b.Seq, b.Problem, e.out, b.Seq)
 	}
 	if !f.Signed {
 		return cli.Refuse("nothing was removed: %s does not end with a checkpoint", e.out)

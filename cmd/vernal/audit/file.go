@@ -72,12 +72,12 @@ func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
 		return f.takeCheckpoint(line.Checkpoint)
 	}
 	if f.Signed && f.Records > 0 {
-		return &audit.BrokenError{Seq: f.Last + 1, What: "follows the checkpoint that ends the file"}
+		return &audit.BrokenError{Seq: f.Last + 1, Problem: "follows the checkpoint that ends the file"}
 	}
 	stored := idp.AuditLine{JSON: line.Text}
 	l, ok := audit.ReadLine(stored)
 	if !ok {
-		return &audit.BrokenError{Seq: f.place.Seq + 1, What: "was changed: its content is not a record"}
+		return &audit.BrokenError{Seq: f.place.Seq + 1, Problem: "was changed: its content is not a record"}
 	}
 	stored.Place = l.Seq
 	if !f.began {
@@ -102,7 +102,7 @@ func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
 	if at != nil && at.Seq == next.Seq {
 		f.Compared = true
 		if at.Hash != next.Hash {
-			return &audit.BrokenError{Seq: next.Seq, What: "is not the recorded one: it, or the trail before it, was replaced"}
+			return &audit.BrokenError{Seq: next.Seq, Problem: "is not the recorded one: it, or the trail before it, was replaced"}
 		}
 	}
 	return nil
@@ -111,7 +111,7 @@ func (f *auditFile) verifyLine(line audit.ExportLine, at *audit.Place) error {
 func (f *auditFile) takeCheckpoint(c *idp.AuditCheckpoint) error {
 	place := audit.Place{Seq: c.Seq, Hash: c.Hash}
 	if f.began && place != f.place {
-		return &audit.BrokenError{Seq: place.Seq, What: fmt.Sprintf("has a checkpoint, but the file ends with record %d", f.place.Seq)}
+		return &audit.BrokenError{Seq: place.Seq, Problem: fmt.Sprintf("has a checkpoint, but the file ends with record %d", f.place.Seq)}
 	}
 	f.Signed = f.began
 	f.began, f.place = true, place
@@ -127,7 +127,7 @@ func (f *auditFile) lookAhead(r *audit.ExportReader) {
 			return
 		}
 		if l, ok := audit.ReadLine(idp.AuditLine{JSON: line.Text}); ok && l.Seq == f.Broken.Seq {
-			f.Broken.What = "was moved: it is further on"
+			f.Broken.Problem = "was moved: it is further on"
 			return
 		}
 	}

@@ -144,12 +144,12 @@ func (a *commands) verifyAuditFile(ctx context.Context, name string, at *audit.P
 func (f *auditFile) addJudgement(j *ops.AuditJudgement) {
 	for i, wrong := range j.Wrong {
 		if wrong != "" && f.Broken == nil {
-			f.Broken = &audit.BrokenError{Seq: f.Checkpoints[i].Seq, What: "has a checkpoint that is not ours: " + wrong}
+			f.Broken = &audit.BrokenError{Seq: f.Checkpoints[i].Seq, Problem: "has a checkpoint that is not ours: " + wrong}
 		}
 	}
 	switch j.Last {
 	case "differs":
-		f.Broken = &audit.BrokenError{Seq: f.Last, What: "is another one in the store"}
+		f.Broken = &audit.BrokenError{Seq: f.Last, Problem: "is another one in the store"}
 	case "present":
 		f.Standing = "the trail in the store goes through its last record"
 	case "checkpoint":

@@ -64,7 +64,7 @@ func (a *commands) decryptMaster(c *cobra.Command, f *restoreFlags, files *stage
 	if err != nil {
 		return nil, err
 	}
-	var u backup.Unlock
+	var u backup.UnlockSecret
 	if f.identity != "" {
 		text, err := secretfile.Read(f.identity, maxSecret)
 		if err != nil {

@@ -54,7 +54,7 @@ func (*refusedSince) ExitCode() int { return cli.ExitRefused }
 func (r *refusedSince) Unwrap() error { return r.cause }
 
 // saySince prints the changes that an export of the audit trail showed, and those that are lost.
-func (a *commands) saySince(s *restore.Since) {
+func (a *commands) saySince(s *restore.SinceReport) {
 	if s == nil {
 		return
 	}

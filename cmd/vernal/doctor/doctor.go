@@ -105,7 +105,7 @@ func (a *commands) printReport(report *doctor.Report) error {
 		fmt.Fprintln(a.Out, "no problem found")
 	}
 	if n := report.Next; n != nil {
-		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.Day(n.At), n.By)
+		fmt.Fprintf(a.Out, "next step of the rotation: %s %s on %s, by the %s\n", n.Step, n.Year, cli.Day(n.At), n.Actor)
 	}
 	a.sayUnchecked(report)
 	return nil
@@ -124,13 +124,13 @@ func (a *commands) printFinding(f doctor.Finding) {
 func (a *commands) sayUnchecked(report *doctor.Report) {
 	for _, c := range report.Checks {
 		switch c.Cause {
-		case doctor.NeedsServer:
+		case doctor.CauseNeedsServer:
 			a.Say("not checked: %s needs a running server", c.Check)
-		case doctor.TimedOut:
+		case doctor.CauseTimedOut:
 			a.Say("not checked: %s did not end in time", c.Check)
-		case doctor.StillRunning:
+		case doctor.CauseStillRunning:
 			a.Say("not checked: %s still runs since an earlier call: look for a disk or token that hangs", c.Check)
-		case doctor.Broken:
+		case doctor.CauseError:
 			a.Say("not checked: %s: %s", c.Check, idp.OneLine(c.Error))
 		}
 	}

@@ -180,7 +180,7 @@ func pickMessage(m *inspect.Message, text string, number int) error {
 // openAssertion decrypts the message in this process. The server gets the assertion and
 // never the key.
 func (a *commands) openAssertion(m inspect.Message, file string) (*inspect.Opened, error) {
-	data, err := cli.ReadFile(file, certs.MaxForeign)
+	data, err := cli.ReadFile(file, certs.MaxExternalFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the private key: %w", err)
 	}

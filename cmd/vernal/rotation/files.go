@@ -108,11 +108,11 @@ property that old or strict service providers refuse is a warning.`,
 			if cert == "" {
 				return cli.Usage(c, "--cert is missing")
 			}
-			if req.Cert, err = cli.ReadFile(cert, certs.MaxForeign); err != nil {
+			if req.Cert, err = cli.ReadFile(cert, certs.MaxExternalFile); err != nil {
 				return fmt.Errorf("read the certificate: %w", err)
 			}
 			if key != "" {
-				if req.Key, err = cli.ReadFile(key, certs.MaxForeign); err != nil {
+				if req.Key, err = cli.ReadFile(key, certs.MaxExternalFile); err != nil {
 					return fmt.Errorf("read the private key: %w", err)
 				}
 				a.warnOpen(key)

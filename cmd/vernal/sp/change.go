@@ -142,7 +142,7 @@ func addFieldFlags(c *cobra.Command, field sp.Field, edit bool) {
 		flags.StringArray(remove, nil, "remove the text of a `LANGUAGE`")
 	case field.Kind.IsList():
 		flags.StringArray(remove, nil, "remove this one (repeatable)")
-	case field.Clears:
+	case field.CanClear:
 		flags.Bool(remove, false, "empty "+field.Name)
 	}
 }

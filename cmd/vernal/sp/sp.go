@@ -162,7 +162,7 @@ func (a *commands) printSP(p *idp.ServiceProvider) error {
 	if err := cli.Pairs(a.Out, spPairs(p, a.Clock.Now())); err != nil {
 		return err
 	}
-	warnings, suggestions := sp.Warnings(p, a.Clock.Now())
+	warnings, suggestions := sp.ListWarnings(p, a.Clock.Now())
 	for _, w := range warnings {
 		a.Say("note: %s", w)
 	}

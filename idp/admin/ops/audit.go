@@ -78,7 +78,7 @@ const verifyTime = 2 * time.Second
 const maxFound = 1000
 
 // FindAudit finds records of the audit trail.
-var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ admin.Caller, req AuditQuery) (*audit.Found, error) {
+var FindAudit = declare("audit/find", func(s *Service, ctx context.Context, _ admin.Caller, req AuditQuery) (*audit.RecordPage, error) {
 	if req.Email != "" {
 		u, err := s.Accounts.Lookup(ctx, req.Email)
 		if err != nil {

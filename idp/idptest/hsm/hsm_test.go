@@ -69,7 +69,7 @@ func TestYearsRotateInToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	take(rotation.StepDestroy, "2026")
-	if err := vault.Ready("2026", e.Key.Cert.PublicKey); err == nil {
+	if err := vault.CheckReady("2026", e.Key.Cert.PublicKey); err == nil {
 		t.Error("the key of 2026 is in the token still")
 	}
 	i.Stop()

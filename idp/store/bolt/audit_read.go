@@ -128,7 +128,7 @@ func (w *writer) moveCheckpoint(c idp.AuditCheckpoint) error {
 func (w *writer) sweepAddresses(now time.Time, limit int) (removed int) {
 	c := w.bucket(inAuditAddresses).Cursor()
 	for k, v := c.First(); k != nil && removed < limit; k, v = c.Next() {
-		if _, at, ok := audit.Address(v); ok && now.Sub(at) < idp.AddressLifetime {
+		if _, at, ok := audit.ParseAddress(v); ok && now.Sub(at) < idp.AddressLifetime {
 			break
 		}
 		w.delete(inAuditAddresses, bytes.Clone(k))

@@ -14,7 +14,7 @@ import (
 func testAuditStored(t *testing.T, s idp.OwnedStore) {
 	ctx := t.Context()
 	page := readStored(t, s, 0)
-	if !page.Authentic || page.Head.Seq != 0 || page.Head.Hash != audit.First || page.Counted != 0 || page.Checkpoint != nil {
+	if !page.Authentic || page.Head.Seq != 0 || page.Head.Hash != audit.FirstPrev || page.Counted != 0 || page.Checkpoint != nil {
 		t.Errorf("an empty trail: %+v", page)
 	}
 	ev := event("a")

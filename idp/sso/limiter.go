@@ -8,25 +8,25 @@ import (
 	"vernal/idp"
 )
 
-// maxInLane bounds how many callers wait in a lane. Each waits for some hundred signatures, a
+// maxQueue bounds the callers that wait for a limiter. Each waits for some hundred signatures, a
 // second at most.
-const maxInLane = 200
+const maxQueue = 200
 
-// lane lets a bounded number of callers through at once: half of the processors, so that
+// limiter lets a bounded number of callers through at once: half of the processors, so that
 // signatures for unauthenticated senders leave the other half to users. The zero value is
 // ready to use.
-type lane struct {
+type limiter struct {
 	once  sync.Once
 	slots chan struct{}
 	queue chan struct{}
 }
 
-// enterLane waits for a free slot, or returns idp.ErrBusy if too many callers wait. The caller
-// must call leave.
-func (l *lane) enterLane(ctx context.Context) (leave func(), err error) {
+// acquire waits for a free slot, or returns idp.ErrBusy if too many callers wait. The caller
+// must call release.
+func (l *limiter) acquire(ctx context.Context) (release func(), err error) {
 	l.once.Do(func() {
 		l.slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
-		l.queue = make(chan struct{}, maxInLane)
+		l.queue = make(chan struct{}, maxQueue)
 	})
 	select {
 	case l.queue <- struct{}{}:
