@@ -72,7 +72,7 @@ func (s *Service) checkEnd(ctx context.Context) {
 		}
 	}
 	if err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "the end of the audit trail was changed: run vernal audit verify", slog.String("error", err.Error()))
+		s.Log.LogAttrs(ctx, slog.LevelError, "the end of the audit trail was changed: verify the trail", slog.String("error", err.Error()))
 	}
 }
 
